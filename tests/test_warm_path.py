@@ -9,43 +9,75 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
 import pytest
+import trio  # noqa: F401 (other tests import it, and then awaiting asks it, too)
 
 import authguard.asgi
 import authguard.wsgi
-from authguard import APIKey, APIKeyVerifier, DecisionEvent, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    DecisionEvent,
+    Guard,
+    JWTVerifier,
+    MemoryQuotas,
+    MemoryRevocations,
+    Principal,
+    Quota,
+    Rule,
+)
 from authguard.stores.follower import Follower
 from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
 from stores.fake_log import FakeLog, World
 
 # For each path: calls of functions, those written in C included, and bytecode instructions. The bare
-# application's are not counted. Later versions of Python need fewer calls (PEP 709), and have other
+# applications are not counted. Later versions of Python need fewer calls (PEP 709), and have other
 # instructions: those are compared on the version that they were counted on only.
 LIMITS = {
-    "asgi, known token": (25, 374),
-    "asgi, known token, with scopes to check": (27, 414),
-    "asgi, known API key": (26, 396),
-    "asgi, known API key with two quotas": (56, 976),
-    "wsgi, known API key with two quotas": (50, 886),
-    "wsgi, known token": (17, 216),
-    "wsgi, known API key": (18, 247),
-    "asgi, first-seen HS256 token": (122, 1637),
-    "wsgi, first-seen HS256 token": (114, 1479),
-    "asgi, known token, shared revocations": (26, 397),
-    "wsgi, known token, shared revocations": (18, 239),
-    "wsgi, known token, with on_decision": (24, 319),
+    "asgi, known token": (24, 363),
+    "wsgi, known token": (16, 207),
+    "asgi, known token, with scopes to check": (26, 404),
+    "wsgi, known token, with scopes to check": (18, 248),
+    "asgi, known token, shared revocations": (25, 386),
+    "wsgi, known token, shared revocations": (17, 230),
+    "asgi, known token, memory revocations": (25, 377),
+    "wsgi, known token, memory revocations": (17, 221),
+    "asgi, known token, async revocations": (50, 635),
+    "wsgi, known token, plain revocations": (66, 624),
+    "asgi, known token, async user_loader": (50, 662),
+    "wsgi, known token, plain user_loader": (66, 651),
+    "asgi, known token, with on_decision": (31, 466),
+    "wsgi, known token, with on_decision": (23, 310),
+    "asgi, known token, where a cookie is read": (25, 374),
+    "wsgi, known token, where a cookie is read": (17, 220),
+    "asgi, known API key": (31, 461),
+    "wsgi, known API key": (28, 352),
+    "asgi, known API key with two quotas": (62, 1067),
+    "wsgi, known API key with two quotas": (64, 1040),
+    "asgi, known API key as Bearer": (31, 461),
+    "wsgi, known API key as Bearer": (28, 352),
+    "asgi, known cookie": (93, 1281),
+    "wsgi, known cookie": (92, 1149),
+    "asgi, known cookie, POST": (140, 1802),
+    "wsgi, known cookie, POST": (115, 1314),
+    "asgi, first-seen HS256 token": (121, 1626),
+    "wsgi, first-seen HS256 token": (113, 1470),
 }
 COUNTED_ON = (3, 11)
 
 NOW = 1_800_000_000.0
 SECRET = "c0unted-0nly-Secret-of-enough-bytes-5Vw"
 API_KEY = "sk_test_counted-0nly-Key-of-enough-bytes-8Lm"
+#: The fields of the answer of the application.
+ANSWERED = [(b"content-type", b"text/plain"), (b"content-length", b"0"), (b"x-request-id", b"something")]
 FIELDS = [
-    (name, b"something")
+    (name, b"same-origin" if name == b"sec-fetch-site" else b"something")
     for name in (b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection",
                  b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"referer", b"x-request-id")
 ]  # fmt: skip
@@ -64,26 +96,47 @@ def _shared() -> SharedRevocations:
     return SharedRevocations(log, follower)
 
 
-def _guard(
-    *protected: Rule,
-    revocations: SharedRevocations | None = None,
-    quotas: list[Quota] | None = None,
-    on_decision: Callable[[DecisionEvent], None] | None = None,
-) -> Guard:
+def _memory() -> MemoryRevocations:
+    """Revocations of this process, which knows one of another subject."""
+    revocations = MemoryRevocations(clock=_clock)
+    revocations.revoke(subject="another", until=NOW + 1_000)
+    return revocations
+
+
+class _Plain:
+    """Revocations of the application's own, asked by a plain function."""
+
+    def is_revoked(self, principal: Principal) -> bool:
+        return False
+
+
+class _Async:
+    """The same by an async function, which waits for nothing."""
+
+    async def is_revoked(self, principal: Principal) -> bool:
+        return False
+
+
+def _load(principal: Principal) -> str:
+    return principal.subject
+
+
+async def _load_async(principal: Principal) -> str:
+    return principal.subject
+
+
+def _guard(*protected: Rule, quotas: list[Quota] | None = None, **options: Any) -> Guard:
     jwt = JWTVerifier(
         SECRET, algorithms=["HS256"], issuer="https://issuer.example", audience="https://api.example"
     )
-    keys = APIKeyVerifier({API_KEY: APIKey("robot")})
-    rules = ["/", *protected]
     return Guard(
         jwt,
-        keys,
-        protected_paths=rules,
+        APIKeyVerifier({API_KEY: APIKey("robot")}),
+        protected_paths=["/", *protected],
         public_paths=["/static", "/login"],
-        revocations=revocations,
         quotas=quotas,
         quota_store=quotas and MemoryQuotas(monotonic=_clock, clock=_clock),
-        on_decision=on_decision,
+        **options,
     )
 
 
@@ -104,16 +157,17 @@ class _ASGI:
 
     async def bare(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls += 1
+        await send({"type": "http.response.start", "status": 200, "headers": list(ANSWERED)})
 
-    def request(self, name: str, value: str) -> Any:
+    def request(self, method: str, name: str, value: str) -> Any:
         headers = [*FIELDS, (name.lower().encode(), value.encode())]
         return {
-            "type": "http", "method": "GET", "scheme": "http", "path": "/items/7", "root_path": "",
+            "type": "http", "method": method, "scheme": "http", "path": "/items/7", "root_path": "",
             "query_string": b"", "headers": headers, "state": {}, "extensions": {},
         }  # fmt: skip
 
     def drive(self, app: Any, request: Any) -> Callable[[], None]:
-        step = app(request, None, None).send
+        step = app(request, None, _drop).send
         return lambda: step(None)
 
 
@@ -126,16 +180,26 @@ class _WSGI:
 
     def bare(self, environ: Any, start_response: Any) -> list[bytes]:
         self.calls += 1
+        start_response("200 OK", [(name.decode(), value.decode()) for name, value in ANSWERED])
         return []
 
-    def request(self, name: str, value: str) -> Any:
+    def request(self, method: str, name: str, value: str) -> Any:
+        key = "HTTP_" + name.upper().replace("-", "_")
         return {
-            "REQUEST_METHOD": "GET", "PATH_INFO": "/items/7", "SCRIPT_NAME": "", "QUERY_STRING": "",
-            "HTTP_HOST": "api.example", "HTTP_" + name.upper().replace("-", "_"): value,
+            "REQUEST_METHOD": method, "PATH_INFO": "/items/7", "SCRIPT_NAME": "", "QUERY_STRING": "",
+            "HTTP_HOST": "api.example", "HTTP_SEC_FETCH_SITE": "same-origin", key: value,
         }  # fmt: skip
 
     def drive(self, app: Any, request: Any) -> Callable[[], None]:
-        return lambda: app(request, None)
+        return lambda: app(request, _start)
+
+
+async def _drop(message: Any) -> None:
+    """Send nothing."""
+
+
+def _start(status: str, headers: Any, exc_info: Any = None) -> None:
+    """Start nothing."""
 
 
 Face = _ASGI | _WSGI
@@ -189,35 +253,75 @@ def _run(step: Callable[[], None]) -> None:
         gc.enable()
 
 
-CASES: dict[str, tuple[type[Face], list[Rule], str | None]] = {
-    "asgi, known token": (_ASGI, [], "token"),
-    "asgi, known token, with scopes to check": (_ASGI, [Rule("/items", scopes=["read"])], "token"),
-    "asgi, known API key": (_ASGI, [], "key"),
-    "asgi, known API key with two quotas": (_ASGI, [], "key"),
-    "wsgi, known API key with two quotas": (_WSGI, [], "key"),
-    "wsgi, known token": (_WSGI, [], "token"),
-    "wsgi, known API key": (_WSGI, [], "key"),
-    "asgi, first-seen HS256 token": (_ASGI, [], None),
-    "wsgi, first-seen HS256 token": (_WSGI, [], None),
-    "asgi, known token, shared revocations": (_ASGI, [], "token"),
-    "wsgi, known token, shared revocations": (_WSGI, [], "token"),
-    "wsgi, known token, with on_decision": (_WSGI, [], "token"),
+@dataclass(frozen=True)
+class Case:
+    """A hot path.
+
+    Attributes:
+        credential: `token`; `key`, in its own field; `prefixed`, a key in the Authorization field; `cookie`;
+            or `new`, a token that was never seen before.
+        rules: besides that for `/`.
+        options: makes the options of the guard.
+        method: of the requests.
+        faces: where it is counted.
+    """
+
+    credential: str
+    rules: tuple[Rule, ...] = ()
+    options: Callable[[], dict[str, Any]] = dict
+    method: str = "GET"
+    faces: tuple[str, ...] = ("asgi", "wsgi")
+
+
+def _cookie() -> dict[str, Any]:
+    return {"cookie": AccessCookie()}
+
+
+def _quotas() -> dict[str, Any]:
+    return {"quotas": [Quota(1_000, 60), Quota(10_000, "day")]}
+
+
+ASGI, WSGI = ("asgi",), ("wsgi",)  # an async function on WSGI, or a plain one on ASGI, takes another thread
+PATHS = {
+    "known token": Case("token"),
+    "known token, with scopes to check": Case("token", (Rule("/items", scopes=["read"]),)),
+    "known token, shared revocations": Case("token", options=lambda: {"revocations": _shared()}),
+    "known token, memory revocations": Case("token", options=lambda: {"revocations": _memory()}),
+    "known token, async revocations": Case("token", options=lambda: {"revocations": _Async()}, faces=ASGI),
+    "known token, plain revocations": Case("token", options=lambda: {"revocations": _Plain()}, faces=WSGI),
+    "known token, async user_loader": Case("token", options=lambda: {"user_loader": _load_async}, faces=ASGI),
+    "known token, plain user_loader": Case("token", options=lambda: {"user_loader": _load}, faces=WSGI),
+    "known token, with on_decision": Case("token", options=lambda: {"on_decision": _told}),
+    "known token, where a cookie is read": Case("token", options=_cookie),
+    "known API key": Case("key"),
+    "known API key with two quotas": Case("key", options=_quotas),
+    "known API key as Bearer": Case("prefixed"),
+    "known cookie": Case("cookie", options=_cookie),
+    "known cookie, POST": Case("cookie", options=_cookie, method="POST"),
+    "first-seen HS256 token": Case("new"),
+}
+CASES = {
+    f"{face}, {name}": (_ASGI if face == "asgi" else _WSGI, path)
+    for name, path in PATHS.items()
+    for face in path.faces
 }
 
 
 def _added(case: str) -> tuple[Counter[str], Counter[str]]:
     """Calls and instructions of the guarded application, less those of the bare one."""
-    kind, rules, credential = CASES[case]
-    quotas = [Quota(1_000, 60), Quota(10_000, "day")] if "quotas" in case else None
-    revocations = _shared() if "shared" in case else None
-    told = _told if "on_decision" in case else None
-    face = kind(_guard(*rules, revocations=revocations, quotas=quotas, on_decision=told))
-    numbers = iter(range(1000))
+    kind, path = CASES[case]
+    face = kind(_guard(*path.rules, **path.options()))
+    numbers = iter(range(1, 1000))
 
     def request() -> Any:
-        if credential == "key":
-            return face.request("X-API-Key", API_KEY)
-        return face.request("Authorization", f"Bearer {_token(0 if credential else next(numbers))}")
+        field = {
+            "key": lambda: ("X-API-Key", API_KEY),
+            "prefixed": lambda: ("Authorization", f"Bearer {API_KEY}"),
+            "cookie": lambda: ("Cookie", f"theme=dark; __Host-access_token={_token(0)}"),
+            "token": lambda: ("Authorization", f"Bearer {_token(0)}"),
+            "new": lambda: ("Authorization", f"Bearer {_token(next(numbers))}"),
+        }[path.credential]
+        return face.request(path.method, *field())
 
     def send(app: Any) -> Callable[[], None]:
         return face.drive(app, request())

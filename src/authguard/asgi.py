@@ -34,7 +34,7 @@ from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
-from authguard.drivers.asynchronous import decide, run
+from authguard.drivers.asynchronous import complete, run
 
 __all__ = [
     "HANDLED",
@@ -131,9 +131,23 @@ class AuthGuardMiddleware:
         for field in headers:  # a comprehension is a call before Python 3.12
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
-        decision = await decide(self.guard, ASGIRequest, scope, presented, request_key, now)
+        guard = self.guard
+        recalled = guard.recall(presented, request_key, now)
+        decision: Decision
+        if recalled.is_decision:  # not by `decide`, which is a coroutine more
+            decision = recalled  # pyright: ignore (it does not narrow by the truth of a constant)
+        else:
+            decision = await complete(
+                guard,
+                ASGIRequest,
+                scope,
+                presented,
+                request_key,
+                now,
+                recalled,  # pyright: ignore
+            )
         if not decision.reaches_app:
-            request = ASGIRequest(scope, self.guard, presented)
+            request = ASGIRequest(scope, guard, presented)
             await self._answer(decision, request, receive, send, now)
             return
         if decision.response_fields:
@@ -142,7 +156,7 @@ class AuthGuardMiddleware:
         scope["user"] = decision.user
         scope["auth"] = decision.auth
         inner = dict(scope)
-        inner[HANDLED] = (self.guard, scope, decision, now)
+        inner[HANDLED] = (guard, scope, decision, now)
         # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}

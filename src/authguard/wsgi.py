@@ -22,7 +22,7 @@ from authguard._endpoint import check_order, check_order_of_flask
 from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
-from authguard.drivers.blocking import decide, run
+from authguard.drivers.blocking import complete, run
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -221,7 +221,20 @@ class AuthGuardMiddleware:
             if (root_path + path).isascii()
             else (environ["REQUEST_METHOD"], _decoded(path) or "/", _decoded(root_path))
         )
-        decision = decide(guard, _request, environ, presented, request_key, now)
+        recalled = guard.recall(presented, request_key, now)
+        decision: Decision
+        if recalled.is_decision:  # not by `decide`, which is a call more
+            decision = recalled  # pyright: ignore (it does not narrow by the truth of a constant)
+        else:
+            decision = complete(
+                guard,
+                _request,
+                environ,
+                presented,
+                request_key,
+                now,
+                recalled,  # pyright: ignore
+            )
         if not decision.reaches_app:
             return self._answer(decision, environ, start_response, presented, now)
         if decision.response_fields:

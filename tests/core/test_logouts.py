@@ -1,8 +1,10 @@
 """A store of revocations that processes share answers from memory while that may be trusted."""
 
+from typing import Any
+
 import pytest
 
-from authguard import Guard, JWTVerifier, Principal
+from authguard import Guard, JWTVerifier, MemoryRevocations, Principal
 from authguard._core.answer.decision import Allow, Known
 from authguard._core.logouts import StoreHealth
 from authguard.drivers import run
@@ -107,3 +109,80 @@ def test_health_of_the_store_is_that_of_the_guard(
     store.number = number
     (health,) = guard.health(NOW)
     assert (health.name, health.state) == ("shared", state)
+
+
+class Counted(MemoryRevocations):
+    """Revocations of one process, which count how often they are searched."""
+
+    searched = 0
+
+    def is_known_revoked(self, principal: Principal) -> bool:
+        self.searched += 1
+        return super().is_known_revoked(principal)
+
+
+def with_revocations(revocations: Any) -> Guard:
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(verifier, revocations=revocations)
+
+
+def test_revocations_of_one_process_are_searched_after_each_revocation() -> None:
+    """In between, a remembered caller is not looked up; a revocation of another one lets it pass."""
+    revocations = Counted(clock=lambda: NOW)
+    guard = with_revocations(revocations)
+    assert all(is_allowed(guard) for _ in range(5))
+    before = revocations.searched
+    revocations.revoke(subject="bob", until=NOW + 600)
+    assert all(is_allowed(guard) for _ in range(5))
+    assert revocations.searched == before + 1
+    revocations.revoke(subject="ann", until=NOW + 600)
+    assert not is_allowed(guard)
+
+
+class Stricter(MemoryRevocations):
+    """A store of an application, which refuses more than what was revoked."""
+
+    closed = False
+
+    def is_revoked(self, principal: Principal) -> bool:
+        return self.closed or super().is_revoked(principal)
+
+
+def test_a_class_of_the_application_is_asked_each_time() -> None:
+    """Its own `is_revoked` holds, although the class that it comes from answers from memory."""
+    revocations = Stricter(clock=lambda: NOW)
+    guard = with_revocations(revocations)
+    assert all(is_allowed(guard) for _ in range(3))
+    revocations.closed = True
+    assert not is_allowed(guard)
+    revocations.closed = False
+    revocations.revoke(subject="ann", until=NOW + 600)
+    assert not is_allowed(guard)
+
+
+def test_a_function_of_the_application_is_asked_each_time() -> None:
+    """So does one that is put on the store itself."""
+    revocations, gone = MemoryRevocations(clock=lambda: NOW), set[str]()
+    revocations.is_revoked = lambda principal: principal.subject in gone  # type: ignore[method-assign]
+    guard = with_revocations(revocations)
+    assert all(is_allowed(guard) for _ in range(3))
+    gone.add("ann")
+    assert not is_allowed(guard)
+
+
+class StricterShared(SharedStore):
+    """A store of an application with a memory, which refuses more than what memory knows."""
+
+    closed = False
+
+    def is_revoked(self, principal: Principal) -> bool:
+        return self.closed or super().is_revoked(principal)
+
+
+def test_a_class_of_the_application_with_a_shared_store_is_asked_each_time() -> None:
+    """Memory answers for the `is_revoked` that it was written beside, and for no other."""
+    store = StricterShared()
+    guard = with_revocations(store)
+    assert all(is_allowed(guard) for _ in range(3))
+    store.closed = True
+    assert not is_allowed(guard)

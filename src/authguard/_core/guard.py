@@ -152,10 +152,13 @@ class Guard(OverriddenInTests, VerifiesOutside):
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
         #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
+        #: Decides about a request after functions of the application have been asked; see `StraightPath`.
+        self.confirm = self._straight_path.confirm
         self._telling = None
         if on_decision is not None:
             self._telling = Telling(on_decision, parts, self.driving.report)
             self.recall = self._telling.around(self.recall)
+            self.confirm = self._telling.around_confirm(self.confirm)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
 from authguard._core.flow import Call, Flow
-from authguard._core.model import Principal, api_key_id
+from authguard._core.model import Auth, Principal, api_key_id
 from authguard._core.options import check_method
 from authguard.errors import RevokedTokenError
 
@@ -56,7 +56,8 @@ class Revocations(Protocol):
     itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
     `TimeoutError` that it raises is answered with 503, anything else with 500.
 
-    A store that processes share may also have the methods of `SharedMemory`, and `health() -> StoreHealth`.
+    A store may also have the methods of `SharedMemory`, and `health() -> StoreHealth`. A class that replaces
+    `is_revoked` alone is asked by that, for each request.
     """
 
     def is_revoked(self, principal: Principal) -> bool | Awaitable[bool]:
@@ -84,11 +85,11 @@ class RememberedCaller(Protocol):
     """Describe a verified caller, as far as logouts are concerned.
 
     Attributes:
-        user: the principal.
+        auth: has the principal.
         revision: that of the store at which it was last found not to be revoked.
     """
 
-    user: Principal
+    auth: Auth
     revision: int
 
 
@@ -100,6 +101,7 @@ class Logouts:
 
     Attributes:
         store: the store.
+        is_revoked: asks the store.
         revision: as that of `SharedMemory`; None for a store that always has to be waited for.
         is_memory: the straight path may ask, at least at times.
     """
@@ -108,11 +110,12 @@ class Logouts:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self.store = store
-        memory = cast("SharedMemory | None", store if hasattr(store, "is_known_revoked") else None)
+        self.is_revoked: Callable[[Principal], object] = store.is_revoked
+        memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
         in_memory = bool(getattr(store, "in_memory", False))
         self.is_memory = in_memory or memory is not None
         self.revision: Callable[[], int | None] = _always if in_memory else _never
-        self._is_known_revoked: Callable[[Principal], object] = store.is_revoked
+        self._is_known_revoked = self.is_revoked
         if memory is not None:
             self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
@@ -126,7 +129,7 @@ class Logouts:
         if revision is None:
             return False
         try:
-            if self._is_known_revoked(caller.user) is not False:
+            if self._is_known_revoked(caller.auth.principal) is not False:
                 return False
         except Exception:
             return False  # `check` will meet it again, and say what is wrong
@@ -143,7 +146,7 @@ class Logouts:
         """Raise RevokedTokenError if it is revoked."""
         revoked: object
         if self.revision() is None:
-            revoked = yield from Call[object](self.store.is_revoked, principal)
+            revoked = yield from Call[object](self.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
         if revoked is None:
@@ -155,6 +158,22 @@ class Logouts:
         """Return how the store is followed, if it says so."""
         health: Callable[[], StoreHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
+
+
+def _answers_by_memory(store: object) -> bool:
+    """Return whether the memory of a store tells what its `is_revoked` does.
+
+    A class of an application may have replaced `is_revoked` alone, or something its method on the store.
+    """
+    return hasattr(store, "is_known_revoked") and (
+        _distance(store, "is_known_revoked") <= _distance(store, "is_revoked")
+    )
+
+
+def _distance(store: object, method: str) -> int:
+    """Return how far from the store a method is defined: 0 on itself, 1 in its class, and so on."""
+    defined = [getattr(store, "__dict__", {}), *map(vars, type(store).__mro__)]
+    return next((n for n, names in enumerate(defined) if method in names), len(defined))
 
 
 def _always() -> int:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import AskFirst
+from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
@@ -55,17 +57,49 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     recalled = guard.recall(presented, request_key, now)
     if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
         return recalled  # pyright: ignore
+    return await complete(guard, make_request, source, presented, request_key, now, recalled)  # pyright: ignore
+
+
+async def complete(  # noqa: PLR0917 (as above)
+    guard: Guard,
+    make_request: Callable[[Source, Guard, Presented], RequestView],
+    source: Source,
+    presented: Presented,
+    request_key: RequestKey,
+    now: float,
+    recalled: Open,
+) -> Decision:
+    """Return what a guard decides about an HTTP request that `Guard.recall` has left open.
+
+    Args:
+        guard: see `decide`.
+        make_request: see `decide`.
+        source: see `decide`.
+        presented: see `decide`.
+        request_key: see `decide`.
+        now: see `decide`.
+        recalled: what `Guard.recall` has returned.
+    """
     if isinstance(recalled, AskFirst):
         # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
         outcome = await ask(recalled.question)
-        recalled = guard.recall(presented, request_key, now)
-        if recalled.is_decision:
-            return recalled  # pyright: ignore
-        if not isinstance(recalled, Prepared):
-            recalled = outcome
+        again = guard.recall(presented, request_key, now)
+        if again.is_decision:
+            return again  # pyright: ignore
+        recalled = again if isinstance(again, Prepared | AskAbout) else outcome
+    while isinstance(recalled, AskAbout):
+        try:
+            answer = await ask(recalled)
+        except Exception as error:
+            recalled = recalled.answered(None, error)
+            break
+        confirmed = guard.confirm(recalled, answer, request_key, now)
+        if confirmed.is_decision:
+            return confirmed  # pyright: ignore
+        recalled = confirmed  # pyright: ignore
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
-    return await run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
+    return await run(guard.decide(make_request(source, guard, presented), now, recalled))
 
 
 async def run(flow: Flow[Result]) -> Result:
@@ -91,6 +125,8 @@ async def run(flow: Flow[Result]) -> Result:
 def ask(question: Question[Any]) -> Awaitable[Any]:
     """Have one question answered in the event loop."""
     if isinstance(question, Call):
+        if is_async(question.function):  # a coroutine around it would cost a known caller 3 %
+            return question.function(*question.arguments)  # type: ignore[no-any-return]
         return _call(question)
     if isinstance(question, Shared):
         return _opened(question.channel).share(question)
@@ -104,11 +140,8 @@ async def _call(call: Call[Any]) -> Any:
         from authguard.drivers import on_trio
 
         return await on_trio.call(call)
-    if is_async(call.function):
-        answer = call.function(*call.arguments)
-    else:
-        in_one_thread = thread_sensitive.get()
-        answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
+    in_one_thread = thread_sensitive.get()
+    answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 

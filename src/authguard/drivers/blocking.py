@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import async_to_sync
 
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.deciding.asking import AskAbout
+from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
@@ -48,9 +50,32 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
     recalled = guard.recall(presented, request_key, now)
     if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
         return recalled  # pyright: ignore
+    return complete(guard, make_request, source, presented, request_key, now, recalled)  # pyright: ignore
+
+
+def complete(  # noqa: PLR0917 (as above)
+    guard: Guard,
+    make_request: Callable[[Source, Guard, Presented], RequestView],
+    source: Source,
+    presented: Presented,
+    request_key: RequestKey,
+    now: float,
+    recalled: Open,
+) -> Decision:
+    """Return what a guard decides; see `authguard.drivers.asynchronous.complete`."""
+    while isinstance(recalled, AskAbout):
+        try:
+            answer = ask(recalled)
+        except Exception as error:
+            recalled = recalled.answered(None, error)
+            break
+        confirmed = guard.confirm(recalled, answer, request_key, now)
+        if confirmed.is_decision:
+            return confirmed  # pyright: ignore
+        recalled = confirmed  # pyright: ignore
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
-    return run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
+    return run(guard.decide(make_request(source, guard, presented), now, recalled))
 
 
 def run(flow: Flow[Result]) -> Result:

@@ -37,6 +37,14 @@ class MemoryRevocations(Revoking):
         self.sequence += 1
         return Receipt(self.sequence, now)
 
+    def revision(self) -> int:
+        """Return a number that changes with each revocation."""
+        return self._marks.revision
+
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the principal's token, API key, session or subject has been revoked."""
+        return self.is_known_revoked(principal)
+
+    def is_known_revoked(self, principal: Principal) -> bool:
+        """Return what `is_revoked` does; a caller who is not revoked is asked about after each revocation."""
         return self._marks.is_revoked(principal, self._clock())

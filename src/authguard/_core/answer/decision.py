@@ -57,7 +57,7 @@ class Known:
         terms: what holds for each request with the credential; None for nothing.
 
     Attributes:
-        user: the principal.
+        user: what `user_loader` made of the principal, or the principal.
         revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
         takes: what its last request took from quotas; see `Quotas`.
     """
@@ -74,12 +74,18 @@ class Known:
         self, auth: Auth, response_fields: ResponseFields, until: float, terms: Terms | None = None
     ) -> None:
         self.auth = auth
-        self.user = auth.principal
+        self.user: Any = auth.principal
         self.response_fields = response_fields
         self.until = until
         self.terms = terms
         self.revision = -1  # looked up never
         self.takes: Any = None
+
+    def with_user(self, user: Any) -> "Known":
+        """Return the same caller with the application's own user."""
+        known = Known(self.auth, self.response_fields, self.until, self.terms)
+        known.user = user
+        return known
 
 
 #: For requests without a credential, where none is needed.

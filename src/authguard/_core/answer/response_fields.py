@@ -8,6 +8,8 @@ from authguard._core.credential.extractor import Extractor
 #: Names in lower case, and values.
 ResponseFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
+_LENGTH = len("cache-control")  # nearly no other field has it: there is no call for each field
+
 
 def vary_on(extractor: Extractor, method: str) -> str:
     """Return the request fields by which caches must tell apart the responses to a kind of credential.
@@ -48,13 +50,12 @@ def merged(
     hold (RFC 9110 section 5.3).
     """
     own = list(headers)
-    if any(_is_cache_control(name) for name, _ in own):
-        return own + [field for field in fields if not _is_cache_control(field[0])]
+    for name, _ in own:
+        if len(name) == _LENGTH and _is_cache_control(name):
+            return own + [field for field in fields if not _is_cache_control(field[0])]
     return own + list(fields)
 
 
 def _is_cache_control(name: str | bytes) -> bool:
-    if len(name) != len("cache-control"):  # as nearly all fields
-        return False
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     return text.lower() == "cache-control"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
+from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import check_counts
 from authguard._core.flow import Call, Flow, Shared
@@ -34,12 +35,7 @@ from authguard.errors import (
 UserLoader: TypeAlias = Callable[[Principal], Any]
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop", "header")
-_CARRIED = (
-    ("bearer", "authorization"),
-    ("dpop", "authorization"),
-    ("api_key", "authorization"),
-    ("cookie", "cookie"),
-)
+_CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "cookie"))
 
 
 @final
@@ -77,7 +73,7 @@ class Undecided:
 
 UNDECIDED = Undecided()
 
-Recalled: TypeAlias = Known | Refused | AskFirst | Undecided
+Recalled: TypeAlias = Known | Refused | AskFirst | AskAbout | Answered | Undecided
 
 
 class Callers:
@@ -90,7 +86,12 @@ class Callers:
         logouts: what has been logged out; None if nothing can be.
         user_loader: from principal to the application's own user.
         cache_size: how many verified credentials to remember, for each way to carry one.
+
+    Attributes:
+        at_once: whether `recall` can tell anything.
     """
+
+    at_once: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -111,7 +112,8 @@ class Callers:
         self._proofs = proofs
         self._proxies = parts.proxies
         self._logouts = logouts
-        self._revision = None if logouts is None else logouts.revision
+        in_memory = self._logouts_in_memory = logouts if logouts is not None and logouts.is_memory else None
+        self._revision = None if in_memory is None else in_memory.revision
         self._user_loader = user_loader
         self._counts = parts.quotas is not None
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
@@ -129,27 +131,30 @@ class Callers:
             *((method, field.decode("ascii")) for field, method in self._own_fields.items()),
         ]
         self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
+        # Prefixes tell keys from tokens there, and a digest of the whole field is that of one or the other.
+        self._memories["api_key", "authorization"] = self._memories["bearer", "authorization"]
         # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
-        #: Whether `recall` can tell anything; not if each request has a slow step.
-        self.at_once = user_loader is None and (logouts is None or logouts.is_memory)
         #: Where `recall` looks, by field name.
-        self._recalled = self._memories_by_field() if self.at_once else {}
+        self._recalled = self._memories_by_field()
+        #: Asks the store for each request; None if memory tells.
+        self._is_revoked = None if logouts is None or in_memory is not None else logouts.is_revoked
+        #: Tells who presents a credential, as far as that is known without asking anybody. Its arguments: the
+        #: credential fields, of which there is at least one; seconds since the epoch.
+        self.recall: Callable[[Presented, float], Recalled] = self._recall
+        if user_loader is not None or self._is_revoked is not None:
+            self.recall = self._recall_to_ask
 
     def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
         memories = self._memories
         own = {field: memories[method, field.decode("ascii")] for field, method in self._own_fields.items()}
         return {**own, b"authorization": memories["bearer", "authorization"]}
 
-    def recall(self, presented: Presented, now: float) -> Recalled:
-        """Tell who presents the credential, if nobody has to be asked.
+    def _recall(self, presented: Presented, now: float) -> Recalled:
+        """Tell who presents the credential, if no function of the application has to be asked each time.
 
         A credential that is known costs one look-up. A token that is seen for the first time is
         verified at once, if its verifier has the keys.
-
-        Args:
-            presented: the credential fields, of which there is at least one.
-            now: seconds since the epoch.
         """
         try:
             ((name, value),) = presented
@@ -162,7 +167,15 @@ class Callers:
             return self._verify_at_once(name, value, digest, now)
         if self._revision is None or known.revision == (revision := self._revision()):
             return known
-        return known if self._logouts is None or self._logouts.clears(known, revision) else UNDECIDED
+        logouts = self._logouts_in_memory
+        return known if logouts is None or logouts.clears(known, revision) else UNDECIDED
+
+    def _recall_to_ask(self, presented: Presented, now: float) -> Recalled:
+        """Tell who presents the credential, and which functions are to be asked about the caller."""
+        recalled = self._recall(presented, now)
+        if type(recalled) is not Known:
+            return recalled
+        return AskAbout(recalled, self._is_revoked, self._user_loader)
 
     def _verify_at_once(self, name: bytes, value: bytes, digest: bytes, now: float) -> Recalled:
         if name != b"authorization" or (credential := self._plain_bearer(value)) is None:
@@ -180,7 +193,7 @@ class Callers:
         if (
             known.auth.confirmation
             or known.terms
-            or (self._logouts is not None and not self._logouts.clears_now(known))
+            or (self._logouts_in_memory is not None and not self._logouts_in_memory.clears_now(known))
         ):
             return UNDECIDED
         return known
@@ -347,6 +360,7 @@ def _settled(outcome: Outcome) -> Known:
 
 
 def _digest_of(credential: Credential) -> bytes:
-    """Digest a credential; for Bearer the whole field, which `recall` does not take apart."""
+    """Digest a credential; after `Bearer` the whole field, which `recall` does not take apart."""
     value = credential.value.encode("latin-1")
-    return sha256(b"Bearer " + value if credential.method == "bearer" else value).digest()
+    after_bearer = credential.header == "authorization" and credential.method != "dpop"
+    return sha256(b"Bearer " + value if after_bearer else value).digest()

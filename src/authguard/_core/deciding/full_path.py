@@ -4,6 +4,7 @@ from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Known
 from authguard._core.answer.denials import as_refused, refused_for
 from authguard._core.answer.response_fields import response_fields
+from authguard._core.deciding.asking import Answered
 from authguard._core.deciding.callers import AskFirst, Recalled, Refused
 from authguard._core.deciding.outcomes import Outcomes, count_of
 from authguard._core.deciding.parts import Parts
@@ -50,6 +51,11 @@ class FullPath:
 
     def decide(self, request: RequestView, now: float, recalled: Recalled | None) -> Flow[Allow | Deny]:
         """Decide about a request; the arguments are those of `Guard.decide`."""
+        if isinstance(recalled, Answered):
+            return recalled.given_to(self._decide(request, now, None))
+        return self._decide(request, now, recalled)
+
+    def _decide(self, request: RequestView, now: float, recalled: Recalled | None) -> Flow[Allow | Deny]:
         try:
             verdict = self._policy.find_for(request.request_key)
             if verdict.protected and verdict.optional is None and self._extractor.is_preflight(request):

@@ -6,7 +6,7 @@ from typing import Any, Self
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.later_checks import LaterChecks
 from authguard._core.deciding.overridden import Override, Substituted, overriding, use
-from authguard._core.deciding.straight_path import Recall, StraightPath
+from authguard._core.deciding.straight_path import Confirm, Recall, StraightPath
 from authguard._core.deciding.telling import Telling
 from authguard._core.model import Principal
 
@@ -15,6 +15,7 @@ class OverriddenInTests:
     """Take callers for certain users; a base of `Guard`."""
 
     recall: Recall
+    confirm: Confirm
     _straight_path: StraightPath
     _full_path: FullPath
     _later_checks: LaterChecks
@@ -39,5 +40,8 @@ class OverriddenInTests:
         use(path, Substituted(self._straight_path, user, principal))
         substituting._full_path = self._full_path.on(path)  # noqa: SLF001
         substituting._later_checks = self._later_checks.on(path)  # noqa: SLF001
-        substituting.recall = path.recall if self._telling is None else self._telling.around(path.recall)
+        substituting.recall, substituting.confirm = path.recall, path.confirm
+        if self._telling is not None:
+            substituting.recall = self._telling.around(path.recall)
+            substituting.confirm = self._telling.around_confirm(path.confirm)
         return substituting

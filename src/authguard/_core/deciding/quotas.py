@@ -102,8 +102,9 @@ class Quotas:
             if last is not None and last[0] is verdict:
                 _, limits, takes = last
             else:
-                limits = self._limits_of(known.user, verdict)
-                takes = _takes(limits, known.user, verdict.cost)
+                principal = known.auth.principal
+                limits = self._limits_of(principal, verdict)
+                takes = _takes(limits, principal, verdict.cost)
                 known.takes = (verdict, limits, takes)
             if not takes:
                 return Charge(known.response_fields, NOTHING)
@@ -112,7 +113,7 @@ class Quotas:
         except Exception:  # noqa: BLE001 (as in the flow)
             return None  # the flow will meet it again, and say what is wrong; or there was no answer yet
         if not admitted:
-            return _exceeded(limits, taken, known.user)
+            return _exceeded(limits, taken, known.auth.principal)
         return Charge(known.response_fields, taken, _fields(limits, taken))
 
     def charge(self, charge: Charge, principal: Principal, verdict: Verdict) -> Flow[None]:

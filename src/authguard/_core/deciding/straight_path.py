@@ -1,11 +1,12 @@
 """Decide about HTTP requests at once, where nothing has to be asked: the straight path of a guard."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
-from authguard._core.deciding.callers import UNDECIDED, Callers, Recalled, Refused
+from authguard._core.deciding.asking import Answered, AskAbout
+from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
 from authguard._core.policy.policy import Verdict
@@ -13,7 +14,11 @@ from authguard._core.request import Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
+#: What `recall` returns where it decides nothing.
+Open: TypeAlias = Refused | AskFirst | AskAbout | Answered | Undecided | Prepared
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
+Confirm: TypeAlias = Callable[[AskAbout, Any, RequestKey, float], Recalled | Allow | Prepared]
+_Settle: TypeAlias = Callable[[Known, RequestKey, float], Recalled | Allow | Prepared]
 
 
 class StraightPath:
@@ -28,6 +33,9 @@ class StraightPath:
         own_callers: the guard's own.
         all_callers: the guard's own, and those of tests; see `overriding`.
         recall: decides about a request, if nothing has to be asked; else tells what is known of it.
+        confirm: decides about a request when a function of the application has been asked about the caller,
+            or tells what is to be asked next. Its arguments: what `recall` has returned, what the function
+            has returned, and the last two of `recall`.
     """
 
     def __init__(self, callers: Callers, parts: Parts) -> None:
@@ -40,11 +48,15 @@ class StraightPath:
         self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
         self.recall: Recall = self._recall
+        self.confirm: Confirm = self._confirm
+        self._settle: _Settle = _settled
         if parts.quotas is not None:
             self._charge_at_once = parts.quotas.charge_at_once
-            self.recall = self._recall_counted
+            self._settle = self._charge
         elif callers.has_terms:
-            self.recall = self._recall_told
+            self._settle = self._tell
+        if self._settle is not _settled:
+            self.recall = self._recall_and_settle
 
     def copied(self) -> "StraightPath":
         """Return another one of the same guard, with no callers but its own."""
@@ -60,29 +72,43 @@ class StraightPath:
                 if recalled.error.count is not None:  # in the flow, which knows the address
                     return recalled
                 return self._denials.at_once(recalled.error, request_key) or recalled
-            return recalled
+            if not isinstance(recalled, AskAbout):
+                return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
         # others were returned above: it does not narrow by the truth of a constant.)
-        if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
+        if verdict.requirements and not verdict.admits(recalled.auth.principal, now):  # pyright: ignore
             return UNDECIDED
         return recalled
 
-    def _recall_told(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
-        """Decide as `_recall` does, and tell the verifier of a request that passes."""
+    def _confirm(
+        self, asked: AskAbout, answer: Any, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `recall` does, by what a function of the application has answered about a caller."""
+        taken = asked.take(answer)
+        if type(taken) is not Known:
+            return taken
+        settled = self._settle(taken, request_key, now)
+        return asked.answered(answer) if settled is UNDECIDED else settled
+
+    def _recall_and_settle(
+        self, presented: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `_recall` does, with what is taken and told for each request of a known caller."""
         known = self._recall(presented, request_key, now)
-        if isinstance(known, Known) and known.terms is not None and known.terms.count is not None:
+        if type(known) is not Known or known is NOBODY:
+            return known
+        return self._settle(known, request_key, now)
+
+    def _tell(self, known: Known, request_key: RequestKey, now: float) -> Known:
+        """Tell the verifier of a request that passes."""
+        if known.terms is not None and known.terms.count is not None:
             verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
             known.terms.count(now, None, verdict.rule, OK)
         return known
 
-    def _recall_counted(
-        self, presented: Presented, request_key: RequestKey, now: float
-    ) -> Recalled | Allow | Prepared:
-        """Decide as `_recall` does, and take from the quotas of a known caller."""
-        known = self._recall(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY:
-            return known
+    def _charge(self, known: Known, request_key: RequestKey, now: float) -> Recalled | Allow | Prepared:
+        """Take from the quotas of a known caller, and tell the verifier."""
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if verdict.protected:
             charge = self._charge_at_once(known, verdict)
@@ -120,3 +146,8 @@ class StraightPath:
         if not self._policy.find_for_http(request_key).protected:
             return NOBODY
         return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
+
+
+def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
+    """Let the request of a known caller pass, with nothing to take and nobody to tell."""
+    return known

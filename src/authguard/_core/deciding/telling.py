@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from authguard._core.answer.decision import Allow, Deny, Known, Prepared
 from authguard._core.deciding.parts import Parts
-from authguard._core.deciding.straight_path import Recall
+from authguard._core.deciding.straight_path import Confirm, Recall
 from authguard._core.flow import Flow
 from authguard._core.model import ANONYMOUS_AUTH, Auth, api_key_id, note
 from authguard._core.options import check_plain_function
@@ -94,6 +94,18 @@ class Telling:
             return recalled
 
         return recall_and_tell
+
+    def around_confirm(self, confirm: Confirm) -> Confirm:
+        """Return a function that confirms, and tells of what is decided."""
+
+        def confirm_and_tell(asked: Any, answered: Any, request_key: RequestKey, now: float) -> Any:
+            confirmed = confirm(asked, answered, request_key, now)
+            if confirmed.is_decision:
+                rule = self._policy.find_for_http(request_key).rule
+                self._tell_allowed(confirmed, rule, request_key, now)  # pyright: ignore
+            return confirmed
+
+        return confirm_and_tell
 
     def follow(
         self,

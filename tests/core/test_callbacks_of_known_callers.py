@@ -1,0 +1,392 @@
+"""What functions of the application say of a remembered caller counts, and each is called once a request."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    DecisionEvent,
+    Guard,
+    JWTVerifier,
+    MemoryQuotas,
+    MemoryRevocations,
+    Principal,
+    Quota,
+    Rule,
+    VerificationUnavailableError,
+)
+from authguard._core.answer.decision import Prepared
+from authguard._core.deciding.asking import AskAbout
+from authguard.drivers import asynchronous, blocking
+from authguard.errors import InvalidTokenError, RevokedTokenError
+from authguard.testing import override
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
+
+TOKEN = make_token(claims(scope="read"))
+KEY = "sk_live_0123456789"
+WAYS = pytest.mark.parametrize("way", ["plain", "async"])
+
+
+class Application:
+    """Functions of an application, which note their calls and answer as they are told.
+
+    Attributes:
+        revoked: what `is_revoked` returns, or raises.
+        user: what `load` returns, or raises; by subject, if it is a dict.
+        calls: the names of the functions, in the order of the calls.
+    """
+
+    def __init__(self, way: str = "plain") -> None:
+        self.way = way
+        self.revoked: Any = False
+        self.user: Any = "the user"
+        self.calls: list[str] = []
+        self.before: Callable[[], object] = list  # is called by `load`
+
+    @property
+    def revocations(self) -> Any:
+        class Store:
+            is_revoked = staticmethod(self._as_it_is(self._is_revoked))
+
+        return Store()
+
+    @property
+    def user_loader(self) -> Any:
+        return self._as_it_is(self._load)
+
+    def _as_it_is(self, function: Callable[[Principal], Any]) -> Any:
+        async def coroutine(principal: Principal) -> Any:
+            await asyncio.sleep(0)
+            return function(principal)
+
+        return function if self.way == "plain" else coroutine
+
+    def _is_revoked(self, principal: Principal) -> Any:
+        self.calls.append("is_revoked")
+        return _answered(self.revoked)
+
+    def _load(self, principal: Principal) -> Any:
+        self.calls.append("load")
+        self.before()
+        user = self.user[principal.subject] if isinstance(self.user, dict) else self.user
+        return _answered(user)
+
+    def decide(self, guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
+        """Return the decision of the driver that fits the functions; the calls are those of this request."""
+        self.calls.clear()
+        key = (request.method, request.path, request.root_path)
+        arguments = (guard, lambda *_: request, None, request.presented, key, now)
+        if self.way == "plain":
+            return blocking.decide(*arguments)
+        return asyncio.run(asynchronous.decide(*arguments))
+
+
+def _answered(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def guard(application: Application, *rules: Rule, revocations: Any = True, **options: Any) -> Guard:
+    """Return a guard that asks the application; `revocations` may be False for none, or a store."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    if revocations:
+        options["revocations"] = application.revocations if revocations is True else revocations
+    options.setdefault("user_loader", application.user_loader)
+    keys = options.pop("keys", {KEY: APIKey("bob")})
+    return Guard(jwt, APIKeyVerifier(keys), protected_paths=["/", *rules], **options)
+
+
+def knows(guard: Guard, request: FakeRequest, now: float = NOW) -> bool:
+    """Return whether the straight path knows the caller, and leaves no more than to ask the functions."""
+    key = (request.method, request.path, request.root_path)
+    return isinstance(guard.recall(request.presented, key, now), AskAbout)
+
+
+@WAYS
+def test_a_known_caller_passes(way: str) -> None:
+    """Both functions are asked for each request, the revocations first."""
+    application = Application(way)
+    one = guard(application)
+    for _ in range(3):
+        decision = application.decide(one, bearer(TOKEN))
+        assert (decision.user, decision.auth.principal.subject) == ("the user", "ann")
+        assert application.calls == ["is_revoked", "load"]
+        assert knows(one, bearer(TOKEN))
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("revoked", "status"),
+    [
+        (True, 401),
+        ("yes", 401),
+        (1, 401),
+        (None, 500),
+        (RuntimeError("a bug"), 500),
+        (StopIteration("a bug"), 500),
+        (ConnectionError("down"), 503),
+        (TimeoutError("slow"), 503),
+        (VerificationUnavailableError("down"), 503),
+        (RevokedTokenError("by itself"), 401),
+    ],
+    ids=repr,
+)
+def test_each_other_answer_of_revocations(way: str, revoked: Any, status: int) -> None:
+    """It is asked once, means what it means for a new caller, and no user is loaded."""
+    application = Application(way)
+    one = guard(application)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    if way == "async" and isinstance(revoked, StopIteration):
+        revoked = StopAsyncIteration("a bug")  # Python lets no coroutine raise the other one
+    application.revoked = revoked
+    denied = application.decide(one, bearer(TOKEN))
+    assert (denied.refusal.status, application.calls) == (status, ["is_revoked"])
+    application.revoked = False
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+
+
+@WAYS
+@pytest.mark.parametrize("revoked", [0, ""], ids=repr)
+def test_what_counts_as_false_lets_pass(way: str, revoked: Any) -> None:
+    """As for a new caller; it is asked once all the same."""
+    application = Application(way)
+    one = guard(application)
+    application.decide(one, bearer(TOKEN))
+    application.revoked = revoked
+    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    assert application.calls == ["is_revoked", "load"]
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [
+        (None, 401),
+        (RuntimeError("a bug"), 500),
+        (ConnectionError("down"), 503),
+        (InvalidTokenError("closed"), 401),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("revocations", [True, False])
+def test_each_other_answer_of_the_loader(way: str, user: Any, status: int, *, revocations: bool) -> None:
+    """A user that is gone is a 401; each function is called once."""
+    application = Application(way)
+    one = guard(application, revocations=revocations)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    application.user = user
+    denied = application.decide(one, bearer(TOKEN))
+    assert denied.refusal.status == status
+    assert application.calls == ["is_revoked", "load"] if revocations else ["load"]
+
+
+@WAYS
+@pytest.mark.parametrize("user", [0, "", False], ids=repr)
+def test_a_user_that_counts_as_false(way: str, user: Any) -> None:
+    """None alone means that the user is gone."""
+    application = Application(way)
+    one = guard(application)
+    application.user = user
+    assert [application.decide(one, bearer(TOKEN)).user for _ in range(2)] == [user, user]
+
+
+@WAYS
+def test_revocations_of_this_process_beside_a_loader(way: str) -> None:
+    """No user is loaded for a caller that memory knows as revoked."""
+    application = Application(way)
+    store = MemoryRevocations(clock=lambda: NOW)
+    one = guard(application, revocations=store)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    store.revoke(subject="ann", until=NOW + 600)
+    assert application.decide(one, bearer(TOKEN)).refusal.status == 401
+    assert application.calls == []
+
+
+@WAYS
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_token_that_was_never_seen(way: str, *, in_memory: bool) -> None:
+    """It is refused if it is logged out already, and no user is loaded; else it is asked about once."""
+    application = Application(way)
+    store = MemoryRevocations(clock=lambda: NOW)
+    one = guard(application, revocations=store if in_memory else True)
+    assert application.decide(one, bearer(make_token(claims(jti="first")))).user == "the user"
+    assert application.calls == ["load"] if in_memory else ["is_revoked", "load"]
+    store.revoke(subject="ann", until=NOW + 600)
+    application.revoked = True
+    assert application.decide(one, bearer(make_token(claims(jti="second")))).refusal.status == 401
+    assert application.calls == [] if in_memory else ["is_revoked"]
+
+
+@WAYS
+def test_a_scope_is_missing(way: str) -> None:
+    """A revoked caller gets a 401 and no 403; of one who lacks a scope no user is loaded."""
+    application = Application(way)
+    one = guard(application, Rule("/admin", scopes=["admin"]))
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    assert application.decide(one, bearer(TOKEN, "/admin")).refusal.status == 403
+    assert application.calls == ["is_revoked"]
+    application.revoked = True
+    assert application.decide(one, bearer(TOKEN, "/admin")).refusal.status == 401
+
+
+@WAYS
+@pytest.mark.parametrize(("optional", "passes"), [("lenient", True), ("strict", False)])
+def test_an_optional_path(way: str, optional: Any, *, passes: bool) -> None:
+    """A user that is gone is anonymous there, or refused; it is asked for once."""
+    application = Application(way)
+    one = guard(application, Rule("/greet", optional=optional))
+    assert application.decide(one, bearer(TOKEN, "/greet")).user == "the user"
+    application.user = None
+    decision = application.decide(one, bearer(TOKEN, "/greet"))
+    assert application.calls == ["is_revoked", "load"]
+    assert decision.reaches_app is passes
+    if passes:
+        assert not decision.user.is_authenticated
+
+
+@WAYS
+def test_an_expired_token(way: str) -> None:
+    """Nothing is asked about a caller whose credential is good no more."""
+    application = Application(way)
+    one = guard(application)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    assert application.decide(one, bearer(TOKEN), NOW + 10_000).refusal.status == 401
+    assert application.calls == []
+
+
+@WAYS
+def test_quotas_are_taken_last(way: str) -> None:
+    """A request whose user is gone takes nothing; one that passes takes once."""
+    application = Application(way)
+    store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
+    one = guard(application, quotas=[Quota(2, 60)], quota_store=store)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+    application.user = None
+    assert [application.decide(one, bearer(TOKEN)).refusal.status for _ in range(3)] == [401] * 3
+    application.user = "the user"
+    assert application.decide(one, bearer(TOKEN)).charge.taken.admitted
+    assert application.decide(one, bearer(TOKEN)).refusal.status == 429
+    assert application.calls == ["is_revoked", "load"]
+
+
+class Waiting:
+    """A store of quotas that has to be waited for, and another store that it asks."""
+
+    def __init__(self) -> None:
+        self._store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
+
+    def take(self, takes: Any) -> Any:
+        return self._store.take(takes)
+
+    def give_back(self, taken: Any) -> None:
+        self._store.give_back(taken)
+
+
+@WAYS
+def test_quotas_that_have_to_be_waited_for(way: str) -> None:
+    """The functions are called once, although the flow takes from the quotas."""
+    application = Application(way)
+    one = guard(application, quotas=[Quota(2, 60)], quota_store=Waiting())
+    for expected in (True, True, False):
+        decision = application.decide(one, bearer(TOKEN))
+        assert decision.reaches_app is expected
+        assert application.calls == ["is_revoked", "load"]
+
+
+@WAYS
+def test_a_key_that_is_another_subject_s_by_now(way: str) -> None:
+    """What was said of one principal is not taken for another one, who has a user of its own."""
+    application = Application(way)
+    application.user = {"bob": "Bob", "carl": "Carl", "dave": "Dave"}
+    subjects = {KEY: "bob"}
+    one = guard(
+        application,
+        keys=lambda digest: APIKey(subjects[KEY]),
+        quotas=[Quota(100, 60)],
+        quota_store=Waiting(),
+        cache_size=2,
+    )
+    by_key = FakeRequest(headers={"x-api-key": KEY})
+    assert application.decide(one, by_key).user == "Bob"
+
+    def hand_over() -> None:
+        """Give the key to another one, while the first one's user is loaded."""
+        application.before = list
+        subjects[KEY] = "carl"
+        for memory in one._straight_path.own_callers._memories.values():
+            memory.young.clear()
+
+    application.before = hand_over
+    decision = application.decide(one, by_key)
+    assert (decision.auth.principal.subject, decision.user) == ("carl", "Carl")
+    assert application.calls == ["is_revoked", "load", "is_revoked", "load"]
+
+
+@WAYS
+def test_a_key_that_is_revoked_is_looked_up_again(way: str) -> None:
+    """The key may be another's by now: the store is asked about the one that is found."""
+    application = Application(way)
+    one = guard(application)
+    by_key = FakeRequest(headers={"x-api-key": KEY})
+    assert application.decide(one, by_key).reaches_app
+    application.revoked = True
+    assert application.decide(one, by_key).refusal.status == 401
+    assert application.calls == ["is_revoked", "is_revoked"]
+
+
+@WAYS
+def test_each_decision_is_told_once(way: str) -> None:
+    """After the functions have answered, and with what they have led to."""
+    application = Application(way)
+    events: list[DecisionEvent] = []
+    one = guard(application, on_decision=events.append)
+    for user in ("the user", "the user", None):
+        application.user = user
+        application.decide(one, bearer(TOKEN))
+    found = [(event.allowed, event.status, event.subject, event.remembered) for event in events]
+    assert found == [(True, None, "ann", False), (True, None, "ann", True), (False, 401, "ann", True)]
+
+
+@WAYS
+def test_an_override_of_tests(way: str) -> None:
+    """Nothing is asked for a request that is taken for another user's."""
+    application = Application(way)
+    one = guard(application)
+    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    with override(one, "another", principal=Principal("other")):
+        assert application.decide(one, bearer(TOKEN)).user == "another"
+        assert application.calls == []
+    assert application.decide(one, bearer(TOKEN)).user == "the user"
+
+
+@WAYS
+@pytest.mark.parametrize(("revoked", "user"), [(True, "the user"), (False, None)])
+def test_outside_of_requests(way: str, revoked: bool, user: Any) -> None:
+    """`verify` accepts no token that is logged out, nor one whose user is gone, although it is known."""
+    application = Application(way)
+    one = guard(application)
+    assert application.decide(one, bearer(TOKEN)).reaches_app
+
+    def verify() -> Principal:
+        return one.verify(TOKEN, now=NOW) if way == "plain" else asyncio.run(one.averify(TOKEN, now=NOW))
+
+    assert verify().subject == "ann"
+    application.revoked, application.user = revoked, user
+    with pytest.raises(InvalidTokenError):
+        verify()
+
+
+def test_a_bad_token_is_refused_without_a_flow() -> None:
+    """Nobody is asked about it."""
+    application = Application()
+    one = guard(application)
+    request = bearer(make_token(key="x" * 40))
+    key = (request.method, request.path, request.root_path)
+    assert isinstance(one.recall(request.presented, key, NOW), Prepared)
+    assert application.decide(one, request).refusal.status == 401
+    assert application.calls == []
