@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.callbacks import is_async
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
-from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
@@ -104,11 +105,12 @@ async def _call(call: Call[Any]) -> Any:
         from authguard.drivers import on_trio
 
         return await on_trio.call(call)
-    if is_async(call.function):
-        answer = call.function(*call.arguments)
-    else:
+    callback = call.callback
+    if callback.may_block:
         in_one_thread = thread_sensitive.get()
-        answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
+        answer = await sync_to_async(callback.function, thread_sensitive=in_one_thread)(*call.arguments)
+    else:
+        answer = callback.function(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 
