@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import sync_to_async
-
 from authguard._core.answer.decision import Decision, Prepared
 from authguard._core.callbacks import is_async
 from authguard._core.deciding.callers import AskFirst
@@ -20,7 +18,7 @@ from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
-from authguard.drivers.threads import thread_sensitive
+from authguard.drivers.threads import call_in_thread
 
 if TYPE_CHECKING:
     import httpx
@@ -107,8 +105,7 @@ async def _call(call: Call[Any]) -> Any:
         return await on_trio.call(call)
     callback = call.callback
     if callback.may_block:
-        in_one_thread = thread_sensitive.get()
-        answer = await sync_to_async(callback.function, thread_sensitive=in_one_thread)(*call.arguments)
+        answer = await call_in_thread(callback.function, call.arguments)
     else:
         answer = callback.function(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
