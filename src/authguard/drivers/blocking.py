@@ -11,14 +11,13 @@ from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import async_to_sync
-
 from authguard._core.answer.decision import Decision, Prepared
 from authguard._core.callbacks import is_async
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+from authguard.drivers.kept_loop import wait_for
 from authguard.drivers.loops import running_loop
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _call(call: Call[Any]) -> Any:
     function = call.callback.function
     if call.callback.is_async:
         _check_no_loop(function)
-        return async_to_sync(function)(*call.arguments)
+        return wait_for(function, call.arguments)
     answer = function(*call.arguments)
     if not inspect.isawaitable(answer):
         return answer
@@ -107,7 +106,7 @@ def _call(call: Call[Any]) -> Any:
         if inspect.iscoroutine(answer):
             answer.close()  # else Python warns that nothing has waited for it
         raise
-    return async_to_sync(_awaited)(answer)
+    return wait_for(_awaited, (answer,))
 
 
 def _check_no_loop(function: Callable[..., Any]) -> None:
