@@ -34,7 +34,8 @@ def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, .
     loop = before[0] if is_inside else _kept.loop()
     here.main_event_loop, here.main_event_loop_pid = loop, process
     try:
-        return _Waiting(function)(*arguments)  # type: ignore[arg-type]
+        result: Result = _Waiting(function)(*arguments)
+        return result
     finally:
         here.main_event_loop, here.main_event_loop_pid = before
 
