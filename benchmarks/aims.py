@@ -28,8 +28,8 @@ class Aim:
 _FLOOR = "the floor: no guard, see benchmarks/floor.py, HS256"
 _DEPENDENCY = "bare FastAPI, a dependency that does nothing, HS256"
 
-#: Of what users configure, beside what is named in the same run; see `benchmarks.configurations.ratios`. Two are
-#: of options that do not exist yet, and are not measured.
+#: Of what users configure, beside what is named in the same run; see `benchmarks.configurations.ratios`. One is
+#: of an option that does not exist yet, and is not measured.
 _CONFIGURED = {
     1.10: [
         "Starlette: known Bearer, × the least",
@@ -52,7 +52,8 @@ _CONFIGURED = {
         "Flask: API key: Bearer sk_…, × known X-API-Key",
         "Starlette: API key: identity store, remembered, × known X-API-Key",
         "Flask: API key: identity store, remembered, × known X-API-Key",
-        "Starlette: user_loader, plain, declared not to block, × known Bearer",
+        "Starlette: user_loader, in memory, × known Bearer",
+        "Starlette: revocations, own, in memory, × known Bearer",
     ],
     1.25: [
         "Starlette: cookie, × known Bearer",

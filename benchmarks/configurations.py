@@ -16,7 +16,7 @@ from benchmarks.pairing import Paired, in_turns
 from benchmarks.report import Findings
 
 #: What does not exist yet, and so has no row.
-MISSING = "`user_ttl=` (a remembered user), and a plain function declared not to block"
+MISSING = "`user_ttl=` (a remembered user)"
 Times = Mapping[str, Sequence[float]]
 
 
@@ -81,7 +81,8 @@ def ratios(times: Times) -> Iterator[tuple[str, float]]:
         yield f"{face}: known Bearer, × the least", of.ratio(KNOWN, LEAST)
         yield f"{face}: known Bearer again, × known Bearer", of.ratio("Bearer again: the noise", KNOWN)
         for name in (
-            "user_loader, async", "revocations, async", "revocations, memory", "revocations, shared store",
+            "user_loader, async", "user_loader, in memory", "revocations, async", "revocations, own, in memory",
+            "revocations, memory", "revocations, shared store",
             "introspection, remembered", "remote keys", "cookie", "cookie, POST", "rules with scopes",
         ):  # fmt: skip
             yield f"{face}: {name}, × known Bearer", of.ratio(name, KNOWN)

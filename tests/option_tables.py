@@ -452,10 +452,11 @@ NOT_BUILT = frozenset(
         "RequestView",
         "Verdict",
         "errors",
+        "in_memory",  # as core/test_callbacks.py checks it
         "safe_next",
         "Guard",
         "ClientAuth",
-    ]
+    ],
 )
 #: What an error calls an option that is checked for what it holds.
 ALIASES = {

@@ -19,10 +19,12 @@ from benchmarks.configured.row import Sent
 from benchmarks.configured.world import (
     ORIGIN,
     AsyncRevocations,
+    DeclaredRevocations,
     PlainRevocations,
     World,
     load,
     load_async,
+    load_declared,
     opaque,
 )
 from benchmarks.traffic import Field, bearer
@@ -70,8 +72,10 @@ def configured(world: World) -> Iterator[Configured]:
     for name, options, slow in (
         ("user_loader, plain", {"user_loader": load}, ("Starlette",)),
         ("user_loader, async", {"user_loader": load_async}, ("Flask",)),
+        ("user_loader, in memory", {"user_loader": load_declared}, ()),
         ("revocations, plain", {"revocations": PlainRevocations()}, ("Starlette",)),
         ("revocations, async", {"revocations": AsyncRevocations()}, ("Flask",)),
+        ("revocations, own, in memory", {"revocations": DeclaredRevocations()}, ()),
         ("revocations, memory", {"revocations": world.memory()}, ()),
         ("revocations, shared store", {"revocations": world.store.revocations}, ()),
         ("rules with scopes", {"protected_paths": ["/", Rule("/p", scopes=["read"])]}, ()),

@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from authguard import APIKey, MemoryRevocations, digest_api_key
+from authguard import APIKey, MemoryRevocations, digest_api_key, in_memory
 from authguard.stores import SQLiteStore
 from authguard.stores.marks import Mark, make_mark
 from authguard.testing import FakeIssuer
@@ -36,6 +36,12 @@ def load(principal: Any) -> Any:
     return USERS.get(principal.subject)
 
 
+@in_memory
+def load_declared(principal: Any) -> Any:
+    """The same, declared not to block."""
+    return USERS.get(principal.subject)
+
+
 async def load_async(principal: Any) -> Any:
     """The same, `async`; as a driver of a database that has the row already."""
     return USERS.get(principal.subject)
@@ -44,6 +50,14 @@ async def load_async(principal: Any) -> Any:
 class PlainRevocations:
     """A store of the user's own, by a plain function."""
 
+    def is_revoked(self, principal: Any) -> bool:
+        return principal.subject not in USERS
+
+
+class DeclaredRevocations:
+    """The same, declared not to block."""
+
+    @in_memory
     def is_revoked(self, principal: Any) -> bool:
         return principal.subject not in USERS
 

@@ -13,6 +13,7 @@ from authguard import errors
 from authguard._core.answer.metadata import ResourceMetadata
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Refusal
+from authguard._core.callbacks import in_memory
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.deciding.outside import Driving
 from authguard._core.deciding.quotas import Quotas
@@ -114,5 +115,6 @@ __all__ = [
     "VerificationUnavailableError",
     "digest_api_key",
     "errors",
+    "in_memory",
     "safe_next",
 ]

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from authguard._asgi.refusal import RaisedRefusal, refuse_handshake, responder
 from authguard._asgi.request import handled_by_guard
 from authguard._core.answer.refusal import BODY_FIELDS, Refusal
-from authguard.drivers.blocking import is_async
+from authguard._core.callbacks import is_async
 
 #: On the scope: the handlers of the innermost application, by class and by status.
 EXCEPTION_HANDLERS = "starlette.exception_handlers"

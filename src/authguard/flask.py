@@ -182,10 +182,13 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal of a caller who does not meet a requirement."""
     left = handled.handled_request()
-    view, charge = left.request, left.decision.charge
+    auth, charge = handled.auth_of(left), left.decision.charge
+    if requirement.is_met_by(auth.principal, left.at) and (charge is None or charge.taken is not None):
+        return  # without a request view and a flow
+    view = left.request
     flow = left.guard.authorize(
         view,
-        handled.current_auth(),
+        auth,
         left.error,
         requirement,
         left.at,

@@ -230,11 +230,15 @@ def verifier() -> JWTVerifier:
 
 def places(fail: Any, **rules: Any) -> dict[str, tuple[Guard, Any]]:
     """A guard for every place where a callback may stand before the application, and what to send."""
+
+    def plain(*arguments: Any) -> Any:  # what is in memory is never awaited
+        return fail(*arguments)
+
     return {
         "verifier": (Guard(Custom(fail), **rules), AUTHORIZATION),
         "loader": (Guard(verifier(), user_loader=fail, **rules), AUTHORIZATION),
         "revocations": (Guard(verifier(), revocations=Store(fail), **rules), AUTHORIZATION),
-        "memory": (Guard(verifier(), revocations=Store(fail, in_memory=True), **rules), AUTHORIZATION),
+        "memory": (Guard(verifier(), revocations=Store(plain, in_memory=True), **rules), AUTHORIZATION),
         "function": (Guard(APIKeyVerifier(fail), **rules), BY_KEY),
         "refresh": (Guard(APIKeyVerifier(KeyStore(fail, when="refresh")), **rules), BY_KEY),
         "find": (Guard(APIKeyVerifier(KeyStore(fail, when="find")), **rules), BY_KEY),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
+from authguard._core.callbacks import Callback
 from authguard._core.hosts import Origin, origin_of
 
 Result = TypeVar("Result")
@@ -31,14 +32,22 @@ class Call(Question[Answer]):
 
     Args:
         function: what to call; a driver with an event loop runs it in a worker thread unless
-            it is a coroutine function.
+            it is a coroutine function, or declared `in_memory`. What is called often is a `Callback`.
+        arguments: what to call it with.
+
+    Attributes:
+        callback: the function, and how it has to be called.
         arguments: what to call it with.
     """
 
-    __slots__ = ("arguments", "function")
+    __slots__ = ("arguments", "callback")
 
-    def __init__(self, function: Callable[..., Answer | Awaitable[Answer]], *arguments: Any) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[..., Answer | Awaitable[Answer]] | Callback[Answer],
+        *arguments: Any,
+    ) -> None:
+        self.callback = function if isinstance(function, Callback) else Callback(function)
         self.arguments = arguments
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
+from authguard._core.callbacks import Callback, is_in_memory, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
 from authguard._core.options import check_method
@@ -53,8 +54,8 @@ class Revocations(Protocol):
     """Keep logouts.
 
     `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
-    itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
-    `TimeoutError` that it raises is answered with 503, anything else with 500.
+    itself, by `in_memory = True`, or of the method, by `@in_memory`, that it never waits for anything. A
+    `ConnectionError` or `TimeoutError` that it raises is answered with 503, anything else with 500.
 
     A store may also have the methods of `SharedMemory`, and `health() -> StoreHealth`. A class that replaces
     `is_revoked` alone is asked by that, for each request.
@@ -110,12 +111,12 @@ class Logouts:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self.store = store
-        self.is_revoked: Callable[[Principal], object] = store.is_revoked
         memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
-        in_memory = bool(getattr(store, "in_memory", False))
+        in_memory = says_in_memory(store, "revocations", "is_revoked") or is_in_memory(store.is_revoked)
+        self.is_revoked: Callback[object] = Callback(store.is_revoked)
         self.is_memory = in_memory or memory is not None
         self.revision: Callable[[], int | None] = _always if in_memory else _never
-        self._is_known_revoked = self.is_revoked
+        self._is_known_revoked: Callable[[Principal], object] = store.is_revoked
         if memory is not None:
             self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
@@ -146,7 +147,7 @@ class Logouts:
         """Raise RevokedTokenError if it is revoked."""
         revoked: object
         if self.revision() is None:
-            revoked = yield from Call[object](self.is_revoked, principal)
+            revoked = yield from Call(self.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
         if revoked is None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+from authguard._core.callbacks import Callback, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import check_text, check_text_list, got, type_of
@@ -51,6 +52,8 @@ class CustomVerifier(Protocol):
 
     def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
         """Return who presents the credential. May be `async`; if not, it runs in a worker thread.
+
+        It runs at once if it is declared by `@in_memory`, or the verifier by `in_memory = True`.
 
         Raises:
             InvalidTokenError: if it is not valid.
@@ -133,7 +136,8 @@ class Verifier(ABC):
 
 class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
-        self._verify = verifier.verify
+        in_memory = says_in_memory(verifier, "a verifier", "verify")
+        self._verify: Callback[Any] = Callback(verifier.verify, in_memory=in_memory)
         self.header = getattr(verifier, "header", None)
         self.prefixes = check_text_list(getattr(verifier, "prefixes", ()), "prefixes of a verifier")
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))

@@ -35,7 +35,11 @@ def handled_request() -> WSGIHandled | ASGIHandled:
 
 def current_auth() -> Auth:
     """Return the caller of the current request and what it may do."""
-    handled = handled_request()
+    return auth_of(handled_request())
+
+
+def auth_of(handled: WSGIHandled | ASGIHandled) -> Auth:
+    """Return the caller of a request and what it may do."""
     auth: Auth = handled.environ[AUTH] if isinstance(handled, WSGIHandled) else handled.scope["auth"]
     return auth
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from authguard._core.callbacks import is_async
 from authguard._core.guard import Guard
 from authguard._core.options import type_of
 from authguard._preflight.layers import has_base
-from authguard.drivers.blocking import is_async
 from authguard.errors import ConfigurationError
 
 _WRITE = 'AUTHGUARD = "mysite.guards.guard", the dotted path of a Guard or of a function that returns one'

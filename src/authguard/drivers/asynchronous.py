@@ -8,20 +8,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import sync_to_async
-
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.callbacks import is_async
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
-from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
-from authguard.drivers.threads import thread_sensitive
+from authguard.drivers.threads import call_in_thread
 
 if TYPE_CHECKING:
     import httpx
@@ -125,8 +124,9 @@ async def run(flow: Flow[Result]) -> Result:
 def ask(question: Question[Any]) -> Awaitable[Any]:
     """Have one question answered in the event loop."""
     if isinstance(question, Call):
-        if is_async(question.function):  # a coroutine around it would cost a known caller 3 %
-            return question.function(*question.arguments)  # type: ignore[no-any-return]
+        callback = question.callback
+        if callback.is_async:  # a coroutine around it would cost a known caller 3 %
+            return callback.function(*question.arguments)
         return _call(question)
     if isinstance(question, Shared):
         return _opened(question.channel).share(question)
@@ -140,8 +140,11 @@ async def _call(call: Call[Any]) -> Any:
         from authguard.drivers import on_trio
 
         return await on_trio.call(call)
-    in_one_thread = thread_sensitive.get()
-    answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
+    callback = call.callback
+    if callback.may_block:
+        answer = await call_in_thread(callback.function, call.arguments)
+    else:
+        answer = callback.function(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 

@@ -11,15 +11,15 @@ from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import async_to_sync
-
 from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.callbacks import is_async
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
+from authguard.drivers.kept_loop import wait_for
 from authguard.drivers.loops import running_loop
 
 if TYPE_CHECKING:
@@ -118,19 +118,20 @@ def ask(question: Question[Any]) -> Any:
 
 
 def _call(call: Call[Any]) -> Any:
-    if is_async(call.function):
-        _check_no_loop(call.function)
-        return async_to_sync(call.function)(*call.arguments)
-    answer = call.function(*call.arguments)
+    function = call.callback.function
+    if call.callback.is_async:
+        _check_no_loop(function)
+        return wait_for(function, call.arguments)
+    answer = function(*call.arguments)
     if not inspect.isawaitable(answer):
         return answer
     try:
-        _check_no_loop(call.function)
+        _check_no_loop(function)
     except NeedsEventLoopError:
         if inspect.iscoroutine(answer):
             answer.close()  # else Python warns that nothing has waited for it
         raise
-    return async_to_sync(_awaited)(answer)
+    return wait_for(_awaited, (answer,))
 
 
 def _check_no_loop(function: Callable[..., Any]) -> None:
@@ -142,13 +143,6 @@ def _check_no_loop(function: Callable[..., Any]) -> None:
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
     return await answer
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether to call it gives something to await, as far as one can see before."""
-    # asgiref's own iscoroutinefunction does not look at __call__.
-    call = getattr(type(function), "__call__", None)  # noqa: B004 (which it is, not whether)
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 class ProcessState:

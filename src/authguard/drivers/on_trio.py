@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
+from authguard._core.callbacks import is_async
 from authguard._core.flow import Call, Channel, Fetch, Flow, Response, Shared
-from authguard.drivers.blocking import fetch_with, is_async
+from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 
@@ -25,14 +26,15 @@ Run: TypeAlias = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
 
 
 async def call(question: Call[Any]) -> Any:
-    """Call a user's function; in a thread of its own, if it is not `async`."""
-    if is_async(question.function):
-        answer = question.function(*question.arguments)
-    else:
+    """Call a user's function; in a thread of its own, if it may block."""
+    callback = question.callback
+    if callback.may_block:
         # In a list, since trio refuses a function that returns something to await.
         (answer,) = await trio.to_thread.run_sync(
-            lambda: [question.function(*question.arguments)], abandon_on_cancel=True
+            lambda: [callback.function(*question.arguments)], abandon_on_cancel=True
         )
+    else:
+        answer = callback.function(*question.arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 

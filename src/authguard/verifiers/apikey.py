@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from cachetools import LRUCache
 
+from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import (
@@ -161,7 +162,7 @@ class APIKeyVerifier(Verifier):
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         """Look the key up by its digest."""
         digest = digest_api_key(credential.value)
-        if callable(self._store):
+        if isinstance(self._store, Callback):
             key, until = yield from self._ask(self._store, digest, now)
         else:
             if self._store.is_due(now):
@@ -179,7 +180,9 @@ class APIKeyVerifier(Verifier):
             until = min(until, expires_at)
         return Verified(_principal(key, key_id), until)
 
-    def _ask(self, lookup: Lookup, digest: str, now: float) -> Flow[tuple[APIKey | None, float]]:
+    def _ask(
+        self, lookup: Callback["APIKey | None"], digest: str, now: float
+    ) -> Flow[tuple[APIKey | None, float]]:
         with self._refused_lock:
             if now < self._refused.get(digest, 0):
                 return None, now
@@ -252,14 +255,14 @@ class _Mapping:
         return self._keys.get(digest), inf
 
 
-def _store(keys: Any) -> "KeyStore | Lookup":
+def _store(keys: Any) -> "KeyStore | Callback[APIKey | None]":
     if isinstance(keys, Mapping):
         return _Mapping(keys)
     if callable(getattr(keys, "is_due", None)):
         return cast("KeyStore", keys)
     if callable(keys):
         check_arguments(keys, "keys", "digest")
-        return cast("Lookup", keys)
+        return Callback(cast("Lookup", keys))
     raise ConfigurationError(
         "keys must be a mapping of key text to APIKey, an APIKeyFile, or a function, got "
         f"{type_of(keys)}: write {{key: APIKey(…)}}, or APIKeyFile(path) for a file"

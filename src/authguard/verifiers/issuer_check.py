@@ -1,5 +1,6 @@
 """Ask a function of the application whether an issuer is accepted, and remember its answers for a while."""
 
+from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.issuers import IssuerCheck
 from authguard._core.memory import Memory
@@ -20,7 +21,7 @@ class IssuerChecker:
     """
 
     def __init__(self, function: IssuerCheck) -> None:
-        self._function = function
+        self._function: Callback[object] = Callback(function)
         self._answers: Memory[str, tuple[bool, float]] = Memory(_MAX_ISSUERS)
 
     def check(self, issuer: str, now: float) -> Flow[float]:
@@ -34,7 +35,7 @@ class IssuerChecker:
             raise InvalidIssuerError("the issuer is longer than any URL of an issuer")
         accepted, until = self._answers.get(issuer) or (False, now)
         if now >= until or until > now + ACCEPTED_SECONDS:  # old, or the clock was set back
-            answer: object = yield from Call(self._function, issuer)
+            answer = yield from Call(self._function, issuer)
             if not isinstance(answer, bool):
                 raise TypeError("the function of issuer= must return True or False")
             accepted, until = answer, now + (ACCEPTED_SECONDS if answer else REFUSED_SECONDS)

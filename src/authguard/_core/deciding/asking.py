@@ -1,16 +1,15 @@
 """Ask functions of the application about a known caller, and keep what they answer for the flow."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
 from authguard._core.answer.decision import Known
+from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal
 
 Result = TypeVar("Result")
-_Function: TypeAlias = Callable[..., Any]
 #: Functions, each with what it has returned and what it has raised.
-_Answers: TypeAlias = tuple[tuple[_Function | None, Any, Exception | None], ...]
+_Answers: TypeAlias = tuple[tuple[Callback[Any], Any, Exception | None], ...]
 
 
 @final
@@ -34,8 +33,8 @@ class AskAbout(Call[Any]):
     def __init__(
         self,
         known: Known,
-        is_revoked: _Function | None,
-        user_loader: _Function | None,
+        is_revoked: Callback[Any] | None,
+        user_loader: Callback[Any] | None,
         before: _Answers = (),
     ) -> None:
         auth = known.auth
@@ -63,7 +62,7 @@ class AskAbout(Call[Any]):
 
     def answered(self, answer: Any, error: Exception | None = None) -> "Answered":
         """Return what has been answered, with what the function has returned or raised."""
-        return Answered(self.auth.principal, (*self._before, (self.function, answer, error)))
+        return Answered(self.auth.principal, (*self._before, (self.callback, answer, error)))
 
 
 @final
@@ -107,8 +106,8 @@ class Answered:
 
     def _take(self, question: Call[Any]) -> Any:
         """Return the answer to a call that has been made, or raise what it has raised."""
-        for function, answer, error in self._answers:
-            if function is question.function and question.arguments[0] is self._principal:
+        for callback, answer, error in self._answers:
+            if callback is question.callback and question.arguments[0] is self._principal:
                 if error is not None:
                     raise error
                 return answer

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
+from authguard._core.callbacks import Callback
 from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import check_counts
@@ -114,7 +115,7 @@ class Callers:
         self._logouts = logouts
         in_memory = self._logouts_in_memory = logouts if logouts is not None and logouts.is_memory else None
         self._revision = None if in_memory is None else in_memory.revision
-        self._user_loader = user_loader
+        self._user_loader = None if user_loader is None else Callback(user_loader)
         self._counts = parts.quotas is not None
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}

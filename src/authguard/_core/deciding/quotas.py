@@ -11,6 +11,7 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.rate_limit import limit_field, limit_template, policy_field, refused_field
 from authguard._core.answer.response_fields import ResponseFields
+from authguard._core.callbacks import says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
 from authguard._core.model import Principal, api_key_id
@@ -80,7 +81,7 @@ class Quotas:
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
-        self._in_memory = bool(getattr(self._store, "in_memory", False))
+        self._in_memory = says_in_memory(self._store, "quota_store", "take")
         #: What can be called on the straight path; None for nothing.
         self._take_at_once: Callable[[Sequence[Take]], Any] | None = (
             self._store.take if self._in_memory else getattr(self._store, "take_at_once", None)

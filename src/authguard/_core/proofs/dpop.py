@@ -8,6 +8,7 @@ from hmac import compare_digest
 from math import inf
 from typing import Any, ClassVar, TypeAlias
 
+from authguard._core.callbacks import Callback
 from authguard._core.encoding import sha256_base64url, sha256_hex
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.compact import base64url, media_type
@@ -106,7 +107,7 @@ class DPoP(Proof):
         write = "replays=store.replays" if hasattr(replays, "replays") else ""
         check_function(replays, "replays", write, takes="digest, seconds")
         self._nonces = None if nonce_secret is None else Nonces(nonce_secret)
-        self._replays = replays
+        self._replays = None if replays is None else Callback(replays)
         self._used = UsedProofs(proofs_per_key, 2 * self._window)
         self._memory: object = self._used if replays is None else replays
         self._keys: Memory[bytes, tuple[str, VerificationKey]] = Memory(_REMEMBERED_KEYS)

@@ -1,0 +1,195 @@
+"""`in_memory` declares that a plain function never waits; what cannot be declared is refused."""
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from authguard import APIKeyVerifier, ConfigurationError, Guard, MemoryQuotas, Quota, in_memory
+from authguard._core.callbacks import Callback
+from authguard._core.flow import Call
+
+VERIFIER = APIKeyVerifier(lambda digest: None)
+
+
+def plain(principal: Any) -> Any:
+    """A plain function that nobody has declared."""
+    return principal
+
+
+@in_memory
+def declared(principal: Any) -> Any:
+    """A plain function that is declared."""
+    return principal
+
+
+async def awaited(principal: Any) -> Any:
+    """An async function."""
+    return principal
+
+
+async def streamed(principal: Any) -> AsyncIterator[Any]:
+    """An async generator."""
+    yield principal
+
+
+class Store:
+    """An object with methods of every kind."""
+
+    @in_memory
+    def method(self, principal: Any) -> Any:
+        return principal
+
+    @staticmethod
+    @in_memory
+    def static_above(principal: Any) -> Any:
+        return principal
+
+    @in_memory  # pyright: ignore
+    @staticmethod
+    def static_below(principal: Any) -> Any:
+        return principal
+
+    @classmethod
+    @in_memory
+    def of_class(cls, principal: Any) -> Any:
+        return principal
+
+    def undeclared(self, principal: Any) -> Any:
+        return principal
+
+
+class Called:
+    """A callable object."""
+
+    def __call__(self, principal: Any) -> Any:
+        return principal
+
+
+class DeclaredCall:
+    """A callable object whose call is declared."""
+
+    @in_memory
+    def __call__(self, principal: Any) -> Any:
+        return principal
+
+
+class SaysItself(Called):
+    """A callable object that says it by an attribute."""
+
+    in_memory = True
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        declared,
+        in_memory(lambda principal: principal),
+        Store().method,
+        Store.static_above,
+        Store.static_below,
+        Store().of_class,
+        in_memory(Store().undeclared),
+        in_memory({}.get),
+        in_memory(Called()),
+        in_memory(functools.partial(plain, 1)),
+        functools.partial(declared, 1),
+        in_memory(functools.cache(plain)),
+        DeclaredCall(),
+        SaysItself(),
+    ],
+)
+def test_a_declared_function_may_be_called_in_the_event_loop(function: Callable[..., Any]) -> None:
+    """Functions, methods, objects and functions written in C."""
+    callback = Callback(function)
+    assert (callback.in_memory, callback.is_async, callback.may_block) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "function", [plain, Store().undeclared, {}.get, Called(), functools.partial(plain, 1), lambda: None]
+)
+def test_what_is_not_declared_may_block(function: Callable[..., Any]) -> None:
+    """So it is never called in the event loop; to declare one object declares no other."""
+    assert Callback(function).may_block
+
+
+def test_a_wrapper_of_a_declared_function_is_not_declared() -> None:
+    """`functools.wraps` copies attributes, and what the wrapper does beside may block."""
+
+    @functools.wraps(declared)
+    def wrapper(principal: Any) -> Any:
+        return declared(principal)
+
+    assert Callback(wrapper).may_block
+
+
+def test_an_async_wrapper_of_a_declared_function_is_awaited() -> None:
+    """It is what it is, whatever attributes it has copied."""
+
+    @functools.wraps(declared)
+    async def wrapper(principal: Any) -> Any:
+        return declared(principal)
+
+    callback = Callback(wrapper)
+    assert (callback.is_async, callback.in_memory, callback.may_block) == (True, False, False)
+
+
+def test_a_declared_function_stays_itself() -> None:
+    """Name, signature and identity are kept, so that decorators may be combined."""
+
+    def function(principal: Any) -> Any:
+        return principal
+
+    assert in_memory(function) is function
+
+
+@pytest.mark.parametrize("function", [awaited, functools.partial(awaited, 1), streamed])
+def test_an_async_function_is_refused(function: Any) -> None:
+    """With the spelling that works."""
+    with pytest.raises(ConfigurationError, match="plain function, got an async one: leave in_memory out"):
+        in_memory(function)
+
+
+def test_a_class_is_refused() -> None:
+    """A class says it by an attribute."""
+    with pytest.raises(ConfigurationError, match="got the class Called: write in_memory = True in the class"):
+        in_memory(Called)
+
+
+@pytest.mark.parametrize("value", [None, True, "secret text", 7])
+def test_what_cannot_be_called_is_refused(value: Any) -> None:
+    """As by each option that takes a function; text is not shown."""
+    with pytest.raises(
+        ConfigurationError, match=r"must be a function, .*write in_memory\(function\)"
+    ) as raised:
+        in_memory(value)
+    assert "secret text" not in str(raised.value)
+
+
+@pytest.mark.parametrize("option", ["revocations", "quota_store", "a verifier"])
+def test_an_object_in_memory_with_an_async_method_is_refused(option: str) -> None:
+    """Its coroutine would be taken for the answer."""
+    store = SimpleNamespace(
+        in_memory=True, is_revoked=awaited, take=awaited, give_back=awaited, verify=awaited
+    )
+    with pytest.raises(ConfigurationError, match=f"{option} with in_memory must have a plain"):
+        if option == "a verifier":
+            Guard(store)
+        elif option == "revocations":
+            Guard(VERIFIER, revocations=store)
+        else:
+            Guard(VERIFIER, quotas=[Quota(1, 60)], quota_store=store)
+
+
+def test_a_store_of_the_package_is_in_memory() -> None:
+    """It has a plain method."""
+    Guard(VERIFIER, quotas=[Quota(1, 60)], quota_store=MemoryQuotas())
+
+
+def test_a_question_looks_at_its_function_once() -> None:
+    """What is asked often is looked at when the guard is built."""
+    callback = Callback(plain)
+    assert Call(callback, 1).callback is callback
+    assert Call(plain, 1).callback.function is plain
