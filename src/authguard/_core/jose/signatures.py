@@ -45,7 +45,7 @@ def _hmac_checker(key: bytes, new: Callable[..., Any]) -> Check:
     """Return the function that checks codes of HMAC (RFC 2104) by this key.
 
     The two states that have the padded key in them are made once, and copied for each token. `hmac` copies
-    an object of Python, too, and `hmac.digest` hashes the key each time: they take half as long again and more.
+    an object of Python, too, and `hmac.digest` hashes the key each time: both take half as long again.
 
     Args:
         key: the secret.
