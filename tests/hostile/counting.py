@@ -70,6 +70,8 @@ class Work:
                 self.characters += len(own)
             elif called.__name__ == "verify":  # of a public key
                 self.signatures += 1
+            elif called.__name__ == "from_json":  # of jiter
+                self.parsed += 1
         elif event == "call" and frame.f_code.co_name == "verifies":  # of a secret
             self.signatures += 1
         elif event == "call" and frame.f_code.co_name == "raw_decode":
