@@ -260,6 +260,7 @@ def test_the_packages_are_used_where_they_are_installed():
     pytest.importorskip("pybase64")
     assert fast.find_json_reader() is not None
     assert fast.find_base64_decoder() is not None
+    assert fast.packages_in_use() == ["jiter", "pybase64"]
 
 
 def test_nothing_is_needed_of_the_packages(monkeypatch):
@@ -268,6 +269,7 @@ def test_nothing_is_needed_of_the_packages(monkeypatch):
     monkeypatch.setitem(sys.modules, "pybase64", None)
     assert fast.find_json_reader() is None
     assert fast.find_base64_decoder() is None
+    assert fast.packages_in_use() == []
 
 
 @pytest.mark.parametrize("version", ["0.9.1", "0.4.0", "unknown", "", "0.a", "0", "1.0rc1"])

@@ -19,7 +19,7 @@ def find_json_reader() -> Callable[[bytes], Any] | None:
         import jiter
     except ImportError:
         return None
-    if not _is_since(jiter.__version__, _JITER_SINCE):
+    if not _is_since(getattr(jiter, "__version__", ""), _JITER_SINCE):
         return None
     from_json = jiter.from_json
 
@@ -50,6 +50,12 @@ def find_base64_decoder() -> Callable[[bytes], bytes] | None:
         return b64decode(data, None, True)
 
     return decode
+
+
+def packages_in_use() -> list[str]:
+    """Return the names of the packages that read tokens here; none where Python's own modules do."""
+    found = {"jiter": find_json_reader(), "pybase64": find_base64_decoder()}
+    return [name for name, reader in found.items() if reader is not None]
 
 
 def _is_since(version: str, first: tuple[int, int]) -> bool:
