@@ -77,6 +77,7 @@ AIMS = [
     Aim("known API key on Starlette, × bare", "API key, authguard on Starlette, known ×", 1.35),
     Aim("known API key with two quotas on Starlette, added µs", "quotas, authguard, two quotas, µs", 12),
     Aim("first-seen HS256, × PyJWT alone", "cold, HS256, × PyJWT", 0.35, floor="cold, HS256, floor"),
+    Aim("first-seen HS256 with authguard[fast], × PyJWT alone", "cold, HS256, authguard[fast], × PyJWT", 0.33, floor="cold, HS256, floor"),
     Aim("first-seen RS256, × PyJWT alone", "cold, RS256, × PyJWT", 0.55, floor="cold, RS256, floor"),
     Aim("first-seen ES256, × PyJWT alone", "cold, ES256, × PyJWT", 0.75, floor="cold, ES256, floor"),
     Aim("first-seen EdDSA, × PyJWT alone", "cold, EdDSA, × PyJWT", 0.90, floor="cold, EdDSA, floor"),

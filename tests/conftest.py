@@ -4,6 +4,7 @@ import datetime as dt
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(path))
+        yield
+
+
+@pytest.fixture(params=["with fast", "without fast"])
+def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read tokens with the packages of the extra `fast`, and then without."""
+    from benchmarks.readers import without_fast
+
+    with without_fast() if request.param == "without fast" else nullcontext():
         yield
 
 

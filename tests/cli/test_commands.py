@@ -8,10 +8,19 @@ import subprocess
 import httpx
 import pytest
 
+from authguard import __version__
+from authguard._core.fast import packages_in_use
 from authguard.cli.output import Failure, printable
 from authguard.cli.serve import _for_development
 from authguard.cli.serving.heap import frozen_heap
 from cli.support import COMMAND, PASSWORD, environment, run
+
+
+def test_the_version_names_what_reads_tokens():
+    """The release, and the packages of the extra `fast` that are used."""
+    done = run("--version")
+    by = " and ".join(packages_in_use()) or "Python's own modules"
+    assert done.stdout.splitlines() == [f"authguard, version {__version__}", f"reads tokens by {by}"]
 
 
 def test_account_is_made_and_listed(tmp_path):

@@ -23,7 +23,6 @@ MAX_SIGNATURES = 2
 #: Bytes that a refusal may have, so that nobody lets us send much by sending little.
 MAX_ANSWER = 16 * 1024
 
-_SIGNATURES = {"verify", "copy"}  # of public keys, and of a keyed HMAC
 _READERS = (str, bytes, bytearray)
 
 
@@ -69,8 +68,12 @@ class Work:
             own = getattr(called, "__self__", None)
             if isinstance(own, _READERS):
                 self.characters += len(own)
-            elif called.__name__ == "verify" or (called.__name__ == "copy" and type(own).__name__ == "HMAC"):
+            elif called.__name__ == "verify":  # of a public key
                 self.signatures += 1
+            elif called.__name__ == "from_json":  # of jiter
+                self.parsed += 1
+        elif event == "call" and frame.f_code.co_name == "verifies":  # of a secret
+            self.signatures += 1
         elif event == "call" and frame.f_code.co_name == "raw_decode":
             self.parsed += 1
 

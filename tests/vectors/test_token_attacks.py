@@ -21,6 +21,8 @@ from support import (
 )
 from vectors import signature_attacks, token_attacks
 
+pytestmark = pytest.mark.usefixtures("each_reader")
+
 # How many each family must have at least, so that a change of its rule cannot empty it in silence.
 LEAST = {
     "none": 50, "algorithms": 30, "headers": 90, "embedded": 70, "duplicates": 22, "encodings": 45,

@@ -21,6 +21,8 @@ from support import (
     rsa_key,
 )
 
+pytestmark = pytest.mark.usefixtures("each_reader")
+
 
 def verifier(keys=SECRET, algorithms=("HS256",), **options):
     return JWTVerifier(keys, algorithms=algorithms, **{"issuer": ISSUER, "audience": AUDIENCE, **options})

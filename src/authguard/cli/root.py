@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import authguard
+from authguard._core.fast import packages_in_use
 from authguard.cli.apikeys import apikeys
 from authguard.cli.clients import clients
 from authguard.cli.db import db
@@ -55,8 +56,15 @@ def _status(error: AuthGuardError) -> int:
     return MISUSED if isinstance(error, ConfigurationError) else 1
 
 
+_READERS = " and ".join(packages_in_use()) or "Python's own modules"
+
+
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(authguard.__version__, prog_name="authguard")
+@click.version_option(
+    authguard.__version__,
+    prog_name="authguard",
+    message=f"%(prog)s, version %(version)s\nreads tokens by {_READERS}",
+)
 def root() -> None:
     """Run the identity service, and look after its tables, accounts, clients and keys.
 

@@ -12,7 +12,7 @@ from authguard._core.jose.subject import CLIENT_PREFIX, SubjectClaims, subject_o
 from authguard._core.jose.token_kind import check_foreign, check_kind, rules_of_kinds
 from authguard._core.model import Claims, Method, Principal, make_principal
 from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES, is_numeric_date
-from authguard._core.strict_json import JSONError, decode_utf8, parse_object
+from authguard._core.strict_json import JSONError, read_object
 from authguard.errors import (
     Cause,
     ExpiredTokenError,
@@ -61,8 +61,7 @@ def read_claims(token: Token) -> tuple[str, dict[str, Any]]:
         MalformedTokenError: if they are not one strict JSON object in UTF-8.
     """
     try:
-        text = decode_utf8(token.payload)
-        return text, parse_object(text)
+        return read_object(token.payload)
     except JSONError as error:
         raise MalformedTokenError("the claims are not a strict JSON object") from error
 

@@ -7,6 +7,7 @@ are judged by `keys` and `claims`.
 import binascii
 from dataclasses import dataclass
 
+from authguard._core.fast import find_base64_decoder
 from authguard._core.memory import Memory
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import MalformedTokenError
@@ -21,6 +22,7 @@ _NONE: frozenset[int] = frozenset()
 _LAST = (_NONE, _NONE, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 _REMEMBERED_HEADERS = 1024
 _MAX_REMEMBERED_HEADER = 512
+_decode_fast = find_base64_decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,11 @@ def base64url(text: bytes) -> bytes:
     over = len(text) % 4
     if over and text[-1] not in _LAST[over]:
         raise MalformedTokenError("not canonical base64url")
+    padded = text.translate(_TO_STANDARD) + _PADDING[over]
     try:
-        return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[over], strict_mode=True)
+        if _decode_fast is not None:
+            return _decode_fast(padded)
+        return binascii.a2b_base64(padded, strict_mode=True)
     except binascii.Error:
         raise MalformedTokenError("not base64url") from None
 

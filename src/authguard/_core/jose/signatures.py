@@ -1,8 +1,9 @@
 """Make the function that checks signatures by an algorithm and a key: RFC 7518 section 3."""
 
-import hmac
+import hashlib
 from collections.abc import Callable
 from functools import partial
+from hmac import compare_digest
 from typing import Any, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -14,7 +15,7 @@ from jwt.algorithms import get_default_algorithms
 #: Whether the second bytes are a signature over the first ones.
 Check: TypeAlias = Callable[[bytes, bytes], bool]
 
-_DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+_DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _CURVES: dict[str, tuple[int, hashes.HashAlgorithm]] = {
     "ES256": (32, hashes.SHA256()),
     "ES384": (48, hashes.SHA384()),
@@ -32,7 +33,7 @@ def checker(algorithm: str, key: Any) -> Check:
         key: bytes for HMAC, else a public key of `cryptography`; sound, and for the algorithm.
     """
     if algorithm in _DIGESTS:
-        return partial(_verifies_hmac, hmac.new(key, digestmod=_DIGESTS[algorithm]))
+        return _hmac_checker(key, _DIGESTS[algorithm])
     if algorithm in _CURVES:
         size, digest = _CURVES[algorithm]
         return partial(_verifies_ecdsa, key, size, ec.ECDSA(digest))
@@ -40,11 +41,28 @@ def checker(algorithm: str, key: Any) -> Check:
     return lambda signed, signature: verify(signed, key, signature)
 
 
-def _verifies_hmac(keyed: hmac.HMAC, signed: bytes, signature: bytes) -> bool:
-    # A copy has the key in it already, so that it is not hashed for each token.
-    code = keyed.copy()
-    code.update(signed)
-    return hmac.compare_digest(code.digest(), signature)
+def _hmac_checker(key: bytes, new: Callable[..., Any]) -> Check:
+    """Return the function that checks codes of HMAC (RFC 2104) by this key.
+
+    The two states that have the padded key in them are made once, and copied for each token. `hmac` copies
+    an object of Python, too, and `hmac.digest` hashes the key each time: both take half as long again.
+
+    Args:
+        key: the secret.
+        new: makes a state of the digest.
+    """
+    size = new().block_size
+    padded = (new(key).digest() if len(key) > size else key).ljust(size, b"\0")
+    copy_inner = new(bytes(byte ^ 0x36 for byte in padded)).copy
+    copy_outer = new(bytes(byte ^ 0x5C for byte in padded)).copy
+
+    def verifies(signed: bytes, signature: bytes) -> bool:
+        inner, outer = copy_inner(), copy_outer()
+        inner.update(signed)
+        outer.update(inner.digest())
+        return compare_digest(outer.digest(), signature)
+
+    return verifies
 
 
 def _verifies_ecdsa(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from authguard.errors import Cause, MalformedTokenError
 
@@ -48,8 +49,12 @@ _MAX_KIND = 64  # characters; the longest that is known has 37, with all that ma
 
 def kind_of(value: str) -> str:
     """Return the kind that a claim names, as in `OTHER_KINDS`: `refresh` for `Refresh-Token`."""
-    if len(value) > _MAX_KIND:
-        return ""
+    return "" if len(value) > _MAX_KIND else _kind_of_short(value)
+
+
+# All tokens of an issuer name the same kind.
+@lru_cache(maxsize=256)
+def _kind_of_short(value: str) -> str:
     words = _SEPARATORS.sub("_", value.casefold()).strip("_").removeprefix("application_")
     return words.removesuffix("_jwt").removesuffix("token").removesuffix("_")
 
