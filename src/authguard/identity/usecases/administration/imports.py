@@ -38,7 +38,7 @@ class Imported(NamedTuple):
 
     Attributes:
         made: how many accounts were made.
-        existing: how many records have the address or the id of an account that was there; they changed nothing.
+        existing: how many records have the address or the id of an account that was there; unchanged.
     """
 
     made: int
