@@ -23,7 +23,7 @@ def blocks(page: str) -> dict[str, str]:
 
 
 def run(page: str, heading: str, **given: Any) -> Any:
-    """Run the block below a heading, and return its names as attributes.
+    """Run the block below a heading, and return its names as attributes; `scope` is what its functions look into.
 
     Args:
         page: a file of docs/coming-from.
@@ -32,7 +32,7 @@ def run(page: str, heading: str, **given: Any) -> Any:
     """
     names: dict[str, Any] = {"__name__": "coming_from", **given}
     exec(compile(blocks(page)[heading], f"{page}, {heading}", "exec"), names)
-    return SimpleNamespace(**names)
+    return SimpleNamespace(**names, scope=names)
 
 
 def bearer(token: str) -> dict[str, str]:
