@@ -23,7 +23,9 @@ def blocks(page: str) -> dict[str, str]:
 
 
 def run(page: str, heading: str, **given: Any) -> Any:
-    """Run the block below a heading, and return its names as attributes; `scope` is what its functions look into.
+    """Run the block below a heading, and return its names as attributes.
+
+    The attribute `scope` is the dictionary of names that its functions read.
 
     Args:
         page: a file of docs/coming-from.

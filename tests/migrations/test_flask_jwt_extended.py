@@ -1,4 +1,4 @@
-"""docs/coming-from/flask-jwt-extended.md: tokens, refresh tokens and logouts of the old application stay good."""
+"""docs/coming-from/flask-jwt-extended.md: old tokens, refresh tokens and logouts keep their meaning."""
 
 from datetime import timedelta
 from typing import Any
