@@ -1,4 +1,4 @@
-"""A guard takes tokens of the service beside those of other issuers: the `iss` of a token chooses the verifier."""
+"""A guard takes tokens of the service beside those of other issuers: the `iss` of a token decides."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""docs/coming-from/slowapi.md: both applications refuse the request above the limit, and say so in their way."""
+"""docs/coming-from/slowapi.md: both applications refuse the request above the limit, each in its way."""
 
 import pytest
 
