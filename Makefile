@@ -43,9 +43,10 @@ endif
 slow: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses auto --dist load -m slow $(ARGS)
 
-# The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
+# The frameworks that the guard does not know by itself, and the packages that docs/coming-from comes from. Their
+# requirements must not disturb the tested versions.
 frameworks: $(VENV)-frameworks/ready
-	WITH_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+	WITH_FRAMEWORKS=1 $(VENV)-frameworks/bin/python -m pytest -m frameworks tests/frameworks tests/migrations $(ARGS)
 
 # `make version-3.14` runs one of them.
 versions: $(VERSIONS:%=version-%)
@@ -103,7 +104,9 @@ $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constr
 	$(PYTHON) -m venv $(VENV)-frameworks
 	$(VENV)-frameworks/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-frameworks/bin/python -m pip install --quiet --constraint constraints.txt \
-		--constraint tests/frameworks/constraints.txt --editable ".[starlette,fastapi,flask,django]" --group frameworks
+		--constraint tests/frameworks/constraints.txt \
+		--editable ".[starlette,fastapi,flask,django,identity,bcrypt,cli]" --group frameworks
+	$(VENV)-frameworks/bin/python -m pip install --quiet --no-deps "fastapi-users==15.0.5"
 # Beside the version of the group, which differs from it in how requests share a state.
 	$(VENV)-frameworks/bin/python -m pip install --quiet --no-deps --upgrade \
 		--target $(VENV)-frameworks/hypercorn-current "hypercorn==0.18.0"

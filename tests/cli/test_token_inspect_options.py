@@ -39,6 +39,10 @@ asking = Guard(IntrospectionVerifier(
     "https://auth.example.com/introspect", client_id="api", client_secret="a-secret-of-the-test",
     audience=None, client_ids=["web"], http=http,
 ))
+moving = Guard(
+    JWTVerifier(KEY, algorithms=["ES256"], issuer="https://new.example.com", audience="{AUDIENCE}"),
+    JWTVerifier(KEY, algorithms=["ES256"], issuer=None, audience=None),
+)
 tiers = Guard(
     JWTVerifier(KEY, algorithms=["ES256"], issuer=None, audience="{AUDIENCE}", tier_claim="tier"),
     protected_paths=[Rule("/free", cost=0), Rule("/counted")], quotas={{"pro": [Quota(1, 60)], None: []}},
@@ -126,6 +130,17 @@ def test_the_field_is_named(ask, text):
     assert "--header" in ask(text)["advice"]
     assert FIELD in ask(text)["advice"]
     assert "--header" not in (ask(text, "--header", FIELD)["advice"] or "")
+
+
+@pytest.mark.parametrize("issuer", [None, "https://old.example.com"])
+def test_a_token_of_no_named_issuer_is_explained_by_the_verifier_for_it(ask, issuer):
+    """The verifier without an issuer is asked about it, as the guard does."""
+    assert ask(token(iss=issuer, aud=None), guard="moving")["verdict"] == "accepted"
+    answer = ask(token(iss=issuer), guard="moving")
+    assert (answer["verifier"], answer["option"]) == (
+        "JWTVerifier(issuer=None, algorithms=['ES256'])",
+        "JWTVerifier(audience=…)",
+    )
 
 
 def test_the_option_of_an_introspection(ask):

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import time
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,7 @@ from cli.support import COMMAND, ISSUER, PASSWORD, SECRET, environment, invoke, 
 from identity.support import service_at
 from identity.test_imported_passwords import HASHES
 
+UUID_OF_ANN = "0b9a4c7e-5d1f-4c1e-9a53-2f6f1d3f8a10"
 HEAD = "email,password_hash,name,roles,scopes,verified,disabled\n"
 
 
@@ -99,6 +101,38 @@ def test_a_second_run_changes_nothing(service, load):
     assert {email: after[email] for email in before} == before and len(after) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("accounts.csv", f"email,id\nann@example.com,{UUID_OF_ANN}\n"),
+        ("accounts.jsonl", json.dumps({"email": "ann@example.com", "id": UUID_OF_ANN})),
+    ],
+)
+def test_accounts_keep_their_ids(service, load, name, text):
+    """The id of the other system is that of the account; one whose id is there is left as it is."""
+    assert load(text, name=name).exit_code == 0
+    again = load(text.replace("ann@", "changed@"), "--json", name=name)
+    assert json.loads(again.stdout) == {"made": 0, "existing": 1}
+    assert {email: one["id"] for email, one in listed(service).items()} == {"ann@example.com": UUID_OF_ANN}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    "written", ["7", UUID_OF_ANN.upper(), UUID_OF_ANN.replace("-", ""), f"{{{UUID_OF_ANN}}}"]
+)
+def test_an_id_is_a_uuid_in_one_spelling(load, written):
+    """The id of an account has the form of all ids, so that no id tells where an account came from."""
+    done = load(f"email,id\nann@example.com,{written}\n")
+    assert done.exit_code == 1 and "line 2: id must be a UUID of 36 characters" in done.stderr
+
+
+@pytest.mark.one_database
+def test_an_id_that_is_there_twice_is_refused(load):
+    """Two accounts of one id cannot be meant."""
+    done = load(f"email,id\nann@example.com,{UUID_OF_ANN}\nbob@example.com,{UUID_OF_ANN}\n")
+    assert done.exit_code == 1 and "line 3: id must be there once, and is that of line 2" in done.stderr
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize("name", ["accounts.csv", "accounts.jsonl"])
 def test_a_bad_line_is_refused_before_anything_is_written(service, load, name):
@@ -154,7 +188,8 @@ def test_there_is_no_bar_without_a_terminal(service, tmp_path):
 def test_two_processes_import_the_same_file(service, tmp_path):
     """Of two processes that import the same file at once, each account is made by one of them."""
     path = tmp_path / "accounts.csv"
-    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(1_200)))
+    lines = [f"p{number}@example.com,{UUID(int=number)}\n" for number in range(1_200)]
+    path.write_text("email,id\n" + "".join(lines))
     processes = [
         subprocess.Popen(
             [COMMAND, "users", "import", str(path), "--json"],

@@ -40,7 +40,7 @@ _OWN_FIELDS = {
 
 if not settings.configured:
     settings.configure(
-        SECRET_KEY="django-0nly-Secret-of-enough-bytes-4Hq",
+        SECRET_KEY="q7%vz!k2m(9xw0f^t4b8hn*1rj6dc@y5s3lg+pua_e-i=o)z7",
         ALLOWED_HOSTS=["*"],
         INSTALLED_APPS=[
             "django.contrib.contenttypes",

@@ -224,10 +224,31 @@ def test_the_issuer_chooses_the_keys():
     assert OTHER in repr(guard)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_verifier_without_an_issuer_takes_the_tokens_of_all_others(order):
+    """It takes tokens without `iss`, and of issuers that no other verifier names; never of a named one."""
+    guard = Guard(*[build(), build(OTHER_SECRET, issuer=None)][::order])
+    good = [
+        make_token(),
+        make_token(claims(iss=...), key=OTHER_SECRET),
+        make_token(claims(iss=OTHER), key=OTHER_SECRET),
+    ]
+    bad = [
+        make_token(key=OTHER_SECRET),
+        make_token(claims(iss=...)),
+        make_token(claims(iss=OTHER)),
+        make_token(claims(iss=["x"]), key=OTHER_SECRET),
+        make_token(claims(iss=7), key=OTHER_SECRET),
+    ]
+    allowed = [isinstance(run(guard.decide(bearer(token), NOW)), Allow) for token in good + bad]
+    assert allowed == [True] * len(good) + [False] * len(bad)
+
+
 def test_several_verifiers_that_cannot_be_told_apart():
-    """Each names an issuer, and none an algorithm of it twice."""
-    with pytest.raises(ConfigurationError, match="issuer must be given"):
-        Guard(build(), build(issuer=None))
+    """No algorithm of an issuer is there twice, and one verifier alone is for issuers without a name."""
+    for other in (None, lambda issuer: True):
+        with pytest.raises(ConfigurationError, match="issuer must be None or a function of one JWTVerifier"):
+            Guard(build(issuer=other), build(OTHER_SECRET, issuer=None))
     with pytest.raises(ConfigurationError, match=r"got two for .*: give one of them all the keys"):
         Guard(build(), build(OTHER_SECRET))
 

@@ -162,7 +162,7 @@ def _token_field_of(verifier: Verifier) -> str | None:
 
 
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Put several of a class that has `together`, such as `JWTVerifier`, at the place of the first."""
+    """Put several that share one `together`, such as `JWTVerifier`, at the place of the first."""
     merged: list[Verifier] = []
     seen: set[Any] = set()
     for verifier in verifiers:
@@ -171,13 +171,13 @@ def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
             merged.append(verifier)
         elif kind not in seen:
             seen.add(kind)
-            merged += kind.together([other for other in verifiers if _kind_of(other) is kind])
+            merged += kind(type(verifier), [other for other in verifiers if _kind_of(other) is kind])
     return merged
 
 
 def _kind_of(verifier: Verifier) -> Any:
-    """Return the class with `together`, which a subclass shares; None if there is none."""
-    return next((kind for kind in type(verifier).__mro__ if "together" in vars(kind)), None)
+    """Return the class method `together` as a function, which subclasses share; None if there is none."""
+    return getattr(getattr(type(verifier), "together", None), "__func__", None)
 
 
 def _field_of(verifier: Verifier) -> str | None:

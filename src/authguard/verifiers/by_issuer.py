@@ -44,13 +44,14 @@ _Key: TypeAlias = tuple[str | None, str]
 class VerifierByIssuer(Verifier):
     """Choose among several JWT verifiers: by the exact `iss`, and the algorithm.
 
-    One whose `issuer` is a function is asked about the issuers that no other names, for any algorithm.
+    One whose `issuer` is a function, or None, is asked about the issuers that no other names. One whose
+    `issuer` is None is also asked about tokens without `iss`.
 
     Args:
         verifiers: those to choose among.
 
     Raises:
-        ConfigurationError: if two are for one issuer and algorithm, or one names no issuer.
+        ConfigurationError: if two are for one issuer and algorithm.
     """
 
     def __init__(self, verifiers: Sequence[IssuerVerifier]) -> None:
@@ -59,10 +60,6 @@ class VerifierByIssuer(Verifier):
         self._named: set[str | None] = set()
         self._padding = any(verifier.padding for verifier in verifiers)
         for verifier in verifiers:
-            if verifier.issuers is None:
-                raise ConfigurationError(
-                    "issuer must be given where there are several JWTVerifiers, to choose by, got None"
-                )
             for issuer in issuer_names(verifier.issuers):
                 for algorithm in verifier.algorithms:
                     self._add(issuer, algorithm, verifier)
@@ -71,8 +68,8 @@ class VerifierByIssuer(Verifier):
         if (issuer, algorithm) in self._verifiers:
             if issuer is None:
                 raise ConfigurationError(
-                    f"issuer must be a function of one JWTVerifier for {algorithm} alone, got two: name the "
-                    "issuers of one of them, by tenants="
+                    f"issuer must be None or a function of one JWTVerifier for {algorithm} alone, got two: "
+                    "name the issuers of one of them, by issuer= or tenants="
                 )
             raise ConfigurationError(
                 f"each JWTVerifier must be for an issuer and algorithm of its own, got two for {algorithm} "
@@ -93,7 +90,7 @@ class VerifierByIssuer(Verifier):
         issuer = claims.get("iss")
         algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
         verifier = None
-        if isinstance(issuer, str):
+        if issuer is None or isinstance(issuer, str):
             verifier = self._verifiers.get((issuer if issuer in self._named else None, algorithm))
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
@@ -114,6 +111,6 @@ class VerifierByIssuer(Verifier):
 
 
 def issuer_names(expected: str | Issuers | None) -> frozenset[str | None]:
-    """Return the issuers that are expected, written out; None stands for those that a function judges."""
+    """Return the issuers that are expected, written out; None stands for all that no other verifier names."""
     accepted = expected.accepted if isinstance(expected, Issuers) else {expected}
     return frozenset({None} if accepted is None else accepted)

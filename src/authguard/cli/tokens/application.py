@@ -203,11 +203,11 @@ def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     issuer, algorithm = claims.get("iss"), _algorithm_of(text)
-    if not isinstance(issuer, str) or algorithm is None:
+    if not (issuer is None or isinstance(issuer, str)) or algorithm is None:
         by_issuer: list[Verifier] = []
     elif any((issuer, each) in verifier.jwts for verifier in candidates for each in _ALGORITHMS):
         by_issuer = [each for each in candidates if (issuer, algorithm) in each.jwts]
-    else:  # of issuers that none names, a function decides
+    else:  # tokens of issuers that none names, or of none, go to the verifier whose issuer is open
         by_issuer = [each for each in candidates if (None, algorithm) in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)

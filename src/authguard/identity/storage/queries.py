@@ -144,11 +144,11 @@ def insert_user(
 
 
 def insert_users(connection: Connection, accounts: Iterable[NewUser]) -> Sequence[str]:
-    """Add accounts whose addresses are not taken, by few statements; return their ids."""
+    """Add accounts whose addresses and ids are not taken, by few statements; return their ids."""
     rows = [_user_values(account, email_key(account.user.email)) for account in accounts]
     # In one order in every process, so that none of two waits for the other.
     rows.sort(key=itemgetter("email_key"))
-    statement = insert_into(connection, users).on_conflict_do_nothing(index_elements=["email_key"])
+    statement = insert_into(connection, users).on_conflict_do_nothing()
     return connection.execute(statement.returning(users.c.id), rows).scalars().all()
 
 

@@ -22,7 +22,14 @@ class OwnTokens(Verifier):
         accept_expired: True also accepts tokens that have expired, for logging out with one.
     """
 
+    #: A guard chooses by issuer between these tokens and those of a `JWTVerifier`.
+    together = JWTVerifier.together
+    padding = False
+
     def __init__(self, settings: Settings, keys: SigningKeys, *, accept_expired: bool = False) -> None:
+        self.issuers = settings.issuer
+        self.algorithms = frozenset({settings.algorithm})
+        self.jwts = frozenset({(settings.issuer, settings.algorithm)})
         self._keys = keys
         self._accept_expired = accept_expired
         self._make = partial(
@@ -44,8 +51,11 @@ class OwnTokens(Verifier):
         return credential.method != "api_key" and credential.value.count(".") == 2
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
+        """Verify a token with the service's keys."""
+        return self.verify(read_compact(credential.value), credential, now)
+
+    def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify with the secrets, or with the key set at hand, read again if the key is not in it."""
-        token = read_compact(credential.value)
         if self._by_secret:
             return self._verify_by_secret(token, credential, now)
         if self._keys.knows(token.header.key_id):
@@ -86,3 +96,6 @@ class OwnTokens(Verifier):
             verifier = self._make({"keys": [key.public_jwk for key in keys]})
             self._built = (keys, verifier)
         return verifier
+
+    def __repr__(self) -> str:
+        return f"OwnTokens(issuer={self.issuers!r}, algorithms={sorted(self.algorithms)})"

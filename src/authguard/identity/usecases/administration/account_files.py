@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 #: What a record may have; `email` it must.
-COLUMNS = ("email", "password_hash", "name", "roles", "scopes", "verified", "disabled")
+COLUMNS = ("email", "id", "password_hash", "name", "roles", "scopes", "verified", "disabled")
 _MAX_LINE = 64 * 1024  # characters; a stray quote in CSV could else take the rest of the file
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -23,6 +23,7 @@ class AccountRecord:
 
     Attributes:
         email: its address.
+        id: a UUID, or None for a new one.
         password_hash: of another system, or None.
         name: what to call its owner.
         roles: none for the default role.
@@ -32,6 +33,7 @@ class AccountRecord:
     """
 
     email: str
+    id: str | None
     password_hash: str | None
     name: str
     roles: tuple[str, ...]
@@ -154,7 +156,7 @@ class _Reading(NamedTuple):
 def _record(values: Mapping[str, Any], read: _Reading) -> AccountRecord | RecordError:
     name = ""
     try:
-        for name in ("email", "name", "password_hash"):
+        for name in ("email", "id", "name", "password_hash"):
             read.text(values.get(name))
         email = read.text(values.get("email"))
         fields: dict[str, Any] = {}
@@ -166,6 +168,7 @@ def _record(values: Mapping[str, Any], read: _Reading) -> AccountRecord | Record
         return RecordError(f"{name} {error}")
     return AccountRecord(
         email=email,
+        id=read.text(values.get("id")) or None,
         password_hash=read.text(values.get("password_hash")) or None,
         name=read.text(values.get("name")),
         **fields,

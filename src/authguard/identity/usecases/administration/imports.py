@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.mail.addresses import email_key, parse_email
@@ -38,7 +38,7 @@ class Imported(NamedTuple):
 
     Attributes:
         made: how many accounts were made.
-        existing: how many records have the address of an account that was there; they changed nothing.
+        existing: how many records have the address or the id of an account that was there; unchanged.
     """
 
     made: int
@@ -65,7 +65,7 @@ class AccountImport:
     def check(self, lines: Iterable[Line]) -> list[Problem]:
         """Return why records are not accepted, of the first twenty; nothing is written.
 
-        Two records with the same address are a problem. The addresses are kept in a temporary file.
+        Two records with the same address or id are a problem. Both are kept in a temporary file.
 
         Args:
             lines: the records of a file.
@@ -84,11 +84,11 @@ class AccountImport:
         return problems
 
     def _note(self, seen: sqlite3.Connection, account: _NewAccount) -> None:
-        key = email_key(account.row.user.email)
-        if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, account.line)).rowcount:
-            return
-        (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
-        raise RecordError(f"email must be there once, and is that of line {first}")
+        user = account.row.user
+        for name, key in (("email", email_key(user.email)), ("id", user.id)):  # an address has an @
+            if seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, account.line)).rowcount == 0:
+                (first,) = seen.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
+                raise RecordError(f"{name} must be there once, and is that of line {first}")
 
     @records("create")
     def add(self, lines: Iterable[Line]) -> Imported:
@@ -141,7 +141,7 @@ class AccountImport:
         password_hash = self._check(record)
         role, *further = record.roles or (self._base.settings.default_role,)
         user = User(
-            id=str(uuid4()),
+            id=_id_of(record),
             email=address,
             email_verified=record.verified,
             name=trim_name(record.name),
@@ -172,3 +172,20 @@ class AccountImport:
             return stored_form(record.password_hash)
         except UnusableHashError as error:
             raise RecordError(f"password_hash {error}") from None
+
+
+def _id_of(record: AccountRecord) -> str:
+    """Return the id of an account: that of the record, else a new one.
+
+    Raises:
+        RecordError: if it is no UUID, as `str(UUID(…))` writes it.
+    """
+    if record.id is None:
+        return str(uuid4())
+    try:
+        is_canonical = str(UUID(record.id)) == record.id
+    except ValueError:
+        is_canonical = False
+    if not is_canonical:
+        raise RecordError("id must be a UUID of 36 characters in lower case, with hyphens")
+    return record.id

@@ -1,0 +1,42 @@
+"""docs/comparison.md: its tests are there, and its ratios are those of the results."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+#: Rows of the page by those of the results.
+NAMES = {
+    "authguard on Starlette": "authguard on Starlette",
+    "Starlette `AuthenticationMiddleware` with PyJWT": "Starlette AuthenticationMiddleware + PyJWT",
+    "authguard on FastAPI": "authguard on FastAPI, typed dependency",
+    "fastapi-users `current_user`": "fastapi-users current_user",
+    "authguard on Flask": "authguard on Flask",
+    "Authlib `ResourceProtector`": "Authlib ResourceProtector",
+    "Flask-JWT-Extended `jwt_required`": "Flask-JWT-Extended jwt_required",
+}
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:\w+/)+test_\w+\.py)`", TEXT))))
+def test_a_test_that_is_named_is_there(path: str) -> None:
+    """And has tests."""
+    assert "test_" in (ROOT / "tests" / path.removeprefix("tests/")).read_text(encoding="utf-8")
+
+
+def test_what_there_is_names_a_test() -> None:
+    """Each yes has a file that shows it."""
+    table = TEXT.partition("\n## What there is\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| yes \| ([^|]*) \|", table, re.MULTILINE)
+    assert rows and [name for name, shown in rows if "test_" not in shown] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ratios_are_those_of_the_results(name: str) -> None:
+    """For HS256, known and first seen."""
+    wanted = re.search(rf"^\| {re.escape(NAMES[name])} \| HS256 \|(.*)\|$", RESULTS, re.MULTILINE)
+    assert wanted is not None
+    cells = [cell.split()[0] for cell in wanted[1].split("|")]
+    assert f"| {name} | {cells[2]} | {cells[4]} |" in TEXT

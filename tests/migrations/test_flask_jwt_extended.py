@@ -1,0 +1,172 @@
+"""docs/coming-from/flask-jwt-extended.md: old tokens, refresh tokens and logouts keep their meaning."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from frameworks.support import need
+
+need("flask", "flask_jwt_extended")
+
+pytestmark = pytest.mark.frameworks
+
+from flask.testing import FlaskClient
+from flask_jwt_extended import create_access_token, set_access_cookies
+
+from authguard import AccessCookie, Guard, InvalidTokenError, JWTVerifier
+from authguard.flask import current_user, init_app
+from migrations.support import PASSWORD, SECRET, bearer, run
+
+PAGE = "flask-jwt-extended.md"
+SITE = "https://localhost"
+
+
+class Application:
+    """One of the two, and a client of it."""
+
+    def __init__(self, heading: str) -> None:
+        self.names = run(PAGE, heading)
+        self.client: FlaskClient = self.names.app.test_client()
+
+    def sign_in(self) -> dict[str, str]:
+        answer = self.client.post("/login", json={"name": "ann", "password": PASSWORD})
+        return dict(answer.json or {})
+
+    def me(self, token: str) -> Any:
+        return self.client.get("/me", headers=bearer(token))
+
+    def refresh(self, token: str) -> Any:
+        return self.client.post("/refresh", headers=bearer(token))
+
+    def log_out(self, token: str) -> int:
+        return self.client.delete("/logout", headers=bearer(token)).status_code
+
+
+@pytest.fixture(name="before")
+def _before() -> Application:
+    return Application("Before")
+
+
+@pytest.fixture(name="after")
+def _after() -> Application:
+    return Application("After")
+
+
+def test_both_applications_answer_alike(before: Application, after: Application) -> None:
+    """Signing in, refreshing and signing out."""
+    for one in (before, after):
+        signed_in = one.sign_in()
+        assert one.me(signed_in["access_token"]).json == {"user": "ann"}
+        refreshed = one.refresh(signed_in["refresh_token"]).json["access_token"]
+        assert one.me(refreshed).json == {"user": "ann"}
+        assert one.log_out(refreshed) == 204
+        assert one.me(refreshed).status_code == 401
+        wrong = one.client.post("/login", json={"name": "ann", "password": "no"})
+        assert wrong.status_code == 401
+
+
+def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
+    """Access tokens for pages, refresh tokens for new access tokens, and neither for the other."""
+    old = before.sign_in()
+    assert after.me(old["access_token"]).json == {"user": "ann"}
+    assert after.me(after.refresh(old["refresh_token"]).json["access_token"]).json == {"user": "ann"}
+    assert after.me(old["refresh_token"]).status_code == 401
+    assert after.refresh(old["access_token"]).status_code == 401
+
+
+def test_new_tokens_are_good_for_one_thing(after: Application) -> None:
+    """A refresh token opens no page, and an access token brings no other."""
+    new = after.sign_in()
+    assert after.me(new["refresh_token"]).status_code == 401
+    assert after.refresh(new["access_token"]).status_code == 401
+    assert after.client.post("/refresh").status_code == 401
+
+
+def test_a_logout_ends_the_refresh_token(before: Application, after: Application) -> None:
+    """The old application ends the access token alone."""
+    statuses = []
+    for one in (before, after):
+        signed_in = one.sign_in()
+        one.log_out(signed_in["access_token"])
+        statuses.append(one.refresh(signed_in["refresh_token"]).status_code)
+    assert statuses == [200, 401]
+
+
+def test_an_old_token_can_be_logged_out(before: Application, after: Application) -> None:
+    """By its id, since it has no session; another one of the same user stays good."""
+    first, second = before.sign_in(), before.sign_in()
+    assert after.log_out(first["access_token"]) == 204
+    assert after.me(first["access_token"]).status_code == 401
+    assert after.me(second["access_token"]).status_code == 200
+
+
+def test_an_old_logout_stays(before: Application) -> None:
+    """By the revocations that look at both lists."""
+    ended, good = before.sign_in()["access_token"], before.sign_in()["access_token"]
+    before.log_out(ended)
+    revocations = run(PAGE, "The blocklist").BothRevocations(before.names.blocklist)
+    old = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    guard = Guard(old, revocations=revocations)
+    principal = guard.verify(good)
+    with pytest.raises(InvalidTokenError):
+        guard.verify(ended)
+    revocations.revoke(token_id=principal.token_id, until=(principal.expires_at or 0) + 30)
+    with pytest.raises(InvalidTokenError):
+        guard.verify(good)
+
+
+def test_what_the_table_says_of_refusals(before: Application, after: Application) -> None:
+    """No token, a bad one, and a scheme in lower case."""
+    assert [one.client.get("/me").status_code for one in (before, after)] == [401, 401]
+    assert "WWW-Authenticate" in after.client.get("/me").headers
+    bad = jwt.encode({"sub": "ann"}, SECRET + "x", "HS256")
+    assert [one.me(bad).status_code for one in (before, after)] == [422, 401]
+    statuses = []
+    for one in (before, after):
+        field = {"Authorization": "bearer " + one.sign_in()["access_token"]}
+        statuses.append(one.client.get("/me", headers=field).status_code)
+    assert statuses == [401, 200]
+
+
+def test_an_expired_token_is_refused_by_both(before: Application, after: Application) -> None:
+    """With 401."""
+    with before.names.app.app_context():
+        token = create_access_token("ann", expires_delta=timedelta(seconds=-60))
+    assert [one.me(token).status_code for one in (before, after)] == [401, 401]
+
+
+def test_the_body_can_stay(before: Application) -> None:
+    """By `on_error`, with a member that is called `msg`."""
+    old = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    guard = Guard(
+        old,
+        on_error=lambda request, refusal: (
+            refusal.with_json({"msg": refusal.error.detail}) if refusal.error else refusal
+        ),
+    )
+    init_app(before.names.app, guard)
+    answer = before.client.get("/me")
+    assert (answer.status_code, list(answer.json or {})) == (401, ["msg"])
+
+
+def test_the_old_cookie_is_read(before: Application) -> None:
+    """For a POST, this site must have started the request; the value against forgery is not asked for."""
+    before.names.app.config |= {"JWT_TOKEN_LOCATION": ["cookies"], "JWT_COOKIE_SECURE": True}
+    with before.names.app.test_request_context():
+        response = before.names.app.make_response("")
+        set_access_cookies(response, create_access_token("ann"))
+    fields = response.headers.getlist("Set-Cookie")
+    [field] = [field for field in fields if field.startswith("access_token_cookie=")]
+    old = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    cookie = AccessCookie("access_token_cookie", host_prefix=False)
+    app = type(before.names.app)("after")
+    app.add_url_rule("/me", "me", lambda: {"user": current_user.subject}, methods=["GET", "POST"])
+    init_app(app, Guard(old, cookie=cookie))
+    client = app.test_client()
+    client.set_cookie("access_token_cookie", field.partition(";")[0].partition("=")[2], secure=True)
+    assert client.get("/me", base_url=SITE).json == {"user": "ann"}
+    assert client.post("/me", base_url=SITE, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    assert client.post("/me", base_url=SITE, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.post("/me", base_url=SITE).status_code == 403
