@@ -6,6 +6,8 @@ administration   delete, verify and show accounts, set passwords and roles; `acc
 purge            delete what has expired
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
+address_changes  another address for one's account, in the folder `own_account`
+deletion         delete one's own account
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
 readiness        database, tables, signing keys and outbox, for probes
@@ -62,6 +64,9 @@ from authguard.identity.usecases.mails.background import BackgroundThread
 from authguard.identity.usecases.mails.queue import POLL_SECONDS, MailQueue
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.oauth.clients import Clients
+from authguard.identity.usecases.own_account.address_changes import AddressChanges
+from authguard.identity.usecases.own_account.deletion import AccountDeletion
+from authguard.identity.usecases.own_account.owner_proofs import OwnerProofs
 from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.readiness import Readiness
 from authguard.identity.usecases.session_pages import SessionPages
@@ -154,6 +159,9 @@ class IdentityService:
         self.accounts = Accounts(base, self.sessions, self.links, notices)
         #: For operators of the service: the commands.
         self.administration = AccountAdministration(base, self.sessions, notices)
+        owner_proofs = OwnerProofs(base)
+        self.address_changes = AddressChanges(base, self.sessions, proofs, owner_proofs)
+        self.deletion = AccountDeletion(base, self.sessions, owner_proofs)
         self.account_import = AccountImport(base)
         self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)

@@ -86,6 +86,7 @@ class Settings:
             does signing in until the link in the mail is pressed; nobody is signed in by registering then.
         verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
             only with the password of the account, or from a caller who is signed in to it.
+        account_deletion: whether owners can delete their accounts themselves.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         revocations_url: where logouts are written besides the database, for guards that have no access to it:
@@ -170,6 +171,7 @@ class Settings:
     require_verified_email: bool = False
     enumeration_safe: bool = False
     verify_needs_password: bool = False
+    account_deletion: bool = True
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
     revocations_url: str | None = field(default=None, repr=False)
@@ -334,9 +336,16 @@ class Settings:
         for name, seconds in check_durations(self).items():
             object.__setattr__(self, name, seconds)
         check_whole(self.worker_threads, "worker_threads", 1, 256)
-        flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
+        flags = ("require_verified_email", "enumeration_safe", "account_deletion", "password_grant")
         key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "openapi", "dev")
+        more_flags = (
+            "verify_needs_password",
+            "account_deletion",
+            "smtp_allow_plain_text",
+            "pages",
+            "openapi",
+            "dev",
+        )
         for name in (*flags, *key_flags, *more_flags):
             check_flag(getattr(self, name), name)
 

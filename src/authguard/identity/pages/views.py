@@ -42,8 +42,10 @@ _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 #: The notices of pages after a redirect; nothing else can be put into a link to them.
 NOTICES: Mapping[str, str] = {
+    "address-changed": "Your e-mail address was changed. All other sessions were ended.",
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
+    "deleted": "Your account was deleted.",
     "ended": "The session was ended.",
     "provider-cancelled": "The sign-in at the provider was cancelled. Nothing has changed.",
     "key-disabled": "The key was disabled. It is refused until you enable it.",
@@ -51,6 +53,7 @@ NOTICES: Mapping[str, str] = {
     "key-revoked": "The key was revoked. It is refused from now on.",
     "logged-out": "You are signed out.",
     "logged-out-everywhere": "You are signed out everywhere.",
+    "new-address": "A mail is on its way to the new address: follow the link in it.",
     "password-changed": "Your password was changed. All other sessions were ended.",
     "password-reset": "Your password was changed. Sign in with the new one.",
     "sent": "If there is an account with this address, a mail is on its way.",
