@@ -87,11 +87,10 @@ def is_taken(connection: Connection, address: str, user_id: str) -> bool:
 
 
 def replace_address(connection: Connection, user_id: str, address: str) -> bool:
-    """Give an account a new address; False if another account has it by now."""
+    """Give an account a new address; False if another one has it by now: the transaction has to end then."""
     values = {"email": address, "email_key": email_key(address)}
     try:
-        with connection.begin_nested():  # else PostgreSQL ends the transaction
-            connection.execute(update(users).where(users.c.id == user_id).values(values))
+        connection.execute(update(users).where(users.c.id == user_id).values(values))
     except exc.IntegrityError:
         return False
     return True
