@@ -30,7 +30,8 @@ from authguard.identity.limits import Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
-from authguard.identity.passwords.breaches import BreachedPasswords
+from authguard.identity.passwords.breaches import BreachedPasswords, BreachedService
+from authguard.identity.passwords.configured import breaches_from, policy_from
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.scanning.reports import LeakReports
 from authguard.identity.scanning.scanner_keys import ScannerKeys
@@ -82,9 +83,9 @@ class IdentityService:
     Args:
         settings: how it is to behave.
         mailer: sends mails; None for the one that the settings name.
-        policy: which passwords are accepted; None for that of the documents.
-        breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
-            `BreachedService()`; None for not asking.
+        policy: which passwords are accepted; None for `Settings.password_policy`.
+        breaches: tells which passwords are known from breaches: `BreachedFile(path)`, `BreachedWords(path)`
+            or `BreachedService()`; None for `Settings.breached_passwords`.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
@@ -130,14 +131,16 @@ class IdentityService:
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
         self.key_quotas = open_key_quotas(settings.limits_url)
+        place = "" if breaches else settings.breached_passwords
+        self._own_breaches = breaches_from(place, fail_open=settings.breached_passwords_fail_open)
         self._base = base = Base(
             settings=settings,
             database=self.database,
             access_tokens=AccessTokens(settings, self.keys),
             refresh_tokens=RefreshTokens(settings),
             hasher=hasher or PasswordHasher(),
-            policy=policy or PasswordPolicy(),
-            breaches=breaches,
+            policy=policy or policy_from(settings.password_policy),
+            breaches=breaches or self._own_breaches,
             limiter=self.limiter,
             mails=self.mails,
             audit=self.audit,
@@ -272,6 +275,8 @@ class IdentityService:
         if self.key_quotas is not None:
             self.key_quotas.close()
         self.revocations.close()
+        if isinstance(self._own_breaches, BreachedService):
+            self._own_breaches.close()
         if self._own_store is not None:
             self._own_store.close()
         self.database.close()

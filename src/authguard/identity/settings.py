@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.key_format import check_check_secret, check_prefixes
-from authguard._core.jose.jwk import from_secret
 from authguard._core.options import (
     check_choice,
     check_flag,
@@ -24,12 +23,14 @@ from authguard.errors import ConfigurationError
 from authguard.identity.limits import parse_limits
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
+from authguard.identity.passwords.configured import check_breaches, policy_from
 from authguard.identity.setting_checks import (
     check_issuer,
     check_key_mails,
     check_mail,
     check_origins,
     check_scanner,
+    check_secrets,
     check_text_or_empty,
     origin_of,
 )
@@ -37,7 +38,6 @@ from authguard.identity.setting_durations import check_durations
 from authguard.identity.setting_sources import read_file, read_variable
 from authguard.identity.setting_variables import ENVIRONMENT, nearest, read_variables
 from authguard.identity.tiers import parse_tiers
-from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
@@ -87,6 +87,13 @@ class Settings:
         verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
             only with the password of the account, or from a caller who is signed in to it.
         account_deletion: whether owners can delete their accounts themselves.
+        password_policy: what new passwords must have, by options of `PasswordPolicy`: `{"min_length": 15}`.
+            What is left out is as NIST SP 800-63B-4 has it, without rules about kinds of characters; empty
+            for the policy of the documents.
+        breached_passwords: where to look for passwords that are known from breaches: the path of a list, or
+            the address of a service, such as `https://api.pwnedpasswords.com/range/`; empty for nowhere.
+        breached_passwords_fail_open: whether new passwords are accepted while that service cannot be asked;
+            else they are refused with 503.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         revocations_url: where logouts are written besides the database, for guards that have no access to it:
@@ -172,6 +179,9 @@ class Settings:
     enumeration_safe: bool = False
     verify_needs_password: bool = False
     account_deletion: bool = True
+    password_policy: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    breached_passwords: str = ""
+    breached_passwords_fail_open: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
     revocations_url: str | None = field(default=None, repr=False)
@@ -219,7 +229,7 @@ class Settings:
     dev: bool = False
 
     def __post_init__(self) -> None:
-        self._check_secrets()
+        check_secrets(self, _PROVIDER_SECRETS)
         object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
         if self.access_token_typ is not None:
@@ -281,23 +291,6 @@ class Settings:
         """Return where a page is, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
-    def _check_secrets(self) -> None:
-        for name in ("secret", "previous_secret", *_PROVIDER_SECRETS):
-            secret = getattr(self, name)
-            if not isinstance(secret, str):
-                raise ConfigurationError(
-                    f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
-                )
-        for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
-            check_secret_text(secret, name, chosen_here=True)
-            from_secret(secret, frozenset({"HS256"}), name)
-        for name in _PROVIDER_SECRETS:
-            check_secret_text(getattr(self, name), name, chosen_here=False)
-        if self.previous_secret == self.secret:
-            raise ConfigurationError(
-                "previous_secret must differ from secret, got the same: leave it out, or change secret"
-            )
-
     def _check_texts(self) -> None:
         """Check the texts that may be empty or None, and are looked at further where they are used."""
         for name in ("smtp_url", "limits_url", "revocations_url"):
@@ -336,18 +329,11 @@ class Settings:
         for name, seconds in check_durations(self).items():
             object.__setattr__(self, name, seconds)
         check_whole(self.worker_threads, "worker_threads", 1, 256)
-        flags = ("require_verified_email", "enumeration_safe", "account_deletion", "password_grant")
-        key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        more_flags = (
-            "verify_needs_password",
-            "account_deletion",
-            "smtp_allow_plain_text",
-            "pages",
-            "openapi",
-            "dev",
-        )
-        for name in (*flags, *key_flags, *more_flags):
-            check_flag(getattr(self, name), name)
+        for setting in fields(self):
+            if setting.type is bool:
+                check_flag(getattr(self, setting.name), setting.name)
+        policy_from(self.password_policy)
+        check_breaches(self.breached_passwords, fail_open=self.breached_passwords_fail_open)
 
     @property
     def token_audience(self) -> str:
