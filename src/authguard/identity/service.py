@@ -24,6 +24,7 @@ from collections.abc import Callable
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
@@ -123,9 +124,7 @@ class IdentityService:
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
-        self.outbox = Outbox(
-            mailer or mailer_from(settings), pause=PAUSE_SECONDS, product_name=settings.product_name
-        )
+        self.outbox = _outbox(settings, mailer)
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
@@ -288,6 +287,16 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
     check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
     check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
     check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+
+
+def _outbox(settings: Settings, mailer: Mailer | None) -> Outbox:
+    """Return the outbox, whose mails say whose they are."""
+    return Outbox(
+        mailer or mailer_from(settings),
+        pause=PAUSE_SECONDS,
+        product_name=settings.product_name,
+        links=parse_brand(settings.brand).links,
+    )
 
 
 def mailer_from(settings: Settings) -> Mailer:

@@ -14,6 +14,7 @@ from authguard.identity.setting_variables import ENVIRONMENT
 _EXAMPLES = {
     "limits": "login=10/900,mail=3/900",
     "api_key_tiers": "free=10/1000,pro=600/100000",
+    "brand": "color=#0a5c36,privacy_url=https://example.com/privacy",
     "password_policy": "min_length=15,digit=true",
 }
 _LISTS = frozenset(

@@ -20,6 +20,7 @@ from authguard._core.options import (
 )
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
+from authguard.identity.brand import parse_brand
 from authguard.identity.limits import parse_limits
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
@@ -104,7 +105,10 @@ class Settings:
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         smtp_allow_plain_text: whether `smtp_url` may be `smtp://` to another machine, without encryption.
         mail_from: the sender of mails, such as `accounts@example.com` or `Acme <accounts@example.com>`.
-        product_name: what subjects and texts of mails name; empty for nothing.
+        product_name: what pages, and subjects and texts of mails, name; empty for the host on pages, and for
+            nothing in mails.
+        brand: logo, colours and links of pages and mails, by the attributes of `brand.Brand`, such as
+            `{"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}`.
         github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
         github_client_secret: the proof of it.
         linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
@@ -116,6 +120,8 @@ class Settings:
             address in a private network.
         oidc_providers: more providers of OpenID Connect, by their names in paths: for each a table with
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
+        social_refresh_tokens: whether the answer of `auth/{provider}/callback` to an application has a
+            refresh token besides the fields of the documents.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cors_origins: the other origins whose pages may call the API with a token, such as
@@ -190,6 +196,7 @@ class Settings:
     smtp_allow_plain_text: bool = False
     mail_from: str | None = None
     product_name: str = ""
+    brand: Mapping[str, Any] = field(default_factory=dict, hash=False)
     github_client_id: str = ""
     github_client_secret: str = field(default="", repr=False)
     linkedin_client_id: str = ""
@@ -199,6 +206,7 @@ class Settings:
     oidc_client_secret: str = field(default="", repr=False)
     oidc_allow_private: bool = False
     oidc_providers: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    social_refresh_tokens: bool = False
     redirect_uris: Iterable[str] = ()
     cors_origins: Iterable[str] = ()
     cookie_name: str = "access_token"
@@ -251,6 +259,7 @@ class Settings:
         check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
         self._check_texts()
         self._check_api_keys()
+        parse_brand(self.brand)
         check_mail(self.smtp_url, self.mail_from, self.product_name)
         if self.pages_path:
             path = local_path(self.pages_path, "pages_path")
