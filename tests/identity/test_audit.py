@@ -3,9 +3,12 @@
 import logging
 
 import pytest
+from starlette.testclient import TestClient
 
+from authguard import _logs
+from authguard._logs.by_reason import RefusalCounts
 from authguard.errors import RefusedError
-from authguard.identity import SocialIdentity
+from authguard.identity import Identity, SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, InvalidLinkError
 from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
@@ -136,3 +139,22 @@ def test_hook_that_raises_does_not_fail_the_flow(url):
 
     with service_at(url, hook=hook) as service:
         assert register(service)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("token", "line"),
+    [(None, "refused with 401: unauthorized"), ("x.y.z", "refused with 401: invalid_token")],
+)
+def test_what_a_guard_of_the_service_refuses_is_a_line_a_minute(
+    audited, events, caplog, monkeypatch, token, line
+):
+    """With its reason, at INFO, of a request that no use case has seen; there is no event of it."""
+    monkeypatch.setattr(_logs, "_counts", RefusalCounts())
+    client = TestClient(Identity(audited))
+    fields = {"authorization": f"Bearer {token}"} if token else {}
+    with caplog.at_level(logging.INFO, "authguard"):
+        answers = [client.get("/v1/users/me", headers=fields).status_code for _ in range(3)]
+    lines = [one.getMessage() for one in caplog.records if one.getMessage().startswith("refused with")]
+    assert answers == [401] * 3 and events == []
+    assert len(lines) == 1 and lines[0].startswith(line), lines
