@@ -152,7 +152,8 @@ def test_hook_that_raises_does_not_fail_the_flow(url):
 def test_what_a_guard_of_the_service_refuses(audited, events, caplog, monkeypatch, token, line):
     """A line a minute for each reason, at INFO, of requests that no use case has seen; no event."""
     monkeypatch.setattr(_logs, "_counts", RefusalCounts())
-    # All levels are on in these tests, whatever is set: see `leaks`.
+    caplog.set_level(logging.INFO, logger="authguard")
+    # All levels are on in these tests besides: see `leaks`.
     monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.INFO)
     client = TestClient(Identity(audited))
     fields = {"authorization": f"Bearer {token}"} if token else {}
