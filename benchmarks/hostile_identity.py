@@ -21,6 +21,8 @@ JSON_ENTRANCES = {
     "/auth/reset-password": ("token", "new_password"),
     f"/auth/{PROVIDER}/callback": ("code", "redirect_uri", "code_verifier"),
     "/auth/change-password": ("current_password", "new_password"),
+    "/auth/change-email": ("new_email", "password"), "/auth/change-email/confirm": ("token", "password"),
+    "/auth/delete-account": ("password",),
 }  # fmt: skip
 #: The endpoints and pages that read forms.
 FORM_ENTRANCES = {
@@ -29,11 +31,19 @@ FORM_ENTRANCES = {
     "/v1/oauth/introspect": ("token", "client_id", "client_secret"), "/v1/oauth/revoke": ("token", "client_id", "client_secret"),
     "/login": ("email", "password", "next"), "/register": ("email", "password", "name", "next"),
     "/forgot-password": ("email",), "/reset-password": ("new_password",), "/verify-email": ("password", "new_password"),
-    "/verify-email/resend": ("email",), "/verify-email/decline": (), "/account/password": ("current_password", "new_password"),
+    "/verify-email/resend": ("email",), "/verify-email/decline": (), "/change-email": ("password",),
+    "/account/email": ("new_email", "password"), "/account/delete": ("password",), "/account/password": ("current_password", "new_password"),
     "/account/sessions/end": ("session",), "/account/providers/unlink": ("provider",), "/account/verify-email": (),
     "/logout": (),
 }  # fmt: skip
-_PRIVATE = "/account", "/auth/change-password", "/users", "/auth/logout"
+_PRIVATE = (
+    "/account",
+    "/auth/change-password",
+    "/auth/change-email",
+    "/auth/delete-account",
+    "/users",
+    "/auth/logout",
+)
 _PAGES = (
     "/login",
     "/register",
@@ -42,6 +52,9 @@ _PAGES = (
     "/verify-email",
     "/account",
     "/account/password",
+    "/account/email",
+    "/account/delete",
+    "/change-email",
     "/logout",
     "/",
 )

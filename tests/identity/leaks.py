@@ -56,7 +56,7 @@ _NOT_ISSUED = {
     "provider's code",
 }
 #: The page of a link takes its token out of the URL, and gives it to the browser in a cookie.
-_LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|reset))=[^;\n]+")
+_LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|reset|change-email))=[^;\n]+")
 #: Makes a file of what the browser sends.
 _KEY_FILE = "/account/keys/file"
 #: What may be in the database, and nowhere else.

@@ -3,9 +3,12 @@
 import logging
 
 import pytest
+from starlette.testclient import TestClient
 
+from authguard import _logs
+from authguard._logs.by_reason import RefusalCounts
 from authguard.errors import RefusedError
-from authguard.identity import SocialIdentity
+from authguard.identity import Identity, SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, InvalidLinkError
 from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
@@ -136,3 +139,24 @@ def test_hook_that_raises_does_not_fail_the_flow(url):
 
     with service_at(url, hook=hook) as service:
         assert register(service)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("token", "line"),
+    [
+        (None, "refused with 401: missing_credentials"),
+        ("x.y.z", "refused with 401: invalid_token (malformed)"),
+    ],
+)
+def test_what_a_guard_of_the_service_refuses(audited, events, caplog, monkeypatch, token, line):
+    """A line a minute for each reason, at INFO, of requests that no use case has seen; no event."""
+    monkeypatch.setattr(_logs, "_counts", RefusalCounts())
+    caplog.set_level(logging.INFO, logger="authguard")
+    # All levels are on in these tests besides: see `leaks`.
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.INFO)
+    client = TestClient(Identity(audited))
+    fields = {"authorization": f"Bearer {token}"} if token else {}
+    assert [client.get("/v1/users/me", headers=fields).status_code for _ in range(3)] == [401] * 3
+    lines = [record.getMessage() for record in caplog.records if record.name == "authguard"]
+    assert [one for one in lines if one.startswith("refused")] == [line] and events == []

@@ -1,12 +1,14 @@
 """Breached passwords: a sorted file, and a service over a real socket."""
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from authguard import ConfigurationError, VerificationUnavailableError
-from authguard.identity.passwords.breaches import BreachedFile, BreachedService, _digest
+from authguard.identity.passwords import breaches
+from authguard.identity.passwords.breaches import BreachedFile, BreachedService, BreachedWords, _digest
 
 KNOWN = [f"password{number}" for number in range(200)]
 
@@ -65,13 +67,20 @@ def service():
             if server.status == 302:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
-            self.wfile.write(body)
+            for byte in body if server.drips else ():
+                try:
+                    self.wfile.write(bytes([byte]))
+                except OSError:
+                    return
+                time.sleep(0.1)
+            if not server.drips:
+                self.wfile.write(body)
 
         def log_message(self, *args):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.cookies, server.status = [], [], 200
+    server.asked, server.cookies, server.status, server.drips = [], [], 200, False
     server.answer = lambda prefix: "\r\n".join(
         [f"{digest[5:]}:3" for digest in map(_digest, KNOWN) if digest.startswith(prefix)] + ["0" * 35 + ":0"]
     ).encode()
@@ -168,3 +177,67 @@ def test_service_has_a_timeout(timeout):
     """A request waits for some seconds at most."""
     with pytest.raises(ConfigurationError):
         BreachedService(timeout=timeout)
+
+
+def test_service_that_drips_is_given_up_in_time(service, ask):
+    """The seconds are for the whole request, not for each byte."""
+    begun = time.monotonic()
+    service.drips = True
+    with pytest.raises(VerificationUnavailableError):
+        ask("another", timeout=0.5)
+    assert time.monotonic() - begun < 5
+
+
+def test_service_that_fails_is_left_alone(service, caplog):
+    """After three failures nobody waits for it any more; the log says what it is, and no password."""
+    service.status = 500
+    known = BreachedService(service.url)
+    for _ in range(10):
+        with pytest.raises(VerificationUnavailableError):
+            known.is_breached("another")
+    known.close()
+    assert len(service.asked) == 3
+    assert caplog.text.count("the service of breached passwords cannot be asked: status 500") == 3
+    assert "another" not in caplog.text
+
+
+# --- a list of passwords as they are
+
+
+@pytest.fixture
+def words(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("zebra\n\npassword\r\ncorrect horse\nStraße\n", encoding="utf-8")
+    return BreachedWords(path)
+
+
+@pytest.mark.parametrize("password", ["zebra", "password", "PassWord", "correct horse", "strasse", " zebra"])
+def test_list_knows_its_passwords(words, password):
+    """In any order, and in upper and lower case."""
+    assert words.is_breached(password)
+
+
+@pytest.mark.parametrize("password", ["", "zebr", "zebras", "horse", "\ud800"])
+def test_list_knows_no_others(words, password):
+    """Not those that only begin so, and not the empty line."""
+    assert not words.is_breached(password)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_empty_list_is_refused(tmp_path, content):
+    """It would accept everything, and nobody would know."""
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="nothing in it"):
+        BreachedWords(path)
+
+
+def test_long_list_is_refused(tmp_path, monkeypatch):
+    """It is kept in memory: a longer one has to be a list of digests."""
+    monkeypatch.setattr(breaches, "MAX_WORDS", 100)
+    path = tmp_path / "words.txt"
+    path.write_text("x\n" * 60)
+    with pytest.raises(ConfigurationError, match="more than"):
+        BreachedWords(path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        BreachedWords(tmp_path / "none.txt")

@@ -116,6 +116,8 @@ def test_a_key_in_another_field(client, key, name):
 
 INTERACTIVE = [
     ("POST", "/v1/auth/change-password", {"current_password": "x", "new_password": "y"}),
+    ("POST", "/v1/auth/change-email", {"new_email": "x", "password": "y"}),
+    ("POST", "/v1/auth/delete-account", {"password": "x"}),
     ("POST", "/v1/auth/logout", None),
     ("POST", "/v1/auth/logout-all", None),
     ("POST", "/v1/auth/refresh", None),
@@ -125,6 +127,8 @@ INTERACTIVE = [
     ("DELETE", "/v1/users/me/identities/github", None),
     ("GET", "/account", None),
     ("POST", "/account/password", None),
+    ("POST", "/account/email", None),
+    ("POST", "/account/delete", None),
 ]
 
 

@@ -54,14 +54,15 @@ def test_nobody_else_is_let_in(app, cookies):
     routes = account_routes(app)
     assert len([one for one in routes if one[0] == "POST"]) >= 4
     pages = {"/account", "/account/password", "/account/keys", "/account/keys/new", "/account/keys/key"}
-    pages |= {"/account/keys/usage"}
+    pages |= {"/account/keys/usage", "/account/email", "/account/delete"}
     assert {path for method, path in routes if method == "GET"} == pages
     for method, path in routes:
         client = browser(app)
         client.cookies.update(cookies)
         response = client.request(method, path, data={"session": "x"} if method == "POST" else None)
         assert re.fullmatch(
-            r"/login\?next=%2Faccount(%2Fpassword|%2Fkeys(%2Fnew|%2Fkey|%2Fusage)?)?", location(response)
+            r"/login\?next=%2Faccount(%2Fpassword|%2Femail|%2Fdelete|%2Fkeys(%2Fnew|%2Fkey|%2Fusage)?)?",
+            location(response),
         ), (method, path)
 
 

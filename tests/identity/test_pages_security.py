@@ -151,7 +151,7 @@ def test_address_that_takes_forms_only(app, path):
 
 # --- accessibility
 
-_TEXT = ("username", "current-password", "new-password", "name", "off")
+_TEXT = ("username", "email", "current-password", "new-password", "name", "off")
 #: What fields of each type may say; those that are chosen from, and not typed into, say nothing.
 _AUTOCOMPLETE = {
     **dict.fromkeys(("email", "text", "password"), _TEXT),

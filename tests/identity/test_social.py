@@ -500,6 +500,17 @@ def test_code_is_handed_in(make_app, github, prefix):
     assert me.json()["email"] == "mona@example.com"
 
 
+def test_code_is_handed_in_for_a_refresh_token(make_app, github):
+    """By a setting: the document's fields stay as they are, and the token refreshes the same session."""
+    client = make_app([github], social_refresh_tokens=True)
+    body = client.post("/v1/auth/github/callback", json={"code": "c0de", "redirect_uri": APP}).json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "user", "refresh_token"}
+    answer = client.post("/v1/auth/refresh", json={"refresh_token": body["refresh_token"]})
+    assert answer.status_code == 200
+    fields = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert len(client.get("/v1/users/me/sessions", headers=fields).json()) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -21,6 +21,7 @@ from authguard.identity.api.api_keys import APIKeyEndpoints
 from authguard.identity.api.health import HEALTH_PATHS, HealthEndpoints
 from authguard.identity.api.key_pairs import KeyPairEndpoints
 from authguard.identity.api.oauth import OAuthEndpoints
+from authguard.identity.api.own_account import OwnAccountEndpoints
 from authguard.identity.api.reference import DocumentEndpoint
 from authguard.identity.api.secret_scanning import (
     SCANNING_THREADS,
@@ -104,7 +105,9 @@ class Identity:
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside of its prefixes."""
         prefixes = self._settings.prefixes
-        endpoints = AccountEndpoints(self._web).routes(prefixes)
+        endpoints = AccountEndpoints(self._web).routes(prefixes) + OwnAccountEndpoints(self._web).routes(
+            prefixes
+        )
         self._key_routes = self._managing_keys() if self._settings.api_keys else []
         endpoints += self._key_routes
         if self.service.leak_reports is not None:

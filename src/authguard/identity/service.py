@@ -6,6 +6,8 @@ administration   delete, verify and show accounts, set passwords and roles; `acc
 purge            delete what has expired
 sessions         create, refresh, list, end; `session_pages` shows them in pages
 links            one-time tokens in mails: verify an address, reset a password
+address_changes  another address for one's account, in the folder `own_account`
+deletion         delete one's own account
 linking          list and unlink the providers of an account
 clients          OAuth clients, and tokens for them
 readiness        database, tables, signing keys and outbox, for probes
@@ -22,13 +24,15 @@ from collections.abc import Callable
 from authguard._core.options import check_function, check_method, check_object
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
-from authguard.identity.passwords.breaches import BreachedPasswords
+from authguard.identity.passwords.breaches import BreachedPasswords, BreachedService
+from authguard.identity.passwords.configured import breaches_from, policy_from
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.scanning.reports import LeakReports
 from authguard.identity.scanning.scanner_keys import ScannerKeys
@@ -62,6 +66,9 @@ from authguard.identity.usecases.mails.background import BackgroundThread
 from authguard.identity.usecases.mails.queue import POLL_SECONDS, MailQueue
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.oauth.clients import Clients
+from authguard.identity.usecases.own_account.address_changes import AddressChanges
+from authguard.identity.usecases.own_account.deletion import AccountDeletion
+from authguard.identity.usecases.own_account.owner_proofs import OwnerProofs
 from authguard.identity.usecases.proofs import AddressProofs
 from authguard.identity.usecases.readiness import Readiness
 from authguard.identity.usecases.session_pages import SessionPages
@@ -77,9 +84,9 @@ class IdentityService:
     Args:
         settings: how it is to behave.
         mailer: sends mails; None for the one that the settings name.
-        policy: which passwords are accepted; None for that of the documents.
-        breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
-            `BreachedService()`; None for not asking.
+        policy: which passwords are accepted; None for `Settings.password_policy`.
+        breaches: tells which passwords are known from breaches: `BreachedFile(path)`, `BreachedWords(path)`
+            or `BreachedService()`; None for `Settings.breached_passwords`.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
@@ -117,22 +124,22 @@ class IdentityService:
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
-        self.outbox = Outbox(
-            mailer or mailer_from(settings), pause=PAUSE_SECONDS, product_name=settings.product_name
-        )
+        self.outbox = _outbox(settings, mailer)
         #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
         self.key_quotas = open_key_quotas(settings.limits_url)
+        place = "" if breaches else settings.breached_passwords
+        self._own_breaches = breaches_from(place, fail_open=settings.breached_passwords_fail_open)
         self._base = base = Base(
             settings=settings,
             database=self.database,
             access_tokens=AccessTokens(settings, self.keys),
             refresh_tokens=RefreshTokens(settings),
             hasher=hasher or PasswordHasher(),
-            policy=policy or PasswordPolicy(),
-            breaches=breaches,
+            policy=policy or policy_from(settings.password_policy),
+            breaches=breaches or self._own_breaches,
             limiter=self.limiter,
             mails=self.mails,
             audit=self.audit,
@@ -154,6 +161,9 @@ class IdentityService:
         self.accounts = Accounts(base, self.sessions, self.links, notices)
         #: For operators of the service: the commands.
         self.administration = AccountAdministration(base, self.sessions, notices)
+        owner_proofs = OwnerProofs(base)
+        self.address_changes = AddressChanges(base, self.sessions, proofs, owner_proofs)
+        self.deletion = AccountDeletion(base, self.sessions, owner_proofs)
         self.account_import = AccountImport(base)
         self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
@@ -264,6 +274,8 @@ class IdentityService:
         if self.key_quotas is not None:
             self.key_quotas.close()
         self.revocations.close()
+        if isinstance(self._own_breaches, BreachedService):
+            self._own_breaches.close()
         if self._own_store is not None:
             self._own_store.close()
         self.database.close()
@@ -275,6 +287,16 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
     check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
     check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
     check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+
+
+def _outbox(settings: Settings, mailer: Mailer | None) -> Outbox:
+    """Return the outbox, whose mails say whose they are."""
+    return Outbox(
+        mailer or mailer_from(settings),
+        pause=PAUSE_SECONDS,
+        product_name=settings.product_name,
+        links=parse_brand(settings.brand).links,
+    )
 
 
 def mailer_from(settings: Settings) -> Mailer:

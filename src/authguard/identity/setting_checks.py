@@ -1,9 +1,12 @@
 """Check settings of the identity service that need more than their type."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from authguard._core.hosts import is_host, is_loopback
+from authguard._core.jose.jwk import from_secret
 from authguard._core.options import check_list, check_text, check_text_list, check_url, got
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import check_product_name, check_sender
@@ -12,6 +15,33 @@ from authguard.verifiers.secret_text import check_secret_text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[\x21-\x7e]{1,1000}\Z")
+
+
+def check_secrets(settings: Any, names: Iterable[str]) -> None:
+    """Check the secret of the service, the one before it, and those of providers.
+
+    Args:
+        settings: all of them.
+        names: the settings with secrets of providers.
+
+    Raises:
+        ConfigurationError: for something else than text, and for a secret that can be guessed.
+    """
+    for name in ("secret", "previous_secret", *names):
+        secret = getattr(settings, name)
+        if not isinstance(secret, str):
+            raise ConfigurationError(
+                f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
+            )
+    for name, secret in zip(("secret", "previous_secret"), settings.secrets, strict=False):
+        check_secret_text(secret, name, chosen_here=True)
+        from_secret(secret, frozenset({"HS256"}), name)
+    for name in names:
+        check_secret_text(getattr(settings, name), name, chosen_here=False)
+    if settings.previous_secret == settings.secret:
+        raise ConfigurationError(
+            "previous_secret must differ from secret, got the same: leave it out, or change secret"
+        )
 
 
 def check_issuer(issuer: str) -> str:

@@ -8,9 +8,15 @@ from authguard._core.options import got
 from authguard.errors import ConfigurationError
 from authguard.identity.named_providers import read_providers
 from authguard.identity.named_values import read_named_values
+from authguard.identity.passwords.configured import read_policy_options
 from authguard.identity.setting_variables import ENVIRONMENT
 
-_EXAMPLES = {"limits": "login=10/900,mail=3/900", "api_key_tiers": "free=10/1000,pro=600/100000"}
+_EXAMPLES = {
+    "limits": "login=10/900,mail=3/900",
+    "api_key_tiers": "free=10/1000,pro=600/100000",
+    "brand": "color=#0a5c36,privacy_url=https://example.com/privacy",
+    "password_policy": "min_length=15,digit=true",
+}
 _LISTS = frozenset(
     {"prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles"}
     | {"api_key_mails"}
@@ -52,7 +58,8 @@ def read_variable(name: str, text: str, kind: Any) -> Any:
             raise ConfigurationError(f"{ENVIRONMENT}{name.upper()} must be true or false, got {got(text)}")
         return words[text.strip().lower()]
     if name in _EXAMPLES:
-        return read_named_values(text, name, _EXAMPLES[name])
+        values = read_named_values(text, name, _EXAMPLES[name])
+        return read_policy_options(values) if name == "password_policy" else values
     if name == "oidc_providers":
         return read_providers(text)
     if name in _LISTS:

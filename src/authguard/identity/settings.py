@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.key_format import check_check_secret, check_prefixes
-from authguard._core.jose.jwk import from_secret
 from authguard._core.options import (
     check_choice,
     check_flag,
@@ -21,15 +20,18 @@ from authguard._core.options import (
 )
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
+from authguard.identity.brand import parse_brand
 from authguard.identity.limits import parse_limits
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
+from authguard.identity.passwords.configured import check_breaches, policy_from
 from authguard.identity.setting_checks import (
     check_issuer,
     check_key_mails,
     check_mail,
     check_origins,
     check_scanner,
+    check_secrets,
     check_text_or_empty,
     origin_of,
 )
@@ -37,7 +39,6 @@ from authguard.identity.setting_durations import check_durations
 from authguard.identity.setting_sources import read_file, read_variable
 from authguard.identity.setting_variables import ENVIRONMENT, nearest, read_variables
 from authguard.identity.tiers import parse_tiers
-from authguard.verifiers.secret_text import check_secret_text
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
@@ -86,6 +87,14 @@ class Settings:
             does signing in until the link in the mail is pressed; nobody is signed in by registering then.
         verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
             only with the password of the account, or from a caller who is signed in to it.
+        account_deletion: whether owners can delete their accounts themselves.
+        password_policy: what new passwords must have, by options of `PasswordPolicy`: `{"min_length": 15}`.
+            What is left out is as NIST SP 800-63B-4 has it, without rules about kinds of characters; empty
+            for the policy of the documents.
+        breached_passwords: where to look for passwords that are known from breaches: the path of a list, or
+            the address of a service, such as `https://api.pwnedpasswords.com/range/`; empty for nowhere.
+        breached_passwords_fail_open: whether new passwords are accepted while that service cannot be asked;
+            else they are refused with 503.
         password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
         limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
         revocations_url: where logouts are written besides the database, for guards that have no access to it:
@@ -96,7 +105,10 @@ class Settings:
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         smtp_allow_plain_text: whether `smtp_url` may be `smtp://` to another machine, without encryption.
         mail_from: the sender of mails, such as `accounts@example.com` or `Acme <accounts@example.com>`.
-        product_name: what subjects and texts of mails name; empty for nothing.
+        product_name: what pages, and subjects and texts of mails, name; empty for the host on pages, and for
+            nothing in mails.
+        brand: logo, colours and links of pages and mails, by the attributes of `brand.Brand`, such as
+            `{"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}`.
         github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
         github_client_secret: the proof of it.
         linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
@@ -108,6 +120,8 @@ class Settings:
             address in a private network.
         oidc_providers: more providers of OpenID Connect, by their names in paths: for each a table with
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
+        social_refresh_tokens: whether the answer of `auth/{provider}/callback` to an application has a
+            refresh token besides the fields of the documents.
         redirect_uris: where providers may send browsers back to besides this service: the pages of
             applications that hand the code in themselves. Compared exactly.
         cors_origins: the other origins whose pages may call the API with a token, such as
@@ -170,6 +184,10 @@ class Settings:
     require_verified_email: bool = False
     enumeration_safe: bool = False
     verify_needs_password: bool = False
+    account_deletion: bool = True
+    password_policy: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    breached_passwords: str = ""
+    breached_passwords_fail_open: bool = False
     password_grant: bool = True
     limits_url: str = field(default="memory://", repr=False)
     revocations_url: str | None = field(default=None, repr=False)
@@ -178,6 +196,7 @@ class Settings:
     smtp_allow_plain_text: bool = False
     mail_from: str | None = None
     product_name: str = ""
+    brand: Mapping[str, Any] = field(default_factory=dict, hash=False)
     github_client_id: str = ""
     github_client_secret: str = field(default="", repr=False)
     linkedin_client_id: str = ""
@@ -187,6 +206,7 @@ class Settings:
     oidc_client_secret: str = field(default="", repr=False)
     oidc_allow_private: bool = False
     oidc_providers: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    social_refresh_tokens: bool = False
     redirect_uris: Iterable[str] = ()
     cors_origins: Iterable[str] = ()
     cookie_name: str = "access_token"
@@ -217,7 +237,7 @@ class Settings:
     dev: bool = False
 
     def __post_init__(self) -> None:
-        self._check_secrets()
+        check_secrets(self, _PROVIDER_SECRETS)
         object.__setattr__(self, "issuer", check_issuer(self.issuer))
         check_choice(self.algorithm, "algorithm", ALGORITHMS)
         if self.access_token_typ is not None:
@@ -239,6 +259,7 @@ class Settings:
         check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
         self._check_texts()
         self._check_api_keys()
+        parse_brand(self.brand)
         check_mail(self.smtp_url, self.mail_from, self.product_name)
         if self.pages_path:
             path = local_path(self.pages_path, "pages_path")
@@ -279,23 +300,6 @@ class Settings:
         """Return where a page is, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
-    def _check_secrets(self) -> None:
-        for name in ("secret", "previous_secret", *_PROVIDER_SECRETS):
-            secret = getattr(self, name)
-            if not isinstance(secret, str):
-                raise ConfigurationError(
-                    f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
-                )
-        for name, secret in zip(("secret", "previous_secret"), self.secrets, strict=False):
-            check_secret_text(secret, name, chosen_here=True)
-            from_secret(secret, frozenset({"HS256"}), name)
-        for name in _PROVIDER_SECRETS:
-            check_secret_text(getattr(self, name), name, chosen_here=False)
-        if self.previous_secret == self.secret:
-            raise ConfigurationError(
-                "previous_secret must differ from secret, got the same: leave it out, or change secret"
-            )
-
     def _check_texts(self) -> None:
         """Check the texts that may be empty or None, and are looked at further where they are used."""
         for name in ("smtp_url", "limits_url", "revocations_url"):
@@ -334,11 +338,11 @@ class Settings:
         for name, seconds in check_durations(self).items():
             object.__setattr__(self, name, seconds)
         check_whole(self.worker_threads, "worker_threads", 1, 256)
-        flags = ("require_verified_email", "enumeration_safe", "password_grant", "oidc_allow_private")
-        key_flags = ("api_keys", "api_keys_manage_keys", "count_key_management")
-        more_flags = ("verify_needs_password", "smtp_allow_plain_text", "pages", "openapi", "dev")
-        for name in (*flags, *key_flags, *more_flags):
-            check_flag(getattr(self, name), name)
+        for setting in fields(self):
+            if setting.type is bool:
+                check_flag(getattr(self, setting.name), setting.name)
+        policy_from(self.password_policy)
+        check_breaches(self.breached_passwords, fail_open=self.breached_passwords_fail_open)
 
     @property
     def token_audience(self) -> str:

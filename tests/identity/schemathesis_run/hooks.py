@@ -41,6 +41,9 @@ def _examples() -> dict[str, dict[str, Any]]:
         "/auth/change-password": {
             _JSON: [{"current_password": "Another-Passw0rd!", "new_password": "New-Passw0rd-7!"}]
         },
+        "/auth/change-email": {_JSON: [{"new_email": "moved@example.com", "password": account["password"]}]},
+        "/auth/change-email/confirm": {_JSON: [{"token": "unknown"}]},
+        "/auth/delete-account": {_JSON: [{"password": "Another-Passw0rd!"}]},
         "/auth/forgot-password": {_JSON: [{"email": _GIVEN["email"]}]},
         "/auth/reset-password": {_JSON: [{"token": "unknown", "new_password": "New-Passw0rd-7!"}]},
         "/api-keys": {_JSON: [{"name": "Probe", "scopes": ["read"], "expires_in_days": 7}]},

@@ -79,6 +79,7 @@ PUBLIC_PATHS = (
     "/auth/login",
     "/auth/login-json",
     REFRESH,
+    "/auth/change-email/confirm",
     "/auth/verify-email",
     "/auth/verify-email/decline",
     "/auth/verify-email/resend",

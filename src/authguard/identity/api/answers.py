@@ -87,6 +87,9 @@ class SocialToken(AccessToken):
     """Hand out an access token after a sign-in with a provider."""
 
     user: SocialUser
+    refresh_token: NotRequired[
+        Annotated[str, Field(description="With the setting `social_refresh_tokens`.", examples=["rt_…"])]
+    ]
 
 
 class SessionShown(TypedDict):

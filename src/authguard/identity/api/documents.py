@@ -55,12 +55,21 @@ def user_document(user: User) -> Account:
     }
 
 
-def social_token_document(provider: str, tokens: Tokens) -> SocialToken:
-    """Return the token response of a sign-in with a provider."""
+def social_token_document(provider: str, tokens: Tokens, *, with_refresh: bool = False) -> SocialToken:
+    """Return the token response of a sign-in with a provider.
+
+    Args:
+        provider: its name.
+        tokens: of the session.
+        with_refresh: whether there is a refresh token in it, as `Settings.social_refresh_tokens` has it.
+    """
     user = tokens.user
     shown: SocialUser = {"id": user.id, "email": user.email, "name": user.name}
     shown[_PICTURES.get(provider, "picture")] = user.picture
-    return {**access_token_document(tokens), "user": shown}
+    document: SocialToken = {**access_token_document(tokens), "user": shown}
+    if with_refresh:
+        document["refresh_token"] = tokens.refresh_token
+    return document
 
 
 def session_document(session: Session, current: object) -> SessionShown:

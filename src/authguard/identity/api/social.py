@@ -148,7 +148,8 @@ class SocialEndpoints:
             body.redirect_uri,
             code_verifier=body.code_verifier.get_secret_value() if body.code_verifier else None,
         )
-        return json_response(social_token_document(provider.name, tokens))
+        with_refresh = self._settings.social_refresh_tokens
+        return json_response(social_token_document(provider.name, tokens, with_refresh=with_refresh))
 
     @operation(
         answers={303: None},

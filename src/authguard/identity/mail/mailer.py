@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -72,11 +73,18 @@ class Mail:
         if not self.subject.isprintable():
             raise MailError("the subject of a mail is one line", temporary=False)
 
-    def of_product(self, name: str) -> "Mail":
-        """Return the mail with the name of a product in its subject and below its text; empty for none."""
-        if not name:
+    def of_product(self, name: str, links: Iterable[tuple[str, str]] = ()) -> "Mail":
+        """Return the mail with the name of a product in its subject, and with name and links below its text.
+
+        Args:
+            name: of the product; empty for none.
+            links: titles and addresses, such as those of a privacy policy.
+        """
+        foot = [*filter(None, [name]), *(f"{title}: {url}" for title, url in links)]
+        if not foot:
             return self
-        return replace(self, subject=f"{name}: {self.subject}", text=f"{self.text}\n\n-- \n{name}")
+        subject = f"{name}: {self.subject}" if name else self.subject
+        return replace(self, subject=subject, text="\n".join((self.text, "", "-- ", *foot)))
 
     def __repr__(self) -> str:
         return f"Mail(subject={self.subject!r})"

@@ -6,7 +6,7 @@ The time of an answer does not tell whether a mail is sent.
 import heapq
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 from threading import Condition, Thread
@@ -62,6 +62,7 @@ class Outbox:
         mailer: what sends.
         size: how many may wait; more are not taken.
         product_name: what the subject and the text of each mail name; empty for nothing.
+        links: titles and addresses below the text of each mail.
         pause: seconds before a mail is made at least, and at most twice as many; see `PAUSE_SECONDS`.
         clock: seconds, for the pause.
         random: a random number from 0 to 1, for the pause.
@@ -77,6 +78,7 @@ class Outbox:
         size: int = 1000,
         pause: float = 0.0,
         product_name: str = "",
+        links: Iterable[tuple[str, str]] = (),
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -86,7 +88,7 @@ class Outbox:
         self._mailer, self._clock, self._random = mailer, clock, random
         self._size = check_whole(size, "size", unit="mails")
         self._pause = check_seconds(pause, "pause", inf)
-        self._product_name = check_product_name(product_name)
+        self._product_name, self._links = check_product_name(product_name), tuple(links)
         self._hurries = 0
         self._changed = Condition()
         self._waiting: list[_Entry] = []
@@ -201,7 +203,7 @@ class Outbox:
         try:
             if (mail := entry.make()) is None:
                 return None
-            self._mailer.send(mail.of_product(self._product_name))
+            self._mailer.send(mail.of_product(self._product_name, self._links))
         except MailError as error:
             outcome, words = "unsent" if error.temporary else "refused", str(error)
         except Exception as error:

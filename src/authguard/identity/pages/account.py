@@ -61,6 +61,7 @@ class AccountPages(OwnerPages):
             "page": page,
             "cursor": cursor,
             "has_keys": self._service.settings.api_keys,
+            "can_delete": self._service.settings.account_deletion,
         }
         return self._views.page(request, "account", visitor=visitor, **values)
 

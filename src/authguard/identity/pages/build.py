@@ -3,10 +3,12 @@
 sign_in_pages   sign in, register, forgotten passwords: for everybody
 verify          the link that verifies an address
 account         the account, its sessions, providers and password, signing out: for its owner
+own_account     another address, deleting the account: for its owner
+change_email    the link that changes an address
 key_pages       the API keys of an account: for its owner
 key_usage_page  the usage of one of them, with charts
 reference_page  the OpenAPI document, for everybody
-owner_pages     what the last three share
+owner_pages     what the pages for owners share
 views           templates, headers, style
 forms           what is wrong with a form, in words
 error_pages     which refusals become pages
@@ -20,9 +22,11 @@ from starlette.routing import Route
 from authguard.asgi import Scope
 from authguard.identity.openapi.document import ServiceDocument
 from authguard.identity.pages.account import AccountPages
+from authguard.identity.pages.change_email import ChangeEmailPages
 from authguard.identity.pages.error_pages import PageErrors
 from authguard.identity.pages.key_pages import KeyPages
 from authguard.identity.pages.key_usage_page import KeyUsagePage
+from authguard.identity.pages.own_account import OwnAccountPages
 from authguard.identity.pages.reference_page import ReferencePage
 from authguard.identity.pages.sign_in_pages import LINK_PATHS, SignInPages
 from authguard.identity.pages.verify import VerifyPages
@@ -62,8 +66,9 @@ class Pages:
             sign_in = SignInPages(web, views, providers)
             verify = VerifyPages(web, views)
             account, keys, usage = (page(web, views) for page in (AccountPages, KeyPages, KeyUsagePage))
+            own, change_email = OwnAccountPages(web, views), ChangeEmailPages(web, views)
             reference = ReferencePage(web.settings, views, document)
-            parts = sign_in, verify, account, keys, usage, reference, views
+            parts = sign_in, verify, change_email, account, own, keys, usage, reference, views
             self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
             self.unknown_handlers = PageErrors(views, (), None).handlers

@@ -11,6 +11,7 @@ from authguard.identity.mail.addresses import MAX_ADDRESS
 LABELS: Mapping[str, str] = {
     "name": "Name",
     "email": "E-mail address",
+    "new_email": "New e-mail address",
     "password": "Password",
     "current_password": "Current password",
     "new_password": "New password",

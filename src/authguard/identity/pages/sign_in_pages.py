@@ -30,7 +30,7 @@ _SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-p
 MAX_REAUTHENTICATION = 64  # characters; how many seconds, or which levels
 _SIGN_IN_AGAIN = "To go on, please sign in again."
 #: Where the links in mails lead.
-LINK_PATHS = "/verify-email", "/reset-password"
+LINK_PATHS = "/verify-email", "/reset-password", "/change-email"
 
 
 class SignInPages:

@@ -18,6 +18,7 @@ from authguard._logs import log_refusal
 from authguard._refused import as_response
 from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
+from authguard.identity.brand import Brand, parse_brand
 from authguard.identity.pages.agents import describe_agent
 from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
@@ -38,12 +39,14 @@ HEADERS: Mapping[str, str] = {
     "x-frame-options": "DENY",
 }
 _IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
-_ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+_TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 
 #: The notices of pages after a redirect; nothing else can be put into a link to them.
 NOTICES: Mapping[str, str] = {
+    "address-changed": "Your e-mail address was changed. All other sessions were ended.",
     "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
+    "deleted": "Your account was deleted.",
     "ended": "The session was ended.",
     "provider-cancelled": "The sign-in at the provider was cancelled. Nothing has changed.",
     "key-disabled": "The key was disabled. It is refused until you enable it.",
@@ -51,6 +54,7 @@ NOTICES: Mapping[str, str] = {
     "key-revoked": "The key was revoked. It is refused from now on.",
     "logged-out": "You are signed out.",
     "logged-out-everywhere": "You are signed out everywhere.",
+    "new-address": "A mail is on its way to the new address: follow the link in it.",
     "password-changed": "Your password was changed. All other sessions were ended.",
     "password-reset": "Your password was changed. Sign in with the new one.",
     "sent": "If there is an account with this address, a mail is on its way.",
@@ -70,7 +74,12 @@ class Views:
 
     def __init__(self, settings: Settings) -> None:
         self._prefix = settings.pages_path
-        self._assets = dict(_read_asset(name) for name in _ASSETS)
+        brand = parse_brand(settings.brand)
+        contents = {name: _read(name) for name in ("style.css", "icon.svg")}
+        if brand.style:
+            contents["brand.css"] = brand.style.encode()
+        self._assets = {_name_of(name, data): (name, data) for name, data in contents.items()}
+        self._headers = headers_for(brand)
         self._templates = Environment(
             loader=PackageLoader("authguard.identity.pages"),
             autoescape=True,
@@ -80,7 +89,8 @@ class Views:
             lstrip_blocks=True,
         )
         self._templates.globals |= {
-            "site": urlsplit(settings.issuer).netloc,
+            "site": settings.product_name or urlsplit(settings.issuer).netloc,
+            "brand": brand,
             "labels": LABELS,
             "asset": {name: file for file, (name, _) in self._assets.items()},
         }
@@ -105,7 +115,7 @@ class Views:
         """Serve a file; its name has a digest of its content."""
         name, data = self._assets[request.url.path.rpartition("/")[2]]
         headers = {"cache-control": _IMMUTABLE, "x-content-type-options": "nosniff"}
-        return Response(data, 200, headers, _ASSETS[name])
+        return Response(data, 200, headers, _TYPES[name.rpartition(".")[2]])
 
     def path(self, request: Request, path: str) -> str:
         """Return the path of a page, wherever the application is mounted."""
@@ -120,7 +130,7 @@ class Views:
             status: the HTTP status.
             values: the variables of the template.
         """
-        return HTMLResponse(self._render(request, template, **values), status, HEADERS)
+        return HTMLResponse(self._render(request, template, **values), status, self._headers)
 
     def refusal(
         self, request: Request, error: RefusedError, template: str = "error", **values: Any
@@ -131,7 +141,7 @@ class Views:
         if not isinstance(error, UnexpectedError):  # the server logs that one
             log_refusal(handled_by_guard(request.scope).request, Deny(error, refusal))
         response = as_response(refusal)
-        response.headers.update(HEADERS)
+        response.headers.update(self._headers)
         return response
 
     def see_other(self, location: str) -> Response:
@@ -151,10 +161,21 @@ class Views:
         return self._templates.get_template(f"{template}.html").render(defaults | values)
 
 
-def _read_asset(name: str) -> tuple[str, tuple[str, bytes]]:
-    data = files("authguard.identity.pages").joinpath("assets", name).read_bytes()
+def headers_for(brand: Brand) -> dict[str, str]:
+    """Return the fields of pages; of another host they may load the logo alone."""
+    policy = HEADERS["content-security-policy"]
+    if brand.logo_source:
+        policy = policy.replace("img-src 'self'", f"img-src 'self' {brand.logo_source}")
+    return {**HEADERS, "content-security-policy": policy}
+
+
+def _read(name: str) -> bytes:
+    return files("authguard.identity.pages").joinpath("assets", name).read_bytes()
+
+
+def _name_of(name: str, data: bytes) -> str:
     stem, _, kind = name.partition(".")
-    return f"{stem}-{sha256(data).hexdigest()[:16]}.{kind}", (name, data)
+    return f"{stem}-{sha256(data).hexdigest()[:16]}.{kind}"
 
 
 def _date(seconds: float) -> str:

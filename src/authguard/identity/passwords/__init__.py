@@ -1,6 +1,18 @@
 """Hash passwords, and refuse known ones."""
 
-from authguard.identity.passwords.breaches import BreachedFile, BreachedPasswords, BreachedService
+from authguard.identity.passwords.breaches import (
+    BreachedFile,
+    BreachedPasswords,
+    BreachedService,
+    BreachedWords,
+)
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 
-__all__ = ["BreachedFile", "BreachedPasswords", "BreachedService", "PasswordHasher", "PasswordPolicy"]
+__all__ = [
+    "BreachedFile",
+    "BreachedPasswords",
+    "BreachedService",
+    "BreachedWords",
+    "PasswordHasher",
+    "PasswordPolicy",
+]

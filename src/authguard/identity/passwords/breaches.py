@@ -1,23 +1,38 @@
 """Check whether a password is known from a breach, by a file or by a service that does not learn it."""
 
+import logging
 import mmap
+import random
 import re
+from array import array
+from bisect import bisect_left
 from datetime import timedelta
 from hashlib import sha1
 from os import PathLike, fspath
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
-import httpx
-
-from authguard._cookiejar import NoCookies
+from authguard._core.flow import Fetch, FetchFailedError, Response
 from authguard._core.options import check_flag, check_seconds, check_url, got
+from authguard._core.remote.http import Breaker
+from authguard.drivers.blocking import ask
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.passwords.hashing import password_bytes
+from authguard.verifiers.http import HTTPOptions, Remote
 
+logger = logging.getLogger("authguard")
+
+#: The service of "Have I Been Pwned".
+PWNED_PASSWORDS = "https://api.pwnedpasswords.com/range/"
+#: Bytes of a list of passwords that is kept in memory; one of a million has some nine million.
+MAX_WORDS = 32 * 1024 * 1024
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
 _PREFIX = 5  # hexadecimal digits that the service is told (k-anonymity)
 _MAX_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
+_CONNECT_SECONDS = 1.0
+_MAX_LINE = 1024
+_DIGEST_BYTES = 8  # of a million passwords none is taken for another by these
 
 
 class BreachedPasswords(Protocol):
@@ -91,40 +106,89 @@ class BreachedFile:
         return f"BreachedFile({str(self._path)!r})"
 
 
+class BreachedWords:
+    """Look into a list of passwords as they are, a line each, such as those of people's usual choices.
+
+    Upper and lower case count as the same. The list is read once, in any order; eight bytes of each
+    stay in memory.
+
+    Args:
+        path: the file, in UTF-8, of at most 32 MiB. Empty lines count for nothing.
+
+    Raises:
+        ConfigurationError: if it cannot be read, is empty, or is too long.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        if not isinstance(path, (str, PathLike)):
+            raise ConfigurationError(f"path must be text or a Path, got {got(path)}")
+        self._path = Path(fspath(path))
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_WORDS + 1)
+        except OSError as error:
+            raise ConfigurationError(
+                f"path must be a list of breached passwords, got {str(self._path)!r}, which cannot be read"
+            ) from error
+        words = {word for line in data.splitlines() if (word := line.decode("utf-8", "replace").strip())}
+        if len(data) > MAX_WORDS or not words:
+            fault = "nothing in it" if not words else f"more than {MAX_WORDS // 1024 // 1024} MiB"
+            raise ConfigurationError(
+                f"path must be a list of breached passwords, got {str(self._path)!r} with {fault}"
+            )
+        self._numbers = array("Q", sorted(map(_number, words)))
+
+    def is_breached(self, password: str) -> bool:
+        """Return whether the list has the password."""
+        number = _number(password.strip())
+        place = bisect_left(self._numbers, number)
+        return place < len(self._numbers) and self._numbers[place] == number
+
+    def __repr__(self) -> str:
+        return f"BreachedWords({str(self._path)!r})"
+
+
+def _number(word: str) -> int:
+    digest = sha1(password_bytes(word.casefold()), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:_DIGEST_BYTES], "big")
+
+
+def is_digest_list(path: Path) -> bool:
+    """Return whether the first line of a file is a SHA-1 in hexadecimal; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return _LINE.match(file.readline(_MAX_LINE)) is not None
+    except OSError:
+        return False
+
+
 class BreachedService:
     """Ask a service that is told five digits of the SHA-1, and answers with all that start so.
 
     "Have I Been Pwned" is one. It learns neither the password nor, since the answer is padded
-    (`Add-Padding`), by the length of the answer which five digits were asked for.
+    (`Add-Padding`), by the length of the answer which five digits were asked for. After three failures in
+    a row it is left alone for some seconds, and then asked by one request.
 
     Args:
         url: what the five digits are put after.
-        timeout: seconds, or a timedelta, in all for connecting, and for each read.
+        timeout: seconds, or a timedelta, for all of a request, however the service drips.
         fail_open: what to do while the service cannot be reached: True takes the password for
-            unknown, False refuses with 503 until it is back.
+            unknown, False refuses with 503 until it is back. A WARNING tells of it in both cases.
 
     Raises:
         ConfigurationError: for a URL that is not https, other than on loopback.
     """
 
     def __init__(
-        self,
-        url: str = "https://api.pwnedpasswords.com/range/",
-        *,
-        timeout: float | timedelta = 2.0,
-        fail_open: bool = False,
+        self, url: str = PWNED_PASSWORDS, *, timeout: float | timedelta = 2.0, fail_open: bool = False
     ) -> None:
         reason = "parts of passwords are sent there"
-        check_url(url, "url", example="https://api.pwnedpasswords.com/range/", reason=reason)
-        seconds = check_seconds(timeout, "timeout", 30, exclusive=True)
+        check_url(url, "url", example=PWNED_PASSWORDS, reason=reason)
+        self._seconds = check_seconds(timeout, "timeout", 30, exclusive=True)
         self._url = url.rstrip("/") + "/"
         self._fail_open = check_flag(fail_open, "fail_open")
-        self._client = httpx.Client(
-            timeout=seconds,
-            follow_redirects=False,
-            cookies=NoCookies(),
-            headers={"Add-Padding": "true", "User-Agent": "authguard"},
-        )
+        self._channel = Remote(HTTPOptions(), self._seconds, url).channel
+        self._breaker = Breaker(random.random)
 
     def is_breached(self, password: str) -> bool:
         """Return whether the service knows the password.
@@ -135,7 +199,7 @@ class BreachedService:
         digest = _digest(password)
         try:
             answer = self._ask(digest[:_PREFIX])
-        except (httpx.HTTPError, ValueError) as error:
+        except (FetchFailedError, ValueError) as error:
             if self._fail_open:
                 return False
             raise VerificationUnavailableError("the service of breached passwords is down") from error
@@ -145,16 +209,44 @@ class BreachedService:
         )
 
     def _ask(self, prefix: str) -> str:
-        with self._client.stream("GET", self._url + prefix) as response:
-            if response.status_code != 200:
-                raise ValueError(f"status {response.status_code}")
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > _MAX_ANSWER:
-                    raise ValueError("the answer is too large")
-        return body.decode("ascii")
+        """Return the answer; a service that has failed is asked by one request at a time."""
+        if self._breaker.blocked(monotonic(), self._seconds):
+            raise ValueError("it has just failed")
+        try:
+            text = self._fetch(prefix)
+        except (FetchFailedError, ValueError) as error:
+            self._breaker.failed(monotonic())
+            logger.warning("the service of breached passwords cannot be asked: %s", _fault_of(error))
+            raise
+        self._breaker.succeeded()
+        return text
+
+    def _fetch(self, prefix: str) -> str:
+        question = Fetch(
+            self._channel,
+            "GET",
+            self._url + prefix,
+            headers={"add-padding": "true"},
+            timeout=self._seconds,
+            connect_timeout=min(_CONNECT_SECONDS, self._seconds),
+            max_bytes=_MAX_ANSWER,
+        )
+        response: Response = ask(question)
+        if response.status != 200:
+            raise ValueError(f"status {response.status}")
+        return response.body.decode("ascii")
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections; a later question opens new ones."""
+        for opened in list(self._channel.opened.values()):
+            opened.close()
+
+    def __repr__(self) -> str:
+        return f"BreachedService({self._url!r})"
+
+
+def _fault_of(error: Exception) -> str:
+    """Return what went wrong, for the log: nothing of an answer, and nothing of a password."""
+    if isinstance(error, FetchFailedError):
+        return error.kind
+    return "its answer is no text" if isinstance(error, UnicodeError) else str(error)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, ScalarSelect, bindparam, delete, func, i
 from authguard.identity.mail.addresses import email_key, is_same_address
 from authguard.identity.model import Client, User
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.schema import clients, one_time_tokens, users
+from authguard.identity.storage.schema import address_changes, clients, one_time_tokens, users
 
 #: The columns of an account, without its password.
 USER_COLUMNS = (
@@ -273,8 +273,9 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
 
 
 def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
-    """Delete the one-time tokens of an account."""
+    """Delete the one-time tokens of an account, and a change of its address that waits for one."""
     connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
+    connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
 
 
 def insert_client(connection: Connection, client: Client, secret_digest: str, now: float) -> None:

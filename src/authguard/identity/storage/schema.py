@@ -113,6 +113,18 @@ one_time_tokens = Table(
     PrimaryKeyConstraint("user_id", "purpose"),
 )
 
+# Addresses that owners have asked to change to: of each account the newest.
+address_changes = Table(
+    "address_changes",
+    metadata,
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", String(320), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    # Of the token in the newest mail; None until there was one.
+    Column("digest", String(64), unique=True),
+    Column("expires_at", Double, nullable=False),
+)
+
 # Mails to be made. There is neither a link nor a token in here: they are made with each try.
 mails = Table(
     "mails",
@@ -121,7 +133,8 @@ mails = Table(
     Column("id", String(64), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), index=True),
-    # As it was typed, until the account is looked up; None afterwards.
+    # As it was typed, until the account is looked up; None afterwards. With an account from the beginning,
+    # where the mail goes: the address that the account had before.
     Column("address", String(320)),
     # Such as the name of a provider.
     Column("details", String(300), nullable=False),

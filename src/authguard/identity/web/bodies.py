@@ -125,6 +125,26 @@ class ChangePassword(JSONBody):
     new_password: _Password
 
 
+class ChangeEmail(JSONBody):
+    """Take the body of `auth/change-email`; accounts without a password need none."""
+
+    new_email: _Email
+    password: _Password | None = None
+
+
+class ConfirmEmail(JSONBody):
+    """Take the body of `auth/change-email/confirm`; the password is for those who are not signed in."""
+
+    token: _Token
+    password: _Password | None = None
+
+
+class DeleteAccount(JSONBody):
+    """Take the body of `auth/delete-account`; accounts without a password need none."""
+
+    password: _Password | None = None
+
+
 class EndSession(JSONBody):
     """Take the form on the page of an account that ends another session."""
 
@@ -145,6 +165,11 @@ class SocialCallback(JSONBody):
     code: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
     redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]
     code_verifier: Annotated[SecretStr, Field(min_length=43, max_length=128)] | None = None
+
+
+def secret_text(secret: SecretStr | None) -> str | None:
+    """Return the text of a field that may have been left out."""
+    return None if secret is None else secret.get_secret_value()
 
 
 AnyBody = TypeVar("AnyBody", bound=JSONBody)

@@ -39,7 +39,7 @@ class WaitingMail(NamedTuple):
         id: names it; of its kind and whom it is for.
         kind: what it tells.
         user_id: the account, once it is known.
-        address: as it was typed, until then.
+        address: as it was typed, until then; with an account from the beginning, where the mail goes.
         details: such as the name of a provider.
         asked_at: when somebody asked for it, in seconds since the epoch.
         try_at: when it may be tried next.
@@ -82,10 +82,10 @@ def add_mail(
         kind: what it tells.
         now: seconds since the epoch.
         user_id: the account, if it is known.
-        address: else the address that was typed.
+        address: else the address that was typed; with an account, an address that it had before.
         details: such as the name of a provider.
     """
-    whom = user_id or email_key(address or "")
+    whom = " ".join(filter(None, (user_id, email_key(address or ""))))
     values: dict[str, Any] = {
         "id": literal(mail_id(kind, whom, details), String),
         "kind": literal(kind, String),

@@ -9,7 +9,13 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.schema import background_tasks, mails, one_time_tokens, sessions
+from authguard.identity.storage.schema import (
+    address_changes,
+    background_tasks,
+    mails,
+    one_time_tokens,
+    sessions,
+)
 
 _ROWS = 5_000  # that a batch looks at
 _CLOCKS_DIFFER = 300  # seconds, between the machines of two processes
@@ -49,6 +55,11 @@ def delete_one_time_tokens(connection: Connection, after: str, before: float) ->
     return _delete(connection, _ONE_TIME_TOKENS, after, before)
 
 
+def delete_address_changes(connection: Connection, after: str, before: float) -> Deleted:
+    """Delete changes of addresses that had expired before a moment, of those whose accounts come next."""
+    return _delete(connection, _ADDRESS_CHANGES, after, before)
+
+
 def delete_mails(connection: Connection, after: str, before: float) -> Deleted:
     """Delete mails that were asked for before a moment, and that no process has given up since."""
     return _delete(connection, _MAILS, after, before)
@@ -64,6 +75,7 @@ class _Rows(NamedTuple):
 
 _SESSIONS = _Rows(sessions, sessions.c.id, sessions.c.expires_at)
 _ONE_TIME_TOKENS = _Rows(one_time_tokens, one_time_tokens.c.digest, one_time_tokens.c.expires_at)
+_ADDRESS_CHANGES = _Rows(address_changes, address_changes.c.user_id, address_changes.c.expires_at)
 _MAILS = _Rows(mails, mails.c.id, mails.c.asked_at)
 
 

@@ -6,13 +6,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from authguard.identity.errors import InvalidFieldsError, NotFoundError
-from authguard.identity.keys.generations import end_keys, end_keys_of
+from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.model import NO_CALLER, LinkedIdentity, User
 from authguard.identity.passwords.imported import kind_of
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
+from authguard.identity.usecases.administration.removal import remove_account
 from authguard.identity.usecases.administration.rights import role_problem, scope_problem
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.notices import Notices
@@ -60,12 +61,8 @@ class AccountAdministration:
         """
         now = self._base.clock()
         with self._base.database.write() as connection:
-            # What would add a row for the account waits from here on, and is refused afterwards.
             self._lock(connection, user_id)
-            keys = {key.id: key.session for key in key_store.list_keys(connection, user_id, None)}
-            self._end_all(connection, user_id)
-            end_keys(connection, keys, now)
-            store.delete_user(connection, user_id)
+            remove_account(connection, self._sessions, user_id, now)
         self._base.succeeded("delete", NO_CALLER, user_id=user_id)
 
     @records("set_password")

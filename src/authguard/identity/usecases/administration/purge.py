@@ -26,7 +26,7 @@ class Purged(NamedTuple):
 
     Attributes:
         sessions: that had expired before any of their access tokens.
-        one_time_tokens: of mailed links that had expired.
+        one_time_tokens: of mailed links that had expired, and changes of addresses that waited for one.
         mails: that waited, and should have been given up a day ago or earlier.
     """
 
@@ -69,7 +69,8 @@ class Purge:
         sessions_before = now - self._base.settings.access_lifetime
         done = Purged(
             self._delete(purge_store.delete_sessions, sessions_before),
-            self._delete(purge_store.delete_one_time_tokens, now),
+            self._delete(purge_store.delete_one_time_tokens, now)
+            + self._delete(purge_store.delete_address_changes, now),
             self._delete(purge_store.delete_mails, now - _MAIL_SECONDS),
         )
         with self._base.database.write(flush=False) as connection:

@@ -126,7 +126,8 @@ class MailQueue:
             connection: the transaction.
             kind: what it tells; one that has a maker.
             user_id: the account, if it is known.
-            address: else the address that was typed, whose account is looked up after the answer.
+            address: else the address that was typed, whose account is looked up after the answer. With an
+                account, an address that it had before, where the mail goes.
             details: what the maker needs besides; nothing secret.
         """
         self._check_kind(kind)

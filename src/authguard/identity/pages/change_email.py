@@ -1,0 +1,109 @@
+"""Serve the page that the link to a new address leads to: it changes the address of the account.
+
+Unless the browser is signed in to the account, the page asks for its password: whoever reads the mail by
+mistake does not get the account.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from authguard.errors import RefusedError
+from authguard.identity.errors import InvalidLinkError
+from authguard.identity.pages.forms import Form
+from authguard.identity.pages.views import Views
+from authguard.identity.web import bodies
+from authguard.identity.web.bodies import secret_text, validate
+from authguard.identity.web.browser_session import Visitor
+from authguard.identity.web.link_cookie import LinkCookie
+from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.parts import Web
+
+_PAGE = "change-email"
+
+
+class ChangeEmailPages:
+    """Show the page of the link.
+
+    Args:
+        web: the service, its threads and the sessions of browsers.
+        views: makes the responses.
+    """
+
+    def __init__(self, web: Web, views: Views) -> None:
+        self._service, self._workers = web.service, web.workers
+        self._changes = web.service.address_changes
+        self._browser_sessions = web.browser_sessions
+        self._views = views
+        self._cookie = LinkCookie(web.settings, _PAGE)
+
+    def routes(self) -> list[Route]:
+        """Return all routes."""
+        path = f"{self._service.settings.pages_path}/{_PAGE}"
+        return [
+            Route(path, self.page, methods=["GET"]),
+            Route(path, self.change, methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Show the form; the link is not used up by that."""
+        token = self._cookie.token_of_link(request)
+        if token is not None:
+            response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
+            self._cookie.store_or_clear(response, token)
+            return response
+        token = self._cookie.read(request)
+        visitor = await self._browser_sessions.find_visitor(request)
+        if token and (changed_id := await self._workers.read(self._changes.find_changed, token)) is not None:
+            response = self._done(request, visitor, changed_id)
+        else:
+            values = await self._values(token, visitor)
+            response = self._views.page(request, _PAGE, form=Form(), **values)
+        return self._browser_sessions.renew(response, visitor)
+
+    async def change(self, request: Request) -> Response:
+        """Change the address, for a visitor who is signed in to the account or knows the password."""
+        self._browser_sessions.refuse_cross_site(request)
+        token = self._cookie.read(request)
+        # A button without fields sends nothing, not even a media type.
+        fields = await read_fields(request) if media_type_of(request) else {}
+        visitor = await self._browser_sessions.find_visitor(request)
+        try:
+            if not token:
+                raise InvalidLinkError
+            body = validate(bodies.ConfirmEmail, fields | {"token": token})
+            changed_id = await self._workers.hash(
+                self._changes.change,
+                token,
+                caller_of(request),
+                principal=None if visitor is None else visitor.principal,
+                password=secret_text(body.password),
+            )
+        except RefusedError as error:
+            values = await self._values(token, visitor)
+            form = Form.from_error(error, {})
+            response = self._views.refusal(request, error, _PAGE, form=form, **values)
+            if isinstance(error, InvalidLinkError):
+                self._cookie.clear(response)
+            return self._browser_sessions.renew(response, visitor)
+        return self._browser_sessions.renew(self._done(request, visitor, changed_id), visitor)
+
+    def _done(self, request: Request, visitor: Visitor | None, user_id: str) -> Response:
+        is_owner = visitor is not None and visitor.user.id == user_id
+        page = "/account" if is_owner else "/login"
+        response = self._views.redirect_with_notice(request, page, "address-changed")
+        self._cookie.clear(response)
+        return response
+
+    async def _values(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
+        """Return the values of the template about the link."""
+        change = await self._workers.read(self._changes.find, token) if token else None
+        if change is None:
+            return {"email": "", "asks": False, "has_password": False}
+        return {
+            "email": change.address,
+            "asks": visitor is None or visitor.user.id != change.user_id,
+            "has_password": await self._workers.read(self._changes.has_password, change.user_id),
+        }

@@ -1,0 +1,1 @@
+"""Let owners change the address of their account, and delete it."""

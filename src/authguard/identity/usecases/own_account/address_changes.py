@@ -1,0 +1,226 @@
+"""Change the address of one's account: by the password, and by a link that was mailed to the new address.
+
+The address of before stays until the link is used, and is told of both steps. The link alone changes nothing:
+it comes with a session or the password of the account, so that a mail to an address that was mistyped gives
+the account to nobody.
+"""
+
+import secrets
+from dataclasses import replace
+from urllib.parse import quote
+
+from sqlalchemy import Connection
+
+from authguard._core.encoding import sha256_hex
+from authguard._core.model import Principal
+from authguard.identity.errors import (
+    EmailTakenError,
+    InvalidFieldsError,
+    InvalidLinkError,
+    StoreUnavailableError,
+)
+from authguard.identity.mail.addresses import parse_email
+from authguard.identity.mail.mailer import Mail
+from authguard.identity.model import Caller, User
+from authguard.identity.storage import queries as store
+from authguard.identity.storage.addresses import queries as change_store
+from authguard.identity.storage.addresses.queries import AddressChange
+from authguard.identity.storage.mails.queries import WaitingMail
+from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.mails.queue import MAX_AGE
+from authguard.identity.usecases.notices import count_mail
+from authguard.identity.usecases.own_account import texts
+from authguard.identity.usecases.own_account.owner_proofs import OwnerProof, OwnerProofs, lock_proven
+from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
+from authguard.identity.usecases.sessions import Sessions
+
+_ASK, _CHANGE = "ask_email_change", "change_email"
+_NEW, _NOTICE = "new_address", "notice"
+_CHANGED = "changed"  # the purpose of a token that has changed an address
+
+
+class AddressChanges:
+    """Take wishes for another address, and carry them out when the link of the mail is used.
+
+    Args:
+        base: the parts that use cases share.
+        sessions: ends the other sessions.
+        proofs: ends ways to sign in that nobody has proven.
+        owner_proofs: checks passwords.
+    """
+
+    def __init__(
+        self, base: Base, sessions: Sessions, proofs: AddressProofs, owner_proofs: OwnerProofs
+    ) -> None:
+        self._base = base
+        self._sessions = sessions
+        self._proofs = proofs
+        self._owner_proofs = owner_proofs
+        base.mails.register(_NEW, self._mail_to_new_address)
+        base.mails.register("address_asked", self._mail_of_wish)
+        base.mails.register("address_changed", self._mail_of_change)
+
+    @records(_ASK)
+    def ask(self, principal: Principal, email: str, password: str | None, caller: Caller) -> None:
+        """Send a link to the new address, and a notice to that of now; an older link ends.
+
+        The answer does not tell whether another account has the address: its owner gets a mail then.
+
+        Raises:
+            InvalidFieldsError: for no address or the one of now, and for a missing or wrong password.
+            InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
+            RateLimitedError: if it was tried too often.
+            StoreUnavailableError: if that could not be stored.
+        """
+        base = self._base
+        proof = self._owner_proofs.prove(_ASK, principal, password, caller)
+        address = parse_email(email)
+        if address is None:
+            raise InvalidFieldsError({"new_email": ["is not an e-mail address"]})
+        if address == proof.user.email:
+            raise InvalidFieldsError({"new_email": ["is the address of the account already"]})
+        base.limited(_ASK, caller, base.limiter.count_mail, address, caller.address)
+        now = base.clock()
+        # Until its mail was sent, which is tried for a day; then as long as the link is valid.
+        ends_at = now + MAX_AGE + base.settings.link_lifetime
+        with base.database.write() as connection:
+            user = lock_proven(connection, proof)
+            change_store.put_change(connection, AddressChange(user.id, address, now, ends_at))
+            base.mails.add(connection, _NEW, user_id=user.id)
+            base.mails.add(connection, "address_asked", user_id=user.id)
+        base.succeeded(_ASK, caller, user_id=user.id)
+
+    def _mail_to_new_address(self, mail: WaitingMail, user: User) -> Mail | None:
+        base, now = self._base, self._base.clock()
+        with base.database.read() as connection:
+            change = change_store.find_change(connection, user.id, now)
+            if change is None or user.disabled:
+                return None
+            is_taken = change_store.is_taken(connection, change.address, user.id)
+            other = store.find_user_by_address(connection, change.address) if is_taken else None
+        if mail.tries <= 1 and not count_mail(base, _NEW, replace(user, email=change.address)):
+            return None
+        if is_taken:
+            is_told = other is not None and not other.user.disabled
+            return Mail(change.address, *texts.address_taken(base.settings)) if is_told else None
+        token = secrets.token_urlsafe(32)
+        expires_at = now + base.settings.link_lifetime
+        with base.database.write() as connection:
+            if not change_store.set_digest(connection, change, sha256_hex(token), expires_at):
+                raise StoreUnavailableError("another address was asked for meanwhile")
+        link = f"{base.settings.page_url('/change-email')}?token={quote(token)}"
+        return Mail(change.address, *texts.new_address(base.settings, link))
+
+    def _mail_of_wish(self, mail: WaitingMail, user: User) -> Mail | None:
+        return self._notice(mail, user, texts.address_asked(self._base.settings))
+
+    def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
+        before = replace(user, email=mail.address or user.email)
+        return self._notice(mail, before, texts.address_changed(self._base.settings))
+
+    def _notice(self, mail: WaitingMail, user: User, text: tuple[str, str]) -> Mail | None:
+        if mail.tries <= 1 and not count_mail(self._base, _NOTICE, user):
+            return None
+        return Mail(user.email, *text)
+
+    @records(_CHANGE)
+    def change(
+        self, token: str, caller: Caller, *, principal: Principal | None = None, password: str | None = None
+    ) -> str:
+        """Give an account the address that a token was sent to; all other sessions and mailed links end.
+
+        A token that has done so before gets the same answer again, and changes nothing.
+
+        Args:
+            token: of the mail.
+            caller: where the request comes from.
+            principal: who is signed in, if somebody is.
+            password: the password of the account, for callers who are not signed in to it.
+
+        Returns:
+            The id of the account.
+
+        Raises:
+            InvalidLinkError: if the token is unknown, replaced or too old.
+            InvalidFieldsError: if the password is missing or wrong; the token stays good.
+            EmailTakenError: if another account has the address by now.
+            RateLimitedError: if wrong tokens or passwords were tried too often.
+        """
+        base = self._base
+        found = self.find(token)
+        if found is None:
+            # Looked for afterwards: another request may use the token meanwhile, and none takes that back.
+            if (changed_id := self.find_changed(token)) is not None:
+                return changed_id
+            base.wrong_secret(_CHANGE, caller)
+            raise InvalidLinkError
+        owner, proof = self._owner_of(found.user_id, principal, password, caller)
+        with base.database.write() as connection:
+            user = self._lock(connection, found.user_id, proof)
+            change = change_store.take_by_digest(connection, sha256_hex(token), base.clock())
+            if change is None:
+                if self._changed_by(connection, token) == user.id:
+                    return user.id  # another request with it, at the same time
+                raise InvalidLinkError
+            ended = self._replace(connection, user, change, token, owner)
+        base.succeeded(_CHANGE, caller, user_id=user.id)
+        self._proofs.record(ended, caller, user.id)
+        return user.id
+
+    def _owner_of(
+        self, user_id: str, principal: Principal | None, password: str | None, caller: Caller
+    ) -> tuple[Principal | None, OwnerProof | None]:
+        """Return the caller if that is the owner who is signed in; else the proof by the password."""
+        if principal is not None and principal.subject == user_id:
+            return principal, None
+        if password is None:
+            raise InvalidFieldsError({"password": ["is required"]})
+        nobody = Principal(subject=user_id)  # whose sign-in is not recent
+        return None, self._owner_proofs.prove(_CHANGE, nobody, password, caller)
+
+    def _lock(self, connection: Connection, user_id: str, proof: OwnerProof | None) -> User:
+        if proof is not None:
+            return lock_proven(connection, proof)
+        user = store.lock_account(connection, user_id)
+        if user is None or user.disabled:
+            raise InvalidLinkError
+        return user
+
+    def _replace(
+        self,
+        connection: Connection,
+        user: User,
+        change: AddressChange,
+        token: str,
+        owner: Principal | None,
+    ) -> EndedSignIns:
+        if not change_store.replace_address(connection, user.id, change.address):
+            raise EmailTakenError("another account has the address")
+        ended = self._proofs.prove_by_link(
+            connection, user.id, is_owner=owner is not None, has_password=owner is None
+        )
+        # Those to the address of before, too.
+        store.delete_one_time_tokens(connection, user.id)
+        store.upsert_one_time_token(connection, user.id, _CHANGED, sha256_hex(token), change.expires_at)
+        own_session = None if owner is None else owner.claims.get("sid")
+        self._sessions.end_sessions_of(connection, user.id, except_id=own_session)
+        self._base.mails.add(connection, "address_changed", user_id=user.id, address=user.email)
+        return ended
+
+    def find(self, token: str) -> AddressChange | None:
+        """Return the change that a token is good for; it is not used up."""
+        with self._base.database.read() as connection:
+            return change_store.find_by_digest(connection, sha256_hex(token), self._base.clock())
+
+    def has_password(self, user_id: str) -> bool:
+        """Return whether an account has a password, which the owner can prove to be that by."""
+        with self._base.database.read() as connection:
+            return store.find_password_hash(connection, user_id) is not None
+
+    def find_changed(self, token: str) -> str | None:
+        """Return the account whose address a token has changed; None if it has not, or is too old by now."""
+        with self._base.database.read() as connection:
+            return self._changed_by(connection, token)
+
+    def _changed_by(self, connection: Connection, token: str) -> str | None:
+        return store.find_one_time_token(connection, _CHANGED, sha256_hex(token), self._base.clock())

@@ -1,0 +1,128 @@
+"""The policy of passwords and the list of breached ones, as settings: what is read, and what is refused."""
+
+import hashlib
+
+import pytest
+
+from authguard import ConfigurationError, VerificationUnavailableError
+from authguard.identity import IdentityService, Settings
+from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.passwords import BreachedFile, BreachedWords
+from identity.support import CALLER, ISSUER, PASSWORD, SECRET, Postbox, settings
+
+pytestmark = pytest.mark.one_database  # which passwords are accepted
+
+PLAIN = "correct horse battery staple"
+NEEDED = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
+
+
+@pytest.fixture
+def build(url):
+    """Builds services of settings."""
+    built = []
+
+    def build(**given):
+        built.append(IdentityService(settings(url, **given), mailer=Postbox()))
+        return built[-1]
+
+    yield build
+    for service in built:
+        service.close()
+
+
+def problems(service, password):
+    try:
+        service.accounts.register("ann@example.com", password, "", CALLER)
+    except InvalidFieldsError as error:
+        return error.fields["password"]
+    return []
+
+
+def test_the_documents_by_default(build):
+    """Without a setting, kinds of characters are demanded, as the documents have it."""
+    assert {"Add an upper-case letter.", "Add a digit."} <= set(problems(build(), PLAIN))
+    assert problems(build(), PASSWORD) == []
+
+
+def test_nist_with_a_setting(build):
+    """A table demands length alone, but for what it names."""
+    service = build(password_policy={"min_length": 20})
+    assert problems(service, PASSWORD) == ["Use at least 20 characters."]
+    assert problems(build(password_policy={"digit": True}), "x" * 15) == ["Add a digit."]
+    assert problems(build(password_policy={"max_length": 64}), "short") == ["Use at least 15 characters."]
+    assert problems(service, PLAIN) == []
+
+
+def test_by_a_variable():
+    """Numbers and words are read as what they are."""
+    read = Settings.from_env({**NEEDED, "AUTHGUARD_PASSWORD_POLICY": "min_length=12, upper=false,digit=true"})
+    assert read.password_policy == {"min_length": 12, "upper": False, "digit": True}
+
+
+def test_by_toml(tmp_path):
+    """As a table."""
+    path = tmp_path / "authguard.toml"
+    text = f'secret = "{SECRET}"\nissuer = "{ISSUER}"\nbreached_passwords = "/lists/words.txt"\n'
+    path.write_text(text + "[password_policy]\nmin_length = 12\n")
+    read = Settings.from_toml(str(path))
+    assert (read.password_policy, read.breached_passwords) == ({"min_length": 12}, "/lists/words.txt")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"password_policy": {"length": 12}}, "password_policy must be a table with some of min_length"),
+        ({"password_policy": {"min_length": 4}}, "password_policy: min_length must be a whole number"),
+        ({"password_policy": {"min_length": "x"}}, "password_policy: min_length must be"),
+        ({"password_policy": {"upper": "perhaps"}}, "password_policy: upper must be True or False"),
+        ({"password_policy": "nist"}, "password_policy must be a mapping"),
+        ({"breached_passwords": 7}, "breached_passwords must be the path of a list"),
+        ({"breached_passwords": None}, "breached_passwords must be the path of a list"),
+        ({"breached_passwords_fail_open": "no"}, "breached_passwords_fail_open must be True or False"),
+        ({"breached_passwords_fail_open": True}, "unless breached_passwords is the address of a service"),
+    ],
+)
+def test_what_cannot_be_meant(given, text):
+    """It is refused when the settings are built, by the name of the setting."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(secret=SECRET, issuer=ISSUER, **given)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["/nowhere/list.txt", "http://example.com/range/", "ftp://example.com/"])
+def test_a_list_that_cannot_be_used(build, place):
+    """The service does not start, and names the setting."""
+    with pytest.raises(ConfigurationError, match=r"^breached_passwords: (path|url) must"):
+        build(breached_passwords=place)
+
+
+def test_a_list_of_digests(build, tmp_path):
+    """Such as that of Have I Been Pwned: it is searched on disk."""
+    path = tmp_path / "digests.txt"
+    path.write_text(hashlib.sha1(PASSWORD.encode()).hexdigest().upper() + ":7\n")  # noqa: S324
+    service = build(breached_passwords=str(path))
+    assert isinstance(service._base.breaches, BreachedFile)
+    assert problems(service, PASSWORD) == ["Use another password: this one is known from a breach."]
+
+
+def test_a_list_of_passwords(build, tmp_path):
+    """As they are, a line each."""
+    path = tmp_path / "words.txt"
+    path.write_text(f"other\n{PASSWORD}\n")
+    service = build(breached_passwords=str(path))
+    assert isinstance(service._base.breaches, BreachedWords)
+    assert problems(service, PASSWORD) == ["Use another password: this one is known from a breach."]
+    assert problems(service, "Another-Pass-456!") == []
+
+
+@pytest.mark.parametrize("fail_open", [False, True])
+def test_a_service_that_is_down(build, fail_open):
+    """New passwords are refused with 503, or accepted if that was chosen; signing in asks nobody."""
+    build().accounts.create("bob@example.com", PASSWORD)
+    service = build(breached_passwords="http://127.0.0.1:9/range/", breached_passwords_fail_open=fail_open)
+    if fail_open:
+        assert problems(service, PASSWORD) == []
+    else:
+        with pytest.raises(VerificationUnavailableError):
+            problems(service, PASSWORD)
+    assert service.accounts.login("bob@example.com", PASSWORD, CALLER)
