@@ -30,11 +30,13 @@ NAMES: dict[str, dict[str, Any]] = {
 }
 #: Pages and their languages, whose blocks need servers, a project or an order, with the test that runs them.
 RUN_BY = {
-    ("README.md", "python"): "tests/docs/first_hour.py",
-    ("README.md", "sh"): "tests/docs/first_hour.py",
+    ("README.md", "python"): "tests/docs/test_first_hour.py",
+    ("README.md", "sh"): "tests/docs/test_first_hour.py",
     ("docs/client.md", "python"): "tests/identity/test_client_page.py",
     ("docs/django.md", "python"): "tests/frameworks/test_django_docs.py",
     ("docs/frameworks.md", "python"): "tests/frameworks/test_page.py",
+    ("docs/guides/proxies.md", "caddyfile"): "tests/docs/test_proxies.py",
+    ("docs/guides/proxies.md", "nginx"): "tests/docs/test_proxies.py",
     ("docs/guides/websockets.md", "js"): "tests/browser/test_websocket_in_chromium.py",
     ("docs/identity.md", "console"): "tests/docs/test_api_keys.py",
     ("docs/login.md", "python"): "tests/docs/test_login.py",
@@ -44,6 +46,7 @@ RUN_BY = {
     ("docs/providers.md", "python"): "tests/docs/test_providers.py",
     ("docs/quotas.md", "python"): "tests/docs/test_quotas.py",
     ("docs/refusals.md", "python"): "tests/docs/test_refusals.py",
+    ("docs/start.md", "sh"): "tests/docs/test_first_hour.py",
     ("docs/testing.md", "python"): "tests/testing/test_plugin.py",
     ("docs/coming-from/*.md", "*"): "tests/migrations",
 }
@@ -53,6 +56,7 @@ RUN_BELOW = {
 }
 #: Blocks that nothing can run, with the reason.
 NOT_RUN = {
+    ("docs/guides/proxies.md", "yaml"): "Traefik is no package of Debian",
     ("docs/architecture.md", "mermaid"): "a drawing",
 }
 PARSERS: dict[str, Callable[[str], Any]] = {"toml": tomllib.loads, "json": json.loads}

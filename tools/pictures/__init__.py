@@ -1,0 +1,1 @@
+"""Make the pictures of the documentation: one module a picture, each with `pictures()`."""
