@@ -1,7 +1,8 @@
 """Follow a page as a new user does: from an empty folder and the built wheel to the first 401 and 200.
 
-`make first-hour` does it for each application of README.md and docs/start.md. The blocks below a heading are taken in
-order: Python is written to `main.py`, and the commands go to one shell, which waits for a server that it has started.
+`make first-hour` does it for each application of README.md and docs/start.md. The blocks below a heading are
+taken in order: Python is written to `main.py`, and the commands go to one shell. The shell waits for a server
+that it has started.
 """
 
 import os

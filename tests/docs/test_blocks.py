@@ -32,6 +32,7 @@ NAMES: dict[str, dict[str, Any]] = {
 RUN_BY = {
     ("README.md", "python"): "tests/docs/test_first_hour.py",
     ("README.md", "sh"): "tests/docs/test_first_hour.py",
+    ("docs/coming-from/*.md", "*"): "tests/migrations",
     ("docs/client.md", "python"): "tests/identity/test_client_page.py",
     ("docs/django.md", "python"): "tests/frameworks/test_django_docs.py",
     ("docs/frameworks.md", "python"): "tests/frameworks/test_page.py",
@@ -48,7 +49,6 @@ RUN_BY = {
     ("docs/refusals.md", "python"): "tests/docs/test_refusals.py",
     ("docs/start.md", "sh"): "tests/docs/test_first_hour.py",
     ("docs/testing.md", "python"): "tests/testing/test_plugin.py",
-    ("docs/coming-from/*.md", "*"): "tests/migrations",
 }
 #: Blocks below a heading, by page and language, whose test takes other steps first.
 RUN_BELOW = {
@@ -56,6 +56,7 @@ RUN_BELOW = {
 }
 #: Blocks that nothing can run, with the reason.
 NOT_RUN = {
+    ("docs/reference/a*.md", "*"): "written from the code and its tests by `make reference`",
     ("docs/guides/proxies.md", "yaml"): "Traefik is no package of Debian",
     ("docs/architecture.md", "mermaid"): "a drawing",
 }
@@ -70,14 +71,19 @@ class _Plan(NamedTuple):
     reason: str | None = None
 
 
+def _matches(key: tuple[str, str], block: Block) -> bool:
+    page, language = key
+    return fnmatch(block.page, page) and fnmatch(block.language, language)
+
+
 def _plan(block: Block) -> _Plan:
     below = RUN_BELOW.get((block.page, block.heading, block.language))
     if below:
         return _Plan(run_by=below)
-    for (page, language), test in RUN_BY.items():
-        if fnmatch(block.page, page) and fnmatch(block.language, language):
+    for key, test in RUN_BY.items():
+        if _matches(key, block):
             return _Plan(run_by=test)
-    return _Plan(reason=NOT_RUN.get((block.page, block.language)))
+    return _Plan(reason=next((why for key, why in NOT_RUN.items() if _matches(key, block)), None))
 
 
 def _here(block: Block) -> bool:
@@ -137,16 +143,17 @@ def test_each_block_is_run_or_named() -> None:
     ("page", "test"), sorted({(key[0], test) for key, test in {**RUN_BY, **RUN_BELOW}.items()})
 )
 def test_a_test_that_is_named_reads_the_page(page: str, test: str) -> None:
-    """A page that has a test of its own is read there; a pattern may match no page yet."""
-    if "*" in page and not any(fnmatch(one, page) for one in pages()):
+    """A test that is named for a page has its name, or that of its folder."""
+    if "*" in page and not any(fnmatch(block.page, page) for block in EACH):
         return
     path = ROOT / test
     files = [path] if path.is_file() else sorted(path.glob("*.py"))
-    assert any(Path(page).name.lstrip("*") in file.read_text(encoding="utf-8") for file in files)
+    name = Path(page).parent.name if "*" in page else Path(page).name
+    assert any(name in file.read_text(encoding="utf-8") for file in files)
 
 
 def test_no_name_above_is_left_over() -> None:
-    """Each page and language that is named has a block, but for patterns."""
+    """Each page and language that is named has a block; a folder may be empty."""
     seen = {(block.page, block.language) for block in EACH}
     named = {key for key in {**RUN_BY, **NOT_RUN} if "*" not in key[0]}
     assert named - seen == set()

@@ -31,9 +31,20 @@ from authguard.stores import (
     SQLiteQuotas,
     SQLiteStore,
 )
-from docs.blocks import read
+from docs.blocks import pages, read
+from option_tables import BUILT
 
 PAGE = read("docs/reference/options.md")
+#: The names in the first two columns of each table of each page.
+ROWS = [
+    name
+    for page in pages()
+    for row in re.findall(r"^\| ([^\n]*?\|[^|\n]*)\|", read(page), re.MULTILINE)
+    for code in re.findall(r"`([^`]+)`", row)
+    for name in re.findall(r"\w+", code)
+]
+#: What a function hands on to another.
+VARIADIC = {"args", "kwargs", "given", "options", "claims", "self"}
 
 
 def _documented() -> list[tuple[type, str]]:
@@ -81,3 +92,14 @@ def test_documented_options_exist(cls: type) -> None:
     """No table has a row for an option that the class does not have."""
     rows = re.findall(r"^\| `(\w+)` \|", _section(cls), re.MULTILINE)
     assert rows == list(inspect.signature(cls).parameters)
+
+
+#: Objects that the guard or the service makes for an application.
+MADE = {"Auth", "Outbox"}
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT if name not in MADE])
+def test_each_option_has_a_row_in_a_page(name: str) -> None:
+    """Each option of each public class and function is in the first columns of a table."""
+    options = set(inspect.signature(BUILT[name].target).parameters) - VARIADIC
+    assert options - set(ROWS) == set()
