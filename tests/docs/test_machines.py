@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import redis
 
 from authguard import Principal
 from authguard.stores import RedisStore
@@ -78,7 +79,9 @@ def test_a_logout_on_one_machine_holds_on_the_other(ports: dict[str, str]) -> No
 
 
 def test_the_python_blocks_run(ports: dict[str, str]) -> None:
-    """One after the other; the last revokes a token in the store of the first."""
+    """One after the other; the first revokes a token in its store."""
+    with redis.Redis(port=int(ports["6380"])) as client:
+        wait_until(client.ping, "Redis does not answer")
     user = Principal("ann", token_id="docs-token", expires_at=time.time() + 60)
     names: dict[str, object] = {"user": user}
     for block in blocks("docs/machines.md", "python"):
