@@ -31,14 +31,14 @@ def slugs(page: str) -> set[str]:
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
-    """By the links of README, of the pages that it links, and so on."""
+    """By the links of README, of the pages that it links, and so on; parts of the Python API are in its index."""
     reached, waiting = set(), ["README.md"]
     while waiting:
         page = waiting.pop()
         if page not in reached and page.endswith(".md") and (ROOT / page).is_file():
             reached.add(page)
             waiting += [path for path, _ in linked(page)]
-    assert sorted(set(pages()) - reached) == []
+    assert [page for page in pages() if page not in reached and "/api-" not in page] == []
 
 
 @pytest.mark.parametrize("page", pages())
