@@ -31,7 +31,7 @@ def slugs(page: str) -> set[str]:
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
-    """By the links of README, of the pages that it links, and so on; parts of the Python API are in its index."""
+    """By the links of README, of its pages, and so on; parts of the Python API are in the navigation."""
     reached, waiting = set(), ["README.md"]
     while waiting:
         page = waiting.pop()
