@@ -1,6 +1,10 @@
 """The applications of docs/start.md and of the guides run, and do what the pages say."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +189,22 @@ def test_pattern_of_another_framework_has_the_spelling_of_the_table(
         Rule(there)
     assert f": write {here!r}" in str(caught.value)
     assert ("which covers more" in str(caught.value)) is wider
+
+
+def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
+    """About a token for another audience, asked of the first application of docs/start.md."""
+    (shown,) = blocks(f"{FOLDER}refused.md", "text")
+    command, _, answer_of_page = shown.text.partition("\n")
+    (tmp_path / "main.py").write_text(blocks("docs/start.md", "python")[0].text)
+    (tmp_path / "token").write_text(issue_token(SECRET, iss="https://auth.example.com", aud="web"))
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    done = subprocess.run(
+        command.removeprefix("$ ").split(),
+        cwd=tmp_path,
+        env={**os.environ, "JWT_SECRET": SECRET, "PATH": os.pathsep.join(paths)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith(answer_of_page), done.stderr
