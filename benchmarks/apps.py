@@ -81,7 +81,7 @@ def guarded_starlette(guard: Guard) -> Starlette:
 
 
 def guarded_fastapi(guard: Guard) -> FastAPI:
-    """With the typed dependency, as the README has it."""
+    """With the typed dependency, as docs/start.md has it."""
     app = FastAPI(openapi_url=None)
     install(app, guard)
 

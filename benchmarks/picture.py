@@ -1,4 +1,4 @@
-"""The picture that the README shows: bars of what authentication adds to a request, as SVG."""
+"""The picture of RESULTS.md: bars of what authentication adds to a request, as SVG."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""DPoP proofs in a store that several processes share: Redis, by the line that the README shows."""
+"""DPoP proofs in a store that several processes share: Redis, by the line of docs/reference/options.md."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""The guards that users configure, by what the README and docs/identity.md call them, with their credentials."""
+"""The guards that users configure, by their names in docs/, with their credentials."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,16 +1,15 @@
 """A page that opens a websocket: it can set no header fields, and sees no status."""
 
-import re
 import secrets
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
 
 from authguard.testing import issue_token
+from docs.blocks import blocks
 from wire.servers import launch, stop
 
 SECRET = secrets.token_urlsafe(48)
@@ -40,11 +39,10 @@ def _open(browser: webdriver.Chrome, token: str) -> Any:
     return browser.execute_async_script(OPEN, token)
 
 
-def test_a_page_opens_it_as_the_readme_says() -> None:
+def test_a_page_opens_it_as_the_guide_says() -> None:
     """The two lines that others copy are those that are tested here."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^```js\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert [block for block in shown if block not in OPEN] == []
+    shown = [block.text for block in blocks("docs/guides/websockets.md", "js")]
+    assert [text for text in shown if text not in OPEN] == []
     assert shown
 
 

@@ -1,12 +1,14 @@
-"""The documentation can be found: the README links each page, and the table of commands has each command."""
+"""The documentation can be found: links lead to each page, and the table of commands has each command."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+from docs.blocks import ROOT, pages, read
+
 DELIMITERS = re.compile(r"\|(?: *:?-+:? *\|)+")
 
 
@@ -14,10 +16,40 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_the_readme_links_each_page() -> None:
-    """In its list of links, where people look for a page."""
-    links = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Links\n")[2]
-    assert [page.name for page in PAGES if f"(docs/{page.name})" not in links] == []
+def linked(page: str) -> Iterator[tuple[str, str]]:
+    """Yield path and anchor of each link of a page to a file of the project."""
+    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", without_code(read(page))):
+        path, _, anchor = target.partition("#")
+        found = (ROOT / page).parent / path if path else ROOT / page
+        yield Path(os.path.relpath(found, ROOT)).as_posix(), anchor
+
+
+def slugs(page: str) -> set[str]:
+    """Return the anchors of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", without_code(read(page)), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_each_page_can_be_reached_from_the_readme() -> None:
+    """By the links of README, of its pages, and so on; parts of the Python API are in the navigation."""
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.endswith(".md") and (ROOT / page).is_file():
+            reached.add(page)
+            waiting += [path for path, _ in linked(page)]
+    assert [page for page in pages() if page not in reached and "/api-" not in page] == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_each_link_leads_somewhere(page: str) -> None:
+    """Its file exists, and has the heading that it names."""
+    dead = [
+        f"{path}#{anchor}"
+        for path, anchor in linked(page)
+        if not (ROOT / path).exists() or (anchor and path.endswith(".md") and anchor not in slugs(path))
+    ]
+    assert dead == []
 
 
 def test_each_command_is_in_the_table() -> None:
@@ -31,10 +63,10 @@ def test_each_command_is_in_the_table() -> None:
     assert set(re.findall(r"^## `(authguard [\w -]+)`$", text, re.MULTILINE)) == listed
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
-def test_each_table_has_a_head(page: Path) -> None:
+@pytest.mark.parametrize("page", pages())
+def test_each_table_has_a_head(page: str) -> None:
     """A blank line inside of a table ends it, and the rows after it are shown as text."""
-    lines = ["", *without_code(page.read_text(encoding="utf-8")).splitlines(), ""]
+    lines = ["", *without_code(read(page)).splitlines(), ""]
     heads = [
         (line, below)
         for above, line, below in zip(lines, lines[1:], lines[2:], strict=False)

@@ -1,17 +1,23 @@
-"""The commands of docs/machines.md, as they are written there but for the ports."""
+"""The blocks of docs/machines.md, as they are written there but for the ports and the host of Redis."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
+import redis
 
+from authguard import Principal
+from authguard.stores import RedisStore
+from docs.blocks import blocks, execute
 from stores.servers import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -70,3 +76,17 @@ def test_a_logout_on_one_machine_holds_on_the_other(ports: dict[str, str]) -> No
     answers = _run(_with(ports, REQUESTS)).split()
     assert answers == re.findall(r"\d+", ANSWERS)
     assert ANSWERS in PAGE
+
+
+def test_the_python_blocks_run(ports: dict[str, str]) -> None:
+    """One after the other; the first revokes a token in its store."""
+    with redis.Redis(port=int(ports["6380"])) as client:
+        wait_until(client.ping, "Redis does not answer")
+    user = Principal("ann", token_id="docs-token", expires_at=time.time() + 60)
+    names: dict[str, object] = {"user": user}
+    for block in blocks("docs/machines.md", "python"):
+        local = block.text.replace("redis.internal:6379", f"127.0.0.1:{ports['6380']}")
+        execute(block._replace(text=local), names)
+    store = cast("RedisStore", names["store"])
+    assert store.revocations.is_revoked(user)
+    store.close()

@@ -23,7 +23,7 @@ BLOCKS = dict(
         r"^```python\n# ([^\n]+)\n(.*?)^```$", page.PATH.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
 )
-#: They have modules of their own and stand in the README and docs/django.md, or are no framework.
+#: They have modules of their own and are in docs/guides and docs/django.md, or are no framework.
 ELSEWHERE = {"ASGI", "WSGI", "Starlette", "FastAPI", "Flask", "Django on ASGI", "Django on WSGI"}
 
 

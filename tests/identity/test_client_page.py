@@ -1,20 +1,19 @@
-"""The clients of the documents in three lines each, as docs/client.md has them, against a running service."""
+"""The blocks of docs/client.md, against a running service."""
 
-import re
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
 from authguard.client import APIKeyAuth, BearerAuth
 from authguard.identity import Identity
+from docs.blocks import blocks
 from identity.seeds import AINATIVE
 from identity.support import CALLER, PASSWORD, empty, service_at, serving
 
-PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## The clients of the documents") : PAGE.index("## Where credentials go")]
-AUTH_CLIENT, RATE_LIMITED_CLIENT = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+SIGN_IN, SEND_KEY, REPLACE_KEY, AUTH_CLIENT, RATE_LIMITED_CLIENT = (
+    block.text for block in blocks("docs/client.md", "python")
+)
 EMAIL = "user@example.com"
 
 pytestmark = pytest.mark.one_database
@@ -44,6 +43,47 @@ def run(block, base, **names):
     exec(block.replace(AINATIVE, base), names)
     names["client"].close()
     return names
+
+
+def local(block, base):
+    """The block with the URL of the running service."""
+    return block.replace("https://auth.example.com", base).replace("https://api.example.com", base)
+
+
+def new_key(service, base):
+    """What the service tells of a new API key."""
+    token = service.accounts.login(EMAIL, PASSWORD, CALLER).access_token
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.post(f"{base}/v1/api-keys", headers=headers, json={"name": "n"}).json()
+
+
+def test_sign_in(served):
+    """The first block signs in, and asks for the profile."""
+    _, base = served
+    names = {"password": PASSWORD}
+    exec(local(SIGN_IN, base).replace("ann@example.com", EMAIL), names)
+    assert names["me"]["email"] == EMAIL
+
+
+def test_send_a_key(served):
+    """The block about API keys sends one."""
+    service, base = served
+    names = {"key": new_key(service, base)["api_key"]}
+    exec(local(SEND_KEY, base), names)
+    assert names["projects"]["email"] == EMAIL
+
+
+def test_replace_a_key(served):
+    """The block about rotation hands the new key on, and the old one is refused."""
+    service, base = served
+    old, stored = new_key(service, base), []
+    names = {"password": PASSWORD, "old_key_id": old["id"], "store_in_vault": stored.append}
+    exec(local(REPLACE_KEY, base).replace("ann@example.com", EMAIL), names)
+    statuses = [
+        httpx.get(f"{base}/v1/users/me", headers={"X-API-Key": key}).status_code
+        for key in (stored[0], old["api_key"])
+    ]
+    assert statuses == [200, 401]
 
 
 def test_auth_client(served):

@@ -1,0 +1,210 @@
+"""The applications of docs/start.md and of the guides run, and do what the pages say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from starlette.testclient import TestClient
+
+from authguard import ConfigurationError, Rule
+from authguard.testing import issue_token
+from docs.blocks import Block, blocks, execute, pages, read
+from remote.servers import answer, serving
+from support import ec_key, jwk
+
+SECRET = "gu1de-0nly-Secret-of-enough-bytes-7Qx"
+BILLING_KEY = "sk_test_guide-0nly-Key-of-enough-bytes-9Zk"
+FOLDER = "docs/guides/"
+ISSUERS, KEYS, RULES, WEBSITE = (f"{FOLDER}{name}.md" for name in ("issuers", "api-keys", "rules", "website"))
+BLOCKS = [
+    block
+    for page in ["docs/start.md", *(page for page in pages() if page.startswith(FOLDER))]
+    for block in blocks(page, "python")
+    if '"/dashboard"' in block.text
+]
+EACH_BLOCK = pytest.mark.parametrize("block", BLOCKS, ids=str)
+
+
+def _run(
+    block: Block, monkeypatch: pytest.MonkeyPatch, issuer: str = "https://auth.example.com"
+) -> dict[str, Any]:
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    monkeypatch.setenv("BILLING_KEY", BILLING_KEY)
+    monkeypatch.setenv("ISSUER", issuer)
+    monkeypatch.setenv("CLIENT_SECRET", SECRET)
+    namespace: dict[str, Any] = {"__name__": "guide"}
+    execute(block, namespace)
+    return namespace
+
+
+def _block(page: str, heading: str = "") -> Block:
+    return next(block for block in BLOCKS if block.page == page and heading in block.heading)
+
+
+def _get(app: Any, path: str, headers: dict[str, str] | None = None) -> int:
+    if isinstance(app, Flask):
+        return app.test_client().get(path, headers=headers or {}).status_code
+    with TestClient(app) as client:
+        return client.get(path, headers=headers or {}, follow_redirects=False).status_code
+
+
+def _bearer(**claims: Any) -> dict[str, str]:
+    token = issue_token(SECRET, iss="https://auth.example.com", aud="https://api.example.com", **claims)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_there_is_a_quick_start_for_each_framework() -> None:
+    """Starlette, FastAPI and Flask each have a block of their own."""
+    assert {"Starlette", "FastAPI", "Flask"} <= {block.heading for block in blocks("docs/start.md")}
+
+
+@EACH_BLOCK
+def test_block_refuses_nobody(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protected page of each block answers 401 to a program without a credential."""
+    app = _run(block, monkeypatch)["app"]
+    assert _get(app, "/dashboard") == 401
+
+
+@EACH_BLOCK
+def test_block_refuses_a_forged_token(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protected page of each block answers 401 to a token that another secret has signed."""
+    app = _run(block, monkeypatch)["app"]
+    token = issue_token(SECRET[::-1], iss="https://auth.example.com", aud="https://api.example.com")
+    assert _get(app, "/dashboard", {"Authorization": f"Bearer {token}"}) == 401
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.page != ISSUERS], ids=str)
+def test_block_accepts_a_token(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protected page of each block is served to a caller with a good token."""
+    app = _run(block, monkeypatch)["app"]
+    assert _get(app, "/dashboard", _bearer(scopes=["read", "reports"])) == 200
+
+
+def test_remote_block_discovers_and_introspects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block about remote verification accepts what its issuer signs or says is active."""
+    with serving() as issuer:
+        issuer.pages = {
+            "/.well-known/openid-configuration": answer(
+                {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/jwks"}
+            ),
+            "/jwks": answer({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}),
+            "/introspect": lambda seen: answer(
+                {"active": seen.form["token"] == ["opaque"], "sub": "ann", "aud": "https://api.example.com"}
+            ),
+        }
+        app = _run(_block(ISSUERS), monkeypatch, issuer.url)["app"]
+        signed = issue_token(
+            ec_key(), algorithm="ES256", headers={"kid": "a"}, iss=issuer.url, aud="https://api.example.com"
+        )
+        with TestClient(app) as client:
+            states = [list(client.get("/healthz").json().values())]
+            statuses = [
+                client.get("/dashboard", headers={"Authorization": f"Bearer {token}"}).status_code
+                for token in (signed, "opaque", "another")
+            ]
+            states.append(list(client.get("/healthz").json().values()))
+    assert statuses == [200, 200, 401]
+    assert states == [["unused", "unused"], ["fresh", "fresh"]]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-API-Key": BILLING_KEY}, {"Authorization": f"Bearer {BILLING_KEY}"}],
+    ids=["own field", "as Bearer"],
+)
+def test_api_key_is_accepted_both_ways(headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block about API keys accepts its key in either field."""
+    app = _run(_block(KEYS), monkeypatch)["app"]
+    assert _get(app, "/dashboard", headers) == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "scopes", "status"),
+    [
+        ("/dashboard", ["read"], 403),
+        ("/dashboard", ["reports"], 403),
+        ("/admin/jobs", ["read"], 403),
+        ("/admin/jobs", ["admin"], 200),
+    ],
+)
+def test_scopes_block_asks_for_its_scopes(
+    path: str, scopes: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block about scopes refuses a caller who lacks one with 403."""
+    app = _run(_block("docs/guides/protect-an-api.md", "Scopes"), monkeypatch)["app"]
+    assert _get(app, path, _bearer(scopes=scopes)) == status
+
+
+@pytest.mark.parametrize(("heading", "path"), [("Starlette", "/"), ("FastAPI", "/docs"), ("Flask", "/")])
+def test_public_paths_are_open(heading: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a quick start opens does not ask for a credential, be there a page or not."""
+    app = _run(_block("docs/start.md", heading), monkeypatch)["app"]
+    assert _get(app, path) in (200, 404)
+
+
+def test_a_browser_is_sent_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Starlette block sends a browser to its login page, and back afterwards."""
+    app = _run(_block("docs/start.md", "Starlette"), monkeypatch)["app"]
+    with TestClient(app) as client:
+        response = client.get("/dashboard", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert (response.status_code, response.headers["location"]) == (303, "/login?next=%2Fdashboard")
+
+
+def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block about cookies sets one that the guard takes, and goes to where the browser wanted to be."""
+    app = _run(_block(WEBSITE), monkeypatch)["app"]
+    token = _bearer()["Authorization"].removeprefix("Bearer ")
+    with TestClient(app, base_url="https://testserver") as client:  # the cookie is Secure
+        response = client.post("/login?next=/dashboard", data={"token": token})
+    assert (response.status_code, response.text) == (200, "hello somebody")
+
+
+def _foreign_patterns() -> list[tuple[str, str, bool]]:
+    """The table for users of other frameworks: a pattern there, the one here, whether that covers more."""
+    table = read(RULES).partition("| coming from |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)`(, which covers more)? \|$", table, re.MULTILINE)
+    return [(there, here, bool(wider)) for there, here, wider in rows]
+
+
+def test_table_for_users_of_other_frameworks_is_read() -> None:
+    """Each row of the table is one of the tests below."""
+    table = read(RULES).partition("| coming from |")[2].partition("\n\n")[0]
+    assert len(_foreign_patterns()) == table.count("\n") - 1 > 10
+
+
+@pytest.mark.parametrize(("there", "here", "wider"), _foreign_patterns())
+def test_pattern_of_another_framework_has_the_spelling_of_the_table(
+    there: str, here: str, wider: bool
+) -> None:
+    """A pattern works as it is, or its error names the spelling of the table, and whether it covers more."""
+    if there == here:
+        assert Rule(there).path == here
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        Rule(there)
+    assert f": write {here!r}" in str(caught.value)
+    assert ("which covers more" in str(caught.value)) is wider
+
+
+def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
+    """About a token for another audience, asked of the first application of docs/start.md."""
+    (shown,) = blocks(f"{FOLDER}refused.md", "text")
+    command, _, answer_of_page = shown.text.partition("\n")
+    (tmp_path / "main.py").write_text(blocks("docs/start.md", "python")[0].text)
+    (tmp_path / "token").write_text(issue_token(SECRET, iss="https://auth.example.com", aud="web"))
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    done = subprocess.run(
+        command.removeprefix("$ ").split(),
+        cwd=tmp_path,
+        env={**os.environ, "JWT_SECRET": SECRET, "PATH": os.pathsep.join(paths)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith(answer_of_page), done.stderr

@@ -1,0 +1,171 @@
+"""The configurations of docs/guides/proxies.md, in nginx and Caddy, in front of a guarded application."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+
+from authguard import Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.testing import issue_token
+from docs.blocks import blocks, read
+from identity.support import serving
+from stores.servers import free_port, wait_until
+from support import AUDIENCE, ISSUER, SECRET
+
+PAGE = "docs/guides/proxies.md"
+NAME = "api.example.com"
+FORGED = "203.0.113.9"
+BEARER = {"Authorization": f"Bearer {issue_token(SECRET, subject='ann', iss=ISSUER, aud=AUDIENCE)}"}
+
+
+def program(name: str) -> str:
+    """Return the path of a program; without it the test is skipped, and in CI it fails."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{name} is missing"
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate for the name of the page."""
+    folder = tmp_path_factory.mktemp("proxies")
+    names = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
+    names += ["-addext", f"subjectAltName=DNS:{NAME}"]
+    files = ["-keyout", str(folder / f"{NAME}.key"), "-out", str(folder / f"{NAME}.pem")]
+    subprocess.run([program("openssl"), "req", *names, *files], check=True, capture_output=True, timeout=60)
+    return folder
+
+
+async def _caller(request: Request) -> JSONResponse:
+    assert request.client
+    return JSONResponse([request.user.subject, request.client.host, request.url.scheme])
+
+
+async def _echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(websocket.user.subject)
+    await websocket.close()
+
+
+@pytest.fixture(name="upstream", scope="module")
+def _upstream() -> Iterator[str]:
+    """The host and port of an application behind a guard, served as the page says."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    app = Starlette(routes=[Route("/", _caller), WebSocketRoute("/socket", _echo)])
+    guarded = AuthGuardMiddleware(app, guard=Guard(jwt))
+    assert "--proxy-headers --forwarded-allow-ips 127.0.0.1" in read(PAGE)
+    with serving(guarded, proxy_headers=True, forwarded_allow_ips="127.0.0.1") as url:
+        yield url.removeprefix("http://")
+
+
+def changed(language: str, changes: dict[str, str]) -> str:
+    """Return the block of the page in this language, with ports and paths of the test."""
+    (block,) = blocks(PAGE, language)
+    text = block.text
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def nginx(folder: Path, upstream: str, port: int) -> list[str]:
+    """Write the configuration of nginx; the command that runs it."""
+    changes = {
+        "127.0.0.1:8000": upstream,
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "/etc/ssl/private/": f"{folder}/",
+        "/etc/ssl/": f"{folder}/",
+    }
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    head = f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
+    block = changed("nginx", changes)
+    (folder / "nginx.conf").write_text(f"{head}http {{ access_log off; {temporary}\n{block}\n}}")
+    return [program("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def caddy(folder: Path, upstream: str, port: int) -> list[str]:
+    """Write the configuration of Caddy; the command that runs it."""
+    tls = f"tls {folder}/{NAME}.pem {folder}/{NAME}.key"
+    changes = {f"{NAME} {{": f"{NAME}:{port} {{\n\tbind 127.0.0.1\n\t{tls}", "127.0.0.1:8000": upstream}
+    options = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
+    (folder / "Caddyfile").write_text(options + changed("caddyfile", changes))
+    return [program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+class Proxy(NamedTuple):
+    """A proxy at work: how to reach it."""
+
+    port: int
+    context: ssl.SSLContext
+
+    def get(self, **fields: str) -> httpx.Response:
+        """Return the answer to a request for the name of the page."""
+        url = f"https://127.0.0.1:{self.port}/"
+        with httpx.Client(verify=self.context, trust_env=False) as client:
+            sent = {"Host": NAME, **{name.replace("_", "-"): value for name, value in fields.items()}}
+            return client.get(url, headers=sent, extensions={"sni_hostname": NAME})
+
+
+@pytest.fixture(name="proxy", params=[nginx, caddy], ids=lambda maker: maker.__name__)
+def _proxy(
+    request: pytest.FixtureRequest, folder: Path, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """Each of the proxies."""
+    monkeypatch.setenv("HOME", str(folder))  # Caddy keeps what it knows below it
+    port = free_port()
+    command: Callable[[Path, str, int], list[str]] = request.param
+    context = ssl.create_default_context(cafile=str(folder / f"{NAME}.pem"))
+    with subprocess.Popen(command(folder, upstream, port), stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: _listens(port), "the proxy does not listen")
+            yield Proxy(port, context)
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
+        return True
+
+
+def test_the_guard_gets_the_credential(proxy: Proxy) -> None:
+    """Without a token the answer is 401; with it the application knows the address and the scheme."""
+    assert proxy.get().status_code == 401
+    assert proxy.get(**BEARER).json() == ["ann", "127.0.0.1", "https"]
+
+
+def test_forwarded_fields_of_a_caller_are_replaced(proxy: Proxy) -> None:
+    """A caller cannot choose its address or its scheme."""
+    forged = {"X_Forwarded_For": FORGED, "X_Forwarded_Proto": "http"}
+    assert proxy.get(**BEARER, **forged).json() == ["ann", "127.0.0.1", "https"]
+
+
+def test_a_websocket_is_passed_on(proxy: Proxy) -> None:
+    """With its credential."""
+
+    async def first_message() -> Any:
+        url = f"wss://{NAME}:{proxy.port}/socket"
+        where = {"host": "127.0.0.1", "port": proxy.port, "ssl": proxy.context, "proxy": None}
+        async with connect(url, additional_headers=BEARER, **where) as websocket:
+            return await websocket.recv()
+
+    assert asyncio.run(first_message()) == "ann"
