@@ -1,0 +1,113 @@
+"""Write the signature of a public class or function as its source has it, with the types."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_WIDTH = 92
+
+
+def signature(name: str, thing: Any) -> str:
+    """Return the lines that call a class or a function, with types and defaults.
+
+    Args:
+        name: how it is called, such as `Guard.verify`.
+        thing: the class or function.
+    """
+    maker = vars(thing).get("__init__", thing.__init__) if inspect.isclass(thing) else thing
+    node = _node(maker)
+    if node is None:
+        return name + _without_types(thing)
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    if positional and positional[0].arg in {"self", "cls"}:
+        (arguments.posonlyargs or arguments.args).pop(0)
+    returns = "" if node.returns is None or inspect.isclass(thing) else f" -> {_text(node.returns)}"
+    prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+    parts = [_one(arguments, place) for place in range(_count(arguments))]
+    return _lines(f"{prefix}{name}", _marked(arguments, parts), returns)
+
+
+def _lines(name: str, parts: Sequence[str], returns: str) -> str:
+    """Return a call in one line, or with a parameter a line where that would be long."""
+    line = f"{name}({', '.join(parts)}){returns}"
+    return (
+        line
+        if len(line) <= _WIDTH
+        else f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){returns}"
+    )
+
+
+def _text(node: ast.expr) -> str:
+    """Return an annotation; one in quotes without them."""
+    return (
+        str(node.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        else ast.unparse(node)
+    )
+
+
+def _node(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the definition in the source; None for what Python or a dataclass has made."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError):
+        return None
+    node = tree.body[0]
+    return node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
+
+
+def _without_types(thing: Any) -> str:
+    """Return the signature that Python tells, without annotations: their text differs between versions."""
+    try:
+        told = inspect.signature(thing)
+    except (ValueError, TypeError):
+        return ""
+    bare = [each.replace(annotation=each.empty) for each in told.parameters.values()]
+    parts = [str(each) for each in bare]
+    if parts in (["*args", "**kwargs"], ["*values"]):
+        return ""
+    keyword_only = [place for place, each in enumerate(bare) if each.kind is each.KEYWORD_ONLY]
+    if keyword_only and not any(each.kind is each.VAR_POSITIONAL for each in bare):
+        parts.insert(keyword_only[0], "*")
+    return _lines("", parts, "")
+
+
+def _count(arguments: ast.arguments) -> int:
+    return len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
+
+
+def _one(arguments: ast.arguments, place: int) -> str:
+    """Return the parameter at a place, with its type and default."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    if place < len(positional):
+        index = place - (len(positional) - len(arguments.defaults))
+        argument, default = positional[place], arguments.defaults[index] if index >= 0 else None
+    else:
+        argument = arguments.kwonlyargs[place - len(positional)]
+        default = arguments.kw_defaults[place - len(positional)]
+    text = argument.arg + (f": {_text(argument.annotation)}" if argument.annotation else "")
+    if default is None:
+        return text
+    return f"{text} = {ast.unparse(default)}" if argument.annotation else f"{text}={ast.unparse(default)}"
+
+
+def _marked(arguments: ast.arguments, parts: list[str]) -> list[str]:
+    """Return the parameters with `*`, `*name`, `/` and `**name` among them."""
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    marked = parts[:positional]
+    if arguments.posonlyargs:
+        marked.insert(len(arguments.posonlyargs), "/")
+    if arguments.vararg:
+        star = arguments.vararg
+        marked.append(f"*{star.arg}" + (f": {_text(star.annotation)}" if star.annotation else ""))
+    elif arguments.kwonlyargs:
+        marked.append("*")
+    marked += parts[positional:]
+    if arguments.kwarg:
+        rest = arguments.kwarg
+        marked.append(f"**{rest.arg}" + (f": {_text(rest.annotation)}" if rest.annotation else ""))
+    return marked
