@@ -8,7 +8,7 @@ from tools.pictures.svg import Drawing
 _STEPS = (
     ("Adapter", "reads path and header fields", "`asgi.py` `wsgi.py`"),
     ("Credential", "token, API key or cookie", "`_core/credential`"),
-    ("Verifier", "signature, claims, or the key", "`verifiers/`"),
+    ("Verifier", "signature, claims, or the key", "`verifiers/` asks `drivers/`"),
     ("Principal", "subject, scopes, roles, issuer", "`_core/model.py`"),
     ("Policy", "rule of the path, scopes, quota", "`_core/policy`"),
     ("Decision", "allow or refuse", "`_core/answer`"),

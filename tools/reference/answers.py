@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -150,12 +151,9 @@ def _code(answer: Answer, challenge: str) -> str:
 
 def _whole(name: str, case: answering.Case, answer: Answer) -> str:
     request = "\n".join([f"{case.method} {_shown(case.path)} HTTP/1.1", "Host: site.example", *_fields(case)])
-    fields = [
-        f"{'-'.join(word.title() for word in key.split('-'))}: {value}"
-        for key, value in answer.headers.items()
-    ]
+    fields = [f"{key.title().replace('Www-', 'WWW-')}: {value}" for key, value in answer.headers.items()]
     body = json.dumps(json.loads(answer.body), indent=2) if answer.body.startswith(b"{") else ""
-    reply = "\n".join([f"HTTP/1.1 {answer.status}", *sorted(fields)])
+    reply = "\n".join([f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", *sorted(fields)])
     return (
         f"### {name[0].upper()}{name[1:]}\n\n```http\n{request}\n```\n\n```http\n{reply}\n"
         + (f"\n{body}\n" if body else "")

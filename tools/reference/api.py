@@ -1,9 +1,11 @@
 """Write the pages of the public names: their signatures and docstrings."""
 
+import ast
 import importlib
 import inspect
 import re
 from dataclasses import dataclass
+from enum import Enum
 from types import ModuleType
 from typing import Any
 
@@ -116,6 +118,8 @@ def _entry(path: str, thing: Any, where: dict[int, str]) -> str:
     if not is_code:
         return head + _value(path, thing)
     where[id(thing)] = path
+    if inspect.isclass(thing) and issubclass(thing, Enum):
+        return head + as_markdown(thing.__doc__) + "\n" + _values(thing)
     text = head + _code(name, thing) + "\n" + as_markdown(thing.__doc__)
     if inspect.isclass(thing):
         text += "".join(_member(name, each, value, thing) for each, value in _members(thing).items())
@@ -123,17 +127,38 @@ def _entry(path: str, thing: Any, where: dict[int, str]) -> str:
 
 
 def _value(path: str, thing: Any) -> str:
-    """Return what is told of a constant or an alias: the comment above it, or its type."""
+    """Return the comment above a constant or an alias, and how it is defined."""
     module, _, name = path.rpartition(".")
-    source = inspect.getsource(importlib.import_module(module))
-    comment = re.search(rf"((?:^ *#: .*\n)+) *{name}\b", source, re.MULTILINE)
-    if comment:
-        return " ".join(re.findall(r"#: (.*)", comment[1])) + "\n"
+    source, definition = _definition(importlib.import_module(module), name)
+    comment = re.search(rf"((?:^ *#: .*\n)+) *(?:type )?{name}\b", source, re.MULTILINE)
+    words = " ".join(re.findall(r"#: (.*)", comment[1])) + "\n\n" if comment else ""
     return (
-        f"A constant of the type `{type(thing).__name__}`.\n"
-        if type(thing).__module__.startswith("authguard")
-        else ""
+        f"{words}```python\n{definition}\n```\n"
+        if definition
+        else f"{words}Of the type `{type(thing).__name__}`.\n"
     )
+
+
+def _definition(module: ModuleType, name: str) -> tuple[str, str]:
+    """Return the source of the module that defines a name, and the statement; empty for none."""
+    source = inspect.getsource(module)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and name in {each.name for each in node.names}:
+            return _definition(importlib.import_module(node.module), name)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return source, ast.unparse(node)
+    return source, ""
+
+
+def _values(enum: type[Enum]) -> str:
+    """Return the values of an enumeration, each with the comment above it."""
+    source = inspect.getsource(enum)
+    rows = []
+    for each in enum:
+        comment = re.search(rf"#: (.*)\n +{each.name} = ", source)
+        rows.append(f"* `{each.value}`" + (f": {comment[1]}" if comment else ""))
+    return "\n".join(rows) + "\n"
 
 
 def _members(cls: type) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-_WIDTH = 92
+_WIDTH = 84
 
 
 def signature(name: str, thing: Any) -> str:
@@ -19,7 +19,7 @@ def signature(name: str, thing: Any) -> str:
     maker = vars(thing).get("__init__", thing.__init__) if inspect.isclass(thing) else thing
     node = _node(maker)
     if node is None:
-        return name + _without_types(thing)
+        return _without_types(name, thing)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     if positional and positional[0].arg in {"self", "cls"}:
@@ -60,20 +60,20 @@ def _node(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDe
     return node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
 
 
-def _without_types(thing: Any) -> str:
+def _without_types(name: str, thing: Any) -> str:
     """Return the signature that Python tells, without annotations: their text differs between versions."""
     try:
         told = inspect.signature(thing)
     except (ValueError, TypeError):
-        return ""
+        return name
     bare = [each.replace(annotation=each.empty) for each in told.parameters.values()]
     parts = [str(each) for each in bare]
-    if parts in (["*args", "**kwargs"], ["*values"]):
-        return ""
+    if parts in (["*args", "**kwargs"], ["*args", "**kwds"], ["*values"]):
+        return name
     keyword_only = [place for place, each in enumerate(bare) if each.kind is each.KEYWORD_ONLY]
     if keyword_only and not any(each.kind is each.VAR_POSITIONAL for each in bare):
         parts.insert(keyword_only[0], "*")
-    return _lines("", parts, "")
+    return _lines(name, parts, "")
 
 
 def _count(arguments: ast.arguments) -> int:

@@ -1,5 +1,6 @@
 """Write what programs read: each page as Markdown, `llms.txt` with the list, `llms-full.txt` with all."""
 
+import shutil
 from pathlib import Path
 
 from tools.site.pages import DOCS, ROOT, sections
@@ -33,3 +34,6 @@ def write(sources: Sources, folder: Path) -> None:
     (folder / "llms-full.txt").write_text(full(sources), encoding="utf-8")
     for place, text in sources.texts.items():
         (folder / place).write_text(text, encoding="utf-8")
+    for place, file in sources.pictures.items():  # Sphinx has them in a folder of its own
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / place)

@@ -10,8 +10,10 @@ _FENCE = re.compile(
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.|\n(?!\n))+?(?<!`)\1(?!`)")
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)\s]+)(?P<after>(?:\s+\"[^\"]*\")?\))")
 _ATTRIBUTE = re.compile(r"(?P<before>\b(?:src|srcset|href)=\")(?P<target>[^\"]+)(?P<after>\")")
+# MyST would join the lines of such a text without a space.
+_PICTURE_TEXT = re.compile(r"!\[[^\]]*\]")
 _HEADING = re.compile(r"^(#{1,6}) +(.+?) *#* *$", re.MULTILINE)
-_SENTENCE = re.compile(r"(.+?[.:!?])(?=\s|$)", re.DOTALL)
+_SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)", re.DOTALL)
 
 
 def _pieces(text: str) -> Iterator[tuple[bool, str]]:
@@ -55,6 +57,7 @@ def replace_links(text: str, replace: Callable[[str], str]) -> str:
         if is_code:
             kept.append(piece)
         marked += f"\0{len(kept) - 1}\0" if is_code else piece
+    marked = _PICTURE_TEXT.sub(lambda match: " ".join(match[0].split("\n")), marked)
     marked = _ATTRIBUTE.sub(replaced, _LINK.sub(replaced, marked))
     return re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], marked)
 
