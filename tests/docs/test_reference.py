@@ -90,7 +90,7 @@ def test_a_long_signature_has_a_parameter_a_line() -> None:
         "    /,",
         "    second: int | None = None,",
         "    *others: object,",
-        "    name: str = 'a' * 3,",
+        '    name: str = "a" * 3,',
         "    **rest: bool,",
         ") -> str",
     ]

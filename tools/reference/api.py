@@ -105,6 +105,9 @@ def _page(group: Group, where: dict[int, str]) -> str:
                 _code("verify", CustomVerifier.verify),
             ]
             parts.append(as_markdown(CustomVerifier.verify.__doc__))
+    if group is GROUPS[0]:
+        others = "".join(f"* [{each.title}]({each.file})\n" for each in GROUPS[1:])
+        parts.insert(2, f"The other modules have pages of their own:\n\n{others}")
     return "\n".join(parts).replace("\n\n\n", "\n\n")
 
 
@@ -147,7 +150,7 @@ def _definition(module: ModuleType, name: str) -> tuple[str, str]:
             return _definition(importlib.import_module(node.module), name)
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            return source, ast.unparse(node)
+            return source, ast.get_source_segment(source, node) or ""
     return source, ""
 
 

@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 _WIDTH = 84
+_QUOTED = re.compile(r"'([^'\"\\]*)'")
 
 
 def signature(name: str, thing: Any) -> str:
@@ -19,7 +21,7 @@ def signature(name: str, thing: Any) -> str:
     maker = vars(thing).get("__init__", thing.__init__) if inspect.isclass(thing) else thing
     node = _node(maker)
     if node is None:
-        return _without_types(name, thing)
+        return _from_fields(name, thing)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     if positional and positional[0].arg in {"self", "cls"}:
@@ -32,48 +34,71 @@ def signature(name: str, thing: Any) -> str:
 
 def _lines(name: str, parts: Sequence[str], returns: str) -> str:
     """Return a call in one line, or with a parameter a line where that would be long."""
+    parts = [_QUOTED.sub(r'"\1"', part) for part in parts]
     line = f"{name}({', '.join(parts)}){returns}"
-    return (
-        line
-        if len(line) <= _WIDTH
-        else f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){returns}"
-    )
+    if len(line) <= _WIDTH:
+        return line
+    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){returns}"
 
 
 def _text(node: ast.expr) -> str:
     """Return an annotation; one in quotes without them."""
-    return (
-        str(node.value)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        else ast.unparse(node)
-    )
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ast.unparse(node)
 
 
 def _node(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """Return the definition in the source; None for what Python or a dataclass has made."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         return None
-    node = tree.body[0]
+    node = ast.parse(source).body[0]
     return node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
 
 
-def _without_types(name: str, thing: Any) -> str:
-    """Return the signature that Python tells, without annotations: their text differs between versions."""
+def _from_fields(name: str, thing: Any) -> str:
+    """Return the signature that Python tells, with the types of the fields of a dataclass or a named tuple.
+
+    Annotations that Python tells are not used: their text differs between its versions.
+    """
     try:
         told = inspect.signature(thing)
     except (ValueError, TypeError):
         return name
-    bare = [each.replace(annotation=each.empty) for each in told.parameters.values()]
-    parts = [str(each) for each in bare]
-    if parts in (["*args", "**kwargs"], ["*args", "**kwds"], ["*values"]):
-        return name
-    keyword_only = [place for place, each in enumerate(bare) if each.kind is each.KEYWORD_ONLY]
-    if keyword_only and not any(each.kind is each.VAR_POSITIONAL for each in bare):
-        parts.insert(keyword_only[0], "*")
-    return _lines(name, parts, "")
+    types = _field_types(thing) if inspect.isclass(thing) else {}
+    parts = []
+    is_marked = False
+    for each in told.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and not is_marked:
+            parts.append("*")
+        is_marked = is_marked or each.kind in {each.KEYWORD_ONLY, each.VAR_POSITIONAL}
+        bare = str(each.replace(annotation=each.empty)).replace("<factory>", "...")
+        parts.append(_typed(bare, types[each.name]) if each.name in types else bare)
+    return (
+        name
+        if parts in (["*args", "**kwargs"], ["*args", "**kwds"], ["*values"])
+        else _lines(name, parts, "")
+    )
+
+
+def _typed(parameter: str, annotation: str) -> str:
+    name, mark, default = parameter.partition("=")
+    return f"{name}: {annotation}" + (f" = {default}" if mark else "")
+
+
+def _field_types(cls: type) -> dict[str, str]:
+    """Return the annotations of the fields of a class, as the source of the class and its bases has them."""
+    types: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if base.__module__.startswith("authguard"):
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+            for node in getattr(body, "body", []):
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    types[node.target.id] = _text(node.annotation)
+    return types
 
 
 def _count(arguments: ast.arguments) -> int:

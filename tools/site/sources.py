@@ -21,7 +21,7 @@ _TREE = "```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{places}\n```\n"
 
 
 class DeadLinkError(ValueError):
-    """Tell that a page links a file or an anchor that does not exist."""
+    """Tell that pages link files or headings that do not exist; one line for each link."""
 
 
 class Sources:
@@ -40,6 +40,7 @@ class Sources:
         self.pictures: dict[str, Path] = {}
         self._named = {page.place for section in self.listed for page in section.pages} | {"index.md"}
         self._waiting: deque[Path] = deque()
+        self._dead: list[str] = []
         home = docs / HOME.name
         for page in (Page(home, "index.md"), *(page for section in self.listed for page in section.pages)):
             self.texts[page.place] = self._with_links(page.text, page.source, page.place)
@@ -48,6 +49,8 @@ class Sources:
                 self.texts[section.place] = _landing(section)
         while self._waiting:
             self._add_file(self._waiting.popleft())
+        if self._dead:
+            raise DeadLinkError("\n".join(self._dead))
 
     def _with_links(self, text: str, source: Path, place: str) -> str:
         return markdown.replace_links(text, lambda target: self._target(target, source, place))
@@ -55,19 +58,18 @@ class Sources:
     def _target(self, target: str, source: Path, place: str) -> str:
         """Return the target of a link as it is in the site; the file that it names gets a place there."""
         path, mark, anchor = target.partition("#")
-        if not path or ":" in path:
-            if not path and anchor and anchor not in markdown.anchors(source.read_text(encoding="utf-8")):
-                msg = f"{source.relative_to(self._root)}: {target} must be a heading of this page"
-                raise DeadLinkError(msg)
+        if ":" in path:
             return target
-        file = Path(os.path.normpath(source.parent / path))
+        file = Path(os.path.normpath(source.parent / path)) if path else source
         if not file.exists() or not file.is_relative_to(self._root):
-            msg = f"{source.relative_to(self._root)}: {target} must be a file of the repository"
-            raise DeadLinkError(msg)
+            return self._note_dead(f"{target} must be a file of the repository", source)
         if anchor and anchor not in markdown.anchors(file.read_text(encoding="utf-8")):
-            msg = f"{source.relative_to(self._root)}: {target} must be a heading of that page"
-            raise DeadLinkError(msg)
-        return _relative(self._placed(file), place) + mark + anchor
+            return self._note_dead(f"{target} must be a heading of {file.name}", source)
+        return f"{_relative(self._placed(file), place) if path else ''}{mark}{anchor}"
+
+    def _note_dead(self, problem: str, source: Path) -> str:
+        self._dead.append(f"{source.relative_to(self._root)}: {problem}")
+        return ""
 
     def _placed(self, file: Path) -> str:
         place = place_of(file, self._docs, self._root)
