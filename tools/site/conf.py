@@ -24,6 +24,7 @@ html_theme = "furo"
 html_title = "authguard"
 html_static_path = [str(_THEME / "static")]
 html_css_files = ["site.css"]
+html_favicon = str(_THEME / "static" / "icon.svg")
 templates_path = [str(_THEME / "templates")]
 html_copy_source = False
 html_show_sourcelink = False
