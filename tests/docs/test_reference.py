@@ -1,5 +1,6 @@
 """Hold the pages of docs/reference that come from the code to it, and the texts that people add."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def test_each_code_has_a_cure() -> None:
 def test_each_cause_has_a_cure() -> None:
     """Those that `Cause` lists."""
     assert list(cures.CAUSES) == [cause.value for cause in Cause]
+
+
+def test_each_oauth_error_has_a_cure() -> None:
+    """Those that the endpoints answer with."""
+    identity = Path(identity_errors.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in identity.rglob("*.py")]
+    codes = {
+        code for text in sources for code in re.findall(r'OAuthError\("(\w+)"|\("(invalid_\w+)", 400', text)
+    }
+    assert {first or second for first, second in codes} == set(cures.OAUTH)
 
 
 def test_a_docstring_becomes_markdown() -> None:
