@@ -11,7 +11,7 @@ from typing import Any
 
 from authguard._core.verifier import CustomVerifier
 from tools.reference.docstrings import as_markdown
-from tools.reference.signatures import signature
+from tools.reference.signatures import signature, type_of
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,9 @@ def _is_private(base: type) -> bool:
 def _member(owner: str, name: str, value: Any, cls: type) -> str:
     doc = as_markdown(value.__doc__)
     if isinstance(value, property):
-        return f"\n#### `{owner}.{name}`\n\nA property. {doc}"
+        kind = type_of(value)
+        shown = f"A property of the type `{kind}`." if kind else "A property."
+        return f"\n#### `{owner}.{name}`\n\n{shown}\n\n{doc}"
     return f"\n#### `{owner}.{name}`\n\n{_code(name, getattr(cls, name))}\n{doc}"
 
 

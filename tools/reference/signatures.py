@@ -32,6 +32,12 @@ def signature(name: str, thing: Any) -> str:
     return _lines(f"{prefix}{name}", _marked(arguments, parts), returns)
 
 
+def type_of(value: property) -> str:
+    """Return the type of a property, as its source has it; empty for none."""
+    node = _node(value.fget) if value.fget else None
+    return "" if node is None or node.returns is None else _text(node.returns)
+
+
 def _lines(name: str, parts: Sequence[str], returns: str) -> str:
     """Return a call in one line, or with a parameter a line where that would be long."""
     parts = [_QUOTED.sub(r'"\1"', part) for part in parts]
