@@ -17,7 +17,7 @@ SPREAD := --numprocesses auto $(IN_ORDER)
 # They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
 COVERING := tests/core tests/verifiers tests/adapters
 
-.PHONY: demo demo-flask quick test slow first-hour frameworks versions lowest lint types bench check lock clean
+.PHONY: demo demo-flask quick test slow first-hour frameworks versions lowest lint types bench docs reference pictures check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -39,8 +39,8 @@ else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
-# A sample of each long proof; all of it with FULL=1.
-slow: $(VENV)/ready
+# A sample of each long proof; all of it with FULL=1. One of them builds the site.
+slow: $(VENV)/ready $(VENV)-docs/ready
 	$(BIN)/python -m pytest --numprocesses auto --dist load -m slow $(ARGS)
 
 # From an empty folder with README and the wheel to the first 401 and 200.
@@ -84,9 +84,21 @@ types: $(VENV)/ready
 bench: $(VENV)-bench/ready
 	$(VENV)-bench/bin/python -m benchmarks $(ARGS)
 
+# The site, into build/site/html; a warning or a dead link fails.
+docs: $(VENV)-docs/ready
+	$(VENV)-docs/bin/python -m tools.site
+
+# The pages of docs/reference that come from the code; a test says when one of them is stale.
+reference: $(VENV)/ready
+	$(BIN)/python -m tools.reference
+
+# The pictures of docs/pictures; `make pictures ARGS=floors` for one of them.
+pictures: $(VENV)/ready
+	$(BIN)/python -m tools.pictures $(ARGS)
+
 check: lint types test
 
-# Newer versions for the three files of constraints.
+# Newer versions for the four files of constraints.
 lock: $(TOOLS)/ready
 	tools/lock $(TOOLS)/bin/uv
 
@@ -114,6 +126,13 @@ $(VENV)-frameworks/ready: pyproject.toml constraints.txt tests/frameworks/constr
 # Beside the version of the group, which differs from it in how requests share a state.
 	$(VENV)-frameworks/bin/python -m pip install --quiet --no-deps --upgrade \
 		--target $(VENV)-frameworks/hypercorn-current "hypercorn==0.18.0"
+	touch $@
+
+$(VENV)-docs/ready: pyproject.toml constraints.txt tools/site/constraints.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-docs/bin/python -m pip install --quiet --constraint constraints.txt \
+		--constraint tools/site/constraints.txt --group docs
 	touch $@
 
 $(TOOLS)/ready:

@@ -1,0 +1,10 @@
+"""Write the pages of docs/reference that come from the code: `python -m tools.reference`."""
+
+import logging
+
+from tools.reference.pages import REFERENCE, pages
+
+if __name__ == "__main__":
+    logging.disable()  # the guard warns of requests that the answers show on purpose
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Build the documentation site from the Markdown files of this repository: `make docs`."""
