@@ -146,7 +146,7 @@ class BackChannelLogout(Endpoint):
             options: the other options of `BackChannelLogout`.
 
         Raises:
-            ConfigurationError: for an option of another type or out of range.
+            ConfigurationError: if an option has the wrong type or is out of range.
         """
         return cls(
             IssuerKeySet(issuer, http=http),

@@ -42,7 +42,7 @@ class Quota:
         enforce: False counts and tells, and refuses nothing.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     count: int

@@ -16,7 +16,7 @@ class Take(NamedTuple):
     Attributes:
         key: what is counted, and whom it is counted for.
         quota: how much there is.
-        cost: how much to take, at least 1.
+        cost: the amount to take, at least 1.
     """
 
     key: CounterKey
@@ -65,14 +65,14 @@ class QuotaStore(Protocol):
     """
 
     def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:
-        """Take from all quotas in one step; from none if one that is enforced has too little.
+        """Take from all quotas in one step, or from none if an enforced quota has too little.
 
         A quota that is not enforced and has too little is left alone, as if it had refused.
         """
         ...
 
     def give_back(self, taken: Taken) -> Awaitable[None] | None:
-        """Undo a `take` that was admitted: its request has been refused since."""
+        """Undo a `take` that was admitted, because its request was refused for another reason."""
         ...
 
 

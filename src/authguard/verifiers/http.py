@@ -56,7 +56,7 @@ class HTTPOptions:
         origins: where else `headers` are sent to, such as `["https://keys.example.com"]`.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

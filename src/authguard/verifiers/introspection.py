@@ -83,7 +83,7 @@ class IntrospectionVerifier(Verifier):
         http: how the endpoint is reached.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(

@@ -219,7 +219,7 @@ class JWTVerifier(Verifier):
             options: the other options of `JWTVerifier`.
 
         Raises:
-            ConfigurationError: for an option of another type or out of range.
+            ConfigurationError: if an option has the wrong type or is out of range.
         """
         if not isinstance(issuer, str) or TENANT in issuer:
             raise ConfigurationError(

@@ -37,7 +37,7 @@ class RemoteKeySet:
         http: how the server is reached.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     url: str

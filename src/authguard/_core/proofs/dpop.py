@@ -76,7 +76,7 @@ class DPoP(Proof):
             have the digest yet. None keeps 100,000 proofs in the memory of this process.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     member: ClassVar[str] = "jkt"

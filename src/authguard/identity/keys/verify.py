@@ -79,7 +79,7 @@ class SQLAPIKeys(Verifier):
         count: whether requests are counted, for `last_used_at`, `usage_count` and the usage of the owner.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     has_terms = True

@@ -31,7 +31,7 @@ class GitHub(Provider):
         api_url: where the REST API is.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(

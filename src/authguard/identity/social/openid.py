@@ -43,7 +43,7 @@ class OpenIDProvider(Provider):
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     _is_openid = True
@@ -176,7 +176,7 @@ class LinkedIn(OpenIDProvider):
         issuer: LinkedIn's, unless in tests.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(

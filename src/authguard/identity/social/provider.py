@@ -48,7 +48,7 @@ class Provider:
         allow_private: whether its metadata may lead into private networks.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(

@@ -227,7 +227,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
             poolclass=NullPool,  # `ConnectionPool` keeps connections
             connect_args=connect_args,
         )
-    except ImportError as error:  # psycopg is missing, or it is there without libpq
+    except ImportError as error:  # psycopg is missing, or is installed without libpq
         raise MissingExtraError("postgres", error) from error
     if is_sqlite:
         _keep_private(engine, _file(url))
