@@ -85,7 +85,7 @@ class Database:
         """Borrow a connection to read with; each statement sees what was committed before it.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._outages(), self._readers.use() as connection:
             yield connection

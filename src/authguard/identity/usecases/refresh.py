@@ -30,7 +30,7 @@ class RefreshRequest(NamedTuple):
 
     Attributes:
         refresh_token: as it was issued.
-        caller: where the request comes from.
+        caller: the origin of the request.
         client_id: the OAuth client that sends it; only it can use its sessions.
     """
 
@@ -44,7 +44,7 @@ class ProlongRequest(NamedTuple):
 
     Attributes:
         principal: the principal of the token.
-        caller: where the request comes from.
+        caller: the origin of the request.
     """
 
     principal: Principal
@@ -60,7 +60,7 @@ class SessionRefresher:
     """Refresh sessions, several in one transaction.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         issue_tokens: makes the tokens of a session.
         end_sessions: ends sessions by their ids.
     """
