@@ -106,7 +106,7 @@ class FetchFailedError(Exception):
 
     Args:
         kind: what failed.
-        reason: in words without secrets.
+        reason: the reason, without secrets.
 
     Attributes:
         took: seconds from the question to the failure.
@@ -127,7 +127,7 @@ class Fetch(Question[Response]):
         url: where to.
         headers: fields, besides those of the channel.
         body: what to send.
-        timeout: seconds for all of it.
+        timeout: seconds for all mails.
         connect_timeout: seconds to connect.
         max_bytes: bytes that the answer's body may have.
 

@@ -69,7 +69,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
             out; it writes to `revocations`.
         user_loader: from principal to the application's own user, which is then
-            `request.state.user`; None from it means that the user is gone, and is a 401.
+            `request.state.user`; None from it means that the user no longer exists, and is a 401.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
         proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for

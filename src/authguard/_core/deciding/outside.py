@@ -50,7 +50,7 @@ class _Message(RequestView):
 
     Args:
         presented: the credential field; nothing if there is no credential.
-        address: of the client, if it is known.
+        address: the address of the client, if known.
     """
 
     __slots__ = ("_address",)
@@ -110,7 +110,7 @@ class VerifiesOutside(Described):
             header: the field that it would come in, if that is not Authorization, such as `X-API-Key` for
                 an API key without a prefix.
             address: of the client, for API keys with a list of networks.
-            now: seconds since the epoch, or a datetime with a time zone; None for the time of day.
+            now: seconds since the epoch, or a datetime with a time zone; None for the current time.
 
         Raises:
             RefusedError: as for a request: `MissingCredentialsError`, `InvalidTokenError`,

@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         protected: whether anybody is kept out at all.
-        requirements: what the caller must have, all of them.
+        requirements: all requirements that the caller must meet.
         optional: whether requests without, or with a bad, credential pass as anonymous.
         login_path: the rule's own login page, if it names one.
         login_redirect: whether browsers are sent to sign in.
