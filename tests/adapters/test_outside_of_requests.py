@@ -455,7 +455,7 @@ def test_a_tool_leaves_nothing_behind() -> None:
 
     guard = Guard(Telling())
     assert [examine(guard, "opaque").subject for _ in range(2)] == ["ann", "ann"]
-    with pytest.raises(InvalidTokenError, match="the verifier found nobody"):
+    with pytest.raises(InvalidTokenError, match="the verifier found no principal"):
         examine(guard, "nobody")
     assert told == ["asked"] * 3
 

@@ -253,7 +253,7 @@ class Callers:
         verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
         principal = verified.principal
         if not principal.is_authenticated:
-            raise InvalidTokenError("the verifier found nobody")
+            raise InvalidTokenError("the verifier found no principal")
         if self._proofs.confirmation_of(principal.claims):
             raise UnprovenTokenError("bound to a key or a certificate, and the proof comes with each request")
         if self._logouts is not None:
@@ -306,7 +306,7 @@ class Callers:
     def _remember(self, credential: Credential, digest: bytes, verified: Verified, now: float) -> Known:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
-            raise InvalidTokenError("the verifier found nobody")
+            raise InvalidTokenError("the verifier found no principal")
         if principal.quotas:
             check_counts(principal, counts=self._counts)
         confirmation = self._proofs.confirmation_of(principal.claims)

@@ -201,7 +201,7 @@ class VerifiesOutside(Described):
         try:
             value = token.encode("latin-1")
         except UnicodeEncodeError:
-            raise InvalidRequestError("the token has characters that no token has") from None
+            raise InvalidRequestError("the token has characters that are not allowed in tokens") from None
         return [(name, b"Bearer " + value if name == _FIELD else value)]
 
     def _only_field(self) -> bytes:

@@ -70,7 +70,7 @@ class Verdict:
         """Raise what is lacking, unless the principal meets every requirement.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
 
         Raises:
@@ -86,7 +86,7 @@ class Verdict:
         """Tell whether the principal meets every requirement.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
         """
         for requirement in self.requirements:
