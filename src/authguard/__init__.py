@@ -73,7 +73,7 @@ def _report(error: Exception) -> None:
     log_hook_failure(error)
 
 
-# The drivers are imported when they are needed: adapters do it in any case.
+# Imported on first use, because adapters import the drivers themselves.
 Guard.driving = Driving(_run, _arun, time.time, _report)
 
 __all__ = [

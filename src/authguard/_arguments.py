@@ -10,28 +10,28 @@ from starlette.requests import HTTPConnection
 
 from authguard.errors import ConfigurationError
 
-#: From the arguments of a call to the connection that it is for.
+#: A function that returns the connection among the arguments of a call.
 Find = Callable[[Sequence[Any], dict[str, Any]], HTTPConnection]
 
-#: The parameter that FastAPI fills in for functions that have none for the connection.
+#: A parameter that FastAPI fills in for functions without one for the connection.
 INJECTED = "authguard_connection"
 
 _NAMES = ("request", "websocket")
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-# The types of the connection in an annotation that cannot be evaluated, as under `if TYPE_CHECKING:`.
+# The names of connection types in an annotation that cannot be evaluated, as under `if TYPE_CHECKING:`.
 _TYPES_IN_TEXT = re.compile(r"\b(?:Request|WebSocket|HTTPConnection)\b")
 
 
 class _Place(NamedTuple):
-    """Say where the arguments of a call have a parameter."""
+    """Describe the position of a parameter in the arguments of a call."""
 
     name: str | None
     position: int | None
 
 
 def signature_of(function: Any) -> inspect.Signature:
-    """Return the signature of a callable, with its annotations evaluated where that is possible."""
+    """Return the signature of a callable, with evaluated annotations where possible."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:  # noqa: BLE001 (annotations are code of others)
@@ -54,11 +54,11 @@ def _evaluated(annotation: Any, names: Mapping[str, Any]) -> Any:
 
 
 def by_annotation(signature: inspect.Signature, *, text: bool = False) -> list[inspect.Parameter]:
-    """Return the parameters that are annotated as a request, a websocket or the base of both.
+    """Return the parameters that are annotated as a request, a websocket or their base class.
 
     Args:
-        signature: of the function.
-        text: also take annotations that cannot be evaluated and name one of these types.
+        signature: the signature of the function.
+        text: whether to also accept annotations that cannot be evaluated and name one of these types.
     """
     annotated = [
         parameter
@@ -83,15 +83,15 @@ def _is_connection(annotation: Any, *, text: bool) -> bool:
 
 
 def connection_finder(endpoint: Any) -> Find:
-    """Return how to find the connection among the arguments of a Starlette endpoint.
+    """Return a function that finds the connection among the arguments of a Starlette endpoint.
 
-    By annotation; without one, by the names `request` and `websocket`.
+    It is found by annotation; without one, by the names `request` and `websocket`.
 
     Args:
         endpoint: the function.
 
     Raises:
-        ConfigurationError: if it takes none.
+        ConfigurationError: if the endpoint takes no connection.
     """
     signature = signature_of(endpoint)
     parameters = list(signature.parameters.values())
@@ -117,7 +117,7 @@ def _says_nothing(annotation: Any) -> bool:
 def among(
     endpoint: Any, chosen: Iterable[inspect.Parameter], parameters: Sequence[inspect.Parameter]
 ) -> Find:
-    """Return how to find the connection: in the chosen parameters, else in any argument.
+    """Return a function that finds the connection: in the chosen parameters, otherwise in any argument.
 
     Args:
         endpoint: the function, for the message.
@@ -153,6 +153,6 @@ def _place(parameter: inspect.Parameter, parameters: Sequence[inspect.Parameter]
 
 
 def name_of(endpoint: Any) -> str:
-    """Return the name of a callable for messages; partials and objects have the name of their class."""
+    """Return the name of a callable for messages; for partials and objects, that of their class."""
     name: str = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
     return name

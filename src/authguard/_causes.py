@@ -4,11 +4,11 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """Name why a credential is refused, for programs; answers to callers do not hold it."""
+    """Name the cause of a refusal, for programs; responses do not contain it."""
 
-    #: Refused for a reason that has no name of its own.
+    #: Refused for a cause without a name of its own.
     INVALID = "invalid"
-    #: Not a token, or one that RFC 8725 tells us to refuse.
+    #: Not a token, or one that RFC 8725 requires to refuse.
     MALFORMED = "malformed"
     #: A token of another kind, such as an ID or refresh token.
     KIND = "kind"
@@ -28,15 +28,15 @@ class Cause(StrEnum):
     ISSUER = "issuer"
     #: For another audience.
     AUDIENCE = "audience"
-    #: Without a claim that is required.
+    #: A required claim is missing.
     MISSING_CLAIM = "missing_claim"
     #: An API key that does not exist.
     UNKNOWN_API_KEY = "unknown_api_key"
-    #: An API key that is switched off.
+    #: An API key that is disabled.
     DISABLED = "disabled"
-    #: Not active, as the introspection endpoint says.
+    #: Not active, according to the introspection endpoint.
     INACTIVE = "inactive"
     #: Logged out, or revoked.
     REVOKED = "revoked"
-    #: Bound to a key or a certificate, without its proof.
+    #: Bound to a key or certificate, and sent without its proof.
     UNPROVEN = "unproven"

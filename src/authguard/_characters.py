@@ -1,4 +1,7 @@
-"""Tell which characters may be shown: those of all languages, without those that deceive or steer."""
+"""Decide which characters may be displayed.
+
+Those of all languages, except invisible and control characters.
+"""
 
 import unicodedata
 
@@ -8,5 +11,5 @@ JOINERS = "\u200c\u200d"
 
 
 def is_plain(character: str) -> bool:
-    """Return whether a character can be seen, is a space of any script, or joins others."""
+    """Return whether a character is visible, is a space of any script, or joins others."""
     return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"

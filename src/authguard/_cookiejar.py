@@ -1,14 +1,14 @@
-"""Keep the cookie jar of HTTP clients empty that ask on behalf of many callers."""
+"""Keep cookies out of HTTP clients that send requests on behalf of many callers."""
 
 from http.cookiejar import CookieJar
 from typing import Any
 
 
 class NoCookies(CookieJar):
-    """Take no cookie, and send none.
+    """Store no cookies, and send none.
 
-    What a server sets in the answer about one caller must not be sent with the questions about the others.
+    A cookie in the response about one caller must not be sent with requests about others.
     """
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Leave the cookies of an answer alone."""
+        """Ignore the cookies of a response."""

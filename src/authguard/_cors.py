@@ -1,8 +1,8 @@
-"""Give refusals their CORS fields, also when the guard stands outside CORSMiddleware.
+"""Add CORS fields to refusals, even if the guard is outside CORSMiddleware.
 
-A browser shows a page neither status nor body of a refusal without them. In which order the two
-were added should not matter, so the guard finds the middleware that it wraps, and lets it treat
-the refusal as it would treat the application's own response.
+Without CORS fields, a browser hides status and body of a refusal from a page. The order in which the two were
+added should not matter, so the guard finds the CORSMiddleware that it wraps, and lets it process the refusal
+like a response of the application.
 """
 
 import copy
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-_MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
+_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
 
 
 def inside(app: Any) -> Callable[[Any], Any]:
-    """Return how to put a responder inside a copy of the application's CORSMiddleware, if it has any.
+    """Return a function that wraps a responder in a copy of the application's CORSMiddleware, if it has one.
 
     Args:
-        app: what the guard wraps: a middleware stack, or a whole Starlette application.
+        app: the application that the guard wraps: a middleware stack, or a Starlette application.
 
     Returns:
-        a function from an ASGI application that sends a refusal to one that sends it with CORS fields.
+        a function from an ASGI application that sends a refusal to one that adds the CORS fields.
     """
     layer = app
     for _ in range(_MAX_LAYERS):
@@ -37,7 +37,7 @@ def inside(app: Any) -> Callable[[Any], Any]:
 
 @cache
 def _is_cors(cls: type) -> bool:
-    # By name, so that this needs no framework; FastAPI's is Starlette's. Middleware may be a function, too.
+    # By name, so that no framework is needed; FastAPI's is Starlette's. Middleware may be a function, too.
     return any(base.__name__ == "CORSMiddleware" for base in getattr(cls, "__mro__", ()))
 
 

@@ -1,4 +1,4 @@
-"""Keep the requirements of endpoints and dependencies, and find endpoints that a decorator does not guard."""
+"""Store the requirements of endpoints and dependencies, and find endpoints that a decorator misses."""
 
 import functools
 import inspect
@@ -11,9 +11,9 @@ from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard.errors import ConfigurationError
 
-_MAX_WRAPPERS = 100  # of a function; one that wraps itself must end, too
+_MAX_WRAPPERS = 100  # wrappers around a function; the search must also end for one that wraps itself
 
-#: The wrappers that `requires` has made, by the endpoint that they guard.
+#: The wrappers that `requires` has created, by the endpoint that they guard.
 _wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
 
 
@@ -21,12 +21,12 @@ _MARK = "__authguard_requirements__"
 
 
 def mark(endpoint: Any, requirement: Requirement) -> None:
-    """Leave on an endpoint what a decorator asks there, for those that list the routes."""
+    """Store a decorator's requirement on an endpoint, for code that lists the routes."""
     setattr(endpoint, _MARK, (*requirements_of(endpoint), requirement))
 
 
 def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
-    """Return the requirements that decorators have left on an endpoint."""
+    """Return the requirements that decorators have stored on an endpoint."""
     requirements: tuple[Requirement, ...] = getattr(endpoint, _MARK, ())
     return requirements
 
@@ -35,8 +35,8 @@ def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
     """Return the requirement of a decorator.
 
     Raises:
-        ConfigurationError: for a decorator without parentheses, scopes in a list, or a name that cannot
-            be matched.
+        ConfigurationError: if the decorator has no parentheses, scopes are in a list, or a name can never
+            match.
     """
     if scopes and callable(scopes[0]):
         raise ConfigurationError(
@@ -45,7 +45,7 @@ def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
     if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
         each = ", ".join(map(repr, scopes[0]))
         raise ConfigurationError(
-            f"the scopes of @requires must be given side by side, got a list: write @requires({each})"
+            f"the scopes of @requires must be separate arguments, got a list: write @requires({each})"
         )
     return Requirement(scopes, *others)
 
@@ -56,13 +56,13 @@ def decorator_of(
     guard_class: Callable[[Any], Any],
     classes: str,
 ) -> Callable[[Any], Any]:
-    """Return the decorator that `requires` of a framework gives.
+    """Return the decorator of `requires` for a framework.
 
     Args:
         requirement: the requirement.
-        guard_function: makes a function that checks it, of a function.
-        guard_class: makes a class that checks it, of a class.
-        classes: what classes can be guarded, for the error.
+        guard_function: returns a function that checks the requirement before a given function.
+        guard_class: returns a class that checks it before a given class.
+        classes: the classes that can be guarded, for the error.
     """
 
     def decorate(endpoint: Any) -> Any:
@@ -86,16 +86,16 @@ def required_by(endpoint: Any) -> tuple[Requirement, ...]:
     while isinstance(endpoint, functools.partial) and not requirements_of(endpoint):
         endpoint = endpoint.func
     is_class = inspect.isclass(endpoint)
-    # A class as a dependency is made for each request, and an object is called.
+    # A dependency that is a class is created for each request, and an object is called.
     inner = endpoint.__init__ if is_class else getattr(type(endpoint), "__call__", None)  # noqa: B004
     return tuple(dict.fromkeys((*requirements_of(endpoint), *requirements_of(inner))))
 
 
 def required_by_dependencies(dependant: Any) -> Iterator[Requirement]:
-    """Yield the requirements of a FastAPI route's dependencies, and of theirs.
+    """Yield the requirements of a FastAPI route's dependencies, including nested ones.
 
     Args:
-        dependant: of the route, or None.
+        dependant: that of the route, or None.
     """
     for dependency in getattr(dependant, "dependencies", ()):
         requirements = required_by(dependency.call)
@@ -107,23 +107,23 @@ def required_by_dependencies(dependant: Any) -> Iterator[Requirement]:
 
 
 def guarded_by(endpoint: Any, wrapper: Any) -> None:
-    """Note that a decorator has made a wrapper that guards an endpoint."""
+    """Note that a decorator created a wrapper that guards an endpoint."""
     try:
         _wrappers.setdefault(endpoint, []).append(ref(wrapper))
     except TypeError:
-        return  # an object that cannot be a key: its routes cannot be checked
+        return  # an unhashable object: its routes cannot be checked
 
 
 def check_order(app: Any) -> None:
-    """Refuse an application with a route whose `@requires` stands above the route's decorator.
+    """Refuse an application with a route whose `@requires` is above the route's decorator.
 
-    The route then has the function without the check.
+    Such a route calls the function without the check.
 
     Args:
         app: an application of Starlette, FastAPI or Flask, or a wrapper of one.
 
     Raises:
-        ConfigurationError: with the routes and the right order.
+        ConfigurationError: names the routes and the right order.
     """
     error = order_error(app)
     if error is not None:
@@ -131,16 +131,16 @@ def check_order(app: Any) -> None:
 
 
 def check_order_of_flask(app: Any) -> None:
-    """Check what `check_order` does again at the first request, when a Flask application has all views.
+    """Repeat `check_order` at the first request, when a Flask application has all its views.
 
-    WSGI has no startup. While the order is wrong, each request is refused by Flask with status 500.
+    WSGI has no startup event. While the order is wrong, Flask refuses each request with status 500.
 
     Args:
-        app: a Flask application, its `wsgi_app`, or middleware around it; others are left alone.
+        app: a Flask application, its `wsgi_app`, or middleware around it; other applications are ignored.
     """
     layer = app
     for _ in range(_MAX_WRAPPERS):
-        owner = getattr(layer, "__self__", layer)  # of the bound method `Flask.wsgi_app`
+        owner = getattr(layer, "__self__", layer)  # from the bound method `Flask.wsgi_app`
         functions = getattr(owner, "before_request_funcs", None)
         if isinstance(functions, dict):
             functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, owner, []))
@@ -162,14 +162,14 @@ def order_error(app: Any) -> ConfigurationError | None:
 
 
 def misplaced_in(app: Any) -> list[str]:
-    """Return a sentence for each route of an application that `@requires` was meant for and does not guard.
+    """Return a sentence for each route of an application that `@requires` should guard and does not.
 
-    A function that was registered twice on purpose, with the check and without, is no fault.
+    A function that was registered twice on purpose, once with the check, is not a fault.
     """
     routes = list(_routes(app, "", {}))
     used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
     return [
-        f"@requires must stand below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
+        f"@requires must be below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
         "it above, where it guards nothing: write the decorator of the route first, and @requires(...) below "
         "it"
         for route in routes
@@ -203,8 +203,8 @@ def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
     except TypeError:
         return False
     alive = [wrapper for wrapper in (reference() for reference in wrappers) if wrapper is not None]
-    # `@` gives the name of the function to the wrapper. If the function still has it, the wrapper is for
-    # another use, in another application perhaps.
+    # `functools.wraps` gives the wrapper the name of the function. If the function still has that name, the
+    # wrapper was created for another use, perhaps in another application.
     on_purpose = any(id(wrapper) in used for wrapper in alive) or (bool(alive) and _has_its_name(endpoint))
     return bool(wrappers) and not on_purpose
 
@@ -217,7 +217,7 @@ def _has_its_name(endpoint: Any) -> bool:
 
 
 def _unwrapped(call: Any) -> Iterator[Any]:
-    """Yield a callable and those that it wraps."""
+    """Yield a callable and the callables that it wraps."""
     for _ in range(_MAX_WRAPPERS):
         if call is None:
             return
@@ -226,11 +226,11 @@ def _unwrapped(call: Any) -> Iterator[Any]:
 
 
 def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
-    # By the names of attributes, so that this needs no framework. Routes of other frameworks may lead back
-    # to their application.
+    # By attribute name, so that no framework is needed. Routes of other frameworks may have a reference to
+    # their application.
     while app is not None and id(app) not in seen:
-        seen[id(app)] = app  # kept, so that no other object gets its number
-        owner = getattr(app, "__self__", None)  # of the bound method `Flask.wsgi_app`
+        seen[id(app)] = app  # kept alive, so that no other object gets its id
+        owner = getattr(app, "__self__", None)  # from the bound method `Flask.wsgi_app`
         for flask in (app, owner):
             if isinstance(getattr(flask, "view_functions", None), dict):
                 yield from _views(flask)

@@ -1,22 +1,22 @@
-"""Warn where a guard stands outside of the middleware that reads what a proxy has forwarded."""
+"""Warn if a guard is outside the middleware that reads forwarded fields of a proxy."""
 
 from typing import Any
 
 from authguard._logs import logger
 
-# By name, so that this needs no framework: of Werkzeug, uvicorn and Hypercorn, and what derives from them.
+# By name, so that no framework is needed: those of Werkzeug, uvicorn and Hypercorn, and subclasses.
 _NAMES = frozenset(("ProxyFix", "ProxyFixMiddleware", "ProxyHeadersMiddleware"))
-_MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
+_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
 
 
 def warn_if_inside(app: Any, advice: str) -> None:
-    """Warn of such a layer in an application.
+    """Log a warning about such a layer in an application.
 
-    The guard decides by the scheme, the address and the mount point before that layer has set them: it would
-    send a browser to a login page without the prefix.
+    The guard would decide before that layer has set scheme, address and mount point. For example, it would
+    redirect a browser to a login page without the prefix.
 
     Args:
-        app: what the guard wraps.
+        app: the application that the guard wraps.
         advice: the right order, in code.
     """
     layer = app

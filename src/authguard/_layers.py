@@ -1,4 +1,4 @@
-"""Read layers of middleware: what can be called as an application, and what an instance keeps."""
+"""Examine layers of middleware: how they can be called, and what their instances refer to."""
 
 import inspect
 from collections.abc import Iterator
@@ -6,10 +6,11 @@ from typing import Any
 
 
 def takes(app: Any, count: int) -> bool:
-    """Return whether something can be called with this many arguments: 3 on ASGI, 2 on WSGI."""
+    """Return whether an object can be called with this many arguments: 3 for ASGI, 2 for WSGI."""
     is_instance = not (isinstance(app, type) or inspect.isroutine(app)) and callable(app)
     try:
-        # Asked of the instance, since a class may give each of its own: some monitoring does.
+        # Checked on the instance, because a class may set another callable for each instance, as some
+        # monitoring does.
         inspect.signature(app.__call__ if is_instance else app).bind(*range(count))
     except (TypeError, ValueError):
         return False
@@ -17,7 +18,7 @@ def takes(app: Any, count: int) -> bool:
 
 
 def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that an instance has of its own, in its dictionary and in its slots.
+    """Yield the attributes of an instance, from its dictionary and its slots.
 
     Args:
         layer: the instance.
@@ -29,4 +30,4 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
                 try:
                     yield name, member.__get__(layer)
                 except AttributeError:
-                    continue  # it has not been set
+                    continue  # the slot has not been set

@@ -1,8 +1,8 @@
-"""Find the mount point that a wrapped application sets by itself, which a guard outside has to know.
+"""Find the mount point that a wrapped application sets itself, which a guard outside must know.
 
-FastAPI and Django, on ASGI, use their own `root_path` or `FORCE_SCRIPT_NAME` in the place of the server's
-mount point. They remove it from the path, so a guard around the whole application must do the same, or it
-would decide about another path.
+Under ASGI, FastAPI and Django replace the server's mount point by their own `root_path` or
+`FORCE_SCRIPT_NAME`. They remove it from the path, so a guard around the whole application must do the same,
+or it would decide about another path.
 """
 
 import sys
@@ -13,11 +13,11 @@ from typing import Any
 from authguard._layers import attributes, takes
 from authguard.errors import ConfigurationError
 
-_MAX_LAYERS = 100  # of middleware; one that wraps itself must end, too
+_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
 
 
 def own_root_path(app: Any) -> str:
-    """Return the mount point that an application sets by itself; empty if it sets none.
+    """Return the mount point that an application sets itself; empty if it sets none.
 
     Args:
         app: the application that the guard wraps, or middleware around it.
@@ -25,16 +25,16 @@ def own_root_path(app: Any) -> str:
     for layer in _layers(app):
         if _sets_root_path(layer):
             return _root_path_of(layer)
-        if hasattr(layer, "routes"):  # a mount's application is below another path
+        if hasattr(layer, "routes"):  # the application of a mount is below another path
             break
     return ""
 
 
 def mount_error(app: Any) -> ConfigurationError | None:
-    """Return the error of an application that answers the same pages with and without a mount point.
+    """Return the error of an application that serves the same pages with and without a mount point.
 
-    An application that sets one by itself does so where it is mounted at `/`, beside others: `/api/admin`
-    and `/admin` are one page there, and rules for one of them would not hold for the other.
+    This happens if an application with its own mount point is mounted at `/` beside others: `/api/admin` and
+    `/admin` are then the same page, and rules for one of them would not apply to the other.
 
     Args:
         app: the application that the guard wraps, or middleware around it.
@@ -54,7 +54,7 @@ def mount_error(app: Any) -> ConfigurationError | None:
 def _layers(app: Any) -> Iterator[Any]:
     seen: list[Any] = []
     while app is not None and len(seen) < _MAX_LAYERS:
-        if any(app is layer for layer in seen):  # a router keeps its own method as its default
+        if any(app is layer for layer in seen):  # a router has its own method as its default
             break
         seen.append(app)
         yield app
@@ -62,9 +62,9 @@ def _layers(app: Any) -> Iterator[Any]:
 
 
 def _kept(layer: Any) -> Any:
-    """Return the application that middleware keeps by another name, or a function in its closure.
+    """Return the application that middleware stores under another name, or a function in its closure.
 
-    None if there are several: then it chooses among them by means of its own.
+    None if it has several, because it then chooses among them itself.
     """
     if isinstance(layer, FunctionType):
         values = list(_closure(layer))
@@ -105,7 +105,7 @@ def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _names(layer: Any) -> set[str]:
-    # By name, so that this needs no framework. `root_path` of Flask and Quart is a folder.
+    # By name, so that no framework is needed. In Flask and Quart, `root_path` is a folder.
     return {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
 
 

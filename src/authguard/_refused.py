@@ -14,50 +14,50 @@ from authguard._asgi.request import handled_by_guard
 from authguard._core.answer.refusal import BODY_FIELDS, Refusal
 from authguard._core.callbacks import is_async
 
-#: On the scope: the handlers of the innermost application, by class and by status.
+#: Keys of the scope: the handlers of the innermost application, by class and by status.
 EXCEPTION_HANDLERS = "starlette.exception_handlers"
 
-# The handlers of a framework are here; any other for HTTPException is the application's.
+# These are the handlers of the frameworks; any other handler for HTTPException is the application's.
 _FRAMEWORKS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 _PRIVATE_CODES = 4000
 
 
 class RefusedHTTPException(HTTPException, RaisedRefusal):
-    """Tell that the caller does not meet a requirement of an endpoint or a dependency.
+    """Report that the caller does not meet a requirement of an endpoint or a dependency.
 
-    Register an exception handler for it, for HTTPException or for its status to answer in your own
-    way; `headers` has the challenge. Without one the answer is the guard's. As for any HTTPException, a
-    handler for Exception is not asked. A redirect to the login page is for a handler of this class alone,
-    and a websocket is refused by the guard, whatever the handlers.
+    Register an exception handler for it, for HTTPException or for its status, to answer in your own way;
+    `headers` has the challenge. Without a handler, the guard's answer is sent. As with any HTTPException, a
+    handler for Exception is not called. Only a handler of this class receives a redirect to the login page.
+    The guard itself refuses a websocket, without handlers.
 
     Args:
-        refusal: the guard's answer.
+        refusal: the answer of the guard.
     """
 
     def __init__(self, refusal: Refusal) -> None:
         detail = refusal.error.detail if refusal.error else None
-        # Without those of the body: a handler's response has one of its own.
+        # Without fields about the body, because a handler's response has its own body.
         fields = {name: value for name, value in refusal.headers if name not in BODY_FIELDS}
         super().__init__(refusal.status, detail, Headers(fields))
         self.refusal = refusal
-        #: The websocket that is refused: an endpoint class makes one of its own, whose state counts.
+        #: The refused websocket. An endpoint class creates its own websocket object, whose state is relevant.
         self.websocket: WebSocket | None = None
 
 
 class RefusedHandshake(RefusedHTTPException):
-    """Tell the same of a websocket, which is refused by messages of its own, and not by a response."""
+    """Report the same for a websocket, which is refused by its own messages and not by a response."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
-        # Handlers for 401 or 403 make responses, and this is no status of theirs.
+        # Handlers for 401 or 403 return responses, which a websocket cannot send.
         self.status_code = _PRIVATE_CODES + refusal.status
 
 
 async def refuse(
     connection: HTTPConnection, refusal: Refusal, kind: type[RefusedHTTPException]
 ) -> RefusedHTTPException:
-    """Return the exception to raise; a websocket is refused at once, since nothing around may do it."""
+    """Return the exception to raise. A websocket is refused at once, because no layer around it may do so."""
     error = refused(connection, refusal, kind)
     if isinstance(connection, WebSocket):
         await _refuse_websocket(connection, refusal)
@@ -68,16 +68,16 @@ async def refuse(
 def refused(
     connection: HTTPConnection, refusal: Refusal, kind: type[RefusedHTTPException]
 ) -> RefusedHTTPException:
-    """Return the exception to raise, and see to it that it is answered.
+    """Return the exception to raise, and ensure that it is answered.
 
     Args:
         connection: the request or websocket.
-        refusal: the guard's answer.
-        kind: the exception for requests.
+        refusal: the answer of the guard.
+        kind: the exception class for requests.
     """
     kind = RefusedHandshake if connection.scope["type"] == "websocket" else kind
-    # Of the innermost application, so that it holds for mounted ones, too, and without a handler
-    # that the user must remember to add.
+    # Set on the innermost application, so that it also works for mounted ones, and without a handler that the
+    # user must remember to add.
     handlers = connection.scope.get(EXCEPTION_HANDLERS)
     if handlers is not None and kind not in handlers[0]:
         handlers[0][kind] = _handler(handlers[0], kind)
@@ -88,7 +88,7 @@ def refused(
 
 
 def _is_unanswered(connection: HTTPConnection) -> bool:
-    # An application between the guard and this place answers by itself, with a 500.
+    # An application between the guard and the endpoint would answer itself, with a 500.
     scope = connection.scope
     return EXCEPTION_HANDLERS not in scope and handled_by_guard(scope).scope.get("app") is scope.get("app")
 
@@ -106,7 +106,7 @@ def _handler(handlers: dict[Any, Any], kind: type[RefusedHTTPException]) -> Any:
 
 
 def _for_errors(handler: Any) -> Any:
-    """Return a handler without the redirects to the login page, which are no errors."""
+    """Return a handler that does not receive redirects to the login page, which are not errors."""
 
     async def handle(connection: HTTPConnection, error: Exception) -> Any:
         if isinstance(error, RefusedHTTPException) and error.refusal.error is None:
@@ -119,7 +119,7 @@ def _for_errors(handler: Any) -> Any:
 
 
 async def answer(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Answer a refusal as the guard does; it is the handler where the application has none."""
+    """Answer a refusal like the guard; this is the handler if the application has none."""
     if not isinstance(error, RefusedHTTPException):
         return None
     if isinstance(connection, WebSocket):
@@ -137,14 +137,14 @@ def as_response(refusal: Refusal) -> Response:
 
 
 async def _refuse_websocket(websocket: WebSocket, refusal: Refusal) -> None:
-    """Refuse the handshake, or close what was accepted; do nothing after the end."""
+    """Refuse the handshake, or close an accepted websocket; do nothing if it has ended."""
     if websocket.client_state is WebSocketState.DISCONNECTED:
         return
     if websocket.application_state is WebSocketState.CONNECTED:
         try:
             await websocket.close(_POLICY_VIOLATION, refusal.error.code if refusal.error else None)
         except WebSocketDisconnect:
-            return  # the client has gone meanwhile
+            return  # the client has disconnected
     elif websocket.application_state is not WebSocketState.CONNECTING:
         return
     elif websocket.client_state is WebSocketState.CONNECTING:

@@ -1,4 +1,4 @@
-"""Guard ASGI applications: http and websocket are guarded, lifespan passes, nothing else does."""
+"""Guard ASGI applications: check http and websocket scopes, pass lifespan, and refuse other scopes."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -55,24 +55,23 @@ _PROXY_HEADERS = "app.add_middleware(ProxyHeadersMiddleware) after the middlewar
 class AuthGuardMiddleware:
     """Guard an ASGI application.
 
-    The application finds the caller on `request.state.user`, `request.user` and `request.auth`.
-    Middleware outside of the guard reads `request.user` and `request.auth`. The request and its
-    body are passed on untouched, and the response streams as it comes.
+    The application finds the caller in `request.state.user`, `request.user` and `request.auth`. Middleware
+    outside the guard reads `request.user` and `request.auth`. The request body is not read or changed, and
+    the response is streamed.
 
     Args:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
-        recheck: after how many seconds, or which timedelta, the credential of an open websocket is checked
-            again; the websocket is closed when it is no longer good, as it is when it expires.
-        websocket_close_codes: accept the handshake of a websocket that is refused, and close it at
-            once with 4000 and the status, such as 4401: all that a page in a browser can read.
+        recheck: the seconds, or the timedelta, between two checks of the credential of an open websocket. The
+            websocket is closed when the credential has expired or is no longer valid.
+        websocket_close_codes: accept the handshake of a refused websocket, and close it at once with 4000
+            plus the status, such as 4401. Scripts in a browser can read only this.
 
     Raises:
-        ConfigurationError: if `guard` is no Guard; if `recheck` is no number of seconds above 0; if
-            `@requires` stands above the decorator of a route of Starlette or FastAPI, where it guards
-            nothing; or if an application with a root path of its own is mounted at `/`, beside which rules
-            do not hold.
+        ConfigurationError: if `guard` is not a Guard; if `recheck` is not a number of seconds above 0; if
+            `@requires` is above the decorator of a route of Starlette or FastAPI, where it guards nothing; or
+            if an application with its own root path is mounted at `/`, where rules cannot be applied.
     """
 
     def __init__(
@@ -94,9 +93,9 @@ class AuthGuardMiddleware:
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else Charging(app, guard.quotas)
         self.guard = guard
-        #: The mount point that the application itself puts in the place of the server's; mostly empty.
+        #: The mount point that the application itself uses instead of the server's; usually empty.
         self.root_path = _mounted.own_root_path(app)
-        # By length, then by name: of a dozen fields one or two are looked at more closely.
+        # By length, then by name: of a dozen fields only one or two are compared.
         names = guard.credential_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = guard.remotes.clock = clock
@@ -106,7 +105,7 @@ class AuthGuardMiddleware:
         )
 
     def with_guard(self, guard: Guard) -> "AuthGuardMiddleware":
-        """Return middleware like this one, with another guard, which reads the same credential fields."""
+        """Return middleware with the same options and another guard, with the same credential fields."""
         changed = copy(self)
         changed.guard = guard
         changed._websockets = self._websockets.with_guard(guard)  # noqa: SLF001 (a copy of this one)
@@ -119,7 +118,7 @@ class AuthGuardMiddleware:
             return
         headers = scope["headers"]
         if type(headers) is not list:
-            headers = scope["headers"] = list(headers)  # it may be good for one reading
+            headers = scope["headers"] = list(headers)  # it may be consumed by one reading
         request_key: RequestKey = (
             request_key_below(self._mount(scope), scope)
             if scope.get("root_path") or self.root_path
@@ -128,7 +127,7 @@ class AuthGuardMiddleware:
         now = self._clock()
         lengths, names = self._fields
         presented = []
-        for field in headers:  # a comprehension is a call before Python 3.12
+        for field in headers:  # a comprehension is a function call before Python 3.12
             if len(field[0]) in lengths and (name := field[0].lower()) in names:
                 presented.append((name, field[1]))
         guard = self.guard
@@ -152,12 +151,12 @@ class AuthGuardMiddleware:
             return
         if decision.response_fields:
             send = _adding(send, decision.response_fields)
-        # In place, as Starlette's own middleware does it: for middleware outside of the guard.
+        # In place, as in Starlette's own middleware, so that middleware outside the guard sees it.
         scope["user"] = decision.user
         scope["auth"] = decision.auth
         inner = dict(scope)
         inner[HANDLED] = (guard, scope, decision, now)
-        # A dict of its own: some servers share theirs between all requests of a connection.
+        # A separate dict, because some servers share one between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
         await self.app(inner, receive, send)
@@ -185,7 +184,7 @@ class AuthGuardMiddleware:
         return _cors.inside(self.app)
 
     def _mount(self, scope: Scope) -> str:
-        """Return the mount point; the application's own is put on the scope, as it will do itself."""
+        """Return the mount point; set the application's own on the scope, as the application would do."""
         if self.root_path:
             scope["root_path"] = self.root_path
         root_path: str = scope.get("root_path") or ""
@@ -200,12 +199,12 @@ class AuthGuardMiddleware:
             await app(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
-                f"authguard guards http and websocket, and lets no {scope['type']!r} scope pass"
+                f"authguard guards http and websocket scopes, and refuses {scope['type']!r} scopes"
             )
 
 
 class _WithMetadata:
-    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the protected-resource metadata (RFC 9728) inside the guard; its paths are public."""
 
     def __init__(self, app: ASGIApp, page: MetadataPage) -> None:
         self.app = app
@@ -235,13 +234,13 @@ class _WithEndpoint:
 
 
 def _closing(send: Send, guard: Guard) -> Send:
-    """Close the guard's connections before the server is told that the application has shut down."""
+    """Close the guard's connections before the server learns that the application has shut down."""
 
     async def send_closing(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown"):
             await guard.aclose()
             if guard.quotas is not None:
-                # Here, since a server may end the process without the functions of `atexit`.
+                # Here, because a server may end the process without running functions of `atexit`.
                 await run(guard.quotas.give_back_unused())
         await send(message)
 
@@ -251,7 +250,7 @@ def _closing(send: Send, guard: Guard) -> Send:
 def _adding(send: Send, fields: ResponseFields) -> Send:
     """Add the fields of a decision to the response."""
 
-    # No coroutine of its own for each message.
+    # Avoids a coroutine for each message.
     def send_adding(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             message["headers"] = merged(message.get("headers", ()), fields)

@@ -1,4 +1,4 @@
-"""Serve OpenID Connect Back-Channel Logout 1.0: an issuer says who has signed out there.
+"""Serve OpenID Connect Back-Channel Logout 1.0: an issuer reports that a user has signed out.
 
 Write `Guard(…, backchannel_logout=BackChannelLogout.from_issuer(…))`, and register the URL at the issuer as
 `backchannel_logout_uri`.
@@ -61,28 +61,28 @@ class Revoker(Protocol):
 
 
 class BackChannelLogout(Endpoint):
-    """Receive logout tokens of one issuer, and write what they say to a store of revocations.
+    """Receive logout tokens of one issuer, and write the logouts to a store of revocations.
 
-    A token that names a session (`sid`) ends that session, and one that names a subject (`sub`) alone ends
-    all of its sessions that began before. It is answered with 200; a bad token with 400, and a store or
-    a key source that does not answer with 503.
+    A token with a session (`sid`) ends that session. A token with only a subject (`sub`) ends all sessions of
+    that subject that started before. The answer is 200; 400 for an invalid token; and 503 if a store or a key
+    source does not answer.
 
     Args:
-        keys: what the issuer signs with, as for `JWTVerifier`.
+        keys: the keys of the issuer, as for `JWTVerifier`.
         algorithms: as for `JWTVerifier`.
-        issuer: the exact `iss`, which the access tokens have, too.
-        audience: our `client_id` at the issuer, or several.
-        revocations: where logouts are written, such as `store.revocations`.
-        replays: notes which logout tokens were used, such as `store.replays`: given a digest and seconds, it
-            returns False if the digest is there already; `async` or not.
-        token_lifetime: seconds that an access token of this issuer lives at most.
+        issuer: the exact `iss`, the same as in access tokens.
+        audience: the `client_id` of the application at the issuer, or several.
+        revocations: the store to write logouts to, such as `store.revocations`.
+        replays: records used logout tokens, such as `store.replays`: a function of a digest and seconds that
+            returns False if the digest was recorded before; `async` or not.
+        token_lifetime: the longest lifetime of this issuer's access tokens, in seconds.
         leeway: seconds by which clocks may differ, 0 to 300.
-        token_types: accepted `typ` of the header; add None for an issuer that sends none.
-        path: where the guard serves it, which is open then: exactly this path, below the mount point.
+        token_types: accepted `typ` of the header; add None if the issuer sends none.
+        path: the path of the endpoint, which is public: exactly this path, below the mount point.
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if this cannot be meant.
+        ConfigurationError: if options contradict each other, have the wrong type or are out of range.
     """
 
     purpose = "back-channel logout"
@@ -134,10 +134,10 @@ class BackChannelLogout(Endpoint):
         http: HTTPOptions | None = None,
         **options: Any,
     ) -> Self:
-        """Build an endpoint that finds the issuer's keys by itself, when the first token comes.
+        """Build an endpoint that discovers the issuer's keys when the first token arrives.
 
         Args:
-            issuer: the issuer's identifier, character by character as it writes it in `iss`.
+            issuer: the issuer's identifier, exactly as in `iss`.
             audience: see `BackChannelLogout`.
             revocations: see `BackChannelLogout`.
             replays: see `BackChannelLogout`.
@@ -146,7 +146,7 @@ class BackChannelLogout(Endpoint):
             options: the other options of `BackChannelLogout`.
 
         Raises:
-            ConfigurationError: for an option of another type or out of range.
+            ConfigurationError: if an option has the wrong type or is out of range.
         """
         return cls(
             IssuerKeySet(issuer, http=http),
@@ -160,7 +160,7 @@ class BackChannelLogout(Endpoint):
 
     @property
     def verifiers(self) -> Sequence[Verifier]:
-        """Return what verifies logout tokens."""
+        """Return the verifiers of logout tokens."""
         return (self._verifier,)
 
     async def asgi(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
@@ -220,8 +220,8 @@ class BackChannelLogout(Endpoint):
         digest = sha256(f"logout\n{logout.issuer}\n{logout.token_id}".encode()).hexdigest()
         seconds = ceil(logout.expires_at + self._leeway - now) + 1
         try:
-            # First, and it may happen twice: were the token noted before an outage, its issuer could not
-            # send it again.
+            # First, although it may happen twice: if the token were recorded before an outage, its issuer
+            # could not send it again.
             yield from Call[Any](partial(self.revocations.revoke, **named))
             is_new = yield from Call[bool](self._replays, digest, seconds)
         except OSError as error:  # ConnectionError and TimeoutError among them
@@ -230,14 +230,14 @@ class BackChannelLogout(Endpoint):
             raise InvalidRequestError("the logout token has been used before")
 
     def close(self) -> None:
-        """Close connections to the issuer, from outside of an event loop; the store is left open.
+        """Close connections to the issuer, outside an event loop; the store stays open.
 
-        A guard that serves it does this.
+        The guard that serves the endpoint calls this.
         """
         self._remotes.close()
 
     async def aclose(self) -> None:
-        """Close connections to the issuer, from inside of an event loop; the store is left open."""
+        """Close connections to the issuer, inside an event loop; the store stays open."""
         await self._remotes.aclose()
 
 
@@ -245,7 +245,7 @@ def _token(kind: str, body: bytes) -> str:
     """Return the logout token of a form.
 
     Raises:
-        InvalidRequestError: if it is no form with exactly one.
+        InvalidRequestError: if the body is not a form with exactly one logout token.
     """
     if kind.partition(";")[0].strip().lower() != _FORM:
         raise InvalidRequestError(f"the body must be {_FORM}")
@@ -254,7 +254,7 @@ def _token(kind: str, body: bytes) -> str:
     try:
         pairs = parse_qsl(body.decode("ascii"), max_num_fields=_MAX_FIELDS)
     except ValueError:
-        raise InvalidRequestError("the body is no form") from None
+        raise InvalidRequestError("the body is not a form") from None
     tokens = [value for name, value in pairs if name == "logout_token"]
     if len(tokens) != 1:
         raise InvalidRequestError("the form must have exactly one logout_token")

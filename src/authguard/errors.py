@@ -1,35 +1,35 @@
-"""Define every error of authguard, and the answer each one becomes on the wire.
+"""Define every error of authguard, and the HTTP answer of each.
 
     AuthGuardError
     ├── ConfigurationError               raised while an object is built; says what to change
-    ├── LoginError                       raised by `authguard.client`; nobody could be signed in or out
-    └── RefusedError                     a request that may not pass
+    ├── LoginError                       raised by `authguard.client`: a sign-in or sign-out failed
+    └── RefusedError                     a refused request
         ├── InvalidRequestError          400  invalid_request     malformed, or several in header fields
-        ├── MissingCredentialsError      401  (no error code)     nobody has presented anything
-        ├── UnacceptedCredentialError    401  unaccepted_credential  good, and of another kind
-        ├── InvalidTokenError            401  invalid_token       one answer for all that follow
-        │   ├── MalformedTokenError           not a token, or one that RFC 8725 tells us to refuse
-        │   ├── InvalidSignatureError         forged, or signed by a key we do not know
+        ├── MissingCredentialsError      401  (no error code)     the request has no credential
+        ├── UnacceptedCredentialError    401  unaccepted_credential  valid, but of another kind
+        ├── InvalidTokenError            401  invalid_token       the same answer for all of these:
+        │   ├── MalformedTokenError           not a token, or one that RFC 8725 requires to refuse
+        │   ├── InvalidSignatureError         forged, or signed with an unknown key
         │   ├── ExpiredTokenError             past its `exp`, or before its `nbf`
-        │   ├── InvalidIssuerError            from somebody we do not trust
-        │   ├── InvalidAudienceError          meant for somebody else
-        │   ├── MissingRequiredClaimError     lacks a claim that we were told to require
+        │   ├── InvalidIssuerError            from an issuer that is not configured
+        │   ├── InvalidAudienceError          for another audience
+        │   ├── MissingRequiredClaimError     without a required claim
         │   ├── InvalidAPIKeyError            unknown, disabled or expired API key
         │   ├── RevokedTokenError             logged out, or an API key that was revoked
-        │   └── UnprovenTokenError            bound to a key or certificate that was not shown
-        ├── InvalidProofError            401  invalid_dpop_proof  a DPoP proof that proves nothing here
-        │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to put in
-        ├── InsufficientUserAuthenticationError  401  insufficient_user_authentication  to sign in anew
-        ├── InsufficientScopeError       403  insufficient_scope  we know the caller; it may not
-        ├── AddressDeniedError           403  address_denied      an API key from where it must not be used
-        ├── CrossSiteRequestError        403  cross_site_request  a cookie sent by another site
-        ├── RateLimitedError             429  rate_limited        too many in too short a time
-        ├── UnexpectedError              500  internal_error      a callback raised; our fault
+        │   └── UnprovenTokenError            bound to a key or certificate, without its proof
+        ├── InvalidProofError            401  invalid_dpop_proof  an invalid DPoP proof
+        │   └── NonceRequiredError       401  use_dpop_nonce      the same, with a nonce to use
+        ├── InsufficientUserAuthenticationError  401  insufficient_user_authentication  sign in again
+        ├── InsufficientScopeError       403  insufficient_scope  a known caller without the scope
+        ├── AddressDeniedError           403  address_denied      an API key from another network
+        ├── CrossSiteRequestError        403  cross_site_request  a cookie in another site's request
+        ├── RateLimitedError             429  rate_limited        too many requests
+        ├── UnexpectedError              500  internal_error      a callback raised an error
         └── VerificationUnavailableError 503  unavailable         a key source, store or callback is down
             └── QuotaUnavailableError         the same for the store of quotas
 
-`reason` is for logs and decorators, and never holds anything that the caller sent. `detail` is public, and
-the same for all errors of one answer (RFC 6750 section 3.1, ASVS 16.5.1). `cause` is for programs alone.
+`reason` is for logs and decorators, and never contains anything that the caller sent. `detail` is public, and
+the same for all errors with one answer (RFC 6750 section 3.1, ASVS 16.5.1). `cause` is for programs only.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -39,19 +39,19 @@ from authguard._causes import Cause as Cause  # noqa: PLC0414 (a public name of 
 
 
 class AuthGuardError(Exception):
-    """Serve as the root: `except AuthGuardError` catches all that this package raises."""
+    """Define the base class: `except AuthGuardError` catches all errors of this package."""
 
 
 class ConfigurationError(AuthGuardError, ValueError):
-    """Refuse an option of the guard, a verifier, a rule or another object, when it is built."""
+    """Report an invalid option of the guard, a verifier, a rule or another object, when it is built."""
 
 
 class LoginError(AuthGuardError):
-    """Tell that a client could not sign in, refresh or sign out.
+    """Report that a client could not sign in, refresh or sign out.
 
     Args:
-        reason: what went wrong, without anything secret.
-        status_code: what the service answered; None if there was no answer.
+        reason: what failed, without secrets.
+        status_code: the status of the service's answer; None without an answer.
     """
 
     def __init__(self, reason: str, status_code: int | None = None) -> None:
@@ -60,10 +60,10 @@ class LoginError(AuthGuardError):
 
 
 class RefusedError(AuthGuardError):
-    """Refuse a request; subclasses say why and with which status.
+    """Refuse a request; subclasses define the reason and the status.
 
     Args:
-        reason: what went wrong, in words that hold nothing from the request.
+        reason: the reason, without anything from the request.
     """
 
     status_code: ClassVar[int] = 500
@@ -72,13 +72,13 @@ class RefusedError(AuthGuardError):
     detail: ClassVar[str] = "The request could not be checked."
     #: The `type` of the problem document (RFC 9457 section 3.1.1).
     problem_type: ClassVar[str] = "about:blank"
-    #: The `error` of the challenge (RFC 6750 section 3.1), where it has one.
+    #: The `error` of the challenge (RFC 6750 section 3.1), if it has one.
     challenge_error: ClassVar[str | None] = None
-    #: The scheme whose challenge has the `error`; None for the scheme that the request used.
+    #: The scheme whose challenge has the `error`; None for the scheme used by the request.
     challenge_scheme: str | None = None
     #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
     key_id: str | None = None
-    #: Counts the request for the API key that was presented, once the guard has refused it; None for nothing.
+    #: Counts the request for the presented API key after the guard refused it; None for no counting.
     count: "Callable[[float, str | None, str, str], None] | None" = None
 
     def __init__(self, reason: str = "") -> None:
@@ -101,7 +101,7 @@ class MissingCredentialsError(RefusedError):
 
     Args:
         reason: what is missing.
-        hint: what an operator must change for a credential that was sent to be read.
+        hint: the option that an operator must change so that the sent credential is read.
     """
 
     status_code = 401
@@ -115,9 +115,9 @@ class MissingCredentialsError(RefusedError):
 
 
 class UnacceptedCredentialError(RefusedError):
-    """Refuse a good credential of a kind that is not taken here, such as a cookie where a key is needed."""
+    """Refuse a valid credential of a kind that the path does not accept, such as a cookie."""
 
-    # No error code for the challenge (RFC 6750 section 3.1): clients would throw a good token away.
+    # The challenge has no error code (RFC 6750 section 3.1), because clients would discard a valid token.
     status_code = 401
     code = "unaccepted_credential"
     title = "Unauthorized"
@@ -125,18 +125,18 @@ class UnacceptedCredentialError(RefusedError):
 
 
 class InvalidTokenError(RefusedError):
-    """Refuse a credential that is not valid; all subclasses get the same answer.
+    """Refuse an invalid credential; all subclasses get the same answer.
 
     Args:
-        reason: what went wrong.
-        cause: the same for programs; None for the usual cause of the class.
-        claim: the claim that it is about, if it is about one.
+        reason: the reason.
+        cause: the reason for programs; None for the default cause of the class.
+        claim: the claim that caused the refusal, if one did.
         key_id: the public name of the API key, for logs.
     """
 
-    #: Why the credential is refused, for programs.
+    #: The cause of the refusal, for programs.
     cause: Cause = Cause.INVALID
-    #: The claim that the refusal is about; None for no claim.
+    #: The claim that caused the refusal; None for no claim.
     claim: str | None = None
     status_code = 401
     code = "invalid_token"
@@ -159,13 +159,13 @@ class InvalidTokenError(RefusedError):
 
 
 class MalformedTokenError(InvalidTokenError):
-    """Refuse a token that cannot be read, or is of a kind that is never an access token."""
+    """Refuse a token that cannot be parsed, or that is of a kind that is never an access token."""
 
     cause = Cause.MALFORMED
 
 
 class InvalidSignatureError(InvalidTokenError):
-    """Refuse a signature that does not verify, or that no configured key can have made."""
+    """Refuse a signature that is invalid, or that no configured key can have made."""
 
     cause = Cause.SIGNATURE
 
@@ -177,7 +177,7 @@ class ExpiredTokenError(InvalidTokenError):
 
 
 class InvalidIssuerError(InvalidTokenError):
-    """Refuse a token whose `iss` no verifier is configured for."""
+    """Refuse a token whose `iss` is that of no configured verifier."""
 
     cause = Cause.ISSUER
 
@@ -207,11 +207,11 @@ class RevokedTokenError(InvalidTokenError):
 
 
 class UnprovenTokenError(InvalidTokenError):
-    """Refuse a token that is bound to a key or a certificate, and came without its proof (RFC 7800).
+    """Refuse a token that is bound to a key or certificate, and was sent without its proof (RFC 7800).
 
     Args:
         reason: what was missing.
-        scheme: the scheme by which the token should have been sent, if it was another.
+        scheme: the scheme that the token should have been sent with, if it was another.
     """
 
     cause = Cause.UNPROVEN
@@ -233,7 +233,7 @@ class InvalidProofError(RefusedError):
 
 
 class NonceRequiredError(InvalidProofError):
-    """Ask for a nonce of ours in the DPoP proof (RFC 9449 section 9).
+    """Ask for a nonce of this server in the DPoP proof (RFC 9449 section 9).
 
     Args:
         reason: what was missing.
@@ -250,10 +250,10 @@ class NonceRequiredError(InvalidProofError):
 
 
 class InsufficientScopeError(RefusedError):
-    """Refuse a caller who is known, and lacks a scope or a role.
+    """Refuse a known caller who lacks a scope or a role.
 
     Args:
-        reason: what was lacking.
+        reason: what the caller lacks.
         scopes: the scopes that the resource needs, for the challenge.
     """
 
@@ -269,12 +269,12 @@ class InsufficientScopeError(RefusedError):
 
 
 class InsufficientUserAuthenticationError(RefusedError):
-    """Ask for another sign-in: the last is too old, or was another way (RFC 9470 section 3).
+    """Require another sign-in: the last one is too old, or used another method (RFC 9470 section 3).
 
     Args:
         reason: what was lacking.
         acr_values: the values of `acr` that are accepted, the preferred one first.
-        max_age: how many seconds ago the caller may have signed in.
+        max_age: the greatest age of the sign-in, in seconds.
     """
 
     status_code = 401
@@ -292,17 +292,17 @@ class InsufficientUserAuthenticationError(RefusedError):
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
-        """Return what the next sign-in must be like: `acr_values` and `max_age` of RFC 9470."""
+        """Return the requirements of the next sign-in: `acr_values` and `max_age` of RFC 9470."""
         acr = (("acr_values", " ".join(self.acr_values)),) if self.acr_values else ()
         age = (("max_age", str(self.max_age)),) if self.max_age is not None else ()
         return acr + age
 
 
 class AddressDeniedError(RefusedError):
-    """Refuse an API key that is good, and used from an address in none of its networks.
+    """Refuse a valid API key that is used from an address outside its networks.
 
     Args:
-        reason: what was wrong.
+        reason: the reason.
         key_id: the public name of the API key, for logs.
     """
 
@@ -317,7 +317,7 @@ class AddressDeniedError(RefusedError):
 
 
 class CrossSiteRequestError(RefusedError):
-    """Refuse an unsafe request with a cookie that this site did not start."""
+    """Refuse an unsafe request with a cookie that another site may have started."""
 
     status_code = 403
     code = "cross_site_request"
@@ -326,21 +326,21 @@ class CrossSiteRequestError(RefusedError):
 
 
 class RateLimitedError(RefusedError):
-    """Refuse requests that are too many in too short a time (RFC 6585 section 4).
+    """Refuse requests above a rate limit (RFC 6585 section 4).
 
     Args:
-        policy: the name of the limit, for the RateLimit fields; of several, the one to wait for longest.
-        quota: how many it lets through.
-        window: in how many seconds.
-        retry_after: seconds after which one gets through again, at least 1.
-        violated: the names of all limits that refuse the request; None for this one.
-        fields: the RateLimit fields, where there are several limits; empty for those of this one.
+        policy: the name of the limit, for the RateLimit fields; of several, the one with the longest wait.
+        quota: the number of requests that it allows.
+        window: its length in seconds.
+        retry_after: seconds after which a request is allowed again, at least 1.
+        violated: the names of all limits that were exceeded; None for this one.
+        fields: the RateLimit fields, if there are several limits; empty to send those of this one.
     """
 
     status_code = 429
     code = "rate_limited"
     title = "Request cannot be satisfied as assigned quota has been exceeded"
-    detail = "There were too many requests. Try again later."
+    detail = "Too many requests. Try again later."
     problem_type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
     def __init__(
@@ -366,14 +366,15 @@ class RateLimitedError(RefusedError):
 
 
 class UnexpectedError(RefusedError):
-    """Report a callback that raised something unforeseen, no outage; its exception is the `__cause__`."""
+    """Report a callback that raised an unexpected exception, other than an outage; it is the `__cause__`."""
 
 
 class VerificationUnavailableError(RefusedError):
-    """Report that a credential cannot be checked just now.
+    """Report that a credential cannot be checked now.
 
-    Callbacks raise it too, to say that what they depend on is down. A `ConnectionError` or `TimeoutError` of
-    theirs becomes one, also if a library wraps it or has a class of this name; it is the `__cause__` then.
+    Callbacks may raise it, too, to report that a dependency is down. A `ConnectionError` or `TimeoutError` of
+    a callback becomes one, also if a library wraps it or has a class with this name; that exception is the
+    `__cause__`.
 
     Args:
         reason: what is down.
@@ -383,7 +384,7 @@ class VerificationUnavailableError(RefusedError):
     status_code = 503
     code = "unavailable"
     title = "Service Unavailable"
-    is_logged = False  # True if the log has the reason already, and gets no line for each request
+    is_logged = False  # True if the log already has the reason, and needs no line for each request
     detail = "The credential cannot be checked at the moment."
 
     def __init__(self, reason: str = "", *, retry_after: int = 5) -> None:
@@ -392,7 +393,7 @@ class VerificationUnavailableError(RefusedError):
 
 
 class QuotaUnavailableError(VerificationUnavailableError):
-    """Report that the quota of a caller cannot be looked up just now."""
+    """Report that the quota of a caller cannot be checked now."""
 
     detail = "The quota cannot be checked at the moment."
     title = "Request cannot be satisfied due to temporary server capacity constraints"

@@ -67,10 +67,10 @@ def requires(
 ) -> Callable[[Endpoint], Endpoint]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    As `authguard.starlette.requires`, for path operations and dependencies; generators are refused
-    before the response begins. The function need not take a request: if it has no parameter that is
-    annotated as one, a parameter is added to what FastAPI sees of its signature. `Depends(requires("read"))`
-    works as well, and gives the caller.
+    Works like `authguard.starlette.requires`, for path operations and dependencies; generators are refused
+    before the response begins. The function need not take a request: if no parameter is annotated as one, a
+    parameter is added to the signature that FastAPI sees. `Depends(requires("read"))` works as well, and
+    returns the caller.
 
     Write it below the decorator of the route.
 
@@ -82,7 +82,7 @@ def requires(
         max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
+        ConfigurationError: if a class cannot be guarded, or a name can never match.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
@@ -105,7 +105,10 @@ class _Requires(Requires):
 
 
 def _guarded(endpoint: Any, requirement: Requirement) -> Any:
-    """Return the guarded function; FastAPI gives it the connection, by its own parameter or by ours."""
+    """Return the guarded function.
+
+    FastAPI passes the connection, by its own parameter or by the added one.
+    """
     signature = signature_of(endpoint)
     parameters = list(signature.parameters.values())
     if list(signature.parameters) == ["scope", "receive", "send"]:
@@ -119,7 +122,7 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
         return guarded_function(endpoint, find, requirement, RefusedHTTPException)
 
     def find_injected(args: Any, kwargs: dict[str, Any]) -> HTTPConnection:
-        # A helper that the application calls by itself has been given the connection, too.
+        # A helper that the application calls itself receives the connection, too.
         connection: HTTPConnection | None = kwargs.pop(INJECTED, None)
         return find(args, kwargs) if connection is None else connection
 
@@ -133,13 +136,13 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
 
 
 def _is_dependency(parameter: inspect.Parameter) -> bool:
-    """Tell a parameter that is annotated as a connection and that FastAPI fills with something else."""
+    """Return whether a parameter is annotated as a connection, but FastAPI fills it with another value."""
     markers = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
     return any(isinstance(marker, DependsParameter) for marker in markers)
 
 
 class _Installed(AuthGuardMiddleware):
-    """Guard an application for `install`, which it knows; it is made when that is complete."""
+    """Guard an application for `install`; the middleware is created when the application is complete."""
 
     def __init__(
         self,
@@ -156,10 +159,10 @@ class _Installed(AuthGuardMiddleware):
         )
         self._site = site
         self._has_warned = False
-        self._call = super().__call__  # to look it up once
+        self._call = super().__call__  # to look it up only once
         document_rules(site, guard)
 
-    # No coroutine of its own for each connection.
+    # Avoids a coroutine for each connection.
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, scope: Scope, receive: Receive, send: Send
     ) -> Coroutine[Any, Any, None]:
@@ -197,9 +200,9 @@ def install(
 ) -> None:
     """Add the middleware, and the path rules to the application's OpenAPI document.
 
-    Operations that the rules, `requires` or `current_user` protect are marked there, with their
-    scopes and answers; so are those of FastAPI applications that are mounted in this one. Calling
-    it again changes nothing.
+    Operations protected by the rules, `requires` or `current_user` are marked in the document with their
+    scopes and answers, including those of FastAPI applications that are mounted in this one. Calling it again
+    changes nothing.
 
     Args:
         app: the application.
@@ -209,8 +212,8 @@ def install(
         websocket_close_codes: see `authguard.asgi.AuthGuardMiddleware`.
 
     Raises:
-        ConfigurationError: if `app` is no FastAPI application, `guard` is no Guard, `clock` is no
-            function, or `recheck` is no number of seconds above 0.
+        ConfigurationError: if `app` is not a FastAPI application, `guard` is not a Guard, `clock` is not a
+            function, or `recheck` is not a number of seconds above 0.
     """
     check_object(app, "app", FastAPI, _INSTALL, or_none=False)
     check_object(guard, "guard", Guard, _INSTALL, or_none=False)

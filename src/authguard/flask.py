@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 for _public in (AuthGuardClient, BrowserSessions, RefusedHTTPException):
-    _public.__module__ = __name__  # where it is imported from
+    _public.__module__ = __name__  # the module from which it is imported
 
 _INIT_APP = (
     "init_app(app, Guard(…)) for the Flask application itself, and not for a Blueprint; "
@@ -55,18 +55,18 @@ ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 UserT = TypeVar("UserT")
 
-#: Who is calling: the principal, or what `user_loader` made of it; `ANONYMOUS` on open paths.
+#: The caller: the principal, or the result of `user_loader`; `ANONYMOUS` on open paths.
 current_user = cast("Principal", LocalProxy(handled.current_user))
 
-#: The principal of who is calling, whatever `user_loader` made of it; `ANONYMOUS` on open paths.
+#: The principal of the caller, independent of `user_loader`; `ANONYMOUS` on open paths.
 current_principal = cast("Principal", LocalProxy(lambda: handled.current_auth().principal))
 
 
 def current_user_of(kind: type[UserT]) -> UserT:
     """Return `current_user` for an application whose `user_loader` returns users of one class.
 
-    Write it once: `current_user = current_user_of(User)`. On open paths it may be `ANONYMOUS`, which has
-    `is_authenticated`. To use it for a caller of another class is a TypeError.
+    Write it once: `current_user = current_user_of(User)`. On open paths the value may be `ANONYMOUS`, which
+    has `is_authenticated`. Using it for a caller of another class is a TypeError.
 
     Args:
         kind: the class.
@@ -88,24 +88,25 @@ def current_user_of(kind: type[UserT]) -> UserT:
 def init_app(
     app: Flask, guard: Guard, *, error_handlers: bool = True, clock: Callable[[], float] = time.time
 ) -> None:
-    """Guard everything that the application serves, what is mounted beside it before included.
+    """Guard everything that the application serves, and applications that are already mounted beside it.
 
-    What a `DispatcherMiddleware` mounts beside it afterwards is outside of the guard: a WARNING names it.
-    A `ProxyFix` may be put on before or afterwards. The functions that the guard calls, such as
-    `user_loader`, run in the application context of the request. Templates have `current_user`.
+    Applications that a `DispatcherMiddleware` mounts beside it afterwards are outside the guard: a WARNING
+    names them. A `ProxyFix` may be added before or afterwards. Callbacks of the guard, such as `user_loader`,
+    run in the application context of the request. Templates have `current_user`.
 
     Calling it again with the same guard changes nothing.
 
     Args:
         app: the application.
         guard: the rules.
-        error_handlers: let refusals go through the application's own error handlers and
-            `after_request` functions (Flask-CORS is one). They cannot let a request pass. False answers as
-            the guard does, outside of Flask.
+        error_handlers: let refusals go through the application's own error handlers and `after_request`
+            functions (Flask-CORS is one). These cannot let a request pass. With False, the guard answers
+            itself, outside Flask.
         clock: seconds since the epoch; for tests.
 
     Raises:
-        ConfigurationError: if `app` is no Flask application, `guard` is no Guard, or `clock` is no function.
+        ConfigurationError: if `app` is not a Flask application, `guard` is not a Guard, or `clock` is not a
+            function.
     """
     check_object(app, "app", Flask, _INIT_APP, or_none=False)
     check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
@@ -115,7 +116,7 @@ def init_app(
         return
     put_around(app, guard, error_handlers=error_handlers, clock=clock)
     app.extensions["authguard"] = guard
-    # The first of them, so that an application may have a current_user of its own.
+    # The first of them, so that an application may define its own current_user.
     app.template_context_processors[None].insert(0, functools.partial(_for_templates, app))
 
 
@@ -134,9 +135,9 @@ def requires(
 ) -> Callable[[ViewT], ViewT]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For views and helpers: functions, `async` or not, methods and class-based views. Name and
-    signature are kept. Write it below the decorator of the route; above it, it would guard
-    nothing, and the first request is refused with an error that says so.
+    For views and helpers: functions, `async` or not, methods and class-based views. Name and signature are
+    kept. Write it below the decorator of the route. Above it, it would guard nothing, and the first request
+    is refused with an error that says so.
 
     Args:
         scopes: all of these scopes.
@@ -146,7 +147,7 @@ def requires(
         max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
+        ConfigurationError: if a class cannot be guarded, or a name can never match.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
@@ -180,7 +181,7 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 
 
 def _authorize(requirement: Requirement) -> None:
-    """Raise the refusal of a caller who does not meet a requirement."""
+    """Raise the refusal if the caller does not meet a requirement."""
     left = handled.handled_request()
     auth, charge = handled.auth_of(left), left.decision.charge
     if requirement.is_met_by(auth.principal, left.at) and (charge is None or charge.taken is not None):
@@ -202,7 +203,7 @@ def _authorize(requirement: Requirement) -> None:
 
 
 def _guarded_class(view: Any, decorate: Callable[[Any], Any]) -> Any:
-    """Return a class of views, which applies its decorators to the function that dispatches."""
+    """Return a class of views that applies its decorators to its dispatch function."""
     if not issubclass(view, View):
         raise ConfigurationError(
             "@requires() must decorate a function or a class of flask.views.View, got the class "

@@ -46,7 +46,7 @@ RefusedHTTPException.__module__ = __name__  # where it is imported from
 
 
 def current_principal(connection: HTTPConnection) -> Principal:
-    """Return who is calling; `ANONYMOUS` on open paths.
+    """Return the principal of the caller; `ANONYMOUS` on open paths.
 
     Raises:
         RuntimeError: if the middleware is not installed.
@@ -57,14 +57,14 @@ def current_principal(connection: HTTPConnection) -> Principal:
 
 
 def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT:
-    """Return the application's own user, as `user_loader` returns it; refuse anonymous callers.
+    """Return the application's own user, as returned by `user_loader`; refuse anonymous callers.
 
     Args:
         connection: the request or websocket.
-        kind: the class of the user, which type checkers know from here on.
+        kind: the class of the user, for type checkers.
 
     Raises:
-        RefusedHTTPException: if nobody is known; see there how it is answered.
+        RefusedHTTPException: if the caller is anonymous; see there how it is answered.
         ConfigurationError: if the user is of another class.
         RuntimeError: if the middleware is not installed.
     """
@@ -75,9 +75,10 @@ def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT:
 
 
 def optional_user(connection: HTTPConnection, kind: type[UserT]) -> UserT | None:
-    """Return the application's own user where there is one, and None for an anonymous caller.
+    """Return the application's own user, or None for an anonymous caller.
 
-    On a public path a bad credential is none; `Rule(path, optional="strict")` refuses it.
+    On a public path, a caller with an invalid credential is anonymous; `Rule(path, optional="strict")`
+    refuses it.
 
     Args:
         connection: the request or websocket.
@@ -101,13 +102,13 @@ def _of_kind(user: Any, kind: type[UserT]) -> UserT:
 
 
 async def authorize(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
-    """Check what a route requires beside the path rules: the stricter of the two wins."""
+    """Check the requirement of a route in addition to the path rules: both must be met."""
     flow = _authorization(connection, requirement)
     return None if flow is None else _logged(connection, await asynchronous.run(flow))
 
 
 def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
-    """Check the same for code that does not wait, with or without an event loop in its thread."""
+    """Check the same for synchronous code, with or without an event loop in its thread."""
     flow = _authorization(connection, requirement)
     return None if flow is None else _logged(connection, run_anywhere(flow))
 
@@ -150,8 +151,8 @@ def requires(
     `Request`, `WebSocket` or `HTTPConnection`; without an annotation the one named `request` or
     `websocket`. Name and signature are kept.
 
-    Write it below the decorator of the route. A caller who does not meet it gets a
-    RefusedHTTPException; see there how it is answered.
+    Write it below the decorator of the route. If the caller does not meet the requirement, a
+    RefusedHTTPException is raised; see there how it is answered.
 
     Args:
         scopes: all of these scopes.
@@ -161,8 +162,8 @@ def requires(
         max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: if there is no connection to check, for a class that cannot be guarded,
-            or a name that cannot be matched.
+        ConfigurationError: if the function takes no connection, a class cannot be guarded, or a name can
+            never match.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
@@ -180,8 +181,8 @@ def decorator_for(
 
     Args:
         requirement: the requirement.
-        kind: the exception to raise.
-        guard_function: makes a function that checks it, of a function.
+        kind: the exception class to raise.
+        guard_function: returns a function that checks the requirement before a given function.
     """
 
     def guard_class(endpoint: Any) -> Any:
@@ -191,12 +192,12 @@ def decorator_for(
 
 
 class Requires:
-    """Serve as a decorator and as a dependency of FastAPI: `Depends(requires("admin"))`.
+    """Decorate endpoints, and serve as a dependency of FastAPI: `Depends(requires("admin"))`.
 
     Args:
         decorate: the decorator.
         requirement: the requirement.
-        kind: the exception to raise.
+        kind: the exception class to raise.
     """
 
     parameters: tuple[inspect.Parameter, ...] = (
@@ -209,26 +210,26 @@ class Requires:
         self._decorate = decorate
         self._requirement = requirement
         self._kind = kind
-        self.__signature__ = inspect.Signature(self.parameters)  # which FastAPI looks at
+        self.__signature__ = inspect.Signature(self.parameters)  # read by FastAPI
         mark(self, requirement)
 
     def __call__(self, *decorated: Any, **injected: Any) -> Any:
-        """Decorate an endpoint; or, called by FastAPI, check the request and return the caller."""
+        """Decorate an endpoint; or, if FastAPI calls it, check the request and return the caller."""
         if not injected:
             return self._decorate(*decorated)
         connection: HTTPConnection = injected[INJECTED]
         for requirement in self.requirements(injected):
-            # FastAPI calls it in a worker thread. A coroutine function could not be a decorator.
+            # FastAPI calls it in a worker thread, because a coroutine function could not be a decorator.
             denied = authorize_now(connection, requirement)
             if denied is not None:
                 raise refused(connection, denied.refusal, self._kind)
         return connection.scope["user"]
 
     def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
-        """Return all that is required in one place.
+        """Return all requirements of one place.
 
         Args:
-            injected: the arguments from FastAPI.
+            injected: the arguments that FastAPI passes.
         """
         return (self._requirement,)
 
@@ -236,10 +237,9 @@ class Requires:
 def guarded_function(
     endpoint: Any, find: Find, requirement: Requirement, kind: type[RefusedHTTPException]
 ) -> Any:
-    """Return a function that calls the endpoint only when the requirement is met.
+    """Return a function that calls the endpoint only if the requirement is met.
 
-    A generator is made, or not, when it is called, before a response begins or a dependency is
-    entered.
+    A generator is checked when it is called, before a response begins or a dependency is entered.
     """
     if _is_coroutine(endpoint):
 
@@ -272,7 +272,7 @@ def _is_coroutine(endpoint: Any) -> bool:
 
 
 def _guarded_class(endpoint: Any, requirement: Requirement, kind: type[RefusedHTTPException]) -> Any:
-    """Return an endpoint class that is checked before it dispatches, in classes derived from it, too."""
+    """Return an endpoint class that is checked before it dispatches, also in its subclasses."""
     if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
         raise ConfigurationError(
             "@requires() must decorate a function, an HTTPEndpoint or a WebSocketEndpoint, got the class "

@@ -37,7 +37,7 @@ _PROXY_FIX = (
     "init_app(app, guard)"
 )
 
-# The fields of `WSGIHandled` but the environ: a tuple, which costs each request less than the object.
+# The fields of `WSGIHandled` except the environ: a tuple, because it costs each request less than the object.
 _HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
 
 
@@ -46,10 +46,10 @@ class WSGIRequest(RequestView):
 
     Args:
         environ: the environ.
-        guard: whose credential fields to look for.
-        root_path: `SCRIPT_NAME` as the middleware found it; further in, mounts change it.
-        path: `PATH_INFO` as the middleware found it.
-        presented: those fields, if they have been found already.
+        guard: the guard whose credential fields are read.
+        root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
+        path: `PATH_INFO` as the middleware received it.
+        presented: those fields, if they were read already.
     """
 
     __slots__ = ("_environ", "_is_mount_point")
@@ -79,47 +79,50 @@ class WSGIRequest(RequestView):
         return query
 
     def fields(self, name: bytes) -> list[bytes]:
-        """Return the values of a header field; WSGI servers have joined them to at most one."""
+        """Return the values of a header field; WSGI servers join several into one."""
         value = self._environ.get(_environ_key(name))
         return [] if value is None else [value.strip(" \t").encode("latin-1", "replace")]
 
     @property
     def external_path(self) -> str:
-        """Return the path as the client sees it: a mount point by itself has no slash after it."""
+        """Return the path as the client sees it: a mount point alone has no trailing slash."""
         return (self.root_path if self._is_mount_point else "") or self.root_path + self.path
 
     @property
     def peer(self) -> str | None:
-        """Return the address of whoever is connected to the server, as the server says."""
+        """Return the address of the peer of the connection, as reported by the server."""
         return self._environ.get("REMOTE_ADDR")
 
     @property
     def noted_proofs(self) -> NotedProofs:
-        """Return them from the environ, if a guard has seen it: a server makes one for each request."""
+        """Return the noted proofs from the environ, if a guard has seen the request.
+
+        Each request has its own environ.
+        """
         noted: NotedProofs = self._environ.get(_PROOFS, ()) if HANDLED in self._environ else ()
         return noted
 
     def note_proof(self, memory: object, digest: bytes) -> None:
-        """Leave it in the environ."""
+        """Store the proof in the environ."""
         self._environ[_PROOFS] = (*self.noted_proofs, (memory, digest))
 
     @property
     def certificate(self) -> str | None:
-        """Return `SSL_CLIENT_CERT`, as mod_wsgi, Werkzeug and others give it."""
+        """Return `SSL_CLIENT_CERT`, as set by mod_wsgi, Werkzeug and others."""
         return self._environ.get("SSL_CLIENT_CERT")
 
 
 @dataclass(frozen=True, slots=True)
 class WSGIHandled:
-    """Hold what the middleware has left in the environ of a request.
+    """Hold the state that the middleware stores in the environ of a request.
 
     Attributes:
         environ: the environ.
         guard: the rules.
-        root_path: `SCRIPT_NAME` as the middleware had it; further in, mounts change it.
-        path: `PATH_INFO` as the middleware had it.
+        root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
+        path: `PATH_INFO` as the middleware received it.
         decision: of the guard.
-        at: when the guard decided, in seconds since the epoch.
+        at: the time of the decision, in seconds since the epoch.
     """
 
     environ: "WSGIEnvironment"
@@ -131,7 +134,7 @@ class WSGIHandled:
 
     @property
     def error(self) -> RefusedError | None:
-        """Return why no caller is known, if so."""
+        """Return why the caller is unknown, if it is."""
         return self.decision.error
 
     @property
@@ -147,7 +150,7 @@ def _environ_key(name: bytes) -> str:
     return "HTTP_" + name.decode("ascii").upper().replace("-", "_")
 
 
-@lru_cache(maxsize=256)  # by guard, as a rule
+@lru_cache(maxsize=256)  # usually set by the guard
 def _environ_keys(names: frozenset[bytes]) -> _Keys:
     """Return the credential fields, each with its key in the environ."""
     return tuple((name, _environ_key(name)) for name in sorted(names))
@@ -155,7 +158,7 @@ def _environ_keys(names: frozenset[bytes]) -> _Keys:
 
 def _presented(environ: "WSGIEnvironment", keys: _Keys) -> Presented:
     """Return the credential fields among all fields."""
-    presented = []  # a comprehension is a call before Python 3.12
+    presented = []  # a comprehension is a function call before Python 3.12
     for name, key in keys:
         value = environ.get(key)
         if value is not None:
@@ -164,23 +167,23 @@ def _presented(environ: "WSGIEnvironment", keys: _Keys) -> Presented:
 
 
 def _request(environ: "WSGIEnvironment", guard: Guard, presented: Presented) -> WSGIRequest:
-    """Return the request that the middleware is asked to handle."""
+    """Return the request that the middleware handles."""
     return WSGIRequest(
         environ, guard, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""), presented
     )
 
 
 def _decoded(path: str) -> str:
-    """Decode a path, which PEP 3333 hands over as Latin-1; what is not UTF-8 makes it an odd one."""
+    """Decode a path, which PEP 3333 passes as Latin-1; a path that is not UTF-8 counts as malformed."""
     return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 class AuthGuardMiddleware:
     """Guard a WSGI application.
 
-    The caller is `environ["authguard.user"]`; its scopes are in `environ["authguard.auth"]`.
-    What the application returns is handed on as it is, so it streams, and its `close()` is
-    called by the server. `REMOTE_USER` is neither read nor set.
+    The caller is `environ["authguard.user"]`; its scopes are in `environ["authguard.auth"]`. The
+    application's iterable is returned unchanged, so it streams, and the server calls its `close()`.
+    `REMOTE_USER` is neither read nor set.
 
     Args:
         app: the application.
@@ -188,9 +191,8 @@ class AuthGuardMiddleware:
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if `guard` is no Guard, or if `@requires` stands above the decorator of a
-            view of Flask, where it guards nothing. For views that are added later, Flask answers each
-            request with 500.
+        ConfigurationError: if `guard` is not a Guard, or if `@requires` is above the decorator of a Flask
+            view, where it guards nothing. If such a view is added later, Flask answers each request with 500.
     """
 
     def __init__(
@@ -239,7 +241,7 @@ class AuthGuardMiddleware:
             return self._answer(decision, environ, start_response, presented, now)
         if decision.response_fields:
             start_response = _adding(start_response, decision.response_fields)
-        # As `leave` does it, which would be a call more for each request.
+        # As in `leave`, without another call for each request.
         environ[USER] = decision.user
         environ[AUTH] = decision.auth
         environ[HANDLED] = (guard, root_path, path, decision, now)
@@ -264,12 +266,12 @@ class AuthGuardMiddleware:
         return self._preflights(decision.preflight or "answer", inner, start_response, request)
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
-        """Return the WSGI application that answers in the place of the guarded one."""
+        """Return the WSGI application that answers instead of the guarded one."""
         return responder(denied.refusal)
 
 
 class _WithMetadata:
-    """Serve the resource's metadata, inside the guard, to whom its paths are public."""
+    """Serve the protected-resource metadata (RFC 9728) inside the guard; its paths are public."""
 
     def __init__(self, app: "WSGIApplication", page: MetadataPage) -> None:
         self.app = app
@@ -281,9 +283,9 @@ class _WithMetadata:
 
 
 class _Charging:
-    """Add the fields of a decision to the response, and give back what a refused request took.
+    """Add the fields of a decision to the response, and give back the quota of a refused request.
 
-    When the response begins, since decorators may take from the quotas, too.
+    This happens when the response begins, because decorators may take from the quotas, too.
     """
 
     def __init__(self, app: "WSGIApplication", quotas: Quotas) -> None:
@@ -318,14 +320,14 @@ class _WithEndpoint:
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:
-    """Leave the caller in the environ."""
+    """Store the caller in the environ."""
     environ[USER] = user
     environ[AUTH] = auth
     environ[HANDLED] = handled
 
 
 def handled_by_guard(environ: "WSGIEnvironment") -> WSGIHandled:
-    """Return what the middleware has left in the environ.
+    """Return the state that the middleware stored in the environ.
 
     Raises:
         RuntimeError: if the middleware is not installed.

@@ -118,7 +118,7 @@ def test_lifespan_passes() -> None:
 
 def test_unknown_scopes_are_refused() -> None:
     """What we cannot guard does not pass."""
-    with pytest.raises(RuntimeError, match="lets no 'mqtt' scope pass"):
+    with pytest.raises(RuntimeError, match="refuses 'mqtt' scopes"):
         converse(AuthGuardMiddleware(accepting, guard=guard()), {"type": "mqtt"})
 
 

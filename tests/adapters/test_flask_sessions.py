@@ -398,7 +398,7 @@ def test_a_guard_that_may_take_the_tokens_is_taken(verifiers: list[Any]) -> None
     [
         ({"cookie": None}, "a cookie"),
         ({"login_path": None}, "a login page"),
-        ({"revocations": None}, "revocations that can be written"),
+        ({"revocations": None}, "writable revocations"),
     ],
 )
 def test_a_guard_that_cannot_do_it_is_refused(options: dict[str, Any], lacks: str) -> None:

@@ -139,7 +139,7 @@ def test_decorator_without_parentheses(face: Any) -> None:
 )
 def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
     """The error shows them side by side, and does not ask for parentheses that are there."""
-    with pytest.raises(ConfigurationError, match=r"side by side, got a list: write @requires\('read'"):
+    with pytest.raises(ConfigurationError, match=r"separate arguments, got a list: write @requires\('read'"):
         face.requires(scopes)
 
 
@@ -353,7 +353,7 @@ def test_openapi_says_how_one_must_have_signed_in() -> None:
     for _ in range(2):
         paths = app.openapi()["paths"]
         assert paths["/bank"]["get"]["responses"]["401"]["description"] == (
-            "Nobody has signed in, or not as is asked here: a sign-in at most 60 seconds ago."
+            "No user is signed in, or not in the required way: a sign-in at most 60 seconds ago."
         )
         assert paths["/vault"]["get"]["responses"]["401"] == {"description": "Mine."}
         assert "sign-in" not in paths["/shop"]["get"]["responses"]["401"]["description"]

@@ -62,7 +62,7 @@ def test_a_refusal_tells_how_long_to_wait(ask: Any, make: Any) -> None:
         "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
         "title": "Request cannot be satisfied as assigned quota has been exceeded",
         "status": 429,
-        "detail": "There were too many requests. Try again later.",
+        "detail": "Too many requests. Try again later.",
         "code": "rate_limited",
         "violated-policies": ["per-minute"],
     }

@@ -265,7 +265,7 @@ def test_a_close_that_the_server_does_not_take_is_let_be() -> None:
         verdicts.error, server.error = InvalidTokenError("inactive"), RuntimeError("already closed")
         clock.now += 30
         server.incoming.put_nowait(GONE)
-        with pytest.raises(OSError, match="no longer good"):
+        with pytest.raises(OSError, match="no longer valid"):
             await send(say("x"))
         assert await receive() == end()
 
@@ -310,7 +310,7 @@ def test_it_may_end_before_it_is_accepted(scope: Any, answer: list[str]) -> None
         assert await receive() == CONNECT
         verdicts.error = VerificationUnavailableError("down")
         clock.now += 30
-        with pytest.raises(OSError, match="no longer good"):
+        with pytest.raises(OSError, match="no longer valid"):
             await send(ACCEPT)
         assert await receive() == end(1013, "unavailable")
 
@@ -417,7 +417,7 @@ def test_it_may_be_closed_while_the_check_is_made(who: str) -> None:
 
         verdicts.meanwhile = meanwhile
         server.incoming.put_nowait(GONE)
-        with pytest.raises(OSError, match="no longer good"):
+        with pytest.raises(OSError, match="no longer valid"):
             await send(say("x"))
 
     run(app, server, guard=Guard(verdicts), clock=clock)
@@ -459,7 +459,7 @@ def test_what_waits_for_a_message_is_told_when_the_other_side_ends_it() -> None:
         await asyncio.sleep(0)
         verdicts.error = InvalidTokenError("inactive")
         clock.now += 30
-        with pytest.raises(OSError, match="no longer good"):
+        with pytest.raises(OSError, match="no longer valid"):
             await send(say("x"))
         server.incoming.put_nowait(TEXT)
         assert await waiting == end()

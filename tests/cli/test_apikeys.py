@@ -65,7 +65,7 @@ def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client)
     """The text is all of standard output; the service takes it until it is revoked."""
     made = run("apikeys", "create", EMAIL, "--name", "Nightly", **ann)
     assert (made.returncode, bool(_TEXT.match(made.stdout.strip()))) == (0, True)
-    key_id = re.search(r"the id is (key_[0-9a-f-]{36}),", made.stderr)[1]
+    key_id = re.search(r"its id is (key_[0-9a-f-]{36}),", made.stderr)[1]
     assert status_of(client, made.stdout.strip()) == 200
 
     shown = run("apikeys", "list", EMAIL, **ann)
@@ -181,7 +181,7 @@ def test_admin_needs_the_role(service):
     done = invoke("apikeys", "create", EMAIL, "--scope", "admin", **service)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
-        "authguard: the account may not give its keys: admin. "
+        "authguard: the account may not give these scopes to its keys: admin. "
         "See api_key_scopes and admin_roles of the settings\n"
     )
     assert create(service, "--scope", "admin", email="root@example.com")["id"]
@@ -338,7 +338,7 @@ def test_usage_of_late_is_shown_if_nothing_is_said(ann):
     assert done.stdout.split()[3:] == [today.strftime("%Y-%m-%dT00:00:00Z"), "2", "2"]
     unused = invoke("apikeys", "usage", create(ann)["id"], **ann)
     assert unused.stdout.split() == ["from", "ok", "all"]
-    assert unused.stderr.startswith("authguard: no requests were counted in this time")
+    assert unused.stderr.startswith("authguard: no requests were counted in these periods")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,10 @@ def test_keys_that_there_are_not(ann, command):
     key_id = create(ann)
     invoke("apikeys", "revoke", key_id, **ann)
     done = invoke("apikeys", command, key_id, **ann)
-    assert (done.exit_code, done.stderr) == (1, "authguard: the key has expired or been revoked, for good\n")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "authguard: the key has expired or was revoked; neither can be undone\n",
+    )
     for unknown in ("key_nobody", "", "é"):
         done = invoke("apikeys", command, unknown, **ann)
         assert done.stderr == "authguard: no key has this id; authguard apikeys list shows the ids\n"
@@ -106,7 +109,7 @@ def test_notify_in_real_processes(mailed):
     assert [subject for _, subject, _ in mailbox.mails] == ["An API key was created"]
     assert f"{ISSUER}/account/keys" in mailbox.mails[0][2]
     said = sorted(output for output, _ in outputs)
-    nothing = "Keys that expire: 0. Mails that were sent: 0.\n"
+    nothing = "Expiring keys noted: 0. Mails sent: 0.\n"
     assert said == [nothing, nothing, nothing.replace("sent: 0", "sent: 1")]
 
 
@@ -118,7 +121,7 @@ def test_notify_finds_keys_that_expire(mailed):
     with service_at(variables["AUTHGUARD_DATABASE"]) as service:
         update(service, "UPDATE api_keys SET expires_at = 1, notice_at = 1")
     done = invoke("apikeys", "notify", **variables)
-    assert done.stdout == "Keys that expire: 1. Mails that were sent: 1.\n"
+    assert done.stdout == "Expiring keys noted: 1. Mails sent: 1.\n"
     assert [subject for _, subject, _ in mailbox.mails] == [
         "An API key was created",
         "An API key has expired",
@@ -146,4 +149,4 @@ def test_notify_says_that_mails_were_not_taken(mailed, monkeypatch):
     create(variables)
     done = invoke("apikeys", "notify", **variables | {"AUTHGUARD_SMTP_URL": "smtp://127.0.0.1:17160"})
     assert done.exit_code == 1
-    assert "some mails were not taken by the mail server" in done.stderr
+    assert "the mail server did not accept some mails" in done.stderr

@@ -57,7 +57,7 @@ def test_json_is_for_programs(service, waiting):
 def test_more_than_are_shown_are_counted(service, waiting):
     """A line on standard error says how many wait."""
     done = invoke("mail", "list", "--limit", "1", **service)
-    assert done.stderr == "authguard: 2 mails wait, of which these are the first 1\n"
+    assert done.stderr == "authguard: 2 mails wait; these are the first 1\n"
 
 
 def test_one_mail_is_retried(service, waiting):
@@ -66,14 +66,14 @@ def test_one_mail_is_retried(service, waiting):
     mail = running.mails.list()[1]
     running.mails._clock.go_on(100)
     done = invoke("mail", "retry", mail.id[:12], **service)
-    assert (done.exit_code, done.stdout) == (0, "Mails that are tried now: 1.\n")
+    assert (done.exit_code, done.stdout) == (0, "Mails to be retried now: 1.\n")
     assert not box.mails
 
 
 def test_all_are_retried(service, waiting):
     """Those that wait for another try."""
     done = invoke("mail", "retry", "--all", **service)
-    assert (done.exit_code, done.stdout.startswith("Mails that are tried now: ")) == (0, True)
+    assert (done.exit_code, done.stdout.startswith("Mails to be retried now: ")) == (0, True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "0123456789ab"], ["0123"]])
@@ -87,7 +87,7 @@ def test_unknown_mail_is_said(service):
     done = invoke("mail", "retry", "0123456789ab", **service)
     assert (done.exit_code, done.stderr) == (
         1,
-        "authguard: no mail that waits has this ID: it was sent or given up\n",
+        "authguard: no waiting mail has this ID: it was sent, or can no longer be sent\n",
     )
 
 
@@ -100,7 +100,7 @@ def test_mail_server_is_tried():
     """One mail arrives, from the sender of the settings, with the name of the product."""
     with smtp_server() as mailbox:
         done = try_server(mailbox.url, AUTHGUARD_PRODUCT_NAME="Acme")
-    assert (done.exit_code, done.stdout) == (0, "The mail server has taken the mail.\n")
+    assert (done.exit_code, done.stdout) == (0, "The mail server accepted the mail.\n")
     ((to, subject, _),) = mailbox.mails
     assert (to, subject) == ("ops@example.com", "Acme: A test of the mail server")
 

@@ -354,7 +354,7 @@ def test_a_decorator_in_the_wrong_place_is_told(command, source):
     route = '@requires("admin")\n@app.get("/wrong")\n@requires("read")\ndef wrong(): ...\n'
     result = command(source + route)
     assert result.exit_code == 1
-    assert "@requires must stand below the decorator of the route /wrong (wrong)" in result.stderr
+    assert "@requires must be below the decorator of the route /wrong (wrong)" in result.stderr
     right = '@app.get("/right")\n@requires("admin")\n@requires("read")\ndef right(): ...\n'
     result = command(source + right)
     assert (result.exit_code, "@requires" in result.stderr) == (0, False)
@@ -547,7 +547,7 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
             "app",
             "routes of a builtins.builtin_function_or_method",
         ),
-        ("x = 1", "", "write module:app"),
+        ("x = 1", "", "must be module:app"),
     ],
     ids=[
         "no-guard",
@@ -575,7 +575,7 @@ def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("app = 1", "no function"),
+        ("app = 1", "not a function"),
         ("def app():\n    raise KeyError('MARKER')", "KeyError"),
         ("def app(x): ...", "without arguments"),
     ],

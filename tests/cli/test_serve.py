@@ -52,7 +52,7 @@ def test_two_workers(database):
         workers = server.children()
         assert server.end() == 0
         wait_until_gone(workers)
-    assert "each of 2 workers counts by itself" in server.err
+    assert "each of 2 workers counts separately" in server.err
 
 
 @pytest.mark.slow

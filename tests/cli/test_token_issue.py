@@ -136,7 +136,7 @@ def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
         (("--user", "ann@example.com", "--secret-env", "A"), "one of --user"),
         (("--user", "ann@example.com", "--scope", "read"), "--key or --secret-env"),
         (("--user", "ann@example.com", "--expires-in", "0"), "--key or --secret-env"),
-        (("--secret-env", "A", "--database", "sqlite:///a.db"), "go with --user"),
+        (("--secret-env", "A", "--database", "sqlite:///a.db"), "use them with --user"),
         (("--secret-env", "NOT_SET"), "NOT_SET is not set"),
         (("--secret-env", "SHORT"), "at least 32 random bytes"),
         (("--secret-env", "A", "--algorithm", "ES256"), "algorithms must name one for an HMAC secret"),

@@ -166,7 +166,7 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_taken(service, load):
 def test_only_looking_writes_nothing(service, load):
     """`--check` says whether all lines are accepted, and makes no account."""
     done = load(f"{HEAD}ann@example.com,,,,,,\n", "--check")
-    assert (done.exit_code, done.stdout) == (0, "All lines are accepted.\n")
+    assert (done.exit_code, done.stdout) == (0, "All lines are valid.\n")
     assert listed(service) == {}
 
 
@@ -182,7 +182,7 @@ def test_there_is_no_bar_without_a_terminal(service, tmp_path):
     path = tmp_path / "accounts.csv"
     path.write_text(f"{HEAD}ann@example.com,,,,,,\n")
     done = run("users", "import", str(path), **service)
-    assert (done.stdout, done.stderr) == ("Accounts made: 1. There before: 0.\n", "")
+    assert (done.stdout, done.stderr) == ("Accounts created: 1. Existing before: 0.\n", "")
 
 
 def test_two_processes_import_the_same_file(service, tmp_path):
@@ -226,5 +226,5 @@ def test_a_bar_is_shown_on_a_terminal(service, tmp_path):
     finally:
         os.close(ours)
         os.close(theirs)
-    assert (done.returncode, done.stdout) == (0, "Accounts made: 3000. There before: 0.\n")
+    assert (done.returncode, done.stdout) == (0, "Accounts created: 3000. Existing before: 0.\n")
     assert "checked" in shown and "imported" in shown and "100%" in shown

@@ -190,7 +190,7 @@ def test_a_public_path_asks_for_no_scope_but_for_the_credential():
 
 @pytest.mark.parametrize(("found", "expected"), [("ada", None), (None, 401)], ids=["still there", "gone"])
 def test_the_user_is_loaded_again(found, expected):
-    """None says that the user is gone."""
+    """None says that the user no longer exists."""
     users = ["ada"]
     one = guard(user_loader=lambda principal: users[0])
     auth = opened(one)

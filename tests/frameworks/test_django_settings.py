@@ -113,7 +113,7 @@ ORDERS = {
     "before Django's own users": ([SESSIONS, GUARD, AUTHENTICATION], AUTHENTICATION, "request.user"),
     "before users of a proxy": ([SESSIONS, AUTHENTICATION, GUARD, REMOTE_USER], REMOTE_USER, "request.user"),
     "before CORS": ([GUARD, CORS_LAYER], CORS_LAYER, "preflights"),
-    "before what stores pages": ([GUARD, STORING, FETCHING], STORING, "tell the callers apart"),
+    "before what stores pages": ([GUARD, STORING, FETCHING], STORING, "distinguish callers"),
     "after what answers from the cache": ([STORING, FETCHING, GUARD], FETCHING, "from the cache"),
 }
 

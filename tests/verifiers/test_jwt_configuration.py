@@ -49,7 +49,7 @@ def verify(verifier, token, now=NOW):
         ({"required_claims": "exp"}, "required_claims must be a list"),
         ({"scope_claims": "scope"}, "scope_claims must be a list"),
         ({"role_claims": "roles"}, "role_claims must be a list"),
-        ({"keys": "missing.pem"}, "must be in a file that can be read"),
+        ({"keys": "missing.pem"}, "must be in a readable file"),
     ],
     ids=str,
 )

@@ -223,7 +223,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(path: Path) -> None:
             replace_file(path, pem(OLD) + pem(NEW))
         return keys
 
-    with pytest.raises(ConfigurationError, match="must stay the same while it is read"):
+    with pytest.raises(ConfigurationError, match="must not change while it is read"):
         KeyFiles([path], read)
     assert run(KeyFiles([path], read).verify(read_compact(token(NEW)), NOW))[0].algorithm == "ES256"
 
@@ -261,7 +261,7 @@ def test_a_file_without_keys_is_found_when_built(tmp_path: Path) -> None:
         replace_file(tmp_path / "keys.json", content)
         with pytest.raises(ConfigurationError):
             verifier(tmp_path / "keys.json")
-    with pytest.raises(ConfigurationError, match="a file that can be read"):
+    with pytest.raises(ConfigurationError, match="a readable file"):
         verifier([pem(OLD), tmp_path / "none.pem"])
 
 

@@ -128,7 +128,7 @@ DIGEST = digest_api_key(KEY)
         ("keys.json", '{"a": {}, "a": {}}', "occurs twice"),
         ("keys.json", json.dumps({KEY: ENTRY}), "64 lower-case hexadecimal"),
         ("keys.json", json.dumps({DIGEST.upper(): ENTRY}), "64 lower-case hexadecimal"),
-        ("keys.json", json.dumps({DIGEST: "robot"}), "must have subject"),
+        ("keys.json", json.dumps({DIGEST: "robot"}), "with subject"),
         ("keys.json", json.dumps({DIGEST: {}}), "must be text that is not empty"),
         ("keys.json", json.dumps({DIGEST: ENTRY | {"scope": ["a"]}}), "got 'scope'"),
         ("keys.json", json.dumps({DIGEST: ENTRY | {"scopes": "a"}}), "must be a list"),

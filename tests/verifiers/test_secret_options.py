@@ -165,8 +165,8 @@ PUBLIC = pem(rsa_key())
         ("JWT_SECRET", "HS256", r'os.environ\["JWT_SECRET"\]'),
         (pem(ed25519_key()), "ES256", "must name one for an Ed25519 key, got none"),
         (PUBLIC, "EdDSA", "must name one for an RSA key, got none"),
-        ("keys\0.pem", "RS256", "must be in a file that can be read"),
-        ("k" * 5000 + ".pem", "RS256", "must be in a file that can be read"),
+        ("keys\0.pem", "RS256", "must be in a readable file"),
+        ("k" * 5000 + ".pem", "RS256", "must be in a readable file"),
     ],
     ids=lambda part: ascii(part)[:40] if isinstance(part, str | bytes) else type(part).__name__,
 )
@@ -195,7 +195,7 @@ def test_an_open_file_is_no_list_of_keys(tmp_path):
 @pytest.mark.parametrize(("name", "error"), [("", "IsADirectoryError"), ("missing", "FileNotFoundError")])
 def test_a_path_that_cannot_be_read_is_named(tmp_path, name, error):
     """A directory, and a file that is not there."""
-    with pytest.raises(ConfigurationError, match=rf"can be read, got '{tmp_path / name}': {error}\Z"):
+    with pytest.raises(ConfigurationError, match=rf"a readable file, got '{tmp_path / name}': {error}\Z"):
         jwt(tmp_path / name)
 
 

@@ -113,7 +113,7 @@ def test_a_client_stands_in_where_no_subject_is_required(way):
 )
 def test_no_user_passes_for_a_client(way, names, changes):
     """A chosen name that looks like a client's subject is refused, unless it is that client's token."""
-    with pytest.raises(InvalidTokenError, match="pass for a client"):
+    with pytest.raises(InvalidTokenError, match="be mistaken for a client"):
         WAYS[way](claims(**changes), subject_claims=names)
 
 

@@ -190,7 +190,7 @@ def test_a_secret_has_no_public_key() -> None:
 def test_its_verifier_expects_what_it_issues(name: str) -> None:
     """An option that would lift a check is refused."""
     tokens = TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
-    with pytest.raises(ConfigurationError, match=f"{name} must be left out, since the verifier has that of"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be left out, because the TokenIssuer sets it"):
         tokens.verifier(**{name: None})
 
 
@@ -217,7 +217,8 @@ REGISTERED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "scope", "roles",
 def test_claims_cannot_overwrite_others(name: str) -> None:
     """Those that have an option, or are set by the issuer alone."""
     with pytest.raises(
-        ConfigurationError, match=f"claims must not have what has a place of its own, got {name}: write"
+        ConfigurationError,
+        match=f"claims must not contain a claim that has its own argument, got {name}: write",
     ):
         make().issue("ann", claims={name: "x"})
 
@@ -302,11 +303,11 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
     "public object": (lambda: ec_key().public_key(), "must be private, got a public key"),
     "set": ({"keys": []}, "got a set of keys"),
     "encrypted": (_encrypted, "must not be encrypted"),
-    "broken PEM": ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "no private key"),
+    "broken PEM": ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "without a readable"),
     "literal line breaks": (lambda: private_pem(ec_key()).replace("\n", "\\n"), "line breaks"),
-    "no JSON": ('{"M4RKER', "must be JSON where it starts like it"),
+    "no JSON": ('{"M4RKER', "must be JSON if it starts with a brace"),
     "bad kty": ({"kty": "nope", "d": "M4RKER"}, "kty of the key must be"),
-    "bad point": ({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}, "no private key"),
+    "bad point": ({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}, "without a readable"),
     "bad alg": (lambda: private_jwk(ec_key(), "ES256", alg="none"), "algorithms must be among"),
     "for encryption": (lambda: private_jwk(ec_key(), "ES256", use="enc"), "must be for signatures"),
     "for verifying": (lambda: private_jwk(ec_key(), "ES256", key_ops=["verify"]), "must be for signing"),
@@ -315,7 +316,7 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
     "None": (None, "key must be a secret, PEM text"),
     "number": (5, "key must be a secret, PEM text"),
     "list": ([SECRET], "key must be a secret, PEM text"),
-    "missing file": (Path("/nowhere/M4RKER-less"), "key must be in a file that can be read"),
+    "missing file": (Path("/nowhere/M4RKER-less"), "key must be in a readable file"),
     "small RSA": (lambda: rsa.generate_private_key(65537, 1024), "between 2048 and 16384 bits"),
     "another curve": (lambda: ec.generate_private_key(ec.SECP256K1()), "key must be RSA, EC or Ed25519"),
 }  # fmt: skip

@@ -26,7 +26,7 @@ class Charging:
         self.app = app
         self._quotas = quotas
 
-    # No coroutine of its own for each connection.
+    # Avoids a coroutine for each connection.
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one connection."""
         handled: HandledFields | None = scope.get(HANDLED)
@@ -34,7 +34,7 @@ class Charging:
         return self.app(scope, receive, send if charge is None else self._telling(send, charge))
 
     def _telling(self, send: Send, charge: Charge) -> Send:
-        # No coroutine of its own for each message.
+        # Avoids a coroutine for each message.
         def send_telling(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if charge.is_refused and (kind == "websocket.close" or message.get("status", 0) >= 300):

@@ -114,7 +114,7 @@ class Connection:
         if self._denied is None and message["type"] not in ("websocket.accept", "websocket.send"):
             self._gone = True  # the application closes or refuses it
         elif await self._has_ended():
-            raise EndedError("the credential of this websocket is no longer good")
+            raise EndedError("the credential of this websocket is no longer valid")
         elif message["type"] == "websocket.accept":
             self._accepted = True
         await self._send(message)

@@ -36,8 +36,8 @@ class ASGIRequest(RequestView):
 
     Args:
         scope: of type http or websocket.
-        guard: whose credential fields to look for.
-        presented: those fields, if they have been found already.
+        guard: the guard whose credential fields are read.
+        presented: those fields, if they were read already.
     """
 
     __slots__ = ("_headers", "_misplaced", "_query", "scope")
@@ -70,7 +70,7 @@ class ASGIRequest(RequestView):
 
     @property
     def peer(self) -> str | None:
-        """Return the address of whoever is connected to the server, as the server says."""
+        """Return the address of the peer of the connection, as reported by the server."""
         client = self.scope.get("client")
         return client[0] if client else None
 
@@ -99,7 +99,7 @@ class ASGIHandled:
         guard: the rules.
         scope: the scope as the middleware had it; further in, mounts change it.
         decision: of the guard.
-        at: when the guard decided, in seconds since the epoch.
+        at: the time of the decision, in seconds since the epoch.
     """
 
     guard: Guard
@@ -109,7 +109,7 @@ class ASGIHandled:
 
     @property
     def error(self) -> RefusedError | None:
-        """Return why no caller is known, if so."""
+        """Return why the caller is unknown, if it is."""
         return self.decision.error
 
     @property

@@ -1,7 +1,7 @@
-"""Say which verifier of a guard is asked about a credential; refuse those that cannot be told apart.
+"""Choose the verifier of a guard for a credential; refuse verifiers that cannot be distinguished.
 
-The field and the prefix choose among those for API keys; the form of a token, and for JWTs the issuer,
-among those for tokens. What takes tokens of any form is asked last.
+Verifiers of API keys are chosen by field and prefix; those of tokens by the form of the token, and for JWTs
+by the issuer. A verifier that accepts tokens of any form is asked last.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from authguard._core.policy.rules import Rule
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 
-#: What a guard needs to read each kind of credential.
+#: The option of a guard that is needed to read each kind of credential.
 _TO_READ: dict[str, str] = {
     "bearer": "add a JWTVerifier or an IntrospectionVerifier",
     "api_key": "add an APIKeyVerifier",
@@ -30,7 +30,7 @@ _TO_READ: dict[str, str] = {
 
 
 class _Narrowed(Verifier):
-    """Ask a verifier about some of the credentials that it accepts."""
+    """Ask a verifier only about some of the credentials that it accepts."""
 
     def __init__(self, verifier: Verifier, admits: Callable[[Credential], bool]) -> None:
         self._verifier = verifier
@@ -46,7 +46,7 @@ class _Narrowed(Verifier):
 
 
 class _OfTokenField(Verifier):
-    """Ask a verifier about whatever comes by a field for tokens, so that no other is asked about it."""
+    """Ask a verifier about every token in its own field, so that no other verifier is asked about them."""
 
     def __init__(self, field: str, verifiers: Sequence[Verifier]) -> None:
         if len(verifiers) > 1:
@@ -91,12 +91,12 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
 
 
 def extractor_for(verifiers: Sequence[Verifier], cookie: AccessCookie | None, *, dpop: bool) -> Extractor:
-    """Return what finds the credentials that some verifiers are for.
+    """Return the extractor of the credentials of some verifiers.
 
     Args:
-        verifiers: those of a guard.
-        cookie: the cookie that may carry an access token.
-        dpop: whether a token may come with a DPoP proof.
+        verifiers: the verifiers of a guard.
+        cookie: the cookie of an access token.
+        dpop: whether tokens may have a DPoP proof.
     """
     headers = {verifier.header for verifier in verifiers if verifier.header}
     prefixes = {prefix for verifier in verifiers for prefix in verifier.prefixes}
@@ -105,15 +105,15 @@ def extractor_for(verifiers: Sequence[Verifier], cookie: AccessCookie | None, *,
 
 
 def check_kinds_of(rules: Iterable[Rule], verifiers: Sequence[Verifier], extractor: Extractor) -> None:
-    """Check that callers can present the kinds of credential that rules take.
+    """Check that callers can present the kinds of credential that rules accept.
 
     Args:
-        rules: those of a guard.
+        rules: the rules of a guard.
         verifiers: those of the guard.
         extractor: finds their credentials.
 
     Raises:
-        ConfigurationError: for a kind that nobody can present.
+        ConfigurationError: if a rule accepts a kind that cannot be presented.
     """
     tokens = [each for each in verifiers if not each.token_header and _takes_tokens(each)]
     presentable = {
@@ -139,10 +139,10 @@ def _takes_tokens(verifier: Verifier) -> bool:
 
 
 def _of_token_fields(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Return the verifiers of tokens in a field of their own, one for each field.
+    """Return the verifiers of tokens in their own fields, one for each field.
 
     Raises:
-        ConfigurationError: if API keys come by the same field.
+        ConfigurationError: if API keys use the same field.
     """
     fields = {verifier.token_header.lower(): verifier for verifier in verifiers if verifier.token_header}
     for verifier in verifiers:
@@ -162,7 +162,7 @@ def _token_field_of(verifier: Verifier) -> str | None:
 
 
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Put several that share one `together`, such as `JWTVerifier`, at the place of the first."""
+    """Merge verifiers that share one `together`, such as `JWTVerifier`, at the position of the first."""
     merged: list[Verifier] = []
     seen: set[Any] = set()
     for verifier in verifiers:
@@ -185,10 +185,10 @@ def _field_of(verifier: Verifier) -> str | None:
 
 
 def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
-    """Check that the field or the prefix of a key leads to one verifier.
+    """Check that the field or the prefix of a key identifies one verifier.
 
     Returns:
-        the fields that several verifiers share: there, the prefix has to choose.
+        the fields of several verifiers, in which the prefix decides.
     """
     shared: set[str] = set()
     for verifier in verifiers:
@@ -234,10 +234,10 @@ def _with_prefix(verifier: Verifier) -> Verifier:
 def _arrange_tokens(
     verifiers: Sequence[Verifier], any_token: Sequence[Verifier]
 ) -> tuple[list[Verifier], list[Verifier]]:
-    """Arrange the verifiers that take tokens of any form.
+    """Order the verifiers that accept tokens of any form.
 
     Returns:
-        those that are asked first, about JWTs of their issuers; and the one that is asked last.
+        the verifiers that are asked first, about JWTs of their issuers; and the one that is asked last.
     """
     for first, second in combinations(any_token, 2):
         if not (_names_issuers(first) and _names_issuers(second)):
@@ -251,7 +251,7 @@ def _arrange_tokens(
     several = len(any_token) > 1
     by_issuer = [verifier for verifier in any_token if verifier.jwts and (several or local)]
     _check_issuers([*local, *by_issuer], by_issuer)
-    # Of several it cannot be told whose an opaque token is.
+    # With several, the issuer of an opaque token is unknown.
     return [_of_issuers(verifier) for verifier in by_issuer], [] if several else list(any_token)
 
 
@@ -262,7 +262,7 @@ def _names_issuers(verifier: Verifier) -> bool:
 def _check_issuers(verifiers: Sequence[Verifier], by_issuer: Sequence[Verifier]) -> None:
     for first, second in combinations(verifiers, 2):
         if second not in by_issuer:
-            continue  # JWTVerifier.together looks at these
+            continue  # JWTVerifier.together checks these
         if not (_names_issuers(first) and _names_issuers(second)):
             raise ConfigurationError(
                 f"{first!r} and {second!r} must both name their issuer, since both are for JWTs, got one "
@@ -285,7 +285,7 @@ def _is_opaque(credential: Credential) -> bool:
 
 
 def _jwt_of(credential: Credential) -> tuple[str | None, str] | None:
-    """Return issuer and algorithm, read before they are verified, to choose who verifies them."""
+    """Return issuer and algorithm, read before verification, to choose the verifier."""
     if _is_opaque(credential):
         return None
     try:

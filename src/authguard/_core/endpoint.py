@@ -1,4 +1,4 @@
-"""Define an endpoint that a guard serves by itself, at a path that is open."""
+"""Define an endpoint that a guard serves itself, at a public path."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -11,18 +11,18 @@ from authguard.errors import ConfigurationError
 
 
 class Endpoint(ABC):
-    """Answer at one path in the application's place, for any caller.
+    """Answer at one path instead of the application, for any caller.
 
     Args:
-        path: exactly this one, below the mount point.
+        path: the exact path, below the mount point.
 
     Raises:
-        ConfigurationError: for what is no plain path.
+        ConfigurationError: if it is not a plain path.
     """
 
-    #: What the path is for, in words.
+    #: The purpose of the path, in words.
     purpose: str
-    #: Where it writes revocations.
+    #: The store to which it writes revocations.
     revocations: Any
 
     def __init__(self, path: str) -> None:
@@ -31,7 +31,7 @@ class Endpoint(ABC):
     @property
     @abstractmethod
     def verifiers(self) -> Sequence[Verifier]:
-        """Return what it verifies tokens with, whose remotes the guard watches and closes."""
+        """Return its verifiers of tokens, whose remotes the guard monitors and closes."""
 
     @abstractmethod
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
@@ -48,21 +48,21 @@ def served_paths(
     revocations: object,
     verifiers: Sequence[Verifier],
 ) -> dict[str, str]:
-    """Return the paths that a guard answers at, and what each is for.
+    """Return the paths that a guard serves itself, with their purposes.
 
     Args:
-        metadata_paths: where the resource's metadata is.
+        metadata_paths: the paths of the resource's metadata.
         endpoint: the endpoint of the guard, if it has one.
-        revocations: what the guard asks.
+        revocations: the store that the guard checks.
         verifiers: those of the guard.
 
     Raises:
-        ConfigurationError: if the endpoint is none, if the guard would never see what it writes, or if that
-            would not name the subjects of the verifiers.
+        ConfigurationError: if the endpoint has the wrong type, if the guard would not see its revocations, or
+            if they would not name the subjects of the verifiers.
     """
     check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
     if endpoint is not None:
-        # Of a shared store, two objects may be one.
+        # Two objects may belong to one shared store.
         in_memory = getattr(endpoint.revocations, "in_memory", False)
         if revocations is None or (in_memory and revocations is not endpoint.revocations):
             raise ConfigurationError(
@@ -75,7 +75,7 @@ def served_paths(
 
 
 def _check_subjects(endpoint: Endpoint, verifiers: Sequence[Verifier]) -> None:
-    """Check that a logout, which names the `sub`, ends the sessions of the tokens that a guard takes."""
+    """Check that a logout, which names the `sub`, ends the sessions of the tokens that a guard accepts."""
     issuers = {issuer for verifier in endpoint.verifiers for issuer, _ in verifier.jwts}
     for verifier in verifiers:
         if verifier.own_subjects_of & {None, *issuers}:

@@ -1,8 +1,8 @@
-"""Let the core ask the world without touching it.
+"""Let the core ask questions without I/O.
 
-A flow is a generator. It asks with `answer = yield from Question(...)` and returns its result;
-a driver (authguard.drivers) answers, throws failures in, and closes it in every case. So each
-rule is written once, for servers with an event loop and for servers without one.
+A flow is a generator. It asks with `answer = yield from Question(...)` and returns its result. A driver
+(authguard.drivers) answers, throws failures into the flow, and always closes it. So each rule is written
+once, for servers with and without an event loop.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
@@ -19,7 +19,7 @@ Flow: TypeAlias = Generator["Question[Any]", Any, Result]
 
 
 class Question(Generic[Answer]):
-    """Ask what only the world can answer; `yield from` it, and the answer has its type."""
+    """Ask a question that needs I/O or a callback; `yield from` it, and the answer has its type."""
 
     __slots__ = ()
 
@@ -31,13 +31,13 @@ class Call(Question[Answer]):
     """Call a user's function, which may be `async`, and may block if it is not.
 
     Args:
-        function: what to call; a driver with an event loop runs it in a worker thread unless
-            it is a coroutine function, or declared `in_memory`. What is called often is a `Callback`.
-        arguments: what to call it with.
+        function: the function; a driver with an event loop runs it in a worker thread unless it is a
+            coroutine function, or declared `in_memory`. A function that is called often is a `Callback`.
+        arguments: its arguments.
 
     Attributes:
-        callback: the function, and how it has to be called.
-        arguments: what to call it with.
+        callback: the function, and how to call it.
+        arguments: its arguments.
     """
 
     __slots__ = ("arguments", "callback")
@@ -52,18 +52,18 @@ class Call(Question[Answer]):
 
 
 class Opened(Protocol):
-    """Hold what a driver has opened for a channel, in one event loop or in one process."""
+    """Hold the resources that a driver has opened for a channel, in one event loop or one process."""
 
     def close(self) -> None:
-        """Close it from outside of an event loop, or have its loop close it soon."""
+        """Close it from outside an event loop, or let its loop close it soon."""
 
     async def aclose(self) -> None:
-        """Close it from inside of an event loop."""
+        """Close it inside an event loop."""
 
 
 @dataclass(eq=False, slots=True)
 class Channel:
-    """Say how one remote is reached: settings, and what drivers have opened by them.
+    """Describe the connection to one remote: its settings, and the resources opened by drivers.
 
     Attributes:
         tls: the `ssl.SSLContext`, or None for a client of the user's.
@@ -72,8 +72,8 @@ class Channel:
         headers: fields to send to `origins`, and nowhere else.
         origins: as `origin_of` gives them.
         agent: the `User-Agent` for other origins.
-        opened: by event loop or process, filled by drivers: nothing opened in one is used in
-            another.
+        opened: resources by event loop or process, stored by drivers; a resource is used only where it was
+            opened.
     """
 
     tls: Any = None
@@ -85,18 +85,18 @@ class Channel:
     opened: dict[Any, Opened] = field(default_factory=dict, repr=False)
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """Return the fields to send to a URL: those of the user only to the origins they are for."""
+        """Return the fields for a request to a URL: the user's fields only for their origins."""
         return dict(self.headers) if origin_of(url) in self.origins else {"user-agent": self.agent}
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Hold the whole answer to a `Fetch`.
+    """Hold the complete answer to a `Fetch`.
 
     Attributes:
         status: the status code.
         headers: the fields, by their names in lower case.
-        body: what was sent, as it was sent.
+        body: the body, unchanged.
         took: seconds from the question to the answer.
     """
 
@@ -111,11 +111,11 @@ Failure: TypeAlias = Literal["connect", "tls", "timeout", "broken", "too_large"]
 
 
 class FetchFailedError(Exception):
-    """Say why there is no answer to a `Fetch`.
+    """Report why there is no answer to a `Fetch`.
 
     Args:
-        kind: what failed.
-        reason: in words without secrets.
+        kind: the kind of failure.
+        reason: the reason, without secrets.
 
     Attributes:
         took: seconds from the question to the failure.
@@ -131,17 +131,17 @@ class Fetch(Question[Response]):
     """Send one HTTP request; redirects are answers, and not followed.
 
     Args:
-        channel: how to reach the server.
+        channel: the connection to the server.
         method: `GET` or `POST`.
-        url: where to.
-        headers: fields, besides those of the channel.
-        body: what to send.
-        timeout: seconds for all of it.
+        url: the URL.
+        headers: fields, in addition to those of the channel.
+        body: the body.
+        timeout: seconds for all mails.
         connect_timeout: seconds to connect.
-        max_bytes: bytes that the answer's body may have.
+        max_bytes: the greatest size of the answer's body.
 
     Raises:
-        FetchFailedError: is thrown in if there is no whole answer in time.
+        FetchFailedError: is thrown into the flow if no complete answer arrives in time.
     """
 
     __slots__ = ("body", "channel", "connect_timeout", "headers", "max_bytes", "method", "timeout", "url")
@@ -169,15 +169,15 @@ class Fetch(Question[Response]):
 
 
 class Shared(Question[Answer]):
-    """Run a flow once for all who ask for the same now; all get its result.
+    """Run a flow once for all simultaneous callers; all get its result.
 
-    It does not belong to the one who asked first: if that request is cancelled, the others do
-    not notice. What it returns is data; it should not raise.
+    It does not belong to the first caller: if that request is cancelled, the others are not affected. Its
+    result is data; it should not raise.
 
     Args:
-        channel: whose event loop or process runs it; keys are compared within a channel.
-        key: what makes two askers ask the same.
-        make: makes the flow, if nobody has yet.
+        channel: the channel, whose event loop or process runs it; keys are compared within a channel.
+        key: the key; callers with equal keys share the flow.
+        make: creates the flow, if it is not running.
         wait: False starts the flow in the background, and the answer is None at once.
     """
 

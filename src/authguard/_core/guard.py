@@ -1,10 +1,10 @@
-"""Decide about requests: from a request to a decision. Read this first.
+"""Decide about requests: from a request to a decision. Start reading here.
 
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
-`recall` is the straight path, for what needs no question: known credentials, tokens whose keys are
-here, public pages; see `StraightPath`. `decide` is all the rest, as a flow. Neither does anything:
-adapters read the request and write the answer. `Callers` finds out who presents a credential.
+`recall` is the straight path, which needs no question: known credentials, tokens whose keys are local, public
+pages; see `StraightPath`. `decide` handles the rest, as a flow. Neither does I/O: adapters read the request
+and write the answer. `Callers` identifies the caller of a credential.
 """
 
 from collections.abc import Iterable
@@ -50,49 +50,49 @@ from authguard.errors import (
 
 
 class Guard(OverriddenInTests, VerifiesOutside):
-    """Decide who may pass. Immutable, shared by threads, event loops and adapters.
+    """Decide which requests may pass. Immutable, and shared by threads, event loops and adapters.
 
-    With no lists everything but the login page is protected. `public_paths` opens;
-    `protected_paths` alone narrows the guard to what it lists, which is weaker: what you forget
-    is open. With both, what neither names is protected.
+    Without lists, everything except the login page is protected. `public_paths` opens paths.
+    `protected_paths` alone limits the guard to the listed paths, which is weaker: a forgotten path is open.
+    With both, paths in neither list are protected.
 
     Args:
-        verifiers: who can tell whether a credential is valid. The field and the prefix choose among
-            those for API keys, the form of a token and its issuer among the others; one that takes any
-            token is asked last. Those that cannot be told apart are refused.
+        verifiers: verify credentials. For API keys the field and the prefix select one, for tokens the form
+            and the issuer; a verifier that accepts any token is asked last. Verifiers that cannot be
+            distinguished are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
-        login_path: where browsers are sent to sign in; None answers them with 401.
-        cookie: the cookie that may carry an access token, where no field has a credential; None
-            ignores cookies.
-        revocations: what has been logged out, asked for each request.
-        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
-            out; it writes to `revocations`.
-        user_loader: from principal to the application's own user, which is then
-            `request.state.user`; None from it means that the user is gone, and is a 401.
-        proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
-            none, such tokens are refused.
-        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
-            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
-        resource: what this application is, and who issues tokens for it; served and named in
-            every challenge (RFC 9728).
-        subprotocol: the websocket subprotocol by which a browser may present a token, such as
-            `authguard`, on ASGI; None ignores tokens there.
-        preflight: how a CORS preflight of a protected path is treated. `"answer"`: the guard answers it
-            by the application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the
-            application gets it, without its body, and only status and CORS fields come out.
-        quotas: how much callers may send: a list of `Quota` for all of them, or lists by their tiers; see
-            `Quota`. Counted are the requests of authenticated callers to protected paths, and to others
-            where a decorator or dependency requires a caller. None counts those of rules with a quota only.
-        quota_store: where to count; None for the memory of this process.
-        on_error: given the request and the `Refusal`, returns the one to send.
-        on_decision: told of each decision by a `DecisionEvent`, in the thread or event loop of the request: a
-            plain function that never waits. What it raises is logged, and changes nothing.
+        login_path: the login page for browsers; None answers them with 401.
+        cookie: the cookie of an access token, used if no field has a credential; None ignores cookies.
+        revocations: the store of logouts, checked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path, at which an issuer reports logouts;
+            it writes to `revocations`.
+        user_loader: returns the application's own user for a principal, which is then `request.state.user`;
+            None means that the user no longer exists, and is a 401.
+        proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or certificate; without them, such
+            tokens are refused.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` contains the client's address,
+            for API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
+        resource: the metadata of this application and its issuers, served and named in every challenge (RFC
+            9728).
+        subprotocol: the websocket subprotocol in which a browser may send a token, such as `authguard`, on
+            ASGI; None ignores such tokens.
+        preflight: the handling of CORS preflights of protected paths. `"answer"`: the guard answers with the
+            application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the application
+            receives the preflight without its body, and only status and CORS fields are sent.
+        quotas: how much callers may send: a list of `Quota` for all of them, or lists by tier; see `Quota`.
+            Requests of authenticated callers to protected paths are counted, and those to other paths where a
+            decorator or dependency requires a caller. None counts only those of rules with a quota.
+        quota_store: the store of the counts; None for the memory of this process.
+        on_error: receives the request and the `Refusal`, and returns the refusal to send.
+        on_decision: called with a `DecisionEvent` for each decision, in the thread or event loop of the
+            request: a plain function that does not block. Its exceptions are logged, and have no other
+            effect.
         realm: the realm of the challenge.
-        cache_size: how many verified credentials to remember.
+        cache_size: the number of verified credentials to remember.
 
     Raises:
-        ConfigurationError: if options contradict each other, or one is of another type or out of range.
+        ConfigurationError: if options contradict each other, have the wrong type or are out of range.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         login_path = None if login_path is None else local_path(login_path, "login_path")
         all_proofs = self.proofs = Proofs(proofs)
         self.metadata_page = None if resource is None else MetadataPage(resource, **all_proofs.metadata)
-        #: What adapters serve, at its path.
+        #: Endpoints that adapters serve, by path.
         self.endpoint = backchannel_logout
         served = served_paths(
             resource.paths if resource else (), backchannel_logout, revocations, self._verifiers
@@ -137,7 +137,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
-        self.credential_fields = extractor.fields  # that a `RequestView` must present
+        self.credential_fields = extractor.fields  # that a `RequestView` must contain
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
@@ -148,9 +148,9 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
-        #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
+        #: Decides about an HTTP request if no question is needed; otherwise returns the result so far. Its
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
-        #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
+        #: `RequestView.request_key`, but with the method as passed by the server; seconds since the epoch.
         self.recall = self._straight_path.recall
         #: Decides about a request after functions of the application have been asked; see `StraightPath`.
         self.confirm = self._straight_path.confirm
@@ -163,18 +163,18 @@ class Guard(OverriddenInTests, VerifiesOutside):
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
     ) -> Flow[Allow | Deny]:
-        """Decide about a request; nothing that callbacks raise gets past it.
+        """Decide about a request; exceptions of callbacks become refusals.
 
         Args:
             request: the request.
             now: seconds since the epoch.
-            recalled: what `recall` has returned, or the answer to its question.
+            recalled: the result of `recall`, or the answer to its question.
         """
         flow = self._full_path.decide(request, now, recalled)
         return flow if self._telling is None else self._telling.follow(flow, request, now)
 
     def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
-        """Return an answer that `recall` has prepared, as a page where a person's browser shows it."""
+        """Return an answer that `recall` has prepared; as a page, if a browser shows it."""
         if self._telling is not None:
             self._telling.tell_refused(prepared, request, now, "request", prepared.caller)
         return self._denials.present(request, prepared)
@@ -190,19 +190,19 @@ class Guard(OverriddenInTests, VerifiesOutside):
         charge: Charge | None = None,
         terms: Terms | None = None,
     ) -> Flow[Deny | None]:
-        """Check what a route asks for beyond the path rules; see `LaterChecks.authorize`."""
+        """Check the requirement of a route in addition to the path rules; see `LaterChecks.authorize`."""
         flow = self._later_checks.authorize(
             request, auth, error, requirement, now, charge=charge, terms=terms
         )
         return flow if self._telling is None else self._telling.follow(flow, request, now, "route", auth)
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
-        """Check again whether a connection that lasts may go on; see `LaterChecks.recheck`."""
+        """Check again whether a long connection may continue; see `LaterChecks.recheck`."""
         flow = self._later_checks.recheck(request, auth, now)
         return flow if self._telling is None else self._telling.follow(flow, request, now, "recheck", auth)
 
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
-        """Return which rule decides about a request, and why.
+        """Return the rule that decides about a request, and the reason.
 
         Args:
             method: such as `GET`; `WEBSOCKET` for a handshake.
@@ -212,30 +212,33 @@ class Guard(OverriddenInTests, VerifiesOutside):
         return self.policy.find(method, path, root_path)
 
     def safe_next(self, target: str | None, default: str = "/") -> str:
-        """Return where to go after signing in; see `authguard.safe_next`. Never this guard's login page."""
+        """Return the target after signing in; see `authguard.safe_next`.
+
+        It is never this guard's login page.
+        """
         return safe_next(target, default, login_paths=self.policy.login_paths)
 
     def health(self, now: float | None = None) -> list[RemoteHealth | StoreHealth | QuotaHealth]:
-        """Return how each remote and store is doing that this guard asks: fresh, stale or failing.
+        """Return the state of each remote and store of this guard: fresh, stale or failing.
 
         Args:
-            now: seconds since the epoch; None for the clock of the adapter, else the time of day.
+            now: seconds since the epoch; None for the clock of the adapter, otherwise the current time.
         """
         stores = () if self._logouts is None else self._logouts.health()
         quotas = () if self.quotas is None else self.quotas.health()
         return [*self.remotes.health(now), *stores, *quotas]
 
     def close(self) -> None:
-        """Close the connections to remotes, from outside of an event loop; later requests open new ones.
+        """Close the connections to remotes, outside an event loop; later requests open new ones.
 
-        A store of revocations is left open: who has made it closes it.
+        A store of revocations stays open; its creator closes it.
         """
         self.remotes.close()
 
     async def aclose(self) -> None:
-        """Close the connections to remotes, from inside of an event loop, as lifespan shutdown does.
+        """Close the connections to remotes, inside an event loop, as at lifespan shutdown.
 
-        A store of revocations is left open, as by `close`.
+        A store of revocations stays open, as in `close`.
         """
         await self.remotes.aclose()
 

@@ -1,4 +1,4 @@
-"""Read the hosts of URLs: which are public, and which are the same; no name is resolved."""
+"""Examine the hosts of URLs: which are public, and which are the same, without resolving names."""
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -6,7 +6,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?\Z", re.IGNORECASE)
-# What resolvers take for an address (inet_aton), in any number of parts: decimal, octal or hexadecimal.
+# Text that resolvers read as an address (inet_aton), in any number of parts: decimal, octal or hexadecimal.
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 # RFC 6761 section 6.3, the names of a Debian or Fedora /etc/hosts, and two of cloud metadata services.
 _LOCAL_NAMES = frozenset(
@@ -14,8 +14,8 @@ _LOCAL_NAMES = frozenset(
     | {"metadata.google.internal", "instance-data.ec2.internal"}
 )
 _LOCAL_ENDINGS = (".localhost", ".localdomain", ".localdomain6")
-# The IANA special-purpose registries (RFC 6890), multicast and reserved, and Azure's own address.
-# `is_global` of Python says something else in each minor version.
+# The IANA special-purpose registries (RFC 6890), multicast and reserved addresses, and Azure's own address.
+# Python's `is_global` differs between minor versions.
 _SPECIAL_IPV4 = [
     IPv4Network(text)
     for text in (
@@ -38,7 +38,7 @@ _SPECIAL_IPV4 = [
 ]
 _LOOPBACK_IPV4 = IPv4Network("127.0.0.0/8")
 _LOOPBACK_IPV6 = IPv6Address("::1")
-# Outside of it are loopback, link-local, unique local, multicast, and IPv4 addresses in other clothes.
+# Outside it are loopback, link-local, unique local and multicast addresses, and embedded IPv4 addresses.
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
 _SPECIAL_IPV6 = [IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _PORTS = {"http": 80, "https": 443}
@@ -48,10 +48,10 @@ Origin: TypeAlias = tuple[str, str, int | None]
 
 
 def is_host(host: str) -> bool:
-    """Return whether a host is one that all programs read in the same way: a name, or an address.
+    """Return whether all programs read a host in the same way: as a name, or as an address.
 
     Args:
-        host: as `urlsplit` gives it, an IPv6 address without its brackets.
+        host: as returned by `urlsplit`; an IPv6 address without brackets.
     """
     if ":" not in host:
         return bool(_NAME.match(host))
@@ -66,7 +66,7 @@ def is_loopback(host: str) -> bool:
     """Return whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1.
 
     Args:
-        host: as `urlsplit` gives it, an IPv6 address without its brackets.
+        host: as returned by `urlsplit`; an IPv6 address without brackets.
     """
     if host.lower() == "localhost":
         return True
@@ -77,10 +77,10 @@ def is_loopback(host: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """Return whether a host is no address of this machine, a private network or a special kind.
+    """Return whether a host is not an address of this machine, a private network or a special range.
 
-    A name is public, unless it is one of those that mean this machine. An address in an unusual
-    spelling (`127.1`, `0x7f000001`, `010.0.0.1`) or with a zone is not, whatever it means.
+    A name is public, unless it is one that means this machine. An address in an unusual notation (`127.1`,
+    `0x7f000001`, `010.0.0.1`) or with a zone is not public, whatever it refers to.
 
     Args:
         host: a host for which `is_host` holds.
@@ -100,7 +100,7 @@ def is_public_host(host: str) -> bool:
 
 
 def is_same_host(host: str, other: str) -> bool:
-    """Return whether two hosts are the same, whatever their letters' case and the dot at their end."""
+    """Return whether two hosts are the same, ignoring letter case and a final dot."""
     return _canonical(host) == _canonical(other)
 
 
@@ -110,6 +110,6 @@ def _canonical(host: str) -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """Return scheme, host and port of a URL that has been checked (RFC 6454 section 4)."""
+    """Return scheme, host and port of a checked URL (RFC 6454 section 4)."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)

@@ -1,4 +1,4 @@
-"""Ask what has been logged out, of whatever keeps it."""
+"""Check a store of logouts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ _STATES: dict[str, Literal["unused", "fresh", "stale", "failing"]] = {
     "down": "failing",
 }
 
-_EACH_TIME = -2  # a revision that no caller has, so that each request looks its caller up
+_EACH_TIME = -2  # different from every caller's revision, so that each request checks its caller
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """Tell how a process follows a shared store of revocations; see `Guard.health`.
+    """Describe how a process follows a shared store of revocations; see `Guard.health`.
 
     Attributes:
         name: the store, without secrets.
-        mode: `unused` before the first request; `pushed` while memory answers; `checking` while each request
-            asks the store, since there are too many marks for memory; `stale` while memory answers although
-            the store is down; `down` while requests are refused.
-        lag: seconds since the log was confirmed; None if never.
+        mode: `unused` before the first request; `pushed` while memory is used; `checking` while each request
+            asks the store, because memory cannot hold all marks; `stale` while memory is used although the
+            store is down; `down` while requests are refused.
+        lag: seconds since the log was last read; None if never.
         sequence: the number of the last mark that is known.
         reconnects: how often the store has answered again after an outage.
         reason: of the outage; empty if there is none.
@@ -51,11 +51,11 @@ class StoreHealth:
 
 
 class Revocations(Protocol):
-    """Keep logouts.
+    """Define a store of logouts.
 
-    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
-    itself, by `in_memory = True`, or of the method, by `@in_memory`, that it never waits for anything. A
-    `ConnectionError` or `TimeoutError` that it raises is answered with 503, anything else with 500.
+    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store declares with `in_memory
+    = True`, or the method with `@in_memory`, that it never blocks. A `ConnectionError` or `TimeoutError` that
+    it raises is answered with 503, anything else with 500.
 
     A store may also have the methods of `SharedMemory`, and `health() -> StoreHealth`. A class that replaces
     `is_revoked` alone is asked by that, for each request.
@@ -67,18 +67,18 @@ class Revocations(Protocol):
 
 
 class SharedMemory(Protocol):
-    """Answer from memory, as long as that may be trusted."""
+    """Answer from memory while the memory is current."""
 
     def revision(self) -> int | None:
         """Return a number that changes after each revocation that memory learns of.
 
-        None while memory may not be trusted, and `is_revoked` has to wait for the store. A caller that is
-        not revoked is looked up again only if the number has changed.
+        None while the memory is not current, and `is_revoked` must ask the store. A caller that is not
+        revoked is checked again only if the number has changed.
         """
         ...
 
     def is_known_revoked(self, principal: Principal) -> bool:
-        """Return what `is_revoked` does, by memory alone."""
+        """Return the result of `is_revoked` from memory."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Remember recent things in two generations: a bounded memory for the hot path."""
+"""Remember recent values in two generations: a bounded memory for the hot path."""
 
 from typing import Generic, TypeVar
 
@@ -7,19 +7,18 @@ Value = TypeVar("Value")
 
 
 class Memory(Generic[Key, Value]):
-    """Keep at least the last `size / 2` and at most `size` things, without a lock.
+    """Store at least the last `size / 2` and at most `size` values, without a lock.
 
-    When the young generation is full it becomes the old one, whose things are forgotten unless
-    they were asked for again. Every step is one dictionary operation, so threads can at worst
-    forget something early. The caches of cachetools need a lock, and would double what a known
-    token costs.
+    When the young generation is full it becomes the old one, and the previous old one is dropped, except for
+    values that were read again. Each step is one dictionary operation, so threads can at worst drop a value
+    early. The caches of cachetools need a lock, which would double the cost of a known token.
 
     Args:
-        size: how many things to hold at most.
+        size: the greatest number of values.
 
     Attributes:
-        young: what was put or asked for of late. The two places that every request passes look
-            here first, and then in `revive`, which saves them a call.
+        young: the values that were stored or read recently. The two places that every request passes look
+            here first, and then call `revive`, which saves them a call.
     """
 
     __slots__ = ("_half", "_old", "young")
@@ -30,31 +29,31 @@ class Memory(Generic[Key, Value]):
         self._old: dict[Key, Value] = {}
 
     def get(self, key: Key) -> Value | None:
-        """Return what was put under the key, or None."""
+        """Return the value of a key, or None."""
         value = self.young.get(key)
         return self.revive(key) if value is None else value
 
     def revive(self, key: Key) -> Value | None:
-        """Return what is in the old generation, or None, and take it over to the young one."""
+        """Return a value of the old generation, or None, and move it to the young one."""
         value = self._old.get(key)
         if value is not None:
             self.put(key, value)
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Remember the value, and forget what nobody asked for since long."""
+        """Store the value, and drop the older generation when the young one is full."""
         if len(self.young) >= self._half:
             self._old = self.young
             self.young = {}
         self.young[key] = value
 
     def forget(self, key: Key) -> None:
-        """Drop one thing; nothing happens if it is not there."""
+        """Delete one value, if it exists."""
         self.young.pop(key, None)
         self._old.pop(key, None)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Delete all values."""
         self.young = {}
         self._old = {}
 

@@ -1,4 +1,4 @@
-"""Name what a caller presents, and who that turns out to be."""
+"""Define a caller's credential and principal."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -19,8 +19,8 @@ from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
-#: How a credential may be carried: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in a
-#: field of its own.
+#: How a credential may be sent: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in its
+#: own field.
 Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
 Method = Kind | Literal[""]
 
@@ -32,13 +32,13 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(slots=True)
 class Credential:
-    """Hold what the caller presented: a secret, so it never shows itself.
+    """Hold the presented credential, which is secret, so `repr` does not show it.
 
     Attributes:
         value: the token or the key, without scheme or field name.
-        method: how it was carried: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in a field
-            of its own.
-        header: the field that carried it, in lower case, such as `x-api-key`; empty if it came by none.
+        method: how it was sent: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in its own
+            field.
+        header: the field that contained it, in lower case, such as `x-api-key`; empty if it was in none.
     """
 
     value: str = field(repr=False)
@@ -47,9 +47,9 @@ class Credential:
 
 
 class Claims(Mapping[str, Any]):
-    """Keep verified claims as the JSON text they came in, which is read when asked.
+    """Hold verified claims as their JSON text, which is parsed when they are read.
 
-    A remembered principal is small then, and nobody can change what the next request sees.
+    A remembered principal is small then, and no request can change the claims for the next one.
     """
 
     __slots__ = ("_text",)
@@ -102,31 +102,31 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Say who is calling: what a verifier found out, and nothing that it did not.
+    """Describe the caller, with only those facts that a verifier has established.
 
-    It is also what Starlette expects of a user (`is_authenticated`, `display_name`,
-    `identity`). Identify people by (`issuer`, `subject`), never by a claim such as `email`
-    (RFC 7519 section 4.1.2, OpenID Connect Core section 5.7).
+    It also has the attributes that Starlette expects of a user (`is_authenticated`, `display_name`,
+    `identity`). Identify users by (`issuer`, `subject`), never by a claim such as `email` (RFC 7519 section
+    4.1.2, OpenID Connect Core section 5.7).
 
     Attributes:
         subject: the `sub` of a token, the subject of an API key.
-        scopes: what was granted (RFC 6749 section 3.3).
-        roles: roles, from the claims that the verifier was told to read.
+        scopes: the granted scopes (RFC 6749 section 3.3).
+        roles: roles, from the claims that the verifier is configured to read.
         claims: the verified claims; empty for API keys.
         issuer: the `iss` that vouches for the subject, if any.
         client_id: the OAuth client that acts, if the token names one.
-        token_id: the `jti`, by which a token is revoked; of an API key of the identity service, the name of
-            the secret that was presented, of which a key may have two.
+        token_id: the `jti`, by which a token is revoked; for an API key of the identity service, the name of
+            the presented secret, of which a key may have two.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.
         expires_at: seconds since the epoch, or None if it does not expire.
-        method: how the credential was carried: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token
-            in a field of its own; empty for nobody.
-        tier: the tier of an API key, or of the claim that the verifier was told to read, which says what
-            quotas hold; None for none.
-        quotas: of this API key alone, beside those of its tier.
+        method: how the credential was sent: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in
+            its own field; empty for an anonymous caller.
+        tier: the tier of an API key, or of the claim that the verifier is configured to read, which selects
+            the quotas; None for none.
+        quotas: quotas of this API key, in addition to those of its tier.
 
     Raises:
-        ConfigurationError: without a subject, and for an attribute of another type. A list of scopes or
+        ConfigurationError: if the subject is missing, or an attribute has the wrong type. A list of scopes or
             roles becomes a frozenset, and a datetime with a time zone the seconds since the epoch.
     """
 
@@ -167,12 +167,12 @@ class Principal:
 
     @property
     def is_authenticated(self) -> bool:
-        """Tell whether this is somebody: true for all but `ANONYMOUS`."""
+        """Return whether the caller is authenticated: true for all but `ANONYMOUS`."""
         return self.method != ""
 
     @property
     def display_name(self) -> str:
-        """Return what to call the caller on a page: the subject."""
+        """Return the name of the caller for pages: the subject."""
         return self.subject
 
     @property
@@ -190,12 +190,12 @@ def api_key_id(principal: Principal) -> str | None:
     return principal.key_id if principal.method == "api_key" else None
 
 
-#: Nobody in particular: on public pages, and where authentication is optional.
+#: The anonymous caller: on public paths, and where authentication is optional.
 ANONYMOUS = Principal(subject="", method="")
 
 
 class _Notable:
-    """Have room for a note, which costs nothing until it is made."""
+    """Have a slot for a note."""
 
     __slots__ = ("noted",)
 
@@ -204,13 +204,13 @@ class _Notable:
 
 @dataclass(frozen=True, slots=True)
 class Auth(_Notable):
-    """Hold what is left on `scope["auth"]`: the principal, and its scopes as Starlette reads them.
+    """Hold the value of `scope["auth"]`: the principal, and its scopes in Starlette's form.
 
     Attributes:
-        principal: who is calling.
-        vary: request fields that shared caches must be told the response depends on.
-        confirmation: what the token is bound to, and what each request must prove anew: pairs of
-            a `cnf` member and its value, such as `("jkt", "0ZcO…")` (RFC 7800 section 3.1).
+        principal: the caller.
+        vary: request fields on which the response depends, for shared caches.
+        confirmation: what the token is bound to, and what each request must prove: pairs of a `cnf` member
+            and its value, such as `("jkt", "0ZcO…")` (RFC 7800 section 3.1).
     """
 
     principal: Principal
@@ -224,10 +224,10 @@ class Auth(_Notable):
 
     @property
     def scopes(self) -> frozenset[str]:
-        """Return the principal's scopes, and `authenticated` if this is somebody.
+        """Return the principal's scopes, and `authenticated` if the caller is authenticated.
 
-        So `starlette.authentication.requires` and its documented idiom work unchanged;
-        `principal.scopes` has just what was granted.
+        So `starlette.authentication.requires` works unchanged; `principal.scopes` has only the granted
+        scopes.
         """
         principal = self.principal
         return _with_authenticated(principal.scopes) if principal.is_authenticated else _NOTHING

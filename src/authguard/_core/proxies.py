@@ -1,4 +1,4 @@
-"""Tell the address of a client behind the proxies in front of the server."""
+"""Determine the address of a client behind the proxies in front of the server."""
 
 from collections.abc import Iterable
 
@@ -8,17 +8,17 @@ from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError
 
 _FORWARDED_FOR = b"x-forwarded-for"
-_MAX_HOPS = 32  # entries of the field that are looked at, beginning with the nearest
+_MAX_HOPS = 32  # entries of the field that are examined, beginning with the nearest
 
 
 class TrustedProxies:
-    """Tell which connections are from a proxy of ours, whose fields are believed.
+    """Recognise connections from trusted proxies, whose fields are used.
 
     Args:
         proxies: addresses or networks, such as `10.0.0.0/24`.
 
     Raises:
-        ConfigurationError: for text that is no network, and for a network of everybody.
+        ConfigurationError: if a text is not a network, or a network includes all addresses.
     """
 
     def __init__(self, proxies: Iterable[str]) -> None:
@@ -31,9 +31,9 @@ class TrustedProxies:
     def client_address(self, request: RequestView) -> Address | None:
         """Return the address of the client; None if it is not known.
 
-        It is the address that the server gives. If that is a proxy of ours, it is the last address in
-        `X-Forwarded-For` that is none: each proxy adds whom it has talked to, and what a client writes there
-        itself comes before that.
+        It is the address that the server reports. If that is a trusted proxy, it is the last address in
+        `X-Forwarded-For` that is not one: each proxy appends the address of its peer, so entries written by
+        the client come before that.
         """
         address = parse_address(request.peer)
         if not is_within(address, self.networks):
@@ -53,5 +53,5 @@ def _network(text: object) -> Network:
             f"each of proxies must be an address or a network such as '10.0.0.0/24', got {got(text)}"
         )
     if network.prefixlen == 0:
-        raise ConfigurationError(f"each of proxies must be narrower than everybody, got {got(text)}")
+        raise ConfigurationError(f"each of proxies must not include all addresses, got {got(text)}")
     return network

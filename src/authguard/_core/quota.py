@@ -1,4 +1,4 @@
-"""Define a quota: how much one caller may send in how much time."""
+"""Define a quota: how much one caller may send in a period."""
 
 import re
 from collections.abc import Iterable
@@ -23,26 +23,26 @@ _MAX_COUNT = 10**12
 _MAX_SECONDS = 366 * 86_400
 _DAY = 86_400
 _MAX_NAME = 128
-# A String of RFC 9651 that needs no escapes, since it stands in the RateLimit fields.
+# A String of RFC 9651 without escapes, because it is in the RateLimit fields.
 _NAME = re.compile(rf"[ !#-\[\]-~]{{1,{_MAX_NAME}}}\Z")
 _WORDS = {1: "second", 60: "minute", 3600: "hour", _DAY: "24-hours", 7 * _DAY: "7-days"}
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Say how much one caller may send in any so many seconds, or in each calendar day.
+    """Limit how much one caller may send in any window of some seconds, or in each calendar day.
 
     Args:
-        count: how much; a request counts 1, or as much as the `cost` of its rule.
-        seconds: whole seconds, or a timedelta; in no window of so many seconds more is let through. `"day"`
-            is for the calendar day in UTC.
-        name: the policy in the RateLimit fields, and what the quota is counted under; printable ASCII
-            without quotes and backslashes. None for one made of the seconds, such as `per-minute`.
-        by: `"owner"` counts all credentials of a subject together, `"key"` each API key apart.
-        enforce: False counts and tells, and refuses nothing.
+        count: the amount; a request counts 1, or the `cost` of its rule.
+        seconds: the length of the sliding window: whole seconds, or a timedelta. `"day"` is the calendar day
+            in UTC.
+        name: the policy name in the RateLimit fields, and the key of the count; printable ASCII without
+            quotes and backslashes. None derives it from the seconds, such as `per-minute`.
+        by: `"owner"` counts all credentials of a subject together, `"key"` each API key separately.
+        enforce: if False, requests are counted and reported, but not refused.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     count: int

@@ -11,7 +11,7 @@ class Remotes:
     """Know the remotes of some verifiers.
 
     Args:
-        verifiers: those of a guard.
+        verifiers: the verifiers of a guard.
     """
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:

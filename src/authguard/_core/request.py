@@ -70,7 +70,7 @@ class RequestView(ABC):
 
     @property
     def peer(self) -> str | None:
-        """Return the address of whoever is connected to the server, as the server says."""
+        """Return the address of the peer of the connection, as reported by the server."""
         return None
 
     @property

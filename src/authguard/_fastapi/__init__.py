@@ -1,1 +1,1 @@
-"""Hold what `authguard.fastapi` is made of: dependencies, their overrides, and the OpenAPI document."""
+"""Implement `authguard.fastapi`: dependencies, their overrides, and the OpenAPI document."""

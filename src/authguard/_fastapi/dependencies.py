@@ -1,4 +1,4 @@
-"""Give path operations their caller: the dependencies, and the types to write in signatures."""
+"""Give path operations their caller: the dependencies, and the types for signatures."""
 
 from functools import lru_cache
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from authguard._endpoint import mark
 from authguard._refused import refuse
 from authguard.starlette import authorize
 
-FACE = "authguard.fastapi"  # where all of this is imported from
+FACE = "authguard.fastapi"  # the module from which all of this is imported
 
 UserT = TypeVar("UserT", default=Principal)
 
@@ -31,14 +31,13 @@ UserT = TypeVar("UserT", default=Principal)
 class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
     """Refuse a caller who does not meet a requirement of a route or a dependency.
 
-    Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its
-    status to answer in your own way; `headers` has the challenge. Without one the answer is the
-    guard's. As for any HTTPException, a handler for Exception is not asked. A redirect to the login
-    page is for a handler of this class alone, and a websocket is refused by the guard, whatever the
-    handlers.
+    Register an exception handler for it, for HTTPException (FastAPI's or Starlette's) or for its status, to
+    answer in your own way; `headers` has the challenge. Without a handler, the guard's answer is sent. As
+    with any HTTPException, a handler for Exception is not called. Only a handler of this class receives a
+    redirect to the login page. The guard itself refuses a websocket, without handlers.
 
     Args:
-        refusal: the guard's answer.
+        refusal: the answer of the guard.
     """
 
 
@@ -46,10 +45,10 @@ RefusedHTTPException.__module__ = FACE
 
 
 class _Caller(SecurityBase):
-    """Refuse anonymous callers; show the Authorize button in /docs.
+    """Refuse anonymous callers, and show the Authorize button in /docs.
 
-    It is dependency and security scheme in one: a second dependency for the scheme, which the
-    middleware makes needless, would cost FastAPI 20 µs for each request.
+    It is both dependency and security scheme: a second dependency for the scheme would cost FastAPI time for
+    each request, and the middleware makes it superfluous.
     """
 
     scheme_name = "Bearer"
@@ -65,18 +64,18 @@ class _CurrentUser(_Caller):
     Use `CurrentUser` in signatures, or `Security(current_user, scopes=["read"])` to require
     scopes as well. With a `user_loader`, write `CurrentUser[YourUser]`.
 
-    An override in `app.dependency_overrides` that has no parameters stands for callers without a
-    credential everywhere, if the guard is there by `install`: for path rules, `requires` and `OptionalUser`,
-    too, as `authguard.testing.override` does. One with parameters takes the place of this dependency
-    alone, and opens nothing.
+    An override in `app.dependency_overrides` without parameters replaces callers without a credential
+    everywhere, if the guard was added by `install`: also for path rules, `requires` and `OptionalUser`, like
+    `authguard.testing.override`. An override with parameters replaces only this dependency, and opens no
+    protected path.
 
     Raises:
-        RefusedHTTPException: with the guard's answer.
+        RefusedHTTPException: if the caller is anonymous; it has the guard's answer.
         RuntimeError: if the middleware is not installed.
     """
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Any:
-        """Return the caller; FastAPI gives both arguments."""
+        """Return the caller. FastAPI passes both arguments."""
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
             return connection.scope["user"]
@@ -84,17 +83,17 @@ class _CurrentUser(_Caller):
 
 
 class _CurrentPrincipal(_Caller):
-    """Return the principal of the caller, whatever a `user_loader` makes of it; refuse anonymous callers.
+    """Return the principal of the caller, without its `user_loader` user; refuse anonymous callers.
 
     Use `CurrentPrincipal` in signatures, or `Security(current_principal, scopes=["read"])`.
 
     Raises:
-        RefusedHTTPException: with the guard's answer.
+        RefusedHTTPException: if the caller is anonymous; it has the guard's answer.
         RuntimeError: if the middleware is not installed.
     """
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Principal:
-        """Return the principal; FastAPI gives both arguments."""
+        """Return the principal. FastAPI passes both arguments."""
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
             auth: Auth = connection.scope["auth"]
@@ -103,11 +102,11 @@ class _CurrentPrincipal(_Caller):
 
 
 async def optional_user(connection: HTTPConnection) -> Any:
-    """Return the caller where there is one, and None for an anonymous one; refuse nobody.
+    """Return the caller, or None for an anonymous one, without refusing any caller.
 
-    Use `OptionalUser` in signatures. Who may come is for the rules to say: a protected path refuses anonymous
-    callers before this is asked. On a public path a bad credential is none; `Rule(path, optional="strict")`
-    refuses it.
+    Use `OptionalUser` in signatures. The path rules decide who may call: a protected path refuses anonymous
+    callers before this dependency runs. On a public path, a caller with an invalid credential is anonymous;
+    `Rule(path, optional="strict")` refuses it.
 
     Raises:
         RuntimeError: if the middleware is not installed.
@@ -129,15 +128,16 @@ def required(scopes: tuple[str, ...]) -> Requirement:
 #: The dependency itself.
 current_user = _CurrentUser()
 
-#: The dependency for the principal behind a user of the application's own.
+#: The dependency for the principal, if a `user_loader` returns the application's own users.
 current_principal = _CurrentPrincipal()
 
 #: The type to write in signatures: `async def me(user: CurrentUser): ...`. With a `user_loader`, name what
 #: it returns: `CurrentUser[User]`.
 CurrentUser = Annotated[UserT, Depends(current_user)]
 
-#: The same for endpoints that need nobody: the caller, or None. `OptionalUser[User]` with a `user_loader`.
+#: The same for endpoints that allow anonymous callers: the caller, or None. `OptionalUser[User]` with a
+#: `user_loader`.
 OptionalUser = Annotated[UserT | None, Depends(optional_user)]
 
-#: The principal of the caller, whatever a `user_loader` makes of it.
+#: The principal of the caller, independent of `user_loader`.
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -1,4 +1,4 @@
-"""Write the rules into the OpenAPI documents of a FastAPI application and of those that are mounted in it."""
+"""Add the rules to the OpenAPI documents of a FastAPI application and of applications mounted in it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,17 +15,17 @@ from authguard._fastapi.operations import PROBLEM, PROBLEM_SCHEMA, OfRoute, Oper
 from authguard._fastapi.schemes import BEARER, Schemes
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_MAX_LAYERS = 100  # of middleware around a mounted application
+_MAX_LAYERS = 100  # layers of middleware around a mounted application
 
 
 def document_rules(app: FastAPI, guard: Guard, prefix: str = "", root_path: str | None = None) -> None:
-    """Mark what a guard protects in an application's document, and in those of mounted applications.
+    """Mark the operations that a guard protects in an application's document, and in those of mounted ones.
 
     Args:
         app: the application.
         guard: the guard around it.
-        prefix: the mount point below the guard.
-        root_path: the root path of the guarded application; None for this one's.
+        prefix: the mount point, below the guard.
+        root_path: the root path of the guarded application; None if that is this application.
     """
     root_path = app.root_path if root_path is None else root_path
     if not _is_documented(app.openapi, guard):
@@ -39,11 +39,11 @@ def _is_documented(openapi: Any, guard: Guard) -> bool:
         if openapi.guard is guard:
             return True
         openapi = openapi.original
-    return False  # also if the application has put a function of its own in the place of ours
+    return False  # also if the application has replaced our function by its own
 
 
 def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, FastAPI]]:
-    """Yield the applications of FastAPI that are mounted in one, with their mount points."""
+    """Yield the FastAPI applications that are mounted in an application, with their mount points."""
     for route in routes:
         if isinstance(route, Mount):
             app: Any = route.app
@@ -58,7 +58,7 @@ def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Fas
 
 
 class _Document:
-    """Stand in the place of an application's `openapi`, and add the rules of a guard to what it returns."""
+    """Replace an application's `openapi`, and add the rules of a guard to its result."""
 
     def __init__(self, app: FastAPI, guard: Guard, prefix: str, root_path: str) -> None:
         self._app = app
@@ -70,10 +70,10 @@ class _Document:
         self._marked: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
-        document_rules(self._app, self.guard, self._prefix, self._root_path)  # of later mounts
+        document_rules(self._app, self.guard, self._prefix, self._root_path)  # that of later mounts
         source = self.original()
         if source is not self._source:
-            # FastAPI keeps its document, and the marks go on a copy, so that they are made once.
+            # FastAPI caches its document. The marks are added once, to a copy.
             marked = deepcopy(source)
             self._mark(marked)
             self._source, self._marked = source, marked
@@ -102,11 +102,11 @@ class _Document:
 
 
 def _of_routes(routes: Iterable[Any]) -> dict[tuple[str, str], OfRoute]:
-    """Return what routes ask by decorators and dependencies, those of included routers too.
+    """Return the requirements of routes by decorators and dependencies, including those of included routers.
 
-    By path and method as they are in the document.
+    By path and method as written in the document.
     """
-    # FastAPI puts what included routers ask on their routes late; older versions did it at once.
+    # FastAPI adds the dependencies of included routers late; older versions did so at once.
     contexts = getattr(routing, "iter_route_contexts", list)
     by_operation: dict[tuple[str, str], OfRoute] = {}
     for route in contexts(list(routes)):
@@ -127,7 +127,7 @@ def _takes_optional_user(dependant: Any) -> bool:
 
 
 def _sample(path: str, guard: Guard) -> str:
-    """Return a path that a template such as /items/{id} stands for, and that no rule names."""
+    """Return a path that matches a template such as /items/{id} and that no rule names."""
     words = {word.lower() for rule in guard.policy.rules for word in rule.segments}
     word = next(word for word in ("x" * length for length in range(1, len(words) + 2)) if word not in words)
     return re.sub(r"\{[^}]*\}", word, path)

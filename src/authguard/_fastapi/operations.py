@@ -1,4 +1,4 @@
-"""Describe an operation in OpenAPI's words: what it asks of its callers, and how they may be refused."""
+"""Describe an operation in OpenAPI: its requirements, and its possible refusals."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,27 +25,27 @@ PROBLEM_SCHEMA = {
         "violated-policies": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "The quotas that refuse, where the status is 429.",
+            "description": "The exceeded quotas, if the status is 429.",
         },
     },
 }
 _CHALLENGE = {"WWW-Authenticate": "The challenge (RFC 6750)."}
-_RETRY = {"Retry-After": "The seconds after which to come back."}
+_RETRY = {"Retry-After": "Seconds after which to repeat the request."}
 _LIMIT_FIELDS = {
     **_RETRY,
     "RateLimit-Policy": "The quotas, as in draft-ietf-httpapi-ratelimit-headers.",
-    "RateLimit": "What remains of them.",
+    "RateLimit": "The remaining amounts of the quotas.",
 }
 _SAFE_METHODS = ("get", "head", "options")
 
 
 @dataclass(frozen=True)
 class OfRoute:
-    """Hold what a route asks by itself.
+    """Hold the requirements of a route itself.
 
     Attributes:
-        requirements: of its decorators and dependencies.
-        takes_optional_user: whether a dependency gives it the caller where there is one.
+        requirements: those of its decorators and dependencies.
+        takes_optional_user: whether a dependency passes it the caller, if there is one.
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -57,10 +57,10 @@ class Operation:
 
     Args:
         guard: the guard.
-        verdict: of the rules.
-        of_route: what the route asks by itself.
+        verdict: the verdict of the rules.
+        of_route: the requirements of the route itself.
         method: in lower case.
-        path: one that the operation answers, below the guard.
+        path: a path of the operation, below the guard.
     """
 
     def __init__(self, guard: Guard, verdict: Verdict, of_route: OfRoute, method: str, path: str) -> None:
@@ -81,18 +81,18 @@ class Operation:
         self._may_redirect = has_page and is_of_use and method in ("get", "head")
 
     def secure(self, operation: dict[str, Any], schemes: Schemes) -> None:
-        """Say by which schemes callers authenticate; schemes of the application's own stay.
+        """Add the schemes by which callers authenticate, and keep the application's own schemes.
 
-        One for a credential that is taken, such as `OAuth2PasswordBearer`, is a way to authenticate.
-        Any other is asked for beside the guard's.
+        A scheme of the application for an accepted credential, such as `OAuth2PasswordBearer`, is one way to
+        authenticate. Any other scheme is required in addition to the guard's.
         """
         if not self._takes_callers:
             return
         stated = operation.get("security") or []
-        # A guard of a mounted application has said more than is known here.
+        # The guard of a mounted application has already described the operation in more detail.
         by_mounted = (scope for each in stated for name in schemes.components for scope in each.get(name, ()))
         names = sorted({*self._names(), *by_mounted})
-        known = {*schemes.components, BEARER}  # which `current_user` has stated
+        known = {*schemes.components, BEARER}  # which `current_user` has added
         own = [each for each in stated if each and each.keys().isdisjoint(known)]
         ways = [each for each in own if schemes.are_credentials(each, self._needs)]
         beside = [each for each in own if each not in ways]
@@ -103,12 +103,15 @@ class Operation:
         operation["security"] = [{**way, **more} for way in ways for more in beside or [{}]]
 
     def _names(self) -> set[str]:
-        """Return the scopes and roles that each caller must have; a choice is told in the answer."""
+        """Return the scopes and roles that each caller must have; the answer describes alternatives."""
         choices = [names for r in self._requirements for names in (r.any_of, r.roles) if len(names) == 1]
         return {name for names in choices for name in names}.union(*(r.scopes for r in self._requirements))
 
     def answer(self, operation: dict[str, Any]) -> bool:
-        """Write the refusals that there may be; return False for none. The application's words stay."""
+        """Add the possible refusals; return False if there are none.
+
+        The application's own descriptions stay.
+        """
         answers = dict(self._answers())
         responses = operation.setdefault("responses", {}) if answers else {}
         for status, response in answers.items():
@@ -126,15 +129,15 @@ class Operation:
                 fields = _CHALLENGE if any(self._granted) else None
                 yield "403", self._response(forbidden, fields)
         if self._may_exceed:
-            yield "429", self._response("The caller has sent too much.", _LIMIT_FIELDS)
+            yield "429", self._response("The caller has sent too many requests.", _LIMIT_FIELDS)
         if self._optional != "lenient" or self._may_exceed:
-            yield "503", self._response("The caller cannot be checked just now.", _RETRY)
+            yield "503", self._response("The caller cannot be checked at the moment.", _RETRY)
 
     def _unauthenticated(self) -> Iterator[tuple[str, dict[str, Any]]]:
         if self._may_redirect:
             location = _fields({"Location": "The login page."})
-            yield "303", {"description": "A browser is sent to sign in.", "headers": location}
-        yield "400", self._response("The credential is malformed, or one of several.", _CHALLENGE)
+            yield "303", {"description": "A redirect to the login page, for browsers.", "headers": location}
+        yield "400", self._response("The credential is malformed, or several were sent.", _CHALLENGE)
         signing_in = [
             Requirement(acr=requirement.acr or None, max_age=requirement.max_age)
             for requirement in self._requirements
@@ -142,7 +145,7 @@ class Operation:
         ]
         unauthenticated = "The credential is missing, invalid, expired or revoked."
         if signing_in:
-            unauthenticated = f"Nobody has signed in, or not as is asked here: {_words(signing_in)}."
+            unauthenticated = f"No user is signed in, or not in the required way: {_words(signing_in)}."
         yield "401", self._response(unauthenticated, _CHALLENGE)
 
     @property
@@ -151,11 +154,11 @@ class Operation:
 
     def _forbidden(self) -> Iterator[str]:
         if any(self._granted):
-            yield f"The caller lacks what is required: {_words(filter(None, self._granted))}."
+            yield f"The caller lacks a required scope or role: {_words(filter(None, self._granted))}."
         if self._has_cross_site:
             yield _CROSS_SITE
         if any(verifier.has_terms for verifier in self._guard.verifiers):
-            yield "An API key came from an address in none of its networks."
+            yield "The API key was used from an address outside its networks."
 
     @property
     def _has_cross_site(self) -> bool:
@@ -163,10 +166,10 @@ class Operation:
 
     def _response(self, description: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
         response: dict[str, Any] = {"description": description}
-        if self._guard.on_error is None:  # which sends whatever it likes
+        if self._guard.on_error is None:  # which may send any response
             response["content"] = {
                 "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}},
-                "text/html": {"schema": {"type": "string"}},  # where a person's browser shows the answer
+                "text/html": {"schema": {"type": "string"}},  # where browsers display the answer
             }
         if fields:
             response["headers"] = _fields(fields)

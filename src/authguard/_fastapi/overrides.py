@@ -1,4 +1,4 @@
-"""Let overrides of the dependencies stand for callers without a credential, as tests expect of them."""
+"""Let overrides of the dependencies replace callers without a credential, as tests expect."""
 
 from collections.abc import Mapping
 from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
@@ -20,11 +20,11 @@ _CALLERS = {
 
 
 class Substitute(NamedTuple):
-    """Say for whom callers without a credential are taken.
+    """Describe the user that replaces callers without a credential.
 
     Attributes:
         user: a principal, or the application's own user; None to ask the guard's `user_loader`.
-        principal: whom the guard sees; None if that is not said.
+        principal: the principal for the guard; None if it is not given.
     """
 
     user: Any
@@ -32,18 +32,18 @@ class Substitute(NamedTuple):
 
 
 async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
-    """Return the caller that overrides of `current_user` and `current_principal` stand for.
+    """Return the caller given by overrides of `current_user` and `current_principal`.
 
     Args:
         overrides: `app.dependency_overrides`.
 
     Returns:
-        None if there are none; if they have parameters, as an application's own may have; and if they
-        refuse, or give None.
+        None if there are no overrides, if they have parameters, as an application's own may have, or if they
+        refuse or return None.
 
     Raises:
-        ConfigurationError: if `current_principal` is overridden by something else than a principal, one of
-            them by no function, or the type of a parameter in its place.
+        ConfigurationError: if an override of `current_principal` returns no principal, an override is not a
+            function, or the key is the type of a parameter.
     """
     _check(overrides)
     constant = {
@@ -54,7 +54,7 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
     try:
         values = {dependency: await _value(override) for dependency, override in constant.items()}
     except HTTPException:
-        return None  # the guard answers for rules, and the override itself for the dependency
+        return None  # the guard calls it for the rules; FastAPI calls it for the dependency
     if not values or None in values.values():
         return None
     principal = values.get(current_principal)
@@ -64,7 +64,7 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
 
 
 def _check(overrides: Mapping[Any, Any]) -> None:
-    """Refuse what FastAPI would call in vain, or never."""
+    """Refuse overrides that FastAPI would call in vain, or never."""
     for name, dependency in _CALLERS.items():
         option = f"app.dependency_overrides[{name}]"
         if dependency in overrides:
@@ -82,15 +82,15 @@ def _is_type_of(key: Any, dependency: Any) -> bool:
 
 
 def _is_constant(override: Any) -> bool:
-    """Return whether an override takes nothing, and so looks at no request."""
+    """Return whether an override has no parameters, and so cannot depend on the request."""
     try:
         return not signature_of(override).parameters
-    except (TypeError, ValueError):  # it is written in C, or is no function
+    except (TypeError, ValueError):  # written in C, or not a function
         return False
 
 
 async def _value(override: Any) -> Any:
-    """Return what an override gives, as FastAPI would."""
+    """Return the value of an override, as FastAPI would."""
     made = override()
     if isgeneratorfunction(override):
         value = next(made)

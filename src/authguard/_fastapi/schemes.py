@@ -1,4 +1,4 @@
-"""Describe in OpenAPI's words by which credentials callers of a guard authenticate."""
+"""Describe the credentials of a guard's callers as OpenAPI security schemes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,18 +12,18 @@ from authguard._core.policy.needs import Needs
 BEARER = "Bearer"
 
 _DPOP, _DPOP_PROOF, _MUTUAL_TLS, _OPENID = "DPoP", "DPoPProof", "MutualTLS", "OpenIDConnect"
-#: By which member of `cnf` a guard takes tokens that are bound to a key or a certificate.
+#: The member of `cnf` for tokens that are bound to a key or certificate.
 _KEY, _CERTIFICATE = "jkt", "x5t#S256"
 
 
 class Schemes:
-    """List the security schemes of a guard, and what an operation says of them.
+    """List the security schemes of a guard, and the security requirements of an operation.
 
     Args:
         guard: the guard.
-        stated: the schemes of the application's own, by name.
-        version: of OpenAPI. Before 3.1 names of scopes stand beside schemes of OAuth and OpenID Connect
-            alone, and there is no scheme for certificates.
+        stated: the application's own schemes, by name.
+        version: the version of OpenAPI. Before 3.1, only OAuth and OpenID Connect schemes can have scopes,
+            and no scheme exists for certificates.
     """
 
     def __init__(self, guard: Guard, stated: Mapping[str, Mapping[str, Any]], version: str) -> None:
@@ -31,15 +31,15 @@ class Schemes:
         self._stated = dict(stated)
         #: For the components of the document, by name.
         self.components: dict[str, dict[str, Any]] = {}
-        self._together: list[tuple[str, ...]] = []  # those of each alternative
-        self._kinds: dict[str, Kind] = {}  # of credentials, as in `Rule(credentials=…)`
+        self._together: list[tuple[str, ...]] = []  # the schemes of each alternative
+        self._kinds: dict[str, Kind] = {}  # kinds of credentials, as in `Rule(credentials=…)`
         if guard.reads_authorization:
             self._add_of_authorization(guard)
         for field in _names(guard.token_fields):
-            description = "A JWT, without a scheme before it."
+            description = "A JWT, without an authentication scheme."
             self._add("header", f"JWT-{field.title()}", _in_header(field, description=description))
         others = guard.credential_fields - guard.token_fields - {b"authorization", b"cookie"}
-        # X-API-Key keeps its name when fields are added.
+        # X-API-Key keeps its scheme name when fields are added.
         fields = sorted(_names(others), key=lambda name: name != "x-api-key")
         for number, field in enumerate(fields):
             self._add("api_key", f"APIKey-{field.title()}" if number else "APIKey", _in_header(field))
@@ -62,7 +62,7 @@ class Schemes:
         if _CERTIFICATE in guard.proofs.members and not self._is_old:
             self.components[_MUTUAL_TLS] = {
                 "type": "mutualTLS",
-                "description": "A certificate, where the token is bound to one (RFC 8705).",
+                "description": "A client certificate, if the token is bound to one (RFC 8705).",
             }
             self._together.append((BEARER, _MUTUAL_TLS))
         for name, url in _openid_configurations(guard):
@@ -74,23 +74,23 @@ class Schemes:
         self._together.append((name, *others))
 
     def alternatives(self, scopes: list[str], needs: Needs) -> list[dict[str, list[str]]]:
-        """Return what stands in `security` of an operation, each a way to authenticate.
+        """Return the `security` of an operation: the alternative ways to authenticate.
 
         Args:
             scopes: the names of scopes and roles that each caller must have.
-            needs: of the rules, which may not take each kind of credential.
+            needs: the needs of the rules, which may accept only some kinds of credentials.
         """
         taken = [each for each in self._together if needs.takes(self._kinds[each[0]])]
         return [
             {name: scopes if self._has_names(name) and name == first else [] for name in (first, *others)}
-            for first, *others in taken or self._together  # an empty list would open the operation
+            for first, *others in taken or self._together  # an empty list would declare the operation open
         ]
 
     def are_credentials(self, names: Iterable[str], needs: Needs) -> bool:
-        """Return whether schemes of the application's own stand for credentials that are taken.
+        """Return whether the application's own schemes describe credentials that the guard accepts.
 
         Args:
-            names: of the schemes.
+            names: the names of the schemes.
             needs: as for `alternatives`.
         """
         read = {_place(self.components[name]) for name, kind in self._kinds.items() if needs.takes(kind)}
@@ -101,7 +101,7 @@ class Schemes:
 
 
 def _place(scheme: Mapping[str, Any]) -> tuple[str, str]:
-    """Return where a request carries the credential of a scheme."""
+    """Return the place of a scheme's credential in a request."""
     if scheme.get("type") == "apiKey":
         where, name = str(scheme.get("in")), str(scheme.get("name"))
         return (where, name.lower() if where == "header" else name)
@@ -119,7 +119,7 @@ def _in_header(field: str, **more: str) -> dict[str, Any]:
 
 
 def _openid_configurations(guard: Guard) -> Iterator[tuple[str, str]]:
-    """Yield the issuers whose metadata the guard looks for, with names for them."""
+    """Yield the issuers whose metadata the guard discovers, with scheme names."""
     urls = [verifier.openid_configuration for verifier in guard.verifiers]
     for number, url in enumerate(dict.fromkeys(url for url in urls if url is not None)):
         yield f"{_OPENID}-{urlsplit(url).hostname}" if number else _OPENID, url

@@ -1,1 +1,1 @@
-"""Hold the parts of `authguard.flask`."""
+"""Implement `authguard.flask`."""

@@ -1,4 +1,4 @@
-"""Send requests to Flask applications in tests, as a browser on the same site does."""
+"""Send requests to Flask applications in tests, like a browser on the same site."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class AuthGuardClient(FlaskClient):
-    """Send requests in tests as a browser does from a page of the same site.
+    """Send requests in tests, like a browser that shows a page of the same site.
 
-    A cookie then works for each method: the client sends `Sec-Fetch-Site: same-origin`, unless a test sends
-    that field or `Origin` itself. Write `app.test_client_class = AuthGuardClient`, and then
-    `app.test_client(user=…)` or `app.test_client(token=…)`; both are for all requests of the client.
+    Cookies are then accepted for each method: the client sends `Sec-Fetch-Site: same-origin`, unless a test
+    sends that field or `Origin` itself. Write `app.test_client_class = AuthGuardClient`, and then
+    `app.test_client(user=…)` or `app.test_client(token=…)`; both apply to all requests of the client.
 
     Args:
-        given: what Flask gives its test client.
-        user: a `Principal`, `ANONYMOUS`, or the application's own user, who sends the requests, as with
-            `authguard.testing.override`; None for whoever the requests say.
-        principal: whom the guard sees, if the user is not a principal.
-        token: an access token to sign in with, in the cookie of the guard, or in the Authorization field if
-            it has none.
-        options: what Flask gives its test client.
+        given: the arguments that Flask passes to its test client.
+        user: a `Principal`, `ANONYMOUS`, or the application's own user, as with `authguard.testing.override`;
+            None to use the credentials of the requests.
+        principal: the principal for the guard, if the user is not a principal.
+        token: an access token, sent in the cookie of the guard, or in the Authorization field if it has no
+            cookie.
+        options: the keyword arguments that Flask passes to its test client.
 
     Raises:
-        ConfigurationError: if the application has no guard, or an option is of another type.
+        ConfigurationError: if the application has no guard, or an option has the wrong type.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class AuthGuardClient(FlaskClient):
         check_object(principal, "principal", Principal, 'principal=Principal("ann")')
         if principal is not None and user is None:
             raise ConfigurationError(
-                "principal must be given together with a user, got it alone: write user=Principal(…)"
+                "principal must be given together with user, got only principal: write user=Principal(…)"
             )
         self._guard = guard
         self._user = user
@@ -77,6 +77,6 @@ class AuthGuardClient(FlaskClient):
             environ.setdefault("HTTP_SEC_FETCH_SITE", "same-origin")
         if self._user is None:
             return super().run_wsgi_app(environ, buffered)
-        # Flask answers in this thread, and those of other tests have nothing to do with it.
+        # Flask answers in this thread, so tests in other threads are not affected.
         with self._guard.override(self._user, principal=self._principal, everywhere=False):
             return super().run_wsgi_app(environ, buffered)

@@ -1,4 +1,4 @@
-"""Find what a guard has left for the Flask request: one of its own, or one around the ASGI application."""
+"""Find the guard's state for the Flask request: of its own guard, or of one around the ASGI application."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from authguard._asgi.request import handled_by_guard as handled_on_scope
 from authguard._core.model import Auth
 from authguard.wsgi import AUTH, HANDLED, USER, WSGIHandled
 
-# Where bridges from ASGI to WSGI, such as a2wsgi, leave the scope of the connection.
+# The key under which bridges from ASGI to WSGI, such as a2wsgi, store the scope of the connection.
 _SCOPE = "asgi.scope"
 
 
 def handled_request() -> WSGIHandled | ASGIHandled:
-    """Return what the guard has left for the current request.
+    """Return the state that the guard stored for the current request.
 
     Raises:
-        RuntimeError: if no guard has seen it.
+        RuntimeError: if no guard handled it.
     """
     environ = request.environ
     if HANDLED in environ:
@@ -34,24 +34,24 @@ def handled_request() -> WSGIHandled | ASGIHandled:
 
 
 def current_auth() -> Auth:
-    """Return the caller of the current request and what it may do."""
+    """Return the caller of the current request and its scopes."""
     return auth_of(handled_request())
 
 
 def auth_of(handled: WSGIHandled | ASGIHandled) -> Auth:
-    """Return the caller of a request and what it may do."""
+    """Return the caller of a request and its scopes."""
     auth: Auth = handled.environ[AUTH] if isinstance(handled, WSGIHandled) else handled.scope["auth"]
     return auth
 
 
 def current_user() -> Any:
-    """Return the application's user of the current request, or the principal where it has none."""
+    """Return the application's user of the current request, or the principal if no user_loader is set."""
     handled = handled_request()
     return handled.environ[USER] if isinstance(handled, WSGIHandled) else handled.scope["user"]
 
 
 def find_user() -> Any:
-    """Return the same, or None outside of a request and where no guard has seen it."""
+    """Return the same, or None outside a request and if no guard handled it."""
     if not has_request_context():
         return None
     environ = request.environ

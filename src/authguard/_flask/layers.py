@@ -1,4 +1,4 @@
-"""Refuse requests that a layer inside of the guard has turned into others, for which other rules hold."""
+"""Refuse requests that a layer inside the guard has changed so that other rules apply."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,27 +18,27 @@ _METHOD = "authguard.method"
 
 
 def has_layers(app: Flask, inner: Any) -> bool:
-    """Return whether something stands between the guard and the application."""
+    """Return whether another layer is between the guard and the application."""
     return flask_of(inner) is not app
 
 
 def note_method(environ: "WSGIEnvironment") -> None:
-    """Leave the method in the environ, as the guard sees it."""
+    """Store the method in the environ, as the guard sees it."""
     environ[_METHOD] = environ["REQUEST_METHOD"]
 
 
 def check_unchanged() -> None:
-    """Check before a view runs that the rules for it are those by which the guard has decided.
+    """Check, before a view runs, that the same rules apply to the request as when the guard decided.
 
     Raises:
-        RuntimeError: if a layer has changed method, path or mount point, and other rules hold for that.
+        RuntimeError: if a layer has changed method, path or mount point, so that other rules apply.
     """
     environ = request.environ
     if HANDLED not in environ or _METHOD not in environ:
         return
     handled = WSGIHandled(environ, *environ[HANDLED])
     decided, now = handled.request, _request(environ, handled.guard)
-    # Under its own method, which that of `environ` may not be.
+    # With the view's own method, which may differ from that of `environ`.
     key: RequestKey = (environ[_METHOD], decided.path, decided.root_path)
     if key == now.request_key:
         return
@@ -46,8 +46,8 @@ def check_unchanged() -> None:
     if not ask_the_same(find(key), find(now.request_key)):
         method, path = where(now)
         raise RuntimeError(
-            f"a layer inside of the guard must not make {method} {path} of a request, since other rules hold "
-            "for that than the guard has decided by: put it around the guard, by "
+            f"a layer inside of the guard must not make {method} {path} of a request, because other rules "
+            "apply to that than the guard used: put it around the guard, by "
             "app.wsgi_app = Layer(app.wsgi_app) after init_app(app, guard)"
         )
 

@@ -1,4 +1,7 @@
-"""Put a guard around Flask: callbacks run in the application context, and refusals are its errors."""
+"""Put a guard around Flask.
+
+Callbacks run in the application context, and refusals go through Flask's error handlers.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,18 +24,19 @@ from authguard.wsgi import AuthGuardMiddleware, leave, responder
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_RAISED = "authguard_raised"  # on an application context: what the view has raised, or None
+_RAISED = "authguard_raised"  # set on an application context: the exception of the view, or None
 
 
 def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callable[[], float]) -> None:
-    """Put a guard around an application, and inside of the ProxyFix that is there already.
+    """Put a guard around an application, but inside an existing ProxyFix.
 
-    A ProxyFix sets scheme, address and mount point, which the guard has to see, and answers nothing.
+    A ProxyFix sets scheme, address and mount point, which the guard needs, and answers no requests.
 
     Args:
         app: the application.
         guard: the rules.
-        error_handlers: whether refusals go through the application's handlers and functions.
+        error_handlers: whether refusals go through the application's error handlers and after_request
+            functions.
         clock: seconds since the epoch.
     """
     outer: Any = None
@@ -50,7 +54,7 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
 
 
 def _pop(context: Any, raised: BaseException | None = None) -> None:
-    """End a context. Functions for its teardown are told what Flask tells them: many commit, or roll back."""
+    """End a context. Its teardown functions get the same argument as from Flask; many commit or roll back."""
     context.pop(getattr(context, _RAISED, raised))
 
 
@@ -62,10 +66,11 @@ class FlaskMiddleware(AuthGuardMiddleware):
     """Guard a Flask application.
 
     Args:
-        app: its `wsgi_app`, and what is around that.
+        app: its `wsgi_app`, and the layers around it.
         flask: the application.
         guard: the rules.
-        error_handlers: whether refusals go through the application's handlers and functions.
+        error_handlers: whether refusals go through the application's error handlers and after_request
+            functions.
         clock: seconds since the epoch.
     """
 
@@ -82,15 +87,15 @@ class FlaskMiddleware(AuthGuardMiddleware):
         self._flask = flask
         self._error_handlers = error_handlers
         self._open_mounts = OpenMounts(self)
-        #: Whether something stands between the guard and the application.
+        #: Whether another layer is between the guard and the application.
         self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Handle one request in an application context, which callbacks and views then share."""
+        """Handle one request in an application context, which callbacks and views share."""
         self._open_mounts.warn_once()
         if self.has_layers:
             note_method(environ)
-        # As Flask does: one that is there is used, such as that of a test.
+        # As in Flask, an existing context is used, such as that of a test.
         if has_app_context() and app_ctx.app is self._flask:
             return super().__call__(environ, start_response)
         context = self._flask.app_context()
@@ -101,16 +106,17 @@ class FlaskMiddleware(AuthGuardMiddleware):
             _pop(context, error)
             raise
         if has_request_context() and request_ctx.app is self._flask:
-            # Before Flask 3.1.2, `stream_with_context` keeps its context so, until the response is closed.
+            # Before Flask 3.1.2, `stream_with_context` keeps its context in this way until the response is
+            # closed.
             return ClosingIterator(response, partial(_pop, context))
         _pop(context)
         return response
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
-        """Return the WSGI application that answers in the place of Flask."""
+        """Return the WSGI application that answers instead of Flask."""
         if not self._error_handlers:
             return super().answer(environ, denied)
-        # The handlers may look at current_user, who is nobody now.
+        # The handlers may use current_user, which is anonymous now.
         paths = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
         leave(environ, ANONYMOUS_AUTH, ANONYMOUS, (self.guard, *paths, denied, self._clock()))
         context = self._flask.request_context(environ)
@@ -118,7 +124,7 @@ class FlaskMiddleware(AuthGuardMiddleware):
             try:
                 context.push()
             except Exception:  # noqa: BLE001 (a store of sessions that is down must not hide the refusal)
-                logger.warning("the session of a request that was refused cannot be opened", exc_info=True)
+                logger.warning("the session of a refused request cannot be opened", exc_info=True)
                 return responder(denied.refusal)
             response: WSGIApplication = answer(self._flask, denied.refusal)
             return response

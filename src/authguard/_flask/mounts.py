@@ -1,4 +1,4 @@
-"""Warn of what is mounted around a guarded Flask application, and so outside of its guard."""
+"""Warn of applications that are mounted around a guarded Flask application, outside its guard."""
 
 import inspect
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from authguard._preflight.layers import MAX_LAYERS, is_guard
 
 
 class OpenMounts:
-    """Find open mounts at the first request, which has come through all that is around the application.
+    """Find open mounts at the first request, which has passed through all layers around the application.
 
     Args:
-        middleware: that of the guard.
+        middleware: the middleware of the guard.
     """
 
     def __init__(self, middleware: Any) -> None:
@@ -22,14 +22,15 @@ class OpenMounts:
         self._is_checked = False
 
     def warn_once(self) -> None:
-        """Warn of them, when the first request is handled."""
+        """Log a warning about them at the first request."""
         if self._is_checked:
             return
         self._is_checked = True
         paths: dict[str, None] = {}
         for layer in _callers(inspect.currentframe()):
-            with suppress(Exception):  # any object may call, and define its attributes as it likes
-                if is_guard(layer) and layer is not self._middleware:  # it guards what has been found
+            with suppress(Exception):  # arbitrary objects may be callers, with arbitrary attributes
+                # It guards the application that was found.
+                if is_guard(layer) and layer is not self._middleware:
                     paths.clear()
                 paths.update(dict.fromkeys(self._open_in(layer)))
         if paths:
@@ -41,20 +42,20 @@ class OpenMounts:
             )
 
     def _open_in(self, layer: Any) -> Iterator[str]:
-        """Yield where a layer has something without a guard of its own."""
+        """Yield the paths at which a layer has an application without a guard."""
         own = getattr(layer, "__dict__", {})
         mounts = own.get("mounts")  # of Werkzeug's DispatcherMiddleware
         for path, mounted in mounts.items() if isinstance(mounts, dict) else ():
             if isinstance(path, str) and callable(mounted) and not _has_guard(mounted):
                 yield path
-        exports = own.get("exports")  # of its SharedDataMiddleware: files, which may well be open
+        exports = own.get("exports")  # by its SharedDataMiddleware: files, which may be public on purpose
         for path, _ in exports if isinstance(exports, list) and callable(layer) else ():
             if self._middleware.guard.explain("GET", path).protected:
                 yield path
 
 
 def _callers(frame: FrameType | None) -> Iterator[Any]:
-    """Yield the objects whose methods are being run, from the inside out."""
+    """Yield the objects whose methods are on the call stack, innermost first."""
     while frame is not None:
         code = frame.f_code
         if code.co_argcount and code.co_varnames[0] == "self":

@@ -1,4 +1,4 @@
-"""Answer refusals as Flask answers its own errors: by handlers, after_request functions and CORS."""
+"""Answer refusals like Flask's own errors: through handlers, after_request functions and CORS."""
 
 import functools
 import itertools
@@ -13,22 +13,22 @@ from authguard._core.answer.refusal import Refusal
 from authguard._logs import logger
 from authguard._preflight.flask_views import as_cross_origin
 
-# Of a refusal, what says where its body leads or what it is: an own answer has its own.
+# Fields of a refusal that describe its body or redirect; a response of the application has its own.
 _OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))
-_failed: set[str] = set()  # as many as there are functions: each is worth one line
+_failed: set[str] = set()  # bounded by the number of functions: one line for each
 
 
 class RefusedHTTPException(HTTPException):
-    """Carry a refusal that Flask's error handlers see, by its class or by its status.
+    """Report a refusal to Flask's error handlers, by its class or by its status.
 
-    Without a handler the answer is the guard's. A handler for Exception is not asked, and a redirect to the
-    login page is for a handler of this class alone.
+    Without a handler, the guard's answer is sent. A handler for Exception is not called, and only a handler
+    of this class receives a redirect to the login page.
 
     Args:
-        refusal: the guard's answer.
+        refusal: the answer of the guard.
     """
 
-    # What exceptions of Werkzeug have, for handlers that ask for it.
+    # Attributes of Werkzeug's exceptions, for handlers that use them.
     original_exception: BaseException | None = None
     retry_after: Any = None
     valid_methods: Any = None
@@ -50,8 +50,8 @@ class RefusedHTTPException(HTTPException):
 
 @functools.cache
 def _class_for(status: int) -> type[RefusedHTTPException]:
-    # Flask finds handlers by class, so that each status needs one: for 401 a RefusedHTTPException
-    # that is an Unauthorized, too.
+    # Flask finds handlers by class, so each status needs one: for 401, a RefusedHTTPException that is also an
+    # Unauthorized.
     bases = (RefusedHTTPException, default_exceptions.get(status, HTTPException))
     return type(RefusedHTTPException.__name__, bases, {"code": status})
 
@@ -62,14 +62,14 @@ def as_response(refusal: Refusal) -> Response:
 
 
 def refused(app: Flask, refusal: Refusal) -> RefusedHTTPException:
-    """Return the exception to raise, and see to it that handlers for something else are not asked.
+    """Return the exception to raise, and prevent that handlers for other exceptions are called.
 
     Args:
         app: the application that handles it.
-        refusal: the guard's answer.
+        refusal: the answer of the guard.
     """
-    # Flask asks a handler for Exception, too: a page for errors of the application, which would answer with
-    # 500. In each blueprint, since those are asked first.
+    # Flask would call a handler for Exception, too, which shows the page for internal errors and would answer
+    # with 500. In each blueprint, because handlers of blueprints are called first.
     for handlers in list(app.error_handler_spec.values()):
         handlers[None].setdefault(RefusedHTTPException, _handle)
     app.error_handler_spec[None][None].setdefault(RefusedHTTPException, _handle)
@@ -79,8 +79,8 @@ def refused(app: Flask, refusal: Refusal) -> RefusedHTTPException:
 
 
 def _handle(error: RefusedHTTPException) -> Any:
-    """Answer by the application's handler for an HTTPException, or else as the guard does."""
-    if error.refusal.error is not None:  # a redirect is no error
+    """Answer with the application's handler for an HTTPException, or else with the guard's answer."""
+    if error.refusal.error is not None:  # a redirect is not an error
         for handler in _handlers(type(error)):
             return handler(error)
     return error.response
@@ -96,13 +96,14 @@ def _handlers(kind: type[Exception]) -> Iterator[Any]:
 
 
 def answer(app: Flask, refusal: Refusal) -> Any:
-    """Return the response to a request that may not pass, in the context of that request.
+    """Return the response to a refused request, in the context of that request.
 
-    Whatever handlers make of it, it is no success, and has the challenge and what caches must know.
+    Whatever a handler returns, the response is not a success, and has the challenge and the fields for
+    caches.
 
     Args:
         app: the application.
-        refusal: the guard's answer.
+        refusal: the answer of the guard.
     """
     try:
         response = app.make_response(app.handle_user_exception(refused(app, refusal)))
@@ -115,9 +116,9 @@ def answer(app: Flask, refusal: Refusal) -> Any:
 
 
 def _refused(response: Response, refusal: Refusal) -> Response:
-    """Give a response of the application's own what each refusal must have."""
+    """Add the fields of a refusal to a response of the application."""
     if response.status_code < 300:
-        # A page for a redirect is the login page itself.
+        # A response to a redirect is the login page itself.
         response.status_code = 401 if refusal.error is None else refusal.status
     for name, value in refusal.headers:
         if name not in _OF_THE_BODY and name not in response.headers:
@@ -126,11 +127,11 @@ def _refused(response: Response, refusal: Refusal) -> Response:
 
 
 def _processed(app: Flask, response: Response) -> Response:
-    """Run the functions after each request, as `Flask.process_response` does, but each by itself.
+    """Run the after_request functions like `Flask.process_response`, but independently of each other.
 
-    No function before the request has run, and one that counts on that must not keep CORS from its work.
+    No before_request function has run; a function that depends on one must not prevent others, such as CORS.
     """
-    # They have no other names, and Flask 3.1.0 has none with an underscore for the session.
+    # These are their only names; in Flask 3.1.0 the session has no public one.
     context = vars(request_ctx)
     session = context["_session"] if "_session" in context else context["session"]
     scopes = (app.after_request_funcs.get(scope, ()) for scope in (*request.blueprints, None))

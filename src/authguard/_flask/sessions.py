@@ -37,34 +37,36 @@ from authguard.issuing import TokenIssuer
 from authguard.issuing.issuer import MAX_TTL
 from authguard.issuing.remember import MAX_LIFETIME
 
-#: From a subject to the arguments of `TokenIssuer.issue` for it, such as its scopes; None if it is gone.
+#: Returns the arguments of `TokenIssuer.issue` for a subject, such as its scopes; None if the user no longer
+#: exists.
 Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 
-_LEEWAY = 3600  # seconds for which a revocation outlives what is revoked; the leeway of verifiers is shorter
-_REMEMBERED = "remembered"  # the claim of an access token whose session has a token to be remembered by
-_ANEW = ("max_age", "acr_values")  # what a guard adds to the login page for somebody who has to sign in anew
+_LEEWAY = 3600  # seconds for which a revocation outlives its tokens; the leeway of verifiers is shorter
+_REMEMBERED = "remembered"  # the claim of an access token whose session has a remember token
+# The parameter that a guard adds to the login page if the user must sign in again.
+_ANEW = ("max_age", "acr_values")
 
 
-#: How a token is refused that is not of the issuer whom the verifier expects.
+#: The error for a token of an issuer that the verifier does not expect.
 _MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, InvalidAudienceError)
 
 
 class BrowserSessions:
-    """Begin, resume and end the sessions of browsers, by the cookie of a guard.
+    """Start, resume and end the sessions of browsers, using the cookie of a guard.
 
-    A session lasts as long as its access token, and ends when the browser is closed. One that is to be
-    remembered comes back: a second cookie says who has signed in, and the login page begins a session
-    by it without a form. Ending a session revokes all of its tokens.
+    A session lasts as long as its access token, and ends when the browser is closed. A remembered session is
+    resumed: a second cookie names the user, and the login page starts a new session from it without a form.
+    Ending a session revokes all of its tokens.
 
     Args:
-        guard: with a cookie, a login page, and revocations that can be written.
-        tokens: issues the access tokens, whose verifier the guard has.
-        remember: seconds, or a timedelta, for which a browser is remembered that wants to be.
-        home: where to go after signing out, and after signing in if the browser did not want to go elsewhere.
+        guard: a guard with a cookie, a login page, and a writable store of revocations.
+        tokens: issues the access tokens; the guard must have its verifier.
+        remember: seconds, or a timedelta, for which a browser is remembered if the user wants it.
+        home: where to go after signing out, and after signing in if no other page was requested.
 
     Raises:
-        ConfigurationError: if the guard lacks one of these, or refuses the tokens, or an option is of another
-            type or out of range.
+        ConfigurationError: if the guard lacks one of these or refuses the tokens, or an option has the wrong
+            type or is out of range.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class BrowserSessions:
         lacks = {
             "a cookie": guard.cookie is None,
             "a login page": not guard.policy.login_paths,
-            "revocations that can be written": not callable(getattr(guard.revocations, "revoke", None)),
+            "writable revocations": not callable(getattr(guard.revocations, "revoke", None)),
         }
         if missing := [name for name, is_missing in lacks.items() if is_missing]:
             raise ConfigurationError(
@@ -105,46 +107,45 @@ class BrowserSessions:
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
     def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
-        """Return the response that signs the browser in, and sends it on to where it wanted to go.
+        """Return the response that signs the browser in, and redirects it to the page that it requested.
 
-        Call it in the view of the login page when the password was right. Where another site has started the
-        request, nobody is signed in, and the answer is 403; `trusted_origins` of the cookie names those that
-        may.
+        Call it in the view of the login page when the password was correct. If another site started the
+        request, the answer is 403 and no session starts; `trusted_origins` of the cookie lists exceptions.
 
         Args:
-            subject: who has signed in; see `TokenIssuer.issue`.
+            subject: the user's subject; see `TokenIssuer.issue`.
             remember: whether the browser is to be remembered.
-            grants: other arguments of `TokenIssuer.issue`, such as `scopes`.
+            grants: further arguments of `TokenIssuer.issue`, such as `scopes`.
         """
         check_flag(remember, "remember")
-        if self._cookie.is_cross_site(handled_request().request):  # the guard looks on login pages alone
-            raise Forbidden("another site must not sign its visitors in here")
+        if self._cookie.is_cross_site(handled_request().request):  # the guard checks only login pages
+            raise Forbidden("a request from another site must not sign in a user")
         session = secrets.token_urlsafe(16)
         own = {"auth_time": self._remember.now(), _REMEMBERED: remember}
         response = self._signed_in(self._issue(subject, session, own, grants))
         if remember:
             token = self._remember.issue(subject, session)
             _set(response, self._remember_cookie.issue(token, max_age=self._remember.lifetime))
-        else:  # another user may have been remembered here
+        else:  # another user may have been remembered in this browser
             _set(response, self._remember_cookie.clear())
         return response
 
     def resume(self, grants: Grants) -> Response | None:
-        """Return the response that signs a remembered browser in; None if there must be a form.
+        """Return the response that signs a remembered browser in; None if the form must be shown.
 
-        Call it in the view of the login page, before it shows the form. A browser that has to sign in anew,
-        since a rule asks for a recent sign-in, gets the form.
+        Call it in the view of the login page, before it shows the form. If a rule requires a recent sign-in,
+        the form must be shown.
 
         Args:
-            grants: from the subject to the other arguments of `TokenIssuer.issue`, such as
-                `{"scopes": [...]}`; None from it means that the user is gone.
+            grants: returns further arguments of `TokenIssuer.issue` for a subject, such as `{"scopes":
+                [...]}`; None if the user no longer exists.
         """
         check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False, takes="subject")
         if request.method not in ("GET", "HEAD") or any(name in request.args for name in _ANEW):
             return None
         try:
             principal = self._find_remembered()
-        except VerificationUnavailableError:  # there is the form
+        except VerificationUnavailableError:  # the form is shown
             return None
         if principal is None or (granted := grants(principal.subject)) is None:
             return None
@@ -153,25 +154,26 @@ class BrowserSessions:
         own = {"auth_time": claims["auth_time"], _REMEMBERED: True}
         token = self._issue(principal.subject, str(claims["sid"]), own, granted)
         try:
-            # Else the browser would come back at once, and again.
+            # Otherwise the browser would be redirected in a loop.
             self._guard.verify(token, now=self._remember.now())
         except RefusedError:
             return None
         return self._signed_in(token)
 
     def end(self) -> Response:
-        """Return the response that signs the browser out; all tokens of the session are revoked.
+        """Return the response that signs the browser out, and revoke all tokens of the session.
 
-        Call it in a view for POST. Where another site has started the request, or nothing shows that this one
-        has, nobody is signed out, and the answer is 403. While a store of revocations or what the guard asks
-        is down, the answer is 503: a copy of a token would still be good.
+        Call it in a view for POST. If another site started the request, or the origin is unknown, the answer
+        is 403 and the session goes on. While the store of revocations or a key source is down, the answer is
+        503, because a copy of a token would still be valid.
         """
         if request.method in ("GET", "HEAD"):
             raise ConfigurationError(
-                "the view that signs out must be for POST, got GET, which any link sends: write @app.post(…)"
+                "the view that signs out must accept only POST, got GET, which any link sends: write "
+                "@app.post(…)"
             )
         if self._cookie.is_cross_site(handled_request().request) is not False:
-            raise Forbidden("nothing shows that this site started the request, and nobody is signed out")
+            raise Forbidden("the request may come from another site, so the session is not ended")
         try:
             for principal in self._find_all():
                 self._revoke(principal)
@@ -184,9 +186,9 @@ class BrowserSessions:
         return response
 
     def _find_all(self) -> Iterator[Principal]:
-        """Yield who is signed in, and who is remembered; raise where that cannot be found out now."""
+        """Yield the signed-in and the remembered principal; raise if they cannot be determined now."""
         error = handled_request().error
-        if isinstance(error, VerificationUnavailableError):  # on an open path, the caller is then nobody
+        if isinstance(error, VerificationUnavailableError):  # on an open path, the caller is then anonymous
             raise error
         principal = current_auth().principal
         if principal.is_authenticated:
@@ -208,7 +210,7 @@ class BrowserSessions:
         return (local_prefix(request.script_root) or "") + self._home
 
     def _find_remembered(self) -> Principal | None:
-        """Return who has signed in in this browser, if it is remembered and nobody has signed out.
+        """Return the remembered user of this browser, unless the session was signed out.
 
         Raises:
             VerificationUnavailableError: if a store is down.
@@ -218,27 +220,27 @@ class BrowserSessions:
             return None if token is None else self._remembered.verify(token, now=self._remember.now())
         except VerificationUnavailableError:
             raise
-        except RefusedError:  # also two of them: somebody plays with it
+        except RefusedError:  # duplicates are not from a normal browser
             return None
 
     def _revoke(self, principal: Principal) -> None:
         session, issuer = principal.claims.get("sid"), principal.issuer
         remembered = principal.claims.get(_REMEMBERED) is not False
-        # Each token may have a `ttl` of its own.
+        # Each token may have its own `ttl`.
         lasts = max(self._remember.lifetime if remembered else 0, MAX_TTL)
         until = self._remember.now() + lasts + _LEEWAY
         named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
-        if any(named.values()):  # else it is a token that cannot be named, of another issuer
+        if any(named.values()):  # otherwise it is a token of another issuer without an id
             self._revocations.revoke(**named, issuer=issuer, until=until)
 
 
 def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
-    """Return why no verifier of a guard takes the tokens of an issuer; None if one does, or may.
+    """Return why no verifier of a guard accepts the tokens of an issuer; None if one does or may.
 
-    Who signs in would be sent back to the login page for ever.
+    Otherwise users would be redirected to the login page in a loop.
     """
     credential = Credential(tokens.issue("somebody"), "cookie")
-    reason: str | None = "no verifier takes tokens"
+    reason: str | None = "no verifier accepts tokens"
     for verifier in guard.verifiers:
         if verifier.token_header or not verifier.accepts(credential):
             continue
@@ -249,7 +251,7 @@ def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
                 return None
             reason = error.reason
             continue
-        if not isinstance(outcome, Verified):  # it would ask, and perhaps wait
+        if not isinstance(outcome, Verified):  # the check would send a request, and may block
             outcome.close()
         return None
     return reason

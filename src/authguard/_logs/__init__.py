@@ -1,4 +1,4 @@
-"""Log refusals: little, once, and never a credential (laws 4 and 9)."""
+"""Log refusals: in few lines, once, and never with a credential (laws 4 and 9)."""
 
 import logging
 import re
@@ -15,30 +15,30 @@ logger = logging.getLogger("authguard")
 
 _MAX_PATH = 200
 _MAX_METHOD = 40
-# A shorter text may stand in any traceback by accident, and no credential is shorter: API keys have
-# at least 16 characters, and 128 random bits have 22.
+# A shorter text may occur in a traceback by accident, and no credential is shorter: API keys have at least 16
+# characters, and 128 random bits have 22.
 _MIN_SECRET = 16
-# A stranger decides how many cookies there are, and may have part in the text. Looking for them takes
-# at most some 20 ms.
+# The caller chooses the number of cookies, and may influence the text. Searching for them takes at most about
+# 20 ms.
 _MAX_SECRETS = 200
 _MAX_FIELD_BYTES = 64 * 1024
-_MAX_SEARCHED = 6_000_000  # characters of the text, once for each secret
+_MAX_SEARCHED = 6_000_000  # characters of the text, times the number of secrets
 _REDACTED = "[redacted]"
-_COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter one has no secret in it
+_COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter cookie contains no secret
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
-_ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard looks at none of them
+_ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard does not read them
 _counts = RefusalCounts()
-_hinted: set[str] = set()  # as many as there are cookies: each hint is worth one line
+_hinted: set[str] = set()  # bounded by the number of cookies: one line for each hint
 
 
 class _TooManyError(Exception):
-    """Tell that a request has more secrets than are looked for."""
+    """Report that a request has more secrets than are searched for."""
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
-    """Log our own faults as errors and warnings; the caller's at level DEBUG, with the name of an API key.
+    """Log our own faults as errors and warnings, the caller's at level DEBUG, with the name of an API key.
 
-    At level INFO there is no line for each of the caller's, but one a minute for each reason.
+    At level INFO, the caller's faults have no line each, but one line a minute for each reason.
     """
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
@@ -58,7 +58,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
     else:
         _log_hint(request, denied)
         if logger.isEnabledFor(logging.DEBUG):
-            reason = _reason(request, denied)  # a verifier of the application's own may say much
+            reason = _reason(request, denied)  # a custom verifier may return a long text
             if denied.error.key_id is not None:
                 reason = f"{reason}; key_id {denied.error.key_id}"
             logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
@@ -67,7 +67,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
 
 
 def _log_hint(request: RequestView, denied: Deny) -> None:
-    """Warn once of what an operator has to change."""
+    """Warn once about a setting that the operator must change."""
     hint = denied.error.hint if isinstance(denied.error, MissingCredentialsError) else None
     if hint is not None and hint not in _hinted:
         _hinted.add(hint)
@@ -75,8 +75,8 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 
 
 def where(request: RequestView) -> tuple[str, str]:
-    """Return method and path for a line of the log."""
-    # ascii() leaves no line break or escape sequence that could forge a line of the log.
+    """Return method and path for a log line."""
+    # ascii() escapes line breaks and escape sequences, which could forge a log line.
     return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(request.path[:_MAX_PATH])
 
 
@@ -84,14 +84,14 @@ def _reason(request: RequestView, denied: Deny) -> str:
     try:
         return _redacted(denied.error.reason, request)
     except _TooManyError:
-        return "the reason is left out, since the request has too many cookies to look for in it"
+        return "the reason is left out, because the request has too many cookies to search for in it"
 
 
 def _redacted(text: str, request: RequestView) -> str:
-    """Return the text without the request's credentials, which a callback may have put into its error.
+    """Return the text without the request's credentials, which a callback's error may contain.
 
     Raises:
-        _TooManyError: if that would take too long.
+        _TooManyError: if the search would take too long.
     """
     fields = [value for name, value in request.presented if name != b"cookie"]
     fields += [value for name in _ALSO_SECRET for value in request.fields(name)]
@@ -112,19 +112,18 @@ def _redacted(text: str, request: RequestView) -> str:
 
 
 def _values(fields: Iterable[bytes], cookies: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the values of credential fields and of all cookies, and what may be read out of them."""
+    """Yield the values of credential fields and of all cookies, and the credentials inside these values."""
     parts = [part.partition(b"=") for field in cookies for part in _COOKIE.findall(field)]
     in_cookies = [(value if equals else name).strip(b' \t"') for name, equals, value in parts]
     for value in (*fields, *in_cookies):
         if len(value) >= _MIN_SECRET:
             yield value
-            # A token without its scheme, and whatever else stands between signs that repr() may show in
-            # several ways.
+            # A token without its scheme, and text between characters that repr() may escape differently.
             yield from _RUN.findall(value)
 
 
 def _forms(value: bytes) -> Iterator[str]:
-    """Yield the ways in which an error may show a value: as text or bytes, and percent-encoded or not."""
+    """Yield the forms in which an error may show a value: as text or bytes, and percent-encoded or not."""
     text = value.decode("latin-1")
     plain = unquote(text)
     for shown in {text, value.decode("utf-8", "replace"), plain}:

@@ -1,4 +1,4 @@
-"""Log how many requests are refused for which reason: a line a minute for each, at level INFO."""
+"""Log the number of refusals by reason: one line a minute for each, at level INFO."""
 
 import logging
 import time
@@ -11,20 +11,20 @@ from authguard.errors import Cause, RefusedError
 logger = logging.getLogger("authguard")
 
 _SECONDS = 60
-#: Reasons of this package are some 30; an application may define errors of its own.
+#: This package has about 30 reasons; an application may define its own errors.
 _MAX_REASONS = 64
 _MAX_CODE = 40
 _OTHERS = "other reasons"
 
-#: Returns how many there were before, and counts one more: in one step, also where threads do it together.
+#: Return the previous count, and add one, atomically among threads.
 _Counter: TypeAlias = Callable[[], int]
 
 
 class RefusalCounts:
     """Count refusals by reason, and log the first of each in a minute.
 
-    Nothing is logged that a caller has sent: neither the path nor what an error says, but its code, and the
-    cause of those that have one.
+    The lines contain nothing from the caller: neither the path nor the text of an error, only its code, and
+    its cause if it has one.
 
     Args:
         monotonic: a clock that never goes back.
@@ -32,13 +32,13 @@ class RefusalCounts:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        # No lock, as elsewhere: another thread could hold it while the process forks. `setdefault` is one
-        # step, so that of two threads one has the first refusal of a minute.
+        # No lock, because another thread could hold it during a fork. `setdefault` is atomic, so only one of
+        # several threads gets the first refusal of a minute.
         self._counters: dict[tuple[str, int], _Counter] = {}
-        self._told: dict[str, int] = {}  # the minute of the last line for each reason
+        self._told: dict[str, int] = {}  # the minute of the last line, by reason
 
     def log(self, error: RefusedError) -> None:
-        """Count a refusal, and log it if it is the first of its reason in this minute."""
+        """Count a refusal, and log it if it is the first with its reason in this minute."""
         reason = self._known(_reason_of(error))
         minute = int(self._monotonic() // _SECONDS)
         counter = self._counters.get((reason, minute))
@@ -53,12 +53,12 @@ class RefusalCounts:
         last = self._told.get(reason)
         self._told[reason] = minute
         counted = None if last is None else self._counters.pop((reason, last), None)
-        more = 0 if counted is None else counted() - 1  # the first of them has had the line
+        more = 0 if counted is None else counted() - 1  # the first of them has been logged
         told = f"; {more} more since the last such line" if more > 0 else ""
         logger.info("refused with %d: %s%s", error.status_code, reason, told)
 
     def _known(self, reason: str) -> str:
-        """Return the reason, if there is room for it."""
+        """Return the reason if it is known or can be added; otherwise a common one."""
         return reason if reason in self._told or len(self._told) < _MAX_REASONS else _OTHERS
 
 

@@ -1,4 +1,4 @@
-"""Log what functions of the application raise that must not fail a request: a line a minute for each kind."""
+"""Log errors of hooks that must not fail a request: one line a minute for each kind."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ _OTHERS = "other kinds"
 
 
 class HookFailures:
-    """Log the first failure of each kind in a minute: its class and its place, and not what it says.
+    """Log the first failure of each kind in a minute, with its class and place, but not its text.
 
     Args:
         monotonic: a clock that never goes back.
@@ -21,21 +21,21 @@ class HookFailures:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._told: dict[str, int] = {}  # the minute of the last line for each kind
+        self._told: dict[str, int] = {}  # the minute of the last line, by kind
 
     def log(self, error: Exception) -> None:
-        """Log a failure, unless one of its kind has been logged in this minute."""
+        """Log a failure, unless one of its kind was logged in this minute."""
         name = type(error).__name__
         kind = name if name in self._told or len(self._told) < _MAX_KINDS else _OTHERS
         minute = int(self._monotonic() // _SECONDS)
         if self._told.get(kind) == minute:
             return
         self._told[kind] = minute
-        logger.error("on_decision raised %s%s; the request was decided all the same", name, _place_of(error))
+        logger.error("on_decision raised %s%s; the decision was not affected", name, _place_of(error))
 
 
 def _place_of(error: Exception) -> str:
-    """Return where an exception was raised; its text may have part of a request in it."""
+    """Return the place where an exception was raised; its text may contain a part of the request."""
     frames = traceback.extract_tb(error.__traceback__)
     return f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
@@ -44,5 +44,5 @@ _failures = HookFailures()
 
 
 def log_hook_failure(error: Exception) -> None:
-    """Log what `on_decision` has raised."""
+    """Log an error that `on_decision` raised."""
     _failures.log(error)

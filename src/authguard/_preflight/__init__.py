@@ -1,1 +1,1 @@
-"""Answer CORS preflights of protected paths by the application's CORS layer, without its handlers."""
+"""Answer CORS preflights of protected paths with the application's CORS layer, without its handlers."""

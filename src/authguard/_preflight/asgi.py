@@ -1,4 +1,4 @@
-"""Answer preflights of protected paths on ASGI by the layers of the application, or pass them on sealed."""
+"""Answer preflights of protected paths under ASGI by the application's layers, or pass them on sealed."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -19,7 +19,7 @@ class ASGIPreflights:
     """Answer preflights of protected paths.
 
     Args:
-        app: what the guard wraps.
+        app: the application that the guard wraps.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -32,10 +32,10 @@ class ASGIPreflights:
         """Answer one preflight.
 
         Args:
-            mode: `"answer"` by the application's layers alone, `"pass"` by the application.
+            mode: `"answer"` to run only the application's layers, `"pass"` to run the application.
             scope: the scope for the application, with an anonymous caller.
-            receive: of the server.
-            send: of the server.
+            receive: the server's function.
+            send: the server's function.
             request: the preflight.
         """
         search = Search()
@@ -54,7 +54,7 @@ class ASGIPreflights:
 
 
 class _Exchange:
-    """Carry no body in, and no body out."""
+    """Replace the bodies of request and response by empty ones."""
 
     def __init__(self, receive: Receive, send: Send, seal: Callable[..., Any]) -> None:
         self._receive = receive
@@ -65,20 +65,20 @@ class _Exchange:
         self._is_answered = False
 
     async def receive(self) -> Message:
-        """Return an empty body, and after that wait for the client to go."""
+        """Return an empty body, and then wait for the client to disconnect."""
         if not self._is_asked:
             self._is_asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
         while not self._is_answered:
             message = await self._receive()
-            # Between the end of the body and the end of the connection there is nothing to receive.
+            # After the end of the body, only the disconnect can be received.
             if message["type"] != "http.request" or self._is_drained:
                 break
             self._is_drained = not message.get("more_body", False)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Send what may leave at the start of the response, and nothing after it."""
+        """Send the permitted fields at the start of the response, and nothing after it."""
         if message["type"] != "http.response.start" or self._is_answered:
             return
         self._is_answered = True
@@ -91,7 +91,7 @@ class _Exchange:
 
 
 def _without_body(scope: Scope) -> dict[str, Any]:
-    """Return the parts of a scope that speak of a body or of other ways to send one."""
+    """Return a scope without the parts about a body or about other ways to send one."""
     extensions = scope.get("extensions") or {}
     return {
         "headers": [pair for pair in scope["headers"] if pair[0].lower() not in _BODY_FIELDS],
@@ -100,20 +100,20 @@ def _without_body(scope: Scope) -> dict[str, Any]:
 
 
 async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer in the place of an application's handlers."""
+    """Answer instead of an application's handlers."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
 def without_handlers(app: Any, handler: Any = None, depth: int = MAX_LAYERS) -> ASGIApp:
-    """Return the middleware of an application around a responder, in the place of its handlers.
+    """Return the middleware of an application around a responder, without its handlers.
 
-    What is not known to be middleware is taken for a handler.
+    Objects that are not known to be middleware are treated as handlers.
 
     Args:
         app: an ASGI application.
-        handler: an application inside it that is a handler, though it may look like middleware.
-        depth: how many layers to look through.
+        handler: an application inside it that is a handler, even if it looks like middleware.
+        depth: the number of layers to examine.
     """
     if depth == 0 or app is handler:
         return respond
@@ -141,7 +141,7 @@ def _django(app: Any, handler: Any, depth: int) -> ASGIApp | None:
 
 
 def _layer(app: Any, handler: Any, depth: int) -> ASGIApp | None:
-    """Recognise middleware by the application that it keeps as `app`."""
+    """Recognise middleware by its attribute `app`."""
     inner = getattr(app, "app", None)
     if inner is None:
         return None
@@ -150,6 +150,6 @@ def _layer(app: Any, handler: Any, depth: int) -> ASGIApp | None:
     made: ASGIApp | None = None
     if takes(inner, 3):
         made = around(app, inner, without_handlers(inner, handler, depth))
-    elif takes(inner, 2):  # a WSGI application in an ASGI one
+    elif takes(inner, 2):  # a WSGI application inside an ASGI application
         made = around(app, inner, wsgi_layers.without_handlers(inner, depth))
     return made

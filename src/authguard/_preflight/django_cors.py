@@ -1,4 +1,4 @@
-"""Answer preflights of Django applications by django-cors-headers, and by nothing else of Django."""
+"""Answer preflights of Django applications with django-cors-headers, without other parts of Django."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ from authguard._preflight.sealed import SEARCH
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Django's modules are taken from where they were imported: the guard itself needs no Django.
+# Django's modules are read from `sys.modules`, because the guard must not depend on Django.
 
 
 def wsgi(handler: Any) -> "WSGIApplication":
@@ -63,7 +63,7 @@ def asgi(handler: Any) -> ASGIApp:
 
 
 def _cors_layer() -> Any:
-    """Return the class of the CORS middleware in the settings; None if there is none."""
+    """Return the class of the CORS middleware in the settings, or None."""
     load = sys.modules["django.utils.module_loading"].import_string
     for path in sys.modules["django.conf"].settings.MIDDLEWARE:
         layer = load(path)

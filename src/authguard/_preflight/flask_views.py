@@ -1,4 +1,4 @@
-"""Answer preflights of Flask applications by the functions around its views, and by none of the views."""
+"""Answer preflights of Flask applications with the functions around its views, without the views."""
 
 from collections.abc import Callable, Iterable
 from types import CellType, FunctionType, MethodType
@@ -14,15 +14,15 @@ _ONLY_OPTIONS = {"OPTIONS"}
 
 
 def flask_of(app: Any) -> Any:
-    """Return the Flask application whose `wsgi_app` this method is; None if it is no such method."""
+    """Return the Flask application of a method `wsgi_app`; None for another object."""
     is_method = isinstance(app, MethodType) and app.__name__ == "wsgi_app"
     return app.__self__ if is_method and is_a(app.__self__, "flask.app", "Flask") else None
 
 
 def wsgi(app: Any) -> "WSGIApplication":
-    """Return a WSGI application that runs the functions before and after each request, and no view.
+    """Return a WSGI application that runs the before_request and after_request functions, but no view.
 
-    A view that is made for OPTIONS alone is run: it is there to answer preflights.
+    A view that is registered only for OPTIONS is run, because its purpose is to answer preflights.
 
     Args:
         app: the Flask application.
@@ -43,12 +43,12 @@ def wsgi(app: Any) -> "WSGIApplication":
 
 
 def as_cross_origin(app: Any, request: Any, response: Any) -> Any:
-    """Return a response as Flask-CORS's `@cross_origin` around the request's view would give it.
+    """Return the response that Flask-CORS's `@cross_origin` around the request's view would return.
 
     Args:
         app: the Flask application.
         request: the request, whose view is not run.
-        response: the answer in its place.
+        response: the answer in place of the view's.
     """
     view = app.view_functions.get(request.endpoint)
     decorated = _cross_origin(view, lambda *_, **__: response)
@@ -58,7 +58,7 @@ def as_cross_origin(app: Any, request: Any, response: Any) -> Any:
 
 
 def _result(app: Any, request: Any, search: Search) -> Any:
-    """Return what Flask.full_dispatch_request would make into a response."""
+    """Return the value that Flask.full_dispatch_request would make into a response."""
     try:
         result = app.preprocess_request()
         if result is not None:
@@ -72,7 +72,7 @@ def _result(app: Any, request: Any, search: Search) -> Any:
 
 
 def _view(app: Any, request: Any, search: Search) -> Callable[..., Any] | None:
-    """Return the view that may be run for a preflight, if the path has one."""
+    """Return the view that may run for a preflight, if the path has one."""
     rule = request.url_rule
     if rule is None or getattr(rule, "provide_automatic_options", False):
         return None
@@ -85,7 +85,7 @@ def _view(app: Any, request: Any, search: Search) -> Callable[..., Any] | None:
 
 
 def _is_for_options_alone(app: Any, rule: Any, view: Any) -> bool:
-    """Return whether a view is one that nothing but OPTIONS requests come to."""
+    """Return whether a view receives only OPTIONS requests."""
     if rule.methods == _ONLY_OPTIONS:
         views, rules = app.view_functions, app.url_map.iter_rules()
         return all(other.methods == _ONLY_OPTIONS for other in rules if views.get(other.endpoint) is view)
@@ -94,7 +94,7 @@ def _is_for_options_alone(app: Any, rule: Any, view: Any) -> bool:
 
 
 def _has_options_method(cls: Any) -> bool:
-    """Return whether a class of views dispatches OPTIONS to a method of its own."""
+    """Return whether a class of views has its own method for OPTIONS."""
     plain = next((base for base in cls.__mro__ if base.__module__ == "flask.views"), None)
     options = getattr(cls, "options", None)
     if options is None or plain is None or plain.__name__ != "MethodView":
@@ -105,7 +105,7 @@ def _has_options_method(cls: Any) -> bool:
 
 
 def _cross_origin(view: Any, replacement: Any) -> Callable[..., Any] | None:
-    """Return what Flask-CORS's `@cross_origin` made of a view, around something else."""
+    """Return the wrapper of Flask-CORS's `@cross_origin` around another function."""
     for _ in range(100):  # decorators
         inner = getattr(view, "__wrapped__", None)
         if inner is None or not isinstance(view, FunctionType):
@@ -117,7 +117,7 @@ def _cross_origin(view: Any, replacement: Any) -> Callable[..., Any] | None:
 
 
 def _replaced(function: FunctionType, inner: Any, replacement: Any) -> Callable[..., Any] | None:
-    """Copy a decorated function, and put something else into the place of what it has decorated."""
+    """Copy a decorated function, and replace the function that it decorates."""
     cells = function.__closure__ or ()
     changed = tuple(CellType(replacement) if cell.cell_contents is inner else cell for cell in cells)
     if changed == cells:

@@ -1,4 +1,4 @@
-"""Recognise layers of middleware, and copy them around something else."""
+"""Recognise layers of middleware, and copy them around another application."""
 
 import copy
 import inspect
@@ -12,27 +12,27 @@ from typing import Any
 from authguard._core.guard import Guard
 from authguard._layers import attributes
 
-#: How many layers are looked through. A layer that wraps itself must end, too.
+#: The number of layers examined. The search must also end for a layer that wraps itself.
 MAX_LAYERS = 100
 
-# How far an attribute of a layer is followed, and how many parts of it: settings may be long.
+# The depth to which an attribute of a layer is searched, and the number of its parts: settings may be long.
 _MAX_STEPS = 4
 _MAX_PARTS = 100
 
 
 def is_a(value: Any, module: str, name: str) -> bool:
-    """Return whether a value is an instance of a class, without importing that.
+    """Return whether a value is an instance of a class, without importing the class.
 
     Args:
         value: any object.
-        module: the module of the class, or of one that it derives from.
+        module: the module of the class, or of a base class.
         name: the name of that class.
     """
     return has_base(type(value), module, name)
 
 
 def has_base(cls: type, module: str, name: str) -> bool:
-    """Return whether a class is, or derives from, a class that is not imported here."""
+    """Return whether a class is or inherits from a class, without importing the latter."""
     return any(base.__module__ == module and base.__qualname__ == name for base in cls.__mro__)
 
 
@@ -42,10 +42,10 @@ def is_guard(layer: Any) -> bool:
 
 
 def around(layer: Any, inner: Any, replacement: Any) -> Any:
-    """Copy a layer, and put something else into the place of what it wraps.
+    """Copy a layer, and replace the application that it wraps.
 
-    Methods that the layer has kept of itself are bound to the copy, since they would lead to what
-    the original wraps.
+    Methods of the layer that it stores itself are bound to the copy, because they would otherwise call the
+    original's application.
 
     Args:
         layer: an instance of a middleware class.
@@ -53,8 +53,8 @@ def around(layer: Any, inner: Any, replacement: Any) -> Any:
         replacement: the application for the copy.
 
     Returns:
-        the copy; None if the layer cannot be copied in this way, or if the copy could still call what
-        the original wraps.
+        the copy; None if the layer cannot be copied, or if the copy could still call the original's
+        application.
     """
     if isinstance(layer, type) or inspect.isroutine(layer) or inner is layer:
         return None
@@ -88,7 +88,7 @@ def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
 
 
 def _each(change: Callable[[Any], Any], value: Any) -> Any:
-    """Change a value, or those in a list, tuple or dictionary, which stays itself if none is changed."""
+    """Change a value, or the items of a list, tuple or dictionary; return the same object if none changes."""
     if type(value) is dict:
         changed: Any = {name: change(part) for name, part in value.items()}
         return value if all(changed[name] is part for name, part in value.items()) else changed
@@ -99,12 +99,12 @@ def _each(change: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _is_same(value: Any, app: Any) -> bool:
-    """Return whether two are one, also as a method, which Python makes anew each time."""
+    """Return whether two objects are identical, or are the same bound method."""
     return value is app or (isinstance(app, MethodType) and isinstance(value, MethodType) and value == app)
 
 
 def _leads_to(app: Any, value: Any, made: Any, depth: int = _MAX_STEPS) -> bool:
-    """Return whether an attribute of a copy is an application, or keeps it where a layer may keep it."""
+    """Return whether an attribute of a copy is an application, or stores it where layers usually store it."""
     if _is_same(value, app):
         return True
     if depth == 0 or value is made or isinstance(value, str | bytes | type):

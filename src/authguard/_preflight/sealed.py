@@ -1,4 +1,4 @@
-"""Seal answers to preflights: status and CORS fields leave the application, nothing else does."""
+"""Seal answers to preflights: only status and CORS fields leave the application."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
 from authguard._logs import logger, where
 
-#: In the scope or environ of a preflight: its `Search`.
+#: The key of a preflight's `Search` in its scope or environ.
 SEARCH = "authguard.preflight"
 
 _KEPT = ("allow", "vary")
@@ -16,10 +16,10 @@ Fields = list[tuple[str, str]]
 
 
 class Search:
-    """Search for a CORS layer, for one preflight.
+    """Record the search for a CORS layer during one preflight.
 
     Attributes:
-        has_cors_layer: set by a layer that is known to decide about CORS, also if it refuses the origin.
+        has_cors_layer: set by a layer that decides about CORS, even if it refuses the origin.
     """
 
     __slots__ = ("has_cors_layer",)
@@ -29,9 +29,11 @@ class Search:
 
 
 class Seal:
-    """Keep status and CORS fields of answers to preflights, and drop all else; one for each middleware.
+    """Keep status and CORS fields of answers to preflights, and drop all else.
 
-    It warns once if no CORS layer has been found, since browsers then fail.
+    One object for each middleware.
+
+    It warns once if no CORS layer was found, because browsers then fail.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class Seal:
         Args:
             request: the preflight.
             mode: `"answer"` or `"pass"`.
-            search: as the layers of the application have left it.
+            search: the search, after the layers of the application have run.
             status: the status of the application's answer.
             fields: the fields of the application's answer.
         """
@@ -58,11 +60,11 @@ class Seal:
         is_cors = any(name.lower().startswith(_CORS) for name, _ in kept)
         if mode == "answer" and not is_cors:
             status = 204 if 200 <= status < 300 else status
-            # Which paths and methods there are is not for strangers.
+            # The existing paths and methods are not disclosed to anonymous callers.
             kept = [(name, value) for name, value in kept if name.lower() != "allow"]
             if not (search.has_cors_layer or _varies_by_origin(kept)):
                 self._warn(request)
-        # RFC 9110 section 8.6: no length where there can be no body.
+        # RFC 9110 section 8.6: no Content-Length if the response cannot have a body.
         has_body = status >= 200 and status not in (204, 304)
         return status, [*kept, ("content-length", "0")] if has_body else kept
 
@@ -84,5 +86,5 @@ def _is_kept(name: str) -> bool:
 
 
 def _varies_by_origin(fields: Fields) -> bool:
-    """Return whether a CORS layer has looked at the origin, and did not allow it."""
+    """Return whether a CORS layer has checked the origin, and did not allow it."""
     return any("origin" in value.lower() for name, value in fields if name.lower() == "vary")

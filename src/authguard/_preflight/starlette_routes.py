@@ -1,4 +1,4 @@
-"""Follow a preflight through routes of Starlette and FastAPI; run a route only if it is made to answer it."""
+"""Follow a preflight through routes of Starlette and FastAPI; run only routes made to answer it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,19 +11,19 @@ from authguard._preflight.layers import has_base, is_a
 _ONLY_OPTIONS = {"OPTIONS"}
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "query")
 
-#: From an application, and what in it is a handler, to one without handlers.
+#: Takes an application and its handler, and returns the application without handlers.
 Hollow = Callable[[Any, Any], ASGIApp]
 
 
 def stack(app: Any) -> Any:
-    """Return the middleware stack of an application, built as it is at the first request."""
+    """Return the middleware stack of an application, built as at the first request."""
     if app.middleware_stack is None:
         app.middleware_stack = app.build_middleware_stack()
     return app.middleware_stack
 
 
 def application(app: Any, layers: ASGIApp) -> ASGIApp:
-    """Return layers that see the application in their scope, as the application has it set.
+    """Return layers with the application in their scope, as the application sets it.
 
     Args:
         app: the application.
@@ -40,20 +40,20 @@ def application(app: Any, layers: ASGIApp) -> ASGIApp:
 
 
 def router_of(app: Any) -> Any:
-    """Return the router whose routes this method looks through; None if it is no such method."""
+    """Return the router of this method; None for another object."""
     is_method = isinstance(app, MethodType) and app.__name__ == "app"
     return app.__self__ if is_method and is_a(app.__self__, "starlette.routing", "Router") else None
 
 
 def routing(router: Any, hollow: Hollow, respond: ASGIApp) -> ASGIApp:
-    """Return an application that goes where the routes of a router lead, and runs no handler.
+    """Return an application that follows the routes of a router, but runs no handler.
 
-    A route that is made for OPTIONS alone is run: it is there to answer preflights.
+    A route that is registered only for OPTIONS is run, because its purpose is to answer preflights.
 
     Args:
         router: the router.
-        hollow: makes an application without handlers of one that is mounted.
-        respond: answers in the place of a handler.
+        hollow: returns a mounted application without its handlers.
+        respond: answers instead of a handler.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,9 +76,9 @@ def routing(router: Any, hollow: Hollow, respond: ASGIApp) -> ASGIApp:
 
 
 def _match(route: Any, scope: Scope) -> tuple[Any, Scope]:
-    """Return the route that takes the request, also in an included router, and its changes to the scope."""
+    """Return the route of a request, also from an included router, and its changes to the scope."""
     match, changes = route.matches(scope)
-    if match.name != "FULL":  # most routes are done with here
+    if match.name != "FULL":  # most routes end here
         return None, {}
     for leaf in _leaves([route]):
         if leaf is not route:
@@ -89,7 +89,7 @@ def _match(route: Any, scope: Scope) -> tuple[Any, Scope]:
 
 
 def _leaves(routes: list[Any]) -> Iterator[Any]:
-    """Yield routes as they are reached: newer versions of FastAPI keep included routers apart."""
+    """Yield the effective routes: newer versions of FastAPI store included routers apart."""
     contexts = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
     for route in routes:
         if contexts is None or hasattr(route, "endpoint"):
@@ -109,11 +109,11 @@ def _layers_of(leaf: Any, hollow: Hollow, respond: ASGIApp) -> ASGIApp:
 
 
 def is_for_options_alone(leaf: Any, routes: list[Any]) -> bool:
-    """Return whether a route has a handler that nothing but OPTIONS requests come to.
+    """Return whether the handler of a route receives only OPTIONS requests.
 
     Args:
         leaf: the route.
-        routes: all routes beside it: its handler must not be theirs, too.
+        routes: all routes beside it; its handler must not be theirs, too.
     """
     endpoint, methods = getattr(leaf, "endpoint", None), getattr(leaf, "methods", None)
     if endpoint is None:
@@ -128,7 +128,7 @@ def is_for_options_alone(leaf: Any, routes: list[Any]) -> bool:
 
 
 def _has_options_method(endpoint: Any) -> bool:
-    """Return whether a class of endpoints dispatches OPTIONS to a method of its own."""
+    """Return whether a class of endpoints has its own method for OPTIONS."""
     if not has_base(endpoint, "starlette.endpoints", "HTTPEndpoint"):
         return False
     plain = sys.modules["starlette.endpoints"].HTTPEndpoint

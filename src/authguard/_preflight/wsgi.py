@@ -1,4 +1,4 @@
-"""Answer preflights of protected paths on WSGI by the layers of the application, or pass them on sealed."""
+"""Answer preflights of protected paths under WSGI by the application's layers, or pass them on sealed."""
 
 import copy
 import io
@@ -17,7 +17,7 @@ from authguard._preflight.sealed import SEARCH, Seal, Search
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Under which names middleware keeps what it wraps: as most of it does, Flask, and PEP 3333.
+# The attributes in which middleware stores its application: the usual ones, Flask's, and that of PEP 3333.
 _NAMES = ("app", "wsgi_app", "application")
 
 
@@ -25,7 +25,7 @@ class WSGIPreflights:
     """Answer preflights of protected paths.
 
     Args:
-        app: what the guard wraps.
+        app: the application that the guard wraps.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -42,9 +42,9 @@ class WSGIPreflights:
         """Answer one preflight.
 
         Args:
-            mode: `"answer"` by the application's layers alone, `"pass"` by the application.
+            mode: `"answer"` to run only the application's layers, `"pass"` to run the application.
             environ: the environ for the application, with an anonymous caller.
-            start_response: of the server.
+            start_response: the server's function.
             request: the preflight.
         """
         search = Search()
@@ -53,7 +53,7 @@ class WSGIPreflights:
         app = self._app if mode == "pass" else self._layers
         line, fields = _started(app, environ)
         status, kept = self._seal.fields(request, mode, search, int(line[:3]), fields)
-        # The phrase is the application's own text, and does not leave it.
+        # The reason phrase is the application's own text, and is not sent.
         start_response(f"{status} {responses.get(status, 'Unknown')}", kept)
         return []
 
@@ -63,7 +63,7 @@ class WSGIPreflights:
 
 
 def _started(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[str, list[tuple[str, str]]]:
-    """Run an application until it has given status and fields; what it writes is dropped."""
+    """Run an application until it has set status and fields; drop its body."""
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -83,19 +83,19 @@ def _started(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[str, l
 
 
 def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """Answer in the place of an application's handlers."""
+    """Answer instead of an application's handlers."""
     start_response("204 No Content", [])
     return []
 
 
 def without_handlers(app: Any, depth: int = MAX_LAYERS) -> "WSGIApplication":
-    """Return the middleware of an application around a responder, in the place of its handlers.
+    """Return the middleware of an application around a responder, without its handlers.
 
-    What is not known to be middleware is taken for a handler.
+    Objects that are not known to be middleware are treated as handlers.
 
     Args:
         app: a WSGI application.
-        depth: how many layers to look through.
+        depth: the number of layers to examine.
     """
     if depth == 0:
         return respond
@@ -120,7 +120,7 @@ def _django(app: Any, depth: int) -> "WSGIApplication | None":
 
 
 def _dispatcher(app: Any, depth: int) -> "WSGIApplication | None":
-    """Recognise Werkzeug's DispatcherMiddleware, and look into what is mounted there."""
+    """Recognise Werkzeug's DispatcherMiddleware, and examine its mounts."""
     if not is_a(app, "werkzeug.middleware.dispatcher", "DispatcherMiddleware"):
         return None
     made = copy.copy(app)
@@ -131,7 +131,7 @@ def _dispatcher(app: Any, depth: int) -> "WSGIApplication | None":
 
 
 def _layer(app: Any, depth: int) -> "WSGIApplication | None":
-    """Recognise middleware by the application that it keeps."""
+    """Recognise middleware by the attribute of its application."""
     inner = next((value for name in _NAMES if (value := getattr(app, name, None)) is not None), None)
     if inner is None or not takes(inner, 2):
         return None

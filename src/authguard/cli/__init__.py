@@ -1,4 +1,4 @@
-"""Run the `authguard` command; `main` says what to install where something is missing."""
+"""Run the `authguard` command. `main` names the package to install if one is missing."""
 
 import sys
 

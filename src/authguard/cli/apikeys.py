@@ -1,4 +1,4 @@
-"""Make, list, switch, revoke and rotate API keys of accounts: `authguard apikeys`."""
+"""Create, list, disable, revoke and rotate API keys of accounts: `authguard apikeys`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,34 +21,39 @@ if TYPE_CHECKING:
 
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ"])
 _DAY = 86_400
-#: How many seconds are shown in each kind of period, if nothing is said.
+#: The default number of periods for each length, in seconds.
 _SHOWN = {"minute": 3_600, "hour": _DAY, "day": 30 * _DAY, "month": 365 * _DAY}
 
 
 @click.group()
 def apikeys() -> None:
-    """Look after the API keys of accounts. Give it the settings that the service has.
+    """Manage the API keys of accounts. Use the same settings as the service.
 
-    The text of a key is written once, to standard output, by create and rotate.
+    create and rotate write the text of a key to standard output. It is never shown again.
     """
 
 
 @apikeys.command()
 @click.argument("email")
-@click.option("--name", default="Default Key", show_default=True, help="What to call it.")
+@click.option("--name", default="Default Key", show_default=True, help="The name of the key.")
 @click.option(
-    "--scope", "scopes", multiple=True, help="A scope, such as read. May be repeated; else read and write."
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="A scope, such as read. May be repeated. Default: read and write.",
 )
 @click.option(
-    "--kind", default="sk_live", show_default=True, help="What it begins with: sk_live, sk_test, claw, ak."
+    "--kind", default="sk_live", show_default=True, help="The prefix of the key: sk_live, sk_test, claw, ak."
 )
-@click.option("--expires-in-days", type=int, metavar="DAYS", help="Days until it ends; else as the settings.")
-@click.option("--tier", help="Which limits it has; else the tier of the settings.")
+@click.option(
+    "--expires-in-days", type=int, metavar="DAYS", help="Days until it expires. Default: from the settings."
+)
+@click.option("--tier", help="The tier, which sets its limits. Default: from the settings.")
 @click.option(
     "--network",
     "networks",
     multiple=True,
-    help="An address or a network from where it may be used. May be repeated.",
+    help="An address or network from which it may be used. May be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
 @with_settings
@@ -61,7 +66,7 @@ def create(
     config: str | None,
     **wishes: Any,
 ) -> None:
-    """Make a key of an account, with no more than its owner may have."""
+    """Create a key for an account. It cannot have more scopes than its owner."""
     from authguard.identity import APIKeyRequest, Caller
     from authguard.identity.model import Operator
 
@@ -76,7 +81,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Write the keys as JSON.")
 @with_settings
 def list_keys(*, email: str, as_json: bool, database: str | None, config: str | None) -> None:
-    """List the keys of an account, the newest first; their texts are not known."""
+    """List the keys of an account, the newest first. Their texts are not stored."""
     from authguard.identity.model import Operator
 
     with _open(database, config) as service:
@@ -92,7 +97,7 @@ def list_keys(*, email: str, as_json: bool, database: str | None, config: str | 
 @click.argument("key_id")
 @with_settings
 def revoke(key_id: str, database: str | None, config: str | None) -> None:
-    """Revoke a key by its id; it is refused at once, and so are the tokens of it."""
+    """Revoke a key by its id. The key and its tokens are refused at once."""
     from authguard.identity import Caller
 
     with _open(database, config) as service:
@@ -104,7 +109,7 @@ def revoke(key_id: str, database: str | None, config: str | None) -> None:
 @click.argument("key_id")
 @with_settings
 def disable(key_id: str, database: str | None, config: str | None) -> None:
-    """Switch a key off by its id, and its tokens; its owner cannot enable it."""
+    """Disable a key by its id, and its tokens. The owner of the key cannot enable it."""
     from authguard.identity import Caller
 
     with _open(database, config) as service, _saying_what_ended():
@@ -116,7 +121,7 @@ def disable(key_id: str, database: str | None, config: str | None) -> None:
 @click.argument("key_id")
 @with_settings
 def enable(key_id: str, database: str | None, config: str | None) -> None:
-    """Switch a key on again by its id, whoever has disabled it."""
+    """Enable a key by its id, even if its owner or another operator disabled it."""
     from authguard.identity import Caller
 
     with _open(database, config) as service, _saying_what_ended():
@@ -126,17 +131,17 @@ def enable(key_id: str, database: str | None, config: str | None) -> None:
 
 @contextmanager
 def _saying_what_ended() -> Iterator[None]:
-    """Put it into words that a key has ended.
+    """Turn the error about an ended key into a failure.
 
     Raises:
-        Failure: if it has.
+        Failure: if the key has ended.
     """
     from authguard.identity.errors import KeyNotActiveError
 
     try:
         yield
     except KeyNotActiveError:
-        raise Failure("the key has expired or been revoked, for good") from None
+        raise Failure("the key has expired or was revoked; neither can be undone") from None
 
 
 @apikeys.command()
@@ -144,16 +149,19 @@ def _saying_what_ended() -> Iterator[None]:
 def notify(database: str | None, config: str | None) -> None:
     """Note which keys expire, and send the mails that are due; for cron.
 
-    The service does it by itself, unless api_key_notice_interval is 0. Several may do so at once.
+    The running service does this itself, unless api_key_notice_interval is 0. Several processes may do so at
+    once.
     """
     if "issuer" not in raw_settings(config):
-        raise Failure("set AUTHGUARD_ISSUER to that of the service: the links in mails lead there", MISUSED)
+        raise Failure(
+            "set AUTHGUARD_ISSUER to the issuer of the service: links in mails begin with it", MISUSED
+        )
     with _open(database, config, sends_mails=True) as service:
         service.key_notices.step()
         is_done = service.mails.run()
-    click.echo(f"Keys that expire: {service.key_notices.noted}. Mails that were sent: {service.mails.sent}.")
+    click.echo(f"Expiring keys noted: {service.key_notices.noted}. Mails sent: {service.mails.sent}.")
     if not is_done:
-        raise Failure("some mails were not taken by the mail server; they are tried again")
+        raise Failure("the mail server did not accept some mails; they are retried")
 
 
 @apikeys.command()
@@ -163,7 +171,7 @@ def notify(database: str | None, config: str | None) -> None:
     type=click.Choice(["now", "first_use"]),
     default="now",
     show_default=True,
-    help="When the new secret takes over.",
+    help="The time from which the new secret is used.",
 )
 @click.option(
     "--grace",
@@ -171,14 +179,14 @@ def notify(database: str | None, config: str | None) -> None:
     default=0,
     show_default=True,
     metavar="SECONDS",
-    help="For how long the old secret stays good from then on: up to 30 days.",
+    help="How long the old secret stays valid from then on, up to 30 days.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
 @with_settings
 def rotate(
     *, key_id: str, activate: str, grace: int, as_json: bool, database: str | None, config: str | None
 ) -> None:
-    """Give a key a new secret; its id, usage and limits stay."""
+    """Give a key a new secret. Its id, usage and limits stay the same."""
     from authguard.identity import Caller
 
     when: Any = activate
@@ -191,16 +199,16 @@ def rotate(
 @apikeys.command()
 @click.argument("key_id")
 @click.option("--from", "begin", type=_MOMENT, metavar="DATE", help="The first period, in UTC.")
-@click.option("--to", "end", type=_MOMENT, metavar="DATE", help="The last period; now if nothing is said.")
+@click.option("--to", "end", type=_MOMENT, metavar="DATE", help="The last period. Default: now.")
 @click.option(
     "--by",
     "period",
     type=click.Choice(list(_SHOWN)),
     default="day",
     show_default=True,
-    help="How long the periods are.",
+    help="The length of a period.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write rules, outcomes and generations, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Write rules, outcomes and generations as JSON.")
 @with_settings
 def usage(
     *,
@@ -212,9 +220,9 @@ def usage(
     database: str | None,
     config: str | None,
 ) -> None:
-    """Show what became of the requests with a key over time, in UTC.
+    """Show the outcomes of the requests with a key over time, in UTC.
 
-    What servers have counted within the last minute may be missing.
+    Requests of the last minute may be missing.
     """
     from authguard.identity.storage.usage_levels import LEVELS
 
@@ -233,13 +241,13 @@ def usage(
     else:
         _echo_usage(periods)
         if not periods:
-            note("no requests were counted in this time; those of the last minute may be missing")
+            note("no requests were counted in these periods; requests of the last minute may be missing")
 
 
 @apikeys.command()
 @with_settings
 def pattern(database: str | None, config: str | None) -> None:
-    """Write a regular expression that all keys and client secrets match, for scanners of secrets."""
+    """Write a regular expression that matches all keys and client secrets, for secret scanners."""
     from authguard.identity.keys.texts import secret_pattern
 
     click.echo(secret_pattern(read_settings_without_secret(config, database)))
@@ -249,20 +257,20 @@ def pattern(database: str | None, config: str | None) -> None:
 def _open(
     database: str | None, config: str | None, *, sends_mails: bool = False
 ) -> "Iterator[IdentityService]":
-    """Open the service, and put refusals into words for operators.
+    """Open the service, and turn refusals into failures.
 
     Raises:
-        Failure: if there are no keys, or the account may not give a scope.
+        Failure: if API keys are switched off, or the account may not give a scope.
     """
     settings = read_settings_without_secret(config, database)
     if not settings.api_keys:
-        raise Failure("the settings say that there are no API keys: api_keys is false")
+        raise Failure("API keys are switched off: the setting api_keys is false")
     try:
         with open_service(settings, sends_mails=sends_mails) as service:
             yield service
     except InsufficientScopeError as error:
         raise Failure(
-            f"the account may not give its keys: {printable(' '.join(error.scopes))}. "
+            f"the account may not give these scopes to its keys: {printable(' '.join(error.scopes))}. "
             "See api_key_scopes and admin_roles of the settings"
         ) from None
 
@@ -277,7 +285,7 @@ def _owner_of(service: "IdentityService", key_id: str) -> "Operator":
 
 
 def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
-    """Write the text of a key: the only time that it is known."""
+    """Write the text of a key. It cannot be shown later."""
     from authguard.identity.api.key_documents import new_key_document
 
     if as_json:
@@ -286,7 +294,9 @@ def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
     click.echo(new.text)
     if new.secret is not None:
         click.echo(new.secret)
-    note(f"this is shown once; the id is {new.key.id}, and it ends on {moment(new.key.expires_at)}")
+    note(
+        f"this key is shown only once; its id is {new.key.id}, and it expires on {moment(new.key.expires_at)}"
+    )
 
 
 def _document(key: "StoredAPIKey", now: float) -> "FullKey":
@@ -324,7 +334,7 @@ def _as_text(start: int) -> str:
 
 
 def _echo_usage(periods: "Sequence[Period]") -> None:
-    """Write a row for each period, with a column for each outcome that there was."""
+    """Write a row for each period, with a column for each outcome that occurs."""
     from authguard._core.terms import OUTCOMES
 
     table: dict[int, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""Register, list and switch OAuth clients, and give them new secrets: `authguard clients`."""
+"""Register, list and disable OAuth clients, and rotate their secrets: `authguard clients`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 
 @click.group()
 def clients() -> None:
-    """Look after the OAuth clients of the service. Give it the settings that the service has.
+    """Manage the OAuth clients of the service. Use the same settings as the service.
 
-    The secret of a client is written once, to standard output, by create and rotate.
+    create and rotate write the secret of a client to standard output. It is never shown again.
     """
 
 
 @clients.command()
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, help="What it may ask for, for itself. May be repeated.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="A scope that the client may request for itself. May be repeated.",
+)
 @click.option(
     "--public",
     is_flag=True,
-    help="It has no secret, as a page in a browser or an app on a phone: people sign in by it.",
+    help="A public client without a secret, such as a browser page or a mobile app, in which users sign in.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the client as JSON.")
 @with_settings
@@ -42,7 +47,7 @@ def create(
     database: str | None,
     config: str | None,
 ) -> None:
-    """Register a client by the name that people know it by."""
+    """Register a client, with the name that is shown to people."""
     with _open(database, config) as registry:
         client, secret = registry.create(name, frozenset(scopes), public=public)
     if as_json:
@@ -56,7 +61,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Write the clients as JSON.")
 @with_settings
 def list_clients(*, as_json: bool, database: str | None, config: str | None) -> None:
-    """List all clients, the oldest first; their secrets are not known."""
+    """List all clients, the oldest first. Their secrets are not stored."""
     with _open(database, config) as registry:
         found = registry.list()
     if as_json:
@@ -80,7 +85,7 @@ def list_clients(*, as_json: bool, database: str | None, config: str | None) -> 
 @click.argument("client_id")
 @with_settings
 def disable(client_id: str, database: str | None, config: str | None) -> None:
-    """Switch a client off by its id: it gets no tokens, neither new ones nor by refreshing."""
+    """Disable a client by its id. It gets no new tokens and cannot refresh."""
     with _open(database, config) as registry:
         registry.disable(client_id)
     click.echo("The client is disabled.")
@@ -90,7 +95,7 @@ def disable(client_id: str, database: str | None, config: str | None) -> None:
 @click.argument("client_id")
 @with_settings
 def enable(client_id: str, database: str | None, config: str | None) -> None:
-    """Switch a client on again by its id."""
+    """Enable a client by its id."""
     with _open(database, config) as registry:
         registry.disable(client_id, disabled=False)
     click.echo("The client is enabled.")
@@ -101,7 +106,7 @@ def enable(client_id: str, database: str | None, config: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the id and the secret as JSON.")
 @with_settings
 def rotate(*, client_id: str, as_json: bool, database: str | None, config: str | None) -> None:
-    """Give a client a new secret by its id; the old one is refused at once."""
+    """Give a client a new secret, by its id. The old secret is refused at once."""
     with _open(database, config) as registry:
         secret = registry.rotate(client_id)
     if as_json:

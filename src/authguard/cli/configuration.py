@@ -1,4 +1,4 @@
-"""Read the settings that a command works with: options first, then the environment, then a file."""
+"""Read the settings for a command: options first, then environment variables, then a file."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def with_config(command: Command) -> Command:
         "--config",
         metavar="FILE",
         type=click.Path(exists=True, dir_okay=False),
-        help="A TOML file with settings of the service; else AUTHGUARD_CONFIG.",
+        help="A TOML file with settings of the service. Default: AUTHGUARD_CONFIG.",
     )(command)
 
 
@@ -44,7 +44,7 @@ def read_settings(config: str | None, database: str | None, **given: Any) -> "Se
     Args:
         config: the file that `--config` names.
         database: the URL that `--database` names.
-        given: settings that come first.
+        given: settings with the highest precedence.
 
     Raises:
         ConfigurationError: as `Settings.from_env` does.
@@ -68,9 +68,9 @@ def read_settings_without_secret(config: str | None, database: str | None) -> "S
 
 
 def raw_settings(config: str | None) -> dict[str, Any]:
-    """Return the settings that are set, as they stand in the environment or else in the file.
+    """Return the settings that are set, as written in the environment or else in the file.
 
-    A secret of which a variable has the path of its file is set; its text is empty here.
+    A secret is included if a variable names its file; its text is empty here.
     """
     environment = _environment(config)
     path = environment.get("AUTHGUARD_CONFIG")
@@ -80,7 +80,7 @@ def raw_settings(config: str | None) -> dict[str, Any]:
             from_file = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
+                f"the settings file must be readable TOML, got {path!r}: {type(error).__name__}"
             ) from error
     prefix = "AUTHGUARD_"
     from_variables = {

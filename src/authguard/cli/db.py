@@ -1,4 +1,4 @@
-"""Make and update the tables of the identity service: `authguard db`."""
+"""Create and update the tables of the identity service: `authguard db`."""
 
 import click
 
@@ -9,15 +9,15 @@ from authguard.cli.service import open_service
 
 @click.group()
 def db() -> None:
-    """Look after the tables of the identity service."""
+    """Manage the tables of the identity service."""
 
 
 @db.command()
 @with_settings
 def upgrade(database: str | None, config: str | None) -> None:
-    """Make the tables, or bring them to the version that this release needs.
+    """Create the tables, or migrate them to the version that this release needs.
 
-    In one transaction; several may try at once. It may be repeated.
+    The migration is one transaction. It can be repeated, and several processes may start it at once.
     """
     settings = read_settings_without_secret(config, database)
     from authguard.identity import upgrade as upgrade_tables
@@ -30,9 +30,9 @@ def upgrade(database: str | None, config: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the numbers as JSON.")
 @with_settings
 def purge(*, as_json: bool, database: str | None, config: str | None) -> None:
-    """Delete expired sessions and mailed links, and mails that nothing has sent for two days.
+    """Delete expired sessions and links, and mails that could not be sent for two days.
 
-    The running service does so by itself, once in purge_interval.
+    The running service does this itself, once in purge_interval.
     """
     with open_service(read_settings_without_secret(config, database)) as service:
         done = service.purge.run()

@@ -1,4 +1,4 @@
-"""Make signing keys in files, and rotate those of the service: `authguard keys`."""
+"""Create signing keys in files, and rotate those of the service: `authguard keys`."""
 
 import json
 import os
@@ -25,7 +25,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 @click.group()
 def keys() -> None:
-    """Make signing keys."""
+    """Create and rotate signing keys."""
 
 
 @keys.command()
@@ -34,7 +34,7 @@ def keys() -> None:
     type=click.Choice(["HS256", *_MAKERS]),
     default="ES256",
     show_default=True,
-    help="What it signs with. HS256 makes a secret, such as AUTHGUARD_SECRET.",
+    help="The algorithm. HS256 creates a secret, such as AUTHGUARD_SECRET.",
 )
 @click.option(
     "--form",
@@ -53,7 +53,7 @@ def keys() -> None:
     "- writes it to standard output.",
 )
 def generate(algorithm: str, form: str, output: str) -> None:
-    """Make a private key or a secret; the public part goes to standard output as a JWK set.
+    """Create a private key or a secret. The public key is written to standard output as a JWK set.
 
     The kid is the RFC 7638 thumbprint of the key.
     """
@@ -89,7 +89,7 @@ def _write_private(output: str, text: str) -> None:
         click.echo(text)
         return
     try:
-        # Never over another file, and never readable by others, not even for a moment.
+        # Never overwrite a file, and never let other users read it, not even briefly.
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Failure(f"{output} exists already: a key is never overwritten") from None
@@ -102,7 +102,7 @@ def _write_private(output: str, text: str) -> None:
 @keys.command()
 @with_settings
 def rotate(database: str | None, config: str | None) -> None:
-    """Make a new signing key for the service. It is published at once, and signs in ten minutes."""
+    """Create a new signing key for the service. It is published at once, and used in ten minutes."""
     with open_service(read_settings(config, database)) as service:
         service.rotate_keys()
-    click.echo("There is a new signing key. Guards learn of it before it signs.")
+    click.echo("Created a new signing key. Guards fetch it before it is used.")

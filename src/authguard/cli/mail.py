@@ -1,4 +1,4 @@
-"""Show the mails that wait, have them tried again, and try the mail server: `authguard mail`."""
+"""List waiting mails, retry them, and test the mail server: `authguard mail`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from authguard.identity.storage.mails.queries import WaitingMail
 
 _PAGE_SIZE, _MAX_PAGE_SIZE = 100, 10_000
-_SHOWN_ID = 12  # characters, which tell mails apart
+_SHOWN_ID = 12  # characters of an id; enough to tell mails apart
 
 
 @click.group()
 def mail() -> None:
-    """Look after the mails that the service has yet to send. Give it the settings that the service has."""
+    """Manage the mails that the service has not sent yet. Use the same settings as the service."""
 
 
 @mail.command("list")
@@ -26,12 +26,12 @@ def mail() -> None:
     type=click.IntRange(1, _MAX_PAGE_SIZE),
     default=_PAGE_SIZE,
     show_default=True,
-    help="How many mails at most.",
+    help="The greatest number of mails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the mails as JSON.")
 @with_settings
 def list_mails(*, limit: int, as_json: bool, database: str | None, config: str | None) -> None:
-    """List the mails that wait, those that are tried next first. Their links are made when they are sent."""
+    """List waiting mails, the next attempt first. Links are created when a mail is sent."""
     with open_service(read_settings_without_secret(config, database)) as service:
         waiting = service.mails.list(limit)
         total = service.mails.state().waiting
@@ -41,7 +41,7 @@ def list_mails(*, limit: int, as_json: bool, database: str | None, config: str |
         headings = ["id", "kind", "account", "asked for", "next try", "tries", "reason"]
         echo_table(headings, [_row(each) for each in waiting])
     if total > len(waiting):
-        note(f"{total} mails wait, of which these are the first {len(waiting)}")
+        note(f"{total} mails wait; these are the first {len(waiting)}")
 
 
 def _document(waiting: "WaitingMail") -> dict[str, Any]:
@@ -57,19 +57,19 @@ def _row(waiting: "WaitingMail") -> list[str]:
 
 
 def mask(address: str) -> str:
-    """Return an address of which of the local part only the first letter is shown."""
+    """Mask an address: show only the first letter of the local part."""
     name, _, domain = address.rpartition("@")
     return f"{name[:1]}…@{domain}"
 
 
 @mail.command()
 @click.argument("mail_id", metavar="ID", required=False)
-@click.option("--all", "all_of_them", is_flag=True, help="All mails that wait for another try.")
+@click.option("--all", "all_of_them", is_flag=True, help="Retry all waiting mails.")
 @with_settings
 def retry(*, mail_id: str | None, all_of_them: bool, database: str | None, config: str | None) -> None:
-    """Have one mail tried again at once, or all of them; each is tried for a day from then on.
+    """Retry one mail or all mails at once. Each is then retried for one more day.
 
-    The running service sends them, within half a minute. ID is that of `mail list`, or its beginning.
+    The running service sends them within half a minute. ID is the id shown by `mail list`, or its beginning.
     """
     if all_of_them == (mail_id is not None):
         raise click.UsageError("give the ID of a mail, or --all")
@@ -78,17 +78,17 @@ def retry(*, mail_id: str | None, all_of_them: bool, database: str | None, confi
     with open_service(read_settings_without_secret(config, database)) as service:
         number = service.mails.retry(mail_id)
     if mail_id is not None and not number:
-        raise Failure("no mail that waits has this ID: it was sent or given up")
-    click.echo(f"Mails that are tried now: {number}.")
+        raise Failure("no waiting mail has this ID: it was sent, or can no longer be sent")
+    click.echo(f"Mails to be retried now: {number}.")
 
 
 @mail.command()
 @click.argument("address")
 @with_settings
 def test(*, address: str, database: str | None, config: str | None) -> None:
-    """Send one mail to an address, and say why the mail server does not take it.
+    """Send a test mail to an address, and show why the mail server refuses it.
 
-    It needs smtp_url and mail_from. Nothing is looked up in the database, and nothing is tried again.
+    It needs smtp_url and mail_from, does not use the database, and does not retry.
     """
     from authguard.identity.mail.addresses import parse_email
     from authguard.identity.mail.mailer import Mail
@@ -98,6 +98,6 @@ def test(*, address: str, database: str | None, config: str | None) -> None:
     mailer, to = mailer_from(settings), parse_email(address)
     if to is None:
         raise click.UsageError("ADDRESS is not an e-mail address")
-    text = "By this mail the operator of the service tries the mail server. Nothing has to be done."
+    text = "The operator of the service sent this mail to test the mail server. You need not do anything."
     mailer.send(Mail(to, "A test of the mail server", text).of_product(settings.product_name))
-    click.echo("The mail server has taken the mail.")
+    click.echo("The mail server accepted the mail.")

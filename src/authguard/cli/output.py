@@ -1,4 +1,4 @@
-"""Write the output of commands: failures, tables, JSON, and colours where there is a terminal."""
+"""Write the output of commands: failures, tables, JSON, and colours on a terminal."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +9,9 @@ import click
 
 from authguard._characters import is_plain
 
-MISUSED = 2  # as click exits for options that cannot be meant
+MISUSED = 2  # click's exit status for unusable options
 
-#: Given to the cells of a column; they keep their width.
+#: The styles keep the width of the cells in a column.
 Style = Callable[[str], str]
 
 
@@ -19,7 +19,7 @@ class Failure(click.ClickException):
     """End a command with an error.
 
     Args:
-        message: what went wrong, and what to change. No secrets.
+        message: the fault and the remedy, without secrets.
         exit_code: the exit status.
     """
 
@@ -28,18 +28,18 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]  # click has it as a class variable
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Write it to standard error."""
+        """Write the message to standard error."""
         label = click.style("authguard:", fg="red", bold=True)
         click.echo(f"{label} {self.format_message()}", file=file, err=True)
 
 
 def note(message: str) -> None:
-    """Write a remark, which is no data, to standard error."""
+    """Write a remark to standard error, apart from the data."""
     click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
 
 
 def echo_json(data: object) -> None:
-    """Write data as JSON, in ASCII: no control sequence in it reaches the terminal."""
+    """Write data as JSON in ASCII, so that no control sequence reaches the terminal."""
     click.echo(json.dumps(data, indent=2))
 
 
@@ -66,17 +66,17 @@ def echo_table(
 
 
 def printable(text: str) -> str:
-    """Replace the characters that a terminal would obey."""
+    """Replace the characters that a terminal interprets."""
     return "".join(character if is_plain(character) else "?" for character in text)
 
 
 def moment(seconds: float) -> str:
-    """Return a moment as people read it, in UTC."""
+    """Format a time for people, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its largest unit, such as `3 days`."""
+    """Format a duration in its largest unit, such as `3 days`."""
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if abs(seconds) >= size:
             return _counted(int(abs(seconds) // size), unit)

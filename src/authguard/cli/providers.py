@@ -1,4 +1,4 @@
-"""Show the providers to sign in with: `authguard providers`."""
+"""List the providers for signing in: `authguard providers`."""
 
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Write the providers as JSON.")
 @with_config
 def providers(*, as_json: bool, config: str | None) -> None:
-    """Show each provider to sign in with, and the redirect URIs to register there.
+    """List each provider for signing in, and the redirect URIs to register there.
 
-    No provider and no database is asked. Exit status: 0 if there is a provider, 1 if there is none, 2 if
-    one lacks some of its settings.
+    The command sends no request, and does not use the database. Exit status: 0 if a provider is configured, 1
+    if none is, 2 if a provider lacks settings.
     """
-    # No secret is needed, but the issuer is: redirect URIs begin with it.
+    # No secret is needed, but the issuer is, because redirect URIs begin with it.
     given = {} if "secret" in raw_settings(config) else {"secret": secrets.token_urlsafe(32)}
     settings = read_settings(config, None, **given)
     from authguard.identity.social.configured import missing_settings, providers_from
@@ -59,7 +59,7 @@ def _describe(settings: "Settings", provider: "Provider") -> dict[str, Any]:
 
 def _in_words(provider: dict[str, Any]) -> str:
     uris = provider["redirect_uris"]
-    rows = [("issuer", provider["issuer"] or "none: it speaks OAuth 2 without OpenID Connect")]
+    rows = [("issuer", provider["issuer"] or "none: it uses OAuth 2 without OpenID Connect")]
     rows.append(("client id", provider["client_id"]))
     for label, where in (("pages", "pages"), ("API", "api"), ("applications", "applications")):
         rows += [(f"redirect URI, {label}", uri) for uri in uris[where]]

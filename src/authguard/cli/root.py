@@ -1,4 +1,4 @@
-"""Define the root of the command: its groups, its version, and what an error becomes."""
+"""Define the root command: its groups, its version, and its handling of errors."""
 
 import logging
 import os
@@ -24,20 +24,20 @@ from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, V
 
 
 class _Root(click.Group):
-    """Make one line of each error that is foreseen, and never a traceback."""
+    """Write each expected error as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
-        if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
+        if os.environ.get("NO_COLOR"):  # https://no-color.org: set and not empty
             ctx.color = False
-        # A command says the reason itself; `serve` switches it on again.
+        # Commands report the reason themselves; `serve` enables the log again.
         outages = logging.getLogger("authguard.outages")
         outages.disabled = True
         try:
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure(_in_words(error), _status(error)) from None
-        except UnicodeEncodeError:  # whose text may hold what was to be stored
+        except UnicodeEncodeError:  # its text may contain the values to store
             raise Failure("arguments and settings must be text in UTF-8, got other bytes", MISUSED) from None
         finally:
             outages.disabled = False
@@ -66,11 +66,11 @@ _READERS = " and ".join(packages_in_use()) or "Python's own modules"
     message=f"%(prog)s, version %(version)s\nreads tokens by {_READERS}",
 )
 def root() -> None:
-    """Run the identity service, and look after its tables, accounts, clients and keys.
+    """Run the identity service, and manage its tables, accounts, clients and keys.
 
-    Settings of the service come from variables such as AUTHGUARD_SECRET, or from a TOML file that
-    --config or AUTHGUARD_CONFIG names. Exit status: 0 for success, 1 for a refusal or a failure, 2 for
-    a command or a configuration that cannot be meant.
+    Settings of the service come from variables such as AUTHGUARD_SECRET, or from a TOML file that --config or
+    AUTHGUARD_CONFIG names. Exit status: 0 for success, 1 for a refusal or a failure, 2 for an invalid command
+    or configuration.
     """
 
 

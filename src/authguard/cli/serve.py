@@ -1,4 +1,4 @@
-"""Serve the identity service on a socket, by uvicorn: `authguard serve`."""
+"""Serve the identity service on a socket, using uvicorn: `authguard serve`."""
 
 import logging
 import logging.config
@@ -23,22 +23,27 @@ from authguard.cli.serving.heap import frozen_heap
 if TYPE_CHECKING:
     from authguard.identity import Settings
 
-_GRACE_SECONDS = 10  # for requests that go on when the service is stopped
+_GRACE_SECONDS = 10  # for requests that are in progress when the service stops
 _LEVELS = ("debug", "info", "warning", "error")
 _MAX_WORKERS = 256
-#: Writes a remark for the operator.
+#: The type of a function that writes a remark for the operator.
 Tell = Callable[[str], None]
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 for any free port."
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port; 0 for any free port.",
 )
 @click.option(
     "--dev",
     is_flag=True,
-    help="For development: mails on the console, tables made at once, the test-auth endpoints, and a "
+    help="For development: write mails to the console, create the tables, add the test-auth endpoints, "
+    "and use a "
     "random secret if none is set.",
 )
 @click.option(
@@ -46,13 +51,12 @@ Tell = Callable[[str], None]
     default=1,
     show_default=True,
     type=click.IntRange(1, _MAX_WORKERS),
-    help="How many processes serve. Several need limits in Redis.",
+    help="The number of processes. More than one needs limits in Redis.",
 )
 @click.option(
     "--root-path",
     metavar="PATH",
-    help="The path that a proxy takes away before it passes a request on. It is that of the issuer, also if "
-    "nothing is said.",
+    help="The path that a proxy removes from requests. It must be that of the issuer, which is the default.",
 )
 @click.option(
     "--forwarded-allow-ips",
@@ -61,27 +65,27 @@ Tell = Callable[[str], None]
     "limits count by address, and a proxy that is believed can name any.",
 )
 @click.option(
-    "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="What is logged."
+    "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="The log level."
 )
 @click.option(
     "--log-format",
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="json for programs: an object on each line.",
+    help="The format; json writes one object per line.",
 )
 @click.option(
     "--access-log",
     type=click.Choice(("all", "errors", "none")),
     default="all",
     show_default=True,
-    help="Which requests are logged; errors are answers from 400 on.",
+    help="The requests to log; errors are responses with a status of 400 or more.",
 )
 @with_settings
 def serve(*, dev: bool, database: str | None, config: str | None, **options: Any) -> None:
     """Run the identity service until SIGTERM or Ctrl-C.
 
-    All other settings come from AUTHGUARD_… variables or from the file of --config.
+    All other settings are AUTHGUARD_… variables, or are in the file given by --config.
     """
     with needs_extra("cli"):
         from authguard.cli.serving.logs import log_config
@@ -94,7 +98,7 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
         options["access_log"],
         colors=False if os.environ.get("NO_COLOR") else None,
     )
-    logging.config.dictConfig(logs)  # before the service tells of what it finds at the start
+    logging.config.dictConfig(logs)  # before the service logs its findings at the start
     logger = logging.getLogger("authguard")
     is_text = options["log_format"] == "text"
     tell: Tell = note if is_text else logger.warning
@@ -120,7 +124,7 @@ def _server(
     access_log: str,
     **_: Any,
 ) -> Callable[[dict[str, str]], None]:
-    """Return what serves until it is stopped; it takes the variables for workers."""
+    """Return the function that serves until it is stopped; it takes the variables for workers."""
     import uvicorn
 
     from authguard.cli.serving.worker import APP, run_workers
@@ -129,7 +133,7 @@ def _server(
     path = root_path_of(settings, root_path)
     if warning := check_workers(settings, workers):
         tell(warning)
-    app = create_app(settings)  # also where workers make their own: to fail here, and only once
+    app = create_app(settings)  # also if workers create their own: fail here, and only once
     config = uvicorn.Config(
         app if workers == 1 else APP,
         factory=workers > 1,
@@ -140,7 +144,7 @@ def _server(
         proxy_headers=forwarded_allow_ips is not None,
         forwarded_allow_ips=forwarded_allow_ips,
         server_header=False,
-        ws="none",  # there are none, and uvicorn would log their queries
+        ws="none",  # no limiters are needed, and uvicorn would log their queries
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     if workers > 1:
@@ -148,14 +152,14 @@ def _server(
         return partial(run_workers, config, listener)
 
     def run(_: dict[str, str]) -> None:
-        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop it
             uvicorn.Server(config).run(sockets=[listener])
 
     return run
 
 
 def _variables(config: str | None, database: str | None, given: dict[str, Any]) -> dict[str, str]:
-    """Return the settings of options as variables, for workers."""
+    """Return the settings of the options as variables, for workers."""
     options = {"config": config, "database": database, **given}
     return {f"AUTHGUARD_{name.upper()}": str(value) for name, value in options.items() if value is not None}
 
@@ -171,22 +175,28 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if listener is not None:
             listener.close()
-        raise Failure(f"cannot listen at {host} port {port}: {error.strerror}") from None
+        raise Failure(f"cannot listen on {host} port {port}: {error.strerror}") from None
     return listener
 
 
 def _for_development(config: str | None, host: str, port: int, tell: Tell = note) -> dict[str, Any]:
-    """Return the settings that `--dev` adds where nothing is set."""
+    """Return the settings that `--dev` adds if they are not set."""
     given: dict[str, Any] = {"dev": True}
     set_already = raw_settings(config)
     if host not in ("127.0.0.1", "localhost", "::1"):
-        tell(f"--dev at {host}: everyone who can reach it can make accounts and sign in by test-auth")
+        tell(
+            f"--dev at {host}: everyone who can reach this address can create accounts and sign in by "
+            "test-auth"
+        )
     if "secret" not in set_already:
         if set_already.get("algorithm", "HS256") != "HS256":
             raise Failure("set AUTHGUARD_SECRET: it encrypts the signing keys in the database", 2)
         given["secret"] = secrets.token_urlsafe(32)
-        tell("no AUTHGUARD_SECRET: a random one is used, so all sessions and tokens end at a restart")
+        tell(
+            "AUTHGUARD_SECRET is not set: a random secret is used, so all sessions and tokens end at a "
+            "restart"
+        )
     if "issuer" not in set_already:
         given["issuer"] = f"http://127.0.0.1:{port}"
-        tell(f"no AUTHGUARD_ISSUER: it is {given['issuer']}")
+        tell(f"AUTHGUARD_ISSUER is not set: the issuer is {given['issuer']}")
     return given

@@ -1,4 +1,4 @@
-"""Open the identity service for commands: most need neither a mail server nor limits."""
+"""Open the identity service for commands; most of them need neither a mail server nor limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _NoMailer:
-    """Refuse to send: commands send no mails, so they need no mail server."""
+    """Refuse to send: such commands send no mails, and need no mail server."""
 
     def send(self, mail: "Mail") -> None:
         """Refuse."""
@@ -22,11 +22,11 @@ class _NoMailer:
 
 @contextmanager
 def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator["IdentityService"]:
-    """Open the use cases, on tables that are those of this version.
+    """Open the use cases, on tables of this version.
 
     Args:
         settings: those of the service.
-        sends_mails: whether mails are sent, within the limits of the service.
+        sends_mails: whether mails are sent, and count against the limits of the service.
 
     Raises:
         ConfigurationError: if the tables are of another version.
@@ -38,7 +38,7 @@ def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator
     if sends_mails:
         service = IdentityService(settings)
     else:
-        # Commands are not counted, so there is no store of limits to reach.
+        # Commands are not limited, so they need no store of limits.
         service = IdentityService(settings, mailer=_NoMailer(), limiter=Limiter())
         service.mails.leave_to_others()
     try:
@@ -52,12 +52,12 @@ def find_user(service: "IdentityService", account: str) -> "User":
     """Return the account with this address or this id.
 
     Raises:
-        Failure: if there is none.
+        Failure: if no account has it.
     """
     if "@" in account:
         user = service.accounts.find(account)
     else:
-        # A database refuses some of the other characters.
+        # Some databases reject other characters.
         is_plain = account.isascii() and account.isprintable()
         user = service.accounts.find_by_id(account) if is_plain else None
     if user is None:

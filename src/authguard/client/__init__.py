@@ -1,4 +1,4 @@
-"""Call a protected API: `httpx.Auth` classes for tokens and API keys, and the rotation of a key."""
+"""Call a protected API: `httpx.Auth` classes for tokens and API keys, and key rotation."""
 
 from authguard.client.bearer import BearerAuth
 from authguard.client.key import APIKeyAuth

@@ -1,4 +1,4 @@
-"""Sign in with a password, and present access tokens that stay fresh."""
+"""Sign in with a password, and send access tokens that are refreshed."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ from authguard._core.options import (
 from authguard.client.origins import check_base_url, origin_of
 from authguard.errors import LoginError
 
-#: Before its expiry, when a token is refreshed, as the AINative guide has it.
+#: Seconds before its expiry at which a token is refreshed, as in the AINative guide.
 _REFRESH_AHEAD_SECONDS = 300.0
-#: After a refresh that failed for an outage, before the next.
+#: Seconds to wait after a refresh that failed because of an outage.
 _PAUSE_SECONDS = 30.0
-#: For which a refused password is not sent again: three tries in the 15 minutes in which the
+#: Seconds for which a refused password is not sent again: three attempts in the 15 minutes in which the
 #: identity service allows ten.
 _REFUSAL_SECONDS = 300.0
-#: Of an answer with tokens; much more than any has.
+#: Bytes of a token response; real ones are much shorter.
 _MAX_BODY_BYTES = 64 * 1024
 
 
@@ -46,28 +46,28 @@ class _Tokens:
     expires_at: float
 
 
-#: A flow yields requests to the service, and is sent the answer, or None if there was none.
+#: A flow yields requests to the service, and receives the response, or None if none came.
 _Flow = Generator[httpx.Request, httpx.Response | None, str]
 
 
 class BearerAuth(httpx.Auth):
-    """Sign in with a password, and present access tokens that are kept fresh.
+    """Sign in with a password, and send access tokens that are refreshed before they expire.
 
-    One object may be shared by threads, tasks and event loops. Bodies of requests are read into
-    memory, so that a request that gets a 401 can be sent once more.
+    One object may be shared by threads, tasks and event loops. Request bodies are read into memory, because a
+    request that gets a 401 is sent once more.
 
     Args:
-        base_url: where the API is, with its prefix, such as `https://auth.example.com/v1`. Tokens
-            are sent to its origin alone.
+        base_url: the URL of the API with its prefix, such as `https://auth.example.com/v1`. Tokens are sent
+            only to its origin.
         email: the address of the account.
         password: its password.
         timeout: seconds, or a timedelta, for each step of signing in or refreshing.
-        verify: the certificates to trust for signing in; None for the usual ones.
-        clock: tells the seconds since the epoch.
+        verify: the trusted certificates for signing in; None for the default ones.
+        clock: returns the seconds since the epoch.
 
     Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback, or a timeout that
-            is no positive number.
+        ConfigurationError: if the URL is not https (except on loopback), or the timeout is not a positive
+            number.
     """
 
     def __init__(
@@ -90,7 +90,8 @@ class BearerAuth(httpx.Auth):
         self._clock = clock
         self._tokens: _Tokens | None = None
         self._not_before = 0.0
-        self._refusal: tuple[int, float] | None = None  # the status, and until when it is remembered
+        # The status, and the time until which it is remembered.
+        self._refusal: tuple[int, float] | None = None
         self._lock = threading.Lock()
         self._alocks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -98,7 +99,7 @@ class BearerAuth(httpx.Auth):
         return f"BearerAuth({self._base!r})"
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Present the token, and once more with a new one if it is refused."""
+        """Send the token; if it is refused, send the request once more with a new token."""
         if origin_of(request.url) != self._origin:
             self._strip(request)
             yield request
@@ -111,7 +112,7 @@ class BearerAuth(httpx.Auth):
             yield _bearing(request, self._get(token))
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Present the token, and once more with a new one if it is refused."""
+        """Send the token; if it is refused, send the request once more with a new token."""
         if origin_of(request.url) != self._origin:
             self._strip(request)
             yield request
@@ -127,22 +128,22 @@ class BearerAuth(httpx.Auth):
         """End the session at the service; the next request signs in again.
 
         Raises:
-            LoginError: if the service could not be reached, or has not stored it. Tokens are kept.
+            LoginError: if the service did not answer or could not store the logout. The tokens are kept.
         """
         with self._lock:
             self._run(self._logout())
 
     async def alogout(self) -> None:
-        """End the session at the service, from an event loop; see `logout`.
+        """End the session at the service, in an event loop; see `logout`.
 
         Raises:
-            LoginError: if the service could not be reached, or has not stored it. Tokens are kept.
+            LoginError: if the service did not answer or could not store the logout. The tokens are kept.
         """
         async with self._alock():
             await self._arun(self._logout())
 
     def _refused(self, response: httpx.Response) -> bool:
-        # After a redirect the 401 may be another server's, which has not seen the token.
+        # After a redirect, the 401 may come from another server, which has not received the token.
         return response.status_code == 401 and origin_of(response.request.url) == self._origin
 
     def _strip(self, request: httpx.Request) -> None:
@@ -160,7 +161,7 @@ class BearerAuth(httpx.Auth):
     def _get(self, refused: str | None) -> str:
         if token := self._at_hand(refused):
             return token
-        with self._lock:  # after a wait there may be a new token
+        with self._lock:  # another caller may have fetched a new token during the wait
             return self._at_hand(refused) or self._run(self._renew(refused))
 
     async def _aget(self, refused: str | None) -> str:
@@ -173,10 +174,10 @@ class BearerAuth(httpx.Auth):
         with self._lock_of_locks:
             return self._alocks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
-    #: Held for no longer than it takes to look something up.
+    #: Locked only for a look-up.
     _lock_of_locks = threading.Lock()
 
-    # A client of its own: the application's might follow a redirect, with the password.
+    # A separate client, because the application's might follow a redirect with the password.
     def _run(self, flow: _Flow) -> str:
         with httpx.Client(follow_redirects=False, cookies=NoCookies(), **self._options) as client:
             request = next(flow)
@@ -239,13 +240,14 @@ class BearerAuth(httpx.Auth):
         tokens = self._tokens
         if tokens is not None:
             response = yield _bearing(self._post("logout", None), tokens.access)
-            if response is None or response.status_code not in (200, 204, 401):  # 401: it has ended before
+            # 401: the session had ended before.
+            if response is None or response.status_code not in (200, 204, 401):
                 raise _failure("logout", response)
         self._tokens = None
         return ""
 
     def _post(self, name: str, body: dict[str, str] | None) -> httpx.Request:
-        # What is not compressed is no larger than what arrives.
+        # An uncompressed body is no larger than the bytes received.
         plain = {"Accept-Encoding": "identity"}
         return httpx.Request("POST", f"{self._base}/auth/{name}", json=body, headers=plain)
 
@@ -256,10 +258,10 @@ class BearerAuth(httpx.Auth):
             access, refresh, lifetime = data["access_token"], data.get("refresh_token"), data["expires_in"]
             lifetime = float(lifetime)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, json.JSONDecodeError):
-            raise _failure(name, response) from None  # what could not be read may hold a token
+            raise _failure(name, response) from None  # an unreadable answer may contain a token
         if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
             raise _failure(name, response)
-        # Half of a short life, so that such tokens are not refreshed with each request.
+        # Half of a short lifetime, so that such tokens are not refreshed with each request.
         ahead = min(_REFRESH_AHEAD_SECONDS, lifetime / 2)
         self._tokens = _Tokens(access, refresh, now + lifetime - ahead, now + lifetime)
         self._not_before = 0.0
@@ -272,7 +274,7 @@ def _bearing(request: httpx.Request, token: str) -> httpx.Request:
 
 
 def _extended(body: bytes, chunk: bytes) -> bytes:
-    """Return the body with one more chunk; one that is too large is as good as no answer."""
+    """Return the body with one more chunk; raise an error if it is too large."""
     if len(body) + len(chunk) > _MAX_BODY_BYTES:
         raise httpx.DecodingError("the answer is too large")
     return body + chunk

@@ -1,4 +1,4 @@
-"""Present an API key, and wait as the limits of the server say."""
+"""Send an API key, and wait as the server's limits require."""
 
 import asyncio
 import re
@@ -17,26 +17,26 @@ from authguard.client.waiting import RequestPacer, seconds_to_wait
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-_MAX_REDIRECTS = 5  # inside the origin, each of which loses the key
+_MAX_REDIRECTS = 5  # within the origin; each of them drops the key
 
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
-    """Wait before the next request, after a response that has to be read first."""
+    """Wait before the next request, after a response that must be read first."""
 
     seconds: float
     response: httpx.Response | None = None
 
 
-#: A flow yields requests, and is sent their responses; it yields pauses, and is sent None.
+#: A flow yields requests and receives their responses; it also yields pauses, and receives None.
 _Steps: TypeAlias = Generator[httpx.Request | _Pause, httpx.Response | None, None]
 
 
 class _KeyedHeaders(httpx.Headers):
-    """Hold fields with a key that goes on the wire, and into no copy of them.
+    """Hold fields with a key that is sent, but is in no copy of the fields.
 
-    httpx follows redirects below the auth flow, with a copy of the fields, and takes only
-    `Authorization` off for another origin.
+    httpx follows redirects below the auth flow with a copy of the fields, and removes only `Authorization`
+    for another origin.
     """
 
     def __init__(self, headers: httpx.Headers, name: str, key: str) -> None:
@@ -45,30 +45,29 @@ class _KeyedHeaders(httpx.Headers):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields as they are sent."""
+        """Return the fields to send."""
         return [*super().raw, self._key]
 
 
 class APIKeyAuth(httpx.Auth):
-    """Present an API key to one origin, and wait when the server answers 429.
+    """Send an API key to one origin, and wait when the server answers 429.
 
     One object may be shared by threads, tasks and event loops, which then share `requests_per_minute`.
 
     Args:
-        base_url: where the API is; the key is sent to its origin alone.
+        base_url: the URL of the API; the key is sent only to its origin.
         key: the API key.
         header: the field that carries it.
-        requests_per_minute: how many requests to send in any 60 seconds; more of them wait for their
-            turn. None for no limit.
-        max_wait: seconds, or a timedelta, that one request may wait in all because of 429; what would
-            take longer, such as the limit of a day, is the answer at once. 0 for never waiting.
-        clock: seconds, by a clock that is never set back.
-        sleep: waits, in a thread.
-        async_sleep: waits, in an event loop; None for `asyncio.sleep`.
+        requests_per_minute: the greatest number of requests in any 60 seconds; further requests wait. None
+            for no limit.
+        max_wait: seconds, or a timedelta, that one request may wait in total because of 429. If the wait
+            would be longer, such as for a daily limit, the 429 is returned at once. 0 to never wait.
+        clock: seconds of a monotonic clock.
+        sleep: sleeps in a thread.
+        async_sleep: sleeps in an event loop; None for `asyncio.sleep`.
 
     Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback, or a key that
-            is no printable ASCII.
+        ConfigurationError: if the URL is not https (except on loopback), or the key is not printable ASCII.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class APIKeyAuth(httpx.Auth):
         return f"APIKeyAuth({self._base!r})"
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Present the key, and again after a 429 or where a redirect inside the origin has lost it."""
+        """Send the key; send it again after a 429, and after a redirect within the origin that dropped it."""
         steps = self._steps(request)
         answer: httpx.Response | None = None
         while (step := _next(steps, answer)) is not None:
@@ -112,11 +111,11 @@ class APIKeyAuth(httpx.Auth):
                 answer = yield step
                 continue
             if step.response is not None:
-                step.response.read()  # gives the connection back
+                step.response.read()  # returns the connection to the pool
             self._sleep(step.seconds)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Present the key, and again after a 429 or where a redirect inside the origin has lost it."""
+        """Send the key; send it again after a 429, and after a redirect within the origin that dropped it."""
         steps = self._steps(request)
         answer: httpx.Response | None = None
         while (step := _next(steps, answer)) is not None:
@@ -164,5 +163,5 @@ def _next(steps: _Steps, answer: httpx.Response | None) -> httpx.Request | _Paus
 
 
 def _can_be_sent_again(request: httpx.Request) -> bool:
-    # Other streams can be read once, or not fit into memory.
+    # Other streams can be read only once, or may not fit into memory.
     return isinstance(request.stream, httpx.ByteStream)

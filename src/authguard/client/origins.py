@@ -1,4 +1,4 @@
-"""Name the origin of a URL, to which a credential is sent and to no other."""
+"""Compute the origin of a URL. A credential is sent to this origin only."""
 
 from typing import TypeAlias
 
@@ -18,10 +18,10 @@ def origin_of(url: httpx.URL) -> Origin:
 
 
 def check_base_url(base_url: str) -> tuple[str, Origin]:
-    """Check where an API is, and return its URL without a slash at the end, and its origin.
+    """Check the URL of an API, and return it without a trailing slash, and its origin.
 
     Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback.
+        ConfigurationError: if the URL is not https (except on loopback).
     """
     check_url(base_url, "base_url", reason="credentials are sent there")
     return base_url.rstrip("/"), origin_of(httpx.URL(base_url))

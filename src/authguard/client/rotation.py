@@ -1,4 +1,4 @@
-"""Replace an API key by a new one, as the example of the AINative document does."""
+"""Replace an API key by a new one, as in the example of the AINative document."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,16 +17,16 @@ def rotate_api_key(
     name: str | None = None,
     expires_in_days: int = 90,
 ) -> str:
-    """Create an API key, have the services take it, and revoke the old one.
+    """Create an API key, let the services switch to it, and revoke the old one.
 
-    If `update` raises, nothing is revoked: some services may have the new key already. If the old key
-    cannot be revoked, the new one is in use nevertheless.
+    If `update` raises, nothing is revoked, because some services may already use the new key. If revoking the
+    old key fails, the new one stays in use.
 
     Args:
-        client: asks as the owner, with the base URL of the API:
+        client: a client that is signed in as the owner, with the base URL of the API:
             `httpx.Client(base_url=url, auth=BearerAuth(url, email, password))`.
         old_key_id: the id of the key to revoke.
-        update: called with the new key; returns when all services use it.
+        update: called with the new key; it returns when all services use it.
         name: of the new key; None for "Rotated Key" and the time, in UTC.
         expires_in_days: how long the new key is valid.
 
@@ -34,9 +34,9 @@ def rotate_api_key(
         the new key, which the service never shows again.
 
     Raises:
-        ConfigurationError: for an option of a wrong type.
-        httpx.HTTPStatusError: if the service refuses one of the two requests.
-        httpx.TransportError: if it cannot be reached.
+        ConfigurationError: if an option has the wrong type.
+        httpx.HTTPStatusError: if the service refuses one of the two requests. httpx.TransportError: if the
+        service cannot be reached.
     """
     check_object(client, "client", httpx.Client, "client=httpx.Client(…)", or_none=False)
     check_text(old_key_id, "old_key_id", must="be the id of the key to revoke")
@@ -46,7 +46,7 @@ def rotate_api_key(
     check_text(name, "name", must="be the name of the new key")
     check_whole(expires_in_days, "expires_in_days")
     body = {"name": name, "expires_in_days": expires_in_days}
-    # A redirect would make a GET of it, or take the request elsewhere.
+    # A redirect would turn it into a GET, or send it to another server.
     created = client.post("/api-keys", json=body, follow_redirects=False).raise_for_status()
     new_key: str = created.json()["api_key"]
     update(new_key)

@@ -1,4 +1,4 @@
-"""Tell how long a client has to wait: for the limit of a server, and for a limit of its own."""
+"""Compute how long a client must wait: for the server's limits, and for its own."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 _MINUTE_SECONDS = 60.0
-#: Between two tries, so that `Retry-After: 0` makes no loop without a pause.
+#: Between two attempts, so that `Retry-After: 0` does not cause a loop without pauses.
 _MIN_PAUSE_SECONDS = 1.0
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,9}\Z")
 #: An item of the field RateLimit: a quoted name and its parameters.
@@ -21,11 +21,11 @@ _MAX_FIELD = 4096  # characters of RateLimit that are read
 
 
 class RequestPacer:
-    """Keep requests apart of all threads and tasks, so that in no 60 seconds there are too many.
+    """Space the requests of all threads and tasks, so that no 60 seconds have too many.
 
     Args:
-        per_minute: how many there may be.
-        clock: seconds, by a clock that is never set back.
+        per_minute: the greatest number of requests in 60 seconds.
+        clock: seconds of a monotonic clock.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
@@ -34,7 +34,7 @@ class RequestPacer:
         self._starts: deque[float] = deque(maxlen=per_minute)
 
     def reserve(self) -> float:
-        """Take the next start of a request, and return the seconds until then."""
+        """Reserve the next start of a request, and return the seconds until then."""
         with self._lock:
             now = start = self._clock()
             if len(self._starts) == self._starts.maxlen:
@@ -44,10 +44,11 @@ class RequestPacer:
 
 
 def seconds_to_wait(response: httpx.Response) -> float | None:
-    """Return after how many seconds a refused request may be sent again; None if the server does not say.
+    """Return the seconds after which a refused request may be sent again; None if the server does not say.
 
-    `Retry-After` (RFC 9110 section 10.2.3) goes before `RateLimit` (draft-ietf-httpapi-ratelimit-headers
-    section 4), whose limits without anything left all have to be reset.
+    `Retry-After` (RFC 9110 section 10.2.3) takes precedence over `RateLimit`
+    (draft-ietf-httpapi-ratelimit-headers section 4). All exhausted limits of `RateLimit` must have been
+    reset.
     """
     if response.status_code != 429:
         return None
@@ -62,7 +63,7 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     if _WHOLE_SECONDS.match(text):
         return float(text)
     until, sent = _date(text), _date(headers.get("date", ""))
-    # By the server's clock alone: the client's may differ.
+    # By the server's clock only, because the client's may differ.
     return None if until is None or sent is None else (until - sent).total_seconds()
 
 

@@ -1,4 +1,4 @@
-"""Have `manage.py check` look at the guard and its place, where `authguard.django` is one of the apps."""
+"""Let `manage.py check` check the guard and its position, if `authguard.django` is an installed app."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,26 +16,29 @@ _UNGUARDED = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is g
 
 
 class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
-    """Register the check; there are no models."""
+    """Register the check. The app has no models."""
 
     name = "authguard.django"
     label = "authguard"
     verbose_name = "authguard"
 
     def ready(self) -> None:
-        """Register the check when all apps are loaded; servers do not run it, so say here what is worst."""
+        """Register the check when all apps are loaded.
+
+        Servers do not run checks, so the worst fault is logged here.
+        """
         checks.register(check_configuration)
-        with suppress(ImportError):  # Django says what it cannot import when it loads the middleware
+        with suppress(ImportError):  # Django reports import errors when it loads the middleware
             if not has_middleware(AuthGuardMiddleware):
                 logger.warning("%s", _UNGUARDED)
 
 
 def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
-    """Return what is wrong with the setting `AUTHGUARD` and with `MIDDLEWARE`.
+    """Return the faults of the settings `AUTHGUARD` and `MIDDLEWARE`.
 
     Args:
-        app_configs: of which apps; the settings are those of all.
-        options: what Django may add.
+        app_configs: the apps to check; ignored, because the settings are global.
+        options: further options of Django.
     """
     errors: list[checks.CheckMessage] = []
     try:
@@ -58,6 +61,6 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
 
 
 def _is_shown(name: str) -> bool:
-    """Return whether Django would show the value of a cookie in its reports of errors."""
+    """Return whether Django would show the value of a cookie in its error reports."""
     shown: str = get_default_exception_reporter_filter().cleanse_setting(name, name)
     return shown == name

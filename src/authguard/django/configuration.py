@@ -14,37 +14,41 @@ from authguard.errors import ConfigurationError
 
 _WRITE = 'AUTHGUARD = "mysite.guards.guard", the dotted path of a Guard or of a function that returns one'
 
-#: How the middleware is written in the settings.
+#: The dotted path of the middleware in the settings.
 MIDDLEWARE = "authguard.django.AuthGuardMiddleware"
 
-# What has to stand before the guard, and why.
+# Middleware that must come before the guard, and the reason.
 _BEFORE = {
-    ("django.contrib.auth.middleware", "AuthenticationMiddleware"): "it would put its own request.user in "
-    "the place of the guard's",
-    ("django.contrib.auth.middleware", "RemoteUserMiddleware"): "it would put its own request.user in the "
-    "place of the guard's",
+    (
+        "django.contrib.auth.middleware",
+        "AuthenticationMiddleware",
+    ): "it would replace the guard's request.user by its own",
+    (
+        "django.contrib.auth.middleware",
+        "RemoteUserMiddleware",
+    ): "it would replace the guard's request.user by its own",
     ("corsheaders.middleware", "CorsMiddleware"): "pages of other origins could not read refusals, and "
     "preflights would have no CORS fields",
-    ("django.middleware.cache", "UpdateCacheMiddleware"): "it would keep pages without the fields that tell "
-    "the callers apart",
+    ("django.middleware.cache", "UpdateCacheMiddleware"): "it would store pages without the fields that "
+    "distinguish callers",
 }
-# What has to stand after it, and why.
+# Middleware that must come after the guard, and the reason.
 _AFTER = {
     ("django.middleware.cache", "FetchFromCacheMiddleware"): "it would answer with pages from the cache "
     "before the guard has seen the request",
 }
 
-# By the number of the function, which is kept, so that no other gets its number.
+# By the id of the function, which is kept alive, so that no other function gets this id.
 _made: dict[int, tuple[Any, Guard]] = {}
 
 
 def get_guard() -> Guard:
-    """Return the guard of the setting `AUTHGUARD`, the same one each time: for `override` in tests.
+    """Return the guard of the setting `AUTHGUARD`, always the same one; for `override` in tests.
 
     The setting is a guard, a function that returns one and is called once, or the dotted path of either.
 
     Raises:
-        ConfigurationError: if the setting is missing or anything else.
+        ConfigurationError: if the setting is missing or has another type.
     """
     setting = value = getattr(settings, "AUTHGUARD", None)
     if isinstance(setting, str):
@@ -52,8 +56,7 @@ def get_guard() -> Guard:
             value = import_string(setting)
         except ImportError as error:
             raise ConfigurationError(
-                f"AUTHGUARD in the settings must be what can be imported, got {setting!r} ({error}): write "
-                f"{_WRITE}"
+                f"AUTHGUARD in the settings must be importable, got {setting!r} ({error}): write {_WRITE}"
             ) from error
     if isinstance(value, Guard):
         return value
@@ -82,22 +85,22 @@ def _shown(value: Any) -> str:
 
 
 def has_middleware(middleware: type) -> bool:
-    """Return whether the middleware of the guard, or a class of its kind, stands in the settings.
+    """Return whether the settings include the middleware of the guard, or a subclass.
 
     Args:
         middleware: the class of the guard's middleware.
 
     Raises:
-        ImportError: if there is another one that cannot be imported.
+        ImportError: if another middleware cannot be imported.
     """
-    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported before its time
+    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported too early
         return True
     layers = map(import_string, settings.MIDDLEWARE)
     return any(isinstance(layer, type) and issubclass(layer, middleware) for layer in layers)
 
 
 def order_error(middleware: type) -> ConfigurationError | None:
-    """Return the error of a middleware that stands at the wrong place in the settings, if it does.
+    """Return the error about middleware at the wrong position in the settings, if any.
 
     Args:
         middleware: the class of the guard's middleware.
@@ -108,7 +111,7 @@ def order_error(middleware: type) -> ConfigurationError | None:
         return ConfigurationError(
             f"MIDDLEWARE must have {MIDDLEWARE} once, got it {len(places)} times: write it a single time"
         )
-    if not places:  # around a single view, as in a test with a RequestFactory
+    if not places:  # used around a single view, as in a test with a RequestFactory
         return None
     return next(_misplaced(layers, places[0]), None)
 
@@ -137,7 +140,7 @@ def _is_kind(layer: Any, kind: type) -> bool:
 
 
 def has_cors_layer() -> bool:
-    """Return whether django-cors-headers is in the settings."""
+    """Return whether the settings include django-cors-headers."""
     layers = map(import_string, settings.MIDDLEWARE)
     return any(
         isinstance(layer, type) and has_base(layer, "corsheaders.middleware", "CorsMiddleware")

@@ -1,4 +1,4 @@
-"""Require scopes, roles or a recent sign-in of the callers of views."""
+"""Require scopes, roles or a recent sign-in from the callers of views."""
 
 import functools
 import inspect
@@ -36,7 +36,8 @@ def requires(
     and for what `as_view()` returns. `method_decorator(requires(…), name="dispatch")` works, too. Name and
     signature are kept.
 
-    A caller who does not meet it gets a RefusedHTTPException, which the middleware answers.
+    If the caller does not meet the requirement, a RefusedHTTPException is raised, which the middleware
+    answers.
 
     Args:
         scopes: all of these scopes.
@@ -46,7 +47,7 @@ def requires(
         max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`.
 
     Raises:
-        ConfigurationError: for a class that cannot be guarded, or a name that cannot be matched.
+        ConfigurationError: if a class cannot be guarded, or a name can never match.
     """
     requirement = requirement_of(scopes, any_of, roles, acr, max_age)
 
@@ -79,7 +80,7 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
         if flow is not None:
             _check(handled, run_anywhere(flow))
         result = view(*args, **kwargs)
-        # `dispatch` of a class of `async` views is a plain function.
+        # `dispatch` of a class with `async` views is a plain function.
         if inspect.isawaitable(result):
             return _awaited(result, handled.decision)
         return keep_private(result, handled.decision)
@@ -116,7 +117,7 @@ def _check(handled: Handled, denied: Deny | None) -> None:
 
 
 def _guarded_class(view_class: Any, guard_function: Callable[[Any], Any]) -> Any:
-    """Return a class whose views check the caller first, as those of classes derived from it do."""
+    """Return a class whose views, and those of its subclasses, check the caller first."""
     if not issubclass(view_class, View):
         raise ConfigurationError(
             "@requires() must decorate a function or a class of django.views.View, got the class "

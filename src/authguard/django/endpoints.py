@@ -1,4 +1,4 @@
-"""Have the endpoint of a guard answer a request of Django."""
+"""Answer a request of Django with an endpoint of a guard."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from authguard._core.endpoint import Endpoint
 
 
 def answer(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
-    """Return the response of an endpoint, where Django does not await."""
+    """Return the response of an endpoint, under WSGI."""
     started: list[Any] = []
 
     def start_response(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -20,7 +20,7 @@ def answer(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
 
 
 async def aanswer(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
-    """Return the response of an endpoint, where Django awaits."""
+    """Return the response of an endpoint, under ASGI."""
     messages: list[dict[str, Any]] = []
     kind = request.META.get("CONTENT_TYPE") or ""
     headers = [(b"content-type", kind.encode("latin-1"))] if kind else []
@@ -38,7 +38,7 @@ async def aanswer(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
     return _response(start["status"], fields, b"".join(each.get("body", b"") for each in messages[1:]))
 
 
-_PART = 16 * 1024  # more than a logout token has
+_PART = 16 * 1024  # larger than any logout token
 
 
 def _response(status: int, fields: list[tuple[str, str]], body: bytes) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Keep on a request of Django what the guard has decided, and find it there."""
+"""Store the guard's decision on a request of Django, and find it there."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,21 +16,21 @@ from authguard.errors import MissingCredentialsError
 
 _HANDLED = "_authguard"
 
-# How a credential came that browsers do not send by themselves.
+# Names of credentials that browsers do not send automatically.
 _BY_FIELD = frozenset({"bearer", "api_key", "dpop", "header"})
-_NO_COOKIE = AccessCookie("none")  # it knows from which site a request comes
+_NO_COOKIE = AccessCookie("none")  # the browser says which site started the request
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """Hold what the middleware has left on a request.
+    """Hold the state that the middleware stores on a request.
 
     Attributes:
-        guard: the rules.
+        guard: the guard.
         view: the request as the guard sees it.
-        decision: of the guard.
-        at: when the guard decided, in seconds since the epoch.
-        path_info: the path by which Django went then.
+        decision: the decision of the guard.
+        at: the time of the decision, in seconds since the epoch.
+        path_info: the path that Django used at that time.
         user: the caller, as `request.user`.
     """
 
@@ -43,10 +43,10 @@ class Handled:
 
 
 def leave(request: Any, guard: Guard, view: RequestView, decision: Decision, at: float) -> Handled:
-    """Leave the caller on the request, as `user`, `auser` and `auth`.
+    """Store the caller on the request, as `user`, `auser` and `auth`.
 
-    Somebody who is signed in by a session of Django stays `user` where no credential is presented and none
-    is needed. The sender of a bad one is nobody.
+    A user who is signed in by a Django session stays `user` if the request has no credential and needs none.
+    With an invalid credential, the user is anonymous.
     """
     user = as_user(decision.user)
     handled = Handled(guard, view, decision, at, request.path_info, user)
@@ -66,8 +66,8 @@ def leave(request: Any, guard: Guard, view: RequestView, decision: Decision, at:
 def _is_cross_site(view: RequestView, guard: Guard) -> bool:
     """Return whether another site started the request.
 
-    Only a script or a program sends a field by itself. But a proxy may have made it of a cookie of its own,
-    for whatever site has started the request.
+    Normally only a script or a program sends this field. But a proxy may have created it from its own cookie,
+    for a request from any site.
     """
     return bool((guard.cookie or _NO_COOKIE).is_cross_site(view))
 
@@ -82,10 +82,10 @@ def _returning(user: Any) -> Any:
 def find_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
     """Return the request among the arguments of a view, method or helper.
 
-    A request of Django REST framework leads to Django's, and a view object to its own.
+    A request of Django REST framework has a reference to Django's, and a view object has one to its request.
 
     Raises:
-        RuntimeError: if there is none.
+        RuntimeError: if no argument is a request.
     """
     for value in (*args[:2], kwargs.get("request"), getattr(args[0], "request", None) if args else None):
         inner = getattr(value, "_request", value)
@@ -95,10 +95,10 @@ def find_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
 
 
 def handled_by_guard(request: HttpRequest) -> Handled:
-    """Return what the middleware has left on the request.
+    """Return the state that the middleware stored on the request.
 
     Raises:
-        RuntimeError: if the middleware has not seen it.
+        RuntimeError: if the middleware did not handle the request.
     """
     handled: Handled | None = getattr(getattr(request, "_request", request), _HANDLED, None)
     if handled is None:
@@ -110,7 +110,7 @@ def handled_by_guard(request: HttpRequest) -> Handled:
 
 
 def current_principal(request: HttpRequest) -> Principal:
-    """Return who is calling; `ANONYMOUS` on open paths.
+    """Return the principal of the caller; `ANONYMOUS` on open paths.
 
     Raises:
         RuntimeError: if the middleware is not installed.

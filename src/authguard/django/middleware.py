@@ -1,4 +1,4 @@
-"""Guard a Django project: the middleware for its settings, on WSGI and ASGI, `async` or not."""
+"""Guard a Django project: the middleware for its settings, for WSGI and ASGI, `async` or not."""
 
 import io
 import time
@@ -28,17 +28,17 @@ from authguard.errors import ConfigurationError
 
 
 class AuthGuardMiddleware:
-    """Guard all that stands after it in `MIDDLEWARE`, by the guard of the setting `AUTHGUARD`.
+    """Guard everything that comes after it in `MIDDLEWARE`, with the guard of the setting `AUTHGUARD`.
 
-    The caller is `request.user`: the principal, with what Django expects of a user, or what `user_loader`
-    made of it. Its scopes are in `request.auth`.
+    The caller is `request.user`: the principal, with the attributes that Django expects of a user, or the
+    result of `user_loader`. Its scopes are in `request.auth`.
 
     Args:
-        get_response: what Django gives; or a view, in tests with a RequestFactory.
+        get_response: the next handler, given by Django; or a view, in tests with a RequestFactory.
 
     Raises:
-        ConfigurationError: if the setting is no guard; or if other middleware stands where it would undo
-            what this one does.
+        ConfigurationError: if the setting is not a guard, or other middleware is at a position where it would
+            undo the guard's work.
     """
 
     sync_capable = True
@@ -58,14 +58,14 @@ class AuthGuardMiddleware:
         self._seal = Seal()
         self._has_cors_layer = has_cors_layer()
         self._is_async = iscoroutinefunction(get_response)
-        #: Called by Django when it has found the view; a plain function would cost a thread on ASGI.
+        #: Django calls this when it has found the view; a plain function would need a thread under ASGI.
         self.process_view = self._aprocess_view if self._is_async else self._process_view
         if self._is_async:
             markcoroutinefunction(self)
 
     @staticmethod
     def clock() -> float:
-        """Return the seconds since the epoch; a class derived from this one may have another clock."""
+        """Return the seconds since the epoch; a subclass may use another clock."""
         return time.time()
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -86,7 +86,7 @@ class AuthGuardMiddleware:
         return self._finished(view, decision, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        """Handle one request where Django awaits, in the same steps."""
+        """Handle one request under ASGI, in the same steps."""
         view, now = view_of(request, self.guard), self.clock()
         with in_sensitive_thread():
             decision = await asynchronous.decide(
@@ -106,7 +106,10 @@ class AuthGuardMiddleware:
     def _answer(
         self, request: HttpRequest, view: RequestView, decision: Decision, now: float
     ) -> HttpResponseBase | None:
-        """Leave the caller on the request; return the guard's own answer, if the request goes no further."""
+        """Store the caller on the request.
+
+        Return the guard's own answer, if the request must not reach the view.
+        """
         leave(request, self.guard, view, decision, now)
         if isinstance(decision, Deny):
             log_refusal(view, decision)
@@ -121,14 +124,14 @@ class AuthGuardMiddleware:
         return None if answer is None else as_response(answer, view.method)
 
     def _next(self, view: RequestView) -> Callable[[HttpRequest], Any]:
-        """Return the function that answers a request which may pass."""
+        """Return the function that answers an allowed request."""
         endpoint = self.guard.endpoint
         if endpoint is None or view.path != endpoint.path:
             return self.get_response
         return partial(endpoints.aanswer if self._is_async else endpoints.answer, endpoint)
 
     def _giving_back(self, decision: Decision, response: HttpResponseBase) -> Flow[None] | None:
-        """Return the flow that gives back what a request took which `requires` has refused, if so."""
+        """Return the flow that gives back the quota of a request that `requires` has refused, if it did."""
         charge, quotas = decision.charge, self.guard.quotas
         if charge is None or quotas is None or not charge.is_refused or response.status_code < 300:
             return None
@@ -137,7 +140,7 @@ class AuthGuardMiddleware:
     def _finished(
         self, view: RequestView, decision: Decision, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """Return the application's response with the fields of the decision; that to a preflight sealed."""
+        """Return the application's response with the decision's fields; to a preflight, the sealed answer."""
         if isinstance(decision, Allow) and decision.preflight is not None:
             return self._sealed("pass", view, response)
         add_fields(response, decision)
@@ -147,13 +150,13 @@ class AuthGuardMiddleware:
         self, mode: Preflight, view: RequestView, passed_on: HttpResponseBase | None = None
     ) -> HttpResponse:
         search = Search()
-        search.has_cors_layer = self._has_cors_layer  # outside of the guard; it adds its fields by itself
+        search.has_cors_layer = self._has_cors_layer  # it is outside the guard and adds its fields itself
         status, fields = (204, []) if passed_on is None else (passed_on.status_code, list(passed_on.items()))
         status, kept = self._seal.fields(view, mode, search, status, fields)
         return sealed(status, kept, passed_on)
 
     def _process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Check that Django has found the view by path and method that the guard has decided about."""
+        """Check that Django found the view by the path and method that the guard used."""
         handled = handled_by_guard(request)
         if request.path_info != handled.path_info:
             raise path_error(handled.view.path, request.path_info)
@@ -163,12 +166,12 @@ class AuthGuardMiddleware:
         self._process_view(request, view, args, kwargs)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the answer to a refusal that `requires` has raised; None for other exceptions."""
+        """Return the answer to a refusal raised by `requires`; None for other exceptions."""
         if not isinstance(exception, RefusedHTTPException):
             return None
         return as_response(exception.refusal, handled_by_guard(request).view.method)
 
 
 def _view(view: RequestView, *_: Any) -> RequestView:
-    """Return the request that has been read already."""
+    """Return the request that was read before."""
     return view

@@ -1,4 +1,4 @@
-"""Read a request of Django as the guard sees it, from the ASGI scope or the WSGI environ that it keeps."""
+"""Read a request of Django for the guard, from its ASGI scope or WSGI environ."""
 
 from copy import copy
 from typing import Any
@@ -15,10 +15,10 @@ _OWN_SITE = "same-origin"
 
 
 def view_of(request: HttpRequest, guard: Guard) -> RequestView:
-    """Return the request for the guard: with method, path and mount point that Django itself goes by.
+    """Return the request for the guard, with the method, path and mount point that Django uses.
 
     Raises:
-        RuntimeError: if middleware has changed `request.path_info`, so that Django would go by another path
+        RuntimeError: if middleware has changed `request.path_info`, so that Django would use another path
             than the guard.
     """
     scope = getattr(request, "scope", None)
@@ -31,15 +31,15 @@ def view_of(request: HttpRequest, guard: Guard) -> RequestView:
 
 
 def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
-    """Check that middleware has not changed the method to one for which other rules hold.
+    """Check that middleware has not changed the method to one with other rules.
 
     Args:
-        request: as the view gets it.
-        view: the request that the guard has decided about.
+        request: the request that the view receives.
+        view: the request that the guard used.
         guard: the rules.
 
     Raises:
-        RuntimeError: if it has.
+        RuntimeError: if it has changed.
     """
     method = http_method(request.method or "")
     if method == view.method or method == view.method.upper():
@@ -49,17 +49,17 @@ def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
     find = guard.policy.find_for
     if not ask_the_same(find(view.request_key), find(changed.request_key)):
         raise RuntimeError(
-            f"request.method must be the one that the guard has decided about, got {method[:20]!a}, for "
+            f"request.method must be the one that the guard used, got {method[:20]!a}, for "
             "which other rules hold: let no middleware after the guard change it"
         )
 
 
 def path_error(decided: str, path: str) -> RuntimeError:
-    """Return the error of a path that is not the one which the guard has decided about.
+    """Return the error about a path that differs from the guard's.
 
     Args:
-        decided: what the guard has decided about.
-        path: what Django goes by.
+        decided: the path that the guard used.
+        path: the path that Django uses.
     """
     return RuntimeError(
         f"request.path_info must be the path that the client has sent, {decided!a}, since the guard "
@@ -79,7 +79,7 @@ def _of_scope(request: HttpRequest, scope: dict[str, Any], guard: Guard) -> Requ
     headers = list(scope["headers"])
     if _is_unchecked(request, "HTTP_SEC_FETCH_SITE", "HTTP_ORIGIN"):
         headers.append((b"sec-fetch-site", _OWN_SITE.encode()))
-    # FORCE_SCRIPT_NAME stands in the place of the server's mount point, as for Django.
+    # As in Django, FORCE_SCRIPT_NAME replaces the server's mount point.
     return ASGIRequest({**scope, "headers": headers, "root_path": request.META["SCRIPT_NAME"]}, guard)
 
 
@@ -89,28 +89,29 @@ def _as_wsgi(path: str) -> str:
 
 
 def _paths(request: HttpRequest, view: RequestView, scope: dict[str, Any] | None) -> set[str]:
-    """Return what Django may have made of the path by itself."""
+    """Return the paths that Django itself may derive from the path."""
     if scope is None:
         return {request.META["PATH_INFO"]}
     path: str = scope["path"]
-    # Django removes the mount point regardless of what follows; the guard takes such a path for an odd one.
+    # Django removes the mount point regardless of the following character; the guard treats such a path as
+    # malformed.
     return {view.path, path, path.removeprefix(request.META["SCRIPT_NAME"])}
 
 
 def _is_unchecked(request: HttpRequest, *fields: str) -> bool:
-    """Return whether a test client of Django sends the request, which does without checks for CSRF.
+    """Return whether Django's test client sends the request without CSRF checks.
 
-    The mark alone does not tell, since middleware may set it. No server gives a body of the test client's
-    class.
+    The mark alone is not sufficient, because middleware may set it. No server uses the test client's class
+    for bodies.
 
     Args:
         request: the request.
-        fields: with any of them, the test says by itself from which site the request comes.
+        fields: with any of them, the test itself says which site started the request.
     """
     if not getattr(request, "_dont_enforce_csrf_checks", False):
         return False
     body = request.META.get("wsgi.input")
-    if body is None:  # on ASGI, where the stream of the request keeps how to read it
+    if body is None:  # under ASGI, where the request's stream has a reference to its read function
         body = getattr(getattr(getattr(request, "_stream", None), "_read", None), "__self__", None)
     from_test = type(body).__module__ == "django.test.client"
     return from_test and not any(field in request.META for field in fields)

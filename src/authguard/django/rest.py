@@ -1,4 +1,4 @@
-"""Give Django REST framework the caller that the guard has found."""
+"""Give the caller found by the guard to Django REST framework."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from authguard.django.handled import handled_by_guard
 
 
 class GuardAuthentication:
-    """Authenticate requests of Django REST framework by the guard: one of `DEFAULT_AUTHENTICATION_CLASSES`.
+    """Authenticate requests of Django REST framework by the guard, in `DEFAULT_AUTHENTICATION_CLASSES`.
 
     `request.user` and `request.auth` are those of the guard. For an anonymous caller, the next class is
-    asked.
+    tried.
     """
 
     def authenticate(self, request: Any) -> tuple[Any, Any] | None:
@@ -19,5 +19,5 @@ class GuardAuthentication:
         return (handled.user, auth) if auth.principal.is_authenticated else None
 
     def authenticate_header(self, request: Any) -> str:
-        """Return the challenge of the framework's own refusals, which are 403 without one."""
+        """Return the challenge for the framework's own refusals, which would otherwise be 403."""
         return "Bearer"

@@ -1,4 +1,4 @@
-"""Make of a principal what Django and its packages expect of `request.user`."""
+"""Add the attributes to a principal that Django and its packages expect of `request.user`."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -10,10 +10,10 @@ _COMPARED = tuple(each.name for each in fields(Principal) if each.compare)
 
 
 class PrincipalUser(Principal):
-    """Stand for a caller where Django expects a user: in templates, decorators and permission checks.
+    """Represent a caller as a Django user: in templates, decorators and permission checks.
 
-    It has all that the principal has. It is no row of a database, so `pk` is None, and it has no permission
-    of Django: those are for users that a `user_loader` returns. The principal itself is
+    It has all attributes of the principal. It is not in a database, so `pk` is None, and it has no Django
+    permissions: those belong to users returned by `user_loader`. The principal itself is
     `request.auth.principal`, which is equal to it.
     """
 
@@ -26,25 +26,25 @@ class PrincipalUser(Principal):
 
     @property
     def is_anonymous(self) -> bool:
-        """Tell whether this is nobody."""
+        """Return whether the caller is anonymous."""
         return not self.is_authenticated
 
     @property
     def is_active(self) -> bool:
-        """Tell whether this is somebody: a guard keeps out those who are not active."""
+        """Return whether the caller is authenticated; a guard refuses inactive users."""
         return self.is_authenticated
 
     @property
     def username(self) -> str:
-        """Return the subject; empty for nobody."""
+        """Return the subject; empty for an anonymous caller."""
         return self.subject
 
     def get_username(self) -> str:
-        """Return the subject; empty for nobody."""
+        """Return the subject; empty for an anonymous caller."""
         return self.subject
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Return False: scopes are no permissions of Django."""
+        """Return False: scopes are not Django permissions."""
         return False
 
     async def ahas_perm(self, perm: str, obj: Any = None) -> bool:
@@ -52,11 +52,11 @@ class PrincipalUser(Principal):
         return False
 
     def has_perms(self, perm_list: Iterable[str], obj: Any = None) -> bool:
-        """Return whether nothing is asked for."""
+        """Return whether the list is empty."""
         return not list(perm_list)
 
     async def ahas_perms(self, perm_list: Iterable[str], obj: Any = None) -> bool:
-        """Return whether nothing is asked for."""
+        """Return whether the list is empty."""
         return not list(perm_list)
 
     def has_module_perms(self, module: str) -> bool:
@@ -68,11 +68,11 @@ class PrincipalUser(Principal):
         return False
 
     def get_all_permissions(self, obj: Any = None) -> set[str]:
-        """Return the empty set, as `has_perm` says."""
+        """Return the empty set; see `has_perm`."""
         return set()
 
     async def aget_all_permissions(self, obj: Any = None) -> set[str]:
-        """Return the empty set, as `has_perm` says."""
+        """Return the empty set; see `has_perm`."""
         return set()
 
     def __str__(self) -> str:
@@ -87,10 +87,10 @@ class PrincipalUser(Principal):
 
 
 def as_user(user: Any) -> Any:
-    """Return what to put on the request for the user of a decision.
+    """Return the user of a decision in the form for the request.
 
     Args:
-        user: the principal; or what `user_loader` made of it, which stays as it is.
+        user: the principal; or the result of `user_loader`, which is returned unchanged.
     """
     if type(user) is not Principal:
         return user

@@ -1,4 +1,4 @@
-"""Drive flows in servers with an event loop, which it never blocks: that of asyncio, or of trio."""
+"""Run flows in servers with an event loop, of asyncio or of trio, without blocking it."""
 
 import asyncio
 import inspect
@@ -32,7 +32,7 @@ Source = TypeVar("Source")
 
 logger = logging.getLogger("authguard")
 
-MAX_WOKEN_AT_ONCE = 20  # of those who wait for one answer; each may have a signature to verify then
+MAX_WOKEN_AT_ONCE = 20  # waiting callers woken in one turn; each may then have a signature to verify
 
 
 async def decide(  # noqa: PLR0917 (each request passes here, and names would cost it)
@@ -43,14 +43,14 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     request_key: RequestKey,
     now: float,
 ) -> Decision:
-    """Return what a guard decides about an HTTP request.
+    """Return the guard's decision about an HTTP request.
 
     Args:
         guard: the rules.
-        make_request: makes the request as the core sees it, which known callers do not need.
-        source: what it is made from: an ASGI scope, or a WSGI environ.
+        make_request: builds the `RequestView`, which is not needed for known callers.
+        source: the source of the request: an ASGI scope, or a WSGI environ.
         presented: the credential fields, as in `RequestView`.
-        request_key: as in `RequestView`, but with the HTTP method as the server gives it.
+        request_key: as in `RequestView`, but with the HTTP method as the server passes it.
         now: seconds since the epoch.
     """
     recalled = guard.recall(presented, request_key, now)
@@ -80,7 +80,7 @@ async def complete(  # noqa: PLR0917 (as above)
         recalled: what `Guard.recall` has returned.
     """
     if isinstance(recalled, AskFirst):
-        # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
+        # No flow for each of many callers: each waits for a future, and then the caller is known.
         outcome = await ask(recalled.question)
         again = guard.recall(presented, request_key, now)
         if again.is_decision:
@@ -102,9 +102,9 @@ async def complete(  # noqa: PLR0917 (as above)
 
 
 async def run(flow: Flow[Result]) -> Result:
-    """Run a flow in the event loop, and never block it.
+    """Run a flow in the event loop, without blocking it.
 
-    A cancelled request is not thrown into the flow: it is closed.
+    If a request is cancelled, its flow gets no exception: it is closed.
     """
     try:
         question = next(flow)
@@ -122,7 +122,7 @@ async def run(flow: Flow[Result]) -> Result:
 
 
 def ask(question: Question[Any]) -> Awaitable[Any]:
-    """Have one question answered in the event loop."""
+    """Answer one question in the event loop."""
     if isinstance(question, Call):
         callback = question.callback
         if callback.is_async:  # a coroutine around it would cost a known caller 3 %
@@ -149,7 +149,7 @@ async def _call(call: Call[Any]) -> Any:
 
 
 class _Flight:
-    """Hold a flow under way, and who waits for it."""
+    """Hold a running flow, and its waiting callers."""
 
     __slots__ = ("shared", "task", "waiters")
 
@@ -160,7 +160,7 @@ class _Flight:
 
 
 class LoopState:
-    """Hold what one event loop has opened for a channel: a client, and flows that are under way."""
+    """Hold the resources of one event loop for a channel: a client, and running flows."""
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
@@ -170,13 +170,13 @@ class LoopState:
         self._keeper: AsyncGenerator[None, None] | None = None
 
     async def client(self) -> "httpx.AsyncClient":
-        """Return the one client of the loop."""
+        """Return the client of the loop."""
         import httpx
 
         if self._client is None:
             self._client = httpx.AsyncClient(**client_options(self._channel))
-            # Loops close their asynchronous generators before they end, be it asyncio.run, a
-            # server or a test client, and so the client, although nobody tells us.
+            # asyncio.run, servers and test clients close asynchronous generators before a loop ends, so the
+            # client is closed without a notification.
             self._keeper = self._keep(self._client)
             await anext(self._keeper)
         return self._client
@@ -190,10 +190,10 @@ class LoopState:
             await client.aclose()
 
     def share(self, shared: Shared[Any]) -> "asyncio.Future[Any]":
-        """Run the flow in a task of its own, and wait for it.
+        """Run the flow in its own task, and wait for it.
 
-        All that waits is a future for each who asks, so that one of them can be cancelled: a thousand
-        coroutines would keep the garbage collector as busy as everything else together.
+        Each caller waits for its own future, so that one of them can be cancelled. A thousand coroutines
+        would load the garbage collector as much as everything else together.
         """
         waiter: asyncio.Future[Any] = self._loop.create_future()
         flight = self._flights.get(shared.key) or self._start(shared)
@@ -211,7 +211,7 @@ class LoopState:
     def _landed(self, flight: _Flight) -> None:
         del self._flights[flight.shared.key]
         if flight.task.cancelled():
-            # Because this is closed: who still waits gets the answer by what is opened next.
+            # This is closed; the next object that is opened answers the waiting callers.
             for waiter in flight.waiters:
                 if not waiter.done():
                     _opened_by_loop(self._channel).share(flight.shared).add_done_callback(
@@ -224,9 +224,9 @@ class LoopState:
         self._wake(flight)
 
     def _wake(self, flight: _Flight) -> None:
-        """Resume some of those who wait, and the others in the next turns of the loop.
+        """Resume some of the waiting callers, and the others in the next turns of the loop.
 
-        A thousand in one turn would keep the loop from everything else for as long as they take.
+        A thousand in one turn would block the loop for as long as they take.
         """
         woken, flight.waiters = flight.waiters[:MAX_WOKEN_AT_ONCE], flight.waiters[MAX_WOKEN_AT_ONCE:]
         for waiter in woken:
@@ -235,13 +235,13 @@ class LoopState:
             self._loop.call_soon(self._wake, flight)
 
     def close(self) -> None:
-        """Have the loop close the client, if it still runs."""
+        """Let the loop close the client, if it is still running."""
         self._channel.opened.pop(self._loop, None)
         if self._loop.is_running():
             asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
 
     async def aclose(self) -> None:
-        """Close the client, if this is its loop; it is opened again when somebody asks."""
+        """Close the client, if this is its loop; the next question opens it again."""
         if self._loop is asyncio.get_running_loop():
             self._channel.opened.pop(self._loop, None)
             await self._shut()
@@ -261,14 +261,14 @@ class LoopState:
 def _start_task(
     coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop
 ) -> "asyncio.Task[Result]":
-    """Start a task; at once where Python can, so that it does not queue behind a crowd."""
+    """Start a task, immediately where Python can, so that it does not queue behind many others."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
     return loop.create_task(coroutine)
 
 
 def _pass_on(waiter: "asyncio.Future[Any]", answered: "asyncio.Future[Any]") -> None:
-    """Give one who waits the answer, unless it has been cancelled meanwhile."""
+    """Give a waiting caller the answer, unless it has been cancelled."""
     if waiter.done():
         return
     error = answered.exception()

@@ -1,4 +1,4 @@
-"""Drive flows in servers without an event loop: it blocks the thread that asks, and no other."""
+"""Run flows in servers without an event loop; only the calling thread is blocked."""
 
 import asyncio
 import inspect
@@ -32,10 +32,10 @@ logger = logging.getLogger("authguard")
 
 
 class NeedsEventLoopError(TypeError):
-    """Tell that something `async` has to be asked where only a thread is there to wait for it."""
+    """Report that an `async` callback is needed where no event loop can wait for it."""
 
 
-_LEADER_LEFT = object()  # the result of a flight that its leader has left
+_LEADER_LEFT = object()  # the result of a flight whose leader has gone
 
 
 def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
@@ -46,7 +46,7 @@ def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
     request_key: RequestKey,
     now: float,
 ) -> Decision:
-    """Return what a guard decides about an HTTP request; see `authguard.drivers.asynchronous.decide`."""
+    """Return the guard's decision about an HTTP request; see `authguard.drivers.asynchronous.decide`."""
     recalled = guard.recall(presented, request_key, now)
     if recalled.is_decision:  # pyright does not narrow by the truth of a constant, as mypy does
         return recalled  # pyright: ignore
@@ -96,18 +96,18 @@ def run(flow: Flow[Result]) -> Result:
 
 
 def run_anywhere(flow: Flow[Result]) -> Result:
-    """Run a flow for code that does not wait, in a thread with or without an event loop."""
+    """Run a flow for synchronous code, in a thread with or without an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return run(flow)
-    # Where a loop runs, a coroutine function of the user's cannot be waited for in the same thread.
+    # While a loop is running, a user's coroutine function cannot be awaited in the same thread.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, run, flow).result()
 
 
 def ask(question: Question[Any]) -> Any:
-    """Have one question answered in this thread."""
+    """Answer one question in this thread."""
     if isinstance(question, Call):
         return _call(question)
     if isinstance(question, Shared):
@@ -129,13 +129,13 @@ def _call(call: Call[Any]) -> Any:
         _check_no_loop(function)
     except NeedsEventLoopError:
         if inspect.iscoroutine(answer):
-            answer.close()  # else Python warns that nothing has waited for it
+            answer.close()  # otherwise Python warns that it was never awaited
         raise
     return wait_for(_awaited, (answer,))
 
 
 def _check_no_loop(function: Callable[..., Any]) -> None:
-    """Raise where an event loop runs in this thread: what it runs cannot be waited for without leaving it."""
+    """Raise if an event loop is running in this thread, because its coroutines cannot be awaited here."""
     if running_loop() is not None:
         name = getattr(function, "__qualname__", type(function).__qualname__)
         raise NeedsEventLoopError(f"{name} is async, and an event loop runs in this thread")
@@ -146,10 +146,10 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
 
 
 class ProcessState:
-    """Hold what one process has opened for a channel: a client, and flows that are under way.
+    """Hold the resources of one process for a channel: a client, and running flows.
 
-    There are no locks: `dict.setdefault` is one step, and a lock that is held in another thread
-    while the process forks would be held for ever in the child.
+    It uses no locks: `dict.setdefault` is atomic, and a lock that another thread holds during a fork would
+    never be released in the child.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -158,14 +158,14 @@ class ProcessState:
         self._clients: dict[str, httpx.Client] = {}
 
     def client(self) -> "httpx.Client":
-        """Return the one client for all threads of the process."""
+        """Return the client for all threads of the process."""
         import httpx
 
         client = self._clients.get("client")
         return client or self._clients.setdefault("client", httpx.Client(**client_options(self._channel)))
 
     def share(self, shared: Shared[Any]) -> Any:
-        """Run the flow, or wait for whoever runs it."""
+        """Run the flow, or wait for the thread that is running it."""
         while True:
             mine: Future[Any] = Future()
             flight = self._flights.setdefault(shared.key, mine)
@@ -187,7 +187,7 @@ class ProcessState:
             if isinstance(error, Exception):
                 flight.set_exception(error)
             else:
-                flight.set_result(_LEADER_LEFT)  # this thread is told to end, and the others are not
+                flight.set_result(_LEADER_LEFT)  # this thread is told to end, but the others are not
             raise
         self._flights.pop(shared.key, None)
         flight.set_result(result)
@@ -200,12 +200,12 @@ class ProcessState:
             logger.exception("a flow in the background failed")
 
     def close(self) -> None:
-        """Close the client; it is opened again when somebody asks."""
+        """Close the client; the next question opens it again."""
         while self._clients:
             self._clients.popitem()[1].close()
 
     async def aclose(self) -> None:
-        """Close the client; there is nothing to wait for."""
+        """Close the client; nothing needs to be awaited."""
         self.close()
 
 
@@ -216,7 +216,7 @@ def _opened(channel: Channel) -> ProcessState:
         opened = channel.opened.setdefault(process, ProcessState(channel))
         for key, other in list(channel.opened.items()):
             if isinstance(other, ProcessState) and key != process:
-                # The parent's: closing the child's copies of its sockets does not end them.
+                # It is the parent's. Closing the child's copies of its sockets does not end the connections.
                 del channel.opened[key]
                 other.close()
     if not isinstance(opened, ProcessState):
@@ -225,7 +225,7 @@ def _opened(channel: Channel) -> ProcessState:
 
 
 def _fetch(question: Fetch) -> Response:
-    """Fetch in a thread of its own: only so can a server that drips, or a resolver, be left behind."""
+    """Fetch in a separate thread, because only then can a slow server or resolver be abandoned."""
     client = question.channel.client
     if client is None:
         client = _opened(question.channel).client()
@@ -249,10 +249,10 @@ def _fetch_into(outcome: "Future[Response]", client: "httpx.Client", question: F
 
 
 def fetch_with(client: "httpx.Client", question: Fetch) -> Response:
-    """Fetch by a blocking client.
+    """Fetch with a blocking client.
 
     Raises:
-        FetchFailedError: if there is no whole answer in time.
+        FetchFailedError: if no complete answer arrives in time.
     """
     started = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""Fetch by a client for event loops, of asyncio or of trio."""
+"""Fetch with a client for event loops, of asyncio or of trio."""
 
 import time
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 async def fetch_by(client: "httpx.AsyncClient", question: Fetch) -> Response:
-    """Fetch by a client, however long it takes.
+    """Fetch with a client, without a time limit.
 
     Raises:
-        FetchFailedError: if there is no whole answer.
+        FetchFailedError: if no complete answer arrives.
     """
     started = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""Share between both drivers how a client is made, what is sent, and what a failure means."""
+"""Share the HTTP parts of both drivers: client options, requests, and the meaning of failures."""
 
 import ssl
 import time
@@ -15,7 +15,7 @@ KEEPALIVE_SECONDS = 30.0
 
 
 def client_options(channel: Channel) -> dict[str, Any]:
-    """Return what an httpx client of ours is made with."""
+    """Return the options of our httpx clients."""
     import httpx
 
     from authguard._cookiejar import NoCookies
@@ -34,11 +34,11 @@ def client_options(channel: Channel) -> dict[str, Any]:
 
 
 def request_options(question: Fetch) -> dict[str, Any]:
-    """Return what a request is made with, be the client ours or the user's."""
+    """Return the options of a request, for our client or the user's."""
     import httpx
 
     headers = {
-        "accept-encoding": "identity",  # nothing that a small body could be inflated from
+        "accept-encoding": "identity",  # no compression, so that a small body cannot inflate
         **question.channel.headers_for(question.url),
         **question.headers,
     }
@@ -53,11 +53,11 @@ def request_options(question: Fetch) -> dict[str, Any]:
 
 
 class Body:
-    """Collect a body, and stop at its limit.
+    """Collect a body, up to its limit.
 
     Attributes:
-        is_whole: whether there is nothing left to collect: a transport of tests or a hook of the user's
-            client has read it already.
+        is_whole: whether the body was already read, by a transport of tests or by a hook of the user's
+            client.
     """
 
     def __init__(self, question: Fetch, response: "httpx.Response") -> None:
@@ -66,7 +66,9 @@ class Body:
         self._response = response
         self._check(response.headers.get("content-length", ""))
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise FetchFailedError("broken", "the answer is compressed, which was not asked for")
+            raise FetchFailedError(
+                "broken", "the answer is compressed, although the request did not allow it"
+            )
         self.is_whole = response.is_stream_consumed
         if self.is_whole:
             self.add(response.content)
@@ -76,22 +78,22 @@ class Body:
             raise FetchFailedError("too_large", f"the answer is larger than {self._max_bytes} bytes")
 
     def add(self, chunk: bytes) -> None:
-        """Take some more of it."""
+        """Add the next chunk."""
         self._data += chunk
         self._check(str(len(self._data)))
 
     def answer(self, started: float) -> Response:
-        """Return the whole answer; `started` is a time of the monotonic clock."""
+        """Return the complete answer; `started` is a time of the monotonic clock."""
         headers = {name.lower(): value for name, value in self._response.headers.items()}
         took = time.monotonic() - started
         return Response(self._response.status_code, headers, bytes(self._data), took)
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what a request may raise that is the network's fault, or the server's."""
+    """Return the exceptions of a request that are faults of the network or the server."""
     import httpx
 
-    # RuntimeError: a client of the user's that has been closed. UnicodeError: a host that is no name in DNS.
+    # RuntimeError: a closed client of the user's. UnicodeError: a host that is not a valid DNS name.
     return (
         FetchFailedError,
         httpx.HTTPError,
@@ -104,12 +106,12 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def too_late(question: Fetch) -> FetchFailedError:
-    """Return the error for an answer that did not come in time."""
+    """Return the error for an answer that did not arrive in time."""
     return FetchFailedError("timeout", f"no answer within {question.timeout:g} seconds", question.timeout)
 
 
 def failure(error: Exception, started: float) -> FetchFailedError:
-    """Return what an error of httpx means; its text stays out of it, for it may show what was sent."""
+    """Return the error for an exception of httpx, without its text, which may contain the request."""
     import httpx
 
     if isinstance(error, FetchFailedError):

@@ -1,4 +1,4 @@
-"""Limit the time of a block of code, under asyncio and under trio."""
+"""Limit the duration of a block of code, under asyncio and under trio."""
 
 import asyncio
 from types import TracebackType
@@ -8,25 +8,25 @@ from authguard.drivers.loops import trio_run
 
 
 class TimeLimit(Protocol):
-    """Raise TimeoutError in a block that takes too long, as `asyncio.Timeout` does it."""
+    """Raise TimeoutError in a block that takes too long, like `asyncio.Timeout`."""
 
     async def __aenter__(self) -> Any:
-        """Begin the time."""
+        """Start the time."""
         ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None:
-        """Raise TimeoutError if the time was over."""
+        """Raise TimeoutError if the time is over."""
         ...
 
     def expired(self) -> bool:
-        """Return whether the time was over."""
+        """Return whether the time is over."""
         ...
 
 
 def time_limit(seconds: float) -> TimeLimit:
-    """Return a time limit for the event loop that runs here."""
+    """Return a time limit for the running event loop."""
     return _OnTrio(seconds) if trio_run() is not None else asyncio.timeout(seconds)
 
 

@@ -1,4 +1,4 @@
-"""Tell which event loop runs in this thread, of asyncio or of trio."""
+"""Identify the event loop of this thread, of asyncio or of trio."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def running_loop() -> Any:
-    """Return what stands for the event loop that runs in this thread; None if none does.
+    """Return a key for the event loop that is running in this thread; None if none is.
 
     It is the loop of asyncio, or the token of a run of trio.
     """
@@ -17,8 +17,8 @@ def running_loop() -> Any:
 
 
 def trio_run() -> Any:
-    """Return the token of the run of trio in this thread; None if none runs here."""
-    trio = sys.modules.get("trio")  # where nothing has imported it, it does not run
+    """Return the token of the trio run in this thread; None if none is running."""
+    trio = sys.modules.get("trio")  # if trio has not been imported, it is not running
     if trio is None:
         return None
     try:

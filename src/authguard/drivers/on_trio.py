@@ -1,4 +1,4 @@
-"""Answer what flows ask under trio, as `asynchronous` does it under asyncio."""
+"""Answer the questions of flows under trio, as `asynchronous` does under asyncio."""
 
 import inspect
 import logging
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("authguard")
 
-#: Runs a flow in the event loop: `asynchronous.run`, which this module is below.
+#: Run a flow in the event loop: `asynchronous.run`, which imports this module.
 Run: TypeAlias = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
 
 
 async def call(question: Call[Any]) -> Any:
-    """Call a user's function; in a thread of its own, if it may block."""
+    """Call a user's function; in its own thread, if it may block."""
     callback = question.callback
     if callback.may_block:
-        # In a list, since trio refuses a function that returns something to await.
+        # In a list, because trio refuses a function that returns an awaitable.
         (answer,) = await trio.to_thread.run_sync(
             lambda: [callback.function(*question.arguments)], abandon_on_cancel=True
         )
@@ -39,10 +39,10 @@ async def call(question: Call[Any]) -> Any:
 
 
 async def fetch(question: Fetch, run: Run) -> Response:
-    """Fetch by the client of the channel, in time.
+    """Fetch with the client of the channel, in time.
 
     Raises:
-        FetchFailedError: if there is no whole answer in time.
+        FetchFailedError: if no complete answer arrives in time.
     """
     client = question.channel.client
     try:
@@ -56,7 +56,7 @@ async def fetch(question: Fetch, run: Run) -> Response:
 
 
 class _Flight:
-    """Hold a flow under way, and its outcome for all who wait for it."""
+    """Hold a running flow, and its outcome for all waiting callers."""
 
     __slots__ = ("error", "landed", "result", "scope", "shared", "waiters")
 
@@ -70,11 +70,11 @@ class _Flight:
 
 
 class TrioState:
-    """Hold what one run of trio has opened for a channel: a client, and flows that are under way.
+    """Hold the resources of one trio run for a channel: a client, and running flows.
 
     Args:
         channel: the channel.
-        token: of the run.
+        token: the token of the run.
         run: runs a flow in it.
     """
 
@@ -86,11 +86,11 @@ class TrioState:
         self._client: httpx.AsyncClient | None = None
         self._scope = trio.CancelScope()
         self._closed = trio.Event()
-        # It ends with the run, although nobody tells us of that.
+        # It ends with the run, without a notification.
         trio.lowlevel.spawn_system_task(self._until_closed, name="authguard")
 
     def client(self) -> "httpx.AsyncClient":
-        """Return the one client of the run."""
+        """Return the client of the run."""
         import httpx
 
         if self._client is None:
@@ -98,14 +98,14 @@ class TrioState:
         return self._client
 
     async def share(self, shared: Shared[Any]) -> Any:
-        """Run the flow in a task of its own, and wait for it."""
+        """Run the flow in its own task, and wait for it."""
         flight = self._flights.get(shared.key) or self._start(shared)
         if not shared.wait:
             return None
         flight.waiters += 1
         await flight.landed.wait()
         if flight.scope.cancelled_caught:
-            # Because this is closed: who still waits gets the answer by what is opened next.
+            # This is closed; the next object that is opened answers the waiting callers.
             return await opened(self._channel, self._run).share(shared)
         if flight.error is not None:
             raise flight.error
@@ -143,18 +143,18 @@ class TrioState:
             self._closed.set()
 
     def _forget(self) -> None:
-        """Let others open anew; what is there by then is no longer this one."""
+        """Remove this from the channel, so that others open a new one, unless that has happened already."""
         if self._channel.opened.get(self._token) is self:
             del self._channel.opened[self._token]
 
     def close(self) -> None:
-        """Have the run close the client, if it still runs."""
+        """Let the run close the client, if it is still running."""
         self._forget()
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._scope.cancel)
 
     async def aclose(self) -> None:
-        """Close the client, if this is its run; it is opened again when somebody asks."""
+        """Close the client, if this is its run; the next question opens it again."""
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
             self._forget()
             self._scope.cancel()
@@ -164,7 +164,7 @@ class TrioState:
 
 
 def opened(channel: Channel, run: Run) -> TrioState:
-    """Return what the run of trio in this thread has opened for a channel."""
+    """Return the resources of this thread's trio run for a channel."""
     token = trio.lowlevel.current_trio_token()
     state = channel.opened.get(token)
     if state is None:

@@ -13,8 +13,8 @@ def run_outside(flow: Flow[Result]) -> Result:
     """Run a flow in this thread.
 
     Raises:
-        RuntimeError: if something `async` has to be asked that this thread cannot wait for. It is no
-            `RefusedError`, since nothing is wrong with the credential.
+        RuntimeError: if an `async` callback is needed that this thread cannot await. It is not a
+            `RefusedError`, because the credential may be valid.
     """
     try:
         return run(flow)

@@ -17,8 +17,8 @@ Result = TypeVar("Result")
 #: As many as Starlette has for plain endpoints.
 MAX_THREADS = 40
 
-#: Whether they run in the one thread that belongs to the request. By default they do not, since they would
-#: queue behind each other in frameworks that have one such thread for the whole process.
+#: Whether they run in the single thread of the request. By default they do not, because they would queue
+#: behind each other in frameworks that have one such thread for the whole process.
 thread_sensitive: ContextVar[bool] = ContextVar("authguard.thread_sensitive", default=False)
 
 _threads = Threads(MAX_THREADS, "authguard")
@@ -29,8 +29,8 @@ _ABSENT = object()
 def in_sensitive_thread() -> Iterator[None]:
     """Run such functions in the thread of the request, inside this context.
 
-    Django keeps database connections by thread: it closes those of this thread when the request ends, and
-    the transaction of a test is there alone.
+    Django has one database connection for each thread: it closes those of this thread when the request ends,
+    and the transaction of a test exists only there.
     """
     token = thread_sensitive.set(True)
     try:

@@ -1,4 +1,4 @@
-"""Issue what the guard verifies: the identity service.
+"""Issue the tokens and keys that the guard verifies: the identity service.
 
     api, pages ─► web ─► service ─► usecases ─► storage ─► SQLite or PostgreSQL
 

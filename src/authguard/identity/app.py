@@ -52,15 +52,15 @@ _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 class Identity:
     """Serve the identity service as an ASGI application, mounted or alone.
 
-    It protects itself: mounted in a guarded application, open its path in `public_paths`.
+    It protects itself. If it is mounted in a guarded application, list its path in `public_paths`.
 
     Args:
-        service: the use cases, or the settings to make them from.
-        providers: the providers to sign in with; None for those of the settings.
+        service: the use cases, or the settings to build them from.
+        providers: the providers for signing in; None for those of the settings.
 
     Raises:
-        ConfigurationError: if the settings contradict each other, a page and an endpoint would have one
-            path, or the tables are not those of this version (with `Settings.dev` they are made).
+        ConfigurationError: if the settings contradict each other, a page and an endpoint have the same path,
+            or the tables have another version (with `Settings.dev` they are created).
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Identity:
         self._warns = settings.pages
 
     def _endpoints(self) -> list[BaseRoute]:
-        """Return the routes of the API, and of the documents outside of its prefixes."""
+        """Return the routes of the API, and of the documents outside its prefixes."""
         prefixes = self._settings.prefixes
         endpoints = AccountEndpoints(self._web).routes(prefixes) + OwnAccountEndpoints(self._web).routes(
             prefixes
@@ -126,23 +126,24 @@ class Identity:
     def well_known_routes(self) -> list[BaseRoute]:
         """Return the route of the metadata for an application in which the service is mounted.
 
-        Clients look for the metadata of the issuer `https://example.com/id` outside of the mount, at
-        `/.well-known/oauth-authorization-server/id` (RFC 8414 section 3.1). Add the route to the application
-        around, and open its path in the guard of that application.
+        Clients look for the metadata of the issuer `https://example.com/id` outside the mount, at
+        `/.well-known/oauth-authorization-server/id` (RFC 8414 section 3.1). Add the route to the outer
+        application, and make its path public in that application's guard.
         """
         return OAuthEndpoints(self._web).outside_of_mount()
 
     def _unknown_paths(self) -> AuthGuardMiddleware:
-        """Build what answers at paths that no endpoint and no page has: 404, whoever asks.
+        """Build the application for unknown paths, which answers 404 to every caller.
 
-        401 would look like a wrong password to callers that forgot the prefix. No route can be found here.
+        A 401 would look like a wrong password to callers that forgot the prefix. The answer discloses no
+        routes.
         """
         nothing = Starlette(exception_handlers=self._pages.unknown_handlers)
         nothing.router.redirect_slashes = False
         return self._around(nothing, self._light_guard(self.service.own_tokens, ["/**"]))
 
     def _allow_origins(self, endpoints: Iterable[BaseRoute]) -> CrossOrigin:
-        """Put the fields of CORS around the API and the documents."""
+        """Add CORS fields to the API and the documents."""
         methods = [route.methods or () for route in endpoints if isinstance(route, Route)]
         return CrossOrigin(
             self._serve,
@@ -153,7 +154,7 @@ class Identity:
         )
 
     def _managing_keys(self) -> list[Route]:
-        """Return the routes by which API keys are managed, and their usage is read."""
+        """Return the routes for managing API keys and reading their usage."""
         parts = APIKeyEndpoints(self._web), KeyPairEndpoints(self._web)
         return [
             route for part in parts for prefix in self._settings.prefixes for route in part.routes(prefix)
@@ -161,21 +162,21 @@ class Identity:
 
     def _router(self, endpoints: list[BaseRoute]) -> Starlette:
         router = Starlette(
-            # A router tries them in turn, and most requests are for the API.
+            # A router tries the routes in order, and most requests are for the API.
             routes=[*endpoints, *self._pages.routes],
             exception_handlers=self._pages.handlers,
             lifespan=self._lifespan,
         )
-        # The framework's redirect goes to the host that the caller names, and takes the password along.
+        # The framework's redirect would use the Host field of the caller, and forward the password.
         router.router.redirect_slashes = False
         return router
 
     def _main_guard(self, paths: set[str], browser_paths: list[str]) -> Guard:
-        """Build the guard of all paths but those of `_exceptions`.
+        """Build the guard of all paths except those of `_exceptions`.
 
         Args:
             paths: the paths of the API.
-            browser_paths: those of them that send browsers to providers, and take them back.
+            browser_paths: the paths that redirect browsers to providers, and receive their callbacks.
         """
         open_paths = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
         public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
@@ -184,22 +185,23 @@ class Identity:
             self.service.own_tokens,
             self._keys_refused,
             public_paths=["/.well-known", *public, *self._pages.paths],
-            # Each by its name, since a public path opens what is below it, whatever the prefixes are.
+            # Each by its full path, because a public path also opens the paths below it, whatever the
+            # prefixes are.
             protected_paths=sorted(_pattern(path) for path in paths.difference(public)),
             cookie=self._settings.access_cookie,
-            # Takes the place of `revocations`: sessions, accounts and logouts are one query.
+            # Used instead of `revocations`: sessions, accounts and logouts are checked by one query.
             user_loader=self._web.workers.batch_reads(self.service.sessions.authenticate_all).ask,
             realm=REALM,
         )
 
     def _exceptions(self, router: Starlette) -> dict[str, AuthGuardMiddleware]:
-        """Return the guarded application for the paths whose use cases look at session and account."""
+        """Return the guarded application for paths whose use cases check session and account themselves."""
         settings = self._settings
-        # Refreshing asks for session and account itself; to ask before would double its price.
+        # Refreshing checks session and account itself; another check would double its cost.
         refresh_paths = [prefix + accounts.REFRESH for prefix in settings.prefixes]
         refresh = self._light_guard(self.service.own_tokens, refresh_paths)
-        # A session that has ended already is no reason against logging out, nor is an expired token:
-        # all good ones get one answer, so that nothing can be found out by it.
+        # An ended session or an expired token does not prevent a logout. All valid tokens get the same
+        # answer, so that it discloses nothing.
         logout_paths = [prefix + accounts.LOGOUT for prefix in settings.prefixes]
         logout_pages = [settings.pages_path + LOGOUT_PAGE] if settings.pages else []
         logout = self._light_guard(self.service.past_tokens, logout_pages or None)
@@ -208,23 +210,23 @@ class Identity:
         )
 
     def _light_guard(self, verifier: Verifier, public_paths: list[str] | None) -> Guard:
-        """Build a guard that verifies the token alone."""
+        """Build a guard that verifies only the token."""
         cookie = self._settings.access_cookie
         return Guard(verifier, self._keys_refused, public_paths=public_paths, cookie=cookie, realm=REALM)
 
     @property
     def _keys_refused(self) -> KeysRefused:
-        """Return what refuses API keys at all paths but those of `_add_key_guards`."""
+        """Return a verifier that refuses API keys at all paths except those of `_add_key_guards`."""
         return KeysRefused(self._settings.key_prefixes)
 
     def _add_key_guards(self, router: Starlette) -> None:
-        """Take API keys as well as tokens where keys are managed, and where the owner is read."""
+        """Accept API keys as well as tokens on the paths that manage keys and show the owner."""
         self._key_paths = [route.path_regex for route in self._key_routes if route.param_convertors]
         if not self._settings.api_keys:
             return
         guards = KeyGuards(self._web)
         reading = guards.build(self.service.api_key_verifier, counted=True)
-        managing = reading  # whose limits are the same then
+        managing = reading  # which then have the same limits
         if not self._settings.count_key_management:
             managing = guards.build(self.service.key_manager_verifier, counted=False)
         self._managing = self._around(router, managing)
@@ -252,13 +254,13 @@ class Identity:
             return
         if scope["method"] in ("GET", "HEAD") and scope["path"].endswith(social.CALLBACK):
             take_query(scope)
-        self.service.start()  # in the process that serves, which may have been forked
+        self.service.start()  # in the serving process, which may have been forked
         if self._warns and (scope.get("root_path") or "") != self._issuer_path:
             self._warn_of_path(scope.get("root_path") or "")
         await self._cross_origin(scope, receive, send, self._path(scope))
 
     def _warn_of_path(self, root_path: str) -> None:
-        """Tell once that forms and redirects lead to another path than the links in mails."""
+        """Log once that forms and redirects use another path than the links in mails."""
         self._warns = False
         logger.warning(
             "pages are at the path %r, and mails lead to that of the issuer, %r: mount the service there, "
@@ -288,10 +290,10 @@ class Identity:
         self.close()
 
     def close(self) -> None:
-        """Finish running requests, send the mails that are waiting, and close all connections.
+        """Finish running requests, send waiting mails, and close all connections.
 
-        Run alone, this happens when the server stops. Mounted, call it at the end of the lifespan of
-        the application around: servers do not tell what is mounted.
+        If the service runs alone, this happens when the server stops. If it is mounted, call this at the end
+        of the outer application's lifespan, because servers do not notify mounted applications.
         """
         for provider in self._providers:
             provider.close()
@@ -300,18 +302,18 @@ class Identity:
 
 
 def _check_tables(service: IdentityService) -> None:
-    """Make the tables in development, and check their version."""
+    """Create the tables in development, and check their version."""
     if service.settings.dev:
         migrations.upgrade(service.database)
     migrations.check(service.database)
     service.keep_usage()
-    service.keys.load(service.clock())  # with the secret that they were encrypted with
-    # Connections must not be shared by the workers that a server forks later.
+    service.keys.load(service.clock())  # encrypted with the same secret
+    # Workers that a server forks later must not share connections.
     service.database.close()
 
 
 def _known_paths(routes: Iterable[BaseRoute]) -> Callable[[str], bool]:
-    """Return what tells whether one of the routes has a path."""
+    """Return a function that tells whether a route has a path."""
     with_paths = [route for route in routes if isinstance(route, Route)]
     fixed = {route.path for route in with_paths if not route.param_convertors}
     patterns = [route.path_regex for route in with_paths if route.param_convertors]
@@ -328,7 +330,7 @@ def _pattern(path: str) -> str:
 
 
 def create_app(settings: Settings | None = None) -> Identity:
-    """Make the identity service, from settings or from the environment.
+    """Create the identity service, from settings or from the environment.
 
     Raises:
         ConfigurationError: as `Identity` does.

@@ -1,4 +1,4 @@
-"""Record an event for each flow that succeeded or failed, without secrets.
+"""Record an event for each flow that succeeds or fails, without secrets.
 
 Events go to the log `authguard.audit`, to counters, and to a hook of the application.
 """
@@ -22,17 +22,17 @@ class Event:
 
     Attributes:
         name: the flow, one of `reasons.Flow`.
-        succeeded: whether it did what was asked for.
+        succeeded: whether the flow succeeded.
         at: seconds since the epoch.
-        reason: why it failed, or what is worth noting about a success: one of `reasons.Reason`, or of
-            `api_key_exposed` what the key was found in.
-        user_id: whom it is about, if that is known. Addresses of accounts are never in an event.
-        session_id: the session it is about, if there is one.
-        address: where the request came from.
-        key_id: the public id of the API key it is about, if there is one.
-        actor_key_id: the public id of the API key that has done it, if one has.
-        provider: the provider that was to sign somebody in, if one was.
-        provider_error: its own code for what went wrong, if it sent one.
+        reason: the reason of a failure, or a remark about a success: one of `reasons.Reason`, or for
+            `api_key_exposed` the kind of place where the key was found.
+        user_id: the affected account, if known. Addresses of accounts are never in an event.
+        session_id: the affected session, if any.
+        address: the network address of the request.
+        key_id: the public id of the affected API key, if any.
+        actor_key_id: the public id of the API key that made the request, if any.
+        provider: the provider of the sign-in, if any.
+        provider_error: its own error code, if it sent one.
     """
 
     name: str
@@ -52,11 +52,11 @@ Hook: TypeAlias = Callable[[Event], None]
 
 
 class Audit:
-    """Take events; safe to use from several threads.
+    """Record events; thread-safe.
 
     Args:
-        hook: called with each event, in the thread in which it happened; it should be quick.
-            What it raises is logged, and the flow goes on.
+        hook: called with each event, in the thread in which it happened, so it should be fast. Its exceptions
+            are logged, and the flow continues.
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
@@ -66,13 +66,13 @@ class Audit:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def record(self, event: Event) -> None:
-        """Write an event to the log, count it and hand it on."""
+        """Write an event to the log, count it, and call the hook."""
         outcome = event.reason or ("success" if event.succeeded else "failure")
         with self._lock:
             self._counts[event.name, outcome] += 1
         if logger.isEnabledFor(logging.INFO):
             fields = {name: value for name, value in asdict(event).items() if value not in (None, "")}
-            # JSON in ASCII: no line break or escape sequence can forge a line of the log.
+            # JSON in ASCII, so that no line break or escape sequence can forge a log line.
             logger.info("%s", json.dumps(fields))
         if self._hook is not None:
             try:

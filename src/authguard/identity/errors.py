@@ -1,4 +1,4 @@
-"""Define the refusals of use cases, and the answer that each one becomes.
+"""Define the refusals of use cases, and the HTTP answer of each.
 
     RefusedError
     ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
@@ -26,7 +26,7 @@
     └── ProviderUnavailableError  503  unavailable           a provider to sign in with is down
         └── ProviderSetUpError    503  provider_set_up       it refuses this service
 
-`OAuthError` is apart: the OAuth endpoints answer as RFC 6749 section 5.2 has it.
+`OAuthError` is not a RefusedError: the OAuth endpoints answer in the format of RFC 6749 section 5.2.
 """
 
 from collections.abc import Mapping
@@ -37,10 +37,10 @@ from authguard.identity.social_reasons import SocialReason
 
 
 class InvalidFieldsError(RefusedError):
-    """Refuse a body that cannot be used.
+    """Refuse a body with missing or invalid fields.
 
     Args:
-        fields: for each field what to change, in words that never repeat what was sent.
+        fields: for each field its correction, in words that never repeat the sent value.
     """
 
     status_code = 422
@@ -54,7 +54,7 @@ class InvalidFieldsError(RefusedError):
 
 
 class InvalidCredentialsError(RefusedError):
-    """Refuse a sign-in: address and password do not belong together, or may not sign in."""
+    """Refuse a sign-in: address and password do not match, or the account may not sign in."""
 
     status_code = 401
     code = "invalid_credentials"
@@ -63,17 +63,17 @@ class InvalidCredentialsError(RefusedError):
 
 
 class DisabledAccountError(InvalidCredentialsError):
-    """Refuse the owner of a disabled account whom a provider has signed in."""
+    """Refuse the owner of a disabled account who signed in by a provider."""
 
     detail = "The account is disabled: ask the operator of the service."
 
 
 class EmailNotVerifiedError(RefusedError):
-    """Refuse a sign-in that is right but for the address, which has yet to be verified.
+    """Refuse a correct sign-in to an account whose address is not verified yet.
 
     Args:
         reason: what went wrong.
-        user_id: the account that a provider has signed in; None where that is not known, or no provider has.
+        user_id: the account, if a provider signed its owner in; otherwise None.
     """
 
     status_code = 403
@@ -87,7 +87,7 @@ class EmailNotVerifiedError(RefusedError):
 
 
 class InteractiveOnlyError(RefusedError):
-    """Refuse an API key where a person has to sign in; the key may be good elsewhere."""
+    """Refuse an API key where a user must be signed in; the key may be accepted on other paths."""
 
     status_code = 403
     code = "interactive_only"
@@ -96,7 +96,7 @@ class InteractiveOnlyError(RefusedError):
 
 
 class EmailTakenError(RefusedError):
-    """Refuse an address that an account has already."""
+    """Refuse an address that another account has."""
 
     status_code = 409
     code = "email_taken"
@@ -105,7 +105,7 @@ class EmailTakenError(RefusedError):
 
 
 class TooManyKeysError(RefusedError):
-    """Refuse to make an API key for an owner who has as many as there may be."""
+    """Refuse to create an API key for an owner who has the maximum number."""
 
     status_code = 409
     code = "too_many_keys"
@@ -123,7 +123,7 @@ class KeyNotActiveError(RefusedError):
 
 
 class KeyLockedError(RefusedError):
-    """Refuse to enable an API key for those who have less to say than those who have disabled it."""
+    """Refuse to enable an API key that was disabled by somebody with more rights than the caller."""
 
     status_code = 409
     code = "key_locked"
@@ -132,7 +132,7 @@ class KeyLockedError(RefusedError):
 
 
 class LinkRefusedError(RefusedError):
-    """Refuse to link a social account whose address an account has, and its provider has not verified."""
+    """Refuse to link a social account with an unverified address that another account has."""
 
     status_code = 409
     code = "link_refused"
@@ -144,7 +144,7 @@ class LinkRefusedError(RefusedError):
 
 
 class NoAddressError(RefusedError):
-    """Refuse to make an account for a social account without an e-mail address."""
+    """Refuse to create an account for a social account without an e-mail address."""
 
     status_code = 403
     code = "no_address"
@@ -162,12 +162,12 @@ class LastSignInError(RefusedError):
 
 
 class SocialSignInError(RefusedError):
-    """Refuse a social sign-in: denied by the provider, a bad ID token, or another browser than was sent.
+    """Refuse a social sign-in: refused by the provider, an invalid ID token, or another browser's callback.
 
     Args:
         reason: what went wrong.
-        why: the same for events.
-        provider_error: the provider's own code for it, as `clean_code` returns it.
+        why: the reason for events.
+        provider_error: the provider's own error code, as returned by `clean_code`.
     """
 
     status_code = 400
@@ -184,13 +184,13 @@ class SocialSignInError(RefusedError):
 
 
 class SocialCancelledError(SocialSignInError):
-    """Tell that the person has said no at the provider."""
+    """Report that the user cancelled the sign-in at the provider."""
 
     detail = "The sign-in at the provider was cancelled."
 
 
 class InvalidLinkError(RefusedError):
-    """Refuse a one-time token that is unknown, used, replaced or too old: one answer for all of them."""
+    """Refuse a one-time token that is unknown, used, replaced or expired, all with the same answer."""
 
     status_code = 400
     code = "invalid_link"
@@ -199,7 +199,7 @@ class InvalidLinkError(RefusedError):
 
 
 class InvalidReportError(RefusedError):
-    """Refuse a report of a scanner of secrets that has another form than that of its documentation."""
+    """Refuse a report of a secret scanner that has another format than documented."""
 
     status_code = 400
     code = "invalid_report"
@@ -208,7 +208,7 @@ class InvalidReportError(RefusedError):
 
 
 class WrongSignatureError(RefusedError):
-    """Refuse a report with a signature that is wrong, or of a key that the scanner has not got."""
+    """Refuse a report whose signature is wrong, or made with an unknown key."""
 
     status_code = 403
     code = "wrong_signature"
@@ -217,7 +217,7 @@ class WrongSignatureError(RefusedError):
 
 
 class NotFoundError(RefusedError):
-    """Tell that there is nothing here, or nothing of the caller's."""
+    """Report that the path or object does not exist, or belongs to another account."""
 
     status_code = 404
     code = "not_found"
@@ -226,7 +226,7 @@ class NotFoundError(RefusedError):
 
 
 class MethodNotAllowedError(RefusedError):
-    """Refuse a method that is not for the path."""
+    """Refuse a method that the path does not support."""
 
     status_code = 405
     code = "method_not_allowed"
@@ -235,7 +235,7 @@ class MethodNotAllowedError(RefusedError):
 
 
 class PayloadTooLargeError(RefusedError):
-    """Refuse a body that is larger than any use of it could be."""
+    """Refuse a body that is larger than any valid one."""
 
     status_code = 413
     code = "payload_too_large"
@@ -244,7 +244,10 @@ class PayloadTooLargeError(RefusedError):
 
 
 class UnsupportedMediaError(RefusedError):
-    """Refuse a body of another type: a form of another site can send text, but not JSON (ASVS 3.5.2)."""
+    """Refuse a body of another media type.
+
+    A form of another site can send text, but not JSON (ASVS 3.5.2).
+    """
 
     status_code = 415
     code = "unsupported_media_type"
@@ -253,19 +256,19 @@ class UnsupportedMediaError(RefusedError):
 
 
 class StoreUnavailableError(VerificationUnavailableError):
-    """Tell that the database cannot be asked, or did not keep what it was told."""
+    """Report that the database does not answer, or could not store a change."""
 
     detail = "The service cannot do this at the moment."
 
 
 class ProviderUnavailableError(VerificationUnavailableError):
-    """Tell that a provider to sign in with cannot be asked.
+    """Report that a provider does not answer.
 
     Args:
         reason: what went wrong.
         why: the same for events.
-        provider_error: the provider's own code for it, as `clean_code` returns it.
-        retry_after: seconds after which to try again.
+        provider_error: the provider's own error code, as returned by `clean_code`.
+        retry_after: seconds after which to retry.
     """
 
     detail = "The provider cannot be asked at the moment."
@@ -284,7 +287,7 @@ class ProviderUnavailableError(VerificationUnavailableError):
 
 
 class ProviderSetUpError(ProviderUnavailableError):
-    """Tell that a provider refuses this service, which only the operator of the service can mend."""
+    """Report that a provider refuses this service, which only the operator of the service can correct."""
 
     code = "provider_set_up"
     detail = (
@@ -298,10 +301,10 @@ class OAuthError(AuthGuardError):
 
     Args:
         error: the code.
-        description: for the developer of the client; holds nothing that was sent.
+        description: for the developer of the client; contains nothing that was sent.
     """
 
-    #: 401 for a client that did not prove who it is, else 400.
+    #: 401 for a client that did not authenticate, otherwise 400.
     STATUS: ClassVar[Mapping[str, int]] = {"invalid_client": 401}
 
     def __init__(self, error: str, description: str) -> None:

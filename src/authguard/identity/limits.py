@@ -1,9 +1,9 @@
-"""Limit logins, mails and registrations: guessing is slow, and third parties cannot lock an account.
+"""Limit logins, mails and registrations, to slow down guessing without account lock-out by third parties.
 
-What an address does is counted against that address, and what it does to an account against the
-pair of the two. An account alone is never closed: whoever knows its address could then keep its
-owner out. Failures for an account from everywhere only delay the next answers, by `DELAY` seconds,
-and mails to an account beyond its limit are not sent, while the answer stays the same.
+Requests are counted by network address, and failures for an account by the pair of account and address. An
+account alone is never locked, because anyone who knows its e-mail address could lock out its owner. Failures
+for an account from all addresses only delay further answers, by `DELAY` seconds. Mails to an account beyond
+its limit are not sent, while the answer stays the same.
 """
 
 import logging
@@ -34,23 +34,23 @@ logger = logging.getLogger("authguard")
 
 #: Seconds by which an answer is delayed while an account is under attack.
 DELAY = 2.0
-#: Seconds of the longest window of a limit: some 31 years.
+#: Seconds of the longest window of a limit: about 31 years.
 MAX_SECONDS = 999_999_999
 
 _STORE_SECONDS = 1.0  # for connecting, and for each answer
-_TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a question with its second try
-_MAX_PAUSE = 1.0  # seconds for which a store that has failed is left alone
+_TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a command and its retry
+_MAX_PAUSE = 1.0  # seconds for which a failed store is not asked again
 _STORE_URL = re.compile(r"memory://\Z|rediss?://")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
-_SWEEP_SECONDS = 60.0  # between two looks at all keys
-# Bits of the networks of IPv6 that one customer may have, and how many times a limit each may do. An
-# address is counted in all of them: of 2^16 networks of 64 bits each would otherwise have a limit of its own.
+_SWEEP_SECONDS = 60.0  # between two scans of all keys
+# Prefix lengths of IPv6 networks that one customer may have, and the multiple of the limit for each. An
+# address is counted in all of them; otherwise each of 2^16 networks of 64 bits would have its own limit.
 _NETWORKS = {64: 1, 56: 2, 48: 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Allow so many, in so many seconds.
+    """Allow a number of requests in a number of seconds.
 
     Raises:
         ConfigurationError: unless both are whole numbers of at least 1.
@@ -67,17 +67,18 @@ class Limit:
         object.__setattr__(self, "seconds", seconds)
 
 
-#: What is limited, and to how much, unless told otherwise. Keys: an address, an account, or both.
+#: The default limits. Keys: an address, an account, or both.
 DEFAULT_LIMITS: Mapping[str, Limit] = {
     "login": Limit(10, 900),  # by account and address
-    "login_address": Limit(100, 900),  # by address: many people may share one
+    "login_address": Limit(100, 900),  # by address: many users may share one
     "login_account": Limit(30, 3_600),  # by account: only delays
     "mail": Limit(3, 900),  # by account and address
     "mail_address": Limit(30, 3_600),
-    "mail_account": Limit(10, 3_600),  # by mailbox and kind of mail: more are not sent, and nobody is refused
+    # By mailbox and kind of mail: further mails are not sent, and no request is refused.
+    "mail_account": Limit(10, 3_600),
     "register_address": Limit(30, 3_600),
-    "authorize_address": Limit(60, 900),  # browsers that are sent to a provider
-    "api_key": Limit(60, 3_600),  # by account: keys that are made or rotated
+    "authorize_address": Limit(60, 900),  # browsers that are redirected to a provider
+    "api_key": Limit(60, 3_600),  # by account: keys that are created or rotated
     "secret_address": Limit(60, 60),  # by address: wrong one-time tokens, client secrets, provider codes
 }
 
@@ -90,7 +91,7 @@ def parse_limits(limits: Mapping[str, object]) -> dict[str, Limit]:
             `count` and `seconds`.
 
     Raises:
-        ConfigurationError: for a name that no limit has, or something else than that.
+        ConfigurationError: if a name is no limit, or a value has another form.
     """
     if not isinstance(limits, Mapping):
         raise ConfigurationError(
@@ -121,15 +122,15 @@ def _parse_limit(name: str, value: object) -> Limit:
 class Limiter:
     """Count by name and key in sliding windows, in the memory of this process or in Redis.
 
-    Counting is atomic, so that parallel guesses cannot pass it. If Redis cannot be asked, what is
-    limited is refused with 503 until it is back: at once, but for one request a second that tries it.
+    Counting is atomic, so that parallel guesses cannot exceed a limit. While Redis is down, limited requests
+    are refused with 503 at once, except for one request a second that tries it.
 
     Args:
         url: `memory://` for one process, `redis://…` or `rediss://…` for several.
-        limits: limits to have instead of those of `DEFAULT_LIMITS`.
+        limits: limits that replace those of `DEFAULT_LIMITS`.
 
     Raises:
-        ConfigurationError: for another kind of URL, or a limit that there is not.
+        ConfigurationError: if the URL is of another kind, or a limit does not exist.
     """
 
     def __init__(self, url: str = "memory://", *, limits: Mapping[str, Limit] | None = None) -> None:
@@ -141,22 +142,22 @@ class Limiter:
             for name, limit in ({**DEFAULT_LIMITS, **changed}).items()
             for times in _NETWORKS.values()
         }
-        # The library's memory has a lock for each key, and may replace one that is being waited for.
+        # The library's memory has a lock for each key, and may replace one that a thread waits for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
 
     def hit(self, name: str, *key: str, address: str | None = None) -> None:
-        """Count one more.
+        """Count one request.
 
         Args:
             name: the limit.
-            key: what it is counted for, such as an account.
-            address: where the request came from; counted for each network that it may belong to.
+            key: the key of the count, such as an account.
+            address: the address of the request; counted for each network that it may belong to.
 
         Raises:
-            RateLimitedError: if it would be one too many.
+            RateLimitedError: if the limit is exceeded.
             VerificationUnavailableError: if the store is down.
         """
         for network, times in networks(address):
@@ -164,7 +165,7 @@ class Limiter:
                 raise self._refusal(name, (*key, *network), times)
 
     def check(self, name: str, *key: str, address: str | None = None) -> None:
-        """Refuse if nothing is left, and count nothing: for limits on what turns out to be wrong.
+        """Refuse if nothing is left, without counting; for limits on failures, which are counted later.
 
         Args:
             name: the limit.
@@ -180,7 +181,7 @@ class Limiter:
                 raise self._refusal(name, (*key, *network), times)
 
     def delay(self, name: str, *key: str) -> float:
-        """Count one more, and say for how long to keep the answer back: 0, or `DELAY` over the limit.
+        """Count one request, and return the delay of its answer: 0, or `DELAY` above the limit.
 
         Raises:
             VerificationUnavailableError: if the store is down.
@@ -188,7 +189,7 @@ class Limiter:
         return 0.0 if self._count(name, key) else DELAY
 
     def clear(self, name: str, *key: str, address: str | None = None) -> None:
-        """Forget what was counted, such as wrong passwords before the right one.
+        """Reset a count, such as that of wrong passwords after the right one.
 
         Args:
             name: the limit.
@@ -202,19 +203,19 @@ class Limiter:
             self._ask(self._counter.clear, self._limits[name, times], _digest((*key, *network)))
 
     def count_login(self, email: str, address: str) -> float:
-        """Count a try to sign in, before the password is looked at.
+        """Count an attempt to sign in, before the password is checked.
 
-        The network is counted before the e-mail address is parsed, which costs more than counting.
+        The network is counted before the e-mail address is parsed, because parsing costs more than counting.
 
         Args:
-            email: the e-mail address that was given, as it was sent; known or not.
+            email: the e-mail address as it was sent; known or not.
             address: the network address of the caller.
 
         Returns:
-            Seconds to wait before answering.
+            seconds to wait before answering.
 
         Raises:
-            RateLimitedError: if this address has tried too often.
+            RateLimitedError: if this address has made too many attempts.
             VerificationUnavailableError: if the store is down.
         """
         self.hit("login_address", address=address)
@@ -223,10 +224,10 @@ class Limiter:
         return self.delay("login_account", account)
 
     def clear_login(self, email: str, address: str) -> None:
-        """Forget the tries of this address for this account: the password was right.
+        """Reset the attempts of this address for this account, after the right password.
 
-        Neither the tries of the address for other accounts nor those of others for the account are
-        forgotten, or an attacker's own account would serve to reset them.
+        The attempts of the address for other accounts and those of others for this account stay counted.
+        Otherwise an attacker could reset them by signing in to an account of their own.
 
         Raises:
             VerificationUnavailableError: if the store is down.
@@ -234,24 +235,27 @@ class Limiter:
         self.clear("login", canonical_key(email), address=address)
 
     def count_mail(self, email: str, address: str) -> None:
-        """Count a mail that is asked for, to a known account or not; the network first, as in `count_login`.
+        """Count a requested mail, to a known account or not; the network first, as in `count_login`.
 
-        Both limits are the caller's own. What others ask for never refuses the owner of an account.
+        Both limits are the caller's own. Requests of others never cause a refusal for the owner of an
+        account.
 
         Raises:
-            RateLimitedError: if it would be one too many.
+            RateLimitedError: if the limit is exceeded.
             VerificationUnavailableError: if the store is down.
         """
         self.hit("mail_address", address=address)
         self.hit("mail", canonical_key(email), address=address)
 
     def may_send(self, kind: str, email: str) -> bool:
-        """Count a mail that is about to be sent; False if its mailbox has had enough of this kind.
+        """Count a mail that is about to be sent.
+
+        Return False if its mailbox has reached the limit of this kind.
 
         All addresses of one mailbox count together: `ann+1@example.com` and `ann+2@example.com`.
 
         Args:
-            kind: such as `reset`; each kind has a count of its own.
+            kind: such as `reset`; each kind is counted separately.
             email: the address of an account.
 
         Raises:
@@ -266,7 +270,7 @@ class Limiter:
         limit = self._limits[name, times]
         reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
         window = limit.get_expiry()
-        # What was counted fades out one by one after that.
+        # After that, the counted requests expire one by one.
         wait = reset - time.time() + window / limit.amount
         return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
 
@@ -288,10 +292,10 @@ class Limiter:
 
 
 class _Memory(MemoryStorage):
-    """Count as the library's memory does, without a thread for each count.
+    """Count like the library's memory, without a thread for each count.
 
-    To forget what has expired, the library starts a thread that looks through all keys whenever
-    something is counted, which costs more with each key.
+    To drop expired counts, the library starts a thread that scans all keys whenever a request is counted,
+    which costs more with each key.
     """
 
     def __init__(self) -> None:
@@ -299,23 +303,23 @@ class _Memory(MemoryStorage):
         self._sweep_at = 0.0
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count some more; `Limiter` sees to it that one thread at a time does."""
+        """Count a number of requests; `Limiter` ensures that one thread at a time does so."""
         now = time.time()
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
             for old in [old for old, until in self.expirations.items() if until <= now]:
                 self.clear(old)
-        self.get(key)  # forgets it if it has expired
+        self.get(key)  # drops it if it has expired
         self.expirations.setdefault(key, now + expiry)
         self.storage[key] += amount
         return self.storage[key]
 
 
 def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
-    """Return the keys to count an address by, each with the number of times a limit that it may do.
+    """Return the keys by which an address is counted, each with its multiple of the limit.
 
-    An IPv4 address is counted by itself, an IPv6 address by its networks of 64, 56 and 48 bits (RFC 6177);
-    no address at all, such as a Unix socket's, by its text.
+    An IPv4 address is counted alone, an IPv6 address by its networks of 64, 56 and 48 bits (RFC 6177).
+    Another peer, such as a Unix socket, is counted by its text.
     """
     if address is None:
         return [((), 1)]
@@ -335,7 +339,7 @@ def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    """Return one name for the parts of a key; the store learns no address by it."""
+    """Return a digest of the parts of a key, so that the store does not learn addresses."""
     parts = (part.encode("utf-8", "surrogatepass") for part in key)
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
 
@@ -357,7 +361,7 @@ def _storage(url: str) -> Storage:
             retry=Retry(NoBackoff(), 1),
         )
         return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
-    except ValueError:  # its text may have the password
+    except ValueError:  # its text may contain the password
         raise ConfigurationError(
             "url of limits must be a redis:// URL that can be read, got another"
         ) from None

@@ -1,21 +1,21 @@
-"""Define the values of the identity service: rows, and the arguments and results of use cases."""
+"""Define the values of the identity service: rows, and arguments and results of use cases."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-MAX_NAME = 200  # characters of the name of an owner, and of an API key
+MAX_NAME = 200  # characters in the name of an owner, and of an API key
 
-#: The permissions of the documents; they are scopes as all others.
+#: The permissions of the API documents; they are scopes like all others.
 PERMISSIONS = ("read", "write", "admin")
-#: The scope by which a key may rotate itself.
+#: The scope with which a key may rotate itself.
 ROTATE_SELF = "apikeys:rotate:self"
-#: Why a key was revoked that a scanner of secrets has found in public.
+#: The reason of a revocation after a secret scanner found the key in public.
 EXPOSED = "exposed"
 #: Seconds before the expiry of an API key in which its state is `expiring`.
 EXPIRING_SECONDS = 30 * 86_400
 
-#: What can happen to an API key; of those in `Settings.api_key_mails`, its owner is told by mail.
+#: Events of an API key; for those in `Settings.api_key_mails`, the owner is notified by mail.
 KEY_EVENTS = ("created", "expiring", "expired", "rotated", "disabled", "enabled", "revoked")
 
 KeyState: TypeAlias = Literal["active", "expiring", "expired", "disabled", "revoked"]
@@ -29,13 +29,13 @@ class User:
 
     Attributes:
         id: a UUID, the `sub` of its tokens.
-        email: as its owner wrote it.
-        email_verified: whether its owner has shown to receive mail there.
-        name: what to call its owner; may be empty.
+        email: the address as its owner wrote it.
+        email_verified: whether its owner has proved to receive mail there.
+        name: the name of its owner; may be empty.
         role: the first of its roles, and the `role` of its tokens.
-        disabled: whether it is switched off.
+        disabled: whether the account is disabled.
         created_at: seconds since the epoch.
-        picture: the address of a picture, if a social provider gave one.
+        picture: the URL of a picture, if a social provider sent one.
         further_roles: its other roles.
         scopes: the `scope` of its tokens.
     """
@@ -63,22 +63,22 @@ class Session:
 
     Attributes:
         id: the `sid` of its tokens.
-        user_id: whose it is.
-        generation: of the refresh token that is good now.
-        created_at: when it began.
-        refreshed_at: when it was last refreshed.
-        expires_at: when it ends unless it is refreshed.
-        ends_at: when it ends in any case.
-        ended_at: when it was ended, if it was.
-        client_id: the OAuth client it belongs to, if any.
-        address: where it was begun from.
-        user_agent: what it was begun with.
-        refreshed_network: the network of the request that made the newest refresh token, if it is known.
+        user_id: the account of the session.
+        generation: the generation of the valid refresh token.
+        created_at: the time at which it started.
+        refreshed_at: the time of the last refresh.
+        expires_at: the time at which it ends without a refresh.
+        ends_at: the time at which it ends in any case.
+        ended_at: the time at which it was ended, if it was.
+        client_id: the OAuth client of the session, if any.
+        address: the network address from which it was started.
+        user_agent: the User-Agent with which it was started.
+        refreshed_network: the network of the request that created the newest refresh token, if known.
         refreshed_agent: the User-Agent of that request.
-        repeats: how much the repeats of the generations in a row before this one count; see `grace`.
-        repeated: how much the repeats of this generation count.
-        authenticated_at: when its owner has shown to a provider who they are; None for when it began,
-            0 if the provider does not say.
+        repeats: the weight of the repeats of previous generations in a row; see `grace`.
+        repeated: the weight of the repeats of this generation.
+        authenticated_at: the time at which its owner authenticated at a provider; None for its start, 0 if
+            the provider does not say.
     """
 
     id: str
@@ -101,12 +101,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Name a place in a list that is shown in pages: next to a row, in one direction.
+    """Describe a place in a paged list: next to a row, in one direction.
 
     Attributes:
-        is_older: whether the page has the older rows; else the newer ones.
-        created_at: of the row, in seconds since the epoch.
-        id: of the row.
+        is_older: whether the page has the older rows; otherwise the newer ones.
+        created_at: the time of the row, in seconds since the epoch.
+        id: the id of the row.
     """
 
     is_older: bool
@@ -119,7 +119,7 @@ class SessionPage:
     """Hold a page of an account's sessions.
 
     Attributes:
-        sessions: those on the page, the newest first.
+        sessions: the sessions on the page, the newest first.
         newer: the cursor of the page before it, if there is one.
         older: the cursor of the page after it, if there is one.
     """
@@ -131,14 +131,14 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Hold the result of signing in or refreshing.
+    """Hold the result of a sign-in or refresh.
 
     Attributes:
         access_token: a JWT.
         expires_in: seconds for which the access token is valid.
-        refresh_token: opaque; good once.
-        user: whose tokens.
-        session_id: the session they belong to.
+        refresh_token: opaque; can be used once.
+        user: the owner of the tokens.
+        session_id: the session of the tokens.
     """
 
     access_token: str = field(repr=False)
@@ -150,7 +150,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Name the origin of a request, for limits and for the list of sessions.
+    """Describe the origin of a request, for limits and for the list of sessions.
 
     Attributes:
         address: the peer's IP address; empty if the server does not know it.
@@ -161,7 +161,7 @@ class Caller:
     user_agent: str = ""
 
 
-#: The caller of what operators of the service do, without a request.
+#: The caller for actions of operators, which are made without a request.
 NO_CALLER = Caller()
 
 
@@ -171,12 +171,12 @@ class SocialIdentity:
 
     Attributes:
         provider: its name, such as `github`.
-        subject: whom it means; an identifier that it never gives to another.
-        email: an address, if it tells one.
-        email_verified: whether it has verified that address.
-        name: a name to show.
-        picture: the address of a picture.
-        auth_time: when they signed in there, in seconds since the epoch; None for now, 0 if that is unknown.
+        subject: the identifier of the person, which the provider never gives to another.
+        email: an address, if the provider sends one.
+        email_verified: whether the provider has verified that address.
+        name: a name to display.
+        picture: the URL of a picture.
+        auth_time: the time of the sign-in there, in seconds since the epoch; None for now, 0 if unknown.
     """
 
     provider: str
@@ -190,7 +190,7 @@ class SocialIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentity:
-    """Describe a social identity that signs in to an account.
+    """Describe a social identity that is linked to an account.
 
     Attributes:
         provider: its name, such as `github`.
@@ -202,17 +202,17 @@ class LinkedIdentity:
 
     @property
     def title(self) -> str:
-        """Return the provider's name as people know it."""
+        """Return the provider's display name."""
         return provider_title(self.provider)
 
 
 def session_of(key_id: str, switches: int) -> str:
-    """Return the `sid` of the tokens that are issued for a key: another one after each time it was off."""
+    """Return the `sid` of a key's tokens, which changes each time the key was disabled."""
     return f"{key_id}.{switches}" if switches else key_id
 
 
 def provider_title(name: str) -> str:
-    """Return a provider's name as people know it."""
+    """Return a provider's display name."""
     return _TITLES.get(name, name)
 
 
@@ -221,14 +221,14 @@ _TITLES = {"github": "GitHub", "google": "Google", "linkedin": "LinkedIn", "oidc
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Describe a registered OAuth client. Its secret is not here: there is only a digest of it.
+    """Describe a registered OAuth client. It contains no secret, because only a digest is stored.
 
     Attributes:
         id: the `client_id`.
-        name: what to call it.
-        scopes: what it may ask for.
-        disabled: whether it is switched off.
-        is_public: whether it has no secret, as a page in a browser or an app on a phone.
+        name: its display name.
+        scopes: the scopes that it may request.
+        disabled: whether the account is disabled.
+        is_public: whether it has no secret, such as a browser page or a mobile app.
     """
 
     id: str
@@ -240,11 +240,11 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class KeyClient(Client):
-    """Present an API key with a client secret as an OAuth client, whose id is that of the key.
+    """Represent an API key with a client secret as an OAuth client, whose id is that of the key.
 
     Attributes:
         key: the key.
-        ends_at: when the secret that was presented ends, in seconds since the epoch.
+        ends_at: the end of the presented secret, in seconds since the epoch.
         roles: the roles of the owner that the key may have.
     """
 
@@ -255,32 +255,32 @@ class KeyClient(Client):
 
 @dataclass(frozen=True, slots=True)
 class StoredAPIKey:
-    """Hold an API key, as stored. Its text is not here: there is only a digest of it. Times are seconds.
+    """Hold an API key, as stored. It contains no text, because only a digest is stored. Times are seconds.
 
     Attributes:
         id: its public name: `key_…` for keys that begin with `sk_`, 24 hexadecimal digits for `claw_`.
         user_id: the account of its owner.
-        name: what its owner calls it.
-        prefix: what its text begins with, such as `sk_live_`.
+        name: the name given by its owner.
+        prefix: the prefix of its text, such as `sk_live_`.
         shown: the first twelve characters of its text.
-        readable_id: the 16 characters after the prefix, by which a log or a mail can name it.
-        scopes: what it grants, as long as its owner has it.
-        tier: which limits its requests have.
-        metadata: what its owner keeps with it: an object of JSON of at most 2 KB.
-        networks: from where it may be used, as texts; empty for from everywhere.
-        created_at: when it was made.
-        created_by: the id of the key that has made it; None for its owner.
-        expires_at: when it ends.
-        disabled_at: when it was switched off, if it is.
-        revoked_at: when it was revoked, if it was.
-        generation: of its newest secret.
-        last_used_at: when it was last used, as far as that has been counted; None for never.
-        last_used_address: where from.
-        usage_count: how many requests it has made, as far as they have been counted.
-        revoked_for: `exposed` if it was revoked because a scanner of secrets has found it in public.
-        disabled_by: who has switched it off, as a `KeyActor`; None also for an operator, by a statement.
-        switches: how often it has been switched off.
-        notice_at: when its owner is to be told of its expiry next; None for never.
+        readable_id: the 16 characters after the prefix, by which a log or a mail can identify it.
+        scopes: its scopes, while its owner has them.
+        tier: the tier, which sets the limits of its requests.
+        metadata: a JSON object of its owner, of at most 2 KB.
+        networks: the networks from which it may be used, as texts; empty for all.
+        created_at: the time at which it was created.
+        created_by: the id of the key that created it; None for its owner.
+        expires_at: the time at which it expires.
+        disabled_at: the time at which it was disabled, if it is.
+        revoked_at: the time at which it was revoked, if it was.
+        generation: the number of its newest secret.
+        last_used_at: the time of its last use, as far as written; None for never.
+        last_used_address: the address of that use.
+        usage_count: the number of its requests, as far as written.
+        revoked_for: `exposed` if it was revoked because a secret scanner found it in public.
+        disabled_by: who disabled it, as a `KeyActor`; None also for an operator who used SQL.
+        switches: how often it was disabled.
+        notice_at: the time of the next expiry notice to its owner; None for never.
     """
 
     id: str
@@ -314,11 +314,11 @@ class StoredAPIKey:
 
     @property
     def permissions(self) -> list[str]:
-        """Return those of its scopes that the documents call permissions, in their order."""
+        """Return those of its scopes that the API documents call permissions, in their order."""
         return [name for name in PERMISSIONS if name in self.scopes]
 
     def state(self, now: float) -> KeyState:
-        """Return whether the key can be used; `expiring` can, for at most 30 days more.
+        """Return the state of the key; an `expiring` key can be used, for at most 30 days more.
 
         Args:
             now: seconds since the epoch.
@@ -338,7 +338,7 @@ class StoredAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Name the account whose keys the operator of the service manages, by the command; no request makes one.
+    """Represent the operator as owner of an account's keys, for the command; no request creates one.
 
     Attributes:
         subject: the account.
@@ -349,12 +349,12 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class NewAPIKey:
-    """Hold the result of creating or rotating an API key: its text, which is shown once.
+    """Hold the result of creating or rotating an API key, with its text, which is shown only once.
 
     Attributes:
         key: the key, as stored.
-        text: what its user presents.
-        secret: the client secret that belongs to a `claw_` key; None for others.
+        text: the text that its user presents.
+        secret: the client secret of a `claw_` key; None for others.
     """
 
     key: StoredAPIKey
@@ -364,18 +364,19 @@ class NewAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class APIKeyRequest:
-    """Hold what an API key is to be. What is left out is as the settings or the documents have it.
+    """Hold the properties of a new API key. Defaults come from the settings or the API documents.
 
     Attributes:
-        name: what its owner calls it.
-        scopes: what it is to grant.
-        kind: what it begins with, without the last `_`: `sk_live`, `sk_test`, `ak`, `claw`, which has a
-            client secret, too, or one of `Settings.api_key_prefixes`.
-        expires_in_days: for how many days it is valid; None for `Settings.api_key_lifetime`.
-        tier: which limits its requests have; None for `Settings.api_key_tier`, or that of the key that makes
+        name: the name given by its owner.
+        scopes: its scopes.
+        kind: its prefix without the last `_`: `sk_live`, `sk_test`, `ak`, `claw`, which has a client secret,
+            too, or one of `Settings.api_key_prefixes`.
+        expires_in_days: days for which it is valid; None for `Settings.api_key_lifetime`.
+        tier: the tier, which sets the limits of its requests; None for `Settings.api_key_tier`, or that of
+            the key that creates it.
+        metadata: a JSON object of its owner.
+        networks: the networks from which it may be used; empty for all, or for those of the key that creates
             it.
-        metadata: what its owner keeps with it.
-        networks: from where it may be used; empty for from everywhere, or as the key that makes it.
     """
 
     name: str = "Default Key"

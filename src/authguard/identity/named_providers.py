@@ -1,4 +1,4 @@
-"""Read the setting `oidc_providers`: several providers of OpenID Connect, by their names in paths."""
+"""Parse the setting `oidc_providers`: several providers of OpenID Connect, by their names in paths."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _EXAMPLE = '{"google": {"issuer": "https://accounts.google.com", "client_id": "â
 
 @dataclass(frozen=True, slots=True)
 class NamedProvider:
-    """Hold what the settings say of one provider; see `OpenIDProvider` for each."""
+    """Hold the settings of one provider; see `OpenIDProvider`."""
 
     issuer: str
     client_id: str
@@ -37,7 +37,7 @@ def parse_providers(providers: object) -> dict[str, NamedProvider]:
             of a provider.
 
     Raises:
-        ConfigurationError: for a name that cannot be in a path or is taken, and a table that lacks something.
+        ConfigurationError: if a name cannot be in a path or is taken, or a table lacks an option.
     """
     check_mapping(providers, "oidc_providers", f"oidc_providers={_EXAMPLE}")
     assert isinstance(providers, Mapping)  # noqa: S101 (checked in the line above)
@@ -45,10 +45,10 @@ def parse_providers(providers: object) -> dict[str, NamedProvider]:
 
 
 def read_providers(text: str) -> dict[str, Any]:
-    """Return the setting as a variable has it: a JSON object.
+    """Parse the setting from an environment variable: a JSON object.
 
     Raises:
-        ConfigurationError: if it is none; the text is not shown, for there are secrets in it.
+        ConfigurationError: if it is not a JSON object; the text is not shown, because it contains secrets.
     """
     try:
         return parse_object(text.strip())

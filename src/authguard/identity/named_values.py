@@ -1,4 +1,4 @@
-"""Read values by name, as they are in an environment variable."""
+"""Parse values by name from an environment variable."""
 
 from authguard.errors import ConfigurationError
 
@@ -9,10 +9,10 @@ def read_named_values(text: str, option: str, example: str) -> dict[str, str]:
     Args:
         text: the names and values.
         option: the setting.
-        example: a text in the right form.
+        example: a text in the right format.
 
     Raises:
-        ConfigurationError: for a part that is no name with a value, or a name that is there twice.
+        ConfigurationError: if a part is not a name with a value, or a name occurs twice.
     """
     values: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -1,4 +1,4 @@
-"""Name the flows that leave events, and the reasons why a flow failed or what is worth noting about it."""
+"""Name the flows with events, and the reasons of failures and remarks about successes."""
 
 from enum import StrEnum
 
@@ -59,10 +59,11 @@ class Flow(StrEnum):
 class Reason(StrEnum):
     """List the reasons of events; docs/identity.md has a row for each.
 
-    Those of `api_key_exposed` are besides: what a key was found in, by the closed list of the scanner.
+    `api_key_exposed` has further reasons: the kind of place where a key was found, from the scanner's fixed
+    list.
     """
 
-    # What the caller was told, too.
+    # Reasons that the caller was also told.
     INVALID_FIELDS = "invalid_fields"
     INVALID_CREDENTIALS = "invalid_credentials"
     EMAIL_NOT_VERIFIED = "email_not_verified"
@@ -87,14 +88,14 @@ class Reason(StrEnum):
     INVALID_CLIENT = "invalid_client"
     INVALID_SCOPE = "invalid_scope"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
-    # More than the caller was told.
+    # Reasons with more detail than the caller was told.
     UNKNOWN = "unknown"
     DISABLED = "disabled"
     ENDED = "ended"
     REUSE = "reuse"
     STALE = "stale"
     NO_ADDRESS = "no_address"
-    # Worth noting about a success.
+    # Remarks about a success.
     REPEAT = "repeat"
     INACTIVE = "inactive"
     PASSWORD = "password"
@@ -108,7 +109,7 @@ class Reason(StrEnum):
     DAYS_30 = "30_days"
     DAYS_7 = "7_days"
     DAY_1 = "1_day"
-    # Of mails.
+    # Reasons about mails.
     LIMIT = "limit"
     REFUSED = "refused"
     GIVEN_UP = "given_up"

@@ -1,4 +1,4 @@
-"""Put the use cases together: the identity service without HTTP. Start here.
+"""Compose the use cases: the identity service without HTTP. Start reading here.
 
 accounts         register, sign in, change the password, disable
 social_sign_in   sign in with providers, in the folder `social`
@@ -79,23 +79,23 @@ logger = logging.getLogger("authguard")
 
 
 class IdentityService:
-    """Build the use cases of the identity service; its methods may be called from any thread.
+    """Build the use cases of the identity service; its methods are thread-safe.
 
     Args:
-        settings: how it is to behave.
+        settings: the settings.
         mailer: sends mails; None for the one that the settings name.
-        policy: which passwords are accepted; None for `Settings.password_policy`.
-        breaches: tells which passwords are known from breaches: `BreachedFile(path)`, `BreachedWords(path)`
-            or `BreachedService()`; None for `Settings.breached_passwords`.
+        policy: the rules for passwords; None for `Settings.password_policy`.
+        breaches: knows breached passwords: `BreachedFile(path)`, `BreachedWords(path)` or
+            `BreachedService()`; None for `Settings.breached_passwords`.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
-        store: where logouts are written besides the database, for guards that follow it, such as a
-            `RedisStore`, which is left open; None for that at `Settings.revocations_url`.
+        store: receives logouts in addition to the database, for guards that follow it, such as a
+            `RedisStore`; it is never closed. None for the one at `Settings.revocations_url`.
 
     Raises:
-        ConfigurationError: for an option of another type, or settings that contradict each other.
+        ConfigurationError: if an option has the wrong type, or settings contradict each other.
     """
 
     def __init__(
@@ -125,10 +125,10 @@ class IdentityService:
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
         self.outbox = _outbox(settings, mailer)
-        #: The mails that are to be made, of all processes.
+        #: The waiting mails of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
-        #: Where requests with API keys are counted, for the limits of their tiers; None for this process.
+        #: The store of counts for the limits of API key tiers; None for this process.
         self.key_quotas = open_key_quotas(settings.limits_url)
         place = "" if breaches else settings.breached_passwords
         self._own_breaches = breaches_from(place, fail_open=settings.breached_passwords_fail_open)
@@ -151,7 +151,7 @@ class IdentityService:
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
         self.own_tokens = OwnTokens(self.settings, self.keys)
-        #: For logging out alone, where a token may have expired.
+        #: Only for logging out, because the token may have expired.
         self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)
@@ -159,7 +159,7 @@ class IdentityService:
         self.links = Links(base, self.sessions, notices, proofs)
         self.linking = Linking(base, self.sessions, notices)
         self.accounts = Accounts(base, self.sessions, self.links, notices)
-        #: For operators of the service: the commands.
+        #: For operators of the service, who use the commands.
         self.administration = AccountAdministration(base, self.sessions, notices)
         owner_proofs = OwnerProofs(base)
         self.address_changes = AddressChanges(base, self.sessions, proofs, owner_proofs)
@@ -168,14 +168,14 @@ class IdentityService:
         self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         settings = self.settings
-        #: For guards of the service itself: each request looks its key up, so that all changes hold at once.
+        #: For guards of the service itself: each request queries its key, so that changes apply at once.
         self.api_key_verifier = self._verify_keys(count=True)
-        #: The same, for the requests that manage keys.
+        #: The same, for requests that manage keys.
         self.key_manager_verifier = (
             self.api_key_verifier if settings.count_key_management else self._verify_keys(count=False)
         )
         texts = KeyTexts(settings)
-        #: None unless the settings have it.
+        #: None if it is switched off.
         self.leak_reports: LeakReports | None = None
         if settings.secret_scanning:
             url, token = settings.secret_scanning_keys_url, settings.secret_scanning_token
@@ -191,7 +191,7 @@ class IdentityService:
 
     def _add_threads(self) -> None:
         settings = self.settings
-        #: Started by the application that serves, and not by commands.
+        #: Started by the application that serves, not by commands.
         self.key_notices_thread = BackgroundThread(
             self.key_notices.step, settings.api_key_notice_interval, name="key notices"
         )
@@ -221,7 +221,7 @@ class IdentityService:
         return self.social_sign_in.sign_in_with(identity, caller)
 
     def admit_to_provider(self, caller: Caller) -> None:
-        """Count a browser that is about to be sent to a provider.
+        """Count a browser that is about to be redirected to a provider.
 
         Raises:
             RateLimitedError: if too many came from the same address.
@@ -230,7 +230,7 @@ class IdentityService:
         base.limited("authorize", caller, base.limiter.hit, "authorize_address", address=caller.address)
 
     def rotate_keys(self) -> None:
-        """Make a new signing key, for operators of the service; see `SigningKeys.rotate`.
+        """Create a new signing key, for operators of the service; see `SigningKeys.rotate`.
 
         Raises:
             ConfigurationError: for HS256, where the secret is the key.
@@ -240,7 +240,7 @@ class IdentityService:
         self.audit.record(Event("rotate_keys", True, now))
 
     def keep_usage(self) -> None:
-        """Store how long the usage of keys is kept, for the processes that count: they delete what is older.
+        """Store for how long the usage of keys is kept; the processes that count delete older usage.
 
         Raises:
             StoreUnavailableError: if it was not stored.
@@ -254,15 +254,15 @@ class IdentityService:
         set_kept(self.database, kept)
 
     def start(self) -> None:
-        """Start what is done in the background, in the process that serves; commands leave it to that."""
+        """Start the background tasks in the process that serves; commands do not."""
         self.key_notices_thread.start()
         self._mails_thread.start()
         self._purge_thread.start()
 
     def close(self) -> None:
-        """Send the mails that are waiting, for some seconds, and close all connections.
+        """Send waiting mails, for a few seconds, and close all connections.
 
-        What has not been sent by then stays in the database, for the next process.
+        Unsent mails stay in the database, for the next process.
         """
         self.key_notices_thread.close()
         self._mails_thread.close()
@@ -303,7 +303,7 @@ def mailer_from(settings: Settings) -> Mailer:
     """Return the mailer of the settings.
 
     Raises:
-        ConfigurationError: if they have none, or one that cannot be meant.
+        ConfigurationError: if they name none, or an invalid one.
     """
     if settings.smtp_url is not None:
         try:
@@ -313,7 +313,7 @@ def mailer_from(settings: Settings) -> Mailer:
                 sender_name=settings.product_name,
                 allow_plain_text=settings.smtp_allow_plain_text,
             )
-        except ConfigurationError as error:  # which names the options of the class
+        except ConfigurationError as error:  # its text names the options of the class
             setting = "mail_from" if str(error).startswith("sender") else "smtp_url"
             raise ConfigurationError(f"{setting}: {error}") from None
     if settings.dev:

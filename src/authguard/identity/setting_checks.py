@@ -48,7 +48,7 @@ def check_issuer(issuer: str) -> str:
     """Return the issuer without a slash at its end (RFC 8414 section 2: https, no query, no fragment).
 
     Raises:
-        ConfigurationError: if it is not one.
+        ConfigurationError: if it is not an issuer.
     """
     check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
     if "?" in issuer:
@@ -60,7 +60,8 @@ def check_origins(origins: object) -> tuple[str, ...]:
     """Return the origins of pages that may call the API, each as browsers write it in the Origin field.
 
     Raises:
-        ConfigurationError: for what no browser sends, `*` and `null`, and plain http beyond this machine.
+        ConfigurationError: if an origin is one that no browser sends, `*`, `null`, or plain http beyond this
+            machine.
     """
     given = check_text_list(origins, "cors_origins", '"https://app.example.com"')
     for origin in given:
@@ -73,7 +74,7 @@ def check_origins(origins: object) -> tuple[str, ...]:
 
 
 def _fault_of_origin(origin: str) -> str:
-    """Return what to change of an origin, for the error; empty if it can be meant."""
+    """Return the correction of an invalid origin, for the error; empty if it is valid."""
     if origin in ("*", "null"):
         return ", which other sites have as well: name each origin"
     normal = origin_of(origin)
@@ -101,7 +102,7 @@ def check_text_or_empty(value: object, name: str) -> None:
     """Check a text that may be empty.
 
     Raises:
-        ConfigurationError: if it is no text.
+        ConfigurationError: if it is not text.
     """
     if value != "":
         check_text(value, name, must="be text")
@@ -111,7 +112,7 @@ def check_mail(smtp_url: str | None, sender: str | None, product_name: object) -
     """Check the sender of mails and the name of the product.
 
     Raises:
-        ConfigurationError: if there is a mail server and no sender, or one of them is not what it must be.
+        ConfigurationError: if the sender of a mail server is missing, or a value is invalid.
     """
     check_product_name(product_name)
     if sender:
@@ -124,10 +125,10 @@ def check_mail(smtp_url: str | None, sender: str | None, product_name: object) -
 
 
 def check_key_mails(events: object) -> tuple[str, ...]:
-    """Return the events of API keys that their owners are told by mail.
+    """Return the events of API keys about which owners are notified by mail.
 
     Raises:
-        ConfigurationError: for something else than a list of some of `KEY_EVENTS`.
+        ConfigurationError: if it is not a list of some of `KEY_EVENTS`.
     """
     given = check_list(events, "api_key_mails", '"expiring"')
     if unknown := [event for event in given if event not in KEY_EVENTS]:
@@ -138,10 +139,10 @@ def check_key_mails(events: object) -> tuple[str, ...]:
 
 
 def check_scanner(keys_url: object, token: str) -> None:
-    """Check where the public keys of a scanner of secrets are, and the token for that address.
+    """Check the URL of a secret scanner's public keys, and the token for that URL.
 
     Raises:
-        ConfigurationError: if one of them is not what it must be.
+        ConfigurationError: if one of them is invalid.
     """
     example = "https://api.github.com/meta/public_keys/secret_scanning"
     reason = "whoever changes the answer can end keys"

@@ -1,4 +1,4 @@
-"""Check the settings that are numbers of seconds: each by itself, and which of them must be the longer."""
+"""Check the settings that are numbers of seconds: each alone, and in relation to others."""
 
 from authguard._core.options import check_whole_seconds
 from authguard.errors import ConfigurationError
@@ -18,7 +18,7 @@ _RANGES = {
     "purge_interval": (0, _DAY),
     "usage_minutes_kept": (3_600, 90 * _DAY),
     "usage_hours_kept": (2 * _DAY, 3_650 * _DAY),
-    "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is that of its days
+    "usage_days_kept": (32 * _DAY, 36_500 * _DAY),  # the usage of a month is summed from its days
 }
 _LONGER = (
     ("session_lifetime", "refresh_lifetime"),
@@ -32,7 +32,7 @@ def check_durations(settings: object) -> dict[str, int]:
     """Return the seconds of each such setting.
 
     Raises:
-        ConfigurationError: for one that is out of range, or shorter than one that it has to outlast.
+        ConfigurationError: if one is out of range, or shorter than another that it must outlast.
     """
     durations = {
         name: check_whole_seconds(getattr(settings, name), name, most, least=least)

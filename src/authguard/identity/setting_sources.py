@@ -33,7 +33,7 @@ def read_file(path: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"the file of settings must be TOML that can be read, got {path!r}: {type(error).__name__}"
+            f"the settings file must be readable TOML, got {path!r}: {type(error).__name__}"
         ) from error
 
 
@@ -46,7 +46,7 @@ def read_variable(name: str, text: str, kind: Any) -> Any:
         kind: the type of the setting.
 
     Raises:
-        ConfigurationError: for text that is no such value.
+        ConfigurationError: if the text is not such a value.
     """
     if kind is int:
         if not text.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""Find the settings among the variables of the environment: their names, and the files that hold secrets."""
+"""Find the settings among the environment variables: their names, and the files of secrets."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -8,9 +8,9 @@ from pathlib import Path
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
 
-#: What the variables of settings begin with.
+#: The prefix of the variables of settings.
 ENVIRONMENT = "AUTHGUARD_"
-#: What comes after the name of a secret where the variable has the path of a file with it.
+#: The suffix of a variable that has the path of a file with the secret.
 FILE = "_file"
 MAX_SECRET_FILE = 65_536
 
@@ -18,8 +18,8 @@ _NUMBER = r"[0-9]{1,5}"
 _ADDRESS = r"[0-9a-fA-F.:]{2,45}"
 _URL = r"(?:tcp|udp|sctp)://\S+"
 _PROTOCOL = "TCP|UDP|SCTP"
-# Kubernetes and Docker tell each container of a service `authguard` or `authguard-web` about it, by variables
-# that begin as ours do. The value has to fit as well, so that no setting is lost.
+# Kubernetes and Docker set variables about a service named `authguard` or `authguard-web`, which have the
+# same prefix. Their values must match, too, so that no setting is lost.
 _OF_ORCHESTRATORS = tuple(
     (re.compile(rf"{ENVIRONMENT}(?:[A-Z0-9_]+_)?{name}\Z"), re.compile(rf"(?:{value})\Z"))
     for name, value in (
@@ -37,15 +37,15 @@ _OF_ORCHESTRATORS = tuple(
 def read_variables(
     environment: Mapping[str, str], names: Collection[str], secrets: Collection[str]
 ) -> dict[str, str]:
-    """Return the texts of the settings that variables have, by the name of the setting.
+    """Return the texts of the settings in environment variables, by setting name.
 
     Args:
         environment: all variables.
         names: the settings.
-        secrets: those that a file may hold: `AUTHGUARD_SECRET_FILE` has the path of one.
+        secrets: those that a file may contain: `AUTHGUARD_SECRET_FILE` has the path of one.
 
     Raises:
-        ConfigurationError: for a variable that is no setting, and a file that cannot be read.
+        ConfigurationError: if a variable is not a setting, or a file cannot be read.
     """
     found: dict[str, str] = {}
     for variable, text in environment.items():
@@ -71,7 +71,7 @@ def read_variables(
 
 
 def is_of_orchestrator(variable: str, text: str) -> bool:
-    """Return whether Kubernetes or Docker has set a variable for a service of our name."""
+    """Return whether Kubernetes or Docker has set a variable for a service with this name."""
     return any(name.match(variable) and value.match(text) for name, value in _OF_ORCHESTRATORS)
 
 
@@ -86,7 +86,7 @@ def read_secret_file(variable: str, path: str) -> str:
         with Path(path).open("rb") as file:
             data = file.read(MAX_SECRET_FILE + 1)
         text = data.decode().removesuffix("\n").removesuffix("\r")
-    except (OSError, ValueError) as error:  # of which the second may show the secret
+    except (OSError, ValueError) as error:  # the second line may show the secret
         data, text, fault = b"", "", f": {type(error).__name__}"
     if len(data) > MAX_SECRET_FILE:
         fault = f", which has more than {MAX_SECRET_FILE} bytes"
@@ -100,12 +100,12 @@ def read_secret_file(variable: str, path: str) -> str:
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """Return the setting that was probably meant; empty for none."""
+    """Return the setting with the most similar name; empty for none."""
     return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), "")
 
 
 def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:
-    """Return what to write instead of a name that is no setting."""
+    """Return the correction for a name that is not a setting."""
     if name.endswith(FILE) and name.removesuffix(FILE) in names:
         return f": files are for secrets, so write {ENVIRONMENT}{name.removesuffix(FILE).upper()}"
     if name == "port":

@@ -47,121 +47,121 @@ _DATABASE = re.compile(r"sqlite:///|postgres(?:ql(?:\+psycopg)?)?://")
 _POSTGRES = re.compile(r"postgres(?:ql)?://")
 _ROLE = re.compile(r"(?s:.{1,64})\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
-#: What keys of the documents begin with, and those of the guide.
+#: The key prefixes of the API documents, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Say how the identity service is to behave. The defaults are those of the documents it speaks.
+    """Configure the identity service. The defaults are those of the API documents that it implements.
 
     Args:
-        secret: 32 random bytes or more. It signs HS256 tokens; keys for refresh tokens and for
-            the encryption of signing keys are derived from it.
-        previous_secret: the one before it, while that is being changed: what was made with it
-            stays good, and nothing is made with it any more. Empty for none.
-        issuer: the origin under which the service is reached; the `iss` of its tokens, and where
-            the links in its mails lead.
+        secret: 32 random bytes or more. It signs HS256 tokens. Keys for refresh tokens and for the encryption
+            of signing keys are derived from it.
+        previous_secret: the previous secret, during a change: what it signed or encrypted stays valid, but it
+            is not used for anything new. Empty for none.
+        issuer: the origin of the service; the `iss` of its tokens, and the beginning of links in its mails.
         audience: the `aud` of its tokens; None for the issuer.
         database: `sqlite:///file` or `postgresql+psycopg://…`.
-        algorithm: how tokens are signed: HS256 with the secret, or RS256, ES256, EdDSA with a
-            key set that rotates.
+        algorithm: the signature algorithm: HS256 with the secret, or RS256, ES256, EdDSA with a rotating key
+            set.
         access_token_typ: the `typ` of access tokens: `at+jwt` (RFC 9068), or `JWT`; None for `JWT` with
-            HS256, and else for that of the signing keys before, or `at+jwt` if there are none.
-        signing_key_lifetime: seconds after which a new signing key takes over.
+            HS256, otherwise for the type of the previous signing keys, or `at+jwt` if there are none.
+        signing_key_lifetime: seconds after which a new signing key is used.
         access_lifetime: seconds for which an access token is valid.
         refresh_lifetime: seconds after which a session that is not refreshed ends.
         session_lifetime: seconds after which a session ends in any case.
-        refresh_grace: seconds for which the refresh token before the newest one gets an answer again
-            without a doubt; 0 for never, so that a refresh token is good once.
-        lost_answer_lifetime: seconds for which it does while the newest one has not been used, for
-            clients whose answer was lost and that try again later.
+        refresh_grace: seconds for which the previous refresh token is always accepted again; 0 for never, so
+            that a refresh token can be used once.
+        lost_answer_lifetime: seconds for which it is accepted while the newest one has not been used, for
+            clients that did not receive the answer and try again later.
         bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
             new ones at `auth/refresh` without a refresh token; 0 switches that off.
         link_lifetime: seconds for which the links in mails are valid.
-        prefixes: where the API is; the first is named in metadata.
+        prefixes: the path prefixes of the API; metadata names the first.
         default_role: the role of new accounts.
-        require_verified_email: whether an address has to be verified before its owner can sign in.
-        enumeration_safe: whether registering a known address gets the same answer as a new one, and so
-            does signing in until the link in the mail is pressed; nobody is signed in by registering then.
-        verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
-            only with the password of the account, or from a caller who is signed in to it.
+        require_verified_email: whether an address must be verified before its owner can sign in.
+        enumeration_safe: whether registering a known address gets the same answer as a new one, and so does
+            signing in until the link in the mail was used. Registering then signs nobody in.
+        verify_needs_password: whether `auth/verify-email` requires, in addition to the token of the mail, the
+            password of the account or a caller who is signed in to it.
         account_deletion: whether owners can delete their accounts themselves.
-        password_policy: what new passwords must have, by options of `PasswordPolicy`: `{"min_length": 15}`.
-            What is left out is as NIST SP 800-63B-4 has it, without rules about kinds of characters; empty
-            for the policy of the documents.
-        breached_passwords: where to look for passwords that are known from breaches: the path of a list, or
-            the address of a service, such as `https://api.pwnedpasswords.com/range/`; empty for nowhere.
-        breached_passwords_fail_open: whether new passwords are accepted while that service cannot be asked;
+        password_policy: the rules for new passwords, by options of `PasswordPolicy`: `{"min_length": 15}`.
+            Options that are left out follow NIST SP 800-63B-4, without rules about kinds of characters; empty
+            for the policy of the API documents.
+        breached_passwords: a source of breached passwords: the path of a list, or the URL of a service, such
+            as `https://api.pwnedpasswords.com/range/`; empty for none.
+        breached_passwords_fail_open: whether new passwords are accepted while that service is unreachable;
             else they are refused with 503.
-        password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
-        limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
-        revocations_url: where logouts are written besides the database, for guards that have no access to it:
-            `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a `PostgresStore`; None
-            for nowhere.
-        limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
-            10 in 900 seconds.
+        password_grant: whether the token endpoint accepts passwords, which RFC 9700 advises against.
+        limits_url: the store of the limits: `memory://`, or `redis://…` for several processes.
+        revocations_url: a store that receives logouts in addition to the database, for guards without access
+            to the database: `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a
+            `PostgresStore`; None for none.
+        limits: limits that replace those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is 10 in
+            900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         smtp_allow_plain_text: whether `smtp_url` may be `smtp://` to another machine, without encryption.
         mail_from: the sender of mails, such as `accounts@example.com` or `Acme <accounts@example.com>`.
-        product_name: what pages, and subjects and texts of mails, name; empty for the host on pages, and for
-            nothing in mails.
+        product_name: the product name on pages and in subjects and texts of mails; empty for the host on
+            pages, and for none in mails.
         brand: logo, colours and links of pages and mails, by the attributes of `brand.Brand`, such as
             `{"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}`.
-        github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
-        github_client_secret: the proof of it.
-        linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
-        linkedin_client_secret: the proof of it.
-        oidc_issuer: another provider of OpenID Connect.
-        oidc_client_id: of this service there; empty for none.
-        oidc_client_secret: the proof of it.
-        oidc_allow_private: whether its metadata may lead to another host on this machine, or to an
-            address in a private network.
-        oidc_providers: more providers of OpenID Connect, by their names in paths: for each a table with
+        github_client_id: the client id of the OAuth app at GitHub; empty for no sign-in with GitHub.
+        github_client_secret: its secret.
+        linkedin_client_id: the client id of the application at LinkedIn; empty for no sign-in with LinkedIn.
+        linkedin_client_secret: its secret.
+        oidc_issuer: the issuer of another provider of OpenID Connect.
+        oidc_client_id: the client id there; empty for none.
+        oidc_client_secret: its secret.
+        oidc_allow_private: whether its metadata may refer to another host on this machine, or to an address
+            in a private network.
+        oidc_providers: further providers of OpenID Connect, by their names in paths: for each a table with
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
         social_refresh_tokens: whether the answer of `auth/{provider}/callback` to an application has a
-            refresh token besides the fields of the documents.
-        redirect_uris: where providers may send browsers back to besides this service: the pages of
-            applications that hand the code in themselves. Compared exactly.
-        cors_origins: the other origins whose pages may call the API with a token, such as
-            `https://app.example.com`. Cookies are not for them.
-        cookie_name: the cookie that may carry the access token for pages.
-        refresh_cookie_name: the cookie that carries the refresh token for pages.
-        pages: whether there are pages for browsers: sign in, register, account and so on.
-        openapi: whether there is an OpenAPI document at `/openapi.json`, and a page `/docs` to read it.
-        pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
+            refresh token in addition to the fields of the API documents.
+        redirect_uris: further redirect URIs at providers: pages of applications that send the code to this
+            service themselves. Compared exactly.
+        cors_origins: other origins whose pages may call the API with a token, such as
+            `https://app.example.com`. Cookies are not accepted from them.
+        cookie_name: the cookie with the access token, for pages.
+        refresh_cookie_name: the cookie with the refresh token, for pages.
+        pages: whether to serve pages for browsers: sign in, register, account and so on.
+        openapi: whether to serve an OpenAPI document at `/openapi.json`, and a page `/docs` that displays it.
+        pages_path: the path prefix of pages, such as `/auth`, also in links in mails.
         api_keys: whether accounts may have API keys.
-        api_key_lifetime: seconds for which a new key is valid, unless it asks for another time.
-        api_key_prefixes: what keys may begin with besides `sk_live_`, `sk_test_`, `claw_` and `ak_`.
-        api_key_check_secret: makes the check in new keys an HMAC, so that a key that was made up is
-            refused without a query; empty for a CRC32. A change of it ends all keys.
-        api_key_scopes: the scopes that every account may give its keys, besides `read`, `write` and
+        api_key_lifetime: seconds for which a new key is valid, if its request names no other time.
+        api_key_prefixes: further prefixes of keys, besides `sk_live_`, `sk_test_`, `claw_` and `ak_`.
+        api_key_check_secret: makes the checksum in new keys an HMAC, so that an invented key is refused
+            without a query; empty for a CRC32. Changing it invalidates all keys.
+        api_key_scopes: further scopes that every account may give its keys, besides `read`, `write` and
             `apikeys:rotate:self`.
         admin_roles: the roles whose accounts may give their keys the scope `admin`, and any tier.
         api_keys_manage_keys: whether a key with the scope `write` may create, rotate and revoke keys.
-        api_key_tiers: requests a minute and a day by name of the tier, in the place of the defaults or
-            besides: `{"free": "10/1000"}`.
+        api_key_tiers: requests a minute and a day by tier name; they replace or extend the defaults:
+            `{"free": "10/1000"}`.
         api_key_tier: the tier of new keys.
-        count_key_management: whether requests that manage keys, or read their usage, count as uses of a key
-            and take from the limits of its tier.
+        count_key_management: whether requests that manage keys or read their usage count as uses of a key,
+            against the limits of its tier.
         secret_scanning: whether GitHub's secret scanning may report keys that it has found in public, at
-            `secret-scanning`; they are revoked, and their owners get a mail.
-        secret_scanning_keys_url: where the public keys of the scanner are.
-        secret_scanning_token: a token for that address; empty for none.
-        api_key_mails: what the owner of a key is told by mail, of `model.KEY_EVENTS`; empty for nothing.
-        api_key_notice_interval: seconds between two looks for keys that expire and for mails about keys; 0
-            leaves that to `authguard apikeys notify`.
-        usage_minutes_kept: seconds for which the usage of keys is kept by the minute.
-        usage_hours_kept: seconds for which it is kept by the hour.
-        usage_days_kept: seconds for which it is kept by the day; by the month it is kept for ever.
-        purge_interval: seconds between two deletions of expired sessions, links and mails, by one process for
-            all; 0 leaves that to `authguard db purge`.
-        worker_threads: how many requests talk to the database at the same time.
-        dev: for development: mails go to the console, and the test-auth endpoints exist.
+            `secret-scanning`. They are revoked, and their owners get a mail.
+        secret_scanning_keys_url: the URL of the scanner's public keys.
+        secret_scanning_token: a token for that URL; empty for none.
+        api_key_mails: the events about which key owners are notified by mail, of `model.KEY_EVENTS`; empty
+            for none.
+        api_key_notice_interval: seconds between two checks for expiring keys and for mails about keys; 0
+            leaves this to `authguard apikeys notify`.
+        usage_minutes_kept: seconds for which the usage of keys is kept by minute.
+        usage_hours_kept: seconds for which it is kept by hour.
+        usage_days_kept: seconds for which it is kept by day; by month it is kept for ever.
+        purge_interval: seconds between two deletions of expired sessions, links and mails, made by one
+            process for all; 0 leaves this to `authguard db purge`.
+        worker_threads: how many requests may use the database at the same time.
+        dev: for development: mails are written to the console, and the test-auth endpoints exist.
 
     Raises:
-        ConfigurationError: for a setting of another type, out of range, or at odds with another.
+        ConfigurationError: if a setting has the wrong type, is out of range, or contradicts another.
     """
 
     secret: str = field(repr=False)
@@ -271,13 +271,13 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return the secret, and the one before it if it still counts."""
+        """Return the secret, and the previous one if it is still accepted."""
         return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
 
     @property
     def access_cookie(self) -> AccessCookie:
-        """Return the cookie of browsers; the issuer says whether it is for https, not the proxy."""
-        # Also where a proxy has put another host into the Host field.
+        """Return the cookie for browsers; the issuer decides whether it is for https, not the proxy."""
+        # Also if a proxy has changed the Host field.
         own = filter(None, [origin_of(self.issuer)])
         return AccessCookie(self.cookie_name, secure=self.is_https, trusted_origins=tuple(own))
 
@@ -288,20 +288,20 @@ class Settings:
 
     @property
     def key_prefixes(self) -> tuple[str, ...]:
-        """Return what API keys may begin with."""
+        """Return the prefixes of API keys."""
         return (*KEY_PREFIXES, *self.api_key_prefixes)
 
     @property
     def is_https(self) -> bool:
-        """Return whether browsers reach the service under https."""
+        """Return whether browsers use https for the service."""
         return self.issuer.startswith("https://")
 
     def page_url(self, path: str) -> str:
-        """Return where a page is, for a link in a mail."""
+        """Return the URL of a page, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
     def _check_texts(self) -> None:
-        """Check the texts that may be empty or None, and are looked at further where they are used."""
+        """Check the texts that may be empty or None; further checks are made where they are used."""
         for name in ("smtp_url", "limits_url", "revocations_url"):
             if getattr(self, name) is not None or name == "limits_url":
                 check_text(getattr(self, name), name, must="be a URL", secret=True)
@@ -351,12 +351,12 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
-        """Read settings from variables such as `AUTHGUARD_SECRET`; `overrides` come first.
+        """Read settings from variables such as `AUTHGUARD_SECRET`; `overrides` take precedence.
 
-        `AUTHGUARD_CONFIG` names a TOML file for what is in neither.
+        `AUTHGUARD_CONFIG` names a TOML file for the other settings.
 
         Raises:
-            ConfigurationError: for a variable that is no setting, or cannot be read as one.
+            ConfigurationError: if a variable is not a setting, or cannot be parsed as one.
         """
         names = [setting.name for setting in fields(cls)]
         secrets = [setting.name for setting in fields(cls) if not setting.repr]
@@ -368,10 +368,10 @@ class Settings:
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":
-        """Read settings from a TOML file; `overrides` come first.
+        """Read settings from a TOML file; `overrides` take precedence.
 
         Raises:
-            ConfigurationError: if it cannot be read, or has a name that is no setting.
+            ConfigurationError: if it cannot be read, or has an unknown name.
         """
         return _build(cls, read_file(path) | overrides)
 

@@ -1,4 +1,4 @@
-"""Issue tokens for the users of an application that has a sign-in of its own."""
+"""Issue tokens for the users of an application that has its own sign-in."""
 
 from authguard.issuing.issuer import TokenIssuer
 

@@ -1,4 +1,4 @@
-"""Issue access tokens that a guard verifies: the pair of `JWTVerifier`."""
+"""Issue access tokens that a guard verifies; the counterpart of `JWTVerifier`."""
 
 import json
 import secrets
@@ -24,18 +24,18 @@ from authguard.issuing.remember import RememberTokens
 from authguard.issuing.signing_key import read_signing_key
 from authguard.verifiers.jwt import JWTVerifier
 
-#: The longest time that an access token may be valid, in seconds: a day.
+#: The longest lifetime of an access token in seconds: a day.
 MAX_TTL = 86_400
 _TYPE = "at+jwt"  # RFC 9068 section 2.1
-# What `issue` sets by its own options, and what would make another kind of token of it.
+# Claims that `issue` sets by its own options, and claims that would make it another kind of token.
 _SET_HERE = {
     "iss": "TokenIssuer(issuer=…)",
     "aud": "TokenIssuer(audience=…)",
     "sub": "issue(subject)",
     "exp": "ttl=…",
-    "nbf": "nothing: a token is valid at once",
+    "nbf": "no nbf: a token is valid at once",
     "iat": "TokenIssuer(clock=…)",
-    "jti": "nothing: each token gets one of its own",
+    "jti": "no jti: each token gets its own",
     "scope": "scopes=[…]",
     "roles": "roles=[…]",
     "client_id": "client_id=…",
@@ -45,11 +45,11 @@ _SET_HERE = {
 _OTHER_KINDS = frozenset(
     ("token_use", "token_type", "typ", "type", "nonce", "at_hash", "c_hash", "s_hash", "events")
 )
-_CLIENT = "client:"  # what the subject of a client's own token begins with, for a guard
+_CLIENT = "client:"  # the beginning of the subject of a client's own token, for a guard
 
 
 class TokenIssuer:
-    """Issue access tokens for one's own users, for a `JWTVerifier` of a guard.
+    """Issue access tokens for the application's own users, for a `JWTVerifier` of a guard.
 
     Args:
         key: an HMAC secret of at least 32 random bytes, or a private key for EdDSA, ES256, RS256 and the
@@ -58,19 +58,19 @@ class TokenIssuer:
         issuer: the `iss`, such as the URL of the application.
         audience: the `aud`, the API that the tokens are for, or several.
         ttl: seconds, or a timedelta, for which a token is valid, 1 to 86400.
-        algorithm: how to sign; None for what the key is for: HS256, RS256, EdDSA, or what belongs to the
+        algorithm: the signature algorithm; None for that of the key: HS256, RS256, EdDSA, or the one of the
             curve.
         key_id: the `kid`; None for that of the JWK, else the thumbprint of a private key (RFC 7638); a secret
             has none.
         clock: seconds since the epoch.
 
     Attributes:
-        algorithm: how it signs.
-        ttl: seconds for which a token is valid, unless `issue` is told otherwise.
+        algorithm: the signature algorithm.
+        ttl: seconds for which a token is valid, if `issue` gets no other value.
 
     Raises:
-        ConfigurationError: for a weak, public or encrypted key, and an option of another type or out of
-            range.
+        ConfigurationError: if the key is weak, public or encrypted, or an option has the wrong type or is out
+            of range.
     """
 
     def __init__(
@@ -111,19 +111,19 @@ class TokenIssuer:
         """Return a signed access token (RFC 9068), with a `jti` of its own.
 
         Args:
-            subject: the `sub`: who the user is, such as the primary key as text; never the e-mail address,
-                which another may get later.
+            subject: the `sub`: the user's identifier, such as the primary key as text. Do not use the e-mail
+                address, because another user may get it later.
             scopes: the `scope`.
             roles: the `roles`.
             client_id: the OAuth client that the token is for.
             session: the `sid`, by which `revocations.revoke(session=…)` ends all tokens of a sign-in.
-            claims: other claims. Those that have an option here cannot be given, nor those of other kinds of
+            claims: other claims. Claims that have an option here are refused, and those of other kinds of
                 tokens, such as `nonce`.
-            ttl: seconds, or a timedelta, in the place of the issuer's.
+            ttl: seconds, or a timedelta, instead of the issuer's.
 
         Raises:
-            ConfigurationError: for an option of another type or out of range, and for claims that are no
-                JSON or too many for a header field.
+            ConfigurationError: if an option has the wrong type or is out of range, or the claims are not JSON
+                or too long for a header field.
         """
         if isinstance(subject, int):
             raise ConfigurationError(f"subject must be text, got {got(subject)}: write str(user.id)")
@@ -167,7 +167,7 @@ class TokenIssuer:
 
     @property
     def public_keys(self) -> dict[str, Any]:
-        """Return the public key as a JWK set (RFC 7517), for verifiers elsewhere.
+        """Return the public key as a JWK set (RFC 7517), for verifiers in other services.
 
         Raises:
             ConfigurationError: if tokens are signed with a secret.
@@ -177,13 +177,13 @@ class TokenIssuer:
     def verifier(self, **options: Any) -> JWTVerifier:
         """Return a verifier of these tokens, for `Guard`.
 
-        It has the same key, issuer and audience, and takes tokens of the type `at+jwt` alone.
+        It has the same key, issuer and audience, and accepts only tokens of the type `at+jwt`.
 
         Args:
             options: other options of `JWTVerifier`.
 
         Raises:
-            ConfigurationError: as `JWTVerifier` does, and for an option that the issuer decides.
+            ConfigurationError: as `JWTVerifier` does, and for an option that the issuer determines.
         """
         key: object = self._key.key if self._key.is_secret else self.public_keys
         decided: dict[str, Any] = {
@@ -194,20 +194,20 @@ class TokenIssuer:
         }
         for name in decided.keys() & options.keys():
             raise ConfigurationError(
-                f"{name} must be left out, since the verifier has that of the TokenIssuer, got "
+                f"{name} must be left out, because the TokenIssuer sets it, got "
                 f"{got(options[name])}: write JWTVerifier(…) for another"
             )
         return JWTVerifier(key, **decided, **options)
 
     def remember_tokens(self, lifetime: float | Duration) -> RememberTokens:
-        """Return what issues tokens by which a browser is remembered, with the same key and clock.
+        """Return an issuer of remember tokens for browsers, with the same key and clock.
 
         Args:
             lifetime: seconds, or a timedelta, for which a browser is remembered, 1 to 34560000: 400 days, as
                 long as browsers keep a cookie.
 
         Raises:
-            ConfigurationError: for a lifetime of another type or out of range.
+            ConfigurationError: if the lifetime has the wrong type or is out of range.
         """
         return RememberTokens(self._key, self._key_id, self._issuer, lifetime, self._clock)
 
@@ -216,7 +216,7 @@ class TokenIssuer:
 
 
 def _granted(scopes: Iterable[str], roles: Iterable[str]) -> dict[str, Any]:
-    """Return the claims of what is granted; none for nothing."""
+    """Return the claims for the granted scopes and roles; no claims if none are granted."""
     scope = " ".join(sorted(check_names(scopes, "scopes", SCOPE)))
     listed = sorted(check_names(roles, "roles", None))
     return {**({"scope": scope} if scope else {}), **({"roles": listed} if listed else {})}
@@ -230,7 +230,8 @@ def _checked_claims(claims: Mapping[str, Any] | None) -> dict[str, Any]:
         check_text(name, "each name of claims")
         if name in _SET_HERE:
             raise ConfigurationError(
-                f"claims must not have what has a place of its own, got {name}: write {_SET_HERE[name]}"
+                f"claims must not contain a claim that has its own argument, got {name}: write "
+                f"{_SET_HERE[name]}"
             )
         if name in _OTHER_KINDS:
             raise ConfigurationError(

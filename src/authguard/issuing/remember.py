@@ -1,4 +1,4 @@
-"""Issue tokens by which a browser is remembered, and which no guard takes for an access token."""
+"""Issue tokens by which a browser is remembered. No guard accepts them as access tokens."""
 
 import secrets
 from collections.abc import Callable
@@ -7,18 +7,20 @@ from authguard._core.options import Duration, check_whole_seconds
 from authguard.issuing.signing_key import SigningKey
 from authguard.verifiers.jwt import JWTVerifier
 
-#: The longest time for which a browser is remembered: it keeps no cookie longer (RFC 6265bis section 5.5).
+#: The longest time for which a browser is remembered, because browsers keep no cookie longer (RFC 6265bis
+#: section 5.5).
 MAX_LIFETIME = 400 * 86_400
 _TYPE = "remember+jwt"
 
 
 class RememberTokens:
-    """Issue tokens that say who has signed in in a browser, and when; they open nothing.
+    """Issue tokens that record which user signed in in a browser, and when. They give no access.
 
     Args:
-        key: signs them.
+        key: the signing key.
         key_id: its `kid`; None for none.
-        issuer: the `iss`. Type and audience are their own, so that no verifier of access tokens takes them.
+        issuer: the `iss`. The type and audience differ from those of access tokens, so that no verifier of
+            access tokens accepts them.
         lifetime: seconds, or a timedelta, for which a browser is remembered.
         clock: seconds since the epoch.
 
@@ -49,11 +51,11 @@ class RememberTokens:
         return int(self._clock())
 
     def issue(self, subject: str, session: str) -> str:
-        """Return a token for a browser in which somebody has just signed in.
+        """Return a token for a browser in which a user has just signed in.
 
         Args:
-            subject: who.
-            session: the `sid` of the session that begins.
+            subject: the user's subject.
+            session: the `sid` of the new session.
         """
         now = self.now()
         body = {
@@ -69,7 +71,7 @@ class RememberTokens:
         return self._key.sign(body, _TYPE, self._key_id)
 
     def verifier(self) -> JWTVerifier:
-        """Return a verifier of these tokens alone."""
+        """Return a verifier that accepts only these tokens."""
         key: object = self._key.key
         if not self._key.is_secret:
             key = {"keys": [{**self._key.public_jwk(), "kid": self._key_id}]}

@@ -1,4 +1,4 @@
-"""Read one key that signs: a secret, or a private key as PEM, JWK or object."""
+"""Read one signing key: a secret, or a private key as PEM, JWK or object."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ _FAMILIES = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """Hold a key that signs, with one algorithm.
+    """Hold a signing key with its algorithm.
 
     Attributes:
         key: the secret, or the private key as an object.
@@ -41,7 +41,7 @@ class SigningKey:
 
     @property
     def is_secret(self) -> bool:
-        """Tell a secret, which verifiers must have, too, from a private key."""
+        """Return whether it is a secret, which verifiers also need, and not a private key."""
         return self.algorithm in SYMMETRIC
 
     def public_jwk(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class SigningKey:
         The `kid` of a key that has none is its thumbprint.
 
         Raises:
-            ConfigurationError: if it is a secret.
+            ConfigurationError: if the key is a secret.
         """
         if self.is_secret:
             raise ConfigurationError(
@@ -73,16 +73,16 @@ class SigningKey:
 
 
 def read_signing_key(key: object, algorithm: str | None = None) -> SigningKey:
-    """Return a key that signs.
+    """Return a signing key.
 
     Args:
         key: a secret, PEM text of a private key, a private JWK (mapping or JSON text), a `Path` of a file
             with one of these, or a private key as an object of `cryptography`.
-        algorithm: how to sign; None for what the key is for: the `alg` of a JWK, else HS256, RS256,
-            EdDSA, or what belongs to the curve.
+        algorithm: the signature algorithm; None for that of the key: the `alg` of a JWK, else HS256, RS256,
+            EdDSA, or the one of the curve.
 
     Raises:
-        ConfigurationError: if it is none of these, a verifier would not take it, or it is not for the
+        ConfigurationError: if the key has none of these forms, is refused by verifiers, or does not fit the
             algorithm. The key is never shown.
     """
     if algorithm is not None:
@@ -101,7 +101,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise ConfigurationError(
-            f"key must be in a file that can be read, got {str(path)!r}: {type(error).__name__}"
+            f"key must be in a readable file, got {str(path)!r}: {type(error).__name__}"
         ) from error
 
 
@@ -114,10 +114,10 @@ def _of_text(text: str | bytes, algorithm: str | None) -> SigningKey:
             return _of_jwk(parse_object(data.decode("ascii")), algorithm)
         except JSONError as error:
             raise ConfigurationError(
-                f"key must be JSON where it starts like it, got what is not: {error}"
+                f"key must be JSON if it starts with a brace, got invalid JSON: {error}"
             ) from None
     if algorithm is not None and algorithm not in SYMMETRIC:
-        # Before it is looked at as a secret: it is none.
+        # Before it is checked as a secret, because it is not one.
         raise ConfigurationError(
             f"key must be a private key for {algorithm}, got other text: give PEM text, a private JWK, or a "
             'path, such as Path("key.pem")'
@@ -128,15 +128,15 @@ def _of_text(text: str | bytes, algorithm: str | None) -> SigningKey:
 def read_secret_key(
     text: str | bytes, algorithm: str | None = None, option: str = "the secret"
 ) -> SigningKey:
-    """Return a secret as a key that signs.
+    """Return a secret as a signing key.
 
     Args:
         text: the secret.
-        algorithm: how to sign; None for HS256.
-        option: where it was given, for the error.
+        algorithm: the signature algorithm; None for HS256.
+        option: the name of its option, for the error.
 
     Raises:
-        ConfigurationError: if it is weak, or no secret.
+        ConfigurationError: if it is weak, or not a secret.
     """
     algorithm = algorithm or "HS256"
     check_secret_text(text, option, chosen_here=True)
@@ -147,7 +147,7 @@ def read_secret_key(
 def _of_pem(data: bytes) -> Any:
     if b"PRIVATE KEY" not in data:
         raise ConfigurationError(
-            "key must be private, got a public key: tokens are signed with the private one"
+            "key must be private, got a public key: write the private key, which signs tokens"
         )
     if b"\\n" in data:
         raise ConfigurationError(
@@ -157,10 +157,12 @@ def _of_pem(data: bytes) -> Any:
     try:
         return load_pem_private_key(data, None)
     except TypeError:
-        raise ConfigurationError("key must not be encrypted, got one that is: decrypt it first") from None
+        raise ConfigurationError(
+            "key must not be encrypted, got an encrypted key: decrypt it first"
+        ) from None
     except ValueError:
         raise ConfigurationError(
-            "key must be a private key in PEM, got text that holds no private key that can be read"
+            "key must be a private key in PEM, got text without a readable private key"
         ) from None
 
 
@@ -178,22 +180,22 @@ def _of_jwk(jwk: Mapping[str, Any], algorithm: str | None) -> SigningKey:
         return SigningKey(base64url(str(jwk["k"]).encode()), algorithm, key_id)
     if "d" not in jwk:
         raise ConfigurationError(
-            "key must be private, got a public key: tokens are signed with the private one"
+            "key must be private, got a public key: write the private key, which signs tokens"
         )
     family = _FAMILIES.get(str(jwk.get("kty")))
     if family is None:
-        raise ConfigurationError("kty of the key must be RSA, EC, OKP or oct, got one that does not sign")
+        raise ConfigurationError("kty of the key must be RSA, EC, OKP or oct, got another key type")
     try:
         key = get_default_algorithms()[family].from_jwk(dict(jwk))
     except (PyJWTError, ValueError, TypeError, KeyError, MalformedTokenError):
         raise ConfigurationError(
-            "key must be a private JWK, got one that holds no private key that can be read"
+            "key must be a private JWK, got one without a readable private key"
         ) from None
     return _of_object(key, algorithm, key_id)
 
 
 def _check_use(jwk: Mapping[str, Any]) -> None:
-    """Check that a JWK does not say that it is for something else (RFC 7517 sections 4.2 and 4.3)."""
+    """Check that a JWK is not marked for another use (RFC 7517 sections 4.2 and 4.3)."""
     operations = jwk.get("key_ops")
     if jwk.get("use") not in (None, "sig"):
         raise ConfigurationError('key must be for signatures, got one whose use is not "sig"')
@@ -202,11 +204,11 @@ def _check_use(jwk: Mapping[str, Any]) -> None:
 
 
 def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKey:
-    """Return a private key, if a verifier takes what it signs."""
+    """Return a private key, if verifiers accept its signatures."""
     if not hasattr(key, "private_bytes"):
         if hasattr(key, "public_bytes"):
             raise ConfigurationError(
-                "key must be private, got a public key: tokens are signed with the private one"
+                "key must be private, got a public key: write the private key, which signs tokens"
             )
         raise ConfigurationError(
             "key must be a secret, PEM text of a private key, a private JWK, a Path of a file with one of "
@@ -218,7 +220,7 @@ def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKe
 
 
 def _public_jwk(key: Any) -> dict[str, Any]:
-    """Return a public key as a JWK, whatever it signs with."""
+    """Return a public key as a JWK, for any algorithm."""
     family = "EdDSA"
     if isinstance(key, rsa.RSAPublicKey):
         family = "RS256"
@@ -229,7 +231,7 @@ def _public_jwk(key: Any) -> dict[str, Any]:
         jwk: dict[str, Any] = scheme.to_jwk(key, as_dict=True)
     except (PyJWTError, ValueError, TypeError):
         raise ConfigurationError(
-            f"key must be RSA, EC or Ed25519, got {type_of(key)}, which signs no tokens"
+            f"key must be RSA, EC or Ed25519, got {type_of(key)}, which cannot sign tokens"
         ) from None
     return {name: value for name, value in jwk.items() if name != "key_ops"}
 
@@ -241,4 +243,4 @@ def _algorithm_of(key: Any) -> str:
         return "EdDSA"
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _BY_CURVE:
         return _BY_CURVE[key.curve.name]
-    raise ConfigurationError(f"key must be RSA, EC or Ed25519, got {type_of(key)}, which signs no tokens")
+    raise ConfigurationError(f"key must be RSA, EC or Ed25519, got {type_of(key)}, which cannot sign tokens")

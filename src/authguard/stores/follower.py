@@ -1,4 +1,4 @@
-"""Follow a log: keep its marks in memory, and know until when the memory may be trusted."""
+"""Follow a log: copy its marks into memory, and track until when the copy is current."""
 
 import logging
 import os
@@ -14,28 +14,29 @@ from authguard.stores.late_lock import LateLock
 from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
 
-MAX_MARKS = 1_000_000  # some 400 MB; beyond, each request asks the store
-_ROOM = 0.9  # of them; a process that holds more lets go of all, and below it holds them again
+MAX_MARKS = 1_000_000  # about 400 MB; with more marks, each request asks the store
+# Of the marks; above the limit a process drops all marks, and below this share it loads them again.
+_ROOM = 0.9
 _RECOUNT_SECONDS = 60.0
 _WARNING_SECONDS = 60.0
-_ALIVE_BOUNDS = 3  # bounds without a reading after which a process counts as gone
+_ALIVE_BOUNDS = 3  # bounds without a read, after which a process counts as gone
 _log = logging.getLogger("authguard")
 
 
 class Follower:
-    """Follow a log by a thread of its own, which each process starts for itself.
+    """Follow a log in a thread, which each process starts for itself.
 
-    Memory may be trusted for `bound` seconds after the moment at which the last complete reading began. The
-    thread reads when the store wakes it, and at least each third of the bound.
+    The copy in memory is current for `bound` seconds from the beginning of the last complete read. The thread
+    reads when the store notifies it, and at least once in a third of the bound.
 
     Args:
         log: the log.
         name: of the store, for health and logs.
         bound: seconds.
-        stale: seconds for which memory may be trusted beyond the bound while the store does not answer.
+        stale: seconds beyond the bound for which the copy may be used while the store does not answer.
         monotonic: a clock that never goes back.
         wall: seconds since the epoch.
-        max_marks: how many marks to hold in memory.
+        max_marks: the greatest number of marks in memory.
     """
 
     def __init__(
@@ -64,40 +65,40 @@ class Follower:
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
 
     def _begin_process(self) -> None:
-        """Start anew: threads and connections do not survive a fork."""
+        """Reset all state, because threads and connections do not survive a fork."""
         self._process = f"{os.getpid()}-{secrets.token_hex(8)}"
-        # Its lock may be held by a thread of the parent. Callers that are remembered have its revisions.
+        # A thread of the parent may hold its lock. Remembered callers refer to its revisions.
         self.marks = Marks(self.marks.revision + 1)
         self._log.forget_connections()
         self._position = Position()
         self._reason = ""
         self._retry_at = 0.0
-        self._steps = LateLock()  # held while the log is read
+        self._steps = LateLock()  # locked during a read of the log
         self._thread: Thread | None = None
         self._closing = Event()
-        #: There are too many marks to hold: requests ask the store.
+        #: There are too many marks for memory: requests ask the store.
         self.is_overfull = False
-        self._holds = True  # also while an overfull process reads all marks again
+        self._holds = True  # also while such a process reads all marks again
         self._recount_at = 0.0
         self._confirmed_at: float | None = None
-        #: Until when memory may be trusted, by the monotonic clock: all that a request compares.
+        #: The time until which the copy is current, by the monotonic clock. A request compares only this.
         self.trusted_until = 0.0
 
     @property
     def sequence(self) -> int:
-        """Return the number of the last mark that is known."""
+        """Return the number of the last known mark."""
         return self._position.sequence
 
     def is_current(self) -> bool:
-        """Return whether memory may be trusted now."""
+        """Return whether the copy in memory may be used now."""
         return self._monotonic() < self.trusted_until
 
     def revision(self) -> int | None:
-        """Return a number that changes with the marks; None while memory must not be trusted."""
+        """Return a number that changes with the marks; None while the copy must not be used."""
         return self.marks.revision if self._monotonic() < self.trusted_until else None
 
     def catch_up(self) -> None:
-        """Read the log until memory may be trusted; callers that come meanwhile wait for the same reading.
+        """Read the log until the copy is current; simultaneous callers wait for the same read.
 
         Raises:
             StoreDownError: if the store does not answer.
@@ -112,7 +113,7 @@ class Follower:
                     self._closing.wait(young)
 
     def _step_or_stale(self) -> float:
-        """Read the log once; without an answer, stale memory may do."""
+        """Read the log once; if the store does not answer, accept a stale copy where allowed."""
         try:
             return self.step()
         except StoreDownError:
@@ -124,7 +125,7 @@ class Follower:
         """Read the log once.
 
         Returns:
-            the seconds after which to read again at once, since the log's epoch is too young to be trusted.
+            the seconds after which to read again, if the log's epoch is too young to be trusted.
 
         Raises:
             StoreDownError: if the store does not answer.
@@ -142,16 +143,16 @@ class Follower:
                 raise
             young = self.bound - page.age
             if young > 0:
-                # Other processes may still write back what they hold.
+                # Other processes may still be writing back their marks.
                 self._note_failure("the log is new, and may lack revocations", started)
-                self._retry_at = 0.0  # a request waits until it is old enough, whichever thread has read it
+                self._retry_at = 0.0  # requests wait until it is old enough, whichever thread has read it
                 return young
             self._note_success(started)
             return 0.0
 
     def _hold_again(self, now: float) -> None:
-        """Let go of all marks; begin to read them again if they have become few enough."""
-        # Not before this reading: a request may have been looking at them.
+        """Drop all marks; start to load them again if they have become few enough."""
+        # Not before this read: a request may have used the previous marks.
         if len(self.marks):
             self.marks.clear()
         if now >= self._recount_at:
@@ -176,7 +177,7 @@ class Follower:
         return page
 
     def _make_room(self, now: float) -> None:
-        """Forget the marks that have ended; if that does not help, let requests ask the store."""
+        """Drop expired marks; if too many remain, let requests ask the store."""
         self.marks.purge(now)
         if len(self.marks) > _ROOM * self._max_marks:
             self.trusted_until = 0.0
@@ -184,7 +185,7 @@ class Follower:
             self._recount_at = self._monotonic() + _RECOUNT_SECONDS
 
     def _write_back(self) -> None:
-        """Give the store what it has lost, as far as this process holds it."""
+        """Restore lost marks of the store from the copy in memory."""
         self._note_failure("the log has lost its past", self._monotonic())
         marks = self.marks.live(self._wall())
         self._log.append(marks, lost_epoch=self._position.epoch)
@@ -207,7 +208,7 @@ class Follower:
         self.trusted_until = 0.0 if self.is_overfull else started + self.bound
 
     def _note_failure(self, reason: str, now: float) -> None:
-        """Note that memory may soon be trusted no more; within the bound it still holds."""
+        """Log that the copy will soon be too old; within the bound it is still used."""
         self._retry_at = now + self.bound / 3
         if self._stale and self._confirmed_at is not None and not self.is_overfull:
             self.trusted_until = self._confirmed_at + self.bound + self._stale
@@ -220,7 +221,7 @@ class Follower:
             _log.warning("authguard: %s cannot tell what is revoked: %s", self._name, reason)
 
     def _start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, unless it is running."""
         if self._thread is not None and self._thread.is_alive():
             return
         with self._steps:
@@ -233,7 +234,10 @@ class Follower:
                 self._thread.start()
 
     def _follow_once(self, closing: Event) -> None:
-        """Wait for the store, and read; end a thread of the parent process, which gevent runs in both."""
+        """Wait for the store, and read.
+
+        A thread of the parent process, which gevent keeps running in the child, ends here.
+        """
         if closing is not self._closing:
             closing.set()
             return
@@ -242,16 +246,16 @@ class Follower:
         except StoreDownError:
             self._closing.wait(self.bound / 3)
         sequence = self.sequence
-        with suppress(StoreDownError):  # it is noted, and logged
+        with suppress(StoreDownError):  # the failure is noted and logged
             if self.step() == 0.0 and self.sequence != sequence:
-                self.step()  # tells those who wait for it that this process knows
+                self.step()  # tells waiting callers that this process has read it
 
     def is_known_everywhere(self, sequence: int) -> bool:
         """Return whether every living process has read up to a number."""
         return self._log.is_confirmed(sequence, _ALIVE_BOUNDS * self.bound)
 
     def health(self) -> StoreHealth:
-        """Tell how this process follows the store."""
+        """Return the state of this process's copy."""
         now = self._monotonic()
         lag = None if self._confirmed_at is None else max(0.0, now - self._confirmed_at)
         return StoreHealth(self._name, self._mode(now), lag, self.sequence, self._reconnects, self._reason)
@@ -269,16 +273,16 @@ class Follower:
         """End the thread and close the connections."""
         self._closing.set()
         if self._thread is not None and self._thread is not current_thread():
-            self._thread.join()  # it waits for the store a third of the bound at most
+            self._thread.join()  # it waits for the store for at most a third of the bound
         self._log.close()
 
 
 def _follow(follow_once: "WeakMethod[Callable[[Event], None]]", closing: Event) -> None:
-    """Follow until the follower is closed or gone."""
+    """Follow until the follower is closed or collected."""
     while not closing.is_set() and (once := follow_once()) is not None:
         try:
             once(closing)
-        except Exception:  # the thread must not end: memory would stay stale
+        except Exception:  # the thread must not end, or the copy would become stale
             _log.exception("authguard: following the log of revocations failed")
             closing.wait(1.0)
         del once

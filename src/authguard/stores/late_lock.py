@@ -1,14 +1,14 @@
-"""Make a lock when it is first used."""
+"""Create a lock when it is first used."""
 
 import threading
 from typing import Any
 
 
 class LateLock:
-    """Lock a part of a process, by a re-entrant lock that the process makes when it first needs it.
+    """Lock a part of a process, by a re-entrant lock that is created at its first use.
 
-    A server may import the application, fork, and then let gevent put locks of its own in the place of
-    Python's. A lock that is older than that stops all requests of the worker, or none.
+    A server may import the application, fork, and then let gevent replace Python's locks. A lock created
+    before that would block all requests of the worker, or none.
     """
 
     def __init__(self) -> None:
@@ -21,5 +21,5 @@ class LateLock:
         self._lock().release()
 
     def _lock(self) -> Any:
-        # `setdefault` is one step: of two threads that come first, both get the same lock.
+        # `setdefault` is atomic: two threads that come first get the same lock.
         return self._made.get("lock") or self._made.setdefault("lock", threading.RLock())

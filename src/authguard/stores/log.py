@@ -1,4 +1,4 @@
-"""Define the log of revocations that processes share: its pages, and what a store must offer."""
+"""Define the log of revocations that processes share: its pages, and the interface of a store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from typing import Literal, Protocol, TypeAlias
 
 from authguard.stores.marks import Key, Mark
 
-MAX_PAGE = 1000  # marks that one reading gives
-MAX_TIPS = 1024  # positions by which a log that went back is recognised
-#: Seconds that the store keeps a mark after its end, since clocks differ.
+MAX_PAGE = 1000  # marks in one page
+MAX_TIPS = 1024  # positions by which a log that was reset is recognised
+#: Seconds for which the store keeps a mark after its end, because clocks differ.
 KEEP_SECONDS = 7200.0
 
-#: `ok`: the log goes on where the process has stopped reading. `old`: it cannot tell; read all of it again.
-#: `lost`: the log has another epoch, or went back behind the process.
+#: `ok`: the page continues at the position. `old`: the store cannot tell; read all of the log again. `lost`:
+#: the log has another epoch, or was set back to before the position.
 State: TypeAlias = Literal["ok", "old", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Tell where a process has stopped reading.
+    """Describe where a process has stopped reading.
 
     Attributes:
-        epoch: the name of the log's life; empty before the first reading.
+        epoch: the name of the log's epoch; empty before the first read.
         sequence: the number of the last mark.
-        tip: the random name that the last writing gave that number; empty between two pages.
+        tip: the random name that the last write gave that number; empty between two pages.
     """
 
     epoch: str = ""
@@ -33,14 +33,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Hold the marks of a log after a position.
+    """Hold the marks that follow a position of the log.
 
     Attributes:
-        state: how the log stands to the position that was asked for.
-        position: the next one.
+        state: the state of the log in relation to the requested position.
+        position: the position after these marks.
         age: seconds since the epoch began, by the clock of the store.
         marks: in the order of their commits.
-        is_last: no more marks follow.
+        is_last: whether no more marks follow.
     """
 
     state: State
@@ -51,14 +51,14 @@ class Page:
 
 
 class Log(Protocol):
-    """Define a log in a store. Everything blocks; `StoreDownError` is raised if the store does not answer."""
+    """Define a log in a store. All methods block, and raise `StoreDownError` if the store does not answer."""
 
     def read(self, process: str, position: Position, alive: float) -> Page:
         """Read after a position, and note that the process has read up to it.
 
         Args:
             process: the name of the process.
-            position: where it has stopped reading.
+            position: where the process has stopped reading.
             alive: seconds after which a process that does not read counts as gone.
         """
         ...
@@ -67,17 +67,17 @@ class Log(Protocol):
         """Write marks, and return the number of the last one.
 
         Args:
-            marks: each gets a number, in the order of commits.
-            lost_epoch: begin another epoch first, if the log still has this one.
+            marks: the marks to write; each gets a number, in the order of commits.
+            lost_epoch: start a new epoch first, if the log still has this one.
         """
         ...
 
     def find(self, keys: Sequence[Key]) -> list[Mark]:
-        """Return the marks of some keys, for a process that cannot hold all."""
+        """Return the marks of some keys, for a process that cannot keep all of them."""
         ...
 
     def count(self, now: float, most: int) -> int:
-        """Return how many marks end later than a moment; no more are counted than `most`."""
+        """Return how many marks end after a time; stop counting at `most`."""
         ...
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
@@ -85,7 +85,7 @@ class Log(Protocol):
         ...
 
     def use_proof(self, digest: str, seconds: int) -> bool:
-        """Note that a DPoP proof is used; return False if it has been used before."""
+        """Note that a DPoP proof is used; return False if it was used before."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -95,8 +95,8 @@ class Log(Protocol):
         """Close the connections."""
 
     def forget_connections(self) -> None:
-        """Drop connections that belong to the parent process, without closing them for it."""
+        """Drop connections of the parent process without closing them."""
 
 
 class StoreDownError(Exception):
-    """Tell that the store does not answer; the text names the reason, without secrets."""
+    """Report that the store does not answer; the text is the reason, without secrets."""

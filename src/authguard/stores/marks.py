@@ -1,4 +1,4 @@
-"""Keep the live revocations of a process, as marks to look up."""
+"""Store the active revocations of a process, as marks to look up."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from authguard._core.options import Moment, check_moment, got, is_numeric_date
 from authguard.errors import ConfigurationError
 
 Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
-#: Kind, issuer (empty for all issuers) and name of a thing that is revoked.
+#: Kind, issuer (empty for all issuers) and name of a revoked thing.
 Key: TypeAlias = tuple[str, str, str]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MAX_NAME = 200  # characters; longer names are kept as their digest
+MAX_NAME = 200  # characters; of longer names the digest is stored
 _FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
-_FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a time from now, not a moment
-_BY_TIME = ("subject", "all")  # kinds that spare the tokens that were issued later
+_FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a duration, not a time
+_BY_TIME = ("subject", "all")  # kinds that do not affect tokens issued later
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Name a thing that is revoked.
+    """Describe one revocation.
 
     Attributes:
         kind: a token, an API key, a session, a subject, or all tokens.
-        issuer: of the thing; empty for all issuers.
-        name: of the thing, as `mark_name` writes it.
+        issuer: the issuer of the token, key, session or subject; empty for all issuers.
+        name: its name, as returned by `mark_name`.
         issued_before: seconds since the epoch; tokens of a subject that were issued (`iat`) later are not
-            affected. None lets the store say now.
-        until: seconds since the epoch when the mark may be forgotten.
+            affected. None for the current time of the store.
+        until: seconds since the epoch, after which the mark may be deleted.
     """
 
     kind: Kind
@@ -42,12 +42,12 @@ class Mark:
 
     @property
     def key(self) -> Key:
-        """Return what the mark is found by."""
+        """Return the key by which the mark is looked up."""
         return self.kind, self.issuer, self.name
 
 
 def mark_name(name: str) -> str:
-    """Return a name as stores keep it: bounded, and free of characters that a database refuses."""
+    """Return a name as stores save it: of limited length, and without characters that a database rejects."""
     if len(name) <= MAX_NAME and name.isprintable():
         return name
     return "sha256:" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
@@ -66,8 +66,8 @@ def make_mark(
     """Build the mark of a revocation from the arguments of `revoke`.
 
     Raises:
-        ConfigurationError: if they name several things or none, if a name is no text, if a moment is no
-            number, or if `until` is a time from now.
+        ConfigurationError: if the arguments name several things or none, a name is not text, a time is not a
+            number, or `until` is a duration.
     """
     named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
     for kind, name in named.items():
@@ -96,7 +96,7 @@ def make_mark(
 
 
 def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key]:
-    """Return each key of some kinds by which a principal can be revoked."""
+    """Return each key of some kinds by which a principal may be revoked."""
     issuers = ("",) if principal.issuer is None else ("", mark_name(principal.issuer))
     for kind in KINDS:
         if kind in kinds and (name := _name_of(principal, kind)) is not None:
@@ -104,7 +104,7 @@ def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key
 
 
 def _name_of(principal: Principal, kind: Kind) -> str | None:
-    """Return the name by which marks of a kind know a principal."""
+    """Return the name of a principal in marks of a kind."""
     if kind == "token":
         return principal.token_id or None
     if kind == "key":
@@ -116,7 +116,7 @@ def _name_of(principal: Principal, kind: Kind) -> str | None:
 
 
 def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
-    """Return whether one of the marks, which are the principal's, is live and covers its token."""
+    """Return whether one of the principal's marks is active and covers its token."""
     issued = principal.claims.get("iat")
     for mark in marks:
         if now >= mark.until:
@@ -129,7 +129,7 @@ def revokes(marks: Iterable[Mark], principal: Principal, now: float) -> bool:
 
 
 def merge(older: Mark | None, newer: Mark) -> Mark:
-    """Return one mark for two of the same key: a revocation is never made smaller by a later one."""
+    """Merge two marks of the same key. A later revocation never reduces an earlier one."""
     if older is None:
         return newer
     before = [mark.issued_before for mark in (older, newer) if mark.issued_before is not None]
@@ -138,10 +138,10 @@ def merge(older: Mark | None, newer: Mark) -> Mark:
 
 
 class Marks:
-    """Keep the marks of a process, looked up by requests without a lock and changed under one.
+    """Store the marks of a process. Requests read them without a lock; changes are made under one.
 
     Args:
-        revision: the first one; no smaller one has been another memory's.
+        revision: the first revision; higher than all revisions of other memories.
 
     Attributes:
         revision: a number that changes after each change to the marks.
@@ -155,21 +155,21 @@ class Marks:
         self.revision = revision
 
     def put(self, mark: Mark, now: float) -> None:
-        """Keep a mark, and forget old ones when their number has doubled."""
+        """Store a mark, and drop old ones when the number of marks has doubled."""
         with self._lock:
             self._marks[mark.key] = merge(self._marks.get(mark.key), mark)
             self._kinds |= {mark.kind}
             if len(self._marks) >= self._purge_at:
                 self._purge(now)
-            self.revision += 1  # last: a look-up that has missed the mark must have read the number before
+            self.revision += 1  # last: a look-up that missed the mark must have read the old revision
 
     def purge(self, now: float) -> None:
-        """Forget what has ended."""
+        """Drop expired marks."""
         with self._lock:
             self._purge(now)
 
     def _purge(self, now: float) -> None:
-        # Replaced as a whole: requests on other threads look it up meanwhile.
+        # Replaced as a whole, because requests on other threads read it at the same time.
         self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
         self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
 
@@ -182,11 +182,11 @@ class Marks:
         return bool(mine) and revokes(mine, principal, now)
 
     def live(self, now: float) -> list[Mark]:
-        """Return the marks that still hold."""
+        """Return the active marks."""
         return [mark for mark in list(self._marks.values()) if mark.until > now]
 
     def clear(self) -> None:
-        """Forget all marks."""
+        """Delete all marks."""
         with self._lock:
             self._marks = {}
             self._kinds = frozenset()

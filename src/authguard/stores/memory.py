@@ -1,4 +1,4 @@
-"""Keep revocations in the memory of one process."""
+"""Store revocations in the memory of one process."""
 
 import time
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from authguard.stores.revoking import Revoking
 
 
 class MemoryRevocations(Revoking):
-    """Keep revocations for an application that runs as one process.
+    """Store revocations of an application that runs as one process.
 
-    Several processes need a shared store, such as `authguard.stores.RedisStore`: here, a logout that reached
-    one worker is unknown to the next.
+    Several processes need a shared store, such as `authguard.stores.RedisStore`. With this class, other
+    workers do not learn of a logout that one worker received.
 
     Args:
         clock: seconds since the epoch.

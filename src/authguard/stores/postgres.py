@@ -12,13 +12,13 @@ from authguard.stores.store import Store
 
 
 class PostgresStore(Store):
-    """Keep revocations and used proofs in PostgreSQL, in tables that it makes for itself.
+    """Store revocations and used proofs in PostgreSQL. The tables are created if missing.
 
     Args:
         url: `postgresql://…`, as libpq reads it.
         bound: seconds within which a revocation holds in every process, 0.1 to 60.
-        revocations_down: what happens when the database has not answered for the bound: `"deny"` answers with
-            503, `("stale", seconds)` trusts what is known for that much longer.
+        revocations_down: the behaviour when the database has not answered for the bound: `"deny"` answers
+            with 503; `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.
 
     Attributes:
@@ -48,7 +48,7 @@ class PostgresStore(Store):
 
 
 def check_url(url: object) -> str:
-    """Return what may be shown of a URL.
+    """Return the part of a URL that may be shown.
 
     Raises:
         ConfigurationError: if it is not the URL of a PostgreSQL database, or psycopg is not installed.
@@ -59,11 +59,11 @@ def check_url(url: object) -> str:
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
-    except ImportError as error:  # psycopg is missing, or it is there without libpq
+    except ImportError as error:  # psycopg is missing, or is installed without libpq
         raise MissingExtraError("postgres", error) from error
     try:
         conninfo_to_dict(for_libpq(str(url)))
-    except ProgrammingError:  # whose text may have a password
+    except ProgrammingError:  # its text may contain a password
         raise _wrong_url(url) from None
     return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
 

@@ -14,23 +14,24 @@ from authguard.stores.store import Store
 if TYPE_CHECKING:
     from redis import Redis
 
-# Between braces it is the hash tag of a cluster, which ends with the first brace.
+# The braces are the hash tag of a cluster, which ends at the first closing brace.
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
 
 class RedisStore(Store):
-    """Keep revocations and used proofs in Redis 6.2 or later.
+    """Store revocations and used proofs in Redis 6.2 or later.
 
-    Redis should keep its data on disk (`appendonly yes`). If it loses them, living processes write back what
-    they hold, and requests are refused with 503 meanwhile, for about the bound.
+    Configure Redis to write its data to disk (`appendonly yes`). If Redis loses its data, running processes
+    restore the revocations that they have in memory. Meanwhile, for about the bound, requests are refused
+    with 503.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
         bound: seconds within which a revocation holds in every process, 0.1 to 60.
-        revocations_down: what happens when Redis has not answered for the bound: `"deny"` answers with 503,
-            `("stale", seconds)` trusts what is known for that much longer.
+        revocations_down: the behaviour when Redis has not answered for the bound: `"deny"` answers with 503;
+            `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.
-        prefix: what the names of all keys begin with: letters, digits, and `_.:-`.
+        prefix: the beginning of each key: letters, digits, and `_.:-`.
 
     Attributes:
         revocations: for `Guard(revocations=…)`.
@@ -60,31 +61,31 @@ class RedisStore(Store):
 
 
 def check_prefix(prefix: object) -> None:
-    """Check what the names of all keys begin with.
+    """Check the beginning of all keys.
 
     Raises:
-        ConfigurationError: if it has other characters.
+        ConfigurationError: if it contains other characters.
     """
     check_text(prefix, "prefix", pattern=_PREFIX, must="be letters, digits and _.:- (at most 100)")
 
 
 def check_redis_url(url: object) -> str:
-    """Check the URL of a server, and return what may be shown of it.
+    """Check the URL of a server, and return the part that may be shown.
 
     Raises:
-        ConfigurationError: if it is none, or redis-py is not installed.
+        ConfigurationError: if it is not the URL of a Redis server, or redis-py is not installed.
     """
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise _wrong_url(url)
     if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
-        raise _wrong_url(url)  # redis-py would take database 0
+        raise _wrong_url(url)  # redis-py would use database 0
     with needs_extra("redis"):
         from redis.connection import parse_url
     try:
         cast("Any", parse_url)(url)
         return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:  # whose text has the URL
+    except ValueError:  # its text contains the URL
         raise _wrong_url(url) from None
 
 
@@ -100,7 +101,7 @@ def _connect(url: str, timeout: float) -> "Redis":
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # One more try: a pooled connection may have been closed by the server. Every script may run twice.
+    # Retry once: the server may have closed a pooled connection. Every script may run twice.
     return Redis.from_url(
         url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 1)
     )

@@ -1,4 +1,4 @@
-"""Keep a log of revocations in Redis, by redis-py."""
+"""Store a log of revocations in Redis, using redis-py."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def answering(method: Callable[P, Result]) -> Callable[P, Result]:
-    """Say by `StoreDownError` that Redis does not answer."""
+    """Raise `StoreDownError` if Redis does not answer."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
@@ -33,11 +33,11 @@ def answering(method: Callable[P, Result]) -> Callable[P, Result]:
 
 
 class RedisLog:
-    """Keep the log in keys of one hash tag; see `redis_scripts` for them.
+    """Store the log in keys with one hash tag; see `redis_scripts`.
 
     Args:
-        connect: makes a client of redis-py, whose answers are bytes.
-        prefix: what the names of the keys begin with.
+        connect: returns a client of redis-py that answers in bytes.
+        prefix: the beginning of each key.
     """
 
     def __init__(self, connect: Callable[[], "Redis"], prefix: str) -> None:
@@ -91,7 +91,7 @@ class RedisLog:
 
     @answering
     def count(self, now: float, most: int) -> int:
-        """Return how many marks end later than a moment."""
+        """Return how many marks end after a time."""
         return min(most, int(cast("Any", self.client.zcount(self._keys[3], f"({now!r}", "+inf"))))
 
     @answering
@@ -107,10 +107,10 @@ class RedisLog:
             listening = cast("Any", self.client).pubsub()
             listening.subscribe(self._channel)
             self._listening = listening
-            return  # what was written before the subscription is read now
+            return  # read marks that were written before the subscription
         try:
             message = listening.get_message(timeout=seconds)
-            # The answer to the subscription is a message, too; so are the ones that wait already.
+            # The confirmation of the subscription is a message, too, and others may be waiting.
             while message is not None:
                 message = listening.get_message(timeout=0)
         except BaseException:
@@ -120,7 +120,7 @@ class RedisLog:
 
     @answering
     def use_proof(self, digest: str, seconds: int) -> bool:
-        """Note that a DPoP proof is used; return False if it has been used before."""
+        """Note that a DPoP proof is used; return False if it was used before."""
         return bool(self.client.set(self._proof + digest, b"", nx=True, ex=seconds))
 
     def close(self) -> None:

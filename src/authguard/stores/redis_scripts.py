@@ -1,6 +1,6 @@
-"""Hold the Lua scripts of the log in Redis; each runs as one step.
+"""Define the Lua scripts of the log in Redis. Each runs atomically.
 
-All keys have one hash tag, so that a cluster keeps them together:
+All keys have one hash tag, so that a cluster stores them on one server:
 
     state      hash   epoch, seq, began
     marks      hash   key of a mark → the mark as JSON
@@ -24,7 +24,7 @@ local function begin(epoch)
 end
 """
 
-# ARGV: process, epoch, number, tip, page, seconds alive, most tips, name of a new epoch.
+# ARGV: process, epoch, number, tip, page size, seconds alive, greatest number of tips, name of a new epoch.
 READ = (
     _BEGIN
     + """
@@ -62,7 +62,7 @@ return result
 """
 )
 
-# ARGV: epoch to end, name of a new epoch, random name, most tips, seconds to keep, channel,
+# ARGV: epoch to end, name of a new epoch, random name, greatest number of tips, seconds to keep, channel,
 # then for each mark: key, issued_before (empty: now, -: none), until, JSON of kind, issuer and name.
 APPEND = (
     _BEGIN

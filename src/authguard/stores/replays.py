@@ -1,4 +1,4 @@
-"""Remember used DPoP proofs that processes share."""
+"""Remember used DPoP proofs in a store that processes share."""
 
 import time
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from authguard.stores.log import StoreDownError
 class Replays:
     """Remember used proofs in a store, for `DPoP(replays=…)`.
 
-    While the store is down one caller at a time asks it. The others are refused at once: each would hold a
-    thread until its time is over.
+    While the store is down, one caller at a time asks it. The others are refused at once, because each of
+    them would block a thread until the timeout.
 
     Args:
-        use: given a digest and seconds, keeps the digest and returns False if it was kept already.
-        pause: seconds after which a store that was down is asked again.
+        use: a function that stores a digest for some seconds, and returns False if it was stored before.
+        pause: seconds after which a failed store is asked again.
         monotonic: a clock that never goes back.
     """
 
@@ -29,11 +29,11 @@ class Replays:
         self._use = use
         self._pause = pause
         self._monotonic = monotonic
-        self._reason = ""  # of the outage
+        self._reason = ""  # since the beginning of the outage
         self._retry_at = 0.0
 
     def __call__(self, digest: str, seconds: int) -> bool:
-        """Return True if the proof has not been used, and note that it is.
+        """Return True if the proof has not been used, and note that it is used now.
 
         Raises:
             VerificationUnavailableError: if the store does not answer.

@@ -1,4 +1,4 @@
-"""Answer from memory about revocations that processes and machines share."""
+"""Check revocations that processes and machines share, from memory."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,19 +13,19 @@ from authguard.stores.marks import Mark, keys_of, revokes
 from authguard.stores.receipt import Receipt
 from authguard.stores.revoking import Revoking
 
-_FIRST_PAUSE = 0.002  # seconds between two looks at those who have confirmed
+_FIRST_PAUSE = 0.002  # seconds between two checks of the processes that have confirmed
 _MAX_PAUSE = 0.05
 
 
 class SharedRevocations(Revoking):
-    """Answer about the revocations of a store, for `Guard(revocations=…)`.
+    """Check revocations of a store, for `Guard(revocations=…)`.
 
-    A request is answered from the memory of its process, as long as the log has been confirmed within the
-    bound; otherwise the log is read first.
+    A request uses the memory of its process, as long as the log was read within the bound; otherwise the log
+    is read first.
 
     Args:
         log: the log of the store.
-        follower: follows it in this process.
+        follower: the follower of the log in this process.
         clock: seconds since the epoch.
         monotonic: a clock that never goes back.
     """
@@ -42,15 +42,16 @@ class SharedRevocations(Revoking):
         self._follower = follower
         self._clock = clock
         self._monotonic = monotonic
-        #: Returns a number that changes with each revocation that this process learns of; None while
-        #: `is_revoked` has to read the log first. A call less for each request than a method.
+        #: Return a number that changes with each revocation that this process learns of; None while
+        #: `is_revoked` must read the log first. An attribute, because a method would cost each request
+        #: another call.
         self.revision = follower.revision
 
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
         return self.publish([mark], wait=wait)
 
     def publish(self, marks: Sequence[Mark], *, wait: bool = False) -> Receipt:
-        """Write marks that have been made before; see `revoke`.
+        """Write marks that were built before; see `revoke`.
 
         Raises:
             VerificationUnavailableError: if the store does not answer.
@@ -66,7 +67,7 @@ class SharedRevocations(Revoking):
         return receipt
 
     def _unavailable(self, error: StoreDownError) -> VerificationUnavailableError:
-        """Return what is raised while the store does not answer."""
+        """Return the error for a store that does not answer."""
         return VerificationUnavailableError(str(error), retry_after=1)
 
     def _wait(self, sequence: int, end: float) -> None:
@@ -85,14 +86,14 @@ class SharedRevocations(Revoking):
         return self._follower.sequence
 
     def is_known_revoked(self, principal: Principal) -> bool:
-        """Return what `is_revoked` does, by memory alone, which may be old: see `revision`."""
+        """Return the result of `is_revoked` from memory, which may be old: see `revision`."""
         return self._follower.marks.is_revoked(principal, self._clock())
 
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the principal's token, API key, session or subject has been revoked.
 
         Raises:
-            VerificationUnavailableError: if the store does not answer, and memory may not be trusted.
+            VerificationUnavailableError: if the store does not answer, and the copy in memory is too old.
         """
         follower = self._follower
         if follower.is_current():
@@ -106,7 +107,7 @@ class SharedRevocations(Revoking):
         return follower.marks.is_revoked(principal, self._clock())
 
     def health(self) -> StoreHealth:
-        """Tell how this process follows the store."""
+        """Return the state of this process's copy."""
         return self._follower.health()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Revoke tokens, keys, sessions and subjects, as all stores do."""
+"""Revoke tokens, keys, sessions and subjects, in any store."""
 
 from abc import ABC, abstractmethod
 from functools import partial
@@ -23,7 +23,7 @@ class Revocation(TypedDict, total=False):
 
 
 class Revoking(ABC):
-    """Take revocations. A store says how their marks are kept."""
+    """Accept revocations. A subclass stores their marks."""
 
     def revoke(
         self,
@@ -43,15 +43,15 @@ class Revoking(ABC):
             token_id: the `jti` of the token, which is `Principal.token_id`.
             key_id: the public name of an API key, which is `Principal.key_id`; tokens, whose `key_id` is the
                 `kid` of their issuer's key, are not affected.
-            subject: whose tokens.
+            subject: the `sub` claim; all tokens of this subject are revoked.
             session: the `sid` claim of the tokens of one session.
-            issuer: of any of these; None for all issuers.
+            issuer: the issuer of the token, key, session or subject; None for all issuers.
             issued_before: seconds since the epoch, or a datetime with a time zone; tokens of the subject that
-                were issued (`iat`) later are not affected. None is now, by the clock of the store. Without a
-                subject: all tokens.
-            until: seconds since the epoch, or a datetime with a time zone, when what is revoked has expired
-                anyway, leeway included; `math.inf` for an API key that does not expire.
-            wait: return when every living process knows, or the bound has passed.
+                were issued (`iat`) later are not affected. None for the current time of the store. Without a
+                subject, all tokens issued before are revoked.
+            until: seconds since the epoch, or a datetime with a time zone, when the token, key or session
+                expires, including leeway; `math.inf` for an API key that does not expire.
+            wait: return only when every running process knows, or the bound has passed.
 
         Raises:
             ConfigurationError: if the arguments name several things or none.
@@ -71,7 +71,7 @@ class Revoking(ABC):
         return self._keep(mark, wait=wait)
 
     async def arevoke(self, **revocation: Unpack[Revocation]) -> Receipt:
-        """Do as `revoke` does, for callers in an event loop: a worker thread waits for the store.
+        """Revoke like `revoke`, for callers in an event loop; a worker thread waits for the store.
 
         Args:
             revocation: the arguments of `revoke`.
@@ -80,10 +80,10 @@ class Revoking(ABC):
             ConfigurationError: as `revoke` does.
             VerificationUnavailableError: as `revoke` does.
         """
-        from anyio import to_thread  # under trio, too; imported here, since most never need it
+        from anyio import to_thread  # supports trio, too; imported here, because few applications need it
 
         return await to_thread.run_sync(partial(self.revoke, **revocation), abandon_on_cancel=True)
 
     @abstractmethod
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
-        """Keep a mark, and return its receipt."""
+        """Store a mark, and return its receipt."""

@@ -12,13 +12,13 @@ from authguard.stores.store import Store
 
 
 class SQLiteStore(Store):
-    """Keep revocations and used proofs in a file, in tables that it makes for itself.
+    """Store revocations and used proofs in a SQLite file. The tables are created if missing.
 
     Args:
-        path: of the file, on a disk of this machine; a new one is readable by its owner alone.
+        path: of the file, on a disk of this machine; a new one is readable only by its owner.
         bound: seconds within which a revocation holds in every process, 0.1 to 60.
-        revocations_down: what happens when the file could not be read for the bound: `"deny"` answers with
-            503, `("stale", seconds)` trusts what is known for that much longer.
+        revocations_down: the behaviour when the file could not be read for the bound: `"deny"` answers with
+            503; `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.
 
     Attributes:
@@ -51,11 +51,11 @@ def check_path(path: object, example: str = "revocations.db") -> Path:
     """Check the path of a database file.
 
     Raises:
-        ConfigurationError: for anything but the path of a file in a folder that exists.
+        ConfigurationError: if it is not the path of a file in an existing folder.
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path) or str(path).startswith(":memory:"):
         raise ConfigurationError(f'path must be the path of a file: write "{example}", got {got(path)}')
-    if "://" in str(path):  # which may have a password
+    if "://" in str(path):  # it may contain a password
         raise ConfigurationError(f'path must be the path of a file: write "{example}", got a URL')
     file = Path(path).absolute()
     if not file.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Define the part that all stores share: revocations that are followed, and used proofs."""
+"""Define the part that all stores share: followed revocations, and used proofs."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from authguard.stores.revocations import SharedRevocations
 
 
 class Store:
-    """Keep revocations and used proofs in a log that processes share.
+    """Store revocations and used proofs in a log that processes share.
 
     Args:
-        open_log: opens the log, given the bound, which is also the seconds that a call may take.
+        open_log: opens the log, given the bound, which is also the timeout of a call in seconds.
         name: of the store, without secrets.
         bound: seconds within which a revocation holds in every process.
-        revocations_down: what happens when the store has not answered for the bound.
+        revocations_down: the behaviour when the store has not answered for the bound.
         replays_down: the same for DPoP proofs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Help to test applications: be anybody, make tokens that a guard accepts, and stand for their issuer.
+"""Test applications: act as any user, create tokens that a guard accepts, and simulate their issuer.
 
 With pytest, `fake_issuer`, `authguard_clock` and `authguard_override` are fixtures.
 """

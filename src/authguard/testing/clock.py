@@ -1,4 +1,4 @@
-"""Stand for the time of day in tests: a clock that moves by hand."""
+"""Replace the clock in tests by one that is moved by hand."""
 
 import time
 from math import inf
@@ -7,14 +7,13 @@ from authguard._core.options import Duration, Moment, check_moment, check_second
 
 
 class Clock:
-    """Tell a time that only the test moves, wherever a `clock` is taken.
+    """Return a time that only the test changes, for any option `clock`.
 
     Args:
-        now: seconds since the epoch, or a datetime with a time zone; None for the time of day at which the
-            clock is made.
+        now: seconds since the epoch, or a datetime with a time zone; None for the current time.
 
     Raises:
-        ConfigurationError: if it is no such moment.
+        ConfigurationError: if it is neither.
     """
 
     def __init__(self, now: float | Moment | None = None) -> None:
@@ -25,10 +24,10 @@ class Clock:
         return self._now
 
     def advance(self, seconds: float | Duration) -> None:
-        """Move forward.
+        """Move the clock forward.
 
         Args:
-            seconds: by how much, in seconds or as a timedelta; negative to go back.
+            seconds: the seconds, or a timedelta; negative to go back.
         """
         self._now += check_seconds(seconds, "seconds", inf, least=-inf)
 

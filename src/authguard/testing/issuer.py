@@ -1,4 +1,4 @@
-"""Stand for an issuer in tests: it signs tokens, publishes its keys, and tells which tokens are active."""
+"""Simulate an issuer in tests: sign tokens, publish keys, and answer introspection requests."""
 
 import secrets
 import time
@@ -34,17 +34,17 @@ _TTL = 300
 
 
 class FakeIssuer:
-    """Stand for an issuer: OpenID Connect Discovery, a key set, introspection and revocation.
+    """Simulate an issuer with OpenID Connect Discovery, a key set, introspection and revocation.
 
-    It is reached as an ASGI application (`issuer.asgi`), as a WSGI application (`issuer.wsgi`), or without
-    any server by `issuer.transport()`, a transport for httpx clients of both kinds. Tokens are made by a
-    `TokenIssuer`.
+    Use it as an ASGI application (`issuer.asgi`), as a WSGI application (`issuer.wsgi`), or without a server
+    through `issuer.transport()`, a transport for both kinds of httpx clients. A `TokenIssuer` creates the
+    tokens.
 
     Args:
-        url: its `iss`; where a server serves it, the URL of that.
+        url: its `iss`; if a server serves it, the URL of that server.
         audience: the `aud` of its tokens, or several.
-        clients: secrets by client ids, for introspection and revocation; None for one client, which
-            `client_id` and `client_secret` name.
+        clients: secrets by client id, for introspection and revocation; None for one client, `client_id` with
+            `client_secret`.
         clock: seconds since the epoch.
 
     Attributes:
@@ -52,11 +52,11 @@ class FakeIssuer:
         audience: the `aud` of its tokens, as it was given.
         client_id: the first client.
         client_secret: its secret.
-        is_down: whether it does not answer; see `outage`.
-        requests: what it was asked, such as `GET /jwks`, the oldest first.
+        is_down: whether it is unreachable; see `outage`.
+        requests: the requests it has received, such as `GET /jwks`, the oldest first.
 
     Raises:
-        ConfigurationError: for an option of another type.
+        ConfigurationError: if an option has the wrong type.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class FakeIssuer:
         """Sign with a new key from now on.
 
         Args:
-            withdraw: whether the keys before it leave the key set, so that their tokens are refused.
+            withdraw: whether earlier keys leave the key set, so that their tokens are refused.
         """
         check_flag(withdraw, "withdraw")
         key = ec.generate_private_key(ec.SECP256R1())
@@ -107,7 +107,7 @@ class FakeIssuer:
             scopes: the `scope`.
             roles: the `roles`.
             expires_in: seconds, or a timedelta, from now; negative for an expired token.
-            claims: more claims, or others in the place of these, such as `aud`; None leaves one out.
+            claims: further claims, or replacements for these, such as `aud`; None removes a claim.
         """
         key, signer = self._keys[-1]
         token = signer.issue(subject, scopes=scopes, roles=roles)
@@ -126,19 +126,22 @@ class FakeIssuer:
         expires_in: float | Duration = _TTL,
         **claims: Any,
     ) -> str:
-        """Return an access token that says nothing: introspection tells what `issue` would have written."""
+        """Return an opaque access token; introspection returns the claims that `issue` would have written."""
         signed = self._keys[-1][1].issue(subject, scopes=scopes, roles=roles)
         token = secrets.token_urlsafe(32)
         self._issued[token] = self._changed(signed, expires_in, claims)
         return token
 
     def revoke(self, token: str) -> None:
-        """Tell introspection from now on that a token is not active."""
+        """Mark a token as inactive for introspection."""
         self._issued.pop(check_text(token, "token", secret=True), None)
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Answer nothing inside this context: the transport cannot connect, and a server answers with 503."""
+        """Fail all requests inside this context.
+
+        The transport cannot connect, and a server answers with 503.
+        """
         before, self.is_down = self.is_down, True
         try:
             yield
@@ -146,7 +149,7 @@ class FakeIssuer:
             self.is_down = before
 
     def verifier(self, **options: Any) -> JWTVerifier:
-        """Return a verifier of its tokens, which finds the keys by discovery, through the transport.
+        """Return a verifier of its tokens that discovers the keys through the transport.
 
         Args:
             options: those of `JWTVerifier.from_issuer`.
@@ -171,13 +174,13 @@ class FakeIssuer:
         return IntrospectionVerifier(self._pages.introspection_endpoint, **given)
 
     def http_options(self) -> HTTPOptions:
-        """Return the `http` of a verifier that reaches it through the transport."""
+        """Return the option `http` for a verifier that uses the transport."""
         import httpx
 
         return HTTPOptions(client=httpx.Client(transport=self.transport()))
 
     def transport(self) -> "httpx.MockTransport":
-        """Return a transport for an httpx `Client` or `AsyncClient`; it connects to this issuer alone."""
+        """Return a transport for an httpx `Client` or `AsyncClient`, which connects only to this issuer."""
         import httpx
 
         def answer(request: httpx.Request) -> httpx.Response:
@@ -190,11 +193,11 @@ class FakeIssuer:
         return httpx.MockTransport(answer)
 
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve it as an ASGI application."""
+        """Serve the issuer as an ASGI application."""
         await as_asgi(self._answer, scope, receive, send)
 
     def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
-        """Serve it as a WSGI application."""
+        """Serve the issuer as a WSGI application."""
         return as_wsgi(self._answer, environ, start_response)
 
     def _answer(self, page: Page) -> Answer:

@@ -15,7 +15,7 @@ _UNAUTHORIZED = {"www-authenticate": 'Basic realm="issuer"'}
 
 @dataclass(frozen=True)
 class Page:
-    """Hold a request; the names of fields are in lower case."""
+    """Hold a request; field names are in lower case."""
 
     method: str
     path: str
@@ -33,18 +33,18 @@ class Answer:
 
 
 class Pages:
-    """Find the page of a request, and authenticate who asks about tokens.
+    """Find the page for a request, and authenticate clients of introspection and revocation.
 
     Args:
         issuer: the URL of the issuer.
-        clients: secrets by client ids.
+        clients: secrets by client id.
         key_set: returns the key set.
-        introspect: returns what is known of a token (RFC 7662).
+        introspect: returns the introspection response for a token (RFC 7662).
         revoke: revokes a token (RFC 7009).
 
     Attributes:
-        origin: where it is reached.
-        introspection_endpoint: where it is asked about tokens.
+        origin: the origin of its URL.
+        introspection_endpoint: the URL of introspection.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Pages:
         }
 
     def answer(self, page: Page) -> Answer:
-        """Return the answer of a page: 404 where there is none, 405 for another method."""
+        """Return the answer of a page: 404 for an unknown path, 405 for another method."""
         document, about_token = self._documents.get(page.path), self._about_tokens.get(page.path)
         if document is not None:
             return (

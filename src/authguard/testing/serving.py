@@ -1,4 +1,4 @@
-"""Serve what answers requests as an ASGI application, and as a WSGI application."""
+"""Serve a function that answers requests as an ASGI or WSGI application."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,7 +10,7 @@ _Answers = Callable[[Page], Answer]
 
 
 async def as_asgi(answer_to: _Answers, scope: Any, receive: Any, send: Any) -> None:
-    """Answer an ASGI request; take part in the lifespan."""
+    """Answer an ASGI request, and the lifespan protocol."""
     if scope["type"] == "lifespan":
         for step in ("startup", "shutdown"):
             await receive()

@@ -1,4 +1,4 @@
-"""Make tokens that a guard accepts, or refuses."""
+"""Create tokens that a guard accepts or refuses."""
 
 import time
 from collections.abc import Iterable
@@ -26,13 +26,13 @@ def issue_token(
 
     Args:
         key: the secret, or the private key in PEM or as an object.
-        algorithm: how to sign.
+        algorithm: the signature algorithm.
         subject: the `sub`.
         scopes: the `scope`.
         expires_in: seconds, or a timedelta, from now; negative for an expired token.
-        now: seconds since the epoch, or a datetime with a time zone; None for the time of day.
-        headers: more header parameters, such as `kid`.
-        claims: more claims, such as `iss` and `aud`, or others in the place of the above.
+        now: seconds since the epoch, or a datetime with a time zone; None for the current time.
+        headers: further header parameters, such as `kid`.
+        claims: further claims, such as `iss` and `aud`, or replacements for the above.
     """
     moment = time.time() if now is None else check_moment(now, "now")
     expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)

@@ -1,4 +1,4 @@
-"""Take whoever sends a request for a certain user."""
+"""Treat the sender of each request as a certain user."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from authguard.errors import ConfigurationError
 def override(
     guard: Guard, user: Any, *, principal: Principal | None = None, everywhere: bool = True
 ) -> Override:
-    """Take whoever sends a request through the guard for this user, inside this context.
+    """Treat the sender of each request through the guard as this user, inside this context.
 
     Path rules, scopes and roles still apply, to the principal. It works for middleware,
     decorators, dependencies and websockets alike.
 
-    Threads and tasks that enter one each do not see those of the others, so tests may run in parallel. In one
-    thread or task, the one that was entered last holds. Threads that have entered none, such as those of a
-    server, see the one that was entered last anywhere.
+    Threads and tasks that enter their own contexts do not see each other's, so tests may run in parallel. In
+    one thread or task, the last context entered applies. Threads that have entered none, such as those of a
+    server, use the last one entered in any thread.
 
     Args:
-        guard: the guard that the application is built with.
+        guard: the guard of the application.
         user: a `Principal`, `ANONYMOUS`, or the application's own user.
-        principal: whom the guard sees, if the user is not a principal.
+        principal: the principal for the guard, if the user is not a principal.
         everywhere: whether threads that have entered none see it, too. With False, the thread or task that
             enters it sees it, and what that one starts: for parallel tests, some of which enter none.
 
@@ -36,7 +36,7 @@ def override(
     check_object(principal, "principal", Principal, 'principal=Principal("ann")')
     if isinstance(user, type):
         raise ConfigurationError(
-            f"user must be somebody, got the class {user.__qualname__}: write override(guard, "
+            f"user must be a user object, got the class {user.__qualname__}: write override(guard, "
             f"{user.__qualname__}(…))"
         )
     check_flag(everywhere, "everywhere")

@@ -1,1 +1,1 @@
-"""Verify credentials: each verifier turns one kind into a principal, or raises."""
+"""Verify credentials: each verifier turns one kind into a principal, or raises an error."""

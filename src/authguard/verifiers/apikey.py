@@ -1,4 +1,4 @@
-"""Verify API keys by their digests: from a mapping, a file, or a function of yours."""
+"""Verify API keys by their digests: from a mapping, a file, or a function of the application."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -39,32 +39,32 @@ _REFUSED_KEYS = 10_000
 
 
 def digest_api_key(key: str) -> str:
-    """Return the SHA-256 of a key in hexadecimal: what to store instead of the key.
+    """Return the SHA-256 of a key in hexadecimal; store this digest instead of the key.
 
-    A fast digest is right for keys, as it is not for passwords: nobody can guess 32 random
-    bytes, so slowing guesses down would only slow every request down. A key with a comma is refused
-    in every request, with status 400, since servers join two fields with one.
+    A fast digest is sufficient for keys, unlike for passwords: 32 random bytes cannot be guessed, so a slow
+    digest would only slow down every request. A key with a comma is refused in every request with status 400,
+    because servers join two fields with a comma.
     """
     return sha256(check_text(key, "key", secret=True).encode("utf-8")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class APIKey:
-    """Name whom an API key stands for.
+    """Describe the caller of an API key.
 
     Args:
-        subject: who uses it.
-        scopes: what it grants.
+        subject: the caller.
+        scopes: the scopes of the caller.
         roles: roles of the caller.
         expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
-        disabled: whether it is switched off.
+        disabled: whether the account is disabled.
         key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
             `revoke(key_id=…)`; None for the first twelve digits of its digest.
-        tier: which of the quotas of `Guard(quotas={…})` hold; None for those of callers without a tier.
-        quotas: quotas of this key alone, beside those of its tier.
+        tier: selects the quotas of `Guard(quotas={…})`; None for those of callers without a tier.
+        quotas: quotas of this key, in addition to those of its tier.
 
     Raises:
-        ConfigurationError: for an empty subject, names that are no list, a date without zone.
+        ConfigurationError: if the subject is empty, names are not a list, or a date has no time zone.
     """
 
     subject: str
@@ -95,17 +95,17 @@ class APIKey:
 
 
 class KeyStore(Protocol):
-    """Hold keys at hand, looked up in memory; `refresh` may block, and is called when it is due."""
+    """Look up keys in memory; `refresh` may block, and is called when it is due."""
 
     def is_due(self, now: float) -> bool:
-        """Return whether it is time to look for changes."""
+        """Return whether the keys should be refreshed."""
         ...
 
     def refresh(self, now: float) -> None:
-        """Look for changes."""
+        """Load changed keys."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
-        """Return the key with this digest, and until when the answer holds (seconds since the epoch)."""
+        """Return the key with this digest, and until when the answer is valid (seconds since the epoch)."""
         ...
 
 
@@ -113,21 +113,20 @@ Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
 class APIKeyVerifier(Verifier):
-    """Verify API keys sent in a field of their own, or as `Bearer` and known by a prefix.
+    """Verify API keys sent in their own field, or as `Bearer` and recognised by a prefix.
 
     Unknown, disabled and expired keys all get the same answer.
 
     Args:
-        keys: a mapping of key text to `APIKey` (the text is digested at once and not kept), an
-            `APIKeyFile`, or a function from the digest of `digest_api_key` to an `APIKey` or None,
-            `async` or not.
+        keys: a mapping from key text to `APIKey` (only digests of the keys are stored), an `APIKeyFile`, or a
+            function from the digest of `digest_api_key` to an `APIKey` or None, `async` or not.
         header: the field that carries keys.
-        prefixes: what keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
-        cache_ttl: seconds, or a timedelta, for which an answer of the function is remembered, which is also
-            how long a key that it no longer knows may work; 0 asks for each request.
+        prefixes: the prefixes of keys, by which `Authorization: Bearer sk_live_…` is recognised as a key.
+        cache_ttl: seconds, or a timedelta, for which a result of the function is cached; a deleted key works
+            for that long. 0 calls it for each request.
 
     Raises:
-        ConfigurationError: for keys that are weak or none, and an option of another type.
+        ConfigurationError: if keys are weak or missing, or an option has the wrong type.
     """
 
     def __init__(
@@ -147,16 +146,16 @@ class APIKeyVerifier(Verifier):
         self._store = _store(keys)
         known_keys: Callable[[], Iterable[APIKey]] = getattr(self._store, "known_keys", tuple)
         self.known_principals = [_principal(key, key.key_id or "") for key in known_keys()]
-        # Others are looked up by their digests, which say nothing of prefixes.
+        # Others are looked up by their digests, which do not show prefixes.
         self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
             text.startswith(self.prefixes) for text in keys
         )
-        # Known to be unknown, briefly. A flood of random keys evicts only its own kind.
+        # Recently unknown keys. Many random keys replace only each other.
         self._refused: LRUCache[str, float] = LRUCache(_REFUSED_KEYS)
         self._refused_lock = Lock()
 
     def accepts(self, credential: Credential) -> bool:
-        """Tell an API key that came by the field, or with one of the prefixes."""
+        """Return whether a credential is an API key: sent in the field, or with one of the prefixes."""
         return credential.method == "api_key" and self.carries(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
@@ -212,7 +211,7 @@ def _principal(key: APIKey, key_id: str) -> Principal:
 
 
 class _Mapping:
-    """Hold keys given in the program: digested when built."""
+    """Look up keys given in the program, by digest."""
 
     def __init__(self, keys: Mapping[str, APIKey]) -> None:
         if not keys:
@@ -225,7 +224,8 @@ class _Mapping:
                 )
             if "," in text:
                 raise ConfigurationError(
-                    "each of keys must have no comma, by which servers join two fields, got one: make a new "
+                    "each of keys must have no comma, because servers join two fields with one, got "
+                    "one: make a new "
                     f"key, {_MAKE_KEY}"
                 )
             check_secret_text(text, "each of keys", chosen_here=False)
@@ -249,7 +249,7 @@ class _Mapping:
         return False
 
     def refresh(self, now: float) -> None:
-        """Do nothing: what is given in the program does not change."""
+        """Do nothing: keys given in the program do not change."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         return self._keys.get(digest), inf

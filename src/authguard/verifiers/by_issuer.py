@@ -1,4 +1,4 @@
-"""Choose among several JWT verifiers: by the exact `iss`, and the algorithm."""
+"""Choose among several JWT verifiers, by the exact `iss` and the algorithm."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
@@ -15,26 +15,29 @@ from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTo
 
 
 class IssuerVerifier(Protocol):
-    """Describe what is chosen among: `JWTVerifier`, which imports this module."""
+    """Define the interface of the verifiers to choose from.
+
+    That of `JWTVerifier`, which imports this module.
+    """
 
     algorithms: frozenset[str]
     issuers: str | Issuers | None
     padding: bool
 
     def accepts(self, credential: Credential) -> bool:
-        """Return whether it looks like a token."""
+        """Return whether a credential looks like a token."""
         ...
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify a token that has been taken apart."""
+        """Verify a parsed token."""
         ...
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches the issuer through."""
+        """Return its channels to the issuer."""
         ...
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """Return how the issuer is doing."""
+        """Return the state of the issuer."""
         ...
 
 
@@ -42,16 +45,16 @@ _Key: TypeAlias = tuple[str | None, str]
 
 
 class VerifierByIssuer(Verifier):
-    """Choose among several JWT verifiers: by the exact `iss`, and the algorithm.
+    """Choose among several JWT verifiers, by the exact `iss` and the algorithm.
 
-    One whose `issuer` is a function, or None, is asked about the issuers that no other names. One whose
-    `issuer` is None is also asked about tokens without `iss`.
+    A verifier whose `issuer` is a function, or None, is used for the issuers that no other verifier lists.
+    A verifier whose `issuer` is None is also used for tokens without `iss`.
 
     Args:
-        verifiers: those to choose among.
+        verifiers: the verifiers to choose from.
 
     Raises:
-        ConfigurationError: if two are for one issuer and algorithm.
+        ConfigurationError: if two have the same issuer and algorithm.
     """
 
     def __init__(self, verifiers: Sequence[IssuerVerifier]) -> None:
@@ -72,20 +75,20 @@ class VerifierByIssuer(Verifier):
                     "name the issuers of one of them, by issuer= or tenants="
                 )
             raise ConfigurationError(
-                f"each JWTVerifier must be for an issuer and algorithm of its own, got two for {algorithm} "
+                f"each JWTVerifier must have its own issuer and algorithm, got two for {algorithm} "
                 f"of {issuer!r}: give one of them all the keys, as in JWTVerifier([new, old], …)"
             )
         self._verifiers[issuer, algorithm] = verifier
         self._named.add(issuer)
 
     def accepts(self, credential: Credential) -> bool:
-        """Return whether it looks like a token."""
+        """Return whether a credential looks like a token."""
         return self._all[0].accepts(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
         """Verify a token with the verifier of its issuer."""
         token = read_compact(credential.value, padding=self._padding)
-        # Read before it is verified, only to choose who verifies it (RFC 8725 section 3.3).
+        # Read before verification, only to choose the verifier (RFC 8725 section 3.3).
         _, claims = read_claims(token)
         issuer = claims.get("iss")
         algorithm = ALIASES.get(token.header.algorithm, token.header.algorithm)
@@ -95,15 +98,15 @@ class VerifierByIssuer(Verifier):
         if verifier is None:
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
         if self._padding and not verifier.padding and "=" in credential.value:
-            raise MalformedTokenError("padding, which this issuer does not write")
+            raise MalformedTokenError("padding, which this issuer does not use")
         return verifier.verify(token, credential, now)
 
     def channels(self) -> Sequence[Channel]:
-        """Return what they reach their issuers through."""
+        """Return their channels to the issuers."""
         return [channel for verifier in self._all for channel in verifier.channels()]
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """Return how their issuers are doing."""
+        """Return the state of their issuers."""
         return [health for verifier in self._all for health in verifier.health(now)]
 
     def __repr__(self) -> str:
@@ -111,6 +114,6 @@ class VerifierByIssuer(Verifier):
 
 
 def issuer_names(expected: str | Issuers | None) -> frozenset[str | None]:
-    """Return the issuers that are expected, written out; None stands for all that no other verifier names."""
+    """Return the expected issuers as a set; None stands for those that no other verifier lists."""
     accepted = expected.accepted if isinstance(expected, Issuers) else {expected}
     return frozenset({None} if accepted is None else accepted)

@@ -22,24 +22,24 @@ _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class ClientProof(NamedTuple):
-    """Hold what goes into a request: header fields, and parameters of the form."""
+    """Hold the parts of a request that authenticate it: header fields, and form parameters."""
 
     headers: dict[str, str]
     form: list[tuple[str, str]]
 
 
 class ClientAuth(ABC):
-    """Say how to authenticate at the introspection endpoint; made by the static methods.
+    """Authenticate at the introspection endpoint; created by the static methods.
 
     Attributes:
-        client_id: our name there; None if only a token speaks for us.
+        client_id: the client id of the application there; None if a token identifies it.
     """
 
     client_id: str | None
 
     @abstractmethod
     def proof(self, audience: str, now: float) -> ClientProof:
-        """Return what proves who we are.
+        """Return the fields and parameters that authenticate the application.
 
         Args:
             audience: the endpoint or its issuer.
@@ -47,7 +47,7 @@ class ClientAuth(ABC):
         """
 
     def check(self, endpoint: str, http: HTTPOptions | None) -> None:
-        """Check that the endpoint is reached in a way that this goes with.
+        """Check that the connection to the endpoint is suitable for this method.
 
         Raises:
             ConfigurationError: if it is not.
@@ -55,13 +55,13 @@ class ClientAuth(ABC):
 
     @staticmethod
     def basic(client_id: str, client_secret: str, *, raw: bool = False) -> "ClientAuth":
-        """Use `client_secret_basic`: both in the Authorization field.
+        """Use `client_secret_basic`: client id and secret in the Authorization field.
 
         Args:
-            client_id: our name.
-            client_secret: our secret.
-            raw: whether to send them as they are; RFC 6749 section 2.3.1 has them form-urlencoded,
-                and some servers do not.
+            client_id: the client id.
+            client_secret: the client secret.
+            raw: whether to send them unencoded; RFC 6749 section 2.3.1 requires form-urlencoding, which some
+                servers do not decode.
         """
         name, secret = _text(client_id, "client_id"), _secret(client_secret, "client_secret")
         if check_flag(raw, "raw") and ":" in name:
@@ -70,24 +70,24 @@ class ClientAuth(ABC):
 
     @staticmethod
     def post(client_id: str, client_secret: str) -> "ClientAuth":
-        """Use `client_secret_post`: both in the form."""
+        """Use `client_secret_post`: client id and secret in the form."""
         return _Post(_text(client_id, "client_id"), _secret(client_secret, "client_secret"))
 
     @staticmethod
     def bearer(token: str, *, client_id: str | None = None) -> "ClientAuth":
-        """Use an access token of our own in the Authorization field (RFC 7662 section 2.1)."""
+        """Use an access token of the application in the Authorization field (RFC 7662 section 2.1)."""
         return _Bearer(_text_or_none(client_id, "client_id"), _secret(token, "token"))
 
     @staticmethod
     def private_key_jwt(
         client_id: str, private_key: Any, *, algorithm: str, key_id: str | None = None
     ) -> "ClientAuth":
-        """Use `private_key_jwt`: an assertion signed by us (RFC 7523 section 2.2).
+        """Use `private_key_jwt`: an assertion signed by the application (RFC 7523 section 2.2).
 
         Args:
             client_id: our name.
             private_key: the key in PEM, or as an object of `cryptography`.
-            algorithm: how to sign, such as `ES256`.
+            algorithm: the signature algorithm, such as `ES256`.
             key_id: the `kid` of the key.
         """
         name, kid = _text(client_id, "client_id"), _text_or_none(key_id, "key_id")
@@ -105,9 +105,10 @@ class ClientAuth(ABC):
 
     @staticmethod
     def tls(client_id: str) -> "ClientAuth":
-        """Use `tls_client_auth` or `self_signed_tls_client_auth`: our certificate (RFC 8705 section 2).
+        """Use `tls_client_auth` or `self_signed_tls_client_auth`: a client certificate (RFC 8705 section 2).
 
-        It is the client of `HTTPOptions(client=…)` that has the certificate, and shows it when it connects.
+        The certificate is configured in the client of `HTTPOptions(client=…)`, which sends it when it
+        connects.
 
         Args:
             client_id: our name.
@@ -123,7 +124,7 @@ class _Basic(ClientAuth):
 
     def proof(self, audience: str, now: float) -> ClientProof:
         pair = (self.client_id or "", self._secret)
-        # A space as %20 and not as a plus: servers that only undo percent signs read it, too.
+        # A space as %20 and not as a plus, so that servers that decode only percent-encoding read it, too.
         text = ":".join(pair if self._raw else [quote(part, safe="") for part in pair])
         return ClientProof({"authorization": "Basic " + base64.b64encode(text.encode()).decode()}, [])
 
@@ -187,8 +188,7 @@ class _TLS(ClientAuth):
             )
         if not endpoint.lower().startswith("https:"):
             raise ConfigurationError(
-                f"endpoint must be https for ClientAuth.tls, got {got(endpoint)}, where no certificate is "
-                "shown"
+                f"endpoint must be https for ClientAuth.tls, got {got(endpoint)}, which gets no certificate"
             )
 
     def proof(self, audience: str, now: float) -> ClientProof:
@@ -206,7 +206,7 @@ def _text_or_none(value: object, option: str) -> str | None:
 
 
 def _secret(value: object, option: str) -> str:
-    """Check a secret that the other side has issued: it may be weak, but it is itself."""
+    """Check a secret that another party has issued: it may be weak, but must not be a placeholder or path."""
     text = _text(value, option, secret=True)
     check_secret_text(text, option, chosen_here=False)
     return text

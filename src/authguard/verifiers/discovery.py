@@ -21,13 +21,13 @@ from authguard.verifiers.remote import RemoteKeySet
 
 _ACCEPT = {"accept": "application/json"}
 _TTL = 3600.0
-MAX_TTL = 86400.0  # more is left of it only if the clock was set back
+MAX_TTL = 86400.0  # a longer rest only occurs if the clock was set back
 MAX_ALGORITHMS = 100
 
 
 @dataclass(frozen=True)
 class IssuerKeySet(RemoteKeySet):
-    """Name the keys of an issuer whose metadata says where they are; `url` is the issuer."""
+    """Describe the keys of an issuer whose metadata has their URL; `url` is the issuer."""
 
     def check(self) -> None:
         """Check the issuer (RFC 8414 section 2)."""
@@ -37,12 +37,12 @@ class IssuerKeySet(RemoteKeySet):
             raise ConfigurationError(f"issuer must have no query (RFC 8414 section 2), got {got(self.url)}")
 
     def source(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> KeySource:
-        """Return what finds and fetches the keys."""
+        """Return the key source."""
         return IssuerKeySource(place, remote, algorithms)
 
 
 class IssuerKeySource(KeySource):
-    """Find the keys of an issuer, after finding out where its key set is."""
+    """Fetch the keys of an issuer, after discovering the URL of its key set."""
 
     def __init__(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> None:
         super().__init__(place, remote, algorithms)
@@ -53,13 +53,13 @@ class IssuerKeySource(KeySource):
 
     @property
     def key_set_url(self) -> str | None:
-        """Return the URL that the metadata names."""
+        """Return the URL in the metadata."""
         return None if self._location is None else self._location.url
 
     def locate(self, state: RemoteKeys, now: float) -> Flow[Location]:
-        """Return where the metadata says that the key set is.
+        """Return the location of the key set, from the metadata.
 
-        The last good metadata is used while there is no better (RFC 8414 section 3.2).
+        The last valid metadata is used until newer metadata is available (RFC 8414 section 3.2).
         """
         if self._location is not None and now < self._fresh_until <= now + MAX_TTL:
             return self._location
@@ -74,7 +74,7 @@ class IssuerKeySource(KeySource):
         return self._location
 
     def forget(self) -> None:
-        """Look for the key set again, for it may have moved."""
+        """Discover the key set again, because its URL may have changed."""
         self._fresh_until = float("-inf")
 
     def _discover(self, now: float) -> Flow[tuple[Location, float]]:
@@ -92,7 +92,7 @@ class IssuerKeySource(KeySource):
 
     def _read(self, document: dict[str, object]) -> Location:
         if document.get("issuer") != self._issuer:
-            # Exactly, or one issuer could speak for another (RFC 8414 section 3.3).
+            # Exactly equal, or one issuer could impersonate another (RFC 8414 section 3.3).
             raise UnusableAnswerError(
                 f"the metadata is of issuer {str(document.get('issuer'))[:200]!r}, not {self._issuer!r}"
             )
@@ -108,7 +108,10 @@ class IssuerKeySource(KeySource):
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """List where an issuer's metadata may be: OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5."""
+    """List the possible URLs of an issuer's metadata.
+
+    OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5.
+    """
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = [

@@ -1,4 +1,4 @@
-"""Check the options that say what a verifier asks of claims."""
+"""Check the options that define a verifier's expectations of claims."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ def expectations(
     """Check the options, which are those of `JWTVerifier`.
 
     Raises:
-        ConfigurationError: for an option of another type, and for options that contradict each other.
+        ConfigurationError: if an option has the wrong type, or options contradict each other.
     """
     audiences = () if audience is None else check_text_or_list(audience, "audience")
     required = check_text_list(required_claims, "required_claims", '"exp"')
@@ -72,9 +72,9 @@ def expectations(
 
 
 def _subject(names: Iterable[ClaimName], required: Iterable[str]) -> SubjectClaims | None:
-    if isinstance(names, (set, frozenset)):  # in another order in each process
+    if isinstance(names, (set, frozenset)):  # the order would differ between processes
         raise ConfigurationError(
-            f"subject_claims must be a list, of which the first counts, got {type_of(names)}: write "
+            f"subject_claims must be a list in order of precedence, got {type_of(names)}: write "
             'subject_claims=["sub", "username"]'
         )
     paths = claim_paths(names, "subject_claims", '"sub"')
@@ -107,7 +107,7 @@ def _conditions(client_ids: object, claims: object) -> Conditions | None:
 
 
 def unusable_claims(expected: Expectations, claims: Mapping[str, Any]) -> list[str]:
-    """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+    """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
     found: list[str] = []
 
     def report(name: ClaimName, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Say how remotes are reached: what may be set about HTTP, checked when it is set."""
+"""Configure connections to remote servers: the HTTP options, checked when they are set."""
 
 import ssl
 from collections.abc import Iterable, Mapping
@@ -37,26 +37,25 @@ MAX_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HTTPOptions:
-    """Say how a key set, an issuer or an introspection endpoint is reached.
+    """Configure the connection to a key set, an issuer or an introspection endpoint.
 
     Args:
-        headers: fields to send with each request to the origin of the URL or issuer that you have
-            given, such as a `User-Agent` of your own, and to `origins`.
-        ca_bundle: a file with the certificates to trust, in PEM, in the place of the usual ones.
-        proxy: the URL of a proxy; None goes by the environment (`HTTPS_PROXY`, `NO_PROXY`).
-        client: an httpx client of yours, a `Client` or, for servers with an event loop, an
-            `AsyncClient`; it is used as it is, with the fields, the credentials and the cookies that it
-            has or keeps, and never closed.
+        headers: fields to send with each request to the origin of the configured URL or issuer, and to
+            `origins`, such as your own `User-Agent`.
+        ca_bundle: a PEM file with trusted certificates, instead of the default ones.
+        proxy: the URL of a proxy; None uses the environment (`HTTPS_PROXY`, `NO_PROXY`).
+        client: your own httpx client, a `Client` or, for servers with an event loop, an `AsyncClient`. It is
+            used unchanged, with its fields, credentials and cookies, and never closed.
         connect_timeout: seconds, or a timedelta, to connect.
-        timeout: seconds, or a timedelta, for a whole request, however the server drips; None is 3 for keys
-            and discovery, and 5 for introspection.
-        plain_http: whether remotes that are not on loopback may be plain http.
-        allow_private: whether the metadata of an issuer may lead to another host on this machine, or to
-            an address in a private network, as in Kubernetes. Names are not resolved.
-        origins: where else `headers` are sent to, such as `["https://keys.example.com"]`.
+        timeout: seconds, or a timedelta, for a whole request, even if the server sends slowly; None is 3 for
+            keys and discovery, and 5 for introspection.
+        plain_http: whether plain http is allowed for servers that are not on loopback.
+        allow_private: whether the metadata of an issuer may refer to another host on this machine, or to an
+            address in a private network, as in Kubernetes. Host names are not resolved.
+        origins: further origins that `headers` are sent to, such as `["https://keys.example.com"]`.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -83,7 +82,7 @@ class HTTPOptions:
         check_method(self.client, "client", "stream", "client=httpx.Client() or client=httpx.AsyncClient()")
         if self.client is not None and not (self.ca_bundle is None and self.proxy is None):
             raise ConfigurationError(
-                "ca_bundle and proxy must be left out with client, got both: set them where you make it"
+                "ca_bundle and proxy must be left out with client, got both: set them on the client"
             )
         check_flag(self.plain_http, "plain_http")
         check_flag(self.allow_private, "allow_private")
@@ -106,21 +105,21 @@ class HTTPOptions:
             parts = urlsplit(origin)
             if parts.path or parts.query or origin.endswith("?"):
                 raise ConfigurationError(
-                    f"each of origins must end with the host, got {got(origin)}: leave out what follows it"
+                    f"each of origins must end with the host, got {got(origin)}: leave out the path and query"
                 )
         return origins
 
 
 class Remote:
-    """Stand for a remote server: check its URLs, and make the questions that go to it.
+    """Represent a remote server: check its URLs, and build the questions for it.
 
     Args:
-        options: how it is reached; None for the defaults.
-        timeout: seconds, or a timedelta, for a whole request, if the options do not say.
-        url: the URL that is configured for it: of the issuer, the key set or the endpoint.
+        options: its connection options; None for the defaults.
+        timeout: seconds, or a timedelta, for a whole request, if the options have none.
+        url: its configured URL: of the issuer, the key set or the endpoint.
 
     Attributes:
-        private_option: the option that lets its URLs lead into private networks, as errors name it.
+        private_option: the option that allows URLs in private networks, for errors.
     """
 
     private_option = "HTTPOptions(allow_private=True)"
@@ -141,7 +140,7 @@ class Remote:
         )
 
     def check_named(self, url: object, what: str) -> str:
-        """Check a URL that the remote names; see `check_named_url`."""
+        """Check a URL that the remote refers to; see `check_named_url`."""
         return check_named_url(
             url,
             what,
@@ -152,7 +151,7 @@ class Remote:
         )
 
     def fetch(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"") -> Fetch:
-        """Return the question to send this request."""
+        """Return the question that sends this request."""
         return Fetch(
             self.channel,
             method,
@@ -166,7 +165,7 @@ class Remote:
 
 
 def check_remote(url: object, option: str, options: HTTPOptions | None) -> str:
-    """Check the URL of a remote before anything is opened for it; see `check_url`."""
+    """Check the URL of a remote before connections are opened; see `check_url`."""
     check_object(options, "http", HTTPOptions, "http=HTTPOptions(…)")
     return check_url(url, option, plain_http=options is not None and options.plain_http)
 
@@ -186,7 +185,7 @@ def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
 
 @cache
 def _usual_tls() -> ssl.SSLContext:
-    # Loaded when verifiers are built: in the first request it would hold up an event loop.
+    # Imported when verifiers are built: in the first request the import would block an event loop.
     for name in ("httpcore", "anyio._backends._asyncio"):
         with suppress(ImportError):
             import_module(name)

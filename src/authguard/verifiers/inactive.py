@@ -1,4 +1,4 @@
-"""Remember for a few seconds which credentials the introspection endpoint has called inactive."""
+"""Remember for a few seconds which credentials the introspection endpoint reported as inactive."""
 
 import secrets
 from hashlib import sha256
@@ -11,17 +11,17 @@ _MAX_CREDENTIALS = 10_000
 
 
 class InactiveCredentials:
-    """Remember which credentials are not active; a flood of random tokens evicts only others of its kind.
+    """Remember inactive credentials; many random tokens replace only each other.
 
     Args:
-        seconds: how long each is remembered; more than `MAX_SECONDS` count as that.
+        seconds: seconds for which each is remembered, at most `MAX_SECONDS`.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = min(MAX_SECONDS, seconds)
         #: Seconds since the epoch, by digest.
         self.until: Memory[bytes, float] = Memory(_MAX_CREDENTIALS)
-        # A digest of a token is of no use outside of this process.
+        # A digest of a token is useless outside this process.
         self._salt = secrets.token_bytes(16)
 
     def digest(self, credential: Credential) -> bytes:
@@ -29,7 +29,7 @@ class InactiveCredentials:
         return sha256(self._salt + credential.value.encode()).digest()
 
     def has(self, digest: bytes, now: float) -> bool:
-        """Tell whether a credential is known to be inactive."""
+        """Return whether a credential is known to be inactive."""
         return now < (self.until.get(digest) or 0)
 
     def put(self, digest: bytes, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Ask the issuer whether a credential is active: RFC 7662, RFC 9701."""
+"""Check whether a credential is active at its issuer: RFC 7662, RFC 9701."""
 
 import random
 import time
@@ -40,50 +40,49 @@ MAX_TTL = 3600
 _THRESHOLD = 3
 _DEFAULT_PAUSE = 5.0
 _OVERLOADED = 429
-# The server behind the address is down. A plain 500 is not among them: one token may cause it
-# again and again, and must not keep others from being asked about.
+# Statuses of a failed server. A plain 500 is not among them: one token may cause it repeatedly, and must not
+# block the introspection of others.
 _DOWN = frozenset({502, 503, 504})
 
 
 class IntrospectionVerifier(Verifier):
-    """Verify opaque tokens, JWTs or API keys by asking the issuer's introspection endpoint.
+    """Verify opaque tokens, JWTs or API keys by the issuer's introspection endpoint.
 
-    All who present the same credential at the same time share one question. An outage is a 503:
-    a credential is never refused because nobody could be asked. When the endpoint does not answer,
-    requests do not wait for it any more, and one of them tries it now and then.
+    Simultaneous requests with the same credential share one introspection request. An outage is a 503: a
+    credential is never refused because the endpoint did not answer. If it does not answer, later requests do
+    not wait for it; one of them tries it from time to time.
 
     Args:
         endpoint: https, or http on loopback.
-        client_id: our name at the endpoint, for `client_secret_basic`.
-        client_secret: our secret.
-        auth: another way to authenticate there, in the place of the two.
-        issuer: who issues the credentials; an answer that names another is refused.
-        audience: the `aud` that names us, or several; None accepts only answers without `aud`.
-        jwt: verifies JWTs first, so that only good ones are asked about; what it says about the
-            caller counts then.
-        header: the field that carries API keys. With this or `prefixes` the verifier is for API
-            keys, else for Bearer tokens.
-        prefixes: what API keys start with, so that `Authorization: Bearer sk_live_…` is known as one.
-        token_type_hint: what to tell the endpoint about the credential; None for nothing.
-        cache_ttl: seconds, or a timedelta, for which an answer is remembered, 0 to 3600, which is also how
-            long a revoked credential may work; 0 asks for each request. Refusals are remembered for at
-            most 10.
+        client_id: the client id at the endpoint, for `client_secret_basic`.
+        client_secret: the client secret.
+        auth: another way to authenticate there, instead of client id and secret.
+        issuer: the issuer of the credentials; an answer with another `iss` is refused.
+        audience: the accepted `aud`, or several; None accepts only answers without `aud`.
+        jwt: verifies JWTs first, so that only valid ones are introspected; its principal is used then.
+        header: the field of API keys. With this or `prefixes`, the verifier is for API keys, otherwise for
+            Bearer tokens.
+        prefixes: the prefixes of API keys, by which `Authorization: Bearer sk_live_…` is recognised as a key.
+        token_type_hint: the hint about the credential in the request; None for none.
+        cache_ttl: seconds, or a timedelta, for which an answer is cached, 0 to 3600; a revoked credential
+            works for that long. 0 sends a request each time. Inactive answers are cached for at most 10
+            seconds.
         leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
         required_claims: members that an answer must have.
-        scope_claims: where scopes are, as for `JWTVerifier`.
-        role_claims: where roles are, as for `JWTVerifier`.
-        tier_claim: where the tier is, as for `JWTVerifier`.
-        subject_claims: where the subject is, as for `JWTVerifier`; such as `["username"]` for
+        scope_claims: the claims of scopes, as for `JWTVerifier`.
+        role_claims: the claims of roles, as for `JWTVerifier`.
+        tier_claim: the claim of the tier, as for `JWTVerifier`.
+        subject_claims: the claims of the subject, as for `JWTVerifier`; such as `["username"]` for
             django-oauth-toolkit.
-        client_ids: the clients whose credentials are taken, as for `JWTVerifier`.
-        claims: what other members of an answer must be, as for `JWTVerifier`.
-        answer_keys: what signed answers (RFC 9701) are verified with, as the keys of `JWTVerifier`;
-            all answers must be signed then. None asks for plain ones.
+        client_ids: the clients whose credentials are accepted, as for `JWTVerifier`.
+        claims: required values of other members of an answer, as for `JWTVerifier`.
+        answer_keys: the keys of signed answers (RFC 9701), as the keys of `JWTVerifier`; then all answers
+            must be signed. None requests plain answers.
         answer_algorithms: the algorithms of signed answers.
-        http: how the endpoint is reached.
+        http: the connection to the endpoint.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(
@@ -151,20 +150,23 @@ class IntrospectionVerifier(Verifier):
         self._asked_at: float | None = None
 
     def accepts(self, credential: Credential) -> bool:
-        """Tell an API key of the field or a prefix, where there is one, and a token elsewhere."""
+        """Return whether to verify a credential.
+
+        An API key in its field or with a prefix, if set, or else a token.
+        """
         if credential.method == "api_key":
             return self.is_for_keys and self.carries(credential)
         return not self.is_for_keys
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
-        """Ask whether the credential is active, unless that is known."""
+        """Introspect the credential, unless the result is cached."""
         local = None
         if self._jwt is not None and self._jwt.accepts(credential):
             local = yield from as_flow(self._jwt.flow(credential, now))
         digest = self._inactive.digest(credential)
         if self._inactive.has(digest, now):
             raise InvalidTokenError(
-                "the introspection endpoint has said that it is not active", cause=Cause.INACTIVE
+                "the introspection endpoint reports it as not active", cause=Cause.INACTIVE
             )
         wait = self._breaker.blocked(now, self._remote.timeout)
         if wait:
@@ -177,7 +179,7 @@ class IntrospectionVerifier(Verifier):
         pause = self._note(response, now)
         try:
             if response.status != 200:
-                raise UnusableAnswerError(f"it answers with status {response.status}", pause)
+                raise UnusableAnswerError(f"the status of its answer is {response.status}", pause)
             verified = yield from self._read(response, credential, local, now)
         except UnusableAnswerError as error:
             raise self._unavailable(str(error), error.pause) from error
@@ -191,7 +193,7 @@ class IntrospectionVerifier(Verifier):
         return verified
 
     def _note(self, response: Response, now: float) -> float:
-        """Note what the answer's status means for the next requests; returns the pause that it asks for."""
+        """Record the answer's status for the next requests, and return the pause that it asks for."""
         pause = retry_after(response.headers, now) or 0.0
         if response.status in _DOWN:
             self._breaker.failed(now + response.took)
@@ -218,7 +220,7 @@ class IntrospectionVerifier(Verifier):
         try:
             return (yield from question)
         except FetchFailedError as error:
-            # Once more: nobody was there, or it has just closed the connection that was kept.
+            # Retry once: no connection was made, or the server has just closed an idle one.
             if error.kind not in ("connect", "broken"):
                 raise
         return (yield from question)
@@ -246,13 +248,13 @@ class IntrospectionVerifier(Verifier):
         )
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches remotes through."""
+        """Return its channels to remotes."""
         others = [*(self._jwt.channels() if self._jwt else ())]
         others += self._answer_keys.channels() if self._answer_keys else ()
         return [self._remote.channel, *others]
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """Return how the endpoint is doing, and the issuer's keys."""
+        """Return the state of the endpoint, and of the issuer's keys."""
         moment = time.time() if now is None else now
         failures = self._breaker.failures
         if self._reason:
@@ -272,7 +274,7 @@ def _check_jwt(jwt: JWTVerifier | None) -> JWTVerifier | None:
     check_object(jwt, "jwt", JWTVerifier, "jwt=JWTVerifier(…)")
     if jwt is not None and jwt.token_header is not None:
         raise ConfigurationError(
-            f"jwt must be for the credentials that are asked about, got {jwt!r} for the field "
+            f"jwt must be for the introspected credentials, got {jwt!r} for the field "
             f"{jwt.token_header}: leave its header= out"
         )
     return jwt
@@ -293,8 +295,7 @@ def _client_auth(
         return auth
     if client_id is None or client_secret is None:
         raise ConfigurationError(
-            "client_id and client_secret, or auth=ClientAuth.…, must be given, since the endpoint asks who "
-            "we "
-            f"are, got {'no client_secret' if client_id is not None else 'no client_id'}"
+            "client_id and client_secret, or auth=ClientAuth.…, must be given, because the endpoint "
+            f"authenticates clients, got {'no client_secret' if client_id is not None else 'no client_id'}"
         )
     return ClientAuth.basic(client_id, client_secret)

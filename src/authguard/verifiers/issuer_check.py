@@ -1,4 +1,4 @@
-"""Ask a function of the application whether an issuer is accepted, and remember its answers for a while."""
+"""Ask a function of the application whether an issuer is accepted, and cache its answers for a while."""
 
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
@@ -6,7 +6,7 @@ from authguard._core.jose.issuers import IssuerCheck
 from authguard._core.memory import Memory
 from authguard.errors import InvalidIssuerError
 
-#: How long an answer counts: a tenant that is no longer accepted may come in for so long.
+#: Seconds for which an answer is cached; a removed tenant may be accepted for that long.
 ACCEPTED_SECONDS = 30.0
 REFUSED_SECONDS = 10.0
 _MAX_ISSUERS = 10_000
@@ -14,10 +14,10 @@ _MAX_ISSUER = 2048  # characters; issuers are URLs
 
 
 class IssuerChecker:
-    """Tell whether the issuers of verified tokens are accepted.
+    """Check whether the issuers of verified tokens are accepted.
 
     Args:
-        function: is called with an issuer, and returns True or False; it may be `async`.
+        function: called with an issuer; it returns True or False, and may be `async`.
     """
 
     def __init__(self, function: IssuerCheck) -> None:
@@ -25,16 +25,16 @@ class IssuerChecker:
         self._answers: Memory[str, tuple[bool, float]] = Memory(_MAX_ISSUERS)
 
     def check(self, issuer: str, now: float) -> Flow[float]:
-        """Return until when an issuer is accepted.
+        """Return the time until which an issuer is accepted.
 
         Raises:
             InvalidIssuerError: if it is not.
-            TypeError: if the function returns something else than True or False.
+            TypeError: if the function returns another value than True or False.
         """
         if len(issuer) > _MAX_ISSUER:
             raise InvalidIssuerError("the issuer is longer than any URL of an issuer")
         accepted, until = self._answers.get(issuer) or (False, now)
-        if now >= until or until > now + ACCEPTED_SECONDS:  # old, or the clock was set back
+        if now >= until or until > now + ACCEPTED_SECONDS:  # too old, or the clock was set back
             answer = yield from Call(self._function, issuer)
             if not isinstance(answer, bool):
                 raise TypeError("the function of issuer= must return True or False")

@@ -1,4 +1,4 @@
-"""Verify Bearer JWTs with keys that are at hand or fetched: RFC 7519, RFC 8725, RFC 9068."""
+"""Verify Bearer JWTs with local or fetched keys: RFC 7519, RFC 8725, RFC 9068."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -26,58 +26,58 @@ from authguard.verifiers.key_files import KeyFiles
 from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.open_keys import open_keys
 
-MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which exist only where they were allowed
+MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which are only accepted if allowed
 
 
 class JWTVerifier(Verifier):
-    """Verify signed JWTs of one issuer, with keys that are at hand or fetched by URL.
+    """Verify signed JWTs of one issuer, with local keys or keys fetched by URL.
 
-    Several may stand side by side, one for each issuer; the token's `iss` chooses, and no key
-    of one issuer verifies a token of another (RFC 8725 section 3.8).
+    Use several of them for several issuers: the token's `iss` selects one, and no key of one issuer verifies
+    a token of another (RFC 8725 section 3.8).
 
     Args:
-        keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping
-            or JSON text), PEM by `kid`, a `Path` of a file with one of these, which is read again when it
-            changes, or a list of them; or a `RemoteKeySet`. See `from_issuer`, too. Text that ends like the
-            name of a key file, such as `keys.pem` or `keys.json`, is read as one; no other path is taken as
-            text. Where keys have no `kid`, a token is tried with up to four of its algorithm.
-        algorithms: the algorithms that the issuer signs with; never taken from the token. HMAC
-            and signature algorithms do not go together.
+        keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping or JSON text),
+            PEM by `kid`, a `Path` of a file with one of these, or a list of them; or a `RemoteKeySet`. Files
+            are read again when they change. See also `from_issuer`. Text that ends like a key file name, such
+            as `keys.pem` or `keys.json`, is read as one; any other path must be a `Path`. If keys have no
+            `kid`, up to four keys of the token's algorithm are tried.
+        algorithms: the algorithms of the issuer; never taken from the token. HMAC and asymmetric algorithms
+            cannot be combined.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
-            issuers of these tenants. A function, `async` or not, gets the `iss` of a token whose signature
-            is good, and returns True or False; its answer is remembered for 30 seconds.
-        audience: the `aud` that names us, or several; None accepts only tokens without `aud`, or with an
-            empty list.
-        header: the field that tokens come in, without a scheme, such as `X-Goog-IAP-JWT-Assertion`; they are
-            looked for nowhere else then. None for Authorization, and the guard's cookie.
-        tenants: what may stand for `{tenantid}` in `issuer`, compared exactly.
-        client_ids: the clients whose tokens are taken, by `client_id` and `azp`, else by `cid` or `appid`;
+            issuers of these tenants. A function, `async` or not, is called with the `iss` of a token whose
+            signature is valid, and returns True or False; its answer is cached for 30 seconds.
+        audience: the accepted `aud`, or several; None accepts only tokens without `aud`, or with an empty
+            list.
+        header: the field of the tokens, without a scheme, such as `X-Goog-IAP-JWT-Assertion`; tokens
+            elsewhere are ignored. None for Authorization, and the guard's cookie.
+        tenants: the allowed values of `{tenantid}` in `issuer`, compared exactly.
+        client_ids: the clients whose tokens are accepted, by `client_id` and `azp`, else by `cid` or `appid`;
             None for any.
-        claims: what other claims must be: a value for each name, or a list of the values, one of which it
-            must be. Types count, so that True is not 1.
+        claims: required values of other claims: for each name a value, or a list of alternatives. Types are
+            compared, so that True is not 1.
         header_claims: the same for parameters of the token's header.
-        subject_claims: where the subject is, as `role_claims`: the first claim that is there and not empty;
-            None for `sub`. A claim that names the client makes a subject such as `client:billing`.
+        subject_claims: the claims of the subject, in the form of `role_claims`: the first claim that is
+            present and not empty is used; None for `sub`. A claim that names the client gives a subject such
+            as `client:billing`.
         leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
-        required_claims: claims that a token must have. Without `exp` in it tokens may be valid
-            for ever. Without `sub` the subject of a token that has none is `client:` and its
-            `client_id` or `azp`, and one with neither is refused. With `subject_claims`, `sub` means one of
-            these.
-        token_types: accepted `typ` of the header, None meaning that it is absent;
-            `["at+jwt"]` is the profile of RFC 9068.
-        id_tokens: whether ID tokens are taken as well, which are meant for the client that signs in:
-            its id is the `audience` then.
-        scope_claims: where scopes are: names, dotted paths such as `realm_access.roles`, or tuples of names
-            as paths; text is split at spaces, a list is taken as it is.
-        role_claims: where roles are, in the same way; text is one role, and the names of an object are
-            roles where their values are true or objects.
-        tier_claim: where the tier is, which says what quotas hold: a name or a path; None for none.
-        padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, against
+        required_claims: claims that a token must have. Without `exp` in it, tokens may be valid for ever.
+            Without `sub` in it, a token without a subject gets `client:` and its `client_id` or `azp`; a
+            token with neither is refused. With `subject_claims`, `sub` means one of these.
+        token_types: accepted `typ` of the header; None means that it is absent. `["at+jwt"]` is the profile
+            of RFC 9068.
+        id_tokens: whether ID tokens are accepted as well. They are issued to the client that signs in, so its
+            id must be the `audience`.
+        scope_claims: the claims of scopes: names, dotted paths such as `realm_access.roles`, or tuples of
+            names as paths. Text is split at spaces; a list is used unchanged.
+        role_claims: the claims of roles, in the same form. Text is one role; the member names of an object
+            are roles if their values are true or objects.
+        tier_claim: the claim of the tier, which selects the quotas: a name or a path; None for none.
+        padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, contrary to
             RFC 7515 section 2.
 
     Raises:
-        ConfigurationError: for weak, mixed, private or ambiguous keys, and what else cannot be
-            meant.
+        ConfigurationError: if keys are weak, mixed, private or ambiguous, or options contradict each other or
+            are out of range.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class JWTVerifier(Verifier):
         self.jwts = frozenset(
             (name, algorithm) for name in issuer_names(self.issuers) for algorithm in self.algorithms
         )
-        # Any, since `verify` asks for the source alone: to ask for the type costs each first-seen token more.
+        # Any, because `verify` reads only the source: reading the type would cost each new token more.
         self._keys: Any = open_keys(keys, self.algorithms)
         self._source: KeyFiles | KeySource | None = None if isinstance(self._keys, KeySet) else self._keys
         self._expected = expectations(
@@ -132,24 +132,24 @@ class JWTVerifier(Verifier):
             self.own_subjects_of = issuer_names(self.issuers)
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
-        #: Whether a token is verified by keys and claims alone, and the keys are at hand.
+        #: Whether a token is verified by keys and claims only, and the keys are local.
         self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
 
     @property
     def expectations(self) -> Any:
-        """Return what is asked of the claims of a token: `Expectations` of the core."""
+        """Return the expectations of a token's claims: `Expectations` of the core."""
         return self._expected
 
     def accepts(self, credential: Credential) -> bool:
-        """Return whether it looks like a compact JWS, be it in the header or in the cookie."""
+        """Return whether it looks like a compact JWS, in the header or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify a token: signature first, then claims. With local keys nothing is asked."""
+        """Verify a token: signature first, then claims. With local keys, no question is asked."""
         return self.verify(read_compact(credential.value, padding=self.padding), credential, now)
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify a token that has been taken apart."""
+        """Verify a parsed token."""
         if self._is_plain:
             if token.header.key_set_url is not None:
                 raise MalformedTokenError("the header names a key set (jku), and the keys are local")
@@ -157,7 +157,7 @@ class JWTVerifier(Verifier):
         return self._verify_further(token, credential, now)
 
     def _verify_further(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
-        """Verify a token by a key that is fetched, its header, or its issuer by the function for that."""
+        """Verify a token by a fetched key, by its header, or by the function for issuers."""
         if self._source is None:
             key, known_until, key_set_url = self._keys.verify(token), inf, None
         else:
@@ -203,23 +203,23 @@ class JWTVerifier(Verifier):
         http: HTTPOptions | None = None,
         **options: Any,
     ) -> Self:
-        """Build a verifier that finds the issuer's keys by itself, when the first token comes.
+        """Build a verifier that discovers the issuer's keys when the first token arrives.
 
-        It asks for the issuer's metadata (OpenID Connect Discovery, then RFC 8414), which must name
-        exactly this issuer, and for the key set that the metadata names.
+        It fetches the issuer's metadata (OpenID Connect Discovery, then RFC 8414), which must name exactly
+        this issuer, and the key set of the metadata.
 
         Args:
-            issuer: the issuer's identifier, character by character as it writes it in `iss`.
+            issuer: the issuer's identifier, exactly as in `iss`.
             audience: see `JWTVerifier`.
-            algorithms: what the issuer may sign with; None for what its keys are for, which is
-                never HMAC. Name one if its RSA keys do not say.
+            algorithms: the algorithms that the issuer may use; None for those of its keys, which never
+                include HMAC. Set it if its RSA keys have no `alg`.
             ttl: see `RemoteKeySet`.
             max_stale: see `RemoteKeySet`.
             http: see `RemoteKeySet`.
             options: the other options of `JWTVerifier`.
 
         Raises:
-            ConfigurationError: for an option of another type or out of range.
+            ConfigurationError: if an option has the wrong type or is out of range.
         """
         if not isinstance(issuer, str) or TENANT in issuer:
             raise ConfigurationError(
@@ -233,20 +233,20 @@ class JWTVerifier(Verifier):
         return verifier
 
     def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
-        """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+        """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
         return unusable_claims(self._expected, claims)
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches the issuer through."""
+        """Return its channels to the issuer."""
         return () if self._source is None else self._source.channels()
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """Return how the issuer is doing."""
+        """Return the state of the issuer."""
         return () if self._source is None else (self._source.health(now),)
 
     @classmethod
     def together(cls, verifiers: Sequence[Any]) -> Sequence[Verifier]:
-        """Combine several into one, which picks by issuer."""
+        """Combine several verifiers into one that chooses by issuer."""
         return verifiers if len(verifiers) == 1 else [VerifierByIssuer(verifiers)]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Read keys from files, which may be replaced while the application runs."""
+"""Read keys from files, which may be replaced while the application is running."""
 
 import logging
 import os
@@ -17,9 +17,9 @@ from authguard.errors import ConfigurationError, InvalidSignatureError, Verifica
 
 logger = logging.getLogger("authguard")
 
-LOOK_SECONDS = 1.0  # how often to look whether a file has changed
-KNOWN_SECONDS = 30.0  # for how long a verified token is remembered, so that a key that was taken out ends
-MAX_STALE = 86400.0  # for how long the last good keys are used while a file is broken or gone
+LOOK_SECONDS = 1.0  # interval of checks for changed files
+KNOWN_SECONDS = 30.0  # for how long a verified token is remembered, so that a removed key stops working
+MAX_STALE = 86400.0  # for how long the last valid keys are used while a file is invalid or missing
 MAX_FILE = 1024 * 1024
 _RETRY_SECONDS = 30
 
@@ -27,24 +27,25 @@ _Signature: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 class KeyFiles:
-    """Hold the keys of files, and read them again when they have changed.
+    """Load the keys of files, and reload them when they have changed.
 
-    They are looked at once in a second, and when a token does not verify: a new key counts at once. While a
-    file is half written, broken or gone the last good keys are used, for a day; then the answer is 503.
+    The files are checked once a second, and when a token does not verify, so a new key works at once. While a
+    file is incomplete, invalid or missing, the last valid keys are used for a day; after that the answer is
+    503.
 
     Args:
         paths: the files.
-        read: reads all keys, those of the files among them.
+        read: reads all keys, including those of the files.
 
     Raises:
-        ConfigurationError: if there is no usable key in them when this is built.
+        ConfigurationError: if the files contain no usable key when this is built.
     """
 
     key_set_url = None
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], KeySet]) -> None:
-        # A pipe can be read once, and is: only files are looked at again. Unlike Path.is_file, this takes a
-        # name that is too long for a file.
+        # A pipe can be read only once, so only regular files are checked again. Unlike Path.is_file, this
+        # accepts a name that is too long for a file.
         self._paths = tuple(path for path in paths if os.path.isfile(path))  # noqa: PTH113
         self._name = ", ".join(map(str, paths))
         self._read_keys = read
@@ -54,16 +55,16 @@ class KeyFiles:
         self._look_at = float("-inf")
         self._read_at: float | None = None
         self._broken_since: float | None = None
-        self._broken: _Signature | None = None  # of the files that could not be read as keys
+        self._broken: _Signature | None = None  # the files that could not be read as keys
         self._failures = 0
         self._reason = ""
 
     def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
-        """Return the key that signed the token, and until when that may be remembered.
+        """Return the key that signed the token, and the time until which it may be remembered.
 
         Raises:
-            InvalidSignatureError: if none of the files' did.
-            VerificationUnavailableError: if a file has been broken for too long.
+            InvalidSignatureError: if no key in the files signed it.
+            VerificationUnavailableError: if a file has been invalid for too long.
         """
         if not self._look_at - LOOK_SECONDS <= now < self._look_at:  # or the clock has jumped
             yield from Shared(self._channel, self._name, lambda: self._refresh(now))
@@ -72,7 +73,7 @@ class KeyFiles:
         try:
             key = keys.verify(token)
         except InvalidSignatureError:
-            # A look that others had begun may have missed what was written before this token came.
+            # A check that other requests began may have missed a change made before this token arrived.
             yield from Call(self.refresh, now)
             if self._keys is keys:
                 self._check_known(token)
@@ -85,17 +86,17 @@ class KeyFiles:
         self._look_at = now + LOOK_SECONDS
 
     def refresh(self, now: float) -> None:
-        """Read the files if they have changed; blocks for as long as that takes."""
+        """Reload the files if they have changed; this blocks."""
         with self._lock:
             look: _Signature | None = None
             try:
                 look = self._look()
                 if look == self._broken and now < self._look_at:
-                    return  # lest each bad token has a broken file read again
+                    return  # otherwise each invalid token would cause another read of an invalid file
                 if look != self._signature:
                     self._signature, self._keys = self._read()
                     self._read_at = now
-                    logger.info("the keys of %s have been read again", self._name)
+                    logger.info("the keys of %s were reloaded", self._name)
                 self._broken = self._broken_since = None
                 self._failures, self._reason = 0, ""
             except ConfigurationError as error:
@@ -105,15 +106,15 @@ class KeyFiles:
                 if self._broken_since is None:
                     self._broken_since = now
                     logger.warning(
-                        "the keys of %s cannot be read, the last ones are used: %s", self._name, error
+                        "the keys of %s cannot be read, the previous keys are used: %s", self._name, error
                     )
 
     def channels(self) -> Sequence[Channel]:
-        """Return that by which requests share a look at the files; no server is asked."""
+        """Return the channel through which requests share a check of the files; no server is asked."""
         return (self._channel,)
 
     def health(self, now: float | None) -> RemoteHealth:
-        """Return whether the files could be read when they were last looked at; None for now."""
+        """Return whether the files could be read at the last check; None for now."""
         now = time.time() if now is None else now
         since = self._broken_since
         state = "fresh" if since is None else "stale" if now < since + MAX_STALE else "failing"
@@ -124,7 +125,7 @@ class KeyFiles:
             raise self._unavailable()
 
     def _check_known(self, token: Token) -> None:
-        """Check that a token does not name a key that may be in a file which cannot be read."""
+        """Check that a token does not name a key that may be in an unreadable file."""
         if self._broken_since is not None and not self._keys.has(token.header.key_id):
             raise self._unavailable()
 
@@ -139,14 +140,14 @@ class KeyFiles:
         return min(now + KNOWN_SECONDS, self._broken_since + MAX_STALE)
 
     def _look(self) -> _Signature:
-        """Return what tells the files from changed ones; a link that leads elsewhere is a change, too."""
+        """Return a fingerprint of the files; a changed symbolic link also changes it."""
         return tuple(map(_signature_of, self._paths))
 
     def _read(self) -> tuple[_Signature, KeySet]:
         before = self._look()
         keys = self._read_keys()
         if self._look() != before:
-            raise ConfigurationError(f"{self._name} must stay the same while it is read, got a change")
+            raise ConfigurationError(f"{self._name} must not change while it is read, got a change")
         return before, keys
 
     def __repr__(self) -> str:
@@ -167,5 +168,5 @@ def unreadable(path: Path, error: Exception) -> ConfigurationError:
     """Return the error for a file that cannot be read."""
     advice = "; ~ is not expanded: Path(…).expanduser()" if str(path).startswith("~") else ""
     return ConfigurationError(
-        f"keys must be in a file that can be read, got {str(path)!r}: {type(error).__name__}{advice}"
+        f"keys must be in a readable file, got {str(path)!r}: {type(error).__name__}{advice}"
     )

@@ -1,4 +1,4 @@
-"""Find the key of a token among those that are fetched: flows, which ask the issuer when there is need."""
+"""Find the key of a token among fetched keys: flows that ask the issuer when necessary."""
 
 import logging
 import random
@@ -24,13 +24,13 @@ _ACCEPT = {"accept": "application/jwk-set+json, application/json, */*;q=0.1"}
 
 
 class UnusableAnswerError(Exception):
-    """Report that a server has answered, and the answer is of no use.
+    """Report that a server has sent an unusable answer.
 
     Args:
-        reason: in words without secrets.
-        pause: seconds that the server asks to be left alone.
-        took: seconds that it took.
-        is_missing: whether it says that there is nothing at the URL.
+        reason: the reason, without secrets.
+        pause: seconds for which the server asks to send no requests.
+        took: seconds that the answer took.
+        is_missing: whether the answer says that the URL does not exist.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class UnusableAnswerError(Exception):
 
 
 class Location(NamedTuple):
-    """Say where a key set is, and what its issuer signs with, if it says so."""
+    """Describe the URL of a key set, and the algorithms of its issuer, if known."""
 
     url: str
     algorithms: frozenset[str] = frozenset()
 
 
 class Place(NamedTuple):
-    """Say where keys are, and for how many seconds they are fresh, and used in an outage."""
+    """Describe the URL of keys, and the seconds for which they are fresh, and usable in an outage."""
 
     url: str
     ttl: float
@@ -61,8 +61,8 @@ class _Found(NamedTuple):
     """Hold the key of a token.
 
     Attributes:
-        key: the key that the token names, or that has signed it; None if we have no such key.
-        verified: whether the signature has been verified by it.
+        key: the key that the token names, or that signed it; None if no known key does.
+        verified: whether the signature was verified with it.
     """
 
     key: VerificationKey | None
@@ -70,12 +70,12 @@ class _Found(NamedTuple):
 
 
 class KeySource:
-    """Find the keys of one issuer for one verifier: flows over what `RemoteKeys` decides.
+    """Find the keys of one issuer for one verifier: flows around the decisions of `RemoteKeys`.
 
     Args:
-        place: the URL, and for how long keys are used.
-        remote: how the server is reached.
-        algorithms: what the keys may be for.
+        place: the URL, and the times for which keys are used.
+        remote: the server.
+        algorithms: the allowed algorithms of the keys.
     """
 
     def __init__(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> None:
@@ -85,10 +85,10 @@ class KeySource:
         self._state = RemoteKeys(place.url, place.ttl, place.max_stale, random.random)
 
     def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
-        """Return the key that signed the token, and until when that may be remembered.
+        """Return the key that signed the token, and the time until which it may be remembered.
 
         Raises:
-            InvalidSignatureError: if none of the issuer's did.
+            InvalidSignatureError: if no key of the issuer signed it.
             VerificationUnavailableError: if the keys cannot be fetched.
         """
         header = token.header
@@ -101,7 +101,7 @@ class KeySource:
             yield from self._fetch(state, now, wait=False)
         elif plan is Plan.WAIT:
             yield from self._fetch(state, now)
-            # One that others had begun may be older than this token: its key may be new, or withdrawn by now.
+            # A fetch that others began may be older than this token, whose key may be new or withdrawn since.
             is_old = not state.is_as_new_as(now)
             if is_old and state.plan(header, _find(state, token, now).key, now) is Plan.WAIT:
                 yield from self._fetch(state, now)
@@ -125,7 +125,7 @@ class KeySource:
 
     def _refresh(self, seen: int, now: float, state: RemoteKeys | None = None) -> Flow[None]:
         state = state or self._state
-        if state.attempts != seen:  # somebody has fetched since this was decided
+        if state.attempts != seen:  # another request has fetched since this was decided
             state.fetching = False
             return
         state.fetching = True
@@ -146,23 +146,23 @@ class KeySource:
             state.attempts += 1
 
     def state_for(self, header: Header, now: float) -> RemoteKeys:
-        """Return the keys among which that of a token is.
+        """Return the keys that include the key of a token.
 
         Raises:
-            InvalidSignatureError: if it has none.
-            VerificationUnavailableError: if it cannot be told now whether it has one.
+            InvalidSignatureError: if there is no such key.
+            VerificationUnavailableError: if this cannot be determined now.
         """
         return self._state
 
     def parser(self, location: Location, state: RemoteKeys) -> Parse:
-        """Return what reads the keys at a location."""
+        """Return the parser of the keys at a location."""
         return Parse(self._algorithms, location.algorithms)
 
     def fetched(self, state: RemoteKeys) -> None:
-        """Note that the keys have come."""
+        """Record that the keys were fetched."""
 
     def failed(self, state: RemoteKeys, error: FetchFailedError | UnusableAnswerError, now: float) -> None:
-        """Note that they have not, and say so in the log."""
+        """Record that they could not be fetched, and log it."""
         self.forget()
         state.failed(str(error), now + error.took)
         if isinstance(error, UnusableAnswerError):
@@ -171,31 +171,31 @@ class KeySource:
 
     @property
     def key_set_url(self) -> str | None:
-        """Return the URL that the keys were fetched from, as far as it is known."""
+        """Return the URL from which the keys were fetched, if known."""
         return self._url
 
     def locate(self, state: RemoteKeys, now: float) -> Flow[Location]:
-        """Return where the keys are now."""
+        """Return the current location of the keys."""
         return Location(state.name)
-        yield  # a flow that asks nothing
+        yield  # makes a flow without questions
 
     def forget(self) -> None:
-        """Forget where the key set is, so that it is found out again."""
+        """Forget the location of the key set, so that it is discovered again."""
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches the issuer through."""
+        """Return its channels to the issuer."""
         return (self.remote.channel,)
 
     def health(self, now: float | None) -> RemoteHealth:
-        """Return how the issuer is doing; None for now."""
+        """Return the state of the issuer; None for now."""
         return self._state.health(time.time() if now is None else now)
 
 
 def _find(state: RemoteKeys, token: Token, now: float) -> _Found:
     """Find the key of a token.
 
-    One that names no key of ours is tried with the few that it can mean; if none of them signed it,
-    it may be by their successor.
+    A token without a known `kid` is tried with the few keys that fit. If none of them signed it, a newer key
+    may have.
     """
     key = state.find(token.header, now)
     if key is not None and key.key_id is not None and key.key_id == token.header.key_id:
@@ -204,10 +204,10 @@ def _find(state: RemoteKeys, token: Token, now: float) -> _Found:
 
 
 def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:
-    """Fetch a document that is there.
+    """Fetch a document.
 
     Raises:
-        UnusableAnswerError: unless the status is 200.
+        UnusableAnswerError: if the status is not 200.
     """
     response = yield from remote.fetch("GET", url, headers=headers)
     if response.status != 200:
@@ -222,7 +222,10 @@ def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[R
 
 
 def _is_missing(response: Response) -> bool:
-    """Return whether an answer says that there is nothing; that of S3 has another status for strangers."""
+    """Return whether an answer says that the document is missing.
+
+    S3 has another status for anonymous requests.
+    """
     if response.status in (404, 410):
         return True
     return response.status == 403 and b"<Code>AccessDenied</Code>" in response.body[:1000]
@@ -233,10 +236,10 @@ def read_document(response: Response, *, static: bool = False) -> dict[str, obje
 
     Args:
         response: the answer.
-        static: whether it may be a file, of which servers do not know that it is JSON.
+        static: whether it may be a static file, which servers may not label as JSON.
 
     Raises:
-        UnusableAnswerError: if it is none.
+        UnusableAnswerError: if it is not JSON.
     """
     try:
         return read_json(response, static=static)
@@ -248,7 +251,7 @@ def read_keys(response: Response) -> Document:
     """Return the key set of an answer, in JSON or PEM.
 
     Raises:
-        UnusableAnswerError: if it is none.
+        UnusableAnswerError: if it is not JSON.
     """
     try:
         return read_key_document(response)

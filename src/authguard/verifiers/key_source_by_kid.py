@@ -1,4 +1,4 @@
-"""Fetch keys that have a URL each, by the `kid` of the token, as those of the load balancers of AWS."""
+"""Fetch keys that each have a URL, by the `kid` of the token, as for load balancers of AWS."""
 
 import random
 import time
@@ -15,12 +15,12 @@ from authguard.verifiers.key_source import KeySource, Location, Place, UnusableA
 
 
 class KeySourceByKid(KeySource):
-    """Find the keys of one issuer, each below a URL of its own.
+    """Find the keys of one issuer, each at its own URL.
 
     Args:
-        place: the URL with `{kid}` in it, and for how long keys are used.
-        remote: how the server is reached.
-        algorithms: what the keys may be for.
+        place: the URL with `{kid}` in it, and the times for which keys are used.
+        remote: the server.
+        algorithms: the allowed algorithms of the keys.
     """
 
     def __init__(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> None:
@@ -28,7 +28,7 @@ class KeySourceByKid(KeySource):
         self._keys = KeysByKid(place.url, place.ttl, place.max_stale, random.random)
 
     def state_for(self, header: Header, now: float) -> RemoteKeys:
-        """Return the key that a token names, which may still have to be fetched."""
+        """Return the key that a token names, which may have to be fetched first."""
         state = Plan.REFUSE if header.key_id is None else self._keys.find(header.key_id, now)
         if isinstance(state, RemoteKeys):
             return state
@@ -40,15 +40,15 @@ class KeySourceByKid(KeySource):
         )
 
     def parser(self, location: Location, state: RemoteKeys) -> Parse:
-        """Return what reads the key of a `kid`."""
+        """Return the parser of the key of a `kid`."""
         return ParseOne(self._algorithms, state.key_id)
 
     def fetched(self, state: RemoteKeys) -> None:
-        """Keep the key."""
+        """Store the key."""
         self._keys.has_come(state)
 
     def failed(self, state: RemoteKeys, error: FetchFailedError | UnusableAnswerError, now: float) -> None:
-        """Note that there is no such key, or that it cannot be fetched."""
+        """Record that the key does not exist, or cannot be fetched."""
         if isinstance(error, UnusableAnswerError) and error.is_missing:
             self._keys.is_missing(state, now)
             logger.info("there is no key at %s", state.name)
@@ -57,5 +57,5 @@ class KeySourceByKid(KeySource):
             self._keys.has_failed(state, str(error))
 
     def health(self, now: float | None) -> RemoteHealth:
-        """Return how the issuer is doing; None for now."""
+        """Return the state of the issuer; None for now."""
         return self._keys.health(time.time() if now is None else now)

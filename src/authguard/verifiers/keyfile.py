@@ -1,4 +1,4 @@
-"""Read a file of API keys, which may be edited while the application runs."""
+"""Read a file of API keys, which may be edited while the application is running."""
 
 import tomllib
 from collections.abc import Collection
@@ -12,15 +12,15 @@ from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
 
-_LOOK_SECONDS = 1.0  # how often to look whether the file has changed
-_GRACE_SECONDS = 60.0  # how long to go on with the last good content of a file gone bad
+_LOOK_SECONDS = 1.0  # interval of checks for a changed file
+_GRACE_SECONDS = 60.0  # how long the last valid content is used while the file is invalid
 MAX_FILE = 16 * 1024 * 1024
 _END = "# end"
 _MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id", "tier"})
 
 
 class APIKeyFile:
-    """Hold API keys by digest, in JSON or TOML; what is written there counts within a second.
+    """Load API keys by digest from JSON or TOML; changes of the file apply within a second.
 
         # keys.toml
         ["<digest_api_key(key)>"]
@@ -29,16 +29,17 @@ class APIKeyFile:
         expires_at = 2027-01-01T00:00:00Z
         # end
 
-    JSON holds one object of the same shape, with `expires_at` in ISO 8601 or seconds. A TOML
-    file ends in the line `# end`: half a TOML file may be valid TOML that lacks, say, a
-    `disabled = true`. While the file is half written, broken or gone, the last good content
-    answers, for a minute; then requests are answered with 503.
+    JSON has one object of the same structure, with `expires_at` in ISO 8601 or seconds. A TOML file must end
+    with the line `# end`, because half a TOML file may be valid TOML without, for example, a `disabled =
+    true`. While the file is incomplete, invalid or missing, its last valid content is used for a minute; then
+    requests are answered with 503.
 
     Args:
         path: the file, `*.json` or `*.toml`.
 
     Raises:
-        ConfigurationError: if it cannot be read when this is built; says what is wrong where.
+        ConfigurationError: if it cannot be read when this is built; the message names the fault and its
+            place.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -52,15 +53,15 @@ class APIKeyFile:
         self._broken_since: float | None = None
 
     def known_keys(self) -> Collection[APIKey]:
-        """Return the keys that are in the file now."""
+        """Return the keys in the file now."""
         return self._keys.values()
 
     def is_due(self, now: float) -> bool:
-        """Return whether it is time to look at the file again, or the clock has jumped."""
+        """Return whether to check the file again, or the clock has jumped."""
         return not self._look_at - _LOOK_SECONDS <= now < self._look_at
 
     def refresh(self, now: float) -> None:
-        """Look at the file, and read it if it has changed; blocks for as long as that takes."""
+        """Check the file, and read it if it has changed; this blocks."""
         self._look_at = now + _LOOK_SECONDS
         try:
             if self._stat() != self._signature or self._broken_since is not None:
@@ -71,9 +72,9 @@ class APIKeyFile:
                 self._broken_since = now
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
-        """Return the key with this digest, and until when the answer holds."""
+        """Return the key with this digest, and the time until which the answer is valid."""
         if self._broken_since is not None and now - self._broken_since >= _GRACE_SECONDS:
-            raise VerificationUnavailableError("the file of API keys is broken")
+            raise VerificationUnavailableError("the file of API keys is invalid")
         return self._keys.get(digest), self._look_at
 
     def _stat(self) -> tuple[int, int, int]:
@@ -81,7 +82,7 @@ class APIKeyFile:
             status = self._path.stat()
         except OSError as error:
             raise ConfigurationError(
-                f"path must be a file that can be read, got {str(self._path)!r}: {error.strerror}"
+                f"path must be a readable file, got {str(self._path)!r}: {error.strerror}"
             ) from error
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
@@ -93,10 +94,10 @@ class APIKeyFile:
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
-                f"{self._path} must be text in UTF-8 that can be read, got {type(error).__name__}"
+                f"{self._path} must be readable UTF-8 text, got {type(error).__name__}"
             ) from error
         if self._stat() != before:
-            raise ConfigurationError(f"{self._path} must stay the same while it is read, got a change")
+            raise ConfigurationError(f"{self._path} must not change while it is read, got a change")
         return before, self._parse(text)
 
     def _parse(self, text: str) -> dict[str, APIKey]:
@@ -119,7 +120,7 @@ class APIKeyFile:
             try:
                 keys[parse_digest(digest)] = _api_key(members)
             except ConfigurationError as error:
-                # The digest is no credential, and says which entry it is.
+                # The digest is not a credential, and identifies the entry.
                 raise ConfigurationError(f"{self._path}: {digest[:12]}…: {error}") from error
         return keys
 
@@ -129,7 +130,9 @@ class APIKeyFile:
 
 def _api_key(members: Any) -> APIKey:
     if not isinstance(members, dict):
-        raise ConfigurationError(f"the entry must have subject, scopes and so on, got {type_of(members)}")
+        raise ConfigurationError(
+            f"the entry must be an object with subject and scopes, got {type_of(members)}"
+        )
     if unknown := members.keys() - _MEMBERS:
         raise ConfigurationError(
             f"members must be among {', '.join(sorted(_MEMBERS))}, got "

@@ -1,4 +1,4 @@
-"""Verify logout tokens: signature, algorithms and keys as for access tokens, claims as OpenID says."""
+"""Verify logout tokens: signature, algorithms and keys as for access tokens, claims as in OpenID Connect."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ class LogoutTokenVerifier(JWTVerifier):
         keys: as for `JWTVerifier`.
         algorithms: as for `JWTVerifier`.
         issuer: the exact `iss`.
-        audience: our `client_id` at the issuer, or several.
+        audience: the `client_id` of the application at the issuer, or several.
         leeway: seconds by which clocks may differ.
         token_types: accepted `typ` of the header.
     """
@@ -51,7 +51,7 @@ class LogoutTokenVerifier(JWTVerifier):
         )
 
     def read(self, text: str, now: float) -> Flow[Logout]:
-        """Return what a logout token says; raise `InvalidTokenError` if it is no good one."""
+        """Return the contents of a logout token; raise `InvalidTokenError` if it is invalid."""
         verified = yield from as_flow(self.flow(Credential(text, "bearer"), now))
         assert isinstance(verified, _VerifiedLogout)  # noqa: S101 (of `_verified`, below)
         return verified.logout
@@ -64,7 +64,7 @@ class LogoutTokenVerifier(JWTVerifier):
 
 
 class _VerifiedLogout(Verified):
-    """Hold a logout in the place of a principal."""
+    """Hold a logout instead of a principal."""
 
     def __init__(self, logout: Logout, until: float) -> None:
         super().__init__(Principal(logout.subject or "logout"), until)

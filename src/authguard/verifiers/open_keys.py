@@ -1,4 +1,4 @@
-"""Open keys: those in the program, those in files, and those that are fetched."""
+"""Open keys: given in the program, read from files, or fetched."""
 
 import re
 from os import PathLike, fspath
@@ -18,14 +18,14 @@ _FILE_NAME = re.compile(r"[^\n{]+\.(?:json|jwks|jwk|pem|crt|cer|pub)\Z")
 
 
 def open_keys(source: object, algorithms: frozenset[str]) -> KeySet | KeyFiles | KeySource:
-    """Return the keys of `JWTVerifier(keys)`, wherever they are.
+    """Return the keys of `JWTVerifier(keys)`, from any source.
 
     Args:
         source: a secret, PEM, JWK, JWK set, a path, or a list of these; or a `RemoteKeySet`.
-        algorithms: what they may be for.
+        algorithms: the allowed algorithms.
 
     Raises:
-        ConfigurationError: if it is none of these, cannot be read, or holds no usable key.
+        ConfigurationError: if it has another form, cannot be read, or has no usable key.
     """
     if isinstance(source, RemoteKeySet):
         return source.open(algorithms)
@@ -37,7 +37,7 @@ def open_keys(source: object, algorithms: frozenset[str]) -> KeySet | KeyFiles |
 
 
 def _with_paths(source: object, paths: list[Path]) -> object:
-    """Replace what names a file by its path, and collect the paths; text may be the name of a key file."""
+    """Replace names of files by paths, and collect the paths; text may be the name of a key file."""
     if isinstance(source, PathLike) or (isinstance(source, str) and _is_key_file_name(source)):
         paths.append(Path(fspath(source)))
         return paths[-1]
@@ -45,7 +45,7 @@ def _with_paths(source: object, paths: list[Path]) -> object:
         check_no_file(source, "keys", advice=PLACES_OF_KEYS["path"])
     if isinstance(source, RemoteKeySet) or source is RemoteKeySet:
         raise ConfigurationError(
-            f"keys must be one RemoteKeySet, or others that are at hand, got {type_of(source)} "
+            f"keys must be one RemoteKeySet, or local keys, got {type_of(source)} "
             f"{'without its URL' if isinstance(source, type) else 'in a list'}: write "
             'JWTVerifier(RemoteKeySet("https://…"), …) for each'
         )
@@ -69,7 +69,7 @@ def _read(path: Path, algorithms: frozenset[str]) -> str | bytes:
     try:
         data = path.read_bytes()
         if algorithms & SYMMETRIC and not _is_text(data):
-            return data  # a secret of random bytes, each of which counts
+            return data  # a secret of random bytes, which must not be changed
         return data.decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -1,4 +1,4 @@
-"""Name the keys of an issuer by URL: RFC 7517, fetched when needed and kept through outages."""
+"""Describe the keys of an issuer by URL: RFC 7517, fetched when needed and cached during outages."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -18,26 +18,24 @@ MAX_STALE = 7 * 86400.0
 
 @dataclass(frozen=True)
 class RemoteKeySet:
-    """Name the keys of an issuer, by the URL of its key set (`jwks_uri`).
+    """Describe the keys of an issuer by the URL of its key set (`jwks_uri`).
 
-    Nothing is fetched when this is built. The keys are fetched for the first token, refreshed in
-    the background before they are due, and go on to be used while the issuer cannot be reached.
-    A token that names an unknown key has them fetched again, a few times at once and then once
-    in 30 seconds.
+    Nothing is fetched when this is built. The keys are fetched for the first token, refreshed in the
+    background before they expire, and still used while the issuer is unreachable. A token with an unknown
+    `kid` causes another fetch: a few times at once, and then once in 30 seconds.
 
     Args:
-        url: https, or http on loopback. With `{kid}` in its path or query, each key has a URL of its own,
-            as AWS publishes those of its load balancers; tokens must name their key then, in letters,
-            digits, `-`, `_` and single dots.
-        ttl: seconds, or a timedelta, for which keys are fresh, 1 to 86400; a key that the issuer withdraws is
-            refused after that. `Cache-Control` of the answer goes before it, within a minute and
-            a day.
-        max_stale: seconds, or a timedelta, for which the last good keys are used in an outage, at most a
+        url: https, or http on loopback. With `{kid}` in its path or query, each key has its own URL, as AWS
+            publishes those of its load balancers. Tokens must then name their key, in letters, digits, `-`,
+            `_` and single dots.
+        ttl: seconds, or a timedelta, for which keys are fresh, 1 to 86400; a withdrawn key is refused after
+            that. `Cache-Control` of the answer takes precedence, between a minute and a day.
+        max_stale: seconds, or a timedelta, for which the last valid keys are used in an outage, at most a
             week; 0 answers with 503 as soon as they are not fresh.
-        http: how the server is reached.
+        http: the connection to the server.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     url: str
@@ -59,7 +57,7 @@ class RemoteKeySet:
             check_remote(self.url, "url", self.http)
 
     def open(self, algorithms: frozenset[str]) -> KeySource:
-        """Open the keys for one verifier, which shares neither them nor connections with others."""
+        """Open the keys for one verifier, which shares neither keys nor connections with others."""
         if not algorithms <= ASYMMETRIC:
             raise ConfigurationError(
                 f"algorithms must be for signatures with a RemoteKeySet, got {got(sorted(algorithms))}: HMAC "
@@ -69,5 +67,5 @@ class RemoteKeySet:
         return self.source(place, Remote(self.http, _TIMEOUT, self.url), algorithms)
 
     def source(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> KeySource:
-        """Return what fetches the keys."""
+        """Return the key source."""
         return (KeySourceByKid if PLACE in self.url else KeySource)(place, remote, algorithms)

@@ -15,21 +15,21 @@ from authguard.verifiers.open_keys import open_keys
 
 SIGNED = "application/token-introspection+jwt"
 _TYPE = "token-introspection+jwt"
-_OLDEST = 60.0  # seconds since an answer was signed, besides the leeway
+_OLDEST = 60.0  # seconds since an answer was signed, in addition to the leeway
 
 
 class AnswerKeys:
-    """Verify that an answer is by the issuer, for us, and fresh.
+    """Verify that an answer was signed by the issuer, is for this client, and is fresh.
 
     Args:
-        keys: as those of `JWTVerifier`.
-        algorithms: what the issuer signs with.
+        keys: the keys, as for `JWTVerifier`.
+        algorithms: the algorithms of the issuer.
         issuer: the `iss` of answers.
-        client_id: their `aud`, which is us.
+        client_id: the `aud` of answers: the client id of the application.
         leeway: seconds by which clocks may differ.
 
     Raises:
-        ConfigurationError: for keys that cannot be used, and without an issuer or a client id.
+        ConfigurationError: if keys cannot be used, or the issuer or client id is missing.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class AnswerKeys:
         self._leeway = leeway
 
     def read(self, response: Response, now: float) -> Flow[Mapping[str, Any]]:
-        """Return the `token_introspection` of an answer; nothing else in it means anything (section 5).
+        """Return the `token_introspection` of an answer; its other claims have no meaning (section 5).
 
         Raises:
-            UnusableAnswerError: if it is not a signed answer for us.
+            UnusableAnswerError: if it is not a signed answer for this client.
             VerificationUnavailableError: if the issuer's keys cannot be fetched.
         """
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != SIGNED:
-            raise UnusableAnswerError("the answer is not signed, and there are answer_keys")
+            raise UnusableAnswerError("the answer is not signed, but answer_keys are set")
         try:
             token = read_compact(response.body.decode("latin-1").strip())
             if token.header.type != _TYPE:
@@ -77,21 +77,21 @@ class AnswerKeys:
     def _check(self, claims: Mapping[str, Any], now: float) -> Mapping[str, Any]:
         audience = claims.get("aud")
         if self._client_id not in ([audience] if isinstance(audience, str) else audience or ()):
-            raise UnusableAnswerError("the signed answer is for somebody else")
+            raise UnusableAnswerError("the signed answer is for another client")
         if claims.get("iss") != self._issuer:
-            raise UnusableAnswerError("the signed answer is by another issuer")
+            raise UnusableAnswerError("the signed answer is from another issuer")
         signed_at: Any = claims.get("iat")
         if not is_numeric_date(signed_at) or not abs(now - signed_at) <= self._leeway + _OLDEST:
-            raise UnusableAnswerError("the signed answer is not of now")
+            raise UnusableAnswerError("the signed answer is too old or from the future")
         document = claims.get("token_introspection")
         if not isinstance(document, Mapping):
             raise UnusableAnswerError("the signed answer has no token_introspection")
         return document
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches the issuer through."""
+        """Return its channels to the issuer."""
         return () if isinstance(self._keys, KeySet) else self._keys.channels()
 
     def health(self, now: float) -> Sequence[RemoteHealth]:
-        """Return how the issuer is doing."""
+        """Return the state of the issuer."""
         return () if isinstance(self._keys, KeySet) else (self._keys.health(now),)

@@ -1,4 +1,4 @@
-"""Hold what a request has taken from the quotas of its caller."""
+"""Record what a request has taken from the quotas of its caller."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from authguard._core.quota_store import Taken
 
 @dataclass(slots=True)
 class Charge:
-    """Hold what one request has taken from the quotas of its caller.
+    """Record what one request has taken from the quotas of its caller.
 
     Attributes:
-        response_fields: what the adapter adds to the application's response in any case, by `merged`.
-        taken: what was taken; None if a decorator or dependency has to take it, as on public paths.
+        response_fields: fields that the adapter always adds to the application's response, by `merged`.
+        taken: what was taken; None if a decorator or dependency must take it, as on public paths.
         fields: the RateLimit fields of the response.
         is_refused: whether a decorator or dependency has refused the request afterwards.
     """

@@ -1,4 +1,4 @@
-"""Name what the guard decides: the request may pass, or this is the answer."""
+"""Define the decisions of the guard: let the request pass, or send this answer."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, final
@@ -18,14 +18,14 @@ class Allow:
     """Let the request pass.
 
     Attributes:
-        auth: the principal and its scopes; anonymous on paths that are not protected.
-        user: what `user_loader` made of the principal, or the principal.
-        error: why a credential that was presented on an open path was not taken, if so.
-        response_fields: what the adapter adds to the application's response, by `merged`.
-        charge: what the request has taken from the quotas of its caller; the response fields are there, then.
+        auth: the principal and its scopes; anonymous on open paths.
+        user: the result of `user_loader`, or the principal.
+        error: why a credential on an open path was not accepted, if it was not.
+        response_fields: fields that the adapter adds to the application's response, by `merged`.
+        charge: what the request has taken from the quotas of its caller; it then has the response fields.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
-            may run, `"pass"` if the application gets it without its body, and its response is sealed.
-        terms: what holds for each request with the credential; None for nothing.
+            may run; `"pass"` if the application receives it without its body, and its response is sealed.
+        terms: conditions for each request with the credential; None for none.
     """
 
     auth: Auth
@@ -40,25 +40,26 @@ class Allow:
 
     @property
     def reaches_app(self) -> bool:
-        """Tell a request for the application from a preflight, which the adapter answers or seals."""
+        """Return whether the application receives the request; the adapter answers or seals a preflight."""
         return self.preflight is None
 
 
 @final
 class Known:
-    """Let the request of a verified caller pass; it is remembered, and has the attributes of `Allow`.
+    """Let the request of a verified caller pass. The object is remembered, and has the attributes of `Allow`.
 
-    `reaches_app` and `is_decision` cost each request less than a question for the class.
+    `reaches_app` and `is_decision` cost each request less than `isinstance`.
 
     Args:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
-        until: seconds since the epoch; the credential must be verified again from then on.
-        terms: what holds for each request with the credential; None for nothing.
+        until: seconds since the epoch, after which the credential must be verified again.
+        terms: conditions for each request with the credential; None for none.
 
     Attributes:
-        user: what `user_loader` made of the principal, or the principal.
-        revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
+        user: what `user_loader` returned for the principal, or the principal.
+        revision: the revision of the store of revocations at which the caller was last found not to be
+            revoked; see `Logouts`.
         takes: what its last request took from quotas; see `Quotas`.
     """
 
@@ -78,7 +79,7 @@ class Known:
         self.response_fields = response_fields
         self.until = until
         self.terms = terms
-        self.revision = -1  # looked up never
+        self.revision = -1  # never looked up
         self.takes: Any = None
 
     def with_user(self, user: Any) -> "Known":
@@ -88,18 +89,18 @@ class Known:
         return known
 
 
-#: For requests without a credential, where none is needed.
+#: For requests without a credential, on paths that need none.
 NOBODY = Known(ANONYMOUS_AUTH, (), 0)
 
 
 @final
 @dataclass(slots=True)  # not frozen, as above
 class Deny:
-    """Keep the request out; `refusal` is the answer, be it an error or a login redirect."""
+    """Refuse the request; `refusal` is the answer, an error or a login redirect."""
 
     reaches_app: ClassVar[Literal[False]] = False
     is_decision: ClassVar[Literal[True]] = True
-    # As of `Allow`: a caller that is kept out is nobody.
+    # As in `Allow`; a refused caller is anonymous.
     auth: ClassVar[Auth] = ANONYMOUS_AUTH
     user: ClassVar[Any] = ANONYMOUS
     response_fields: ClassVar[ResponseFields] = ()
@@ -108,16 +109,16 @@ class Deny:
 
     error: RefusedError
     refusal: Refusal
-    #: Who is calling, if that is known; for those who are told of it.
+    #: The caller, if known, for `on_decision`.
     caller: Auth | None = None
 
 
 @final
 @dataclass(slots=True)
 class Prepared:
-    """Hold the answer to a request of which the credential alone was looked at.
+    """Hold the answer to a request of which only the credential was checked.
 
-    It is a problem document. Where a person's browser is to show it, `Guard.present` makes a page of it.
+    It is a problem document. `Guard.present` turns it into a page if a browser is to show it.
     """
 
     is_decision: ClassVar[Literal[False]] = False

@@ -1,4 +1,4 @@
-"""Make the answer to an error: a login redirect or a page for a person's browser, else a problem document."""
+"""Build the answer to an error: a login redirect or a page for a browser, otherwise a problem document."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -29,22 +29,22 @@ from authguard.errors import (
 
 OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
 
-# Python's own, and those of libraries that do not derive from them, such as `redis.exceptions`.
+# Python's own exceptions, and those of libraries with other base classes, such as `redis.exceptions`.
 _OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
-# Of other drivers, `OperationalError` may also be a mistake in a statement.
+# In other drivers, `OperationalError` may also be a mistake in a statement.
 _OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
-_MAX_CAUSES = 8  # libraries wrap an exception twice or three times
+_MAX_CAUSES = 8  # libraries wrap an exception two or three times
 
 
 class Denials:
-    """Make the answers of one guard.
+    """Build the answers of one guard.
 
     Args:
-        policy: says where one signs in.
-        login_path: where browsers are sent, unless a rule names its own page; None for nowhere.
-        challenges: what to challenge with.
-        extractor: knows which scheme a request used, and which cookie there is.
+        policy: knows the login pages.
+        login_path: the login page, unless a rule names its own; None for none.
+        challenges: the contents of challenges.
+        extractor: knows the scheme of a request, and the cookie.
         on_error: changes a refusal before it is sent.
     """
 
@@ -68,7 +68,7 @@ class Denials:
             self._missing = self._prepare(MissingCredentialsError("no credential"))
 
     def missing_at_once(self, request_key: RequestKey) -> Prepared | None:
-        """Return the answer to a request without a credential; None if it may be another one."""
+        """Return the answer to a request without a credential; None if another answer is possible."""
         verdict = self._policy.find_for_http(request_key)
         if self._missing is None or _may_pass(verdict, request_key):
             return None
@@ -77,14 +77,14 @@ class Denials:
         return self._prepare(self._missing.error, needs_of(verdict.requirements))
 
     def at_once(self, error: RefusedError, request_key: RequestKey) -> Prepared | None:
-        """Return the answer to a bad credential in a header field of its own, which is no redirect.
+        """Return the answer to an invalid credential in its own header field, which is not a redirect.
 
         Args:
-            error: why it is bad.
+            error: why it is invalid.
             request_key: as in `Policy.find_for_http`.
 
         Returns:
-            None if what else is in the request may change more than the form of the answer.
+            None if another part of the request may change more than the format of the answer.
         """
         verdict = self._policy.find_for_http(request_key)
         if self.on_error or self._challenges.algorithms or _may_pass(verdict, request_key):
@@ -95,7 +95,7 @@ class Denials:
         return Prepared(error, refuse(error, self._challenges, needs=needs, vary=VARY))
 
     def present(self, request: RequestView, prepared: Prepared) -> Deny:
-        """Return the answer in the form that whoever sent the request can read."""
+        """Return the answer in the format that the client can read."""
         error, refusal = prepared.error, prepared.refusal
         if reads_pages(request):
             refusal = self._as_page(request, refusal, error, self._needs(request, error, None))
@@ -104,12 +104,14 @@ class Denials:
     def deny(
         self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
     ) -> Flow[Deny]:
-        """Return the answer to an error: a login redirect or a page for a person's browser, else a problem.
+        """Return the answer to an error.
+
+        A login redirect or a page for a browser, otherwise a problem document.
 
         Args:
             request: the request.
-            error: why it may not pass.
-            requirement: what the route asks for beside the rules.
+            error: why the request is refused.
+            requirement: the requirement of the route in addition to the rules.
         """
         needs = self._needs(request, error, requirement)
         refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
@@ -125,7 +127,7 @@ class Denials:
         return Deny(error, refusal)
 
     def _needs(self, request: RequestView, error: RefusedError, requirement: Requirement | None) -> Needs:
-        """Return what callers need there, if the answer says it."""
+        """Return the needs of the place, if the answer names them."""
         if error.status_code not in {400, 401, 403}:
             return NO_NEEDS
         verdict = self._policy.find_for(request.request_key)
@@ -142,13 +144,13 @@ class Denials:
         return refusal.with_page(self._sign_in_link(request, error, needs))
 
     def _sign_in_link(self, request: RequestView, error: RefusedError, needs: Needs) -> str | None:
-        """Return where the page sends a person to sign in; None if that would be in vain."""
+        """Return the sign-in link for the page; None if signing in would not help."""
         login_path = self._login_path_for(request)
         if login_path is None or error.status_code != 401 or not _is_of_use(error, needs):
             return None
         if request.method in {"GET", "HEAD"}:
             return login_location(request, login_path, self._policy.login_paths, _parameters(error))
-        prefix = local_prefix(request.root_path)  # what was sent cannot be sent again by a link
+        prefix = local_prefix(request.root_path)  # a link cannot repeat the sent form
         return None if prefix is None else prefix + login_path
 
     def _login_path_for(self, request: RequestView) -> str | None:
@@ -157,7 +159,7 @@ class Denials:
         return self._policy.find_for(request.request_key).login_path or self.login_path
 
     def _redirect(self, request: RequestView, error: RefusedError, needs: Needs) -> Refusal | None:
-        # A stale cookie is a reason to sign in again; a bad header field is a program's mistake.
+        # An old cookie is a reason to sign in again; an invalid header field is a program's mistake.
         if error.status_code != 401 or any(name != b"cookie" for name, _ in request.presented):
             return None
         if not _is_of_use(error, needs) or (login_path := self._login_path_for(request)) is None:
@@ -167,7 +169,7 @@ class Denials:
             return None
         if not self._policy.find_for(request.request_key).login_redirect:
             return None
-        # The login page learns what a sign-in must be like, in the words of RFC 9470 section 4.
+        # The login page receives the requirements of the sign-in, with the names of RFC 9470 section 4.
         parameters = _parameters(error)
         location = login_location(request, login_path, self._policy.login_paths, parameters)
         loops = self._loops if parameters else None
@@ -181,12 +183,12 @@ class Denials:
 
 
 def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
-    """Return whether a request may pass without a good credential; `decide` finds out if it does."""
+    """Return whether a request may pass without a valid credential; `decide` finds out if it does."""
     return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
 
 def _is_of_use(error: RefusedError, needs: Needs) -> bool:
-    """Return whether signing in helps: not where the cookie of a sign-in is not taken."""
+    """Return whether signing in helps: it does not where the cookie of a sign-in is not accepted."""
     return needs.takes("cookie") and not isinstance(error, UnacceptedCredentialError)
 
 
@@ -195,11 +197,11 @@ def _parameters(error: RefusedError) -> Parameters:
 
 
 def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:
-    """Return the refusal that answers an exception: 503 for an outage, 500 for any other.
+    """Return the refusal for an exception: 503 for an outage, 500 for any other.
 
     Args:
-        error: what was raised; a `RefusedError` is returned as it is.
-        source: what has raised it, for the log.
+        error: the exception; a `RefusedError` is returned unchanged.
+        source: the callback that raised it, for the log.
     """
     if isinstance(error, RefusedError):
         return error
@@ -213,7 +215,7 @@ def as_refused(error: Exception, source: str = "a callback or verifier") -> Refu
 
 
 def refused_for(error: Exception, auth: Auth | None) -> RefusedError:
-    """Return the refusal that answers an exception, with the name of the caller's API key for the log."""
+    """Return the refusal for an exception, with the name of the caller's API key for the log."""
     refused = as_refused(error)
     if auth is not None:
         refused.key_id = api_key_id(auth.principal) or refused.key_id
@@ -221,11 +223,11 @@ def refused_for(error: Exception, auth: Auth | None) -> RefusedError:
 
 
 def _find_outage(error: BaseException | None) -> BaseException | None:
-    """Return the exception that shows that something cannot be reached; None for a bug.
+    """Return the exception that shows an outage; None for a bug.
 
-    Libraries wrap such an exception in one of their own, so its causes are looked at. A built-in
-    exception such as TypeError is a bug, also while an outage is being handled, unless it is raised
-    `from` one. A group of exceptions, as a TaskGroup raises it, is an outage if each of them is.
+    Libraries wrap such an exception in their own, so its causes are examined. A built-in exception such as
+    TypeError is a bug, even if it is raised while an outage is being handled, unless it is raised `from` the
+    outage. An exception group, such as that of a TaskGroup, is an outage if each of its exceptions is.
     """
     for _ in range(_MAX_CAUSES):
         if error is None:
@@ -239,7 +241,7 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
             outages = [_find_outage(each) for each in error.exceptions]
             return None if None in outages else outages[0]
         is_wrapper = kind.__module__ != "builtins"
-        # Also a context that is hidden by `from None`, as httpcore does it.
+        # Also a context hidden by `from None`, as in httpcore.
         error = error.__cause__ or (error.__context__ if is_wrapper else None)
     return None
 
@@ -249,7 +251,7 @@ def _is_outage(kind: type) -> bool:
 
 
 def _describe(error: BaseException, outage: BaseException) -> str:
-    """Name the exceptions; the text only of those of the operating system, which holds no secret."""
+    """Name the exceptions, with the text only of those of the operating system, which has no secrets."""
     text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
     return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
 

@@ -1,4 +1,4 @@
-"""Describe the protected resource, so that clients find who issues tokens (RFC 9728)."""
+"""Describe the protected resource, so that clients can find its authorization servers (RFC 9728)."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from authguard.errors import ConfigurationError
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _METHODS = "GET, HEAD, OPTIONS"
-# For scripts of any site: there is nothing secret in it, and no credential has a part in it.
+# For scripts of any site: it contains no secret, and does not depend on a credential.
 _FIELDS: Headers = (
     ("access-control-allow-origin", "*"),
     ("access-control-allow-methods", _METHODS),
@@ -27,17 +27,17 @@ _ORIGIN = re.compile(r"(?P<origin>https?://[^/]+)(?P<path>/.*)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
-    """Name the resource that the guard protects, and the authorization servers for it.
+    """Describe the protected resource, and its authorization servers.
 
     Args:
-        resource: the URL that clients know the application by, such as
-            `https://api.example.com/mcp`: it is compared character by character.
-        authorization_servers: the issuers that clients may get a token from.
-        scopes_supported: scopes that clients may ask for.
-        resource_name: a name to show to people.
+        resource: the URL by which clients know the application, such as `https://api.example.com/mcp`; it is
+            compared character by character.
+        authorization_servers: the issuers from which clients may get a token.
+        scopes_supported: scopes that clients may request.
+        resource_name: a name to display.
 
     Raises:
-        ConfigurationError: for what is no URL under https, or has a query or a fragment.
+        ConfigurationError: if a URL is not https, or has a query or a fragment.
     """
 
     resource: str
@@ -60,13 +60,19 @@ class ResourceMetadata:
 
     @property
     def url(self) -> str:
-        """Return where the metadata is: the well-known path is before the resource's own (section 3.1)."""
+        """Return the URL of the metadata.
+
+        The well-known path comes before the resource's path (section 3.1).
+        """
         match = _ORIGIN.match(self.resource)
         return f"{match['origin'] if match else ''}{_WELL_KNOWN}{self._suffix}"
 
     @property
     def paths(self) -> frozenset[str]:
-        """Return where to serve it, decoded; also without the resource's path, where some clients look."""
+        """Return the paths of the metadata, decoded.
+
+        Also the one without the resource's path, which some clients use.
+        """
         return frozenset({_WELL_KNOWN, unquote(_WELL_KNOWN + self._suffix)})
 
     @property
@@ -80,7 +86,7 @@ class ResourceMetadata:
         return "" if path == "/" else path
 
     def document(self, **more: Any) -> bytes:
-        """Return the metadata as JSON (section 2); what is empty is left out (section 3.2).
+        """Return the metadata as JSON (section 2), without empty members (section 3.2).
 
         Args:
             more: what the guard adds about its proofs.
@@ -97,10 +103,10 @@ class ResourceMetadata:
 
 
 class MetadataPage:
-    """Answer for the metadata, in the application's place; adapters ask it first.
+    """Answer requests for the metadata instead of the application; adapters ask it first.
 
     Args:
-        metadata: what to serve.
+        metadata: the metadata.
         more: what the guard adds to it.
     """
 
@@ -109,7 +115,7 @@ class MetadataPage:
         self._document = metadata.document(**more)
 
     def answer(self, method: str, path: str) -> Refusal | None:
-        """Return the answer; None if the request is for something else.
+        """Return the answer; None if the request is for another path.
 
         Args:
             method: the HTTP method.

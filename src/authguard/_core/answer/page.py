@@ -1,4 +1,4 @@
-"""Make the page that a person sees in a browser where a program gets a problem document."""
+"""Build the page that a browser shows instead of a problem document."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -25,7 +25,7 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#ececf1;background:#16161a}a{color:#a9c7ff}"
     ".code{color:#b9b9c4}}"
 )
-#: Nothing is loaded, run, framed or sent anywhere; the one style is named by its digest.
+#: No resources, scripts, frames or forms are allowed; the only style is named by its digest.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
@@ -40,52 +40,52 @@ _PAGE = (
     "</main>\n</body>\n</html>\n"
 )
 
-# By the `code` of the error: heading and text. Others show the title and the detail of their class.
+# By the `code` of the error: heading and text. Other errors show the title and the detail of their class.
 _WORDS = {
     "invalid_request": (
         "The request cannot be read",
-        "The browser has sent a damaged sign-in, or several. Delete the cookies of this site, and try again.",
+        "The browser sent damaged or duplicate sign-in data. Delete the cookies of this site, and try again.",
     ),
-    "missing_credentials": ("Please sign in", "This page is for those who have signed in."),
+    "missing_credentials": ("Please sign in", "You must sign in to see this page."),
     "invalid_token": (
         "Please sign in again",
-        "Your sign-in is over: it has expired, or somebody has ended it.",
+        "Your sign-in has expired, or was ended.",
     ),
     "insufficient_user_authentication": (
         "Please sign in again",
-        "This page asks for a sign-in that is more recent, or made in another way.",
+        "This page needs a more recent sign-in, or one with another method.",
     ),
     "unaccepted_credential": (
         "Not with this sign-in",
-        "This address is for another kind of sign-in, such as the key of a program. Go back to the site.",
+        "This address needs another kind of sign-in, such as a program's key. Go back to the site.",
     ),
     "insufficient_scope": (
         "You may not open this page",
-        "You are signed in, and your account lacks the permission. Go back, or ask those who run this site.",
+        "You are signed in, but your account lacks the permission. Go back, or ask its operator.",
     ),
     "address_denied": (
         "Not from this network",
-        "The key may be used from other networks alone. Ask those who run this site.",
+        "The key may only be used from other networks. Ask the operator of this site.",
     ),
     "cross_site_request": (
         "The request came from another site",
-        "To protect you, this site does not take it. Open the page on this site, and try again there.",
+        "To protect you, it was refused. Open the page on this site, and try again there.",
     ),
-    "internal_error": ("Something went wrong", "The fault is not yours. Try again later."),
-    "rate_limited": ("Too many requests", "There were too many requests in a short time."),
+    "internal_error": ("Something went wrong", "This is an error of the site. Try again later."),
+    "rate_limited": ("Too many requests", "You sent too many requests in a short time."),
     "unavailable": (
         "Not available at the moment",
-        "Your sign-in cannot be checked at the moment. It stays as it is.",
+        "Your sign-in cannot be checked at the moment. It remains valid.",
     ),
 }
 
 
 def page_of(error: RefusedError, sign_in: str | None) -> bytes:
-    """Return the page about a refusal: complete, static and without anything that the caller sent.
+    """Return the page about a refusal: complete, static, and without data from the request.
 
     Args:
         error: why the request is refused.
-        sign_in: where to sign in, as a path on this site; None for nowhere.
+        sign_in: the path of the sign-in page; None for none.
     """
     heading, text = _WORDS.get(error.code, (error.title, error.detail))
     page = _PAGE.format(
@@ -112,7 +112,7 @@ def _next(error: RefusedError, sign_in: str | None) -> str:
 
 
 def _in_words(seconds: int) -> str:
-    """Return how long to wait, in the largest unit that is not too coarse, rounded up."""
+    """Return the waiting time in words, in a suitable unit, rounded up."""
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds > 2 * length:
             return f"{ceil(seconds / length)} {unit}s"

@@ -1,4 +1,4 @@
-"""Make the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11: Lists of Strings (RFC 9651)."""
+"""Build the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11: Lists of Strings (RFC 9651)."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -11,7 +11,7 @@ State: TypeAlias = tuple[int, float, float]
 
 
 def policy_field(quotas: Iterable[Quota]) -> str:
-    """Return the value of RateLimit-Policy: what there is of each quota, and for how many seconds.
+    """Return the value of RateLimit-Policy: the size of each quota, and its window in seconds.
 
     Args:
         quotas: the quotas, whose names need no escapes.
@@ -20,7 +20,7 @@ def policy_field(quotas: Iterable[Quota]) -> str:
 
 
 def limit_template(quotas: Iterable[Quota]) -> bytes:
-    """Return what `limit_field` fills in; to make it for each request would take longer.
+    """Return the template of `limit_field`, because building it for each request would take longer.
 
     Args:
         quotas: the quotas, whose names need no escapes.
@@ -30,11 +30,11 @@ def limit_template(quotas: Iterable[Quota]) -> bytes:
 
 
 def limit_field(template: bytes, states: Iterable[State]) -> bytes:
-    """Return the value of RateLimit: what remains of each quota, and for how many seconds no more than that.
+    """Return the value of RateLimit: the remaining amount of each quota, and the seconds until it grows.
 
     Args:
-        template: that of the quotas.
-        states: of the quotas.
+        template: the template of the quotas.
+        states: the states of the quotas.
     """
     values: tuple[int, ...] = ()
     for remaining, reset, _ in states:
@@ -45,7 +45,7 @@ def limit_field(template: bytes, states: Iterable[State]) -> bytes:
 def refused_field(quotas: Iterable[Quota], states: Iterable[State]) -> str:
     """Return the value of RateLimit for a refusal.
 
-    The others may be short of more for longer than the caller has to wait, and do not tell for how long.
+    Other quotas may lack more for longer than the caller has to wait, so no time is given for them.
 
     Args:
         quotas: the quotas.

@@ -1,7 +1,7 @@
-"""Make redirects that cannot leave the site: where to sign in, and where to go after that.
+"""Build redirects that cannot leave the site: to the login page, and to the page after it.
 
-Law 6 for `next`: it is a path and a query on this site, refused if any reading of it is
-something else. What is emitted is put together anew from what was understood, never echoed.
+Law 6 for `next`: it must be a path and a query on this site, and is refused if any way to read it is
+something else. The result is built from the parsed parts, never copied from the input.
 """
 
 import re
@@ -15,24 +15,24 @@ from authguard._core.request import RequestView
 MAX_TARGET = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
 _QUERY_SAFE = "/-._~!$&'()*+,=:@;?%"
-# Where signing in and out happens: going there next would loop, or sign out at once.
+# Paths of signing in and out; redirecting there would loop, or sign out at once.
 _SIGN_IN_PAGES = frozenset(
     f"{verb}{dash}{way}" for verb in ("log", "sign") for dash in ("", "-", "_") for way in ("in", "out")
 ) | {"callback"}
 
 
 def safe_next(target: str | None, default: str = "/", *, login_paths: Collection[str] = ()) -> str:
-    """Return the local path to go to after signing in, from an untrusted `next` parameter.
+    """Return the local path for the redirect after signing in, from an untrusted `next` parameter.
 
     Args:
         target: what the client sent, decoded once as a form or query parameter is.
-        default: where to go if the target is missing or unsafe; returned as it is.
-        login_paths: pages never to go to; pages named like a login page are avoided anyway.
+        default: the path if the target is missing or unsafe; returned unchanged.
+        login_paths: pages that are never a target; pages named like a login page are avoided anyway.
 
     Returns:
-        A path and query on this site, percent-encoded, fit for a Location field: no WHATWG URL
-        parser resolves it to another origin or scheme. It is kept only if its path is canonical,
-        as a public path is; a fragment is dropped.
+        A path and query on this site, percent-encoded, for a Location field: no WHATWG URL parser resolves it
+        to another origin or scheme. It is kept only if its path is canonical, like a public path; a fragment
+        is dropped.
     """
     if not target or len(target) > MAX_TARGET:
         return default
@@ -40,7 +40,7 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
     path = unquote(path)
     if not is_canonical(path) or path in login_paths or _is_sign_in_page(path):
         return default
-    # A lone surrogate, which no URL can carry, becomes a question mark.
+    # A lone surrogate, which a URL cannot contain, becomes a question mark.
     quoted = quote(query, safe=_QUERY_SAFE, errors="replace")
     return quote(path, safe=_PATH_SAFE) + (f"?{quoted}" if query else "")
 
@@ -52,14 +52,14 @@ def _is_sign_in_page(path: str) -> bool:
 def local_prefix(root_path: str) -> str | None:
     """Return a mount point, percent-encoded, as the beginning of a path in a Location field.
 
-    Proxies let callers have a part in it: by `X-Forwarded-Prefix`, or by a mount with a parameter.
-    A URL parser takes `//host`, and what it cleans to that, for another origin.
+    Behind some proxies, callers influence it: by `X-Forwarded-Prefix`, or by a mount with a parameter. A URL
+    parser reads `//host`, and text that it normalises to that, as another origin.
 
     Args:
-        root_path: where the application is mounted; a slash at its end does not count.
+        root_path: the mount point; a trailing slash is ignored.
 
     Returns:
-        None if it is no canonical path on this site.
+        None if it is not a canonical path on this site.
     """
     prefix = root_path.rstrip("/")
     if prefix and (len(prefix) > MAX_TARGET or not is_canonical(prefix)):
@@ -73,14 +73,13 @@ def login_location(
     login_paths: Collection[str],
     more: Iterable[tuple[str, str]] = (),
 ) -> str | None:
-    """Return where to send a browser to sign in, with where it wanted to go as `next`, and more parameters.
+    """Return the URL of the login page with the requested page as `next`, and further parameters.
 
-    Relative to the site and built from configuration: neither Host nor any forwarded field has
-    a part in it (RFC 9110 section 10.2.2). HTMX asks for fragments, so it is sent back to the
-    page that the fragment was for.
+    It is relative to the site and built from configuration: neither Host nor a forwarded field is used (RFC
+    9110 section 10.2.2). HTMX requests fragments, so `next` is the page of the fragment.
 
     Returns:
-        None if the login page cannot be named, since the mount point is no path on this site.
+        None if the mount point is not a path on this site.
     """
     prefix = local_prefix(request.root_path)
     if prefix is None:
@@ -90,7 +89,7 @@ def login_location(
         current = (request.field(b"hx-current-url") or b"").decode("latin-1")
         next_path = re.sub(r"\Ahttps?://[^/]*", "", current)
     else:
-        # A longer one is no place to go, and quoting it would cost more than refusing it.
+        # A longer path is not a sensible target, and quoting it would cost more than refusing it.
         path = root_path + request.path
         next_path = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= MAX_TARGET else ""
         next_path = f"{next_path}?{request.query}" if request.query else next_path
@@ -102,5 +101,5 @@ def login_location(
 
 
 def navigates(request: RequestView) -> bool:
-    """Return whether a person's browser asks for a page, and so is better served by a login page."""
+    """Return whether a browser requests a page, so that a redirect to the login page is useful."""
     return request.method in {"GET", "HEAD"} and reads_pages(request)

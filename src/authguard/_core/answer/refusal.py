@@ -1,4 +1,4 @@
-"""Make what goes on the wire when a request may not pass: status, challenge, problem document."""
+"""Build the response of a refusal: status, challenge, problem document."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
 
-#: Fields that belong to a body, and go with it.
+#: Fields about the body, which are replaced with it.
 BODY_FIELDS = frozenset({"content-type", "content-security-policy"})
 
 _NO_STORE = ("cache-control", "no-store")
@@ -31,14 +31,14 @@ _NO_STORE = ("cache-control", "no-store")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Hold a response that takes the application's place; `on_error` may return a changed copy.
+    """Hold a response that replaces the application's; `on_error` may return a changed copy.
 
     Attributes:
         status: the HTTP status.
         headers: fields in lower case: content type, challenge, caching.
-        body: the body; servers leave it out for HEAD.
-        error: why, as an exception that was not raised; None for a login redirect.
-        is_page: whether the body is a page, for a person in a browser; else it is a problem document.
+        body: the body; servers omit it for HEAD.
+        error: the reason, as an exception that was not raised; None for a login redirect.
+        is_page: whether the body is a page for a browser; otherwise it is a problem document.
     """
 
     status: int
@@ -48,9 +48,9 @@ class Refusal:
     is_page: bool = False
 
     def with_body(self, body: bytes | str, content_type: str) -> "Refusal":
-        """Return a copy with another body; status, challenge and caching stay.
+        """Return a copy with another body, and the same status, challenge and caching.
 
-        `Content-Type` and `Content-Security-Policy` belong to the body, and go with it.
+        `Content-Type` and `Content-Security-Policy` describe the body, and are replaced with it.
 
         Args:
             body: the new body; text is encoded as UTF-8.
@@ -61,14 +61,14 @@ class Refusal:
         return replace(self, body=data, headers=(*kept, ("content-type", content_type)))
 
     def with_json(self, document: Any) -> "Refusal":
-        """Return a copy with another JSON body; status, challenge and caching stay."""
+        """Return a copy with another JSON body, and the same status, challenge and caching."""
         return self.with_body(json.dumps(document), "application/json")
 
     def with_page(self, sign_in: str | None = None) -> "Refusal":
-        """Return a copy whose body is the guard's page for people; a login redirect stays as it is.
+        """Return a copy whose body is the guard's page; a login redirect is returned unchanged.
 
         Args:
-            sign_in: where to sign in, as a path on this site; None for nowhere.
+            sign_in: the path of the sign-in page; None for none.
         """
         if self.error is None:
             return self
@@ -77,7 +77,7 @@ class Refusal:
         return replace(page, headers=fields, is_page=True)
 
     def as_problem(self) -> "Refusal":
-        """Return a copy whose body is the problem document; a login redirect stays as it is."""
+        """Return a copy whose body is the problem document; a login redirect is returned unchanged."""
         if self.error is None:
             return self
         body = _document(type(self.error), _violated(self.error))
@@ -100,12 +100,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Challenges:
-    """Hold what the challenges of a guard say, whatever the error.
+    """Hold the contents of a guard's challenges that do not depend on the error.
 
     Attributes:
         realm: the realm.
         metadata: the URL of the resource's metadata (RFC 9728 section 5.1); empty for none.
-        algorithms: those of DPoP proofs, separated by spaces; empty where DPoP is not spoken.
+        algorithms: the algorithms of DPoP proofs, separated by spaces; empty if DPoP is not configured.
     """
 
     realm: str
@@ -118,13 +118,13 @@ class Challenges:
     ) -> str:
         """Return the value of `WWW-Authenticate`: a challenge for each scheme (RFC 9449 section 7.2).
 
-        One field line, since some programs keep just one of several.
+        One field line, because some programs read only one of several.
 
         Args:
-            kind: what to say.
-            scheme: in which scheme's challenge to say it.
-            more: what is lacking.
-            needs: what callers need there; schemes that are not taken are left out.
+            kind: the error to report.
+            scheme: the scheme whose challenge reports it.
+            more: the missing scopes or sign-in requirements.
+            needs: the needs of the place; schemes that are not accepted are left out.
         """
         schemes = self._schemes(needs)
         scheme = scheme if scheme in schemes else schemes[0]
@@ -133,19 +133,19 @@ class Challenges:
         )
 
     def _schemes(self, needs: Needs) -> tuple[str, ...]:
-        """Return the schemes to challenge with, of which a 401 must have one (RFC 9110 section 15.5.2)."""
+        """Return the schemes for challenges; a 401 must have at least one (RFC 9110 section 15.5.2)."""
         taken = (("Bearer", True), ("DPoP", bool(self.algorithms)))
         return tuple(each for each, known in taken if known and needs.takes(each.lower())) or ("Bearer",)
 
     def _challenge(self, scheme: str, kind: type[RefusedError] | None, more: Parameters, needs: Needs) -> str:
-        """Return a challenge (RFC 6750 section 3, RFC 9470 section 3); its parts have been checked."""
+        """Return a challenge (RFC 6750 section 3, RFC 9470 section 3); its parts were checked before."""
         parameters = {"realm": self.realm}
         if kind is not None and kind.challenge_error:
             parameters["error"] = kind.challenge_error
             parameters["error_description"] = kind.detail
         if kind is not None:
             parameters.update(more)
-        if needs.scopes and needs.takes_tokens:  # for whoever has to get a token first
+        if needs.scopes and needs.takes_tokens:  # for clients without a token
             parameters["scope"] = " ".join(needs.scopes)
         if scheme == "DPoP":
             parameters["algs"] = self.algorithms
@@ -155,10 +155,10 @@ class Challenges:
 
 
 def check_realm(realm: str) -> str:
-    """Return the realm, which is quoted as it is.
+    """Return the realm, which is quoted without escapes.
 
     Raises:
-        ConfigurationError: if it cannot be.
+        ConfigurationError: if it needs escapes.
     """
     if realm == "":
         return realm
@@ -175,19 +175,19 @@ def refuse(
     *,
     vary: str = "",
 ) -> Refusal:
-    """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored.
+    """Return the answer to an error: RFC 9457 problem document, RFC 6750 challenge, never stored by caches.
 
     Args:
-        error: why.
-        challenges: what to challenge with.
-        scheme: the scheme that the request used.
-        needs: what callers need there.
-        vary: the request fields that the form of the answer depends on; empty for none.
+        error: the error.
+        challenges: the contents of challenges.
+        scheme: the scheme of the request.
+        needs: the needs of the place.
+        vary: the request fields on which the format of the answer depends; empty for none.
     """
     kind: Any = type(error)
     violated = _violated(error)
     scheme = error.challenge_scheme or scheme
-    needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name what is lacking
+    needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name the missing scopes
     challenge = ""
     if kind.status_code == 401 or kind.challenge_error:
         challenge = challenges.about(kind, scheme, _lacking(error), needs)
@@ -214,7 +214,7 @@ def _lacking(error: RefusedError) -> Parameters:
     return ()
 
 
-@lru_cache(maxsize=256)  # nothing of the request is in it
+@lru_cache(maxsize=256)  # it contains nothing from the request
 def _problem(
     kind: type[RefusedError],
     challenge: str,
@@ -244,6 +244,6 @@ def _document(kind: type[RefusedError], violated: tuple[str, ...]) -> bytes:
 
 
 def see_other(location: str) -> Refusal:
-    """Return a login redirect: 303, so that whatever was sent is fetched with GET (RFC 9110 15.4.4)."""
+    """Return a login redirect: 303, so that any request is followed by a GET (RFC 9110 15.4.4)."""
     vary = ("vary", "Accept, Cookie, Sec-Fetch-Mode")
     return Refusal(303, (("location", location), _NO_STORE, vary), b"")

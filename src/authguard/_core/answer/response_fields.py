@@ -1,4 +1,4 @@
-"""Make the fields that a decision adds to a response: what caches must know, and nonces."""
+"""Build the fields that a decision adds to a response: for caches, and DPoP nonces."""
 
 from collections.abc import Iterable
 from typing import AnyStr, TypeAlias
@@ -12,9 +12,9 @@ _LENGTH = len("cache-control")  # nearly no other field has it: there is no call
 
 
 def vary_on(extractor: Extractor, method: str) -> str:
-    """Return the request fields by which caches must tell apart the responses to a kind of credential.
+    """Return the request fields by which caches must distinguish responses, for a kind of credential.
 
-    None for Authorization: shared caches do not keep those responses (RFC 9111 section 3.5).
+    None for Authorization, because shared caches do not store such responses (RFC 9111 section 3.5).
     """
     fields = {"api_key": extractor.key_fields, "header": extractor.token_fields}.get(method)
     if fields is not None:
@@ -23,12 +23,12 @@ def vary_on(extractor: Extractor, method: str) -> str:
 
 
 def response_fields(vary: str, nonce: str = "", *, no_store: bool = False) -> ResponseFields:
-    """Return what to add to a response.
+    """Return the fields to add to a response.
 
     Args:
-        vary: request fields that the response depends on; empty for none.
+        vary: request fields on which the response depends; empty for none.
         nonce: for the caller's next DPoP proofs (RFC 9449 section 8.2); empty for none.
-        no_store: whether a browser may not even keep what depends on the request fields.
+        no_store: whether a browser must not store a response that depends on these fields.
     """
     fields: ResponseFields = ()
     if nonce:
@@ -36,7 +36,7 @@ def response_fields(vary: str, nonce: str = "", *, no_store: bool = False) -> Re
     if vary:
         fields += ((b"vary", vary.encode("ascii")),)
     if fields:
-        # A browser may keep a private response, and would present the nonce again later.
+        # A browser may store a private response, and would present its nonce again later.
         fields += ((b"cache-control", b"no-store" if nonce or no_store else b"private"),)
     return fields
 
@@ -44,10 +44,10 @@ def response_fields(vary: str, nonce: str = "", *, no_store: bool = False) -> Re
 def merged(
     headers: Iterable[tuple[AnyStr, AnyStr]], fields: Iterable[tuple[AnyStr, AnyStr]]
 ) -> list[tuple[AnyStr, AnyStr]]:
-    """Return the fields of a response with those of a decision.
+    """Return the fields of a response together with those of a decision.
 
-    The application's own Cache-Control stays as it is. Its own Vary stays, too: of several lines all
-    hold (RFC 9110 section 5.3).
+    The application's own Cache-Control is not changed. Its own Vary is kept, too, because several lines are
+    combined (RFC 9110 section 5.3).
     """
     own = list(headers)
     for name, _ in own:

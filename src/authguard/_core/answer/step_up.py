@@ -1,4 +1,4 @@
-"""Send a person who has to sign in anew to the login page, but never in a redirect loop."""
+"""Redirect a user who has to sign in again to the login page, but never in a loop."""
 
 from hashlib import sha256
 
@@ -7,31 +7,31 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.request import RequestView
 from authguard.errors import InvalidRequestError
 
-_SECONDS = 10  # a loop takes less, and hardly anybody signs in so fast
+_SECONDS = 10  # a loop is faster, and hardly any user signs in so fast
 
 
 class RedirectLoopDetector:
-    """Detect that a login page has sent a browser straight back.
+    """Detect that a login page has redirected a browser straight back.
 
-    Many login pages send on whoever is signed in already. For a sign-in that is too old, that would
-    be a redirect loop. So a redirect leaves a cookie for some seconds, which names where it led.
+    Many login pages redirect users who are already signed in. If the sign-in is too old, that would be a
+    redirect loop. So a redirect sets a cookie for a few seconds, which names its target.
 
     Args:
-        cookie: that of the access token; the one here is named after it.
+        cookie: the cookie of the access token; the name of this one is derived from it.
     """
 
     def __init__(self, cookie: AccessCookie) -> None:
         self._cookie = cookie.beside("step-up")
 
     def is_loop(self, request: RequestView, location: str) -> bool:
-        """Return whether the browser was sent there just now, and nobody has signed in anew."""
+        """Return whether the browser was just redirected there, without a new sign-in."""
         try:
             return self._cookie.read(request) == _digest(location)
-        except InvalidRequestError:  # two of them: somebody plays with it
+        except InvalidRequestError:  # two cookies are not from a normal browser
             return True
 
     def mark(self, refusal: Refusal, location: str) -> Refusal:
-        """Return the answer that sends the browser there, with a cookie that says so."""
+        """Return the redirect with a cookie that marks it."""
         field = self._cookie.issue(_digest(location), max_age=_SECONDS)
         return refusal.with_header("set-cookie", field)
 

@@ -1,1 +1,1 @@
-"""Find the credential that a request presents."""
+"""Find the credential of a request."""

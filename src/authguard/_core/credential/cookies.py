@@ -1,4 +1,4 @@
-"""Read the access token from a cookie, for websites; and tell whether this site sent it."""
+"""Read the access token from a cookie, for websites; and check whether this site sent the request."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -21,24 +21,24 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class AccessCookie:
     """Carry the access token in an HttpOnly cookie.
 
-    It is called `__Host-<name>` and is `Secure`, whatever scheme the server reports, so that no
-    sibling domain can plant it (RFC 6265bis section 4.1.3.2). Unsafe methods and websockets must
-    then prove by `Sec-Fetch-Site` or `Origin` that this site started them.
+    It is named `__Host-<name>` and is `Secure`, regardless of the scheme that the server reports, so that no
+    sibling domain can set it (RFC 6265bis section 4.1.3.2). For unsafe methods and websockets,
+    `Sec-Fetch-Site` or `Origin` must show that this site started the request.
 
     Args:
         name: the name, without prefix.
-        secure: False for development over plain http on your own machine: the cookie then has the
-            plain name and is not `Secure`.
-        trusted_origins: other origins, such as `https://app.example.com`, that may send unsafe
-            requests with the cookie.
-        host_prefix: False for a cookie that somebody else sets, by its exact name, such as `__session` or
-            `CF_Authorization`. Without the prefix a sibling domain can plant it.
-        no_store: True has browsers keep nothing of what the cookie has opened, so that the back button shows
-            no page after signing out. An own Cache-Control of the application stays as it is.
+        secure: False for development over plain http on your own machine: the cookie then has no prefix and
+            is not `Secure`.
+        trusted_origins: other origins, such as `https://app.example.com`, that may send unsafe requests with
+            the cookie.
+        host_prefix: False for a cookie that another program sets, by its exact name, such as `__session` or
+            `CF_Authorization`. Without the prefix a sibling domain can set it.
+        no_store: whether browsers must not store responses that the cookie gave access to, so that the back
+            button shows no page after signing out. The application's own Cache-Control is not changed.
 
     Raises:
-        ConfigurationError: for a name or an origin that browsers would not send, and for a
-            `secure`, `host_prefix` or `no_store` that is not True or False.
+        ConfigurationError: if a name or an origin is one that browsers would not send, or `secure`,
+            `host_prefix` or `no_store` is not True or False.
     """
 
     name: str = "access_token"
@@ -87,7 +87,7 @@ class AccessCookie:
 
     @property
     def _field_name(self) -> str:
-        """Return the name that browsers see: with the prefix `__Host-`, unless an option is against it."""
+        """Return the name for browsers: with the prefix `__Host-`, unless an option forbids it."""
         return f"__Host-{self.name}" if self.secure and self.host_prefix else self.name
 
     def issue(self, token: str, *, max_age: float | Duration | None, scheme: str | None = None) -> str:
@@ -95,12 +95,12 @@ class AccessCookie:
 
         Args:
             token: the access token.
-            max_age: seconds, or a timedelta, as long as the token is valid; None until the browser is closed.
-            scheme: not used; `secure` alone decides.
+            max_age: seconds, or a timedelta, for which the token is valid; None until the browser is closed.
+            scheme: not used; only `secure` decides.
 
         Raises:
-            ValueError: if the token is too large for a cookie, or is no token.
-            ConfigurationError: if `max_age` is no number of seconds.
+            ValueError: if the token is too large for a cookie, or malformed.
+            ConfigurationError: if `max_age` is not a number of seconds.
         """
         age = (
             "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=-inf))}"
@@ -115,15 +115,15 @@ class AccessCookie:
         """Return the value of a Set-Cookie field that signs the browser out.
 
         Args:
-            scheme: not used; `secure` alone decides.
+            scheme: not used; only `secure` decides.
         """
         return f"{self._field_name}=; Max-Age=0{self._attributes}"
 
     def beside(self, name: str) -> "AccessCookie":
-        """Return a cookie with the same attributes, for something else of the same browser.
+        """Return a cookie with the same attributes, for another value of the same browser.
 
         Args:
-            name: what is put behind the name, such as `remember`.
+            name: the suffix of its name, such as `remember`.
         """
         return AccessCookie(f"{self.name}-{name}", secure=self.secure, host_prefix=self.host_prefix)
 
@@ -132,10 +132,10 @@ class AccessCookie:
         return "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self.secure else "")
 
     def read(self, request: RequestView) -> str | None:
-        """Return the token that the request's cookie carries, if any.
+        """Return the token in the request's cookie, if any.
 
         Raises:
-            InvalidRequestError: if the cookie came twice: somebody else may have planted one.
+            InvalidRequestError: if the cookie was sent twice, because an attacker may have set one.
         """
         values = _values(request, self._field_name)
         if len(values) > 1:
@@ -143,7 +143,7 @@ class AccessCookie:
         return values[0] if values and values[0] else None
 
     def hint(self, request: RequestView) -> str | None:
-        """Return what to change where the cookie comes by its plain name, and is not read."""
+        """Return the option to change if the cookie was sent by its plain name, which is not read."""
         if self._field_name == self.name or not _values(request, self.name):
             return None
         text = (
@@ -155,10 +155,10 @@ class AccessCookie:
         return text
 
     def is_cross_site(self, request: RequestView) -> bool | None:
-        """Return whether another site started the request; None if nothing tells.
+        """Return whether another site started the request; None if this is unknown.
 
-        Safe methods never count. Fetch Metadata decides where the browser sends it (`same-site`
-        is not `same-origin`), else the Origin field.
+        Safe methods never count. Fetch Metadata decides if the browser sends it (`same-site` is not
+        `same-origin`), otherwise the Origin field.
         """
         if request.method in _SAFE_METHODS:
             return False
@@ -188,20 +188,20 @@ def _values(request: RequestView, name: str) -> list[str]:
 
 @cache
 def _finder(name: str) -> Callable[[bytes], list[bytes]]:
-    """Return what finds the values of a cookie in a field, in one pass, however many cookies it has."""
+    """Return a function that finds the values of a cookie in a field, in one pass over all cookies."""
     escaped = re.escape(name.encode("ascii"))
     return re.compile(rb"(?:\A|;)[ \t]*" + escaped + rb"(?:=([^;]*)|[ \t]*(?=;|\Z))").findall
 
 
 def _own_origins(request: RequestView) -> set[str]:
-    """Return what the Origin field may say when this site started the request.
+    """Return the values of the Origin field for requests that this site started.
 
-    The Host field cannot be forged by a page in a browser, which is the only attacker here.
+    A page in a browser, which is the only attacker here, cannot forge the Host field.
     """
     host = (request.field(b"host") or b"").decode("latin-1").lower()
     if not host:
         return set()
     if request.scheme in ("https", "wss"):
         return {f"https://{host.removesuffix(':443')}"}
-    # Perhaps behind a proxy that ended TLS: a page under https is no weaker than one under http.
+    # The site may be behind a proxy that ends TLS: a page under https is no weaker than one under http.
     return {f"http://{host.removesuffix(':80')}", f"https://{host.removesuffix(':443')}"}

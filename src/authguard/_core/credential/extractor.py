@@ -1,4 +1,4 @@
-"""Find the one credential of a request in its header fields (law 7; RFC 6750 sections 2 and 3.1)."""
+"""Find the single credential of a request in its header fields (law 7; RFC 6750 sections 2 and 3.1)."""
 
 import re
 import string
@@ -15,10 +15,10 @@ from authguard.errors import (
     MalformedTokenError,
 )
 
-#: Checked before anything is decoded or hashed. Servers allow 8 to 64 KiB for all fields.
+#: Checked before decoding and hashing. Servers allow 8 to 64 KiB for all fields.
 MAX_CREDENTIAL = 16 * 1024
 
-# The `b64token` of RFC 6750 section 2.1, less the `=` at its end. Deleting them all is faster than
+# The `b64token` of RFC 6750 section 2.1, without the final `=`. Deleting these characters is faster than
 # matching a pattern.
 _B64TOKEN = (string.ascii_letters + string.digits + "-._~+/").encode()
 _PREFLIGHT_FIELDS = (b"origin", b"access-control-request-method")
@@ -41,14 +41,14 @@ _OTHER_SCHEMES = {
 
 
 class Extractor:
-    """Find the credential, or says what is wrong with how it was sent.
+    """Find the credential, or report how it was sent incorrectly.
 
     Args:
-        headers: names of the fields that carry API keys.
-        prefixes: what an API key starts with, so that `Bearer sk_live_…` is known as one.
-        cookie: the cookie that may carry an access token, if any.
-        dpop: whether the scheme `DPoP` is spoken (RFC 9449 section 7.1).
-        token_headers: names of the fields that carry tokens, without a scheme.
+        headers: names of the fields of API keys.
+        prefixes: the prefixes of API keys, by which `Bearer sk_live_…` is recognised as one.
+        cookie: the cookie of an access token, if any.
+        dpop: whether the scheme `DPoP` is accepted (RFC 9449 section 7.1).
+        token_headers: names of the fields of tokens without a scheme.
 
     Raises:
         ConfigurationError: for a prefix that no key can have.
@@ -75,9 +75,9 @@ class Extractor:
         self.fields = self._own_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
 
     def plain_bearer(self, field: bytes) -> Credential | None:
-        """Return the token of an Authorization field in its usual spelling; None if `extract` has to look.
+        """Return the token of an Authorization field in its usual form; None if `extract` must parse it.
 
-        It is for a request with no other credential field.
+        Use it for a request without other credential fields.
         """
         token = field[7:]
         if (
@@ -91,13 +91,13 @@ class Extractor:
         return Credential(token.decode("ascii"), "bearer", "authorization")
 
     def extract(self, request: RequestView) -> Credential | None:
-        """Return the request's credential; None if it has none that we know how to read.
+        """Return the request's credential; None if it has none of a known kind.
 
-        A credential in a field goes before the cookie, which is then not looked at. Other schemes, such
-        as Basic, are the application's own: they neither count as a credential nor hide one.
+        A credential in a field takes precedence over the cookie, which is then not read. Other schemes, such
+        as Basic, are left to the application: they neither count as a credential nor hide one.
 
         Raises:
-            InvalidRequestError: if several fields carry one, or a field is malformed.
+            InvalidRequestError: if several fields have a credential, or a field is malformed.
             InvalidTokenError: if it is too long, or cannot be an API key.
         """
         authorization = _only(request, (b"authorization",))
@@ -106,22 +106,22 @@ class Extractor:
         if bearer is not None:
             method, token = bearer
             if own is not None:
-                raise InvalidRequestError("both a token and an API key, or a token in a field of its own")
+                raise InvalidRequestError("both a token and an API key, or a token in its own field")
             if method == "bearer" and token.startswith(self._prefixes):
                 return _api_key(token, "authorization")
             if len(token) > MAX_CREDENTIAL:
-                raise MalformedTokenError("longer than any token we accept")
+                raise MalformedTokenError("longer than any accepted token")
             return Credential(token.decode("ascii"), method, "authorization")
         if own is not None:
             return self._of_own_field(own.strip(b" \t"), request)
         if self.cookie and (text := self.cookie.read(request)) is not None:
             if len(text) > MAX_CREDENTIAL:
-                raise MalformedTokenError("longer than any token we accept, in the cookie")
+                raise MalformedTokenError("longer than any accepted token, in the cookie")
             return Credential(text, "cookie", "cookie")
         return None
 
     def _of_own_field(self, value: bytes, request: RequestView) -> Credential:
-        """Return the API key or token of the one field that has nothing else in it."""
+        """Return the API key or token of a field that contains nothing else."""
         field = next(name for name, _ in request.presented if name in self._own_fields)
         return (_token if field in self.token_fields else _api_key)(value, field.decode("ascii"))
 
@@ -134,7 +134,10 @@ class Extractor:
         return self.cookie is None or self.cookie.read(request) is None
 
     def hint(self, request: RequestView) -> str | None:
-        """Return what to change where a token came in a way that is not read; None if none seems to have."""
+        """Return the option to change if a token was sent in a way that is not read.
+
+        None if none seems to be.
+        """
         value = next((value for name, value in request.presented if name == b"authorization"), b"").strip(
             b" \t"
         )
@@ -146,7 +149,7 @@ class Extractor:
         return self.cookie.hint(request) if self.cookie else None
 
     def kind_of(self, request: RequestView) -> Kind | None:
-        """Return how a request carries its credential, be it good or bad; None for in no way."""
+        """Return how a request carries its credential, valid or not; None without one."""
         for name, value in request.presented:
             if name in self._own_fields:
                 return "header" if name in self.token_fields else "api_key"
@@ -163,18 +166,18 @@ class Extractor:
 
     @property
     def speaks_dpop(self) -> bool:
-        """Return whether the scheme `DPoP` is read."""
+        """Return whether the scheme `DPoP` is accepted."""
         return b"dpop" in self._schemes
 
     def uses_dpop(self, request: RequestView) -> bool:
-        """Return whether the request speaks DPoP, so that errors are told in that scheme's challenge."""
+        """Return whether the request uses DPoP, so that errors are reported in that scheme's challenge."""
         return b"dpop" in self._schemes and any(
             name == b"authorization" and value.strip(b" \t")[:5].lower() in (b"dpop", b"dpop ")
             for name, value in request.presented
         )
 
     def _token(self, value: bytes) -> tuple[Kind, bytes] | None:
-        """Return what follows `Bearer` or `DPoP`; None for other schemes, which are not ours to judge."""
+        """Return the text after `Bearer` or `DPoP`; None for other schemes, which the guard ignores."""
         scheme, space, rest = value.partition(b" ")
         method = self._schemes.get(scheme.lower())
         if method is None:
@@ -203,7 +206,7 @@ def _encoded(prefix: str) -> bytes:
 
 
 def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
-    """Return the value of the one field of these names."""
+    """Return the value of the only field with one of these names."""
     only: bytes | None = None
     for name, value in request.presented:
         if name in names:
@@ -214,7 +217,8 @@ def _only(request: RequestView, names: Collection[bytes]) -> bytes | None:
 
 
 def _api_key(value: bytes, header: str) -> Credential:
-    if b"," in value:  # how WSGI servers join two fields; ASGI has them apart, and refuses them alike
+    # WSGI servers join two fields this way; ASGI keeps them apart, but they are refused alike.
+    if b"," in value:
         raise InvalidRequestError("several API keys, joined, or a key with a comma")
     if len(value) > MAX_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII", cause=Cause.MALFORMED)
@@ -225,7 +229,7 @@ def _token(value: bytes, header: str) -> Credential:
     if b"," in value:  # as for API keys
         raise InvalidRequestError("several tokens, joined")
     if len(value) > MAX_CREDENTIAL:
-        raise MalformedTokenError("longer than any token we accept")
+        raise MalformedTokenError("longer than any accepted token")
     if not _VISIBLE.match(value):
         raise MalformedTokenError("a field that must have a token and nothing else, such as a scheme, in it")
     return Credential(value.decode("ascii"), "header", header)

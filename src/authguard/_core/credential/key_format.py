@@ -1,7 +1,8 @@
 """Write and check the text of API keys: `<prefix><id>_<secret>_<check>`.
 
-The check tells a random or mistyped text from a key without a query, and the id names a key in a log without
-giving it away. All characters are letters, digits and `_`, so that a double click selects the whole key.
+The checksum distinguishes a random or mistyped text from a key without a query. The id identifies a key in a
+log without disclosing it. All characters are letters, digits and `_`, so that a double click selects the
+whole key.
 """
 
 import hmac
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from authguard._core.options import check_list, check_text
 from authguard.errors import ConfigurationError
 
-#: Characters of the longest text that is looked at.
+#: Characters of the longest text that is checked.
 MAX_KEY = 512
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -24,28 +25,28 @@ _SECRET_BYTES = 32
 _SECRET_CHARACTERS = 43  # of 32 bytes
 _CHECK_CHARACTERS = 6  # 35 bits
 _CHECK_VALUES = _BASE**_CHECK_CHARACTERS
-# Two digits at a time: a division for each of six would be half of what a check costs.
+# Two digits at a time, because a division for each of six would be half of the cost of a check.
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PAIR_BASE = _BASE**2
 _MIN_CHECK_SECRET = 16  # characters
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_\Z")
-# Longer ids and secrets are accepted, so that a later format needs no new verifiers everywhere.
+# Longer ids and secrets are accepted, so that a later format needs no new verifiers.
 _DIGITS = "[0-9A-Za-z]"
 _BODY = f"{_DIGITS}{{{_ID_CHARACTERS},}}_{_DIGITS}{{{_SECRET_CHARACTERS},}}_{_DIGITS}{{{_CHECK_CHARACTERS}}}"
 
 
 class KeyFormat:
-    """Make API keys with a prefix, and tell texts that are none.
+    """Create API keys with a prefix, and recognise texts that are not keys.
 
-    Without `check_secret` the check is a CRC32, which finds every mistyped character. With it the check is an
-    HMAC, which an outsider cannot compute: a text that was made up is then refused without a query.
+    Without `check_secret` the checksum is a CRC32, which detects every mistyped character. With it the
+    checksum is an HMAC, which others cannot compute: an invented text is then refused without a query.
 
     Args:
-        prefixes: what keys begin with, such as `sk_live_`: letters, digits and `_`, with `_` at the end.
-        check_secret: the key of the HMAC; empty for CRC32. Keys that were made with another one are refused.
+        prefixes: the prefixes of keys, such as `sk_live_`: letters, digits and `_`, with `_` at the end.
+        check_secret: the key of the HMAC; empty for CRC32. Keys with another checksum are refused.
 
     Raises:
-        ConfigurationError: for a prefix of other characters, or a secret of fewer than 16 characters.
+        ConfigurationError: if a prefix has other characters, or a secret has fewer than 16.
     """
 
     def __init__(self, prefixes: Iterable[str], *, check_secret: str = "") -> None:
@@ -55,7 +56,7 @@ class KeyFormat:
         key = check_check_secret(check_secret, "check_secret").encode()
         self._hmac = hmac.new(key, digestmod="sha256") if key else None
         beginnings = "|".join(map(re.escape, sorted(self.prefixes, key=len, reverse=True)))
-        #: The text of a regular expression that all keys match, for scanners of secrets.
+        #: The text of a regular expression that matches all keys, for secret scanners.
         self.pattern = rf"\b(?:{beginnings}){_BODY}\b"
         self._shape = re.compile(rf"(?:{beginnings}){_BODY}\Z")
 
@@ -64,7 +65,7 @@ class KeyFormat:
 
         Args:
             prefix: one of `prefixes`.
-            readable_id: 16 letters and digits that name the key; None for random ones.
+            readable_id: 16 letters and digits that identify the key; None for random ones.
         """
         if prefix not in self.prefixes:
             raise ValueError("the prefix must be one of the format")
@@ -75,7 +76,7 @@ class KeyFormat:
         return f"{body}_{self._check(body)}"
 
     def is_well_formed(self, text: str) -> bool:
-        """Return whether a text has the form of a key, and the right check; takes some microseconds."""
+        """Return whether a text has the form of a key, and the right checksum; takes a few microseconds."""
         if len(text) > MAX_KEY or self._shape.match(text) is None:
             return False
         check = self._check(text[: -_CHECK_CHARACTERS - 1])
@@ -98,7 +99,7 @@ class KeyFormat:
 
 
 def make_readable_id() -> str:
-    """Return 16 random letters and digits, which name a key and are no secret."""
+    """Return 16 random letters and digits, which identify a key and are not secret."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARACTERS))
 
 
@@ -108,10 +109,10 @@ def readable_id_of(text: str) -> str:
 
 
 def check_prefixes(prefixes: object, option: str) -> tuple[str, ...]:
-    """Check the prefixes of API keys, of which none may begin with another.
+    """Check the prefixes of API keys; none may be the beginning of another.
 
     Raises:
-        ConfigurationError: for a prefix of other characters, and for two of which one begins with the other.
+        ConfigurationError: if a prefix has other characters, or is the beginning of another.
     """
     checked = tuple(check_list(prefixes, option, '"ak_"'))
     must = 'be 3 to 32 letters, digits and "_", with a letter first and "_" last, such as "ak_"'
@@ -131,7 +132,7 @@ def check_check_secret(secret: object, option: str) -> str:
     """Check the key of the HMAC in API keys; empty for none.
 
     Raises:
-        ConfigurationError: for another type, and for fewer than 16 characters.
+        ConfigurationError: if the type is wrong, or it has fewer than 16 characters.
     """
     if secret == "":
         return ""

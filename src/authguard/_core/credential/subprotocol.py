@@ -1,4 +1,4 @@
-"""Read a token among the subprotocols that a websocket offers: browsers cannot set its header fields."""
+"""Read a token from the subprotocols of a websocket, because browsers cannot set its header fields."""
 
 import re
 
@@ -13,21 +13,21 @@ _TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 sect
 #: How many of the offered subprotocols are read, and passed on; browsers offer a few.
 MAX_OFFERED = 100
 _MAX_ENCODED = (MAX_CREDENTIAL * 4 + 2) // 3  # base64url makes four characters of three bytes
-_TOO_LONG = b"Bearer " + b"a" * (MAX_CREDENTIAL + 1)  # a field that is refused for its length
-_MALFORMED = b"Bearer"  # a field without its token, which is refused as malformed
+_TOO_LONG = b"Bearer " + b"a" * (MAX_CREDENTIAL + 1)  # a field that is refused because of its length
+_MALFORMED = b"Bearer"  # a field without a token, which is refused as malformed
 
 
 class Subprotocol:
-    """Present a token by the subprotocol of a websocket, as a browser can.
+    """Accept a token in the subprotocols of a websocket, as browsers can send it.
 
-    It offers the name, and besides `<name>.bearer.<token>` with the token in base64url, without
-    padding, in its one canonical spelling.
+    The browser offers the name, and in addition `<name>.bearer.<token>` with the token in base64url without
+    padding, in its canonical encoding.
 
     Args:
         name: the name of the subprotocol.
 
     Raises:
-        ConfigurationError: if it is no name of a subprotocol, or could be taken for one with a token.
+        ConfigurationError: if it is not a name of a subprotocol, or could be read as one with a token.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,18 +38,18 @@ class Subprotocol:
         self._prefix = name + _MARK
 
     def has_token(self, offered: str) -> bool:
-        """Return whether this one of the offered subprotocols presents a token."""
+        """Return whether an offered subprotocol contains a token."""
         return offered.startswith(self._prefix)
 
     def authorization(self, offered: str) -> bytes:
-        """Return the Authorization field that says what this one does.
+        """Return the Authorization field that is equivalent to an offered subprotocol.
 
         Args:
-            offered: one that has a token.
+            offered: a subprotocol with a token.
 
         Returns:
-            a field that is refused as malformed, if it is not one token, canonically encoded; and one that
-            is refused as too long, if the token is.
+            A field that is refused as malformed if the token is not canonically encoded, and one that is
+            refused as too long if the token is.
         """
         encoded = offered.removeprefix(self._prefix)
         if len(encoded) > _MAX_ENCODED:

@@ -267,7 +267,7 @@ class Callers:
         verified = yield from as_flow(self._verifier_of(credential).flow(credential, now))
         principal = verified.principal
         if not principal.is_authenticated:
-            raise InvalidTokenError("the verifier found nobody")
+            raise InvalidTokenError("the verifier found no principal")
         if self._proofs.confirmation_of(principal.claims):
             raise UnprovenTokenError("bound to a key or a certificate, and the proof comes with each request")
         if self._logouts is not None:
@@ -281,7 +281,7 @@ class Callers:
             return principal
         user = yield from Call(self._user_loader, principal)
         if user is None:
-            raise InvalidTokenError("the user is gone")
+            raise InvalidTokenError("the user no longer exists")
         return user
 
     def _credential(self, request: RequestView) -> Credential:
@@ -320,7 +320,7 @@ class Callers:
     def _remember(self, credential: Credential, digest: bytes, verified: Verified, now: float) -> Known:
         principal, method = verified.principal, credential.method
         if not principal.is_authenticated:
-            raise InvalidTokenError("the verifier found nobody")
+            raise InvalidTokenError("the verifier found no principal")
         if principal.quotas:
             check_counts(principal, counts=self._counts)
         confirmation = self._proofs.confirmation_of(principal.claims)
@@ -349,7 +349,7 @@ class Callers:
         for verifier in self._verifiers:
             if verifier.accepts(credential):
                 return verifier
-        raise InvalidTokenError("no verifier is for this kind of credential")
+        raise InvalidTokenError("no verifier accepts this kind of credential")
 
 
 def _settled(outcome: Outcome) -> Known:

@@ -117,5 +117,5 @@ class FullPath:
             return denied
         cookie = self._extractor.cookie
         if cookie and self._policy.is_login_page(request.path) and cookie.is_cross_site(request):
-            raise CrossSiteRequestError("another site must not sign its visitors in here")
+            raise CrossSiteRequestError("a request from another site must not sign in a user")
         return Allow(ANONYMOUS_AUTH, ANONYMOUS, error, _VARY_IF_OPTIONAL if verdict.optional else ())

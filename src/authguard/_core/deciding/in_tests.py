@@ -33,7 +33,7 @@ class OverriddenInTests:
         Args:
             user: a `Principal`, or the application's own user; None to ask `user_loader` for that of the
                 principal.
-            principal: whom the guard sees, if the user is not a principal.
+            principal: the principal for the guard, if the user is not a principal.
         """
         substituting = copy(self)
         path = substituting._straight_path = self._straight_path.copied()  # noqa: SLF001 (its own)

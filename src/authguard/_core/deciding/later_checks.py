@@ -115,7 +115,7 @@ class LaterChecks:
 def _check_same_subject(principal: Principal, before: Principal) -> None:
     """Raise InvalidTokenError if the credential does not stand for the same subject as before."""
     if (principal.issuer, principal.subject) != (before.issuer, before.subject):
-        raise InvalidTokenError("the credential is another subject's now")
+        raise InvalidTokenError("the credential now belongs to another subject")
 
 
 def _check_nothing_withdrawn(principal: Principal, before: Principal) -> None:

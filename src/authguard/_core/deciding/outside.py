@@ -50,7 +50,7 @@ class _Message(RequestView):
 
     Args:
         presented: the credential field; nothing if there is no credential.
-        address: of the client, if it is known.
+        address: the address of the client, if known.
     """
 
     __slots__ = ("_address",)
@@ -110,7 +110,7 @@ class VerifiesOutside(Described):
             header: the field that it would come in, if that is not Authorization, such as `X-API-Key` for
                 an API key without a prefix.
             address: of the client, for API keys with a list of networks.
-            now: seconds since the epoch, or a datetime with a time zone; None for the time of day.
+            now: seconds since the epoch, or a datetime with a time zone; None for the current time.
 
         Raises:
             RefusedError: as for a request: `MissingCredentialsError`, `InvalidTokenError`,
@@ -201,7 +201,7 @@ class VerifiesOutside(Described):
         try:
             value = token.encode("latin-1")
         except UnicodeEncodeError:
-            raise InvalidRequestError("the token has characters that no token has") from None
+            raise InvalidRequestError("the token has characters that are not allowed in tokens") from None
         return [(name, b"Bearer " + value if name == _FIELD else value)]
 
     def _only_field(self) -> bytes:

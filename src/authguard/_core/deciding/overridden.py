@@ -25,7 +25,7 @@ class Overridden:
     Args:
         path: the straight path of the guard.
         user: a principal, `ANONYMOUS`, or the application's own user.
-        principal: whom the guard sees, if the user is not a principal.
+        principal: the principal for the guard, if the user is not a principal.
         everywhere: whether threads and tasks that have none of their own see it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Overridden:
         if not isinstance(here, Overridden):
             return (yield from here.load_user(principal))
         if here.user is None:
-            raise InvalidTokenError("the user is gone")
+            raise InvalidTokenError("the user no longer exists")
         return here.user
 
 
@@ -79,7 +79,7 @@ class Substituted(Overridden):
     Args:
         path: has the callers in use.
         user: a principal, or the application's own user; None to ask the guard's `user_loader`.
-        principal: whom the guard sees, if the user is not a principal.
+        principal: the principal for the guard, if the user is not a principal.
     """
 
     def identify(

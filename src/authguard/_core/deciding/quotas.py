@@ -122,7 +122,7 @@ class Quotas:
 
         Args:
             charge: that of the request, which is filled in.
-            principal: who is calling.
+            principal: the caller.
             verdict: what the rules ask.
 
         Raises:
@@ -290,7 +290,7 @@ def _by_tier(quotas: Mapping[Any, Any]) -> dict[str | None, tuple[Quota, ...]]:
         by_tier[tier] = check_quotas(listed, "quotas of a tier" if tier is None else f"quotas of {tier}")
     if None not in by_tier:
         raise ConfigurationError(
-            "quotas must say what holds for callers without a tier, got tiers alone: write None: [Quota(…)], "
+            "quotas must include callers without a tier, got only tiers: write None: [Quota(…)], "
             "or None: [] for no quota"
         )
     return by_tier
@@ -313,7 +313,7 @@ def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> N
         for quota in (*rule.quotas, *(quota for tier in tiers for quota in tier)):
             if rule.cost > quota.count:
                 raise ConfigurationError(
-                    f"cost of {rule!r} must be at most {quota.count}, since no caller has more of "
+                    f"cost of {rule!r} must be at most {quota.count}, because no caller has more of "
                     f"{quota.policy!r}, got {rule.cost}"
                 )
 

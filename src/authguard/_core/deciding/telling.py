@@ -193,7 +193,7 @@ class Telling:
             answer = self._function(event)
             if answer is not None and isawaitable(answer):
                 if iscoroutine(answer):
-                    answer.close()  # else Python warns that nothing has waited for it
+                    answer.close()  # otherwise Python warns that it was never awaited
                 raise TypeError("on_decision must not return what has to be waited for")
         except Exception as error:
             self._report(error)

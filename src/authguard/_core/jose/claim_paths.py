@@ -135,7 +135,7 @@ def _names_of(name: ClaimName, value: object, report: Report) -> frozenset[str]:
         return _NOTHING
     names = [role for role, of in value.items() if of is True or (isinstance(of, Mapping) and of)]
     if not names:
-        report(name, "is an object whose members are no roles: they have neither true nor an object as value")
+        report(name, "is an object whose members are not roles: their values are neither true nor objects")
     return _shared(tuple(names))
 
 

@@ -21,14 +21,14 @@ from authguard.errors import (
     MissingRequiredClaimError,
 )
 
-_DATES = ("exp", "nbf", "iat")  # `auth_time` is judged by `max_age`, where a rule has one
+_DATES = ("exp", "nbf", "iat")  # `max_age` of a rule checks `auth_time`
 _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
 _MEMBERS = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_DATES, "date")}
 _RULES = _MEMBERS | rules_of_kinds((), id_tokens=False)
 
 
 def _report_nothing(name: ClaimName, why: str) -> None:
-    """Stand for nobody who wants to know about claims that cannot be used."""
+    """Ignore reports about claims that cannot be used."""
 
 
 def rules_for(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
@@ -76,16 +76,16 @@ def verify_claims(
     key_id: str | None,
     method: Method,
 ) -> Principal:
-    """Return the principal of an access token for us that is valid now.
+    """Return the principal of a valid access token for this resource.
 
     Args:
-        text: the claims as they came; their signature has been verified.
-        claims: the same, read.
-        expected: what is asked.
+        text: the claims as received; their signature was verified.
+        claims: the parsed claims.
+        expected: the expectations.
         now: seconds since the epoch.
         kind: the header's `typ`, as `jose.media_type` returns it.
         key_id: the `kid` of the key that signed.
-        method: how the token was carried.
+        method: how the token was sent.
     """
     find = claims.get
     for name in expected.required:
@@ -156,12 +156,12 @@ def is_date(value: object) -> TypeGuard[float]:
 
 
 def check_audience(audience: object, expected: frozenset[str]) -> None:
-    """Raise unless one of the names is expected."""
+    """Raise an error unless an expected audience is among the names."""
     if isinstance(audience, str):
         if audience not in expected:
             raise InvalidAudienceError("another audience")
         return
-    if not expected and (audience is None or audience == []):  # an empty list names nobody
+    if not expected and (audience is None or audience == []):  # an empty list names no audience
         return
     if not isinstance(audience, list) or not all(isinstance(name, str) for name in audience):
         raise InvalidAudienceError("no audience")

@@ -1,7 +1,7 @@
-"""Read the compact form of a signed token, as strictly as RFC 7515 and RFC 8725 allow.
+"""Parse the compact form of a signed token, as strictly as RFC 7515 and RFC 8725 require.
 
-Nothing here trusts the token: this says only what it claims to be. Algorithm, key and claims
-are judged by `keys` and `claims`.
+The token is not trusted here: the result is only what it claims. Algorithm, key and claims are checked by
+`keyset` and `claims`.
 """
 
 import binascii
@@ -27,7 +27,7 @@ _decode_fast = find_base64_decoder()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Hold of the protected header only what selects a key or forbids the token.
+    """Hold the parts of the protected header that select a key or forbid the token.
 
     Attributes:
         algorithm: the `alg`.
@@ -44,7 +44,7 @@ class Header:
 
 @dataclass(slots=True)  # not frozen, which would cost each first-seen credential more
 class Token:
-    """Hold a token taken apart; nothing of it is verified yet."""
+    """Hold a parsed token; nothing of it is verified yet."""
 
     header: Header
     signed: bytes
@@ -75,7 +75,7 @@ _headers: Memory[bytes, Header] = Memory(_REMEMBERED_HEADERS)
 
 
 def read_compact(text: str, *, padding: bool = False) -> Token:
-    """Take a compact JWS apart.
+    """Parse a compact JWS.
 
     Args:
         text: the token.
@@ -83,7 +83,7 @@ def read_compact(text: str, *, padding: bool = False) -> Token:
             token has one spelling.
 
     Raises:
-        MalformedTokenError: if it is not one, or its header forbids reading it as a JWT.
+        MalformedTokenError: if it is malformed, or its header forbids using it as a JWT.
     """
     data = text.encode("ascii", "replace")
     if data.count(b".") != 2:
@@ -122,8 +122,8 @@ def _read_header(data: bytes) -> Header:
     # JWT (RFC 7797 section 7).
     if "crit" in members or "b64" in members:
         raise MalformedTokenError("crit or b64 in the header")
-    # A token must not bring its key, or say where one is (RFC 8725 section 3.10). Certificates (`x5c`) and
-    # thumbprints (`x5t`) are what well-known issuers send beside a `kid`; they are never read.
+    # A token must not contain its key, or the URL of one (RFC 8725 section 3.10). Certificates (`x5c`) and
+    # thumbprints (`x5t`), which well-known issuers send beside a `kid`, are ignored.
     if "jwk" in members or "x5u" in members:
         raise MalformedTokenError("a key or the URL of one in the header (jwk or x5u)")
     content = members.get("cty")

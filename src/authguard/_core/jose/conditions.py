@@ -77,7 +77,7 @@ def _check_client(claims: Mapping[str, Any], clients: frozenset[str]) -> str:
         named = [(name, claims[name]) for name in names if claims.get(name) is not None]
         for name, client in named:
             if type(client) is not str or client not in clients:
-                raise InvalidTokenError("of a client that is none of client_ids", claim=name)
+                raise InvalidTokenError("of a client that is not one of client_ids", claim=name)
         if named:
             return str(named[0][1])
     raise InvalidTokenError("it names no client, and there are client_ids", claim="client_id")

@@ -88,7 +88,7 @@ def from_secret(
     Args:
         secret: the secret itself.
         algorithms: what it may be for.
-        option: where it was given, for the error.
+        option: the name of its option, for the error.
 
     Raises:
         ConfigurationError: if it is short, published, guessable, or not a secret at all.

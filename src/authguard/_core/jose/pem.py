@@ -25,7 +25,7 @@ def from_pem(
 
     Args:
         text: one block or several.
-        algorithms: what the keys may be for.
+        algorithms: the allowed algorithms of the keys.
         key_id: the `kid` of the keys, if it is known.
 
     Raises:

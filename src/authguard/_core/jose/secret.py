@@ -157,7 +157,7 @@ def check_not_place(
         advice: what the text is, with the spelling that works.
 
     Raises:
-        ConfigurationError: if it is one; the text itself is never shown.
+        ConfigurationError: if it is one of these; the text itself is never shown.
     """
     text = readable(secret)
     place = None if text is None else place_of(text, chosen_here=chosen_here)

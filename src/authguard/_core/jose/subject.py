@@ -59,7 +59,7 @@ def subject_of(
             raise MissingRequiredClaimError("no sub, and it is not a client's own token", claim="sub")
         return of_client
     if subject[: len(CLIENT_PREFIX)] == CLIENT_PREFIX and subject != of_client:
-        raise InvalidTokenError("a sub that would pass for a client", claim="sub")
+        raise InvalidTokenError("a sub that could be mistaken for a client", claim="sub")
     return subject
 
 

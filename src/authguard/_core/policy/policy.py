@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         protected: whether anybody is kept out at all.
-        requirements: what the caller must have, all of them.
+        requirements: all requirements that the caller must meet.
         optional: whether requests without, or with a bad, credential pass as anonymous.
         login_path: the rule's own login page, if it names one.
         login_redirect: whether browsers are sent to sign in.
@@ -70,7 +70,7 @@ class Verdict:
         """Raise what is lacking, unless the principal meets every requirement.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
 
         Raises:
@@ -86,7 +86,7 @@ class Verdict:
         """Tell whether the principal meets every requirement.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
         """
         for requirement in self.requirements:

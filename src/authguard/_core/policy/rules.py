@@ -1,4 +1,4 @@
-"""Define rules: which paths, for which methods, ask what of the caller."""
+"""Define rules: which paths and methods require what of the caller."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ from authguard.errors import (
 )
 
 Optional = Literal["strict", "lenient"]
-#: How a CORS preflight of a protected path is treated: answered by the guard, or passed on.
+#: The handling of a CORS preflight of a protected path: answered by the guard, or passed on.
 Preflight = Literal["answer", "pass"]
 
 # scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
@@ -42,19 +42,19 @@ _LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by d
 
 
 class Requirement:
-    """State what a caller must have been granted, and how and when it must have signed in.
+    """State the scopes and roles that a caller must have, and how and when it must have signed in.
 
     Args:
-        scopes: all of these.
+        scopes: all of these scopes.
         any_of: at least one of these scopes.
         roles: at least one of these roles.
         acr: the claim `acr` must be one of these, the preferred one first.
-        max_age: the claim `auth_time` must be at most so many seconds ago, or as a timedelta says.
-        credentials: the kinds of credential that are taken, as in `Principal.method`; None for all.
+        max_age: the greatest age of the sign-in by the claim `auth_time`: seconds, or a timedelta.
+        credentials: the accepted kinds of credential, as in `Principal.method`; None for all.
 
     Raises:
-        ConfigurationError: for a name that no token could carry, or that no challenge could name,
-            for a `max_age` that is no whole number of seconds above 0, and for kinds that do not exist.
+        ConfigurationError: if a name can be in no token or challenge, `max_age` is not a whole number of
+            seconds above 0, or a kind does not exist.
     """
 
     __slots__ = ("acr", "any_of", "asks_more", "credentials", "max_age", "roles", "scopes", "signing_in")
@@ -100,7 +100,7 @@ class Requirement:
         """Return what is lacking besides scopes and roles, as an error; None if nothing is.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
         """
         return self.not_taken(principal) or self.not_signed_in(principal, now)
@@ -116,7 +116,7 @@ class Requirement:
         elif self.max_age is not None and not _is_recent(
             principal.claims.get("auth_time"), self.max_age, now
         ):
-            reason = "signed in too long ago, or nobody says when"
+            reason = "signed in too long ago, or at an unknown time"
         if not reason:
             return None
         return InsufficientUserAuthenticationError(reason, acr_values=self.acr, max_age=self.max_age)
@@ -125,7 +125,7 @@ class Requirement:
         """Raise what is lacking, unless the principal has what is required.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
 
         Raises:
@@ -141,7 +141,7 @@ class Requirement:
         """Return whether the principal is authenticated and has what is required.
 
         Args:
-            principal: who is calling.
+            principal: the caller.
             now: seconds since the epoch.
         """
         if self.not_granted(principal) or (self.asks_more and self.more_lacking(principal, now)):
@@ -194,9 +194,9 @@ class Requirement:
 def first_lack(requirements: Iterable[Requirement], principal: Principal, now: float) -> RefusedError | None:
     """Return what a caller must be told first, if anything is lacking; None if all requirements are met.
 
-    A credential of another kind comes first, since another caller may present the right one. A scope or a
-    role that is missing comes before a sign-in that is not good enough, whichever requirement asks for it:
-    nobody should sign in anew to be told that it was in vain.
+    A wrong kind of credential comes first, because another caller may present the right one. A missing scope
+    or role comes before an insufficient sign-in, whichever requirement it belongs to: a user should not sign
+    in again in vain.
     """
     for requirement in requirements:
         if (refused := requirement.not_taken(principal)) is not None:
@@ -212,43 +212,44 @@ def first_lack(requirements: Iterable[Requirement], principal: Principal, now: f
 
 
 class Rule:
-    """Hold a path pattern, and what the paths that it covers ask of the caller.
+    """Describe a path pattern, and the requirements of the paths that it covers.
 
-    A pattern is read segment by segment: `*` stands for exactly one segment, `**` for any
-    number of them, none included. A pattern without them covers its path and everything below.
-    With them, a public rule opens just what it matches, while a protected rule goes on to cover
-    what lies below. `"/"` in public_paths is the root page alone, in protected_paths everything.
-    Where several rules match, the most specific decides: compared segment by segment, a word
-    beats `*`, `*` beats `**`, and the longer pattern wins. Patterns in the syntax of other routers,
-    such as `/users/{id}`, are refused with the spelling that works.
+    A pattern is compared segment by segment: `*` matches exactly one segment, `**` any number of them,
+    including none. A pattern without them covers its path and everything below. With them, a public rule
+    opens only the paths that it matches, while a protected rule also covers the paths below. `"/"` in
+    public_paths is only the root page, in protected_paths everything. If several rules match, the most
+    specific decides: compared segment by segment, a word beats `*`, `*` beats `**`, and the longer pattern
+    wins. Patterns in the syntax of other routers, such as `/users/{id}`, are refused with the spelling that
+    works.
 
     Args:
-        path: the pattern, starting with a slash, as the application sees it: decoded, and below
-            the place where the application is mounted.
-        methods: the methods that the rule is for; all if empty. `GET` includes `HEAD`, and in
-            protected_paths websockets too; `WEBSOCKET` names websocket handshakes.
+        path: the pattern, starting with a slash, as the application sees it: decoded, and below the mount
+            point.
+        methods: the methods of the rule; all if empty. `GET` includes `HEAD`, and in protected_paths
+            websockets too; `WEBSOCKET` names websocket handshakes.
         scopes: scopes that the caller must have, all of them.
         any_of: scopes of which the caller must have at least one.
         roles: roles of which the caller must have at least one.
-        acr: how the caller must have signed in: a value of the claim `acr`, or a list of those
-            that are accepted, the preferred one first. If it is another, the answer asks for
-            a sign-in (RFC 9470), as for `max_age`.
-        max_age: seconds, or a timedelta, since the caller signed in, at most, by the claim `auth_time`;
-            a caller whose token is without it is asked to sign in.
-        credentials: the kinds of credential that are taken, as in `Principal.method`: `"bearer"`,
-            `"api_key"`, `"cookie"`, `"dpop"` and `"header"`; None for all. A caller with another kind gets a
-            401, like one without any.
-        optional: `"strict"` lets requests without a credential pass as anonymous, and refuses
-            bad ones; `"lenient"` treats a bad credential like none.
-        login_path: where browsers are sent to sign in, instead of the guard's own login page.
-        login_redirect: False sends no browser to sign in from these paths; they get the 401, as a page.
-        preflight: how a CORS preflight is treated here, instead of as the guard says; see `Guard`.
-        quota: a `Quota` for these paths, or a list of them, beside those of the guard. One without a name
-            is the rule's own; rules with a quota of the same name share it.
-        cost: how much a request takes from all quotas; 0 for nothing, so that none refuses it.
+        acr: how the caller must have signed in: a value of the claim `acr`, or a list of accepted values, the
+            preferred one first. With another value, the answer asks for a sign-in (RFC 9470), as with
+            `max_age`.
+        max_age: the greatest age of the sign-in by the claim `auth_time`, in seconds or as a timedelta; a
+            caller whose token lacks the claim is asked to sign in.
+        credentials: the accepted kinds of credential, as in `Principal.method`: `"bearer"`, `"api_key"`,
+            `"cookie"`, `"dpop"` and `"header"`; None for all. A caller with another kind gets a 401, like one
+            without any.
+        optional: `"strict"` lets requests without a credential pass as anonymous, and refuses invalid ones;
+            `"lenient"` treats an invalid credential like none.
+        login_path: the login page for browsers, instead of the guard's own.
+        login_redirect: whether browsers are redirected to the login page; if False, they get the 401, as a
+            page.
+        preflight: the handling of CORS preflights, instead of the guard's; see `Guard`.
+        quota: a `Quota` for these paths, or a list of them, in addition to those of the guard. One without a
+            name belongs to the rule; rules with a quota of the same name share it.
+        cost: the amount that a request takes from all quotas; with 0, no quota refuses it.
 
     Raises:
-        ConfigurationError: for a rule that cannot be meant.
+        ConfigurationError: if options contradict each other or are out of range, or the pattern is refused.
     """
 
     __slots__ = (

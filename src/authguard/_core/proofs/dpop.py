@@ -54,30 +54,30 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"
 
 
 class DPoP(Proof):
-    """Accept tokens that are bound to a key of the caller's, by the scheme `DPoP`.
+    """Accept tokens that are bound to a key of the caller, with the scheme `DPoP`.
 
-    Each request then has a field `DPoP` with a proof: a JWT that is signed with that key, for
-    this method, URI and token, a moment ago, and used once. Guards around one another that share this
-    object, or its `replays`, take one proof for one request.
+    Each request has a field `DPoP` with a proof: a recent JWT that is signed with that key, for this method,
+    URI and token, and used once. Nested guards that share this object, or its `replays`, accept one proof for
+    one request.
 
     Args:
-        origin: scheme and host by which callers reach the application, such as
-            `https://api.example.com`, or several. It is never taken from the request: whoever got
-            a proof for another site would say that this is it.
-        algorithms: of the proofs, best first; public keys only. RSA keys have at most 8192 bits, and an
-            exponent of at most 64.
+        origin: scheme and host of the application's URL, such as `https://api.example.com`, or several. It is
+            never taken from the request, because an attacker with a proof for another site would send that
+            site's name.
+        algorithms: the accepted algorithms of proofs, best first; public keys only. RSA keys have at most
+            8192 bits, and an exponent of at most 64.
         window: seconds, or a timedelta, by which the `iat` of a proof may lie before or after now,
             1 to 300.
-        nonce_secret: at least 32 random bytes, the same for all processes; proofs must then have
-            a nonce of ours, at most some minutes old. None asks for none.
-        proofs_per_key: how many live proofs of one key to remember; above that, its requests are
-            answered with 503.
-        replays: a store shared by several processes: a function, `async` or not, that is given
-            the digest of a proof and the seconds to keep it for, and returns True if it did not
-            have the digest yet. None keeps 100,000 proofs in the memory of this process.
+        nonce_secret: at least 32 random bytes, the same for all processes; proofs must then have a recent
+            nonce of this server. None requires no nonce.
+        proofs_per_key: the greatest number of live proofs of one key; above it, its requests are answered
+            with 503.
+        replays: a store shared by several processes: a function, `async` or not, of the digest of a proof and
+            the seconds to keep it, which returns True if the digest is new. None stores 100,000 proofs in the
+            memory of this process.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     member: ClassVar[str] = "jkt"
@@ -140,7 +140,7 @@ class DPoP(Proof):
             raise InvalidProofError("ath is not the digest of this token")
         issued, token_id = _check_time(claims, self._window, now), _token_id(claims)
         if self._nonces is not None and not self._nonces.accepts(claims.get("nonce"), bound_to, now):
-            raise NonceRequiredError("no nonce of ours", nonce=self._nonces.issue(bound_to, now))
+            raise NonceRequiredError("no nonce of this server", nonce=self._nonces.issue(bound_to, now))
         memory, digest = self._memory, sha256(fields[0]).digest()
         if (memory, digest) in request.noted_proofs:
             return ""  # a guard around this one has noted it, for this request, where this one would
@@ -192,14 +192,14 @@ class DPoP(Proof):
     def _check_request(self, claims: Mapping[str, Any], request: RequestView) -> None:
         method = "GET" if request.method == WEBSOCKET else request.method
         if claims.get("htm") != method:
-            raise InvalidProofError("htm is another method")
+            raise InvalidProofError("htm is not the method of the request")
         target = claims.get("htu")
         try:
             uri = parse_uri(target if isinstance(target, str) else "")
         except ValueError as error:
             raise InvalidProofError("htu is not an absolute http URI") from error
         if uri.origin not in self._origins or uri.path != request.external_path:
-            raise InvalidProofError("htu is another URI")
+            raise InvalidProofError("htu is not the URI of the request")
 
     def _use(self, thumbprint: str, token_id: str, until: float, now: float) -> Flow[None]:
         """Note that the proof is used; last of all, so that only good proofs take room."""
@@ -237,12 +237,12 @@ def _check_time(claims: Mapping[str, Any], window: float, now: float) -> float:
     times = {name: claims[name] for name in ("iat", "nbf", "exp") if name in claims}
     # An int of JSON may be too large for a float, but not too large to be compared with one.
     if not all(is_numeric_date(time) and -inf < time < inf for time in times.values()):
-        raise InvalidProofError("a date that is none")
+        raise InvalidProofError("an invalid date")
     issued: float | None = times.get("iat")
     if issued is None or not now - window <= issued <= now + window:
-        raise InvalidProofError("iat is missing, or not about now")
+        raise InvalidProofError("iat is missing, or too far from the current time")
     if times.get("nbf", now) > now + window or times.get("exp", now) < now - window:
-        raise InvalidProofError("not valid yet, or not any more")
+        raise InvalidProofError("not valid yet, or expired")
     return issued
 
 
@@ -265,7 +265,9 @@ def _origin(text: str) -> str:
             f"origin must be scheme and host, as in 'https://api.example.com', got {got(text)}"
         ) from None
     if uri.path != "/" or "?" in text or "#" in text:
-        raise ConfigurationError(f"origin must end with the host, got {got(text)}: leave out what follows it")
+        raise ConfigurationError(
+            f"origin must end with the host, got {got(text)}: leave out the path and query"
+        )
     if not is_safe_origin(uri.origin):
         raise ConfigurationError(f"origin must be https, or http on loopback, got {got(text)}")
     return uri.origin

@@ -27,22 +27,22 @@ _MAX_CERTIFICATE = 16 * 1024  # as it stands in the field
 
 
 class MutualTLS(Proof):
-    """Accept tokens that are bound to the certificate which the caller shows in TLS.
+    """Accept tokens that are bound to the caller's TLS client certificate.
 
-    Without `header` the certificate is what the server says: the TLS extension of ASGI, which
-    few servers have (nonecorn does; uvicorn, hypercorn, granian and daphne do not), or
-    `SSL_CLIENT_CERT` on WSGI. Behind a proxy that ends TLS, name the field that it passes the
-    certificate on in, and the proxy; it must overwrite what callers send in that field.
+    Without `header`, the server provides the certificate: by the TLS extension of ASGI, which few servers
+    have (nonecorn does; uvicorn, hypercorn, granian and daphne do not), or as `SSL_CLIENT_CERT` under WSGI.
+    Behind a proxy that ends TLS, set the field in which it passes the certificate, and the proxy; it must
+    overwrite that field of callers.
 
     Args:
-        header: the field of the proxy, such as `Client-Cert`; None asks the server.
-        encoding: how the proxy writes it: `pem`, with percent-encoding, as nginx's
+        header: the field of the proxy, such as `Client-Cert`; None for the server.
+        encoding: the encoding of the field: `pem`, with percent-encoding, as nginx's
             `$ssl_client_escaped_cert`; or `rfc9440`, a structured field.
-        proxies: addresses or networks, such as `10.0.0.0/24`, of the proxies. The field is
-            ignored if the connection is from anybody else.
+        proxies: addresses or networks of the proxies, such as `10.0.0.0/24`. The field is ignored on other
+            connections.
 
     Raises:
-        ConfigurationError: for an option of another type, and for one of header and proxies alone.
+        ConfigurationError: if an option has the wrong type, or only one of header and proxies is given.
     """
 
     member: ClassVar[str] = "x5t#S256"

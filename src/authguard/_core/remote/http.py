@@ -208,7 +208,7 @@ def read_json(response: Response, *, static: bool = False) -> dict[str, Any]:
 
     Args:
         response: the answer.
-        static: whether it may be a file, of which servers do not know that it is JSON.
+        static: whether it may be a static file, which servers may not label as JSON.
 
     Raises:
         JSONError: if it is none, or says that it is something else, or nests too deeply.

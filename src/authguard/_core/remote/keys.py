@@ -18,7 +18,8 @@ UNKNOWN_FETCHES = 3
 UNKNOWN_SECONDS = 30.0
 MISSING_KEYS = 1_000
 _OUTAGE_SECONDS = 60.0  # for so long after a failure nobody waits for the next attempt
-_JUMP = 5.0  # `now` of requests that overlap may run backwards a little; more is a clock set back
+# `now` of overlapping requests may run backwards a little; more means that the clock was set back.
+_JUMP = 5.0
 
 
 class Plan(Enum):

@@ -1,1 +1,1 @@
-"""List the routes of an application and who may call them."""
+"""List the routes of an application, and the callers that may use them."""

@@ -1,4 +1,4 @@
-"""Find who may use a route, and by which rule of the guards around it or the route itself."""
+"""Find which callers may use a route, and which rule of a guard or of the route decides."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,20 +13,20 @@ from authguard.cli.routes.paths import meeting, samples
 
 Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
 
-# What stands for all methods, where an application does not say which it has.
+# Stands for all methods, if the application does not list the methods.
 _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Tell what a request meets.
+    """Describe the answer of the guards to a request.
 
     Attributes:
-        access: who may send it.
-        requirements: what the caller must have, all of them.
-        quotas: those of the rules, beside those of the guards.
-        cost: how much a request takes from the quotas.
-        by: which rules decide, in words; the outermost guard first.
+        access: the callers that may send it.
+        requirements: all requirements that the caller must meet.
+        quotas: the quotas of the rules, without those of the guards.
+        cost: the amount that a request takes from the quotas.
+        by: the rules that decide, in words; the outermost guard first.
     """
 
     access: Access
@@ -38,15 +38,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Describe a route, and who may use it.
+    """Describe a route, and the callers that may use it.
 
     Attributes:
-        path: as the application writes it.
-        host: the host that it is for; empty for any.
-        sample: a path that stands for all of the route.
-        answer: what a request for it meets.
-        exceptions: paths of the route for which other rules decide otherwise.
-        methods: such as `GET`, or `WEBSOCKET`; empty for all.
+        path: as written in the application.
+        host: the host of the route; empty for any.
+        sample: a path that represents the route.
+        answer: the answer of the guards to a request for the route.
+        exceptions: paths of the route for which other rules decide differently.
+        methods: such as `GET` or `WEBSOCKET`; empty for all.
     """
 
     path: str
@@ -58,13 +58,13 @@ class Row:
 
 
 def rows_of(routes: Iterable[Route]) -> list[Row]:
-    """Return a row for each path and answer, with all methods for which it is the same."""
+    """Return a row for each path and answer, with all methods that get this answer."""
     rows: dict[tuple[object, ...], Row] = {}
     for route in routes:
         for row in _rows(route):
             key = (row.path, row.host, row.sample, row.answer, row.exceptions)
             before = rows.get(key, row)
-            every = before.methods and row.methods  # none stands for all
+            every = before.methods and row.methods  # no path represents all of the route
             methods = sort_methods({*before.methods, *row.methods}) if every else ()
             rows[key] = replace(row, methods=methods)
     return list(rows.values())
@@ -78,7 +78,7 @@ def _rows(route: Route) -> Iterator[Row]:
     grouped: dict[tuple[str, Answer, tuple[tuple[str, Answer], ...]], list[str]] = {}
     for method in route.methods or _ANY:
         answers = {_joined(path): _answer(route, method, path) for path in generic}
-        # An open end of a route makes all of it unclassified.
+        # If a part of a route is open, all of it is unclassified.
         sample = next(
             (path for path, answer in answers.items() if answer.access == "unclassified"), next(iter(answers))
         )
@@ -92,7 +92,7 @@ def _rows(route: Route) -> Iterator[Row]:
 
 
 def _named_paths(route: Route, layer: Layer, rule_words: set[str]) -> Iterator[list[str]]:
-    """Yield paths of the route that rules name, be they written with the mount point in them or not."""
+    """Yield paths of the route that rules name, with or without the mount point."""
     outer = samples(route.template[: layer.depth], rule_words)[0]
     for rule in layer.guard.policy.rules:
         below = meeting(route.template[layer.depth :], rule.segments, rule_words)
@@ -128,7 +128,7 @@ def _access(verdicts: Sequence[Verdict], requirements: Sequence[Requirement]) ->
         return "protected"
     if any(verdict.optional for verdict in verdicts):
         return "optional"
-    # The innermost guard is the one that was written for this route.
+    # The innermost guard is the one closest to the route.
     return "public" if verdicts and not verdicts[-1].by_default else "unclassified"
 
 

@@ -22,9 +22,9 @@ _SHOWN_EXCEPTIONS = 3
 @click.command()
 @click.argument("application", metavar="MODULE:APP")
 @click.option(
-    "--factory", is_flag=True, help="APP is a function without arguments that makes the application."
+    "--factory", is_flag=True, help="APP is a function without arguments that returns the application."
 )
-@click.option("--unclassified", is_flag=True, help="Show only the routes that nothing classifies.")
+@click.option("--unclassified", is_flag=True, help="Show only unclassified routes.")
 @click.option(
     "--allow", "allowed", multiple=True, metavar="PATTERN", help="Accept that this rule matches no route."
 )
@@ -34,10 +34,10 @@ def routes(
 ) -> None:
     """Show every route of a Starlette, FastAPI or Flask application, and the rule that protects it.
 
-    The application is imported, with the current directory first on the path, and not served. A route
-    is unclassified if no rule names it, protected_paths alone leaves it open, and it asks for nothing
-    by itself. Rules that match no route are told, and @requires in the wrong place. Exit status: 0, 1 if a
-    route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
+    The application is imported, with the current directory first on the path, and not served. A route is
+    unclassified if no rule names it, protected_paths alone leaves it open, and it has no requirement of its
+    own. The command also reports rules that match no route, and @requires in the wrong place. Exit status: 0,
+    1 if a route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
     there is no application or no guard.
     """
     app = find_application(application, factory=factory)

@@ -1,4 +1,4 @@
-"""Find the faults that `authguard routes` reports beside the routes, such as rules that match none."""
+"""Find the faults that `authguard routes` reports, such as rules that match no route."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from authguard._core.request import WEBSOCKET
 from authguard.cli.routes.model import Layer, Route
 from authguard.cli.routes.paths import Template, can_meet, template
 
-#: An error makes the command fail.
+#: Findings of this severity make the command fail.
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFinding:
-    """Describe a fault of the application, or something that cannot be told.
+    """Describe a fault of the application, or a part that cannot be checked.
 
     Attributes:
-        severity: how bad it is.
-        kind: a word for programs, such as `unmatched`.
-        path: the path or pattern that it is about.
+        severity: the severity of the fault.
+        kind: an identifier for programs, such as `unmatched`.
+        path: the path or pattern that is affected.
         text: a sentence for people, with the remedy.
     """
 
@@ -33,7 +33,7 @@ class RouteFinding:
     text: str
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON, with the members of a route, so that programs can read both alike."""
+        """Return the finding as JSON with the members of a route, so that programs can read both alike."""
         return {
             "methods": [], "path": self.path, "host": None, "sample": None, "access": self.kind,
             "requirements": [], "by": [self.text], "exceptions": [], "severity": self.severity,
@@ -45,10 +45,10 @@ def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Route
 
     Args:
         routes: all routes of the application.
-        allowed: patterns of rules that may match none.
+        allowed: patterns of rules that may match no route.
 
     Raises:
-        ConfigurationError: for a pattern in `allowed` that no rule can have.
+        ConfigurationError: if a pattern in `allowed` is the pattern of no rule.
     """
     unneeded = {parse_pattern(pattern): pattern for pattern in allowed}
     findings: list[RouteFinding] = []
@@ -76,7 +76,7 @@ def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> RouteFindi
     targets = [(route, target) for route in routes for target in _targets(route, guard, protects=protects)]
     targets = [(route, target) for route, target in targets if _methods_meet(rule, route, protects=protects)]
     own = [template([path]) for path in (*guard.policy.login_paths, *guard.policy.served)]
-    # As the policy has it: a public pattern with wildcards, and the root, open just what they match.
+    # As in the policy: a public pattern with wildcards, and the root, open only the paths that they match.
     covers_below = protects or (bool(rule.segments) and not {"*", "**"}.intersection(rule.segments))
     meets = partial(can_meet, rule=rule.segments, below=covers_below, any_case=protects)
     if any(meets(target, unlisted=False) for target in (*own, *(target for _, target in targets))):
@@ -91,7 +91,7 @@ def _finding_of(rule: Rule, guard: Guard, routes: Sequence[Route]) -> RouteFindi
 
 
 def _targets(route: Route, guard: Guard, *, protects: bool) -> Iterator[Template]:
-    """Yield the paths of a route as a guard sees them; protected rules may contain the mount point."""
+    """Yield the paths of a route as a guard sees them. Protected rules may include the mount point."""
     for layer in route.layers:
         if layer.guard is guard:
             below = route.template[layer.depth :]

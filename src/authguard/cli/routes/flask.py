@@ -1,4 +1,4 @@
-"""List the routes of Flask applications, and of what Werkzeug mounts beside them."""
+"""List the routes of Flask applications, and of applications mounted by Werkzeug."""
 
 import re
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
 
 
 def flask_steps(app: Any, place: RoutePlace) -> Iterator[Step] | None:
-    """Return the routes and mounts of an application in its place; None if it is none of Flask's."""
+    """Return the routes and mounts of a Flask application; None for another application."""
     if isinstance(app, Flask):
-        return iter([Inner(app.wsgi_app, place)])  # which has been wrapped, as a rule
+        return iter([Inner(app.wsgi_app, place)])  # usually wrapped
     owner = getattr(app, "__self__", None)
     if isinstance(owner, Flask) and getattr(app, "__name__", "") == "wsgi_app":
         return _url_map(owner, place)
@@ -48,7 +48,7 @@ def _url_map(app: Flask, place: RoutePlace) -> Iterator[Route]:
 
 
 def _methods(rule: Rule, *, separately: bool) -> list[tuple[str, ...]]:
-    """Return the methods of a rule: one by one for a class of views, which may ask other things for each."""
+    """Return the methods of a rule; for a class of views one by one, as their requirements may differ."""
     if rule.websocket:
         return [(WEBSOCKET,)]
     methods = listed_methods(set(rule.methods or ()))

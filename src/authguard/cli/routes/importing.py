@@ -12,25 +12,26 @@ from typing import Any, NoReturn
 from authguard.cli.output import MISUSED, Failure, printable
 from authguard.errors import AuthGuardError
 
-# Their messages name modules and names. Those of other errors may have anything in them, secrets too.
+# Their messages contain names of modules and variables. Messages of other errors may contain anything, even
+# secrets.
 _TELLING = (ImportError, AttributeError, NameError, SyntaxError, AuthGuardError)
 
 
 def find_application(name: str, *, factory: bool) -> Any:
     """Import the module, and return the application.
 
-    What the module prints goes to standard error.
+    Output of the module is sent to standard error.
 
     Args:
-        name: `module:app`, where dots may stand in both; modules of the current directory come first.
-        factory: whether it is a function that makes the application.
+        name: `module:app`; both parts may contain dots. Modules of the current directory take precedence.
+        factory: whether the name is a function that returns the application.
 
     Raises:
-        Failure: if it cannot be had, with what to change.
+        Failure: if the application cannot be imported; the message says how to fix it.
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
-        raise Failure(f"{name} names no application: write module:app, such as main:app", MISUSED)
+        raise Failure(f"{name} must be module:app, such as main:app", MISUSED)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -39,7 +40,7 @@ def find_application(name: str, *, factory: bool) -> Any:
         if factory:
             return _made(app, name)
     if inspect.isfunction(app) and _needs_nothing(app):
-        raise Failure(f"{name} is a function: with --factory it is called to make the application", MISUSED)
+        raise Failure(f"{name} is a function: add --factory if it returns the application", MISUSED)
     return app
 
 
@@ -67,7 +68,7 @@ def _attribute(value: Any, module: str, attribute: str) -> Any:
 
 def _made(factory: Any, name: str) -> Any:
     if not callable(factory):
-        raise Failure(f"{name} is no function: leave out --factory", MISUSED)
+        raise Failure(f"{name} is not a function: leave out --factory", MISUSED)
     if inspect.isfunction(factory) and not _needs_nothing(factory):
         raise Failure(f"{name} has parameters: --factory calls it without arguments", MISUSED)
     try:
@@ -89,7 +90,7 @@ def _fail(what: str, error: BaseException) -> NoReturn:
 
 
 def _is_of_environment(error: BaseException) -> bool:
-    """Return whether a variable of the environment is missing, whose name may be shown."""
+    """Return whether the error is about a missing environment variable, whose name may be shown."""
     frames = traceback.extract_tb(error.__traceback__)
     return (
         isinstance(error, KeyError) and bool(frames) and frames[-1].filename in ("<frozen os>", os.__file__)

@@ -1,4 +1,4 @@
-"""Describe the places of an application, and what is in them: guards, routes, and other applications."""
+"""Describe the places of an application and their contents: guards, routes, and other applications."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
@@ -7,18 +7,18 @@ from authguard._core.guard import Guard
 from authguard._core.policy.rules import Requirement
 from authguard.cli.routes.paths import Template
 
-#: The methods that an endpoint class may have.
+#: The methods that an endpoint class may define.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Describe a guard that a request passes.
+    """Describe a guard that a request passes through.
 
     Attributes:
         guard: the guard.
-        depth: how many segments of the path are above its application.
-        root_path: what the application itself says where it is mounted, if it does.
+        depth: the number of path segments above its application.
+        root_path: the mount point that the application itself is configured with, if any.
     """
 
     guard: Guard
@@ -31,12 +31,12 @@ class Route:
     """Describe a route, and the guards around it.
 
     Attributes:
-        path: as the application writes it, with its mount points.
-        template: the same, in parts.
+        path: as written in the application, with its mount points.
+        template: the parsed path.
         layers: the guards around it, the outermost first.
-        host: the host that it is for; empty for any.
-        methods: such as `GET`, or `WEBSOCKET`; empty for all that there are.
-        requirements: what it asks for by itself.
+        host: the host of the route; empty for any.
+        methods: such as `GET` or `WEBSOCKET`; empty for all methods.
+        requirements: the requirements of the route itself.
     """
 
     path: str
@@ -57,15 +57,15 @@ class RoutePlace:
     host: str = ""
 
     def below(self, path: str, template: Template) -> "RoutePlace":
-        """Return the place below a mount point in this one."""
+        """Return the place below a mount point of this place."""
         return replace(self, path=self.path + path, template=self.template + template)
 
     def on(self, host: str) -> "RoutePlace":
-        """Return this place for one host."""
+        """Return this place, limited to one host."""
         return replace(self, host=host)
 
     def inside(self, guard: Guard, root_path: str = "") -> "RoutePlace":
-        """Return this place inside of a guard."""
+        """Return this place inside a guard."""
         return replace(self, layers=(*self.layers, Layer(guard, len(self.template), root_path)))
 
     def route(
@@ -75,29 +75,29 @@ class RoutePlace:
         methods: tuple[str, ...],
         requirements: tuple[Requirement, ...] = (),
     ) -> Route:
-        """Return a route in this place."""
+        """Return a route at this place."""
         whole = self.below(path, template)
         return Route(whole.path or "/", whole.template, self.layers, self.host, methods, requirements)
 
 
 class Inner(NamedTuple):
-    """Name another application in a place, to look into.
+    """Describe another application to examine, and its place.
 
     Attributes:
         app: the application.
-        place: where it is.
+        place: its place.
     """
 
     app: Any
     place: RoutePlace
 
 
-#: What the walk through the applications of one framework yields.
+#: A step of the walk through the applications of one framework.
 Step: TypeAlias = Route | Inner
 
 
 def listed_methods(methods: set[str]) -> tuple[str, ...]:
-    """Return methods without HEAD and OPTIONS, which come with the others."""
+    """Return methods without HEAD and OPTIONS, which frameworks add to the others."""
     return sort_methods({method for method in methods if method not in ("HEAD", "OPTIONS")} or methods)
 
 

@@ -1,4 +1,4 @@
-"""Compare paths with parameters in them: which paths they stand for, and where they meet rules."""
+"""Compare paths with parameters: the paths they match, and the rules they meet."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -7,7 +7,7 @@ from functools import cached_property
 
 from authguard._core.policy.paths import fold
 
-# One of them fits almost any parameter. The later ones are for when a rule names the earlier ones.
+# One of them matches almost any parameter. The later ones are used when a rule names the earlier ones.
 _VALUES = (
     "sample", "sample-2", "1", "2", "3", "1.5", "2.5", "00000000-0000-4000-8000-000000000000",
     "00000000-0000-4000-8000-000000000001", "2026-01-31", "2026-02-28", "a", "b", "ab", "abc",
@@ -19,7 +19,7 @@ class Parameter:
     """Describe a parameter of a path.
 
     Args:
-        regex: what its values match.
+        regex: the regular expression of its values.
         choices: the only values, if they are known.
     """
 
@@ -28,38 +28,38 @@ class Parameter:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """Return some of its values."""
+        """Return some possible values."""
         fitting = (value for value in _VALUES if re.fullmatch(self.regex, value))
         return self.choices or tuple(fitting) or _VALUES[:1]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Hold what stands between two slashes: text, parameters, or both."""
+    """Describe the part of a path between two slashes: text, parameters, or both."""
 
     pieces: tuple[str | Parameter, ...]
 
     @cached_property
     def word(self) -> str | None:
-        """Return the text, if there are no parameters."""
+        """Return the text, if the segment has no parameters."""
         return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(self._texts(0))
 
     @cached_property
     def spans(self) -> bool:
-        """Tell whether it may be several segments of a request's path."""
+        """Return whether it may match several segments of a request's path."""
         return any(isinstance(piece, Parameter) and re.fullmatch(piece.regex, "a/b") for piece in self.pieces)
 
     @cached_property
     def may_be_empty(self) -> bool:
-        """Tell whether it may be nothing."""
+        """Return whether it may match an empty segment."""
         return self.fits("")
 
     def fits(self, word: str) -> bool:
-        """Tell whether it may be this word."""
+        """Return whether it may match this word."""
         return bool(self._regex.fullmatch(word))
 
     def sample(self, rule_words: Collection[str]) -> str:
-        """Return a word that it may be: the text, else one that no rule names if there is any."""
+        """Return a word that it matches; if possible, one that no rule names."""
         if self.word is not None:
             return self.word
         words = ("".join(self._texts(number)) for number in range(len(_VALUES)))
@@ -84,8 +84,8 @@ class Segment:
 #: The segments after the first slash. The last one is empty if the path ends in a slash.
 Template = tuple[Segment, ...]
 
-#: All that is below a mount point, where routes cannot be listed. A parameter of a route may be equal to
-#: it, so compare it by `is`.
+#: All paths below a mount point whose routes cannot be listed. A parameter of a route may be equal to it, so
+#: compare it with `is`.
 ANYTHING_BELOW = Segment((Parameter(".*"),))
 
 
@@ -104,11 +104,11 @@ def template(pieces: Sequence[str | Parameter]) -> Template:
 
 
 def samples(path: Template, rule_words: Collection[str]) -> list[list[str]]:
-    """Return paths that a template stands for, as segments; several if their number differs.
+    """Return paths that match a template, as segments; several if their number can differ.
 
     Args:
         path: the template.
-        rule_words: words that rules name, for which they may decide otherwise.
+        rule_words: words in rules, for which rules may decide differently.
     """
     plain = [segment.sample(rule_words) for segment in path]
     paths = [plain]
@@ -122,11 +122,11 @@ def samples(path: Template, rule_words: Collection[str]) -> list[list[str]]:
 
 
 def meeting(path: Template, rule: Sequence[str], rule_words: Collection[str]) -> list[str] | None:
-    """Return a path, as segments, that the template stands for and the rule covers; None if there is none.
+    """Return a path, as segments, that matches both the template and the rule; None if none does.
 
     Args:
         path: the template.
-        rule: the segments of a rule, `*` and `**` among them.
+        rule: the segments of a rule, including `*` and `**`.
         rule_words: as for `samples`.
     """
     if not path:
@@ -147,14 +147,15 @@ def meeting(path: Template, rule: Sequence[str], rule_words: Collection[str]) ->
 
 
 def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool, unlisted: bool) -> bool:
-    """Tell whether there is a path that the template stands for and that the rule covers.
+    """Return whether a path matches both the template and the rule.
 
     Args:
         path: the template.
-        rule: the segments of a rule, `*` and `**` among them.
-        below: whether the rule covers what is below it, too.
-        any_case: whether the case of letters does not count, as for rules that protect.
-        unlisted: whether `ANYTHING_BELOW` may be any path; else only one that the rule does not spell out.
+        rule: the segments of a rule, including `*` and `**`.
+        below: whether the rule also covers the paths below it.
+        any_case: whether letter case is ignored, as by rules that protect.
+        unlisted: whether `ANYTHING_BELOW` may be any path; otherwise only one that the rule does not spell
+            out.
     """
     if not path or (len(path) == 1 and path[0].word == ""):
         return all(segment == "**" for segment in rule)
@@ -178,14 +179,14 @@ def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool
 
 
 def _may_be(segment: Segment, word: str, *, any_case: bool) -> bool:
-    """Tell whether a segment may be the word of a rule."""
+    """Return whether a segment may match the word of a rule."""
     if segment.fits(word):
         return True
     return any_case and segment.word is not None and fold(segment.word) == fold(word)
 
 
 def _may_span(segment: Segment, words: Sequence[str], *, below: bool) -> bool:
-    """Tell whether a segment that spans several may be the words of a rule, or begin with them."""
+    """Return whether a segment that spans several may match the words of a rule, or their beginning."""
     filler = segment.sample(())
     several = "/".join(filler if word in ("*", "**") else word for word in words)
     return segment.fits(several) or (below and segment.fits(f"{several}/{filler}"))

@@ -22,9 +22,9 @@ _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?
 
 
 def starlette_steps(app: Any, place: RoutePlace) -> Iterator[Step] | None:
-    """Return the routes and mounts of an application in its place; None if it is none of Starlette's."""
+    """Return the routes and mounts of a Starlette application; None for another application."""
     if isinstance(app, Starlette):
-        root_path = getattr(app, "root_path", "")  # FastAPI's, which its guard sees
+        root_path = getattr(app, "root_path", "")  # FastAPI's, inside its guard
         for middleware in app.user_middleware:
             guard = middleware.kwargs.get("guard")
             cls: Any = middleware.cls
@@ -46,11 +46,12 @@ def _router(router: routing.Router, place: RoutePlace) -> Iterator[Step]:
 
 
 def _effective(routes: Iterable[Any]) -> Iterable[Any]:
-    """Return routes as they are reached: FastAPI adds prefixes and dependencies of included routers late."""
+    """Return the effective routes: FastAPI adds prefixes and dependencies of included routers late."""
     if sys.modules.get("fastapi"):
         from fastapi import routing as fastapi_routing
 
-        if hasattr(fastapi_routing, "iter_route_contexts"):  # else they were put on them at once
+        # Otherwise they were applied when the router was included.
+        if hasattr(fastapi_routing, "iter_route_contexts"):
             return fastapi_routing.iter_route_contexts(list(routes))
     return routes
 
@@ -74,7 +75,7 @@ def _route(route: Any, place: RoutePlace) -> Iterator[Step]:
 
 
 def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement, ...]]]:
-    """Yield the methods of a route, and what an endpoint class asks for each."""
+    """Yield the methods of a route, and the requirements of each in an endpoint class."""
     endpoint = route.endpoint
     if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
         has = {method for method in METHODS if hasattr(endpoint, method.lower())}
@@ -89,7 +90,7 @@ def _requirements(route: Any) -> tuple[Requirement, ...]:
 
 
 def _frontends(router: Any, place: RoutePlace) -> Iterator[Route]:
-    """Yield what FastAPI's `app.frontend()` serves; it keeps that apart from its routes."""
+    """Yield the files served by FastAPI's `app.frontend()`, which it stores apart from its routes."""
     for context in getattr(router, "_iter_low_priority_routes", tuple)():
         prefix = getattr(context, "frontend_prefix", "")
         for route in getattr(getattr(context, "original_route", context), "routes", ()):
@@ -104,7 +105,7 @@ def _frontends(router: Any, place: RoutePlace) -> Iterator[Route]:
 
 
 def _inside_guards_of(app: Any, place: RoutePlace) -> RoutePlace:
-    """Return this place inside of the guards that are around one route or router."""
+    """Return this place inside the guards around one route or router."""
     while app is not None and not isinstance(app, Starlette | routing.Router):
         if isinstance(app, AuthGuardMiddleware):
             place = place.inside(app.guard)

@@ -1,4 +1,4 @@
-"""List the routes of an application through guards, wrappers and mounts, whatever the framework."""
+"""List the routes of an application through guards, wrappers and mounts, for any framework."""
 
 import sys
 from collections.abc import Iterator
@@ -9,22 +9,23 @@ from authguard._core.guard import Guard
 from authguard.cli.routes.model import Inner, Route, RoutePlace, Step
 from authguard.cli.routes.paths import ANYTHING_BELOW
 
-# By these names wrappers have what they wrap: Starlette's middleware, Werkzeug's, a2wsgi, asgiref.
+# Attributes in which wrappers keep the wrapped application: Starlette's middleware, Werkzeug's, a2wsgi,
+# asgiref.
 _WRAPPED = ("app", "wsgi_app", "wsgi_application")
 
 
 class UnknownApplicationError(Exception):
-    """Tell that the application is of no framework whose routes can be listed; the message is its class."""
+    """Report an application of an unknown framework; the message is its class."""
 
 
 def routes_of(app: Any) -> list[Route]:
     """Return every route of an application.
 
     Args:
-        app: of Starlette, FastAPI or Flask, or what is around one.
+        app: an application of Starlette, FastAPI or Flask, with or without wrappers.
 
     Raises:
-        UnknownApplicationError: if it is none of these.
+        UnknownApplicationError: if the framework is another.
     """
     routes = list(_walk(app, RoutePlace()))
     if [route.path for route in routes] == ["/**"] and not routes[0].methods:
@@ -35,10 +36,12 @@ def routes_of(app: Any) -> list[Route]:
 
 
 def guards_of(app: Any) -> list[tuple[Guard, str]]:
-    """Return each guard of an application, and the mount point of what it guards; the outermost first.
+    """Return each guard of an application with the mount point of the guarded application.
+
+    The outermost first.
 
     Args:
-        app: any application, with guards around it or in it; or a guard itself.
+        app: any application, with guards around or inside it; or a guard itself.
     """
     if isinstance(app, Guard):
         return [(app, "")]
@@ -51,7 +54,7 @@ def guards_of(app: Any) -> list[tuple[Guard, str]]:
 
 
 def _places(app: Any, place: RoutePlace) -> Iterator[RoutePlace | Route]:
-    """Yield each place that the steps through an application lead to."""
+    """Yield each place that can be reached through an application."""
     yield place
     for step in _steps(app, place):
         if isinstance(step, Inner):
@@ -61,7 +64,7 @@ def _places(app: Any, place: RoutePlace) -> Iterator[RoutePlace | Route]:
 
 
 def _walk(app: Any, place: RoutePlace) -> Iterator[Route]:
-    """Yield the routes of an application in its place, and of those that it leads to."""
+    """Yield the routes of an application, and of the applications that it contains."""
     for step in _steps(app, place):
         if isinstance(step, Inner):
             yield from _walk(step.app, step.place)
@@ -70,7 +73,7 @@ def _walk(app: Any, place: RoutePlace) -> Iterator[Route]:
 
 
 def _steps(app: Any, place: RoutePlace) -> Iterator[Step]:
-    """Return the routes of an application, and the applications to go on with."""
+    """Return the routes of an application, and the applications that it contains."""
     if isinstance(app, asgi.AuthGuardMiddleware | wsgi.AuthGuardMiddleware):
         root_path = app.root_path if isinstance(app, asgi.AuthGuardMiddleware) else ""
         return iter([Inner(app.app, place.inside(app.guard, root_path))])
@@ -84,9 +87,9 @@ def _steps(app: Any, place: RoutePlace) -> Iterator[Step]:
 
 
 def _steps_of_framework(app: Any, place: RoutePlace) -> Iterator[Step] | None:
-    """Return the steps of a framework's application; None for any other."""
+    """Return the steps of a framework's application; None for another application."""
     steps: Iterator[Step] | None = None
-    # What has not been imported made no application: an environment need not have all frameworks.
+    # A framework that has not been imported did not create the application, and may not be installed.
     if sys.modules.get("starlette"):
         from authguard.cli.routes.starlette import starlette_steps
 

@@ -1,1 +1,1 @@
-"""Run the server of `authguard serve`: its logs, its checks at the start, its workers."""
+"""Run the server of `authguard serve`: its logs, its start-up checks, its workers."""

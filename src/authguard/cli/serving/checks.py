@@ -1,4 +1,4 @@
-"""Check at the start what would fail later, or weaken the service in silence."""
+"""Check at start-up for problems that would appear later, or weaken the service silently."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -11,31 +11,32 @@ if TYPE_CHECKING:
 
 
 def check_workers(settings: "Settings", workers: int) -> str | None:
-    """Check that several processes share what they count.
+    """Check that several processes share their counts of attempts.
 
     Returns:
-        A warning, for development.
+        a warning, in development.
 
     Raises:
-        ConfigurationError: if each would count logins and mails by itself.
+        ConfigurationError: if each process would count logins and mails separately.
     """
     if workers == 1 or not settings.limits_url.startswith("memory:"):
         return None
     if settings.dev:
-        return f"limits_url is memory://: each of {workers} workers counts by itself"
+        return f"limits_url is memory://: each of {workers} workers counts separately"
     raise ConfigurationError(
-        f"limits_url must be redis://… with {workers} workers, got memory://, where each counts logins by "
-        "itself, so that guessing is faster: write AUTHGUARD_LIMITS_URL=redis://…, or --workers 1"
+        f"limits_url must be redis://… with {workers} workers, got memory://, with which each worker counts "
+        "logins separately, so that guessing is faster: write AUTHGUARD_LIMITS_URL=redis://…, or --workers 1"
     )
 
 
 def root_path_of(settings: "Settings", given: str | None) -> str:
-    """Return the path under which browsers reach the service, which a proxy takes away: that of the issuer.
+    """Return the path of the issuer, under which browsers reach the service and which a proxy removes.
 
-    Mails lead to the issuer; forms, redirects and style would lead elsewhere with another path.
+    Links in mails begin with the issuer. With another path, forms, redirects and styles would have wrong
+    URLs.
 
     Raises:
-        ConfigurationError: if `--root-path` says something else.
+        ConfigurationError: if `--root-path` is another path.
     """
     path = unquote(urlsplit(settings.issuer).path)
     if given is not None and given.rstrip("/") != path:

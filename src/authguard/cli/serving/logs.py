@@ -1,4 +1,4 @@
-"""Build the configuration of the server's logs: text for people or JSON for programs, with times in UTC."""
+"""Configure the server's logs: text for people or JSON for programs, with times in UTC."""
 
 import json
 import logging
@@ -9,17 +9,17 @@ from uvicorn.logging import AccessFormatter, DefaultFormatter
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
-#: Which requests the access log has: those that were refused or failed have a status from 400 on.
+#: The requests in the access log: refused and failed requests have a status of 400 or more.
 ACCESS = ("all", "errors", "none")
 _ACCESS_LOGGER = "uvicorn.access"
 _ACCESS_NAMES = ("client", "method", "path", "http_version", "status")
 
 
 class WithoutQuery(logging.Filter):
-    """Take the query out of lines of the access log: one-time tokens and OAuth codes are in there."""
+    """Remove the query from the access log: it may contain one-time tokens and OAuth codes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; uvicorn has the path as its third argument."""
+        """Change the record; the path is its third argument."""
         if isinstance(record.args, tuple) and len(record.args) > 2:
             path = str(record.args[2]).partition("?")[0]
             record.args = (*record.args[:2], path, *record.args[3:])
@@ -27,16 +27,16 @@ class WithoutQuery(logging.Filter):
 
 
 class ErrorsAlone(logging.Filter):
-    """Leave out the lines of the access log about requests that were answered as they should be."""
+    """Drop the lines of the access log about successful requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the status is one of an error; uvicorn has it as the last argument."""
+        """Return whether the status, which is the last argument, is that of an error."""
         status = record.args[-1] if isinstance(record.args, tuple) and record.args else None
         return not isinstance(status, int) or status >= 400
 
 
 def _moment(record: logging.LogRecord) -> str:
-    """Return when a record was made, as RFC 3339 has it, in UTC and milliseconds."""
+    """Return the time of a record as in RFC 3339, in UTC and milliseconds."""
     text = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -58,10 +58,10 @@ class AccessTextFormatter(AccessFormatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """Write a JSON object on a line of its own; nothing in it can begin another line."""
+    """Write one JSON object per line; its contents cannot start another line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; of a request, with its parts by name."""
+        """Return the line of a record; a request has one member for each part."""
         line: dict[str, Any] = {
             "time": _moment(record),
             "level": record.levelname.lower(),
@@ -79,10 +79,10 @@ def log_config(level: str, form: str, access: str, *, colors: bool | None) -> di
     """Return the configuration for `logging.config.dictConfig`.
 
     Args:
-        level: the least level that is written, of `LEVELS`.
-        form: of `FORMATS`.
-        access: of `ACCESS`.
-        colors: whether text has colours; None for on a terminal.
+        level: the lowest level to log, one of `LEVELS`.
+        form: one of `FORMATS`.
+        access: one of `ACCESS`.
+        colors: whether text is coloured; None for coloured on a terminal.
     """
     text = {"use_colors": colors, "fmt": "%(asctime)s %(levelprefix)s %(message)s"}
     line = '%(asctime)s %(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'

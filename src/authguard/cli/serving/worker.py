@@ -1,4 +1,4 @@
-"""Serve in several processes: uvicorn starts them, watches them, and starts those anew that die."""
+"""Serve in several processes. uvicorn starts them, watches them, and replaces those that die."""
 
 import logging
 import multiprocessing
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("authguard")
 
-#: What each worker imports and calls.
+#: The factory that each worker imports and calls.
 APP = f"{__name__}:make_app"
 
 
 def make_app() -> "Identity":
-    """Make the application in a worker, from the variables that its parent has set."""
+    """Create the application in a worker, from the variables that its parent has set."""
     from authguard.identity import create_app
 
     _end_with_parent()
     try:
         app = create_app()
-    except AuthGuardError as error:  # an outage passes, and then the next try succeeds
+    except AuthGuardError as error:  # the next attempt may succeed, when an outage is over
         logger.error("a worker cannot start: %s", error)
         sys.exit(STARTUP_FAILURE if isinstance(error, ConfigurationError) else 1)
     freeze_heap()
@@ -42,7 +42,7 @@ def make_app() -> "Identity":
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent has died, so that no worker keeps the port to itself."""
+    """End this process when its parent has died, so that no worker keeps the port open."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -58,16 +58,16 @@ def run_workers(config: uvicorn.Config, listener: socket, variables: dict[str, s
     """Run the workers until SIGTERM or Ctrl-C.
 
     Args:
-        config: of the server; its application is `APP`.
-        listener: where all of them accept connections.
-        variables: settings for the workers, which have the environment of this process besides.
+        config: the configuration of the server; its application is `APP`.
+        listener: the socket on which all workers accept connections.
+        variables: settings for the workers, in addition to the environment of this process.
 
     Raises:
         Failure: if a worker cannot start.
     """
     for name in variables:
         os.environ.pop(f"{name}_FILE", None)
-    os.environ.update(variables)  # other users see the arguments of a process, and not its variables
+    os.environ.update(variables)  # other users can see arguments of a process, but not its variables
     supervisor = Multiprocess(config, sockets=[listener])
     with suppress(KeyboardInterrupt):
         supervisor.run()

@@ -1,4 +1,4 @@
-"""Find the answer of an application's own guards for a token: `authguard token inspect --app`."""
+"""Ask an application's own guards about a token: `authguard token inspect --app`."""
 
 import asyncio
 import logging
@@ -34,8 +34,8 @@ from authguard.errors import (
 from authguard.verifiers.jwt import JWTVerifier
 
 _ALGORITHMS = SYMMETRIC | ASYMMETRIC
-_MIN_SECRET = 8  # characters of a part of the token that no error may show
-_REASONS = {"no verifier is for this kind of credential": "no_verifier", "the user is gone": "user"}
+_MIN_SECRET = 8  # length from which a part of the token is removed from errors
+_REASONS = {"no verifier accepts this kind of credential": "no_verifier", "the user no longer exists": "user"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Answer:
     """Hold the answer of one guard.
 
     Attributes:
-        mount: the mount point of what it guards.
-        verifier: the one that is asked; empty for none.
+        mount: the mount point of the guarded application.
+        verifier: the verifier that was asked; empty for none.
         finding: the fault of the token; None if it is accepted.
-        status: of the response; 200 stands for the application's own.
-        option: what could be changed; None for nothing.
+        status: the status of the response; 200 if the guard lets the request pass.
+        option: the option that could be changed; None for none.
     """
 
     mount: str
@@ -57,7 +57,7 @@ class Answer:
     option: str | None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the answer as JSON."""
         finding = self.finding
         return {
             "mount": self.mount or "/",
@@ -76,8 +76,8 @@ class _Credential(NamedTuple):
 
     Attributes:
         text: the credential.
-        claims: what it says, if it is a JWT; not verified.
-        field: the header field that it comes in; None for Authorization.
+        claims: its claims, if it is a JWT; not verified.
+        field: the header field that carries it; None for Authorization.
     """
 
     text: str
@@ -87,12 +87,12 @@ class _Credential(NamedTuple):
 
 @contextmanager
 def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[Guard, str]]]:
-    """Yield the guards of an application, and close what they have opened.
+    """Yield the guards of an application, and close their resources at the end.
 
     Raises:
-        Failure: if there is no application, or no guard.
+        Failure: if the application cannot be imported, or has no guard.
     """
-    # What a verifier warns of is said once, by the command.
+    # The command itself reports warnings of a verifier once.
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     app = find_application(name, factory=factory)
     guards = guards_of(app) or _guards_of_django(app)
@@ -106,7 +106,7 @@ def application_guards(name: str, *, factory: bool) -> Iterator[Sequence[tuple[G
 
 
 def _guards_of_django(app: Any) -> list[tuple[Guard, str]]:
-    """Return the guard of a Django project, which stands in its settings."""
+    """Return the guard of a Django project, which is in its settings."""
     if not has_base(type(app), "django.core.handlers.base", "BaseHandler"):
         return []
     from authguard.django import AuthGuardMiddleware, get_guard
@@ -124,16 +124,15 @@ def answers_of(
     place: tuple[str, str] | None,
     field: str | None = None,
 ) -> list[Answer]:
-    """Return the answer of each guard; with a path, of those around it.
+    """Return the answer of each guard; with a path, only of the guards around it.
 
     Args:
         guards: those of an application, with their mount points.
         text: the token or API key.
-        claims: what the token says, for the explanation.
+        claims: its claims, for the explanation.
         now: seconds since the epoch.
-        place: method and path of a request, from the top; None for one that asks for a caller, and for
-            nothing else.
-        field: the header field that it comes in; None for Authorization.
+        place: method and full path of a request; None for a request that only needs a caller.
+        field: the header field that carries it; None for Authorization.
     """
     return asyncio.run(_answers(guards, _Credential(text, claims, field), now, place))
 
@@ -144,7 +143,7 @@ async def _answers(
     now: float,
     place: tuple[str, str] | None,
 ) -> list[Answer]:
-    """Ask in one event loop, since a verifier may have an async client; what blocks runs in a thread."""
+    """Ask in one event loop, because a verifier may have an async client; blocking calls run in a thread."""
     return [
         await _answer((guard, mount), credential, now, place)
         for guard, mount in guards
@@ -170,7 +169,7 @@ async def _answer(
     except RefusedError as error:
         finding = _explained(error, credential, guard, now)
         if is_open:
-            reason = f"{finding.reason}; but the path is open, and the caller is anonymous there"
+            reason = f"{finding.reason}; but the path is open, and the caller is treated as anonymous"
             return Answer(
                 mount, name, finding._replace(reason=reason), 200, option_of(finding, claims, verifier)
             )
@@ -179,12 +178,12 @@ async def _answer(
     wrong = _without_quotas(guard, principal) if counts else None
     if wrong is None:
         return Answer(mount, name, None, 200, None)
-    finding = Finding("tier", _without(text, wrong), "Have the issuer send another one, or add it.")
+    finding = Finding("tier", _without(text, wrong), "Change it at the issuer, or add it to the option.")
     return Answer(mount, name, finding, 500, "Guard(quotas={…})")
 
 
 def _without_quotas(guard: Guard, principal: Principal) -> str | None:
-    """Return why there are no quotas for a caller, which is a 500 at its requests; None if there are."""
+    """Return why the quotas of a caller cannot be determined, which is a 500; None if they can."""
     try:
         if guard.quotas is not None:
             guard.quotas.check_known(principal)
@@ -194,7 +193,7 @@ def _without_quotas(guard: Guard, principal: Principal) -> str | None:
 
 
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
-    """Return the verifier of a guard that is asked about a token; of several for JWTs, that of its issuer."""
+    """Return the verifier that a guard asks about a token; of several for JWTs, the one of its issuer."""
     text, claims, field = credential
     if field is None or field.lower() == "authorization":
         candidates = [each for each in guard.verifiers if not each.token_header and _accepts(each, text)]
@@ -207,14 +206,14 @@ def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
         by_issuer: list[Verifier] = []
     elif any((issuer, each) in verifier.jwts for verifier in candidates for each in _ALGORITHMS):
         by_issuer = [each for each in candidates if (issuer, algorithm) in each.jwts]
-    else:  # tokens of issuers that none names, or of none, go to the verifier whose issuer is open
+    else:  # tokens of unlisted issuers, or without one, go to the verifier with an open issuer
         by_issuer = [each for each in candidates if (None, algorithm) in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)
 
 
 def _reads(verifier: Verifier, field: str, text: str) -> bool:
-    """Return whether a verifier reads a field, and, where several read it, this key is its own."""
+    """Return whether a verifier reads a field, and, if several read it, recognises this key."""
     names = (verifier.header, verifier.token_header)
     if field.lower() not in [name.lower() for name in names if name]:
         return False
@@ -256,28 +255,30 @@ def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: 
         expected = Expected(verifier.algorithms, verifier.issuer, tuple(sorted(asked.audience)), asked.leeway)
         finding = explain(error, _parts_of(text), claims, expected, now)
         return finding._replace(advice=finding.advice.replace(" (--audience)", "") + fields)
-    compare = f"Compare the token with what the verifier asks for.{fields}"
+    compare = f"Compare the token with the options of the verifier.{fields}"
     return Finding(code, _without(text, error.reason), compare)
 
 
 def _of_no_issuer(text: str, claims: Mapping[str, Any], guard: Guard) -> Finding:
-    """Explain that no verifier of a guard is for the issuer of a token, or none of it for its algorithm."""
+    """Explain that no verifier of a guard accepts the issuer of a token, or its algorithm."""
     asked = [each for each in guard.verifiers if isinstance(each, JWTVerifier) and each.token_header is None]
     issuer, algorithm = claims.get("iss"), _algorithm_of(text)
     there = " or ".join(f"{shown(each.issuer)} with {', '.join(sorted(each.algorithms))}" for each in asked)
     reason = (
         f"no verifier for this issuer and algorithm: the token has {shown(issuer)} and {shown(algorithm)}, "
-        f"expected is {there}"
+        f"expected {there}"
     )
     if any(name == issuer for each in asked for name, _ in each.jwts):
-        return Finding("algorithm", reason, "Have the issuer sign with that, or allow what it signs with.")
+        return Finding(
+            "algorithm", reason, "Change the algorithm of the issuer, or allow the one that it uses."
+        )
     return Finding("issuer", reason, COMPARE_ISSUER)
 
 
 def _named_fields(guard: Guard) -> str:
-    """Return the advice to name the field, where tokens come in a field of their own."""
+    """Return the advice to give the field, if tokens are sent in a field of their own."""
     fields = sorted({each.token_header for each in guard.verifiers if each.token_header})
-    return f" If it comes in {' or '.join(fields)}, name that by --header." if fields else ""
+    return f" If it comes in {' or '.join(fields)}, add --header." if fields else ""
 
 
 def _code_of(error: RefusedError) -> str:
@@ -291,7 +292,7 @@ def _code_of(error: RefusedError) -> str:
 
 
 def _without(text: str, reason: str) -> str:
-    """Return a reason without the token and its parts, which a verifier of the user's may have put in."""
+    """Return a reason without the token and its parts, which a custom verifier may have included."""
     for part in sorted({text, *text.split(".")}, key=len, reverse=True):
         if len(part) >= _MIN_SECRET:
             reason = reason.replace(part, "[redacted]")

@@ -1,4 +1,4 @@
-"""Check tokens for `token inspect`: by the verifier of a guard, or by the service and its sessions."""
+"""Check tokens for `token inspect`: with the verifier of a guard, or with the service and its sessions."""
 
 import json
 import logging
@@ -32,12 +32,13 @@ _SIGN_IN = "Get a new one: sign in again."
 
 @dataclass(frozen=True, slots=True)
 class TokenChecker:
-    """Find out whether a token would be accepted.
+    """Check whether a token would be accepted.
 
     Attributes:
         verifier: the verifier of a guard or of the service.
-        expected: what it expects.
-        find_state: looks up the caller, besides the token, and returns what is against it, if anything.
+        expected: the expectations of the verifier.
+        find_state: looks up the caller after the token was verified, and returns the reason against it, if
+            any.
     """
 
     verifier: Verifier
@@ -47,11 +48,11 @@ class TokenChecker:
     def find(
         self, text: str, claims: dict[str, object], now: float
     ) -> tuple[Finding | None, Principal | None]:
-        """Return the fault of a token, None if it is accepted; and whose it is, if it is good.
+        """Return the fault of a token, or None, and the principal of a valid token.
 
         Args:
             text: the token.
-            claims: what it says, for the explanation.
+            claims: its claims, for the explanation.
             now: seconds since the epoch.
         """
         token: Token | None = None
@@ -64,24 +65,24 @@ class TokenChecker:
         return _bound(principal) or self.find_state(principal), principal
 
     def unusable(self, claims: dict[str, object]) -> list[str]:
-        """Return, in words, which claims should grant scopes or roles and are of no use for that."""
+        """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
         return self.verifier.unusable_claims(claims) if isinstance(self.verifier, JWTVerifier) else []
 
 
 def _bound(principal: Principal) -> Finding | None:
-    """Return the fault of a token that a guard takes together with a proof alone (RFC 7800)."""
+    """Return the fault of a token that a guard accepts only with a proof (RFC 7800)."""
     if "cnf" not in principal.claims:
         return None
     return Finding(
         "unproven",
-        "it is bound to a key or a certificate (cnf), and the proof comes with each request",
-        "Only a guard with proofs=[DPoP(…)] or MutualTLS(…) takes it, together with its proof.",
+        "it is bound to a key or certificate (cnf), and each request needs a proof",
+        "Only a guard with proofs=[DPoP(…)] or MutualTLS(…) accepts it, together with its proof.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Hold the options that say what to check a token by.
+    """Hold the options that say how to check a token.
 
     Attributes:
         key: a file with keys, or the URL of a key set.
@@ -89,14 +90,14 @@ class CheckOptions:
         discover: an issuer, whose metadata names its key set.
         issuer: the `iss` to expect.
         audience: the `aud` to expect.
-        algorithm: what is allowed.
-        tenant: what may stand for `{tenantid}` in the issuer.
-        client_id: the clients to expect.
+        algorithm: the allowed algorithms.
+        tenant: the allowed values of `{tenantid}` in the issuer.
+        client_id: the expected clients.
         expect_claim: claims to expect, as `NAME=TEXT` or `NAME:=JSON`.
-        expect_header: the same for the header.
-        subject_claim: where the subject is.
-        scope_claim: where scopes are.
-        role_claim: where roles are.
+        expect_header: the same, for the header.
+        subject_claim: the claim of the subject.
+        scope_claim: the claim of the scopes.
+        role_claim: the claim of the roles.
         padding: whether the parts of the token may end in `=`.
     """
 
@@ -117,7 +118,7 @@ class CheckOptions:
 
     @property
     def of_verifier(self) -> dict[str, Any]:
-        """Return those that are options of `JWTVerifier`, whatever the keys are."""
+        """Return the options of `JWTVerifier` that do not concern keys."""
         options: dict[str, Any] = {
             "tenants": self.tenant,
             "client_ids": self.client_id,
@@ -132,10 +133,10 @@ class CheckOptions:
 
 
 def _members(pairs: Sequence[str], option: str) -> dict[str, Any]:
-    """Read `NAME=TEXT` and `NAME:=JSON`; several of a name are a choice.
+    """Parse `NAME=TEXT` and `NAME:=JSON`; repeated names are alternatives.
 
     Raises:
-        Failure: for anything else.
+        Failure: if the text has another form.
     """
     members: dict[str, list[Any]] = {}
     for pair in pairs:
@@ -154,13 +155,13 @@ def _members(pairs: Sequence[str], option: str) -> dict[str, Any]:
 
 @contextmanager
 def checker_by_keys(options: CheckOptions) -> Iterator[TokenChecker]:
-    """Make a checker with the verifier that the options describe.
+    """Build a checker whose verifier has the given options.
 
     Raises:
-        ConfigurationError: if there can be no such verifier.
+        ConfigurationError: if the verifier cannot be built.
         Failure: if a key cannot be read.
     """
-    # What it would warn of is said once, by the command.
+    # The command reports its warnings once.
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     verifier = _verifier(options)
     expected = Expected(verifier.algorithms, verifier.issuer, tuple(options.audience), _LEEWAY_SECONDS)
@@ -201,10 +202,10 @@ def _verifier(options: CheckOptions) -> JWTVerifier:
 
 
 def _key_of_text(text: str) -> tuple[str | bytes, frozenset[str]]:
-    """Return a key as the verifier takes it, and what it may be for: secrets or public keys, never both."""
+    """Return a key in the form of the verifier's option, and its use: secrets or public keys, never both."""
     form = form_of_key(text)
     if form == "secret":
-        return text.encode(), frozenset({"HS256"})  # text might be taken for the path of a file
+        return text.encode(), frozenset({"HS256"})  # text might be mistaken for the path of a file
     return text, SYMMETRIC if form == "jwk" and _is_secret_jwk(text) else ASYMMETRIC
 
 
@@ -212,7 +213,7 @@ def _is_secret_jwk(text: str) -> bool:
     try:
         jwk = parse_object(text)
     except JSONError:
-        return False  # the verifier says what is wrong
+        return False  # the verifier reports the fault
     keys = jwk.get("keys", [jwk])
     first = keys[0] if isinstance(keys, list) and keys else None
     return isinstance(first, dict) and first.get("kty") == "oct"
@@ -220,7 +221,7 @@ def _is_secret_jwk(text: str) -> bool:
 
 @contextmanager
 def checker_by_service(database: str | None, config: str | None) -> Iterator[TokenChecker]:
-    """Make a checker with the keys of the service, which looks at sessions and accounts, too.
+    """Build a checker with the keys of the service, which also checks sessions and accounts.
 
     Raises:
         ConfigurationError: if settings are missing, or the tables are of another version.
@@ -234,7 +235,7 @@ def checker_by_service(database: str | None, config: str | None) -> Iterator[Tok
 
 
 def _look_up(service: "IdentityService", principal: Principal) -> Finding | None:
-    """Return what the service has against the caller; see `Sessions.authenticate`, which decides."""
+    """Return the service's reason against the caller; see `Sessions.authenticate`, which decides."""
     from authguard.identity.storage import session_queries as store
 
     session = principal.claims.get("sid")
@@ -268,14 +269,14 @@ def _look_up_client(service: "IdentityService", principal: Principal) -> Finding
 
 
 def fault_of_form(text: str, *, padding: bool) -> Finding | None:
-    """Return the fault of a token's form; all that can be told without a key."""
+    """Return the fault of a token's form, which needs no key."""
     try:
         read_compact(text, padding=padding or "=" in text.rpartition(".")[0])
         if "=" in text and not padding:
             return Finding(
                 "malformed",
-                "its parts end in =, as those of no JWT should",
-                "Load balancers of AWS write it so: --padding takes it, and JWTVerifier(padding=True).",
+                "its parts end in =, which the JWT standard forbids",
+                "AWS load balancers do this: use --padding, and JWTVerifier(padding=True).",
             )
     except MalformedTokenError as error:
         return explain(error, None, {}, Expected(frozenset(), None, (), 0), 0)

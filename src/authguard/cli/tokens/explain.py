@@ -1,4 +1,4 @@
-"""Explain why a token is refused, and the remedy, in words that never have the token in them."""
+"""Explain why a token is refused, and the remedy; the text never contains the token."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from authguard.errors import (
 )
 
 MAX_SHOWN = 200
-COMPARE_ISSUER = "Each character counts, a slash at the end and each tenant too."
+COMPARE_ISSUER = "Every character must match, including a trailing slash and the tenant."
 _TYPES = (None, "jwt", "at+jwt")
 
 
@@ -32,9 +32,9 @@ class Finding(NamedTuple):
     """Describe a fault of a token.
 
     Attributes:
-        code: a word for programs.
-        reason: what is wrong, as half a sentence.
-        advice: what to change.
+        code: an identifier for programs.
+        reason: the fault, as half a sentence.
+        advice: the remedy.
     """
 
     code: str
@@ -53,19 +53,19 @@ class Expected:
 
 
 def explain_text(text: str) -> Finding | None:
-    """Return the fault of a text that should be a token, as far as it shows before it is parsed."""
+    """Return the fault of a text that should be a token, if it is visible before parsing."""
     faults = (
-        (not text, "malformed", "there is no token", "Give it on standard input, or by --file."),
+        (not text, "malformed", "no token was given", "Write it to standard input, or use --file."),
         (
             len(text) > MAX_CREDENTIAL,
             "malformed",
             f"it is longer than {MAX_CREDENTIAL} characters",
-            "A guard answers 400. Have the issuer put less into it.",
+            "A guard answers 400. Configure the issuer to put fewer claims into it.",
         ),
         (
             any(character.isspace() for character in text),
             "malformed",
-            "it has white space in it",
+            "it contains white space",
             "Copy the token alone, in one piece.",
         ),
         (
@@ -78,13 +78,18 @@ def explain_text(text: str) -> Finding | None:
             text.startswith(("sk_live_", "sk_test_")),
             "kind",
             "it looks like an API key",
-            "Keys are looked up by APIKeyVerifier, and have nothing in them to inspect.",
+            "APIKeyVerifier looks up keys; they have no contents to inspect.",
         ),
-        (text.count(".") == 4, "kind", "it looks encrypted (JWE)", "Have the issuer make signed tokens."),
+        (
+            text.count(".") == 4,
+            "kind",
+            "it looks encrypted (JWE)",
+            "Configure the issuer to issue signed tokens.",
+        ),
         (
             text.count(".") != 2,
             "malformed",
-            "it is no JWT: those have three parts with dots between them",
+            "it is not a JWT: a JWT has three parts separated by dots",
             "Copy all of it. An opaque token is verified by IntrospectionVerifier.",
         ),
     )
@@ -97,10 +102,10 @@ def explain(
     """Explain an error of the verifier for this token.
 
     Args:
-        error: what the verifier raised.
-        token: the token, taken apart; None if it could not be.
+        error: the error that the verifier raised.
+        token: the parsed token; None if it cannot be parsed.
         claims: its claims, which are not verified.
-        expected: what the verifier expects.
+        expected: the expectations of the verifier.
         now: seconds since the epoch.
     """
     match error:
@@ -109,12 +114,12 @@ def explain(
         case ExpiredTokenError():
             return _dates(error, claims, now)
         case InvalidIssuerError():
-            issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
+            issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected {shown(expected.issuer)}"
             return Finding("issuer", issuer, COMPARE_ISSUER)
         case InvalidAudienceError():
             return _audience(claims.get("aud"), expected)
         case MissingRequiredClaimError():
-            return Finding("claim", f"there is {error.reason}", "Have the issuer put that claim in.")
+            return Finding("claim", f"there is {error.reason}", "Configure the issuer to add this claim.")
         case _:
             return _other(error, token, claims)
 
@@ -126,24 +131,25 @@ def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -
         return Finding(
             "algorithm",
             f"alg {shown(algorithm)} is not allowed here; allowed is {allowed}",
-            "Have the issuer sign with that, or allow what it signs with, if the key is for it.",
+            "Change the algorithm of the issuer, or allow the one that it uses, if the key is for that "
+            "algorithm.",
         )
     if error.cause != Cause.UNKNOWN_KEY:
         return Finding(
             "signature",
-            "the signature is wrong: another key has made it, or the token was changed",
-            "Compare the key with the one that the issuer signs with.",
+            "the signature is wrong: the token was signed with another key, or was changed",
+            "Compare the key with the issuer's signing key.",
         )
     if key_id is None:
         return Finding(
             "kid",
-            f"the token names no key (kid), and there is none here for {algorithm} that it can mean",
-            "Have the issuer put a kid into the header. Is the key set the newest of this issuer?",
+            f"the token names no key (kid), and no key here is the only one for {algorithm} that fits",
+            "Configure the issuer to add a kid to the header, or check that the key set is its current one.",
         )
     return Finding(
         "kid",
-        f"unknown kid: there is no key {shown(key_id)} for {algorithm}",
-        "Is the key set of this issuer, and the newest? It may have got new keys.",
+        f"unknown kid: the key set has no key {shown(key_id)} for {algorithm}",
+        "Check that the key set is the current one of this issuer; its keys may have been rotated.",
     )
 
 
@@ -165,13 +171,13 @@ def _audience(audience: object, expected: Expected) -> Finding:
     expected_audience = " or ".join(map(shown, expected.audience)) or "none"
     return Finding(
         "audience",
-        f"wrong audience: {has}, expected is {expected_audience}",
-        "Ask the issuer for a token for this API, or expect this aud (--audience), if it means the API.",
+        f"wrong audience: {has}, expected {expected_audience}",
+        "Request a token for this API, or expect this aud (--audience), if it is the API's.",
     )
 
 
 def _condition(error: InvalidTokenError, claims: Mapping[str, Any]) -> Finding:
-    """Explain that a claim, a parameter of the header or a client is another than was asked for."""
+    """Explain that a claim, a header parameter or a client differs from the expected one."""
     value = f": it is {shown(claims[error.claim])}" if error.claim and error.claim in claims else ""
     return Finding(
         "claim",
@@ -185,8 +191,8 @@ def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) 
     if type(error) is InvalidTokenError:
         return _condition(error, claims)
     if isinstance(error, VerificationUnavailableError):
-        return Finding("unavailable", error.reason, "Nothing is known about the token. Try again.")
-    advice = "Send an access token. An ID, refresh, reset or logout token is none."
+        return Finding("unavailable", error.reason, "The check could not be made. Try again.")
+    advice = "Send an access token, not an ID, refresh, reset or logout token."
     if token is not None and token.header.type not in _TYPES:
         typ = f"it is of another kind: typ is {shown(token.header.type)}"
         return Finding("kind", f"{typ}, and that of access tokens is JWT, at+jwt or absent", advice)
@@ -195,15 +201,15 @@ def _other(error: RefusedError, token: Token | None, claims: Mapping[str, Any]) 
     if isinstance(error, InvalidTokenError) and error.cause == Cause.KIND and error.claim is not None:
         value = shown(claims.get(error.claim))
         return Finding("kind", f"it is no access token: {error.claim} is {value}", advice)
-    return Finding("malformed", f"it is malformed: {error.reason}", "Have the issuer put that right.")
+    return Finding("malformed", f"it is malformed: {error.reason}", "Correct this at the issuer.")
 
 
 def is_date(value: object) -> TypeGuard[float]:
-    """Return whether a value is a NumericDate that can be shown (RFC 7519 section 2)."""
+    """Return whether a value is a NumericDate that can be displayed (RFC 7519 section 2)."""
     return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
 
 
 def shown(value: object) -> str:
-    """Return a value of the token for a sentence: JSON in ASCII, and not long."""
+    """Format a value of the token for a sentence: short JSON in ASCII."""
     text = json.dumps(value)
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

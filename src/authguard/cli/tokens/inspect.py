@@ -1,4 +1,4 @@
-"""Show the contents of a token, and why it is refused, never the token itself: `authguard token inspect`."""
+"""Show the contents of a token and why it is refused, but not the token: `authguard token inspect`."""
 
 import sys
 import time
@@ -26,10 +26,10 @@ from authguard.cli.tokens.report import TokenReport, contents_of, document_of, p
 _SCHEME = "bearer "
 _NO_KEYS = Finding(
     "not_verified",
-    "no key was given, so only its form was checked: its claims may be forged",
+    "no key was given, so only the form was checked: the claims may be forged",
     "Give --key, --secret-env or --discover, or the settings of the service.",
 )
-# Codes of findings that come before the signature has been verified.
+# Codes of findings that are made before the signature is verified.
 _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature")
 
 
@@ -38,7 +38,7 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     "--file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Read the token from here; else from standard input, or hidden from the terminal.",
+    help="Read the token from this file. Default: standard input, or a hidden prompt.",
 )
 @click.option(
     "--app",
@@ -46,11 +46,13 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     metavar="MODULE:APP",
     help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
 )
-@click.option("--factory", is_flag=True, help="APP is a function without arguments that makes it.")
-@click.option("--path", metavar="PATH", help="With --app: the path of a request, whose rule counts, too.")
-@click.option("--method", metavar="METHOD", default="GET", help="With --path: its method; else GET.")
 @click.option(
-    "--header", "field", metavar="NAME", help="With --app: the field that it comes in; else Authorization."
+    "--factory", is_flag=True, help="APP is a function without arguments that returns the application."
+)
+@click.option("--path", metavar="PATH", help="With --app: the path of a request, to check its rule, too.")
+@click.option("--method", metavar="METHOD", default="GET", help="With --path: the method. Default: GET.")
+@click.option(
+    "--header", "field", metavar="NAME", help="With --app: the field of the token. Default: Authorization."
 )
 @click.option(
     "--key",
@@ -60,33 +62,43 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     help="A file with public keys (PEM, JWK or JWK set) or a secret, or the https URL of a JWK set.",
 )
 @click.option("--secret-env", metavar="NAME", help="The variable with the secret.")
-@click.option("--discover", metavar="ISSUER", help="Find the keys of this issuer by its metadata.")
-@click.option("--issuer", metavar="ISS", help="The iss to expect; else any.")
+@click.option("--discover", metavar="ISSUER", help="Find the keys of this issuer through its metadata.")
+@click.option("--issuer", metavar="ISS", help="The expected iss. Default: any.")
 @click.option(
-    "--audience", metavar="AUD", multiple=True, help="An aud to expect; else none. May be repeated."
+    "--audience", metavar="AUD", multiple=True, help="An expected aud. May be repeated. Default: none."
 )
 @click.option(
     "--algorithm",
     metavar="ALG",
     multiple=True,
-    help="An algorithm to allow; else what the keys are for. May be repeated.",
+    help="An allowed algorithm. May be repeated. Default: those of the keys.",
 )
 @click.option(
-    "--tenant", metavar="NAME", multiple=True, help="What {tenantid} in --issuer may be. May be repeated."
+    "--tenant",
+    metavar="NAME",
+    multiple=True,
+    help="An allowed value of {tenantid} in --issuer. May be repeated.",
 )
-@click.option("--client-id", metavar="ID", multiple=True, help="A client to expect. May be repeated.")
+@click.option("--client-id", metavar="ID", multiple=True, help="An expected client. May be repeated.")
 @click.option(
     "--expect-claim",
     metavar="NAME=TEXT",
     multiple=True,
-    help="A claim to expect; NAME:=JSON for numbers, true and false. May be repeated.",
+    help="An expected claim; NAME:=JSON for numbers, true and false. May be repeated.",
 )
-@click.option("--expect-header", metavar="NAME=TEXT", multiple=True, help="The same for the header.")
-@click.option("--subject-claim", metavar="NAME", multiple=True, help="Where the subject is; else sub.")
-@click.option("--scope-claim", metavar="NAME", multiple=True, help="Where scopes are; else scope.")
-@click.option("--role-claim", metavar="NAME", multiple=True, help="Where roles are; else roles.")
-@click.option("--padding", is_flag=True, help="Its parts may end in =, as those of AWS load balancers.")
-@click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims, too.")
+@click.option(
+    "--expect-header",
+    metavar="NAME=TEXT",
+    multiple=True,
+    help="An expected header parameter, in the same form.",
+)
+@click.option(
+    "--subject-claim", metavar="NAME", multiple=True, help="The claim of the subject. Default: sub."
+)
+@click.option("--scope-claim", metavar="NAME", multiple=True, help="The claim of the scopes. Default: scope.")
+@click.option("--role-claim", metavar="NAME", multiple=True, help="The claim of the roles. Default: roles.")
+@click.option("--padding", is_flag=True, help="Accept parts that end in =, as AWS load balancers write them.")
+@click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims.")
 @click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
 @with_settings
 def inspect(
@@ -103,18 +115,21 @@ def inspect(
     config: str | None,
     **options: Any,
 ) -> None:
-    """Say whether a token is accepted, or why not and what to change.
+    """Check whether a token is accepted. If not, show the reason and the remedy.
 
-    The token is never an argument, and never shown. The keys are those of the options; without any, those
-    of the service, if its settings are there: then sessions and accounts are looked at, too. With --app,
-    the guards of an application are asked, also about API keys and opaque tokens: which verifier decides,
-    why, and which option to change. Exit status: 0 only if it was verified and accepted, by all guards
-    there are, 1 if it is refused or that cannot be found out now, 2 if there is no key to verify it with.
+    The token is never an argument, and never shown. The keys are given by the options; without any, those of
+    the service are used if its settings are there, and sessions and accounts are checked, too. With --app,
+    the guards of an application are asked, also about API keys and opaque tokens: the output names the
+    verifier that decides, the reason, and the option to change. Exit status: 0 only if the token was verified
+    and accepted by all guards; 1 if it is refused or cannot be checked now; 2 if no key was given to verify
+    it.
     """
     context = click.get_current_context()
     if context.args:  # click would repeat it
         raise Failure(
-            "the token is no argument: other users see those. Use standard input or --file", MISUSED
+            "the token must not be an argument, because other users see arguments: use standard input "
+            "or --file",
+            MISUSED,
         )
     asked = _Asked(factory, method, path, field)
     if application is not None:
@@ -146,15 +161,15 @@ def inspect(
 def _checker(
     options: CheckOptions, database: str | None, config: str | None
 ) -> Iterator[TokenChecker | None]:
-    """Make the checker that the options ask for; None if there is nothing to check by."""
+    """Build the checker for the options; None if they give no key."""
     ways = [options.key, options.secret_env, options.discover]
     if len(ways) - ways.count(None) > 1:
         raise Failure("give one of --key, --secret-env and --discover", MISUSED)
     if options.discover is not None and options.issuer is not None:
-        raise Failure("--discover says the issuer already: leave --issuer out", MISUSED)
+        raise Failure("--discover already names the issuer: leave out --issuer", MISUSED)
     if ways != [None, None, None]:
         if database is not None or config is not None:
-            raise Failure("--database and --config are of the service, which has keys of its own", MISUSED)
+            raise Failure("--database and --config are for the service, which has its own keys", MISUSED)
         with checker_by_keys(options) as checker:
             yield checker
         return
@@ -171,7 +186,7 @@ def _checker(
 
 
 def _read(file: str | None) -> str:
-    """Read the token, without the scheme that a copied header field begins with."""
+    """Read the token, without the scheme of a copied header field."""
     if file is not None:
         try:
             with Path(file).open("rb") as opened:
@@ -187,7 +202,7 @@ def _read(file: str | None) -> str:
 
 
 class _Asked(NamedTuple):
-    """Say what an application is asked."""
+    """Hold the questions for an application."""
 
     factory: bool = False
     method: str = "GET"
@@ -197,25 +212,27 @@ class _Asked(NamedTuple):
 
 def _check_app_alone(options: Mapping[str, Any], database: str | None, config: str | None) -> None:
     if any(value not in (None, (), False) for value in (*options.values(), database, config)):
-        raise Failure("--app has keys and expectations of its own: leave the other options out", MISUSED)
+        raise Failure(
+            "the guards of --app have their own keys and expectations: leave out the other options", MISUSED
+        )
 
 
 def _inspect_by(
     application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
 ) -> None:
-    """Show what the guards of an application answer."""
+    """Show the answers of the guards of an application."""
     if asked.path is not None and (not asked.path.startswith("/") or "?" in asked.path):
         raise Failure("--path begins with a slash, and has no query", MISUSED)
     with application_guards(application, factory=asked.factory) as guards:
         text = _read(file)
         if not text:
-            raise Failure("there is no token: give it on standard input, or by --file", MISUSED)
+            raise Failure("no token was given: write it to standard input, or use --file", MISUSED)
         now = time.time()
         header, claims = contents_of(text)
         place = None if asked.path is None else (asked.method, asked.path)
         answers = answers_of(guards, text, claims, now, place=place, field=asked.field)
     if not answers:
-        raise Failure(f"no guard of {application} is around that path", MISUSED)
+        raise Failure(f"no guard of {application} covers that path", MISUSED)
     refusing = next((answer for answer in answers if answer.finding is not None), None)
     finding = None if refusing is None else refusing.finding
     signed = all(answer.finding is None or answer.finding.code not in _UNSIGNED_CODES for answer in answers)

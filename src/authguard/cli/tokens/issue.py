@@ -15,19 +15,19 @@ from authguard.issuing.signing_key import SigningKey, read_secret_key, read_sign
 from authguard.testing import issue_token
 
 ALGORITHMS = sorted(SYMMETRIC | ASYMMETRIC)
-_EXPIRES_IN = 300  # as `authguard.testing.issue_token` has it
+_EXPIRES_IN = 300  # as in `authguard.testing.issue_token`
 
 
 @click.group()
 def token() -> None:
-    """Issue tokens, and find out why a token is refused."""
+    """Issue tokens, and explain why a token is refused."""
 
 
 token.add_command(inspect)
 
 
 @token.command()
-@click.option("--user", metavar="EMAIL", help="Begin a session of this account of the service.")
+@click.option("--user", metavar="EMAIL", help="Start a session of this account of the service.")
 @click.option(
     "--key",
     metavar="FILE",
@@ -35,9 +35,9 @@ token.add_command(inspect)
     help="Sign with the private key in this file (PEM or JWK), or with the secret in it.",
 )
 @click.option("--secret-env", metavar="NAME", help="Sign with the secret in this variable.")
-@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="How to sign; else what the key is for.")
-@click.option("--kid", help="The kid of the header; else that of the JWK.")
-@click.option("--subject", metavar="SUB", help="The sub; `somebody` if none is given.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="The algorithm. Default: that of the key.")
+@click.option("--kid", help="The kid of the header. Default: that of the JWK.")
+@click.option("--subject", metavar="SUB", help="The sub. Default: `somebody`.")
 @click.option("--scope", multiple=True, help="A scope. May be repeated.")
 @click.option("--role", multiple=True, help="A role, in the claim roles. May be repeated.")
 @click.option("--issuer", metavar="ISS", help="The iss.")
@@ -46,7 +46,7 @@ token.add_command(inspect)
     "--expires-in",
     metavar="SECONDS",
     type=int,
-    help=f"Seconds until it expires; else {_EXPIRES_IN}. Below 0 for a token that has expired.",
+    help=f"Seconds until it expires; negative for an expired token. Default: {_EXPIRES_IN}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write a token response as JSON.")
 @with_settings
@@ -62,8 +62,9 @@ def issue(
 ) -> None:
     """Write an access token to standard output.
 
-    With --user, it is of a new session of an account of the service, which has the settings of the service.
-    With --key or --secret-env, it is signed here, for tests of an API that verifies JWTs.
+    With --user, the token belongs to a new session of an account of the service, and needs the settings of
+    the service. With --key or --secret-env, it is signed by the command itself, for tests of an API that
+    verifies JWTs.
     """
     _check_one_way(user, key, secret_env, service=(database, config), contents=tuple(contents.values()))
     if user is not None:
@@ -95,7 +96,7 @@ def _check_one_way(
             MISUSED,
         )
     if user is None and any(service):
-        raise Failure("--database and --config are of the service: they go with --user", MISUSED)
+        raise Failure("--database and --config are for the service: use them with --user", MISUSED)
 
 
 def _of_account(email: str, database: str | None, config: str | None) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _of_account(email: str, database: str | None, config: str | None) -> dict[st
     from authguard.identity.api.documents import token_document
 
     with open_service(read_settings(config, database)) as service:
-        # What the owner of the account sees in the list of sessions.
+        # The name that the owner of the account sees in the list of sessions.
         caller = Caller(user_agent="authguard token issue")
         user = find_user(service, email)
         if user.disabled:

@@ -9,7 +9,7 @@ from authguard.cli.output import MISUSED, Failure
 
 
 def read_key_file(path: str) -> str:
-    """Return the text of a file with a key, without the end of its last line."""
+    """Return the text of a key file, without the last line end."""
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -17,7 +17,7 @@ def read_key_file(path: str) -> str:
 
 
 def read_secret(name: str) -> str:
-    """Return the secret in a variable of the environment."""
+    """Return the secret in an environment variable."""
     secret = os.environ.get(name)
     if not secret:
         raise Failure(f"the variable {name} is not set: put the secret there", MISUSED)
@@ -25,7 +25,7 @@ def read_secret(name: str) -> str:
 
 
 def form_of_key(text: str) -> Literal["pem", "jwk", "secret"]:
-    """Tell how a key is written; a JWK set counts as a JWK."""
+    """Return the format of a key; a JWK set counts as a JWK."""
     if "-----BEGIN" in text:
         return "pem"
     return "jwk" if is_like_json(text) else "secret"

@@ -1,4 +1,4 @@
-"""Write the contents of a token, never the token itself, for people and as JSON."""
+"""Write the contents of a token, but not the token, for people and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ _COLOURS = {"accepted": "green", "refused": "red"}
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
-    """Hold the contents of a token, as far as they are shown.
+    """Hold the contents of a token that are shown.
 
     Attributes:
         header: its header; None if it cannot be read.
         claims: its claims, as far as they can be read.
         signed: whether the signature has been verified.
         all_claims: whether to show the values of claims that are not registered.
-        principal: whose it is, if it is good.
-        unusable: what is to be said of claims that should grant scopes or roles, and cannot.
+        principal: the principal of a valid token.
+        unusable: remarks about claims that should grant scopes or roles, but cannot.
     """
 
     header: Header | None
@@ -40,7 +40,7 @@ class TokenReport:
 
     @property
     def caller(self) -> dict[str, Any] | None:
-        """Return whose a good token is, and what it grants; None of another."""
+        """Return the principal of a valid token and its grants; None for an invalid token."""
         principal = self.principal
         if principal is None:
             return None
@@ -53,25 +53,25 @@ class TokenReport:
 
     @property
     def members(self) -> dict[str, str | None]:
-        """Return the header as it is written."""
+        """Return the header as it is shown."""
         if self.header is None:
             return {}
         return {"alg": self.header.algorithm, "kid": self.header.key_id, "typ": self.header.type}
 
     @property
     def names(self) -> list[str]:
-        """Return the claims whose values are shown."""
+        """Return the claims with values that are shown."""
         others = [name for name in self.claims if name not in _REGISTERED] if self.all_claims else []
         return [name for name in _REGISTERED if name in self.claims] + others
 
     @property
     def hidden(self) -> list[str]:
-        """Return the claims of which only the names are shown."""
+        """Return the claims of which only names are shown."""
         return [name for name in self.claims if name not in self.names]
 
 
 def contents_of(text: str) -> tuple[Header | None, dict[str, Any]]:
-    """Return header and claims, as far as they can be read; they are not verified."""
+    """Return header and claims, as far as they can be parsed; they are not verified."""
     try:
         token = read_compact(text, padding=True)
     except MalformedTokenError:
@@ -89,7 +89,7 @@ def _verdict(finding: Finding | None) -> str:
 
 
 def document_of(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
-    """Return a token and what was found of it, for JSON."""
+    """Return a token's contents and finding, for JSON."""
     claims = report.claims
     return {
         "verdict": _verdict(finding),
@@ -107,7 +107,7 @@ def document_of(finding: Finding | None, report: TokenReport) -> dict[str, Any]:
 
 
 def print_report(finding: Finding | None, report: TokenReport, now: float) -> None:
-    """Write what was found of a token, and the token."""
+    """Write the finding about a token, and its contents."""
     verdict = _verdict(finding)
     word = click.style(verdict, fg=_COLOURS.get(verdict, "yellow"), bold=True)
     if finding is None:

@@ -1,1 +1,1 @@
-"""Look after accounts from the command line: `authguard users`."""
+"""Manage accounts from the command line: `authguard users`."""

@@ -1,4 +1,4 @@
-"""Make, list and disable accounts: `authguard users`."""
+"""Create, list and disable accounts: `authguard users`."""
 
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ _PAGE_SIZE, _MAX_PAGE_SIZE = 1000, 10_000
 
 @click.command()
 @click.argument("email")
-@click.option("--role", help="Its role; else the default role of the settings.")
-@click.option("--name", default="", help="What to call its owner.")
-@click.option("--verified", is_flag=True, help="The address is known to be its owner's.")
+@click.option("--role", help="The role. Default: from the settings.")
+@click.option("--name", default="", help="The name of its owner.")
+@click.option("--verified", is_flag=True, help="Mark the address as verified.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, as one line.")
 @click.option("--json", "as_json", is_flag=True, help="Write the account as JSON.")
 @with_settings
@@ -34,14 +34,14 @@ def create(
     database: str | None,
     config: str | None,
 ) -> None:
-    """Make an account. The password is asked for, and never an argument."""
+    """Create an account. The command asks for the password, which is never an argument."""
     settings = read_settings_without_secret(config, database)
     with open_service(settings) as service:
         user = service.accounts.create(email, read_password(password_stdin), name, role, verified=verified)
     if as_json:
         echo_json(account_document(user))
     else:
-        click.echo(f"Made the account {user.email} with the id {user.id}.")
+        click.echo(f"Created the account {user.email} with the id {user.id}.")
 
 
 @click.command("list")
@@ -50,13 +50,13 @@ def create(
     type=click.IntRange(1, _MAX_PAGE_SIZE),
     default=_PAGE_SIZE,
     show_default=True,
-    help="How many accounts at most.",
+    help="The greatest number of accounts.",
 )
-@click.option("--after", default="", metavar="EMAIL", help="Begin after this address: the next page.")
+@click.option("--after", default="", metavar="EMAIL", help="Start after this address, for the next page.")
 @click.option("--json", "as_json", is_flag=True, help="Write the accounts as JSON.")
 @with_settings
 def list_users(*, limit: int, after: str, as_json: bool, database: str | None, config: str | None) -> None:
-    """List a page of accounts in the order of their addresses."""
+    """List a page of accounts, sorted by address."""
     with open_service(read_settings_without_secret(config, database)) as service:
         accounts = service.accounts.list(limit + 1, after)
     page = accounts[:limit]
@@ -87,7 +87,7 @@ def _echo_accounts(accounts: "list[User]") -> None:
 @click.argument("account")
 @with_settings
 def disable(account: str, database: str | None, config: str | None) -> None:
-    """Switch an account off; its sessions end at once."""
+    """Disable an account; its sessions end at once."""
     _switch(account, database, config, disabled=True)
     click.echo("The account is disabled, and its sessions have ended.")
 
@@ -96,7 +96,7 @@ def disable(account: str, database: str | None, config: str | None) -> None:
 @click.argument("account")
 @with_settings
 def enable(account: str, database: str | None, config: str | None) -> None:
-    """Switch an account on again."""
+    """Enable an account."""
     _switch(account, database, config, disabled=False)
     click.echo("The account is enabled.")
 

@@ -31,7 +31,7 @@ def _account(
 @_json
 @with_settings
 def show(*, account: str, as_json: bool, database: str | None, config: str | None) -> None:
-    """Show an account, how its password is hashed, and how much belongs to it."""
+    """Show an account, how its password is hashed, and the number of its sessions, keys and links."""
     with _account(account, database, config) as (service, user):
         view = service.administration.show(user.id)
     if as_json:
@@ -72,7 +72,7 @@ def _lines(view: "AccountView") -> list[tuple[str, str]]:
 @_json
 @with_settings
 def verify(*, account: str, as_json: bool, database: str | None, config: str | None) -> None:
-    """Note that the address of an account is known to be its owner's."""
+    """Mark the address of an account as verified."""
     with _account(account, database, config) as (service, user):
         service.administration.verify(user.id)
         _answer(service, user.id, as_json, "The address is verified.")
@@ -88,7 +88,7 @@ def set_password(
 ) -> None:
     """Set the password of an account; its sessions end, and its owner gets a mail.
 
-    The password is asked for, and never an argument.
+    The command asks for the password, which is never an argument.
     """
     with _account(account, database, config) as (service, user):
         service.administration.set_password(user.id, read_password(password_stdin))
@@ -112,10 +112,9 @@ def set_role(
     database: str | None,
     config: str | None,
 ) -> None:
-    """Set all roles of an account; the first is the `role` of its tokens.
+    """Replace the roles of an account; the first is the `role` claim of its tokens.
 
-    Its scopes stay as they are unless --scope or --no-scopes says something else. If it loses a role or a
-    scope, its sessions end.
+    Its scopes do not change without --scope or --no-scopes. If it loses a role or a scope, its sessions end.
     """
     if scopes and no_scopes:
         raise click.UsageError("--scope and --no-scopes do not go together")
@@ -126,11 +125,11 @@ def set_role(
 
 @click.command()
 @click.argument("account")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_json
 @with_settings
 def delete(*, account: str, yes: bool, as_json: bool, database: str | None, config: str | None) -> None:
-    """Delete an account with its sessions, API keys and links to providers. It cannot be undone."""
+    """Delete an account with its sessions, API keys and links to providers. This cannot be undone."""
     with _account(account, database, config) as (service, user):
         if not yes:
             question = f"Delete the account {printable(user.email)} with all that belongs to it?"

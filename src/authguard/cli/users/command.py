@@ -1,4 +1,4 @@
-"""Put together the commands of `authguard users`."""
+"""Collect the commands of `authguard users`."""
 
 import click
 
@@ -9,9 +9,9 @@ from authguard.cli.users.importing import import_file
 
 @click.group()
 def users() -> None:
-    """Look after accounts. Give it the settings that the service has.
+    """Manage accounts. Use the same settings as the service.
 
-    Most commands take the ID of an account, or its address.
+    Most commands take the ID or the address of an account.
     """
 
 

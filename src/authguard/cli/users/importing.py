@@ -15,19 +15,19 @@ from authguard.cli.service import open_service
 if TYPE_CHECKING:
     from authguard.identity.usecases.administration.account_files import Line
 
-_EVERY = 1000  # lines between two changes of the bar
+_EVERY = 1000  # lines between two updates of the progress bar
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--check", is_flag=True, help="Only look whether all lines are accepted.")
+@click.option("--check", is_flag=True, help="Only check whether all lines are valid.")
 @click.option("--json", "as_json", is_flag=True, help="Write the numbers as JSON.")
 @with_settings
 def import_file(*, file: Path, check: bool, as_json: bool, database: str | None, config: str | None) -> None:
-    """Make the accounts of a file: FILE.csv, or FILE.jsonl with an object on each line.
+    """Create the accounts of a file: FILE.csv, or FILE.jsonl with one object per line.
 
-    All lines are checked before anything is written. An account that exists is left as it is, so that a
-    second run changes nothing.
+    All lines are checked before anything is written. Existing accounts are not changed, so a second run
+    changes nothing.
     """
     if file.suffix not in (".csv", ".jsonl"):
         raise click.UsageError("FILE must end in .csv or .jsonl")
@@ -50,13 +50,13 @@ def import_file(*, file: Path, check: bool, as_json: bool, database: str | None,
         echo_json({"made": made, "existing": existing})
     else:
         click.echo(
-            "All lines are accepted." if check else f"Accounts made: {made}. There before: {existing}."
+            "All lines are valid." if check else f"Accounts created: {made}. Existing before: {existing}."
         )
 
 
 @contextmanager
 def _lines(file: Path, label: str) -> Iterator[Iterator["Line"]]:
-    """Read the records of a file, with a bar that moves on where standard error is a terminal."""
+    """Read the records of a file, with a progress bar if standard error is a terminal."""
     from authguard.identity.usecases.administration.account_files import (
         open_accounts,
         read_csv,

@@ -1,4 +1,4 @@
-"""Show accounts to operators, and read the passwords that they set."""
+"""Show accounts to operators, and read new passwords."""
 
 import sys
 from typing import TYPE_CHECKING, Any

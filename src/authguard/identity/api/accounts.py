@@ -1,4 +1,4 @@
-"""Serve the JSON API of accounts and sessions: an endpoint reads a body, calls a use case, and answers."""
+"""Serve the JSON API of accounts and sessions: each endpoint reads a body, calls a use case, and answers."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -71,9 +71,9 @@ _LINK = (InvalidLinkError, InvalidCredentialsError, RateLimitedError)
 REFRESH = "/auth/refresh"
 LOGOUT = "/auth/logout"
 
-#: The paths below each prefix that tell about the caller's account, to an API key as well.
+#: The paths below each prefix that show the caller's account, also to an API key.
 OWNER_PATHS = ("/users/me", "/auth/me")
-#: The paths below each prefix that need no caller; the guard protects all others.
+#: The paths below each prefix that need no credentials; the guard protects all others.
 PUBLIC_PATHS = (
     "/auth/register",
     "/auth/login",
@@ -92,7 +92,7 @@ PUBLIC_PATHS = (
 
 
 class AccountEndpoints:
-    """Answer at the endpoints of accounts and sessions, under each prefix.
+    """Serve the endpoints of accounts and sessions, under each prefix.
 
     Args:
         web: the service and its threads.
@@ -104,7 +104,7 @@ class AccountEndpoints:
         self._prolongs = self._workers.batch_writes(self._service.sessions.refresher.prolong_all)
 
     def routes(self, prefixes: Iterable[str]) -> list[BaseRoute]:
-        """Return the routes under each prefix; the ones that are called most come first."""
+        """Return the routes under each prefix, the most used ones first."""
         table: list[tuple[str, str, Endpoint]] = [
             *(("GET", path, self.me) for path in OWNER_PATHS),
             ("POST", REFRESH, self.refresh),
@@ -142,9 +142,9 @@ class AccountEndpoints:
         refused=(EmailTakenError, RateLimitedError),
     )
     async def register(self, request: Request) -> Response:
-        """Make an account: 201 with a token, or 202 if something has to be proven first.
+        """Create an account: 201 with a token, or 202 if the address must be verified first.
 
-        The documents name no status, and their clients look at none; RFC 9110 section 15.3.2 says 201.
+        The API documents name no status, and their clients check none; RFC 9110 section 15.3.2 says 201.
         """
         body = await read_json(request, bodies.Register)
         tokens = await self._workers.hash(
@@ -171,7 +171,7 @@ class AccountEndpoints:
 
     @operation(json=bodies.LoginJSON, answers={200: AccessToken}, refused=_SIGN_IN)
     async def login_json(self, request: Request) -> Response:
-        """Sign in: JSON with `username`; the answer of this one has no refresh token."""
+        """Sign in: JSON with `username`; this answer has no refresh token."""
         body = await read_json(request, bodies.LoginJSON)
         password = body.password.get_secret_value()
         return await self._login(request, body.username, password, with_refresh=False)
@@ -190,7 +190,7 @@ class AccountEndpoints:
         refused=(*Access.PERSON.refusals, RateLimitedError),
     )
     async def refresh(self, request: Request) -> Response:
-        """Issue new tokens for the refresh token in the body, or else for the access token that was sent."""
+        """Issue new tokens for the refresh token in the body, or for the access token of the request."""
         if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
             body = await read_json(request, bodies.Refresh)
             token = body.refresh_token.get_secret_value()
@@ -207,7 +207,7 @@ class AccountEndpoints:
 
     @operation(access=Access.PERSON, answers={200: Message})
     async def logout(self, request: Request) -> Response:
-        """End the session of the token, which may have expired or have been used for that before."""
+        """End the session of the token, which may have expired or already be logged out."""
         await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
         return message_response("Logged out")
 
@@ -226,7 +226,7 @@ class AccountEndpoints:
         refused=(InvalidFieldsError,),
     )
     async def sessions(self, request: Request) -> Response:
-        """Answer a page of the sessions that are alive, the newest first; all fit on one by default."""
+        """Return a page of the active sessions, the newest first; by default, one page has them all."""
         principal = principal_of(request)
         limit, cursor = read_page(request, default=MAX_SESSIONS, max_limit=MAX_SESSIONS)
         read = self._service.session_pages.page
@@ -247,7 +247,7 @@ class AccountEndpoints:
 
     @operation(access=Access.PERSON, answers={200: list[IdentityShown]})
     async def identities(self, request: Request) -> Response:
-        """List the providers that sign in to the account."""
+        """List the providers linked to the account."""
         identities = await self._workers.read(self._service.linking.list, principal_of(request))
         return json_response([identity_document(identity) for identity in identities])
 
@@ -261,7 +261,7 @@ class AccountEndpoints:
 
     @operation(access=Access.ANYBODY, json=bodies.VerifyEmail, answers={200: Message}, refused=_LINK)
     async def verify_email(self, request: Request) -> Response:
-        """Verify an address with the token of a mail, and the password by itself or by a session."""
+        """Verify an address with the token of a mail, and the password or a session."""
         body = await read_json(request, bodies.VerifyEmail)
         auth: Auth = request.scope["auth"]
         run = self._workers.count if body.password is None else self._workers.hash
@@ -276,7 +276,7 @@ class AccountEndpoints:
 
     @operation(json=bodies.OneTimeToken, answers={200: Message}, refused=_LINK)
     async def decline(self, request: Request) -> Response:
-        """Close an account that the owner of its address has not registered."""
+        """Close an account that was registered by another person than the owner of its address."""
         body = await read_json(request, bodies.OneTimeToken)
         token = body.token.get_secret_value()
         await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
@@ -284,14 +284,14 @@ class AccountEndpoints:
 
     @operation(json=bodies.Email, answers={200: Message}, refused=(RateLimitedError,))
     async def resend_verification(self, request: Request) -> Response:
-        """Send that mail again."""
+        """Send the verification mail again."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.resend_verification, body.email, caller_of(request))
         return message_response(_SENT)
 
     @operation(json=bodies.Email, answers={200: Message}, refused=(RateLimitedError,))
     async def forgot_password(self, request: Request) -> Response:
-        """Send a mail with which a new password can be set."""
+        """Send a mail with a link to set a new password."""
         body = await read_json(request, bodies.Email)
         await self._workers.count(self._service.links.request_password_reset, body.email, caller_of(request))
         return message_response(_SENT)
@@ -330,7 +330,7 @@ def principal_of(request: Request) -> Principal:
     """Return the principal of the caller.
 
     Raises:
-        RefusedError: if there is none, with the reason of the guard.
+        RefusedError: if the caller is anonymous, with the reason of the guard.
     """
     auth: Auth = request.scope["auth"]
     if not auth.principal.is_authenticated:

@@ -1,4 +1,4 @@
-"""Name the bodies of answers, field by field, for the code that makes them and for the OpenAPI document."""
+"""Define the bodies of answers, field by field, for the code that creates them and for OpenAPI."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -15,13 +15,13 @@ _Email = Annotated[str, Field(examples=["ann@example.com"])]
 
 
 class Message(TypedDict):
-    """Tell people what has happened."""
+    """Hold a message for people."""
 
     message: str
 
 
 class AccessToken(TypedDict):
-    """Hand out an access token."""
+    """Hold an access token."""
 
     access_token: _Token
     token_type: _Bearer
@@ -29,19 +29,19 @@ class AccessToken(TypedDict):
 
 
 class TokenPair(AccessToken):
-    """Hand out an access token and a refresh token."""
+    """Hold an access token and a refresh token."""
 
     refresh_token: _RefreshToken
 
 
 class Refreshed(AccessToken):
-    """Hand out new tokens; for an access token there is no refresh token."""
+    """Hold new tokens; if an access token was refreshed, there is no refresh token."""
 
     refresh_token: NotRequired[_RefreshToken]
 
 
 class GrantedToken(Refreshed):
-    """Hand out tokens to a client; `scope` is for those that act for themselves."""
+    """Hold tokens for a client; `scope` is set for clients that act on their own behalf."""
 
     scope: NotRequired[Annotated[str, Field(examples=["read"])]]
 
@@ -84,7 +84,7 @@ class SocialUser(TypedDict):
 
 
 class SocialToken(AccessToken):
-    """Hand out an access token after a sign-in with a provider."""
+    """Hold an access token after a sign-in with a provider."""
 
     user: SocialUser
     refresh_token: NotRequired[
@@ -105,14 +105,14 @@ class SessionShown(TypedDict):
 
 
 class IdentityShown(TypedDict):
-    """Show a provider that signs in to an account."""
+    """Show a provider that is linked to an account."""
 
     provider: Annotated[str, Field(examples=["github"])]
     linked_at: _Moment
 
 
 class NewKey(TypedDict):
-    """Show an API key that was made or rotated, with its text, this once."""
+    """Show an API key that was created or rotated, with its text, which is shown only once."""
 
     id: _Id
     api_key: Annotated[str, Field(examples=["sk_live_…"])]
@@ -137,7 +137,7 @@ class KeyShown(TypedDict):
 
 
 class FullKey(KeyShown):
-    """Show an API key with its state and what it may do."""
+    """Show an API key with its state and scopes."""
 
     shown: Annotated[str, Field(description="Its first characters.")]
     scopes: list[str]
@@ -149,7 +149,7 @@ class FullKey(KeyShown):
 
 
 class NewPair(TypedDict):
-    """Show an API key and its client secret, this once."""
+    """Show an API key and its client secret, which are shown only once."""
 
     id: _Id
     key: Annotated[str, Field(examples=["claw_…"])]
@@ -161,7 +161,7 @@ class NewPair(TypedDict):
 
 
 class PairShown(TypedDict):
-    """Show an API key in a list, as the document of key pairs has it."""
+    """Show an API key in a list, in the format of the document of key pairs."""
 
     _id: _Id
     key: Annotated[str, Field(description="Its first twelve characters.")]
@@ -179,7 +179,7 @@ class Pairs(TypedDict):
 
 
 class Success(TypedDict):
-    """Tell that it is done."""
+    """Report success."""
 
     success: bool
 
@@ -192,7 +192,7 @@ class UsedRequests(TypedDict):
 
 
 class RequestLimits(TypedDict):
-    """Say how many requests keys may make."""
+    """Show how many requests keys may make."""
 
     perDay: int
     perMinute: int
@@ -207,7 +207,7 @@ class UsageShown(TypedDict):
 
 
 class SentMatch(TypedDict):
-    """Report a text that may be a secret of this service."""
+    """Hold a text that may be a secret of this service, as sent by a scanner."""
 
     token: Annotated[str, Field(min_length=1, max_length=4096)]
     type: Annotated[str, Field(max_length=200)]
@@ -216,7 +216,7 @@ class SentMatch(TypedDict):
 
 
 class ReportedMatch(TypedDict):
-    """Tell a scanner of secrets what became of a match."""
+    """Tell a secret scanner the result of a match."""
 
     token_hash: str
     token_type: str
@@ -225,7 +225,7 @@ class ReportedMatch(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class Introspection(TypedDict):
-    """Describe a token (RFC 7662 section 2.2); of a dead one nothing but `active`."""
+    """Describe a token (RFC 7662 section 2.2); of an inactive one only `active`."""
 
     active: bool
     sub: NotRequired[str]
@@ -239,7 +239,7 @@ class Introspection(TypedDict):
 
 
 class Nothing(TypedDict):
-    """Have no fields."""
+    """Define a body without fields."""
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -253,7 +253,7 @@ class PublicKey(TypedDict):
 
 
 class KeySetShown(TypedDict):
-    """List the public keys by which tokens are verified; none for HS256."""
+    """List the public keys for verifying tokens; empty for HS256."""
 
     keys: list[PublicKey]
 
@@ -274,13 +274,13 @@ class Metadata(TypedDict):
 
 
 class Alive(TypedDict):
-    """Tell a probe that the process answers."""
+    """Tell a probe that the process is running."""
 
     status: Literal["ok"]
 
 
 class Ready(TypedDict):
-    """Tell a probe whether the service can work, and else which parts fail."""
+    """Tell a probe whether the service is ready, and otherwise which parts fail."""
 
     status: Literal["ready", "unavailable"]
     failing: NotRequired[list[str]]

@@ -1,4 +1,4 @@
-"""Serve the API keys of an account, as the AINative document has them; their rotations and states."""
+"""Serve the API keys of an account in the format of the AINative document, and their rotations and states."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ _SWITCH = (NotFoundError, KeyNotActiveError, KeyLockedError)
 
 
 class APIKeyEndpoints:
-    """Serve the endpoints of API keys, to be put under each prefix.
+    """Serve the endpoints of API keys, under each prefix.
 
     Args:
         web: the service and its threads.
@@ -48,7 +48,7 @@ class APIKeyEndpoints:
 
     @operation(access=Access.OWNER, json=CreateKey, answers={201: NewKey}, refused=(TooManyKeysError,))
     async def create(self, request: Request) -> Response:
-        """Make a key: 201 with its text, which is shown this once."""
+        """Create a key: 201 with its text, which is shown only once."""
         principal = principal_of(request)
         body = await read_json(request, CreateKey)
         wish = APIKeyRequest(
@@ -72,19 +72,19 @@ class APIKeyEndpoints:
 
     @operation(access=Access.OWNER, answers={200: FullKey}, refused=(NotFoundError,))
     async def show(self, request: Request) -> Response:
-        """Show a key with its state and what it may do."""
+        """Show a key with its state and scopes."""
         find, key_id = self._service.api_keys.find, request.path_params["key_id"]
         key = await self._workers.read(find, principal_of(request), key_id)
         return json_response(full_key_document(key, self._service.clock()))
 
     @operation(access=Access.OWNER, answers={200: FullKey}, refused=_SWITCH)
     async def disable(self, request: Request) -> Response:
-        """Switch a key off, until it is enabled."""
+        """Disable a key until it is enabled again."""
         return await self._switch(request, self._service.api_keys.disable)
 
     @operation(access=Access.OWNER, answers={200: FullKey}, refused=_SWITCH)
     async def enable(self, request: Request) -> Response:
-        """Switch a key on again."""
+        """Enable a key."""
         return await self._switch(request, self._service.api_keys.enable)
 
     async def _switch(
@@ -106,7 +106,10 @@ class APIKeyEndpoints:
         access=Access.OWNER, json=RotateKey, answers={201: NewKey}, refused=(NotFoundError, KeyNotActiveError)
     )
     async def rotate(self, request: Request) -> Response:
-        """Give a key a new secret: 201 with its new text, which is shown this once; the id stays."""
+        """Rotate the secret of a key: 201 with its new text, which is shown only once.
+
+        The id stays the same.
+        """
         principal = principal_of(request)
         body = await read_json(request, RotateKey)
         new = await self._workers.write(

@@ -1,4 +1,4 @@
-"""Read with what a browser comes back from a provider (RFC 6749 section 4.1.2, RFC 9207)."""
+"""Parse the callback of a browser from a provider (RFC 6749 section 4.1.2, RFC 9207)."""
 
 from collections.abc import Mapping
 
@@ -21,20 +21,20 @@ from authguard.identity.social_reasons import (
 
 
 def code_of(provider: Provider, query: QueryParams, attempt: Mapping[str, str] | None) -> str:
-    """Return the code with which a browser comes back.
+    """Return the authorization code of a callback.
 
     Args:
-        provider: where the browser comes back from.
-        query: of the callback.
-        attempt: what was remembered of the attempt; None if this browser has made none with this state.
+        provider: the provider that sent the browser.
+        query: the query of the callback.
+        attempt: the stored sign-in attempt; None if this browser has none with this state.
 
     Raises:
-        SocialSignInError: if it is not an answer to the attempt, or the provider said no.
-        ProviderUnavailableError: if the provider says that it is down, or refuses this service.
+        SocialSignInError: if it is not an answer to the attempt, or the provider refused.
+        ProviderUnavailableError: if the provider reports an outage, or refuses this service.
     """
     code, error = query.getlist("code"), clean_code(query.get("error"))
     if attempt is None and "state" not in query and error in CANCELLATIONS:
-        raise _error_of(provider, error)  # some providers leave the state out; nothing comes of it
+        raise _error_of(provider, error)  # some providers omit the state; such a callback is ignored
     if attempt is None:
         raise SocialSignInError(
             "no attempt of this browser", SocialReason.STATE_UNKNOWN, provider_error=error
@@ -53,7 +53,7 @@ def code_of(provider: Provider, query: QueryParams, attempt: Mapping[str, str] |
 
 
 def _error_of(provider: Provider, code: str) -> SocialSignInError | ProviderUnavailableError:
-    """Return what an error of the provider means, by its code."""
+    """Return the error for an error code of the provider."""
     if code in CANCELLATIONS:
         return SocialCancelledError("the sign-in was cancelled", SocialReason.CANCELLED, provider_error=code)
     if code in CLIENT_ERRORS:

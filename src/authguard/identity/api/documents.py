@@ -1,4 +1,4 @@
-"""Make the JSON documents of answers from accounts, sessions and tokens."""
+"""Build the JSON documents of answers from accounts, sessions and tokens."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -17,7 +17,7 @@ from authguard.identity.model import LinkedIdentity, Session, Tokens, User
 
 _PICTURES: dict[str, Literal["avatar_url", "picture"]] = {
     "github": "avatar_url"
-}  # the name that GitHub's API has for it
+}  # the field name of GitHub's API
 
 
 def access_token_document(tokens: Tokens) -> AccessToken:
@@ -42,7 +42,7 @@ def registered_document(tokens: Tokens) -> Registered:
 
 
 def user_document(user: User) -> Account:
-    """Return an account; `full_name` is for clients that do not know `name`."""
+    """Return an account; `full_name` is for clients that do not use `name`."""
     return {
         "id": user.id,
         "email": user.email,
@@ -73,7 +73,7 @@ def social_token_document(provider: str, tokens: Tokens, *, with_refresh: bool =
 
 
 def session_document(session: Session, current: object) -> SessionShown:
-    """Return a session; `current` is the id of the session of the caller."""
+    """Return a session; `current` is the id of the caller's session."""
     return {
         "id": session.id,
         "created_at": moment(session.created_at),
@@ -86,10 +86,10 @@ def session_document(session: Session, current: object) -> SessionShown:
 
 
 def identity_document(identity: LinkedIdentity) -> IdentityShown:
-    """Return a provider that signs in to an account."""
+    """Return a provider that is linked to an account."""
     return {"provider": identity.provider, "linked_at": moment(identity.created_at)}
 
 
 def moment(seconds: float) -> str:
-    """Return a moment as text (RFC 3339), in whole seconds."""
+    """Return a time as text (RFC 3339), in whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Tell probes whether the process runs, and whether the service can work; neither shows a secret."""
+"""Tell probes whether the process is running and the service is ready, without secrets."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from authguard.identity.openapi.operations import operation
 from authguard.identity.web.messages import json_response
 from authguard.identity.web.parts import Web
 
-_SECONDS = 2.0  # for all of an answer; probes wait as long as that, or a second
+_SECONDS = 2.0  # for the whole answer; probes wait that long, or a second more
 _THREADS = "readiness"
 
 LIVE, READY = "/healthz", "/readyz"
-#: The paths of the probes, which are below no prefix, and open to everybody.
+#: The paths of the probes, which are below no prefix, and public.
 HEALTH_PATHS = (LIVE, READY)
 
 
@@ -37,12 +37,12 @@ class HealthEndpoints:
 
     @operation(answers={200: Alive}, stores=False)
     async def live(self, request: Request) -> Response:
-        """Answer as long as the process does: a restart would mend nothing else."""
+        """Answer while the process is running. A restart would repair nothing else."""
         return json_response({"status": "ok"})
 
     @operation(answers={200: Ready, 503: Ready})
     async def ready(self, request: Request) -> Response:
-        """Answer 200 if the service can work, and else 503 with the parts that fail."""
+        """Answer 200 if the service is ready, otherwise 503 with the failing parts."""
         failing = self._readiness.known_failing()
         if failing is None:
             failing = await self._find_failing()
@@ -53,9 +53,10 @@ class HealthEndpoints:
         return response
 
     async def _find_failing(self) -> tuple[str, ...]:
-        """Return the parts that fail, by one look for all who ask at the same time.
+        """Return the failing parts, by one check for all simultaneous requests.
 
-        With a look for each, strangers would fill the queue, and a service that works would seem to be down.
+        With a check for each request, anonymous callers could fill the queue, and a healthy service would
+        seem to be down.
         """
         look = self._look
         if look is None or look.done() or look.get_loop() is not asyncio.get_running_loop():
@@ -65,10 +66,10 @@ class HealthEndpoints:
         try:
             return await asyncio.wait_for(asyncio.shield(look), _SECONDS)
         except (TimeoutError, StoreUnavailableError):
-            return ("database",)  # nothing else takes so long
+            return ("database",)  # no other step takes that long
 
 
 def _take_error(look: "asyncio.Task[tuple[str, ...]]") -> None:
-    """Take the error of a look that nobody waits for any more, so that none is reported as lost."""
+    """Retrieve the error of a check without waiting callers, so that asyncio does not report it."""
     if not look.cancelled():
         look.exception()

@@ -1,4 +1,4 @@
-"""Make the JSON documents of API keys, field for field as the two documents show them."""
+"""Build the JSON documents of API keys, field by field as in the two API documents."""
 
 from datetime import UTC, datetime
 
@@ -7,12 +7,12 @@ from authguard.identity.api.documents import moment
 from authguard.identity.model import NewAPIKey, StoredAPIKey
 from authguard.identity.tiers import Usage
 
-#: The message of the Invora document: keep the secret, which is shown once.
+#: The message of the Invora document: save the secret, which is shown only once.
 _KEEP_SECRET = "请妥善保存 secret,它只会显示一次。"
 
 
 def new_key_document(new: NewAPIKey) -> NewKey:
-    """Return a key that has just been made or rotated, with its text, which is never shown again."""
+    """Return a key that was just created or rotated, with its text, which cannot be shown again."""
     key = new.key
     document: NewKey = {
         "id": key.id,
@@ -26,11 +26,11 @@ def new_key_document(new: NewAPIKey) -> NewKey:
 
 
 def key_document(key: StoredAPIKey, now: float) -> KeyShown:
-    """Return a key as the AINative list shows it.
+    """Return a key in the format of the AINative list.
 
     Args:
         key: the key.
-        now: seconds since the epoch, at which it is active or not.
+        now: seconds since the epoch, for its state.
     """
     return {
         "id": key.id,
@@ -45,11 +45,11 @@ def key_document(key: StoredAPIKey, now: float) -> KeyShown:
 
 
 def full_key_document(key: StoredAPIKey, now: float) -> FullKey:
-    """Return a key with its state and what it may do, which the lists of the documents do not show.
+    """Return a key with its state and scopes, which the lists of the API documents do not show.
 
     Args:
         key: the key.
-        now: seconds since the epoch, at which it has the state.
+        now: seconds since the epoch, for its state.
     """
     return {
         **key_document(key, now),
@@ -64,7 +64,7 @@ def full_key_document(key: StoredAPIKey, now: float) -> FullKey:
 
 
 def new_pair_document(new: NewAPIKey) -> NewPair:
-    """Return a key and its client secret, which have just been made and are never shown again."""
+    """Return a new key and its client secret, which cannot be shown again."""
     key = new.key
     return {
         "id": key.id,
@@ -78,11 +78,11 @@ def new_pair_document(new: NewAPIKey) -> NewPair:
 
 
 def pair_document(key: StoredAPIKey, now: float) -> PairShown:
-    """Return a key as the Invora list shows it, with its first twelve characters.
+    """Return a key in the format of the Invora list, with its first twelve characters.
 
     Args:
         key: the key.
-        now: seconds since the epoch, at which it is enabled or not.
+        now: seconds since the epoch, for its state.
     """
     return {
         "_id": key.id,
@@ -96,7 +96,7 @@ def pair_document(key: StoredAPIKey, now: float) -> PairShown:
 
 
 def usage_document(usage: Usage) -> UsageShown:
-    """Return how many requests the keys of an owner have made, and how many they may."""
+    """Return how many requests the keys of an owner have made, and their limits."""
     return {
         "tier": usage.tier,
         "usage": {"today": usage.today, "month": usage.month},
@@ -105,7 +105,7 @@ def usage_document(usage: Usage) -> UsageShown:
 
 
 def _prefix_of(key: StoredAPIKey) -> str:
-    """Return the prefix as the documents write it: without the `_` at its end."""
+    """Return the prefix in the format of the API documents, without the final `_`."""
     return key.prefix.removesuffix("_")
 
 

@@ -1,4 +1,4 @@
-"""Serve the API keys of an account, as the Invora document has them; and the usage of all of them."""
+"""Serve the API keys of an account in the format of the Invora document, and the usage of all of them."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,7 @@ _USAGE = "/auth/usage"
 
 
 class KeyPairEndpoints:
-    """Serve the endpoints of keys with a client secret, to be put under each prefix.
+    """Serve the endpoints of keys with a client secret, under each prefix.
 
     Args:
         web: the service and its threads.
@@ -40,7 +40,7 @@ class KeyPairEndpoints:
 
     @operation(access=Access.OWNER, json=CreateKeyPair, answers={201: NewPair}, refused=(TooManyKeysError,))
     async def create(self, request: Request) -> Response:
-        """Make a key with a client secret: 201 with both, which are shown this once."""
+        """Create a key with a client secret: 201 with both, which are shown only once."""
         principal = principal_of(request)
         body = await read_json(request, CreateKeyPair)
         wish = APIKeyRequest(name=body.name, scopes=body.permissions, kind="claw")
@@ -64,6 +64,6 @@ class KeyPairEndpoints:
 
     @operation(access=Access.OWNER, answers={200: UsageShown})
     async def usage(self, request: Request) -> Response:
-        """Tell how many requests the keys of the owner have made, and how many they may."""
+        """Return how many requests the keys of the owner have made, and their limits."""
         usage = await self._workers.read(self._service.api_keys.usage, principal_of(request))
         return json_response(usage_document(usage))

@@ -1,4 +1,4 @@
-"""Serve the OAuth 2 endpoints, and the documents by which clients find keys and endpoints."""
+"""Serve the OAuth 2 endpoints, and the documents in which clients find keys and endpoints."""
 
 import binascii
 from base64 import b64decode
@@ -24,12 +24,12 @@ from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import sign_in
 
-_KEYS_SECONDS = 300  # for which guards may keep the key set; new keys are published earlier than that
+_KEYS_SECONDS = 300  # for which guards may cache the key set; new keys are published earlier than that
 MAX_TOKEN = 16_384
 _TOKEN_SCHEMES = ("bearer", "dpop")
 MAX_BASIC = 4096  # characters in base64; ids have 64 characters at most, and secrets 43
 
-# The errors of RFC 6749 section 5.2 for the refusals of use cases, by status.
+# The errors of RFC 6749 section 5.2 for refusals of use cases, by status.
 _OAUTH_ERRORS = {
     401: ("invalid_grant", 400, "The grant is not valid."),
     403: ("invalid_grant", 400, "The grant is not valid."),
@@ -41,7 +41,7 @@ _OAUTH_ERRORS = {
 
 _OAUTH_STATUSES = (400, 401, 413, 429, 503)
 
-#: The paths below each prefix; clients prove who they are in the request itself.
+#: The paths below each prefix; clients authenticate in the request itself.
 PUBLIC_PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 METADATA = "/.well-known/oauth-authorization-server"
 #: The paths of the documents, which are below no prefix.
@@ -54,7 +54,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class OAuthEndpoints:
-    """Answer at the endpoints of an authorization server, without pages.
+    """Serve the endpoints of an authorization server, without pages.
 
     Args:
         web: the service and its threads.
@@ -80,7 +80,7 @@ class OAuthEndpoints:
         ]
 
     def outside_of_mount(self) -> list[BaseRoute]:
-        """Return the route of the metadata where clients look for that of an issuer with a path."""
+        """Return the route of the metadata for an issuer with a path, where clients look for it."""
         return [
             Route(
                 path,
@@ -134,7 +134,7 @@ class OAuthEndpoints:
 
     @operation(access=Access.CLIENT, form=RevocationForm, answers={200: Nothing}, oauth=_OAUTH_STATUSES)
     async def revoke(self, request: Request) -> Response:
-        """Revoke a token (RFC 7009); 200 for one that is not valid, too."""
+        """Revoke a token (RFC 7009); the answer is 200 for an invalid token, too."""
         form = await read_form(request)
         client = await self._client(request, form)
         token = _required(form, "token")
@@ -142,9 +142,11 @@ class OAuthEndpoints:
         return json_response({})
 
     async def _client(self, request: Request, form: dict[str, str]) -> Client | None:
-        """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1); None if none is named.
+        """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1).
 
-        An empty secret is none. A client without one is public, and is found by its id.
+        None if no client is named.
+
+        An empty secret counts as no secret. A client without one is public, and is looked up by its id.
         """
         credentials, has_token = _basic(request)
         if "client_secret" in form and (credentials is not None or has_token):
@@ -183,7 +185,8 @@ class OAuthEndpoints:
         document = {
             "issuer": settings.issuer,
             "token_endpoint": f"{api}/oauth/token",
-            # Required, and never an empty list (RFC 8414 sections 2 and 3.2): no authorization endpoint.
+            # Required, and never an empty list (RFC 8414 sections 2 and 3.2), because this server has no
+            # authorization endpoint.
             "response_types_supported": ["none"],
             "token_endpoint_auth_methods_supported": [*methods, "none"],
             "grant_types_supported": [*(["password"] if settings.password_grant else []), *grants],
@@ -198,15 +201,15 @@ class OAuthEndpoints:
 
 
 def well_known_paths(issuer: str) -> list[str]:
-    """Return the paths of the documents: also that of RFC 8414 section 3.1 for an issuer that has a path."""
+    """Return the paths of the documents, including that of RFC 8414 section 3.1 for an issuer with a path."""
     path = unquote(urlsplit(issuer).path)
     return [*WELL_KNOWN_PATHS, *([METADATA + path] if path else [])]
 
 
 def _with_oauth_errors(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint, so that its refusals have the form of RFC 6749 section 5.2."""
+    """Wrap an endpoint, so that its refusals have the format of RFC 6749 section 5.2."""
 
-    @wraps(endpoint)  # with the description of the operation
+    @wraps(endpoint)  # copies the description of the operation
     async def with_oauth_errors(request: Request) -> Response:
         try:
             return await endpoint(request)
@@ -231,10 +234,10 @@ def _required(form: dict[str, str], name: str) -> str:
 
 
 def _basic(request: Request) -> tuple[tuple[str, str] | None, bool]:
-    """Return the id and the secret of HTTP Basic, and whether an access token stands in their place.
+    """Return the id and secret of HTTP Basic, and whether the field has an access token instead.
 
-    Pages attach the access token that they have to each request, also when it has expired: it says nothing
-    about the client. Swagger UI sends an id and a secret that are both empty, where nothing was filled in.
+    Pages send their access token with each request, even if it has expired; it does not identify the client.
+    Swagger UI sends an empty id and an empty secret if its form was not filled in.
     """
     fields = request.headers.getlist("authorization")
     if not fields:

@@ -1,4 +1,4 @@
-"""Name the fields of the forms of OAuth endpoints; others are passed over (RFC 6749 section 3.2)."""
+"""Define the form fields of OAuth endpoints; others are ignored (RFC 6749 section 3.2)."""
 
 from typing import Annotated, NotRequired
 
@@ -6,19 +6,19 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 _Text = Annotated[str, Field(min_length=1, max_length=16_384)]
-_MayBeEmpty = Annotated[str, Field(max_length=16_384)]  # which is as good as missing
+_MayBeEmpty = Annotated[str, Field(max_length=16_384)]  # treated as missing
 _Secret = Annotated[str, Field(json_schema_extra={"format": "password"})]
 
 
 class ClientForm(TypedDict):
-    """Name a client that does not use HTTP Basic; one without a secret sends its id alone."""
+    """Identify a client that does not use HTTP Basic; one without a secret sends only its id."""
 
     client_id: NotRequired[_MayBeEmpty]
     client_secret: NotRequired[_Secret]
 
 
 class TokenForm(ClientForm):
-    """Ask for tokens; which fields are needed depends on `grant_type`."""
+    """Request tokens; the required fields depend on `grant_type`."""
 
     grant_type: Annotated[str, Field(examples=["password", "refresh_token", "client_credentials"])]
     username: NotRequired[_Text]
@@ -28,7 +28,7 @@ class TokenForm(ClientForm):
 
 
 class IntrospectionForm(ClientForm):
-    """Ask about a token."""
+    """Introspect a token."""
 
     token: _Text
     token_type_hint: NotRequired[str]

@@ -13,7 +13,7 @@ from authguard.identity.api.answers import AnyDocument
 from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
 from authguard.identity.openapi.operations import operation
 
-_SECONDS = 300  # for which clients may keep it; an upgrade may change it
+_SECONDS = 300  # for which clients may cache it; an upgrade may change it
 _HEADERS: Mapping[str, str] = {
     "cache-control": f"public, max-age={_SECONDS}",
     "x-content-type-options": "nosniff",
@@ -21,7 +21,7 @@ _HEADERS: Mapping[str, str] = {
 
 
 class DocumentEndpoint:
-    """Answer with the document, to everybody.
+    """Serve the document, without authentication.
 
     Args:
         document: the document.

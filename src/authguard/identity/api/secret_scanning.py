@@ -1,4 +1,4 @@
-"""Serve the endpoint to which GitHub's secret scanning reports keys that it has found in public."""
+"""Serve the endpoint for GitHub's secret scanning, which reports keys found in public."""
 
 from asyncio import timeout
 from collections.abc import AsyncGenerator, Iterable
@@ -24,9 +24,9 @@ from authguard.identity.web.parts import Web
 
 #: The path below each prefix.
 SECRET_SCANNING = "/secret-scanning"
-#: The largest body: 10,000 matches have some 3 MB. Its digest takes 5 ms.
+#: The largest body: 10,000 matches have about 3 MB. Hashing it takes 5 ms.
 MAX_REPORT_BYTES = 8 * 1024 * 1024
-#: Seconds in which a body of more than 64 KiB has to be here.
+#: Seconds within which a body of more than 64 KiB must arrive.
 READ_SECONDS = 10.0
 #: The name of the threads that check reports, and fetch the keys of the scanner.
 SCANNING_THREADS = "secret-scanning"
@@ -39,14 +39,14 @@ _SIGNATURE = (
 
 
 class SecretScanningEndpoint:
-    """Serve the endpoint, to be put under each prefix.
+    """Serve the endpoint, under each prefix.
 
-    A body of at most 64 KiB, as nearly all are, waits for no other. Of larger ones a few are read at the same
-    time, so that strangers who send such bodies fill no memory.
+    A body of at most 64 KiB, as nearly all are, does not wait for others. Only a few larger ones are read at
+    the same time, so that anonymous callers cannot fill the memory.
 
     Args:
         web: the service and its threads.
-        reports: takes the reports.
+        reports: processes the reports.
     """
 
     def __init__(self, web: Web, reports: LeakReports) -> None:
@@ -64,7 +64,7 @@ class SecretScanningEndpoint:
         refused=(InvalidReportError, WrongSignatureError, PayloadTooLargeError, RateLimitedError),
     )
     async def report(self, request: Request) -> Response:
-        """Revoke the keys of a signed report that are live, and answer which of its matches are known."""
+        """Revoke the active keys of a signed report, and return which of its matches are known."""
         headers, caller = request.headers, caller_of(request)
         fields = headers.getlist(IDENTIFIER_FIELD), headers.getlist(SIGNATURE_FIELD)
         signature = self._reports.read_signature(*fields, caller)
@@ -85,7 +85,7 @@ class SecretScanningEndpoint:
             return await self._take(body, signature, caller)
 
     async def _take(self, body: bytearray, signature: Signature, caller: Caller) -> Response:
-        """Take a report in steps, between which others have their turn at the database."""
+        """Process a report in steps, between which other requests may use the database."""
         workers, reports = self._workers, self._reports
         matches = await workers.ask_remote(SCANNING_THREADS, reports.read, body, signature, caller)
         batches = await workers.ask_remote(SCANNING_THREADS, reports.batches, matches)
@@ -100,17 +100,17 @@ class SecretScanningEndpoint:
 
 
 def _check_length(text: str) -> None:
-    """Refuse a body that says that it is too large, before it is read.
+    """Refuse a body whose Content-Length is too large, before it is read.
 
     Raises:
-        PayloadTooLargeError: if it does.
+        PayloadTooLargeError: if it is.
     """
     if text.isascii() and text.isdigit() and int(text[:20]) > MAX_REPORT_BYTES:
         raise PayloadTooLargeError
 
 
 async def _fill(body: bytearray, stream: AsyncGenerator[bytes, None], most: int) -> bool:
-    """Read on until a body has more than some bytes, or return True at its end."""
+    """Read until a body has more than a number of bytes; return True at its end."""
     async for chunk in stream:
         body += chunk
         if len(body) > most:

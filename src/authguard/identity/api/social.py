@@ -92,7 +92,7 @@ class SocialEndpoints:
         web: the service and its threads.
         prefix: the beginning of the paths.
         providers: the providers to sign in with.
-        on_refused: makes the answer for a browser whose sign-in did not succeed.
+        on_refused: returns the answer for a browser whose sign-in failed.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class SocialEndpoints:
         """Return all routes.
 
         Raises:
-            ConfigurationError: if a provider may not send browsers back to them.
+            ConfigurationError: if a provider may not redirect to them.
         """
         for provider in self._providers.values():
             url = self._callback_url(provider)
@@ -134,7 +134,7 @@ class SocialEndpoints:
 
     @operation(json=SocialCallback, answers={200: SocialToken}, refused=(*_SOCIAL, *_UNKNOWN))
     async def exchange_code(self, request: Request) -> Response:
-        """Sign in with a code that an application has got in its own browser flow."""
+        """Sign in with a code that an application received in its own browser flow."""
         provider, caller = self._provider(request), caller_of(request)
         try:
             body = await read_json(request, SocialCallback)
@@ -159,7 +159,7 @@ class SocialEndpoints:
         pages=True,
     )
     async def authorize(self, request: Request) -> Response:
-        """Send a browser to the provider, with a state that only this browser has."""
+        """Redirect a browser to the provider, with a state that only this browser has."""
         provider, caller = self._provider(request), caller_of(request)
         query = query_of(request)
         target = safe_next(query.get("next", ""), "/")
@@ -207,12 +207,12 @@ class SocialEndpoints:
         pages=True,
     )
     async def callback(self, request: Request) -> Response:
-        """Sign a browser in that comes back from the provider, and send it on.
+        """Sign in a browser that returns from the provider, and redirect it.
 
-        The state is good once: whatever comes of it, its cookie is deleted.
+        The state can be used once: its cookie is deleted with any result.
         """
         provider, query = self._provider(request), callback_query(request)
-        state = "".join(query.getlist("state"))  # two of them are none
+        state = "".join(query.getlist("state"))  # two cookies count as none
         attempt = self._attempts.take(request, state)
         try:
             code = code_of(provider, query, attempt)
@@ -228,7 +228,7 @@ class SocialEndpoints:
     async def _finish(
         self, request: Request, provider: Provider, code: str, attempt: Mapping[str, str]
     ) -> Response:
-        """Sign a browser in with the code that it has come back with."""
+        """Sign in a browser with the code of its callback."""
         try:
             tokens = await self._exchange(
                 provider,
@@ -254,10 +254,10 @@ class SocialEndpoints:
         error: SocialSignInError | ProviderUnavailableError,
         attempt: Mapping[str, str],
     ) -> Response:
-        """Answer a browser that has come back without a code for an attempt of its own.
+        """Answer a browser whose callback has no code for its own attempt.
 
-        Who is signed in has loaded the callback again, and goes on. Who has said no at the provider comes
-        to the page for signing in.
+        A signed-in user has reloaded the callback, and is redirected. A user who cancelled at the provider is
+        redirected to the sign-in page.
         """
         caller = caller_of(request)
         visitor = None
@@ -292,12 +292,12 @@ class SocialEndpoints:
         nonce: str | None = None,
         since: int | None = None,
     ) -> Tokens:
-        """Exchange a code for tokens; wrong codes are counted against the address they come from.
+        """Exchange a code for tokens; wrong codes count against the caller's address.
 
-        If a new sign-in was asked for, the provider has to show that it was made `since` then.
+        If a new sign-in was requested, the provider must confirm that it was made after `since`.
         """
         service = self._service
-        is_known = False  # from then on the use case records what fails
+        is_known = False  # from here on the use case records failures
 
         def exchange() -> Tokens:
             nonlocal is_known
@@ -325,12 +325,12 @@ class SocialEndpoints:
     async def _record(
         self, provider: Provider, caller: Caller, error: RefusedError, why: SocialReason | None = None
     ) -> None:
-        """Record a sign-in that failed before it was known who wants to sign in."""
+        """Record a sign-in that failed before the user was known."""
         record = self._service.social_sign_in.failures.record
         try:
-            # In a thread, since the hook of the application may wait for something.
+            # In a thread, because the hook of the application may block.
             await self._workers.count(record, provider.name, caller, error, why)
-        except StoreUnavailableError:  # too many wait
+        except StoreUnavailableError:  # too many requests wait
             record(provider.name, caller, error, why)
 
     def _provider(self, request: Request) -> Provider:
@@ -340,18 +340,18 @@ class SocialEndpoints:
         return provider
 
     def _callback_url(self, provider: Provider) -> str:
-        """Return the URL that the provider sends browsers back to, whatever the Host field says."""
+        """Return the callback URL at the provider, independent of the Host field."""
         return f"{self._service.settings.issuer}{self._prefix}/auth/{provider.name}/callback"
 
 
 def browser_paths(prefixes: Iterable[str], providers: Iterable[Provider]) -> list[str]:
-    """Return the paths of the providers under each prefix, which browsers come to without a token."""
+    """Return the paths of the providers under each prefix, which browsers request without a token."""
     names = [provider.name for provider in providers]
     return [prefix + path.format(name=name) for prefix in prefixes for name in names for path in PUBLIC_PATHS]
 
 
 def _max_age(query: QueryParams) -> int | None:
-    """Return for how long a sign-in is recent enough; None if one of any age will do."""
+    """Return the greatest accepted age of a sign-in; None for any age."""
     if REAUTHENTICATION_PARAMETERS.isdisjoint(query):
         return None
     seconds = query.get("max_age", "")

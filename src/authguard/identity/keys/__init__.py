@@ -1,1 +1,1 @@
-"""Make API keys of the service, say what they may, and verify them for guards."""
+"""Create API keys of the service, decide their scopes, and verify them for guards."""

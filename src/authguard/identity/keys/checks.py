@@ -1,17 +1,17 @@
-"""Check that a key which was found is good now."""
+"""Check that a key is valid now."""
 
 from authguard.errors import Cause, InvalidAPIKeyError
 from authguard.identity.storage.api_key_queries import KeyRow
 
 
 def end_of(row: KeyRow) -> float:
-    """Return when the secret by which a key was found ends, in seconds since the epoch."""
+    """Return the expiry of the presented secret of a key, in seconds since the epoch."""
     ends_at = row.secret.expires_at
     return row.key.expires_at if ends_at is None else min(row.key.expires_at, ends_at)
 
 
 def refusal_of(row: KeyRow | None, now: float) -> InvalidAPIKeyError | None:
-    """Return why a key is not good; None if it is."""
+    """Return why a key is refused; None if it is valid."""
     if row is None:
         return InvalidAPIKeyError("unknown API key")
     key_id, state = row.key.id, row.key.state(now)

@@ -1,4 +1,4 @@
-"""Count in memory what becomes of the requests with an API key."""
+"""Count the outcomes of requests with an API key in memory."""
 
 from collections.abc import Iterator
 from threading import Lock
@@ -8,7 +8,7 @@ from authguard._core.terms import OK
 from authguard.identity.storage.usage_levels import MINUTE_SECONDS
 from authguard.identity.storage.usage_queries import LastUse
 
-#: The generation of a text with the id of a key and a secret that is none of it.
+#: The generation of a text with the id of a key, but none of its secrets.
 UNKNOWN = 0
 
 #: The start of a minute, the generation, the rule and the outcome.
@@ -17,28 +17,28 @@ Counted: TypeAlias = Iterator[tuple[Cell, int]]
 
 
 class Recorder(Protocol):
-    """Describe what a counter needs of the recorder that writes its counts.
+    """Define the methods that a counter needs of the recorder that writes its counts.
 
     Attributes:
-        lock: held while something is counted.
+        lock: locked while a request is counted.
     """
 
     lock: Lock
 
     def note(self, counter: "KeyCounter") -> None:
-        """Note that a counter has something to write; the lock is held."""
+        """Note that a counter has counts to write; the lock is held."""
 
     def keep(self, key_id: str, cells: Counted) -> None:
-        """Keep what a counter has counted of a minute that is over; the lock is held."""
+        """Store the counts of a finished minute; the lock is held."""
 
 
 class KeyCounter:
-    """Count the requests with a generation of a key; made when the key is looked up.
+    """Count the requests with a generation of a key; created when the key is looked up.
 
     Args:
-        recorder: writes what is counted.
+        recorder: writes the counts.
         key_id: the public id of the key.
-        generation: of the secret that was presented; `UNKNOWN` for none of the key's.
+        generation: the generation of the presented secret; `UNKNOWN` if it is none of the key's.
     """
 
     __slots__ = (
@@ -61,8 +61,8 @@ class KeyCounter:
         self.clear()
 
     def clear(self) -> None:
-        """Begin at zero."""
-        # Of the minute from `_starts_at` to `_ends_at`, which are the same while nothing is counted.
+        """Reset the counts to zero."""
+        # The minute from `_starts_at` to `_ends_at`; both are equal while nothing is counted.
         self._cells: dict[tuple[str, str], int] = {}
         self._starts_at = self._ends_at = 0.0
         self._passed = 0
@@ -70,11 +70,11 @@ class KeyCounter:
         self._address: str | None = None
 
     def count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
-        """Count a request; each request with a key passes here.
+        """Count a request; every request with a key calls this.
 
         Args:
             now: seconds since the epoch.
-            address: of the client, if it is known.
+            address: the address of the client, if known.
             rule: the name of the rule that decided.
             outcome: one of `OUTCOMES`.
         """
@@ -92,10 +92,10 @@ class KeyCounter:
                     self._address = address
 
     def recount(self, now: float, rule: str, outcome: str) -> None:
-        """Count a request as refused that was counted as one that passed.
+        """Count a request as refused that was counted as allowed.
 
         Args:
-            now: when it was counted, in seconds since the epoch.
+            now: the time at which it was counted, in seconds since the epoch.
             rule: the name of the rule that decided.
             outcome: one of `OUTCOMES`.
         """
@@ -107,7 +107,7 @@ class KeyCounter:
             self._passed -= 1
 
     def _begin(self, now: float) -> None:
-        """Begin to count another minute; the lock is held."""
+        """Start to count another minute; the lock is held."""
         if self._cells:
             self._recorder.keep(self.key_id, self.cells())
             self._cells = {}
@@ -117,12 +117,12 @@ class KeyCounter:
         self._ends_at = self._starts_at + MINUTE_SECONDS
 
     def cells(self) -> Counted:
-        """Return what has been counted in the minute."""
+        """Return the counts of the minute."""
         start = int(self._starts_at)
         for (rule, outcome), uses in self._cells.items():
             yield (start, self.generation, rule, outcome), uses
 
     @property
     def last_use(self) -> LastUse:
-        """Return how many requests passed since the last writing, and when the last of them came."""
+        """Return how many requests were allowed since the last write, and the time of the last one."""
         return LastUse(self.key_id, self._passed, self._last, self._address)

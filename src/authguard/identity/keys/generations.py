@@ -1,9 +1,9 @@
-"""Begin and end the generations of the secret of a key, so that guards which remember one learn of it.
+"""Start and end the generations of a key's secret, and tell guards that have one in memory.
 
-A guard remembers the principal of a generation with its name in `token_id`. When a generation becomes one
-that ends soon, its name changes, and the name of before is revoked: the guard looks the key up again, and
-learns when the generation ends. When a key is switched off, the names of its generations change, too, so that
-none of the names that are revoked then is one of a key that has been switched on again.
+A guard remembers the principal of a generation, with the generation's name in `token_id`. When a generation
+gets an earlier end, its name changes and the old name is revoked, so that the guard looks the key up again
+and learns the end. When a key is disabled, the names of its generations change, too, so that the revoked
+names do not affect a key that is enabled again.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.storage.marks import add_marks
 from authguard.stores.marks import make_mark
 
-#: Seconds for which a guard may remember a key at most.
+#: Seconds for which a guard may remember a key.
 MAX_REMEMBERED = 300
-#: Seconds for which the token of a key is valid at most.
+#: Seconds for which the token of a key is valid.
 MAX_TOKEN_SECONDS = 900
-#: Seconds after which no guard remembers a key that was revoked, and no token of it is good.
+#: Seconds after which no guard remembers a revoked key, and all of its tokens have expired.
 END_SECONDS = max(MAX_TOKEN_SECONDS, MAX_REMEMBERED) + MAX_LEEWAY
 _ENDING = ".ending"
 _MARK_SECONDS = MAX_REMEMBERED + MAX_LEEWAY
 
 
 def generation_name(key: StoredAPIKey, secret: Secret) -> str:
-    """Return the name of a generation: another one as soon as it is to end before its key does."""
+    """Return the name of a generation; it changes when the generation gets an earlier end than its key."""
     return f"{_lasting_name(key, secret)}{'' if secret.expires_at is None else _ENDING}"
 
 
@@ -42,7 +42,7 @@ def _lasting_name(key: StoredAPIKey, secret: Secret) -> str:
 def find_presented(
     connection: Connection, key: StoredAPIKey, principal: Principal, now: float
 ) -> Secret | None:
-    """Return the generation that a principal has presented, as it is now; None if it has ended since."""
+    """Return the current generation that a principal presented; None if it has ended since."""
     presented = (principal.token_id or "").removesuffix(_ENDING)
     for secret in key_store.list_secrets(connection, key.id):
         if presented == _lasting_name(key, secret):
@@ -51,15 +51,15 @@ def find_presented(
 
 
 def revoke_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
-    """Let guards forget a generation as it was."""
+    """Let guards forget the old name of a generation."""
     mark = make_mark(token_id=generation_name(key, secret), until=now + _MARK_SECONDS)
     add_marks(connection, [mark])
 
 
 def switch_off(connection: Connection, key: StoredAPIKey, now: float) -> None:
-    """Let guards forget a key, and refuse the tokens that were issued for it; it may be switched on again.
+    """Let guards forget a key, and refuse its tokens; it may be enabled again.
 
-    The transaction has to count up `switches` of the key.
+    The transaction must increment `switches` of the key.
     """
     for secret in key_store.list_secrets(connection, key.id):
         revoke_generation(connection, key, secret, now)
@@ -67,9 +67,9 @@ def switch_off(connection: Connection, key: StoredAPIKey, now: float) -> None:
 
 
 def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
-    """Let guards forget all keys of an account, and refuse the tokens that were issued for them.
+    """Let guards forget all keys of an account, and refuse their tokens.
 
-    If the account is enabled again, guards that follow the log refuse its keys for ten minutes more.
+    If the account is enabled again, guards that follow the log refuse its keys for another ten minutes.
     """
     keys = key_store.list_keys(connection, user_id, None)
     if keys:
@@ -79,14 +79,14 @@ def end_keys_of(connection: Connection, user_id: str, now: float) -> None:
 
 
 def end_keys(connection: Connection, sessions: Mapping[str, str], now: float) -> None:
-    """Let guards refuse keys that were revoked, and the tokens that were issued for them.
+    """Let guards refuse revoked keys and their tokens.
 
-    For keys that were revoked within `END_SECONDS` it is done again: the first time, the store that guards
-    follow may not have answered.
+    This is repeated for keys that were revoked within `END_SECONDS`, because the store that guards follow may
+    not have answered the first time.
 
     Args:
         connection: the transaction.
-        sessions: for each key the session that its tokens name.
+        sessions: for each key the session in its tokens.
         now: seconds since the epoch.
     """
     until = now + END_SECONDS
@@ -97,7 +97,7 @@ def end_keys(connection: Connection, sessions: Mapping[str, str], now: float) ->
 
 
 def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
-    """Let the newest generation be the good one, and end those before it.
+    """Make the newest generation the valid one, and end the earlier ones.
 
     Args:
         connection: the transaction, which has locked the key.
@@ -112,6 +112,6 @@ def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, 
         revoke_generation(connection, key, older, now)
         if older.expires_at is None and older.active_from is not None and ends_at > now:
             key_store.update_secret(connection, key.id, older.generation, expires_at=ends_at)
-        else:  # of two that are good, one is the newest
+        else:  # of two valid ones, one is the newest
             key_store.delete_secret(connection, key.id, older.generation)
     key_store.update_secret(connection, key.id, secret.generation, active_from=now)

@@ -1,4 +1,4 @@
-"""Make the texts and the public ids of API keys."""
+"""Create the texts and public ids of API keys."""
 
 import secrets
 from typing import NamedTuple
@@ -8,21 +8,21 @@ from authguard._core.credential.key_format import KeyFormat
 from authguard._core.encoding import sha256_hex
 from authguard.identity.settings import Settings
 
-#: What client secrets begin with.
+#: The prefix of client secrets.
 CLIENT_SECRET_PREFIX = "clsk_"
-#: What keys begin with that have a client secret.
+#: The prefix of keys with a client secret.
 PAIR_PREFIX = "claw_"
 _SHOWN_CHARACTERS = 12
 
 
 class MadeKey(NamedTuple):
-    """Hold the texts of a new key or generation; the first and the third are secret.
+    """Hold the texts of a new key or generation; `text` and `secret` are secret.
 
     Attributes:
-        text: what the user of the key presents.
-        digest: of the text.
-        secret: the client secret; None for keys that have none.
-        client_digest: of the client secret.
+        text: the text to present.
+        digest: the digest of the text.
+        secret: the client secret; None for keys without one.
+        client_digest: the digest of the client secret.
     """
 
     text: str
@@ -35,10 +35,10 @@ class MadeKey(NamedTuple):
 
 
 class KeyTexts:
-    """Make the texts of keys, and tell texts that are none.
+    """Create the texts of keys, and recognise texts that are not keys.
 
     Args:
-        settings: the prefixes, and the secret of the check.
+        settings: the prefixes, and the secret of the checksum.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,7 +47,7 @@ class KeyTexts:
         self.client_secrets = KeyFormat([CLIENT_SECRET_PREFIX], check_secret=check_secret)
 
     def make(self, prefix: str, readable_id: str) -> MadeKey:
-        """Make the text of a key, and its client secret if it has one."""
+        """Create the text of a key, and its client secret if it has one."""
         text = self.keys.make(prefix, readable_id)
         if prefix != PAIR_PREFIX:
             return MadeKey(text, sha256_hex(text), None, None)
@@ -56,15 +56,15 @@ class KeyTexts:
 
 
 def secret_pattern(settings: Settings) -> str:
-    """Return a regular expression that all keys and client secrets of a service match."""
+    """Return a regular expression that matches all keys and client secrets of a service."""
     return KeyFormat([*settings.key_prefixes, CLIENT_SECRET_PREFIX]).pattern
 
 
 def make_key_id(prefix: str) -> str:
-    """Return a public id in the form of the document whose keys begin with a prefix."""
+    """Create a public id in the format of the API document whose keys have this prefix."""
     return secrets.token_hex(12) if prefix == PAIR_PREFIX else f"key_{uuid4()}"
 
 
 def shown_part(text: str) -> str:
-    """Return the first twelve characters of a key, which lists show."""
+    """Return the first twelve characters of a key, for lists."""
     return text[:_SHOWN_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Count what becomes of requests with API keys in memory, and write it once a minute."""
+"""Count the outcomes of requests with API keys in memory, and write them once a minute."""
 
 import logging
 import os
@@ -17,25 +17,25 @@ from authguard.identity.storage.usage_roll_up import keep_up
 
 logger = logging.getLogger("authguard")
 
-#: Seconds between two writings; as many may be lost if the process is killed.
+#: Seconds between two writes; counts of that long may be lost if the process is killed.
 FLUSH_SECONDS = 60.0
-#: Counts that wait for a database that takes none; if there are more, they lose minute and hour.
+#: Counts that wait while the database is down; above this number they are merged by hour and day.
 MAX_WAITING = 100_000
 
-_MAX_REFUSED = 5  # times that a batch is tried which the database refuses for another reason than an outage
-_FLUSHES = 5  # after as many, what has ended is rolled up
+_MAX_REFUSED = 5  # attempts to write a batch that the database refuses for another reason than an outage
+_FLUSHES = 5  # after that many, ended periods are rolled up
 
 
 class UsageRecorder:
-    """Write what was counted, where requests wait for nothing.
+    """Write the counts in a thread, so that requests do not wait.
 
     Args:
-        database: where the counts are written.
-        seconds: between two writings.
-        clock: seconds since the epoch, for what is to be rolled up.
+        database: the database for the counts.
+        seconds: seconds between two writes.
+        clock: seconds since the epoch, for rolling up.
 
     Attributes:
-        lock: held while something is counted.
+        lock: locked while a request is counted.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class UsageRecorder:
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
 
     def _begin_process(self) -> None:
-        """Start anew: threads do not survive a fork, and what was counted is the parent's to write."""
+        """Reset all state: threads do not survive a fork, and the parent writes its own counts."""
         self.lock = Lock()
         self._writing = Lock()
         for counters in self._noted.values():
             for counter in counters:
                 counter.clear()
-        #: The counters that have counted since the last writing, and what they do not hold any more, by key.
+        #: Counters with counts since the last write, and counts that were moved out of them, by key.
         self._noted = {}
         self._cells: dict[str, dict[Cell, int]] = {}
         self._last_uses: dict[str, LastUse] = {}
         self._known: WeakValueDictionary[tuple[str, int], KeyCounter] = WeakValueDictionary()
-        # The batch that is being written. It stays as it is until it is known to be stored.
+        # The batch that is being written. It does not change until it is known to be stored.
         self._batch: Batch | None = None
         self._refused = 0
         self._writer, self._number = token_hex(16), 0
@@ -73,7 +73,7 @@ class UsageRecorder:
         self._closing = Event()
 
     def counter(self, key_id: str, generation: int) -> KeyCounter:
-        """Return what counts the requests with a generation of a key; the same one for all look-ups."""
+        """Return the counter of a generation of a key; the same one for all look-ups."""
         with self.lock:
             counter = self._known.get((key_id, generation))
             if counter is None:
@@ -81,17 +81,17 @@ class UsageRecorder:
         return counter
 
     def note(self, counter: KeyCounter) -> None:
-        """Note that a counter has something to write; the lock is held."""
+        """Note that a counter has counts to write; the lock is held."""
         self._noted.setdefault(counter.key_id, []).append(counter)
         if self._thread is None:
-            # A daemon: a program that ends without closing does not wait for it.
+            # A daemon thread, so that a program that ends without closing does not wait for it.
             self._closing = Event()
             arguments = (self._closing,)
             self._thread = Thread(target=self._run, args=arguments, name="authguard-key-usage", daemon=True)
             self._thread.start()
 
     def keep(self, key_id: str, cells: Counted) -> None:
-        """Keep what a counter has counted of a minute that is over; the lock is held."""
+        """Store the counts of a finished minute; the lock is held."""
         kept = self._cells.setdefault(key_id, {})
         for cell, uses in cells:
             kept[cell] = kept.get(cell, 0) + uses
@@ -109,7 +109,7 @@ class UsageRecorder:
                 logger.warning("the uses of API keys are not written yet: %s", type(error).__name__)
 
     def pending(self, key_ids: Collection[str]) -> list[Uses]:
-        """Return what has been counted and not been written for some keys."""
+        """Return the counts of some keys that are not written yet."""
         with self.lock:
             batch = () if self._batch is None else self._batch.uses
             found = [row for row in batch if row.key_id in key_ids]
@@ -121,13 +121,13 @@ class UsageRecorder:
         return found
 
     def flush(self) -> None:
-        """Write what has been counted.
+        """Write all counts.
 
         Raises:
-            StoreUnavailableError: if it is not known to be stored; it is kept for the next time.
+            StoreUnavailableError: if the counts may not be stored; they are kept for the next time.
         """
         with self._writing:
-            # What has come after a batch that could not be written is one of its own.
+            # Counts that were made after a failed batch form another batch.
             while self._batch is not None or self._make_batch():
                 try:
                     add_batch(self._database, self._batch)  # type: ignore[arg-type]  # it is one now
@@ -141,7 +141,7 @@ class UsageRecorder:
                     self._batch, self._refused = None, 0
 
     def _give_up(self) -> None:
-        """Drop a batch that the database refuses again and again, so that others are written."""
+        """Drop a batch that the database refuses repeatedly, so that others are written."""
         self._refused += 1
         if self._refused >= _MAX_REFUSED:
             logger.error("uses of API keys are lost: the database refuses them")
@@ -162,7 +162,7 @@ class UsageRecorder:
             return True
 
     def _collect(self) -> None:
-        """Take what the counters hold; the lock is held."""
+        """Take the counts of the counters; the lock is held."""
         for counters in self._noted.values():
             for counter in counters:
                 self.keep(counter.key_id, counter.cells())
@@ -179,7 +179,7 @@ class UsageRecorder:
         self._last_uses[use.key_id] = use
 
     def _bound(self) -> None:
-        """Keep what waits for the database small: it loses its minute, and then its hour, but not its day."""
+        """Limit the waiting counts: merge them by hour, and then by day."""
         with self.lock:
             self._collect()
             for seconds in (HOUR_SECONDS, DAY_SECONDS):
@@ -190,7 +190,7 @@ class UsageRecorder:
                     self.keep(key_id, _in_periods(cells, seconds))
 
     def close(self) -> None:
-        """Write what has been counted, and end the thread; a later request starts another."""
+        """Write all counts, and end the thread; a later request starts another."""
         with self.lock:
             thread, self._thread = self._thread, None
             self._closing.set()
@@ -203,6 +203,6 @@ class UsageRecorder:
 
 
 def _in_periods(cells: Mapping[Cell, int], seconds: int) -> Counted:
-    """Return counts as if all had been made at the beginning of an hour or a day."""
+    """Return counts moved to the beginning of their hour or day."""
     for (start, generation, rule, outcome), uses in cells.items():
         yield (start // seconds * seconds, generation, rule, outcome), uses

@@ -1,4 +1,4 @@
-"""Verify the API keys of the identity service, in it and in other applications with the same database."""
+"""Verify the API keys of the identity service, in it and in other applications that use its database."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _REFUSED_KEYS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Hold why a key was refused a moment ago, and until when that is not looked up again."""
+    """Hold a recent refusal of a key, and the time until which it is reused."""
 
     until: float
     key_id: str | None
@@ -50,7 +50,7 @@ class _Refused:
 
     @property
     def error(self) -> InvalidAPIKeyError:
-        """Return the refusal; a new one each time, since a traceback is added to it."""
+        """Return the refusal; a new object each time, because raising it adds a traceback."""
         error = InvalidAPIKeyError(
             "a key that was refused a moment ago", key_id=self.key_id, cause=self.cause
         )
@@ -61,25 +61,25 @@ class _Refused:
 class SQLAPIKeys(Verifier):
     """Verify the API keys of an identity service by its database: `Guard(SQLAPIKeys("postgresql://…"))`.
 
-    A text that is no key is refused without a query. A key is one query, and is then remembered. What is
-    revoked, disabled or at its end is refused within `cache_ttl`; with `Guard(revocations=…)`, a store on the
-    same database, within the bound of the store.
+    A text that is not a key is refused without a query. A key costs one query, and is then cached. A revoked,
+    disabled or expired key is refused within `cache_ttl`; with `Guard(revocations=…)` and a store on the same
+    database, within the bound of the store.
 
     Args:
         database: the database of the identity service, or its URL.
         header: the field that carries keys.
-        prefixes: what keys begin with; as `Settings.api_key_prefixes`, with those of the documents.
+        prefixes: the prefixes of keys; as `Settings.api_key_prefixes`, with those of the API documents.
         check_secret: as `Settings.api_key_check_secret`.
-        scopes: as `Settings.api_key_scopes`: what is no longer among them is no longer granted. None grants
-            what the keys have.
-        admin_roles: as `Settings.admin_roles`: a key has `admin` as long as its owner has one of these.
-        cache_ttl: seconds, or a timedelta, for which a key is remembered; 0 asks for each request.
+        scopes: as `Settings.api_key_scopes`: a scope that is removed from it is no longer granted. None
+            grants all scopes of the keys.
+        admin_roles: as `Settings.admin_roles`: a key has `admin` while its owner has one of these.
+        cache_ttl: seconds, or a timedelta, for which a key is cached; 0 queries for each request.
         issuer: as `Settings.issuer`. With it, quotas count the keys and the tokens of an owner together;
-            without it, each of the two for itself.
-        count: whether requests are counted, for `last_used_at`, `usage_count` and the usage of the owner.
+            without it, separately.
+        count: whether to count requests, for `last_used_at`, `usage_count` and the usage of the owner.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     has_terms = True
@@ -111,17 +111,17 @@ class SQLAPIKeys(Verifier):
             database.after_marks = Spread(database)
         self._database = database
         self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
-        # Known to be bad for good, briefly. A flood of bad keys evicts only its own kind.
+        # Recently refused keys that can never become valid. Many invalid keys replace only each other.
         self._refused: LRUCache[str, _Refused] = LRUCache(_REFUSED_KEYS)
         self._refused_lock = Lock()
         self._channel = Channel(opened={"keys": self})
 
     def accepts(self, credential: Credential) -> bool:
-        """Tell an API key that came by the field, or with one of the prefixes."""
+        """Return whether a credential is an API key: sent in the field, or with one of the prefixes."""
         return credential.method == "api_key" and self.carries(credential)
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
-        """Look the key up by its digest, if the text is one of a key."""
+        """Look the key up by its digest, if the text has the form of a key."""
         if not self._format.is_well_formed(credential.value):
             raise InvalidAPIKeyError("no key of this form", cause=Cause.MALFORMED)
         digest = sha256_hex(credential.value)
@@ -148,10 +148,10 @@ class SQLAPIKeys(Verifier):
         return self._verified(row, now)
 
     def _find_or_name(self, digest: str, readable_id: str) -> tuple[KeyRow | None, str | None]:
-        """Return the key that has a secret with this digest, and the id of the key that a text names.
+        """Return the key with this secret digest, or otherwise the id of the key that a text names.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._database.read() as connection:
             row = key_store.find_key_by_digest(connection, digest)
@@ -162,10 +162,10 @@ class SQLAPIKeys(Verifier):
             return None, key_store.find_id_by_readable_id(connection, readable_id)
 
     def find(self, digest: str) -> KeyRow | None:
-        """Return the key that has a secret with this digest, be it good or not.
+        """Return the key with this secret digest, valid or not.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._database.read() as connection:
             return key_store.find_key_by_digest(connection, digest)
@@ -194,7 +194,7 @@ class SQLAPIKeys(Verifier):
             begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),
         )
-        # Until its first use has ended the generation before it, each request looks it up.
+        # Until its first use ends the previous generation, each request queries it.
         return Verified(principal, now if is_new else min(now + self._cache_ttl, ends_at), terms)
 
     def granted(self, row: KeyRow) -> frozenset[str]:
@@ -203,11 +203,11 @@ class SQLAPIKeys(Verifier):
         return row.key.scopes & owner_scopes(row.roles, self._admin_roles, further)
 
     def begin(self, row: KeyRow, now: float) -> None:
-        """Let a generation that is used for the first time be the good one; of several uses, one does so.
+        """Make a generation the valid one at its first use; of simultaneous uses, only one does so.
 
         Raises:
-            InvalidAPIKeyError: if the key has ended meanwhile, or another rotation has cancelled this one.
-            StoreUnavailableError: if that could not be stored.
+            InvalidAPIKeyError: if the key has ended, or another rotation has replaced this generation.
+            StoreUnavailableError: if it could not be stored.
         """
         key_id, generation = row.key.id, row.secret.generation
         with self._database.write() as connection:
@@ -219,18 +219,18 @@ class SQLAPIKeys(Verifier):
                 begin_generation(connection, key, secrets[generation], now)
 
     def channels(self) -> Sequence[Channel]:
-        """Return what lets a guard close this."""
+        """Return a channel through which a guard closes this."""
         return (self._channel,)
 
     def close(self) -> None:
-        """Write what has been counted, and close the connections; a later request opens new ones."""
+        """Write the counts, and close the connections; a later request opens new ones."""
         if self.recorder is not None:
             self.recorder.close()
         if self._owns_database:
             self._database.close()
 
     async def aclose(self) -> None:
-        """Do what `close` does, while the event loop goes on."""
+        """Do the same as `close`, without blocking the event loop."""
         await to_thread.run_sync(self.close)
 
     def __repr__(self) -> str:
@@ -238,7 +238,7 @@ class SQLAPIKeys(Verifier):
 
 
 def expiry_fields(expires_at: float) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the field that tells a caller when its generation of a key ends."""
+    """Return the response field with the end of the caller's key generation."""
     return ((b"api-key-expires", formatdate(expires_at, usegmt=True).encode("ascii")),)
 
 
@@ -246,7 +246,8 @@ def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Return the networks of a key.
 
     Raises:
-        ValueError: for text that is none: without it, the key could be used from more places, or from all.
+        ValueError: if a text is not a network; ignoring it would allow the key from more addresses, or from
+            all.
     """
     networks = tuple(network for network in map(parse_network, texts) if network is not None)
     if len(networks) != len(texts):

@@ -1,4 +1,4 @@
-"""Write mails, and send them off the request's path."""
+"""Compose mails, and send them outside the request."""
 
 from authguard.identity.mail.mailer import ConsoleMailer, Mail, Mailer, MailError, SMTPMailer
 

@@ -1,7 +1,7 @@
-"""Send mails by an SMTP server, or write them to the console in development.
+"""Send mails through an SMTP server, or write them to the console in development.
 
-The standard library's `smtplib` and `email` do it: they are kept with Python itself, need no event
-loop, refuse line breaks in fields, and the synchronous mail libraries are wrappers around them.
+This uses the standard library's `smtplib` and `email`: they are maintained with Python, need no event loop,
+and refuse line breaks in fields. The synchronous mail libraries are wrappers around them.
 """
 
 import smtplib
@@ -31,19 +31,19 @@ from authguard._core.options import (
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.identity.mail.addresses import ascii_domain
 
-_SPECIALS = ' @,;:<>"()[]\\'  # what would make it more than one address, or another one
+_SPECIALS = ' @,;:<>"()[]\\'  # characters that would make it several addresses, or another one
 _MAX_NAME = 60  # characters, so that the subject stays readable
-# What this client did wrong, such as giving no password: it says nothing about the mail (RFC 4954).
+# Faults of this client, such as a missing password; they say nothing about the mail (RFC 4954).
 _OF_CLIENT = frozenset({503, 530, 534, 535, 538})
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class MailError(AuthGuardError):
-    """Tell that a mail could not be sent.
+    """Report that a mail could not be sent.
 
     Args:
-        reason: why, without the mail's text or any password.
-        temporary: whether to try again later may help.
+        reason: the reason, without the mail's text or any password.
+        temporary: whether a later attempt may succeed.
     """
 
     def __init__(self, reason: str, *, temporary: bool) -> None:
@@ -53,7 +53,7 @@ class MailError(AuthGuardError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Hold a mail to one person; its text holds links, and is in no log.
+    """Hold a mail to one person. Its text contains links, and is never logged.
 
     Args:
         to: the address, `local@domain`.
@@ -61,7 +61,7 @@ class Mail:
         text: plain text.
 
     Raises:
-        MailError: if the address or the subject cannot stand in a mail, such as for a line break.
+        MailError: if the address or the subject is not allowed in a mail, such as with a line break.
     """
 
     to: str
@@ -91,10 +91,10 @@ class Mail:
 
 
 def parse_address(text: str) -> Address:
-    """Parse an address without a name (RFC 5321 section 4.1.2).
+    """Parse an address without a display name (RFC 5321 section 4.1.2).
 
     Raises:
-        MailError: if it is not exactly one.
+        MailError: if it is not exactly one address.
     """
     name, _, domain = text.rpartition("@")
     if name and domain and text.isprintable() and not any(char in _SPECIALS for char in name + domain):
@@ -103,18 +103,18 @@ def parse_address(text: str) -> Address:
 
 
 class Mailer(Protocol):
-    """Describe an object that sends mails."""
+    """Define an object that sends mails."""
 
     def send(self, mail: Mail) -> None:
-        """Send one, or raise MailError; blocks for as long as that takes."""
+        """Send one mail, or raise MailError; this blocks."""
         ...
 
 
 class ConsoleMailer:
-    """Write mails to the console, for development: its readers can follow the links.
+    """Write mails to the console, for development, so that developers can follow the links.
 
     Args:
-        stream: where to; None for standard error.
+        stream: the output stream; None for standard error.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -122,28 +122,28 @@ class ConsoleMailer:
         self._stream = stream
 
     def send(self, mail: Mail) -> None:
-        """Write one."""
+        """Write one mail."""
         stream = self._stream or sys.stderr
         stream.write(f"--- mail\nTo: {mail.to}\nSubject: {mail.subject}\n\n{mail.text}\n---\n")
         stream.flush()
 
 
 class SMTPMailer:
-    """Hand mails to an SMTP server, one connection for each.
+    """Send mails through an SMTP server, with one connection for each.
 
     Args:
-        url: `smtp+starttls://user:password@host:587`, `smtps://user:password@host:465`, or
-            `smtp://host:25`, which is not encrypted and only for loopback. A user name or password
-            with other characters than letters and digits is percent-encoded.
-        sender: the address that mails come from, or a name and the address: `Acme <accounts@example.com>`.
-        sender_name: the name beside it, if it is not in `sender`.
+        url: `smtp+starttls://user:password@host:587`, `smtps://user:password@host:465`, or `smtp://host:25`,
+            which is not encrypted and only for loopback. Percent-encode special characters in user name and
+            password.
+        sender: the sender address, or a name with the address: `Acme <accounts@example.com>`.
+        sender_name: the display name, if it is not in `sender`.
         timeout: seconds, or a timedelta, for connecting, and for each answer of the server.
-        context: how to verify the server's certificate; None for the authorities of the system.
-        allow_plain_text: whether `smtp://` may lead to another machine, such as a relay in a private network:
-            everybody in between reads the links in the mails then. A password is never sent that way.
+        context: the TLS context; None to trust the authorities of the system.
+        allow_plain_text: whether `smtp://` may lead to another machine, such as a relay in a private network.
+            Any machine in between can then read the links in the mails. A password is never sent that way.
 
     Raises:
-        ConfigurationError: for a URL or a sender that cannot be meant.
+        ConfigurationError: if the URL or the sender is invalid.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class SMTPMailer:
         try:
             parts = urlsplit(url)
             self._port = parts.port or _PORTS[parts.scheme]
-        except (ValueError, KeyError):  # whose text may have the password
+        except (ValueError, KeyError):  # its text may contain the password
             raise ConfigurationError(f"url of the mail server must {must}, got another form") from None
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigurationError("url of the mail server must have a host and no path, got another form")
@@ -185,10 +185,10 @@ class SMTPMailer:
         self._context = context or ssl.create_default_context()
 
     def send(self, mail: Mail) -> None:
-        """Send one.
+        """Send one mail.
 
         Raises:
-            MailError: if the server cannot be reached or refuses; says whether to try again.
+            MailError: if the server is unreachable or refuses; `temporary` says whether to retry.
         """
         recipient = _ascii_address(parse_address(mail.to))
         message = self._message(mail, recipient)
@@ -204,7 +204,7 @@ class SMTPMailer:
             raise MailError(
                 f"the mail server refused the recipient: {code}", temporary=not _is_for_good(code)
             ) from None
-        except smtplib.SMTPSenderRefused as error:  # by whoever has configured it, and can mend it
+        except smtplib.SMTPSenderRefused as error:  # the operator can correct it
             raise MailError(
                 f"the mail server refused the sender: {error.smtp_code}", temporary=True
             ) from None
@@ -217,13 +217,13 @@ class SMTPMailer:
             _take_leave(server)
 
     def _open(self) -> smtplib.SMTP:
-        """Return a connection that is ready for a mail. What fails before says nothing about the mail."""
+        """Return a connection that is ready for a mail. An earlier failure says nothing about the mail."""
         try:
             return self._connected()
         except smtplib.SMTPNotSupportedError:
             reason = "the mail server takes no password, and the URL has one"
         except smtplib.SMTPAuthenticationError as error:
-            # The server's words may hold what it was sent.
+            # The server's answer may repeat what it was sent.
             reason = f"the mail server refused the password: {error.smtp_code}"
         except smtplib.SMTPResponseException as error:
             reason = f"the mail server takes no mails from this machine: {error.smtp_code}"
@@ -238,7 +238,7 @@ class SMTPMailer:
         message["Subject"] = mail.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=self._sender.domain)
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office answers are not wanted
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: suppresses out-of-office replies
         message.set_content(mail.text)
         return message
 
@@ -264,12 +264,12 @@ class SMTPMailer:
 
 
 def _is_for_good(code: int) -> bool:
-    """Return whether a mail server will never take a mail, by its answer to the recipient or the text."""
+    """Return whether a mail server refuses a mail permanently, by its answer to the recipient or the text."""
     return 500 <= code < 600 and code not in _OF_CLIENT
 
 
 def _take_leave(server: smtplib.SMTP) -> None:
-    """End a connection; whatever the server says to that, it has the mail or it has not."""
+    """End a connection. The answer to QUIT is ignored, because the mail was accepted or refused before."""
     with suppress(OSError, smtplib.SMTPException):
         server.quit()
     server.close()
@@ -283,7 +283,7 @@ def _start_tls(server: smtplib.SMTP, context: ssl.SSLContext) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """Return why a mail server does not answer; never its own words, which may hold what it was sent."""
+    """Return why a mail server does not answer; never its own words, which may repeat what it was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of the mail server is not trusted: {error.verify_message}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
@@ -299,7 +299,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _ascii_address(address: Address) -> Address:
-    """Return an address with the A-labels of its domain, which each server takes (RFC 5890)."""
+    """Return an address with the A-labels of its domain, which every server accepts (RFC 5890)."""
     return Address(address.display_name, address.username, ascii_domain(address.domain))
 
 

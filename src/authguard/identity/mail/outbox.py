@@ -1,6 +1,6 @@
-"""Make and send mails after the answer, in a thread of their own.
+"""Create and send mails after the answer, in a separate thread.
 
-The time of an answer does not tell whether a mail is sent.
+The duration of an answer therefore does not disclose whether a mail is sent.
 """
 
 import heapq
@@ -15,26 +15,26 @@ from typing import Literal, TypeAlias
 from authguard._core.options import check_function, check_method, check_seconds, check_whole
 from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_product_name
 
-#: Seconds for which the service lets a mail wait at least, and at most twice as long. A mail for a known
-#: address takes more work than none for an unknown one. That work would compete with the answer, which is
-#: still being written, for the interpreter's lock and the database. The random part keeps callers who ask
-#: again and again from timing the work of one mail by the answer of another.
+#: Seconds for which a mail waits at least; at most twice as long. A mail for a known address takes more work
+#: than no mail for an unknown one. That work would compete with the answer, which is still being written, for
+#: the interpreter's lock and the database. The random part prevents repeated requests from measuring the work
+#: for one mail in the answer of another.
 PAUSE_SECONDS = 0.25
 
-#: What became of a mail: `refused` for good, or `unsent` for now.
+#: The outcome of a mail: `refused` permanently, or `unsent` for now.
 Outcome: TypeAlias = Literal["sent", "refused", "unsent"]
-#: Takes the outcome of a mail, and why it was not sent.
+#: Called with the outcome of a mail, and the reason why it was not sent.
 Done: TypeAlias = Callable[[Outcome, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """Count of the mails so far.
+    """Count the mails so far.
 
     Attributes:
-        sent: handed to the mail server.
+        sent: accepted by the mail server.
         unsent: not sent for now.
-        refused: not sent, for good.
+        refused: refused permanently.
         waiting: still to be tried.
     """
 
@@ -53,22 +53,22 @@ class _Entry:
 
 
 class Outbox:
-    """Make and send mails after the answer, each of them once.
+    """Create and send mails after the answer, each of them once.
 
-    They wait in memory: what has to outlive the process, or to be tried again, is a row of a table, which the
-    outcome is noted in.
+    They wait in memory. A mail that must survive the process or be retried is a row of a table, where its
+    outcome is noted.
 
     Args:
-        mailer: what sends.
-        size: how many may wait; more are not taken.
-        product_name: what the subject and the text of each mail name; empty for nothing.
+        mailer: sends the mails.
+        size: the greatest number of waiting mails; further mails are not accepted.
+        product_name: the product name in the subject and text of each mail; empty for none.
         links: titles and addresses below the text of each mail.
-        pause: seconds before a mail is made at least, and at most twice as many; see `PAUSE_SECONDS`.
+        pause: the shortest time in seconds before a mail is created, at most twice that; see `PAUSE_SECONDS`.
         clock: seconds, for the pause.
         random: a random number from 0 to 1, for the pause.
 
     Raises:
-        ConfigurationError: for a size under 1, or a pause under 0.
+        ConfigurationError: if the size is below 1, or the pause below 0.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class Outbox:
         self._worker: Thread | None = None
 
     def submit(self, make: Callable[[], Mail | None], done: Done) -> None:
-        """Make a mail and send it, after the pause; never blocks. It may turn out that there is none to send.
+        """Create and send a mail after the pause; this never blocks. The maker may return no mail.
 
-        The worker is started by the first one, so that it runs in the process that serves.
+        The first mail starts the worker, so that it runs in the serving process.
 
         Args:
             make: returns the mail, or None.
-            done: called once with what became of a mail, in the worker or by `submit` and `close`: it sees to
-                it that the mail is tried again, and tells of it.
+            done: called once with the outcome of a mail, in the worker or by `submit` and `close`; it
+                arranges a retry and reports the outcome.
         """
         with self._changed:
             if is_accepted := not self._closing and len(self._waiting) < self._size:
@@ -121,12 +121,12 @@ class Outbox:
 
     @property
     def is_open(self) -> bool:
-        """Return whether it takes mails: until it is closed."""
+        """Return whether mails are accepted: until it is closed."""
         return not self._closing
 
     @property
     def has_room(self) -> bool:
-        """Return whether it takes another mail."""
+        """Return whether another mail is accepted."""
         return not self._closing and len(self._waiting) < self._size
 
     def stats(self) -> OutboxStats:
@@ -135,13 +135,13 @@ class Outbox:
             return replace(self._stats, waiting=len(self._waiting) + self._busy)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Send what waits at once, and wait until nothing waits.
+        """Send waiting mails at once, and wait until none are left.
 
         Args:
-            timeout: seconds for all of it.
+            timeout: seconds for all mails.
 
         Returns:
-            False if it takes longer.
+            False if the time was too short.
         """
         with self._changed:
             now = self._clock()
@@ -156,10 +156,10 @@ class Outbox:
                 self._hurries -= 1
 
     def close(self, timeout: float = 5.0) -> None:
-        """Take no more, send what waits, and end the worker.
+        """Accept no more mails, send the waiting ones, and end the worker.
 
         Args:
-            timeout: seconds for all of it; what has not been sent by then is not.
+            timeout: seconds for all mails; the remaining ones are not sent.
         """
         with self._changed:
             self._closing = True
@@ -183,7 +183,7 @@ class Outbox:
                 self._changed.notify_all()
 
     def _next(self) -> _Entry | None:
-        """Wait for the mail that is due, and return it; None to end."""
+        """Wait for the next mail that is due, and return it; None to end."""
         with self._changed:
             while True:
                 if not self._waiting:
@@ -198,7 +198,7 @@ class Outbox:
                 self._changed.wait(wait)
 
     def _try(self, entry: _Entry) -> Outcome | None:
-        """Make and send a mail, and tell of the outcome; None if there was none to send."""
+        """Create and send a mail, and report the outcome; None if there was no mail to send."""
         outcome: Outcome
         try:
             if (mail := entry.make()) is None:
@@ -207,7 +207,7 @@ class Outbox:
         except MailError as error:
             outcome, words = "unsent" if error.temporary else "refused", str(error)
         except Exception as error:
-            outcome, words = "unsent", type(error).__name__  # the text of the error may hold an address
+            outcome, words = "unsent", type(error).__name__  # the text of the error may contain an address
         else:
             outcome, words = "sent", ""
         entry.done(outcome, words)

@@ -1,1 +1,1 @@
-"""Describe the endpoints of the service by an OpenAPI document, which is made from the code that answers."""
+"""Describe the endpoints of the service in an OpenAPI document that is generated from the code."""

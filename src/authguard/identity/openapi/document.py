@@ -1,4 +1,4 @@
-"""Make the OpenAPI document of a service from its routes."""
+"""Build the OpenAPI document of a service from its routes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,11 +36,11 @@ _GROUPS = {
 
 
 class ServiceDocument:
-    """Make the document of a service, when it is first read.
+    """Build the document of a service when it is first requested.
 
     Args:
         settings: of the service.
-        providers: the names of the providers to sign in with.
+        providers: the names of the providers for signing in.
     """
 
     def __init__(self, settings: Settings, providers: Iterable[str] = ()) -> None:
@@ -49,7 +49,7 @@ class ServiceDocument:
         self._routes: list[Route] = []
 
     def describe(self, routes: Iterable[BaseRoute]) -> None:
-        """Take the routes that the document describes; of several prefixes, those of the first."""
+        """Set the routes for the document; of several prefixes, those of the first."""
         others = tuple(f"{prefix}/" for prefix in list(self._settings.prefixes)[1:])
         first = f"{next(iter(self._settings.prefixes))}/"
         self._routes = [
@@ -64,7 +64,7 @@ class ServiceDocument:
         """Return the document.
 
         Raises:
-            LookupError: if an endpoint is not described.
+            LookupError: if an endpoint has no description.
         """
         schemas = _Schemas(operation_of(route.endpoint) for route in self._routes)
         paths: dict[str, dict[str, Any]] = {}
@@ -130,7 +130,7 @@ class ServiceDocument:
         return described
 
     def _security(self, access: Access) -> list[dict[str, list[str]]]:
-        """Return the requirements, of which one has to be met."""
+        """Return the security requirements, one of which must be met."""
         return [{name: [] for name in names} for names in access.value if self._schemes.keys() >= set(names)]
 
     def _id(self, route: Route) -> str:
@@ -179,7 +179,7 @@ class ServiceDocument:
 
 
 class _Schemas:
-    """Make the schemas of all bodies, each under its name."""
+    """Build the schemas of all bodies, by name."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         kinds: dict[Any, None] = dict.fromkeys(PROBLEMS)
@@ -199,7 +199,7 @@ class _Schemas:
 
 
 def _parameters(found: Operation) -> list[dict[str, Any]]:
-    """Return the parameters of the query, and the fields of the request."""
+    """Return the query parameters and the request fields."""
     return [
         {
             "name": parameter.name,
@@ -225,6 +225,6 @@ def _answers(found: Operation, schemas: _Schemas) -> dict[int, dict[str, Any]]:
             answer["content"] = {_JSON: {"schema": schemas.of(kind)}}
         if headers := {**fields, **limits}:
             answer["headers"] = headers
-        # The answer of a probe that fails is no refusal, and has the fields of one.
+        # The answer of a failed probe is not a refusal, but has its fields.
         answers[status] = answers.get(status, {}) | answer
     return answers

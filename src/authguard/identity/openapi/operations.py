@@ -1,4 +1,4 @@
-"""Describe an endpoint where it is written: what it takes, what it answers, and how it refuses."""
+"""Describe an endpoint where it is written: its input, its answers, and its refusals."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,18 +34,19 @@ _TOKENS: Refusals = (InvalidRequestError, MissingCredentialsError, InvalidTokenE
 
 
 class Access(Enum):
-    """Name how callers prove who they are.
+    """Name the ways in which callers authenticate.
 
-    The value is the security requirements of the document, of which one has to be met: names of its schemes.
+    The value is the list of security requirements in the document, one of which must be met: names of its
+    schemes.
     """
 
     PUBLIC = ()
-    #: A person may be signed in, and need not.
+    #: Authentication of a user is optional.
     ANYBODY = ((), ("bearer",), ("cookie",))
     PERSON = (("bearer",), ("cookie",))
-    #: A person, or a program with an API key.
+    #: A user, or a program with an API key.
     OWNER = (("bearer",), ("apiKey",), ("cookie",))
-    #: A client of OAuth, which may also name itself in the form.
+    #: An OAuth client, which may also authenticate in the form.
     CLIENT = ((), ("client",))
 
     @property
@@ -55,20 +56,20 @@ class Access(Enum):
             return (*_TOKENS, InteractiveOnlyError)
         if self is Access.OWNER:
             more = (InsufficientScopeError, AddressDeniedError, RateLimitedError, QuotaUnavailableError)
-            return (*_TOKENS, *more, InteractiveOnlyError)  # the last one where there are no API keys
+            return (*_TOKENS, *more, InteractiveOnlyError)  # the last one only exists with API keys
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Describe a parameter of the query, or a field of the request.
+    """Describe a query parameter or a request field.
 
     Attributes:
         name: its name.
         description: its meaning.
         schema: its JSON schema.
         place: `query` or `header`.
-        required: whether it has to be there.
+        required: whether it is required.
     """
 
     name: str
@@ -83,17 +84,17 @@ class Operation:
     """Describe an endpoint.
 
     Attributes:
-        answers: the type of the body by status; None for an answer without one.
-        access: how callers prove who they are.
-        json: the type of the body that it takes as JSON; None for none.
-        form: the type of the body that it takes as a form; None for none.
-        needs_body: whether the body has to be there.
-        refused: the refusals, besides those of the guard and of the body.
-        oauth: the statuses of refusals in the form of RFC 6749 section 5.2.
-        parameters: those of query and fields; the ones of the path are known from it.
-        fields: the description of each response field by its name; of the answers that are no refusals.
-        pages: whether browsers come here, so that refusals may be pages.
-        stores: whether the database is asked, which may be down.
+        answers: the type of the body by status; None for an answer without a body.
+        access: how callers authenticate.
+        json: the type of the JSON body; None for none.
+        form: the type of the form body; None for none.
+        needs_body: whether the body is required.
+        refused: the refusals, in addition to those of the guard and of the body.
+        oauth: the statuses of refusals in the format of RFC 6749 section 5.2.
+        parameters: those in query and fields; those in the path are read from it.
+        fields: the description of each response field by name, for answers that are not refusals.
+        pages: whether browsers request the path, so that refusals may be pages.
+        stores: whether the database is used, which may be down.
     """
 
     answers: Mapping[int, Any]
@@ -134,7 +135,7 @@ def operation_of(endpoint: Callable[..., Any]) -> Operation:
     """Return the description of an endpoint.
 
     Raises:
-        LookupError: if it has none.
+        LookupError: if it has no description.
     """
     found: Operation | None = getattr(endpoint, _ATTRIBUTE, None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Describe the bodies of refusals, and the response fields that come with them."""
+"""Describe the bodies and response fields of refusals."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from authguard.identity.openapi.operations import Operation
 
 
 class FieldError(TypedDict):
-    """Say of one field of a body how to change it."""
+    """Describe how to correct one field of a body."""
 
     field: Annotated[str, Field(examples=["password"])]
     message: Annotated[str, Field(examples=["is required"])]
 
 
 class Problem(TypedDict):
-    """Tell why a request was refused (RFC 9457)."""
+    """Describe why a request was refused (RFC 9457)."""
 
     type: NotRequired[str]
     title: Annotated[str, Field(examples=["Unauthorized"])]
@@ -30,7 +30,7 @@ class Problem(TypedDict):
 
 
 class OAuthProblem(TypedDict):
-    """Tell a client of OAuth why a request was refused (RFC 6749 section 5.2)."""
+    """Describe to an OAuth client why a request was refused (RFC 6749 section 5.2)."""
 
     error: Annotated[str, Field(examples=["invalid_grant"])]
     error_description: str

@@ -1,4 +1,4 @@
-"""Serve the pages of an account: its sessions, providers and password, signing out."""
+"""Serve the pages of an account: its sessions, providers, password, and signing out."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from authguard.identity.web.messages import caller_of, query_of, read_fields
 
 LOGOUT_PAGE = "/logout"
 
-#: Of sessions besides the visitor's own: some screens of a phone.
+#: The number of sessions on a page, without the visitor's own: a few screens of a phone.
 PAGE_SIZE = 20
 
 
@@ -38,12 +38,12 @@ class AccountPages(OwnerPages):
             ("GET", LOGOUT_PAGE, self.logout_page),
             ("POST", LOGOUT_PAGE, self.log_out),
         ]
-        if not prefix:  # for those who type no more than the name of the service
+        if not prefix:  # for visitors who enter only the host name of the service
             table.append(("GET", "/", self.home))
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def home(self, request: Request) -> Response:
-        """Send the browser to the account, or to sign in."""
+        """Redirect the browser to the account page, or to the sign-in page."""
         return self._views.see_other(self._views.path(request, "/account"))
 
     @for_owner("/account")
@@ -52,7 +52,7 @@ class AccountPages(OwnerPages):
         cursor, principal = query_of(request).get("cursor"), visitor.principal
         read, own_id = self._service.session_pages.page, session_id_of(principal)
         page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, except_id=own_id)
-        if cursor is not None and not page.sessions:  # all of that page have ended meanwhile
+        if cursor is not None and not page.sessions:  # all sessions of that page have ended since
             cursor = None
             page = await self._workers.read(read, principal, limit=PAGE_SIZE, except_id=own_id)
         values: dict[str, Any] = {
@@ -104,7 +104,7 @@ class AccountPages(OwnerPages):
 
     @for_owner("/account")
     async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
-        """Send the mail again that verifies the address."""
+        """Send the verification mail again."""
         resend = self._service.links.resend_verification
         await self._workers.count(resend, visitor.user.email, caller_of(request))
         return self._views.redirect_with_notice(request, "/account", "sent")
@@ -117,11 +117,11 @@ class AccountPages(OwnerPages):
         return self._signed_out(request, "logged-out-everywhere")
 
     async def logout_page(self, request: Request) -> Response:
-        """Show a button, since a link must not end a session."""
+        """Show a button, because a link must not end a session."""
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:
-        """End the session of this browser. The cookies are taken only when that has been stored."""
+        """End the session of this browser. The cookies are deleted only when that was stored."""
         signed_out = self._signed_out(request, "logged-out")
 
         async def end(request: Request, visitor: Visitor) -> Response:

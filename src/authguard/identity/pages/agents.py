@@ -1,6 +1,6 @@
-"""Describe User-Agent fields, so that people can tell their sessions apart."""
+"""Describe User-Agent fields, so that users can recognise their sessions."""
 
-# The more special ones come first: they all say that they are the others as well.
+# The more specific ones come first, because they also contain the names of the others.
 _PROGRAMS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -24,7 +24,7 @@ MAX_AGENT = 60
 
 
 def describe_agent(user_agent: str) -> str:
-    """Return text such as "Firefox on Windows"; the beginning of the field for other programs."""
+    """Return text such as "Firefox on Windows"; for other programs, the beginning of the field."""
     program = next((name for mark, name in _PROGRAMS.items() if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), "")
     if program and user_agent.startswith("Mozilla/"):

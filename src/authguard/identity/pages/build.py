@@ -1,4 +1,4 @@
-"""Build the pages for browsers: what `Settings.pages` switches on and off.
+"""Build the pages for browsers that `Settings.pages` switches on.
 
 sign_in_pages   sign in, register, forgotten passwords: for everybody
 verify          the link that verifies an address
@@ -37,18 +37,18 @@ from authguard.identity.web.refusals import HANDLERS
 
 
 class Pages:
-    """Build all pages of the service; none if the settings say so.
+    """Build all pages of the service; none if they are switched off.
 
     Args:
-        web: the service, its threads and the sessions of browsers.
+        web: the service, its threads, and the browser sessions.
         providers: the names of the social providers.
-        browser_paths: paths of the API to which browsers come as well.
-        document: the OpenAPI document, for the page to read it.
+        browser_paths: paths of the API that browsers request as well.
+        document: the OpenAPI document, for its page.
 
     Attributes:
         routes: for the router.
         handlers: for Starlette's `exception_handlers`.
-        unknown_handlers: the same for the paths that nothing has; a person who navigates gets a page.
+        unknown_handlers: the same, for unknown paths; a browser that navigates gets a page.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Pages:
 
     @property
     def paths(self) -> list[str]:
-        """Return the paths that the guard has to open: the pages look at the caller themselves."""
+        """Return the paths that must be public, because the pages check the visitor themselves."""
         return list(dict.fromkeys(route.path for route in self.routes))
 
     def take_token(self, scope: Scope) -> None:
-        """Take the token of a link in a mail out of the URL, before anything can log it."""
+        """Remove the token of a link in a mail from the URL, before it can be logged."""
         if self.routes and scope["type"] == "http" and scope["path"].endswith(LINK_PATHS):
             take_token(scope)

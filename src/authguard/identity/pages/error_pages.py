@@ -1,4 +1,4 @@
-"""Answer refusals by pages: on the paths of pages, and of sign-in where a person navigates."""
+"""Answer refusals with pages: on the paths of pages, and of sign-in if a browser navigates."""
 
 from collections.abc import Collection
 from typing import Any
@@ -23,12 +23,12 @@ from authguard.identity.web.refusals import (
 
 
 class PageErrors:
-    """Answer errors by pages, where there are pages; the API's answers stay what they are.
+    """Answer errors with pages, on the paths of pages; the API's answers stay unchanged.
 
     Args:
-        views: makes the responses.
+        views: builds the responses.
         pages: the paths of the pages.
-        browser_paths: paths of the API to which browsers come as well; None for all paths.
+        browser_paths: paths of the API that browsers request as well; None for all paths.
     """
 
     def __init__(self, views: Views, pages: Collection[str], browser_paths: Collection[str] | None) -> None:
@@ -52,8 +52,8 @@ class PageErrors:
         return await handle_refusal(request, error)
 
     async def handle_http_exception(self, request: Request, error: Exception) -> Response:
-        """Answer for a router that has no such path or method."""
-        # Nothing is there, neither of the pages nor of the API; the answer is for whoever reads it.
+        """Answer for a router without such a path or method."""
+        # Neither a page nor an endpoint of the API has the path; the client's fields decide the format.
         is_page = self._is_page(request) or reads_pages(handled_by_guard(request.scope).request)
         if not isinstance(error, HTTPException) or not is_page:
             return await handle_http_exception(request, error)

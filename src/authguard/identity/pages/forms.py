@@ -1,4 +1,4 @@
-"""Fill the forms of pages again, and put refusals into words for people."""
+"""Refill the forms of pages, and describe refusals to users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ LABELS: Mapping[str, str] = {
     "grace_seconds": "The old secret",
     "confirm": "Confirmation",
 }
-#: The heading and the text of the page of a refusal, by its code. The API's text is for programs.
+#: The heading and text of a refusal's page, by its code. The API's text is for programs.
 _REFUSALS: Mapping[str, tuple[str, str]] = {
     "cross_site_request": (
         "Not sent from here",
@@ -77,20 +77,20 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "internal_error": ("That went wrong", "It is our fault, and has been noted. Please try again later."),
 }
-# Characters of the longest value that a field takes; longer ones are not shown again.
+# Characters of the longest accepted value; longer ones are not shown again.
 MAX_VALUE = MAX_ADDRESS
 _SECRET = frozenset({"password", "current_password", "new_password", "token"})
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Describe a form as a page shows it.
+    """Hold the contents of a form on a page.
 
     Attributes:
-        values: what was sent, without secrets, so that nobody has to type it again.
-        errors: for each field what to change.
-        problem: what is wrong with the whole; empty for nothing.
-        next_path: where to go afterwards, as it was sent.
+        values: the sent values, without secrets, so that users need not type them again.
+        errors: the correction for each field.
+        problem: the fault of the whole form; empty for none.
+        next_path: the page to go to afterwards, as it was sent.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -100,12 +100,12 @@ class Form:
 
     @classmethod
     def from_error(cls, error: RefusedError, fields: Mapping[str, str], next_path: str = "") -> "Form":
-        """Fill a form again after it was refused.
+        """Refill a form after it was refused.
 
         Args:
-            error: why.
-            fields: what was sent.
-            next_path: where to go afterwards.
+            error: the refusal.
+            fields: the sent fields.
+            next_path: the page to go to afterwards.
         """
         values = {
             name: value for name, value in fields.items() if name not in _SECRET and len(value) <= MAX_VALUE
@@ -142,5 +142,5 @@ def refusal_heading(error: RefusedError) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Make a sentence of a message of the API, which begins with a verb unless it is about a password."""
+    """Turn a message of the API, which begins with a verb unless it is about a password, into a sentence."""
     return text if text[:1].isupper() else f"This {text}."

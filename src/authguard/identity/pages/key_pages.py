@@ -32,7 +32,7 @@ KEYS_PAGE = "/account/keys"
 _NEW, _KEY, _FILE = f"{KEYS_PAGE}/new", f"{KEYS_PAGE}/key", f"{KEYS_PAGE}/file"
 _ENDED = ("expired", "revoked")
 _DAYS = (7, 30, 90, 180, 365)
-#: How long the secret before a new one may stay good, in seconds.
+#: Seconds for which the previous secret may stay valid.
 _GRACES = {
     "0": "ends at once",
     "3600": "ends 1 hour later",
@@ -40,7 +40,7 @@ _GRACES = {
     "604800": "ends 7 days later",
     "2592000": "ends 30 days later",
 }
-#: For whom the keys are that begin so; those of `Settings.api_key_prefixes` speak for themselves.
+#: The purpose of keys by prefix; those of `Settings.api_key_prefixes` have no description.
 _KINDS = {
     "sk_live": "for production",
     "sk_test": "for tests",
@@ -52,14 +52,14 @@ _FIRST_FORM = Form(values={"kind": "sk_live", "read": "yes", "write": "yes"})
 
 
 class KeyPages(OwnerPages):
-    """Show the API keys of an account; a session of a browser is needed, and a key opens no page."""
+    """Show the API keys of an account. This needs a browser session; a key opens no page."""
 
     def __init__(self, web: Web, views: Views) -> None:
         super().__init__(web, views)
         self._texts = KeyTexts(web.settings)
 
     def routes(self) -> list[Route]:
-        """Return all routes; none if there are no keys."""
+        """Return all routes; none if API keys are switched off."""
         if not self._service.settings.api_keys:
             return []
         prefix = self._service.settings.pages_path
@@ -78,7 +78,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(KEYS_PAGE)
     async def keys(self, request: Request, visitor: Visitor) -> Response:
-        """Show all keys, those that have not ended first; and how much they have been used."""
+        """Show all keys, the usable ones first, and their usage."""
         keys = await self._list(visitor)
         now = self._service.clock()
         values: dict[str, Any] = {
@@ -97,7 +97,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(_NEW)
     async def create(self, request: Request, visitor: Visitor) -> Response:
-        """Make a key, and show it this once."""
+        """Create a key, and show its text, once."""
         fields = await read_fields(request)
         create = self._service.api_keys.create
         try:
@@ -110,9 +110,9 @@ class KeyPages(OwnerPages):
 
     @for_owner(KEYS_PAGE)
     async def download(self, request: Request, visitor: Visitor) -> Response:
-        """Make a file of the key that a page has just shown, which no longer is known here.
+        """Return a file with the key that a page has just shown, and that is no longer known here.
 
-        A link to `data:` would need no request, but a browser keeps it in its list of downloads.
+        A link to `data:` would need no request, but browsers store it in their list of downloads.
         """
         body = validate(KeepKeyForm, await read_fields(request))
         lines = [text.get_secret_value() for text in (body.key, body.secret) if text is not None]
@@ -130,7 +130,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(KEYS_PAGE)
     async def rotate(self, request: Request, visitor: Visitor) -> Response:
-        """Give a key a new secret, and show it this once."""
+        """Rotate the secret of a key, and show the new text, once."""
         fields = await read_fields(request)
         rotate = self._service.api_keys.rotate
         try:
@@ -149,7 +149,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(KEYS_PAGE)
     async def disable(self, request: Request, visitor: Visitor) -> Response:
-        """Switch a key off."""
+        """Disable a key."""
         return await self._switch(request, visitor, self._service.api_keys.disable, "key-disabled")
 
     @for_owner(KEYS_PAGE)
@@ -174,7 +174,7 @@ class KeyPages(OwnerPages):
 
     @for_owner(KEYS_PAGE)
     async def revoke(self, request: Request, visitor: Visitor) -> Response:
-        """Revoke a key, if that was confirmed."""
+        """Revoke a key, if the user confirmed it."""
         fields = await read_fields(request)
         revoke = self._service.api_keys.revoke
         try:
@@ -192,12 +192,12 @@ class KeyPages(OwnerPages):
         """Return a key of the visitor.
 
         Raises:
-            NotFoundError: if the visitor has none of this id.
+            NotFoundError: if the visitor has no key with this id.
         """
         return find_key(await self._list(visitor), key_id)
 
     def _choices(self, visitor: Visitor, form: Form) -> dict[str, Any]:
-        """Return what the form for a new key offers: no more than the account may give."""
+        """Return the choices in the form for a new key: no more than the account may give."""
         settings = self._service.settings
         scopes = owner_scopes(visitor.user.roles, settings.admin_roles, settings.api_key_scopes)
         kinds = [prefix.removesuffix("_") for prefix in settings.key_prefixes]
@@ -223,7 +223,7 @@ class KeyPages(OwnerPages):
     async def _refuse(
         self, request: Request, visitor: Visitor, error: RefusedError, fields: Mapping[str, str]
     ) -> Response:
-        """Show the page of the key again, with what is wrong."""
+        """Show the page of the key again, with the error."""
         key = await self._find(visitor, fields.get("key", ""))
         values = self._key_values(key, Form.from_error(error, fields))
         return self._views.refusal(request, error, "account-key", visitor=visitor, **values)
@@ -231,7 +231,7 @@ class KeyPages(OwnerPages):
     def _show_once(
         self, request: Request, visitor: Visitor, new: NewAPIKey, *, heading: str, before: str = ""
     ) -> Response:
-        """Show the text of a key, in the answer to the form alone: there is no address to see it again."""
+        """Show the text of a key only in the answer to the form; no URL shows it again."""
         values: dict[str, Any] = {"new": new, "heading": heading, "before": before}
         return self._views.page(request, "account-key-shown", visitor=visitor, **values)
 
@@ -240,7 +240,7 @@ def find_key(keys: Iterable[StoredAPIKey], key_id: str) -> StoredAPIKey:
     """Return the key with an id.
 
     Raises:
-        NotFoundError: if none has it.
+        NotFoundError: if no key has this id.
     """
     for key in keys:
         if key.id == key_id:
@@ -249,7 +249,7 @@ def find_key(keys: Iterable[StoredAPIKey], key_id: str) -> StoredAPIKey:
 
 
 def _fate_of_old(body: RotateKeyForm) -> str:
-    """Return what becomes of the secret before a new one, as a sentence."""
+    """Return a sentence about the previous secret."""
     since = "takes over now" if body.activate == "now" else "takes over with its first use"
     end = _GRACES.get(body.grace_seconds, f"ends {body.grace_seconds} seconds later")
     return f"The new secret {since}. The one before it {end}."

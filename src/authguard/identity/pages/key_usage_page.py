@@ -1,4 +1,4 @@
-"""Serve the page of the usage of one API key: its days of a month, and its hours of a day."""
+"""Serve the page about the usage of one API key: the days of a month, and the hours of a day."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ _DAYS, _HOURS = 30, 24
 
 
 class KeyUsagePage(OwnerPages):
-    """Show what became of the requests with a key."""
+    """Show the outcomes of the requests with a key."""
 
     def routes(self) -> list[Route]:
-        """Return the route; none if there are no keys."""
+        """Return the route; none if API keys are switched off."""
         settings = self._service.settings
         if not settings.api_keys:
             return []
@@ -29,7 +29,7 @@ class KeyUsagePage(OwnerPages):
 
     @for_owner(_USAGE)
     async def usage_page(self, request: Request, visitor: Visitor) -> Response:
-        """Show the last 30 days and the last 24 hours, those that go on included."""
+        """Show the last 30 days and the last 24 hours, including the current ones."""
         service, read, now = self._service, self._workers.read, self._service.clock()
         key = find_key(await read(service.api_keys.list, visitor.principal), query_of(request).get("key", ""))
         today, hour = DAY.start_of(now), HOUR.start_of(now)

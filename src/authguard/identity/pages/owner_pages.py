@@ -1,4 +1,4 @@
-"""Let the owner of an account in: share what the pages of an account have in common."""
+"""Let the owner of an account in, and share the common parts of the account pages."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -23,10 +23,9 @@ Endpoint: TypeAlias = Callable[[AnyPages, Request], Coroutine[Any, Any, Response
 
 
 def for_owner(back: str) -> Callable[[Handler[AnyPages]], Endpoint[AnyPages]]:
-    """Require a visitor who is signed in; others sign in first, and come to the page `back`.
+    """Require a signed-in visitor; others sign in first, and are redirected to the page `back`.
 
-    A visitor who is known by the refresh cookie alone gets new cookies with the answer, whatever that is: the
-    old token is used up.
+    A visitor with only a refresh cookie gets new cookies with any answer, because the old token is used up.
     """
 
     def decorate(handler: Handler[AnyPages]) -> Endpoint[AnyPages]:
@@ -43,11 +42,11 @@ def for_owner(back: str) -> Callable[[Handler[AnyPages]], Endpoint[AnyPages]]:
 
 
 class OwnerPages:
-    """Serve pages that only the owner of an account sees.
+    """Serve pages for the owner of an account.
 
     Args:
-        web: the service, its threads and the sessions of browsers.
-        views: makes the responses.
+        web: the service, its threads, and the browser sessions.
+        views: builds the responses.
     """
 
     def __init__(self, web: Web, views: Views) -> None:
@@ -62,13 +61,13 @@ class OwnerPages:
         back: str,
         signed_out: Response,
     ) -> Response:
-        """Answer a visitor who is signed in, with new cookies if the old ones had expired.
+        """Answer a signed-in visitor, with new cookies if the old ones had expired.
 
         Args:
             request: the request.
-            handle: makes the answer.
-            back: the page that the visitor is on.
-            signed_out: the answer to others.
+            handle: returns the answer.
+            back: the page of the visitor.
+            signed_out: the answer to visitors who are not signed in.
         """
         self._browser_sessions.refuse_cross_site(request)
         visitor = await self._browser_sessions.find_visitor(request)
@@ -89,13 +88,13 @@ class OwnerPages:
         return response
 
     def to_login(self, request: Request, back: str) -> Response:
-        """Send a browser to sign in, and back to a page afterwards."""
+        """Redirect a browser to sign in, and back to a page afterwards."""
         query = urlencode({"next": self._views.path(request, back)})
         return self._views.see_other(self._views.path(request, f"/login?{query}"))
 
 
 def _kept_query(request: Request) -> str:
-    """Return the parameters of a page of an account, for the same page with new cookies."""
+    """Return the query parameters of an account page, for reloading it with new cookies."""
     query = query_of(request)
     notice, cursor, key_id = (query.get(name, "") for name in ("notice", "cursor", "key"))
     kept = {"notice": notice} if notice in NOTICES else {}

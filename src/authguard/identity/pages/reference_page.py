@@ -1,4 +1,4 @@
-"""Serve the page that shows the OpenAPI document to people; it needs no script."""
+"""Serve the page that displays the OpenAPI document without scripts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,11 +18,11 @@ _METHODS = ("get", "post", "delete")
 
 
 class ReferencePage:
-    """Show each endpoint with what it takes and answers.
+    """Show each endpoint with its input and answers.
 
     Args:
-        settings: say whether there is such a page.
-        views: makes the responses.
+        settings: say whether the page is switched on.
+        views: builds the responses.
         document: the OpenAPI document.
     """
 
@@ -30,7 +30,7 @@ class ReferencePage:
         self._settings, self._views, self._document = settings, views, document
 
     def routes(self) -> list[Route]:
-        """Return the route; none if there is no document."""
+        """Return the route; none if the document is switched off."""
         if not self._settings.openapi:
             return []
         return [Route(self._settings.pages_path + REFERENCE_PAGE, self.reference_page, methods=["GET"])]

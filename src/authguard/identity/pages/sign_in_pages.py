@@ -1,7 +1,7 @@
-"""Serve the pages for those who are not signed in: sign in, register, reset a password.
+"""Serve the pages for visitors who are not signed in: sign in, register, reset a password.
 
-They are forms, and work without JavaScript. The use cases are those of the API; GET changes nothing
-that matters, since mail scanners follow links, and POST is answered only if this site sent it.
+They are forms, and work without JavaScript. The use cases are those of the API. GET changes nothing
+important, because mail scanners follow links, and POST is answered only if this site sent the form.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,20 +25,20 @@ from authguard.identity.web.messages import caller_of, query_of, read_fields
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS, sign_in
 
-#: Pages never to go to after signing in.
+#: Pages that are never the target after signing in.
 _SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
-MAX_REAUTHENTICATION = 64  # characters; how many seconds, or which levels
+MAX_REAUTHENTICATION = 64  # characters of a number of seconds, or of levels
 _SIGN_IN_AGAIN = "To go on, please sign in again."
-#: Where the links in mails lead.
+#: The targets of the links in mails.
 LINK_PATHS = "/verify-email", "/reset-password", "/change-email"
 
 
 class SignInPages:
-    """Show the pages that are open to everybody.
+    """Serve the public pages.
 
     Args:
-        web: the service, its threads and the sessions of browsers.
-        views: makes the responses.
+        web: the service, its threads, and the browser sessions.
+        views: builds the responses.
         providers: the names of the social providers.
     """
 
@@ -67,9 +67,9 @@ class SignInPages:
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     async def login_page(self, request: Request) -> Response:
-        """Show the form to sign in, or a page that says that the visitor is signed in already.
+        """Show the form to sign in, or a page that says that the visitor is already signed in.
 
-        Visitors that a guard has sent because they signed in too long ago get the form.
+        A visitor whom a guard redirected because of an old sign-in gets the form.
         """
         return await self._form_page(request, "login")
 
@@ -89,7 +89,7 @@ class SignInPages:
         return await self._form_page(request, "register")
 
     async def register(self, request: Request) -> Response:
-        """Make an account, and sign its owner in unless something has to be proven first."""
+        """Create an account, and sign its owner in unless the address must be verified first."""
         fields, next_path = await self._read(request)
         try:
             body = validate(bodies.Register, fields)
@@ -108,21 +108,21 @@ class SignInPages:
         return await self._sign_in(request, tokens, self._next(request, next_path, welcome))
 
     async def forgot_page(self, request: Request) -> Response:
-        """Show the form that asks for a mail."""
+        """Show the form that requests a mail."""
         return self._views.page(request, "forgot-password", form=Form())
 
     async def forgot(self, request: Request) -> Response:
-        """Send the mail, if there is such an account; the answer does not tell."""
+        """Send the mail if the account exists; the answer does not disclose this."""
         return await self._request_mail(
             request, "forgot-password", self._service.links.request_password_reset
         )
 
     async def resend(self, request: Request) -> Response:
-        """Send the link that verifies an address again; the answer does not tell."""
+        """Send the verification link again; the answer does not disclose whether the account exists."""
         return await self._request_mail(request, "verify-email", self._service.links.resend_verification)
 
     async def reset_page(self, request: Request) -> Response:
-        """Show the form for a new password; the link is not used up by that."""
+        """Show the form for a new password; this does not use up the link."""
         return await self._link_page(request, "reset-password", self._reset_cookie)
 
     async def reset(self, request: Request) -> Response:
@@ -216,7 +216,7 @@ class SignInPages:
         return {"has_link": has_link, "rules": self._rules}
 
     def _form_values(self, request: Request, form: Form) -> dict[str, Any]:
-        """Return the values of the templates on which one signs in."""
+        """Return the values of the sign-in templates."""
         root: str = request.scope.get("root_path") or ""
         prefix = (local_prefix(root) or "") + quote(next(iter(self._service.settings.prefixes)))
         reauthentication = {
@@ -233,14 +233,14 @@ class SignInPages:
 
     @property
     def _rules(self) -> Sequence[str]:
-        """Return the rules for a new password: those that an empty one breaks."""
+        """Return the rules for a new password: those that an empty password breaks."""
         return self._service.policy.check("")
 
     def _next(self, request: Request, next_path: str, default: str = "") -> str:
         return self._safe_next(request, next_path) or default or self._views.path(request, "/account")
 
     def _safe_next(self, request: Request, next_path: str) -> str:
-        """Return where to go afterwards, as pages may repeat it; empty if it is unsafe or too long."""
+        """Return the target after signing in, as pages may repeat it; empty if it is unsafe or too long."""
         sign_in_paths = {self._views.path(request, path) for path in _SIGN_IN_PATHS}
         target = safe_next(next_path, "", login_paths=sign_in_paths)
         return target if len(target) <= MAX_NEXT else ""

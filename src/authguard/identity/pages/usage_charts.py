@@ -1,4 +1,4 @@
-"""Lay out charts of usage: bars of what passed, with what was refused on top."""
+"""Compute charts of usage: bars of allowed requests, with refused requests on top."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from authguard._core.terms import OK, OUTCOMES
 from authguard.identity.storage.usage_series import Period
 
-#: Of the drawing, which the page scales; a bar has a tenth less than its place.
+#: Units of the drawing, which the page scales; a bar is a tenth narrower than its place.
 WIDTH, HEIGHT = 600, 120
 _BAR = 0.8
 _MAX_RULES = 50
@@ -17,17 +17,17 @@ _TITLES = {"days": "Requests a day, last 30 days", "hours": "Requests an hour, l
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Describe the requests of one period, and where they are drawn.
+    """Describe the requests of one period, and the position of their bar.
 
     Attributes:
-        label: which period it is.
-        ok: how many passed.
-        refused: how many did not.
-        x: of both parts.
-        ok_y: the upper end of what passed.
-        ok_height: of what passed.
-        refused_y: the upper end of what was refused.
-        refused_height: of what was refused.
+        label: the name of the period.
+        ok: the number of allowed requests.
+        refused: the number of refused requests.
+        x: the position of both parts.
+        ok_y: the upper end of the allowed part.
+        ok_height: the height of the allowed part.
+        refused_y: the upper end of the refused part.
+        refused_height: the height of the refused part.
     """
 
     label: str
@@ -45,14 +45,14 @@ class Chart:
     """Describe a chart.
 
     Attributes:
-        name: tells it from others of the page.
-        title: which periods it shows.
-        summary: the same in a sentence, for those who do not see it.
-        width: of the drawing.
-        height: of the drawing.
-        bar_width: of each bar.
+        name: identifies it on the page.
+        title: the periods that it shows.
+        summary: the same in a sentence, for screen readers.
+        width: the width of the drawing.
+        height: the height of the drawing.
+        bar_width: the width of each bar.
         bars: one for each period.
-        most: how many requests the highest bar stands for.
+        most: the number of requests of the highest bar.
     """
 
     name: str
@@ -66,12 +66,12 @@ class Chart:
 
 
 def chart_of(name: str, starts: Sequence[int], periods: Iterable[Period]) -> Chart:
-    """Lay a chart out.
+    """Compute a chart.
 
     Args:
         name: `days` or `hours`.
-        starts: when each period begins.
-        periods: what became of the requests.
+        starts: the beginning of each period.
+        periods: the outcomes of the requests.
     """
     counts = {start: [0, 0] for start in starts}
     for period in periods:
@@ -81,7 +81,7 @@ def chart_of(name: str, starts: Sequence[int], periods: Iterable[Period]) -> Cha
     place = WIDTH / len(starts)
     bars = []
     for index, (start, (ok, refused)) in enumerate(counts.items()):
-        # One request of many is still seen.
+        # A single request among many is still visible.
         ok_height, refused_height = (max(1.0, HEIGHT * n / most) if n else 0.0 for n in (ok, refused))
         refused_height = min(refused_height, HEIGHT - 1)
         ok_height = min(ok_height, HEIGHT - refused_height)
@@ -112,7 +112,7 @@ def _label(name: str, start: int) -> str:
 
 
 def by_rule(periods: Iterable[Period]) -> list[tuple[str, str, int]]:
-    """Return the rules and outcomes with most requests, and how many: those of all periods together."""
+    """Return the rules and outcomes with the most requests, summed over all periods."""
     sums: dict[tuple[str, str], int] = {}
     for period in periods:
         cell = (period.rule, period.outcome)

@@ -1,6 +1,6 @@
-"""Serve the page that the link of the first mail leads to: verify an address, or close the account.
+"""Serve the page of the link in the first mail: verify an address, or close the account.
 
-A link proves the mailbox only: an attacker may have registered with the address of a victim. Unless the
+A link proves only the mailbox: an attacker may have registered with the address of a victim. Unless the
 browser is signed in to the account, the page asks for its password or a new one.
 """
 
@@ -26,11 +26,11 @@ _PAGE = "verify-email"
 
 
 class VerifyPages:
-    """Show the page of the link that verifies an address.
+    """Serve the page of the verification link.
 
     Args:
-        web: the service, its threads and the sessions of browsers.
-        views: makes the responses.
+        web: the service, its threads, and the browser sessions.
+        views: builds the responses.
     """
 
     def __init__(self, web: Web, views: Views) -> None:
@@ -50,7 +50,7 @@ class VerifyPages:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Show the forms; the link is not used up by that."""
+        """Show the forms; this does not use up the link."""
         token = self._cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
@@ -72,7 +72,7 @@ class VerifyPages:
         """Verify the address, for a visitor who is signed in, knows the password, or sets a new one."""
         self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
-        # A button without fields sends nothing, not even a media type.
+        # A button without fields sends no body and no media type.
         fields = await read_fields(request) if media_type_of(request) else {}
         visitor = await self._browser_sessions.find_visitor(request)
         try:
@@ -92,13 +92,13 @@ class VerifyPages:
         return self._browser_sessions.renew(response, visitor)
 
     def _owner_id(self, request: Request, visitor: Visitor | None) -> str | None:
-        """Return the account that the browser is signed in to, or would be if the address was verified."""
+        """Return the account that the browser is signed in to, or would be with a verified address."""
         return self._pending.read(request) if visitor is None else visitor.user.id
 
     async def _verify(
         self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
     ) -> str:
-        """Verify the address; return the page to go on to."""
+        """Verify the address; return the page to redirect to."""
         links, caller = self._service.links, caller_of(request)
         body = validate(bodies.VerifyEmailForm, fields | {"token": token})
         if body.new_password is not None:
@@ -118,7 +118,7 @@ class VerifyPages:
         return "/account?notice=verified" if is_owner else "/login?notice=verified"
 
     def _done(self, request: Request, visitor: Visitor | None, user_id: str) -> Response:
-        """Send the browser on from a link that has verified the address before."""
+        """Redirect the browser if the link has verified the address before."""
         is_owner = visitor is not None and visitor.user.id == user_id
         page = "/account?notice=verified" if is_owner else "/login?notice=verified"
         response = self._views.see_other(self._views.path(request, page))
@@ -126,7 +126,7 @@ class VerifyPages:
         return response
 
     async def decline(self, request: Request) -> Response:
-        """Close an account that the owner of its address has not registered."""
+        """Close an account that was registered by another person than the owner of its address."""
         self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
         try:

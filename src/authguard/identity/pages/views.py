@@ -1,4 +1,4 @@
-"""Make the responses of pages: templates, headers, and the files that they need."""
+"""Build the responses of pages: templates, headers, and static files."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,8 +24,8 @@ from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
 from authguard.identity.web.messages import REALM, page_path, query_of, see_other
 
-#: Nothing may run, be framed, be loaded from elsewhere, or be kept; forms go back to this site only.
-#: The policy for Referer leaves out paths. `no-referrer` would make browsers send `Origin: null`.
+#: Scripts, frames, external resources and caching are forbidden; forms are sent only to this site. The
+#: Referrer-Policy leaves out paths. `no-referrer` would make browsers send `Origin: null`.
 HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -38,10 +38,10 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
+_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes with the content
 _TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 
-#: The notices of pages after a redirect; nothing else can be put into a link to them.
+#: The notices of pages after a redirect; links cannot contain other texts.
 NOTICES: Mapping[str, str] = {
     "address-changed": "Your e-mail address was changed. All other sessions were ended.",
     "closed": "The account was closed. There is none with your address any more.",
@@ -66,10 +66,10 @@ NOTICES: Mapping[str, str] = {
 
 
 class Views:
-    """Make the responses.
+    """Build the responses.
 
     Args:
-        settings: say where the pages are, and what the site is called.
+        settings: the paths of the pages, and the name of the site.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -104,21 +104,21 @@ class Views:
 
     @property
     def asset_paths(self) -> list[str]:
-        """Return the paths of the files that pages need."""
+        """Return the paths of the static files."""
         return [f"{self._prefix}/assets/{file}" for file in self._assets]
 
     def routes(self) -> list[Route]:
-        """Return the routes of the files that pages need."""
+        """Return the routes of the static files."""
         return [Route(path, self.asset, methods=["GET"]) for path in self.asset_paths]
 
     async def asset(self, request: Request) -> Response:
-        """Serve a file; its name has a digest of its content."""
+        """Serve a static file; its name contains a digest of its content."""
         name, data = self._assets[request.url.path.rpartition("/")[2]]
         headers = {"cache-control": _IMMUTABLE, "x-content-type-options": "nosniff"}
         return Response(data, 200, headers, _TYPES[name.rpartition(".")[2]])
 
     def path(self, request: Request, path: str) -> str:
-        """Return the path of a page, wherever the application is mounted."""
+        """Return the path of a page, including the mount point of the application."""
         return page_path(request, self._prefix, path)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -145,11 +145,11 @@ class Views:
         return response
 
     def see_other(self, location: str) -> Response:
-        """Send a browser on, with GET."""
+        """Redirect a browser, with GET."""
         return see_other(location, {"x-content-type-options": "nosniff"})
 
     def redirect_with_notice(self, request: Request, path: str, notice: str, **query: str) -> Response:
-        """Send a browser on to a page that shows one of `NOTICES`."""
+        """Redirect a browser to a page that shows one of `NOTICES`."""
         return self.see_other(self.path(request, f"{path}?{urlencode({'notice': notice, **query})}"))
 
     def _render(self, request: Request, template: str, **values: Any) -> str:

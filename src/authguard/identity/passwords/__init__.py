@@ -1,4 +1,4 @@
-"""Hash passwords, and refuse known ones."""
+"""Hash passwords, and refuse breached ones."""
 
 from authguard.identity.passwords.breaches import (
     BreachedFile,

@@ -1,4 +1,4 @@
-"""Check whether a password is known from a breach, by a file or by a service that does not learn it."""
+"""Check whether a password is in a breach, by a file or by a service that does not learn the password."""
 
 import logging
 import mmap
@@ -28,7 +28,7 @@ PWNED_PASSWORDS = "https://api.pwnedpasswords.com/range/"
 #: Bytes of a list of passwords that is kept in memory; one of a million has some nine million.
 MAX_WORDS = 32 * 1024 * 1024
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
-_PREFIX = 5  # hexadecimal digits that the service is told (k-anonymity)
+_PREFIX = 5  # hexadecimal digits that are sent to the service (k-anonymity)
 _MAX_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
 _CONNECT_SECONDS = 1.0
 _MAX_LINE = 1024
@@ -36,7 +36,7 @@ _DIGEST_BYTES = 8  # of a million passwords none is taken for another by these
 
 
 class BreachedPasswords(Protocol):
-    """Define what knows breached passwords."""
+    """Define a source of breached passwords."""
 
     def is_breached(self, password: str) -> bool:
         """Return whether the password is known."""
@@ -44,21 +44,21 @@ class BreachedPasswords(Protocol):
 
 
 def _digest(password: str) -> str:
-    """Return the SHA-1 by which the lists name passwords; it protects nothing here."""
+    """Return the SHA-1 that the lists use; it protects nothing here."""
     return sha1(password_bytes(password), usedforsecurity=False).hexdigest().upper()
 
 
 class BreachedFile:
-    """Search a list of SHA-1 digests, sorted, a line each, with or without `:count`.
+    """Search a sorted file of SHA-1 digests, one per line, with or without `:count`.
 
-    That is the form in which "Have I Been Pwned" gives out its list. A look-up is a binary search
-    in the file, which stays on disk; it takes some microseconds.
+    "Have I Been Pwned" publishes its list in this format. A look-up is a binary search in the file, which
+    stays on disk; it takes a few microseconds.
 
     Args:
         path: the file.
 
     Raises:
-        ConfigurationError: if it is no such list.
+        ConfigurationError: if it is not such a list.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -68,7 +68,7 @@ class BreachedFile:
         try:
             with self._path.open("rb") as file:
                 self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # ValueError: nothing in it
+        except (OSError, ValueError) as error:  # ValueError: the file is empty
             raise ConfigurationError(
                 f"path must be a list of breached passwords, got {str(self._path)!r}, which cannot be read"
             ) from error
@@ -98,7 +98,7 @@ class BreachedFile:
         return self._lines.rfind(b"\n", 0, position) + 1
 
     def _line(self, position: int) -> bytes:
-        """Return the line that has this position, without its end."""
+        """Return the line at this position, without its end."""
         end = self._lines.find(b"\n", max(position, 0))
         return self._lines[self._start(max(position, 0)) : len(self._lines) if end < 0 else end]
 
@@ -163,20 +163,20 @@ def is_digest_list(path: Path) -> bool:
 
 
 class BreachedService:
-    """Ask a service that is told five digits of the SHA-1, and answers with all that start so.
+    """Ask a service that receives five digits of the SHA-1, and returns all digests that begin with them.
 
-    "Have I Been Pwned" is one. It learns neither the password nor, since the answer is padded
-    (`Add-Padding`), by the length of the answer which five digits were asked for. After three failures in
-    a row it is left alone for some seconds, and then asked by one request.
+    "Have I Been Pwned" is such a service. It does not learn the password. Because the answer is padded
+    (`Add-Padding`), its length does not disclose the five digits. After three failures in
+    a row it is not asked for some seconds, and then by one request.
 
     Args:
-        url: what the five digits are put after.
-        timeout: seconds, or a timedelta, for all of a request, however the service drips.
-        fail_open: what to do while the service cannot be reached: True takes the password for
-            unknown, False refuses with 503 until it is back. A WARNING tells of it in both cases.
+        url: the URL to which the five digits are appended.
+        timeout: seconds, or a timedelta, for a whole request, however slowly the service sends.
+        fail_open: the behaviour while the service is unreachable: True accepts the password, False refuses
+            with 503. A WARNING is logged in both cases.
 
     Raises:
-        ConfigurationError: for a URL that is not https, other than on loopback.
+        ConfigurationError: if the URL is not https (except on loopback).
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class BreachedService:
         """Return whether the service knows the password.
 
         Raises:
-            VerificationUnavailableError: if it does not answer, and that is not to be passed over.
+            VerificationUnavailableError: if it does not answer, and `fail_open` is False.
         """
         digest = _digest(password)
         try:
@@ -204,7 +204,7 @@ class BreachedService:
                 return False
             raise VerificationUnavailableError("the service of breached passwords is down") from error
         return any(
-            suffix.strip().upper() == digest[_PREFIX:] and count.strip() != "0"  # 0: padding
+            suffix.strip().upper() == digest[_PREFIX:] and count.strip() != "0"  # 0 marks padding
             for suffix, _, count in (line.partition(":") for line in answer.splitlines())
         )
 

@@ -1,7 +1,7 @@
-"""Judge, hash and verify passwords (NIST SP 800-63B-4 section 3.1.1.2).
+"""Check, hash and verify passwords (NIST SP 800-63B-4 section 3.1.1.2).
 
-A password is normalised to NFC, encoded as UTF-8 and otherwise taken as it was sent: nothing is
-trimmed, folded or cut off. The policy, the hasher and the breached-password checks all do the same.
+A password is normalised to NFC, encoded as UTF-8, and otherwise used as it was sent: it is not trimmed,
+case-folded or truncated. The policy, the hasher and the checks for breached passwords all do the same.
 """
 
 import logging
@@ -22,14 +22,16 @@ from authguard.identity.passwords.imported import is_imported, verify_imported
 
 logger = logging.getLogger("authguard")
 
-#: Characters; hashing is for passwords, not for megabytes. Nothing longer was ever accepted.
+#: Characters, because hashing is for passwords, not for megabytes. Longer ones were never accepted.
 MAX_PASSWORD = 1024
 
-_MIN_MEMORY = 8  # KiB; argon2 cannot do with less
+_MIN_MEMORY = 8  # KiB; the minimum of argon2
 
 
 def password_bytes(password: str) -> bytes:
-    """Return the password as it is hashed: in NFC, so that é is one however it was typed, as UTF-8.
+    """Return the bytes of a password for hashing.
+
+    In NFC, so that é is the same however it was typed, as UTF-8.
 
     A lone surrogate, which JSON can carry, has bytes too: such a password is wrong, not an error.
     """
@@ -37,21 +39,21 @@ def password_bytes(password: str) -> bytes:
 
 
 class PasswordPolicy:
-    """Say what a new password must have; the defaults are those of the documents.
+    """Define the rules for a new password; the defaults are those of the API documents.
 
-    NIST SP 800-63B-4 advises against rules about kinds of characters, and for 15 characters or
-    more: `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
+    NIST SP 800-63B-4 advises against rules about character classes, and recommends 15 characters or more:
+    `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
 
     Args:
-        min_length: the fewest characters (Unicode code points, after NFC).
-        max_length: the most characters; at least 64.
-        upper: whether an upper-case letter is needed.
-        lower: whether a lower-case letter is needed.
-        digit: whether a digit is needed.
-        special: whether a punctuation mark or symbol is needed.
+        min_length: the least number of characters (Unicode code points, after NFC).
+        max_length: the greatest number of characters; at least 64.
+        upper: whether an upper-case letter is required.
+        lower: whether a lower-case letter is required.
+        digit: whether a digit is required.
+        special: whether a punctuation mark or symbol is required.
 
     Raises:
-        ConfigurationError: for lengths that cannot be meant.
+        ConfigurationError: if the lengths contradict each other or are out of range.
     """
 
     def __init__(
@@ -84,9 +86,9 @@ class PasswordPolicy:
 
         Args:
             password: the new password.
-            names: texts that a password must not be, such as the e-mail address of its owner.
+            names: texts that are refused as passwords, such as the e-mail address of the owner.
         """
-        if len(password) > self.max_length:  # before any work on it
+        if len(password) > self.max_length:  # before any other work on it
             return [f"Use at most {self.max_length} characters."]
         text = unicodedata.normalize("NFC", password)
         messages = []
@@ -121,20 +123,20 @@ def _is_special(char: str) -> bool:
 class PasswordHasher:
     """Hash and verify passwords with argon2id, a few at a time.
 
-    Each call takes the memory and the time that are set, in the calling thread and without the
-    interpreter's lock: call it from worker threads, never from an event loop.
+    Each call takes the configured memory and time, in the calling thread and without the interpreter's lock.
+    Call it from worker threads, never from an event loop.
 
     Args:
-        memory: KiB for one hash. The defaults are those that OWASP's Password Storage Cheat
-            Sheet recommends: 19 MiB, two passes, one lane.
+        memory: KiB for one hash. The defaults are those of OWASP's Password Storage Cheat Sheet: 19 MiB, two
+            passes, one lane.
         time: passes over the memory.
-        parallelism: lanes; threads that work on one hash.
-        concurrency: how many hashes are computed at the same time at most, which bounds the
-            memory; None for one a processor.
+        parallelism: lanes: the threads that compute one hash.
+        concurrency: the greatest number of hashes computed at the same time, which limits the memory; None
+            for one per processor.
         wait: seconds to wait for a turn.
 
     Raises:
-        ConfigurationError: for numbers that argon2 cannot work with.
+        ConfigurationError: if argon2 does not support the numbers.
     """
 
     def __init__(
@@ -155,20 +157,20 @@ class PasswordHasher:
         self._argon2 = argon2.PasswordHasher(time_cost=time, memory_cost=memory, parallelism=parallelism)
         self._wait = wait
         self._turns = BoundedSemaphore(concurrency or os.cpu_count() or 1)
-        # Guesses for an account that does not exist are compared with this one.
+        # Guesses for unknown accounts are compared with this hash.
         self._dummy_hash = self._argon2.hash(secrets.token_bytes(32))
 
     @classmethod
     def cheap(cls, *, concurrency: int | None = None, wait: float = 5.0) -> "PasswordHasher":
-        """Make a hasher for tests, which costs next to nothing and protects nothing."""
+        """Return a hasher for tests, which is fast and protects nothing."""
         return cls(memory=_MIN_MEMORY, time=1, concurrency=concurrency, wait=wait)
 
     def hash(self, password: str) -> str:
-        """Hash a password, with a salt of its own; the text has the parameters in it.
+        """Hash a password with a random salt; the returned text includes the parameters.
 
         Raises:
-            ValueError: for a password over `MAX_PASSWORD`, which no policy lets through.
-            VerificationUnavailableError: if too many wait already.
+            ValueError: if the password is longer than `MAX_PASSWORD`, which every policy refuses.
+            VerificationUnavailableError: if too many calls are waiting.
         """
         if len(password) > MAX_PASSWORD:
             raise ValueError(f"a password has at most {MAX_PASSWORD} characters")
@@ -176,10 +178,10 @@ class PasswordHasher:
             return self._argon2.hash(password_bytes(password))
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Return whether this is the password of the hash; False for a hash that is none, at the same cost.
+        """Return whether the password matches the hash; False for an invalid hash, at the same cost.
 
         Raises:
-            VerificationUnavailableError: if too many wait already.
+            VerificationUnavailableError: if too many calls are waiting.
         """
         if len(password) > MAX_PASSWORD:
             return self.verify_dummy("")
@@ -195,16 +197,16 @@ class PasswordHasher:
             return self._refuse(password)
 
     def verify_dummy(self, password: str) -> bool:
-        """Return False at the cost of `verify`, for a user who does not exist or has no password.
+        """Return False at the cost of `verify`, for an unknown user or one without a password.
 
         Raises:
-            VerificationUnavailableError: if too many wait already.
+            VerificationUnavailableError: if too many calls are waiting.
         """
         with self._turn():
             return self._refuse(password[:MAX_PASSWORD])
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Return whether the hash was made with other parameters or imported: the next login replaces it."""
+        """Return whether the hash has other parameters or was imported; the next login replaces it."""
         if is_imported(password_hash):
             return True
         try:
@@ -232,10 +234,10 @@ class PasswordHasher:
 
 
 def _verify_other(password_hash: str, password: str) -> bool | None:
-    """Return whether this is the password of a hash of another system; None if it is no such hash.
+    """Return whether the password matches a hash of another system; None for another kind of hash.
 
     Raises:
-        VerificationUnavailableError: if its library is missing, so that nothing is known.
+        VerificationUnavailableError: if the library for the hash is missing.
     """
     try:
         return verify_imported(password_hash, password)

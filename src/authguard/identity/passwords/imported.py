@@ -1,7 +1,7 @@
-"""Read and verify password hashes that another system has made; the next login replaces them.
+"""Verify password hashes that another system created; the next login replaces them.
 
-The password is hashed as those systems do it: as UTF-8, and not in NFC as `hashing` has it. What one hash may
-cost is bounded, since each attempt to sign in costs one.
+The password is hashed as in those systems: as UTF-8, without the NFC of `hashing`. The cost of one hash is
+limited, because each sign-in attempt incurs it.
 """
 
 import base64
@@ -17,18 +17,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from authguard._extras import needs_extra
 
-#: Characters of a hash; none of these kinds needs half of it.
+#: Characters of a hash; all of these kinds need less than half.
 MAX_HASH = 512
-#: What one hash may cost at most.
+#: The greatest cost of one hash.
 MAX_ARGON2_MEMORY = 256 * 1024  # KiB
 MAX_ARGON2_TIME = 10
 MAX_ARGON2_LANES = 16
 MAX_BCRYPT_COST = 14
-MAX_SCRYPT_MEMORY = 64 * 1024 * 1024  # bytes, which are 128 times n times r
-MAX_SCRYPT_LANES = 4  # one after the other
+MAX_SCRYPT_MEMORY = 64 * 1024 * 1024  # bytes: 128 times n times r
+MAX_SCRYPT_LANES = 4  # p: computed one after the other
 MAX_PBKDF2_ROUNDS = 2_000_000  # Django 6.0 has 1,200,000
 
-#: bcrypt looks at no more of a password; most systems cut off the rest.
+#: bcrypt uses no more of a password; most systems truncate the rest.
 _BCRYPT_BYTES = 72
 _ARGON2 = re.compile(
     r"(?:argon2)?(\$argon2id\$v=19\$m=([0-9]{1,8}),t=([0-9]{1,4}),p=([0-9]{1,4})"
@@ -45,11 +45,11 @@ _AS_DJANGO_WRITES = "argon2"
 
 
 class UnusableHashError(ValueError):
-    """Tell why a hash is not accepted. The hash is not in the text."""
+    """Report why a hash is not accepted. The text does not contain the hash."""
 
 
 class _Format(NamedTuple):
-    """Say how the hashes of a kind are told, bounded and verified."""
+    """Define how the hashes of a kind are recognised, limited and verified."""
 
     name: str
     pattern: re.Pattern[str]
@@ -58,41 +58,41 @@ class _Format(NamedTuple):
 
 
 def stored_form(text: str) -> str:
-    """Return a hash of another system as it is stored, from which `verify_imported` can tell it.
+    """Return a hash of another system in the form for storing, which `verify_imported` recognises.
 
     Raises:
-        UnusableHashError: if it is of no kind that is known, or costs too much.
+        UnusableHashError: if its kind is unknown, or it costs too much.
     """
     for kind in _FORMATS:
         match = kind.pattern.fullmatch(text) if len(text) <= MAX_HASH else None
         if match is not None:
             kind.check(match)
-            # Those of our own begin with a dollar sign.
+            # Our own hashes begin with a dollar sign.
             return _AS_DJANGO_WRITES + match[1] if kind.pattern is _ARGON2 else text
     raise UnusableHashError(f"must be a hash by {_KINDS}")
 
 
 def is_imported(password_hash: str) -> bool:
-    """Return whether a stored hash was made by another system."""
+    """Return whether a stored hash was created by another system."""
     return not password_hash.startswith("$argon2")
 
 
 def kind_of(password_hash: str) -> str:
-    """Return how a stored hash was made, such as `argon2id` or `imported bcrypt`."""
+    """Return the kind of a stored hash, such as `argon2id` or `imported bcrypt`."""
     if not is_imported(password_hash):
         return "argon2id"
     return f"imported {next((kind.name for kind, _ in _matches(password_hash)), 'hash')}"
 
 
 def verify_imported(password_hash: str, password: str) -> bool | None:
-    """Return whether this is the password of a hash of another system; None if it is no such hash.
+    """Return whether the password matches a hash of another system; None for another kind of hash.
 
     Args:
         password_hash: as stored.
         password: as it was sent.
 
     Raises:
-        MissingExtraError: if bcrypt is needed and missing.
+        MissingExtraError: if bcrypt is needed and not installed.
     """
     for kind, match in _matches(password_hash):
         return kind.verify(match, password.encode("utf-8", "surrogatepass"))
@@ -168,7 +168,7 @@ def _check_scrypt(match: re.Match[str]) -> None:
 
 def _verify_scrypt(match: re.Match[str], password: bytes) -> bool:
     n, r, p = (int(match[index]) for index in (1, 2, 3))
-    # OpenSSL counts some blocks more.
+    # OpenSSL counts a few more blocks.
     limit = 132 * n * r * p + 1024 * 1024
     found = hashlib.scrypt(password, salt=match[4].encode(), n=n, r=r, p=p, maxmem=limit, dklen=64)
     return hmac.compare_digest(found, bytes.fromhex(match[5]))

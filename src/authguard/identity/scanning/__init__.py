@@ -1,1 +1,1 @@
-"""Take the reports of a scanner that has found API keys in public."""
+"""Process the reports of a scanner that has found API keys in public."""

@@ -1,4 +1,4 @@
-"""Read the matches of a report, and say which of a match can be shown."""
+"""Parse the matches of a report, and decide which parts of a match may be shown."""
 
 import re
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from authguard._core.encoding import sha256_hex
 from authguard._core.strict_json import JSONError, parse_array_bytes
 from authguard.identity.errors import InvalidReportError, PayloadTooLargeError
 
-#: Of one report.
+#: Matches of one report.
 MAX_MATCHES = 50_000
-#: Characters of a URL that is shown.
+#: Characters of a URL to show.
 MAX_PLACE = 300
 UNKNOWN_SOURCE = "unknown"
-#: What the scanner says that it has looked at, in lower case.
+#: The scanner's names for the kinds of places, in lower case.
 SOURCES = frozenset(
     {
         *("content", "commit", "commit_comment", "gist_content", "gist_comment", "npm"),
@@ -30,13 +30,13 @@ _FRAGMENT = re.compile(r"[\w-]{1,64}\Z", re.ASCII)
 
 
 class Match(NamedTuple):
-    """Hold a text that a scanner takes for a secret of this service.
+    """Hold a text that a scanner reports as a secret of this service.
 
     Attributes:
         token: the text.
-        type: what the scanner calls its kind.
-        url: where it was found, as it was sent; may be empty.
-        source: what it was found in, or `unknown`.
+        type: the scanner's name for its kind.
+        url: the place where it was found, as it was sent; may be empty.
+        source: the kind of place, or `unknown`.
         digest: SHA-256 of the text, in hexadecimal.
     """
 
@@ -51,11 +51,11 @@ class Match(NamedTuple):
 
 
 def read_matches(body: bytes | bytearray) -> list[Match]:
-    """Read the matches of a report; members that are not known are passed over.
+    """Parse the matches of a report; unknown members are ignored.
 
     Raises:
-        InvalidReportError: for another form.
-        PayloadTooLargeError: for too many.
+        InvalidReportError: if the report has another format.
+        PayloadTooLargeError: if it has too many matches.
     """
     try:
         members = parse_array_bytes(body)
@@ -83,9 +83,9 @@ def _match(member: object) -> Match:
 
 
 def _place_text(member: Mapping[str, Any], name: str, longest: int) -> str:
-    """Return a text about the place; none that is too long, which may be that of a path somebody has chosen.
+    """Return a text about the place; empty if it is too long, because a stranger may have chosen the path.
 
-    A report has matches of several places, and one of them must not keep the keys of the others good.
+    A report has matches of several places; one of them must not prevent the revocation of others.
     """
     text = _text(member, name)
     return text if len(text) <= longest else ""
@@ -101,11 +101,11 @@ def _text(member: Mapping[str, Any], name: str, longest: int | None = None) -> s
 
 
 def place_of(match: Match, pattern: re.Pattern[str]) -> str | None:
-    """Return where a text was found, as a mail may show it: https, without user, query and secrets.
+    """Return the place of a match in a form for mails: https, without user, query and secrets.
 
     Args:
         match: the match.
-        pattern: what secrets of this service look like, which may be part of a URL.
+        pattern: matches secrets of this service, which a URL may contain.
     """
     if not _PLAIN_URL.match(match.url):
         return None

@@ -1,4 +1,4 @@
-"""Take reports of leaked keys: revoke each key that is live, and have its owner told once."""
+"""Process reports of leaked keys: revoke each active key, and notify its owner once."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,29 +19,29 @@ from authguard.identity.storage.exposure_queries import Exposure, SecretRow
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.mails import EXPOSED_KIND
 
-#: Matches that one statement looks up, and keys that one transaction revokes.
+#: Matches in one query, and keys revoked in one transaction.
 MAX_BATCH = 500
 _REPORT = "secret_scanning"
 
 
 class LeakReports:
-    """Take the reports of a scanner of secrets.
+    """Process the reports of a secret scanner.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         keys: the public keys of the scanner.
-        texts: tells texts of keys from others.
+        texts: recognises texts of keys.
     """
 
     def __init__(self, base: Base, keys: ScannerKeys, texts: KeyTexts) -> None:
         self._base = base
         self._keys = keys
         self._texts = texts
-        # A URL may have other characters around a key than a text has.
+        # In a URL, a key may be surrounded by other characters than in text.
         self._pattern = re.compile(secret_pattern(base.settings).replace(r"\b", ""))
 
     def prepare(self) -> None:
-        """Fetch the keys of the scanner, which logs why it fails."""
+        """Fetch the keys of the scanner; failures are logged."""
         with suppress(VerificationUnavailableError):
             self._keys.find("")
 
@@ -53,10 +53,10 @@ class LeakReports:
         Args:
             identifiers: the values of the field `Github-Public-Key-Identifier`.
             signatures: the values of the field `Github-Public-Key-Signature`.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
-            InvalidReportError: unless each field is there once, and well-formed.
+            InvalidReportError: if a field is missing, repeated or malformed.
         """
         try:
             return read_signature(identifiers, signatures)
@@ -67,23 +67,23 @@ class LeakReports:
         """Refuse a caller who has sent too many wrong signatures, before a large body is read.
 
         Raises:
-            RateLimitedError: if there were too many.
+            RateLimitedError: if the caller has sent too many.
         """
         limiter = self._base.limiter
         self._base.limited(_REPORT, caller, limiter.check, "secret_address", address=caller.address)
 
     def read(self, body: bytes | bytearray, signature: Signature, caller: Caller) -> list[Match]:
-        """Check the signature of a report, and read its matches; nothing is parsed before.
+        """Check the signature of a report, and then parse its matches.
 
         Args:
             body: as it was sent.
             signature: of the request.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
-            WrongSignatureError: if it is not signed by a key of the scanner.
-            RateLimitedError: if too many were not.
-            InvalidReportError: for a body of another form.
+            WrongSignatureError: if it is not signed with a key of the scanner.
+            RateLimitedError: if the caller has sent too many wrong signatures.
+            InvalidReportError: if the body has another format.
             PayloadTooLargeError: for too many matches.
             VerificationUnavailableError: if the keys of the scanner cannot be fetched.
         """
@@ -101,7 +101,7 @@ class LeakReports:
     def batches(self, matches: Sequence[Match]) -> list[Sequence[Match]]:
         """Return the matches that have the form of a secret of this service, each text once, in batches.
 
-        Of a text that was found in several places, the first that can be shown counts.
+        If a text was found in several places, the first that can be shown is used.
         """
         chosen: dict[str, Match] = {}
         for match in matches:
@@ -122,24 +122,25 @@ class LeakReports:
         """Return the secrets of this service among a batch of matches.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
             return exposure_store.list_secrets(connection, *_digests(matches))
 
     def revoke(self, matches: Mapping[str, Match], rows: Sequence[SecretRow], caller: Caller) -> None:
-        """Revoke the keys of a batch that are live; a key that has ended or been revoked stays as it is.
+        """Revoke the active keys of a batch; expired and revoked keys do not change.
 
-        Guards that follow the log know when this returns, or within a second. They are told once more of keys
+        Guards that follow the log know when this returns, or within a second. They are notified again of keys
         that were revoked a short time ago.
 
         Args:
             matches: the matches by digest.
-            rows: what was found of them; it is looked at again, when nobody else can change it.
-            caller: where the request comes from.
+            rows: the secrets found for them; they are read again when the keys are locked.
+            caller: the origin of the request.
 
         Raises:
-            StoreUnavailableError: if that could not be stored, or not all guards told; to be repeated.
+            StoreUnavailableError: if a revocation could not be stored, or a guard could not be notified;
+                repeat the call.
         """
         base, now = self._base, self._base.clock()
         rows = [row for row in rows if row.is_live(now) or _is_revoked_lately(row, now)]
@@ -186,7 +187,7 @@ class LeakReports:
             self._base.succeeded("api_key_exposed", caller, reason=source, user_id=user_id, key_id=key_id)
 
     def _keep_stored(self, exposures: dict[str, Exposure], now: float) -> None:
-        """Keep of the exposures those that were stored, although guards elsewhere could not be told."""
+        """Keep those exposures that were stored, although guards elsewhere could not be notified."""
         stored: set[str] = set()
         with suppress(StoreUnavailableError), self._base.database.read() as connection:
             stored = exposure_store.list_exposed(connection, exposures, now)
@@ -194,12 +195,12 @@ class LeakReports:
             del exposures[key_id]
 
     def finish(self, matches: Sequence[Match], known: set[str], caller: Caller) -> list[dict[str, str]]:
-        """Return the answer: for each match whether the service knows it.
+        """Return the answer: for each match, whether the service knows it.
 
         Args:
-            matches: all of them.
-            known: the digests of those that are secrets of this service.
-            caller: where the request comes from.
+            matches: all matches.
+            known: the digests of secrets of this service.
+            caller: the origin of the request.
         """
         self._base.succeeded(_REPORT, caller)
         return [
@@ -217,12 +218,12 @@ class LeakReports:
 
 
 def _is_revoked_lately(row: SecretRow, now: float) -> bool:
-    """Return whether a guard may remember a key that was revoked, if it has not been told."""
+    """Return whether a guard that was not notified may still remember a revoked key."""
     return row.revoked_at is not None and now < row.revoked_at + END_SECONDS
 
 
 def _digests(matches: Sequence[Match]) -> tuple[list[str], list[str]]:
     """Return the digests of what may be texts of keys, and of what may be client secrets."""
-    # A prefix of the settings may be that of client secrets as well.
+    # A prefix of the settings may also be that of client secrets.
     secrets = [match.digest for match in matches if match.token.startswith(CLIENT_SECRET_PREFIX)]
     return [match.digest for match in matches], secrets

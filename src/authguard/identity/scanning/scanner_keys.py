@@ -1,4 +1,4 @@
-"""Keep the public keys of a scanner of secrets: fetch them, and know until when to trust them."""
+"""Manage the public keys of a secret scanner: fetch them, and track until when they are trusted."""
 
 import logging
 import random
@@ -21,27 +21,28 @@ logger = logging.getLogger("authguard")
 #: Seconds for which the keys are fresh, unless the answer says more; a request without a token may be made
 #: sixty times an hour.
 TTL = 300.0
-#: Seconds for which they are fresh at most.
+#: The longest time in seconds for which they are fresh.
 MAX_TTL = 3_600.0
-#: Seconds for which they are trusted beyond that, while the list cannot be fetched.
+#: Seconds for which they are still trusted while the list cannot be fetched.
 MAX_STALE = 86_400.0
-#: Seconds between two fetches for keys that are not in the list.
+#: Seconds between two fetches for unknown identifiers.
 UNKNOWN_SECONDS = 60.0
 MAX_KEYS = 64
 _MAX_IDENTIFIER = 200
 _TIMEOUT, _CONNECT_TIMEOUT, _MAX_BYTES = 3.0, 1.0, 64 * 1024
-_JUMP = 5.0  # `now` of requests that overlap may run backwards a little; more is a clock set back
+# `now` of overlapping requests may run backwards a little; more means that the clock was set back.
+_JUMP = 5.0
 
 
 class ScannerKeys:
-    """Find public keys by their identifiers. Everything here blocks, and may be called from any thread.
+    """Find public keys by their identifiers. All methods block, and are thread-safe.
 
-    The list is fetched when it is not fresh, by one request for all who ask, and by its ETag. In an outage
-    the keys go on for a day. For identifiers that are not in it, it is fetched once a minute at most.
+    The list is fetched when it is not fresh, by one request for all simultaneous callers, with its ETag. In
+    an outage the keys are used for another day. For unknown identifiers, it is fetched at most once a minute.
 
     Args:
         url: of the list.
-        token: a Bearer token to fetch it with; empty for none.
+        token: a Bearer token for the request; empty for none.
         clock: seconds since the epoch.
         random: gives numbers from 0 to 1, for the pauses after failures.
     """
@@ -67,10 +68,10 @@ class ScannerKeys:
         self._fetched_at = self._fresh_until = float("-inf")
 
     def find(self, identifier: str) -> EllipticCurvePublicKey | None:
-        """Return the key that has an identifier; None if the scanner has none.
+        """Return the key with an identifier; None if the scanner has none.
 
         Raises:
-            VerificationUnavailableError: if the list cannot be fetched, and is needed.
+            VerificationUnavailableError: if the list is needed and cannot be fetched.
         """
         return run(self._find(identifier, self._clock()))
 
@@ -99,7 +100,7 @@ class ScannerKeys:
         return self._fetched_at - _JUMP <= now < self._fresh_until
 
     def _fetch(self, now: float, attempts: int) -> Flow[None]:
-        """Fetch the list, unless there was another attempt; a failure is noted, and raises nothing."""
+        """Fetch the list, unless another attempt was just made; a failure is recorded, and raises nothing."""
         if self._attempts != attempts:
             return
         pause = 0.0
@@ -132,10 +133,10 @@ class ScannerKeys:
         return headers
 
     def _take(self, response: Response, now: float) -> None:
-        """Keep an answer.
+        """Store an answer.
 
         Raises:
-            ValueError: for an answer that has no key; its text holds nothing of the answer.
+            ValueError: if an answer has no key; its text contains nothing of the answer.
         """
         keys, etag = self._keys, self._etag
         if response.status == 200:
@@ -144,7 +145,7 @@ class ScannerKeys:
             raise ValueError(f"status {response.status}")
         seconds = min(MAX_TTL, max(TTL, freshness(response.headers, TTL)))
         with self._lock:
-            if not keys:  # the scanner says that none of what we have is its key any more
+            if not keys:  # the scanner no longer lists any of the known keys
                 self._keys, self._etag = {}, ""
                 self._fetched_at = self._fresh_until = float("-inf")
                 raise ValueError("the list has no key on P-256")
@@ -162,10 +163,10 @@ class ScannerKeys:
 
 
 def read_keys(document: Mapping[str, Any]) -> dict[str, EllipticCurvePublicKey]:
-    """Return the usable keys of a list, by identifier; two with one identifier are none.
+    """Return the usable keys of a list, by identifier; if two have the same identifier, neither is used.
 
     Raises:
-        ValueError: if it is no list of keys.
+        ValueError: if it is not a list of keys.
     """
     members = document.get("public_keys")
     if not isinstance(members, list) or len(members) > MAX_KEYS:
@@ -180,6 +181,6 @@ def read_keys(document: Mapping[str, Any]) -> dict[str, EllipticCurvePublicKey]:
 
 
 def _etag(headers: Mapping[str, str]) -> str:
-    """Return the ETag of an answer, if it can be sent back."""
+    """Return the ETag of an answer, if it can be sent again."""
     etag = headers.get("etag", "").strip()
     return etag if len(etag) <= _MAX_IDENTIFIER and etag.isascii() and etag.isprintable() else ""

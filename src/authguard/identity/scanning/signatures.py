@@ -1,4 +1,4 @@
-"""Check the signatures of reports: ECDSA over P-256 with SHA-256, of the body as it was sent."""
+"""Verify the signatures of reports: ECDSA over P-256 with SHA-256, of the body as it was sent."""
 
 import binascii
 import hashlib
@@ -25,8 +25,8 @@ class Signature(NamedTuple):
     """Hold the signature of a report.
 
     Attributes:
-        identifier: of the key that it is to be by.
-        value: in DER.
+        identifier: the identifier of the signing key.
+        value: the signature in DER.
     """
 
     identifier: str
@@ -41,7 +41,7 @@ def read_signature(identifiers: Sequence[str], signatures: Sequence[str]) -> Sig
         signatures: the values of the field `Github-Public-Key-Signature`.
 
     Raises:
-        InvalidReportError: unless each field is there once, and well-formed.
+        InvalidReportError: if a field is missing, repeated or malformed.
     """
     if len(identifiers) != 1 or len(signatures) != 1 or not _IDENTIFIER.match(identifiers[0]):
         raise InvalidReportError("not one key identifier and one signature")
@@ -55,7 +55,7 @@ def read_signature(identifiers: Sequence[str], signatures: Sequence[str]) -> Sig
 
 
 def read_public_key(text: str) -> ec.EllipticCurvePublicKey | None:
-    """Return the public key of a PEM text; None for text that is no key on P-256."""
+    """Return the public key of a PEM text; None if it is not a key on P-256."""
     if len(text) > _MAX_PEM:
         return None
     try:
@@ -67,9 +67,9 @@ def read_public_key(text: str) -> ec.EllipticCurvePublicKey | None:
 
 
 def is_signed(body: bytes | bytearray, signature: Signature, key: ec.EllipticCurvePublicKey) -> bool:
-    """Return whether a signature is that of a body by a key; DER with other bytes after it is none."""
+    """Return whether a signature is that of a body by a key; DER with trailing bytes is invalid."""
     try:
-        # The digest of a large body is made while other threads go on.
+        # Other threads run while the digest of a large body is computed.
         key.verify(signature.value, hashlib.sha256(body).digest(), _ALGORITHM)
     except InvalidSignature:
         return False

@@ -1,6 +1,6 @@
-"""Ask a provider in attempts that are bounded in time and in number.
+"""Send requests to a provider in attempts that are limited in time and number.
 
-An attempt runs in a thread of its own. Only so can a server that drips, or a resolver, be left behind.
+An attempt runs in a separate thread, because only then can a slow server or resolver be abandoned.
 """
 
 import random
@@ -16,19 +16,19 @@ from authguard.identity.errors import ProviderUnavailableError
 
 Result = TypeVar("Result")
 
-#: Attempts at the same time, with those that were left behind.
+#: Simultaneous attempts, including abandoned ones.
 MAX_ATTEMPTS = 64
-#: Seconds of the longest pause between two attempts at a provider that does not answer.
+#: The longest pause in seconds between two attempts at a provider that does not answer.
 MAX_PAUSE = 5.0
 
 
 class Attempts:
-    """Admit attempts to ask one provider. After one that took too long, only one at a time tries again.
+    """Allow attempts to ask one provider. After one that took too long, only one at a time tries again.
 
     Args:
         name: of the provider.
-        seconds: for one attempt, however many requests it makes.
-        clock: seconds, by a clock that is never set back.
+        seconds: for one attempt, with all its requests.
+        clock: seconds of a monotonic clock.
     """
 
     def __init__(self, name: str, seconds: float, clock: Callable[[], float] = monotonic) -> None:
@@ -42,7 +42,7 @@ class Attempts:
         self._shared: dict[str, tuple[float, Future[Any]]] = {}
 
     def run(self, function: Callable[[], Result]) -> Result:
-        """Return what the function returns; within an attempt, it is a part of that.
+        """Return the result of the function; inside an attempt, it becomes part of that attempt.
 
         Raises:
             ProviderUnavailableError: if it takes too long, or the last attempt did.
@@ -89,9 +89,9 @@ class Attempts:
         return ProviderUnavailableError(reason, retry_after=ceil(blocked))
 
     def share(self, name: str, function: Callable[[], Result]) -> Result:
-        """Return what the function returns, which is called once for all who ask at the same time.
+        """Return the result of the function, which is called once for all simultaneous callers.
 
-        One that has taken too long is left behind; the next who asks calls it again.
+        A call that takes too long is abandoned; the next caller calls the function again.
 
         Args:
             name: of the function.
@@ -118,4 +118,4 @@ class Attempts:
 
 
 class NoAnswerError(ProviderUnavailableError):
-    """Tell that a request within an attempt got no answer in time."""
+    """Report that a request within an attempt got no answer in time."""

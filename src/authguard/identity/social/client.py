@@ -1,4 +1,4 @@
-"""Send the requests of a sign-in to a provider: bounded in time and size, and without cookies."""
+"""Send the requests of a sign-in to a provider, limited in time and size, and without cookies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,30 +10,30 @@ from authguard.identity.errors import ProviderUnavailableError
 from authguard.identity.social.attempts import NoAnswerError
 from authguard.verifiers.http import HTTPOptions, Remote
 
-#: Bytes of an answer; profiles have some thousands.
+#: Bytes of an answer; profiles have a few thousand.
 MAX_ANSWER = 1024 * 1024
 _CONNECT_SECONDS = 1.0
 _SHARE_OF_KEYS = 0.6  # of the seconds of an attempt
 
 
 class ProviderClient:
-    """Send requests to one provider, by the package's driver for threads, and read its answers.
+    """Send requests to one provider, using the package's driver for threads, and parse its answers.
 
     Args:
         name: of the provider.
-        url: of the provider.
-        seconds: for one request.
-        allow_private: whether its metadata may lead into private networks.
+        url: the URL of the provider.
+        seconds: the timeout of one request.
+        allow_private: whether its metadata may refer to private networks.
 
     Attributes:
-        http: how the provider is reached, for a verifier of its tokens.
+        http: the connection options, for a verifier of its tokens.
     """
 
     def __init__(self, name: str, url: str, seconds: float, *, allow_private: bool = False) -> None:
         self._name = name
         self._seconds = seconds
         self._connect_seconds = min(_CONNECT_SECONDS, seconds)
-        # Less, so that an attempt has time left in which to say that it was the keys that did not come.
+        # Shorter, so that an attempt has time left to report that the keys did not arrive.
         self.http = HTTPOptions(
             timeout=_SHARE_OF_KEYS * seconds,
             connect_timeout=min(_CONNECT_SECONDS, _SHARE_OF_KEYS * seconds),
@@ -42,10 +42,11 @@ class ProviderClient:
         self._channel = Remote(self.http, seconds, url).channel
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Return the answer to a request, whatever its status.
+        """Return the answer to a request, with any status.
 
         Raises:
-            ProviderUnavailableError: if there is none, or it is too large; `NoAnswerError` if it is too late.
+            ProviderUnavailableError: if no answer comes, or it is too large; `NoAnswerError` if it is too
+                late.
         """
         question = Fetch(
             self._channel,
@@ -64,7 +65,7 @@ class ProviderClient:
         return response
 
     def outage(self, error: FetchFailedError) -> ProviderUnavailableError:
-        """Return what a request without an answer means."""
+        """Return the error for a request without an answer."""
         is_late = error.kind == "timeout" or (
             error.kind == "connect" and error.took >= self._connect_seconds / 2  # refused at once otherwise
         )
@@ -78,7 +79,7 @@ class ProviderClient:
 
 
 def read_document(response: Response) -> Any:
-    """Return the JSON object or array of an answer, whatever it says that it is; None if it is none."""
+    """Return the JSON object or array of an answer, with any media type; None if it is not JSON."""
     read = parse_array_bytes if response.body.lstrip()[:1] == b"[" else parse_object_bytes
     try:
         return read(response.body)

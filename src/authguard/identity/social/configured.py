@@ -1,4 +1,4 @@
-"""Make the providers that the settings name."""
+"""Build the providers of the settings."""
 
 from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
@@ -14,10 +14,10 @@ _NEEDED = {
 
 
 def providers_from(settings: Settings) -> list[Provider]:
-    """Make the providers of the settings: those whose client id is set.
+    """Build the providers of the settings whose client id is set.
 
     Raises:
-        ConfigurationError: if one of them lacks something.
+        ConfigurationError: if a setting of one of them is missing.
     """
 
     def uris(name: str) -> list[str]:
@@ -60,12 +60,12 @@ def providers_from(settings: Settings) -> list[Provider]:
 
 
 def callback_urls(settings: Settings, name: str) -> list[str]:
-    """Return where a provider sends browsers back to, by prefix; the first is that of the pages."""
+    """Return the callback URLs of a provider, by prefix; the first is that of the pages."""
     return [f"{settings.issuer}{prefix}/auth/{name}/callback" for prefix in settings.prefixes]
 
 
 def missing_settings(settings: Settings) -> dict[str, list[str]]:
-    """Return the providers that have settings of their own and lack some, with what they lack."""
+    """Return the providers that have some of their settings but not all, with the missing ones."""
     lacks = {
         name: [setting for setting in needed if not getattr(settings, setting)]
         for name, needed in _NEEDED.items()
@@ -74,7 +74,7 @@ def missing_settings(settings: Settings) -> dict[str, list[str]]:
 
 
 def _check_complete(settings: Settings) -> None:
-    """Check that no provider has some of its settings and lacks others, so that nobody could use it."""
+    """Check that each provider has all or none of its settings."""
     for name, missing in missing_settings(settings).items():
         if given := [setting for setting in _NEEDED[name] if setting not in missing]:
             raise ConfigurationError(

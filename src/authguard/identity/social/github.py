@@ -1,4 +1,4 @@
-"""Sign in with GitHub, which speaks OAuth 2 and has a REST API instead of ID tokens."""
+"""Sign in with GitHub, which uses OAuth 2 and a REST API instead of ID tokens."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -20,18 +20,18 @@ _NO_PERMISSION = (
 class GitHub(Provider):
     """Sign in with GitHub, or a GitHub Enterprise Server.
 
-    The address is the primary one of `/user/emails`, and verified if GitHub has verified it.
+    The address is the primary one of `/user/emails`, and counts as verified if GitHub has verified it.
 
     Args:
         client_id: of the OAuth app.
         client_secret: of the OAuth app.
-        redirect_uris: where browsers may come back to.
-        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
-        url: where browsers sign in.
-        api_url: where the REST API is.
+        redirect_uris: the allowed redirect URIs.
+        timeout: seconds, or a timedelta, for one sign-in with all its requests.
+        url: the URL at which browsers sign in.
+        api_url: the URL of the REST API.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class GitHub(Provider):
             email_verified=primary.get("verified") is True,
             name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
             picture=picture_or_none(user.get("avatar_url")),
-            auth_time=0,  # GitHub does not say, nor does it ask again
+            auth_time=0,  # GitHub does not report it, and does not ask again
         )
 
     def _read(self, response: Response) -> Any:
@@ -93,7 +93,7 @@ class GitHub(Provider):
 
 
 def _lacks_permission(response: Response) -> bool:
-    """Tell a missing permission, which is 403 or 404, from a rate limit, which is 403 or 429."""
+    """Return whether a permission is missing (403 or 404), as opposed to a rate limit (403 or 429)."""
     if response.status not in (403, 404):
         return False
     document = read_document(response)

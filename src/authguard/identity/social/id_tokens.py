@@ -1,4 +1,4 @@
-"""Verify ID tokens: signature, keys and discovery as for access tokens, claims as OpenID Connect says."""
+"""Verify ID tokens: signature, keys and discovery as for access tokens, claims as in OpenID Connect."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ from authguard.verifiers.key_source import KeySource, Location, Place
 
 #: Seconds by which clocks may differ.
 LEEWAY = 30
-#: The option that lets the metadata of a provider lead into private networks, as errors name it.
+#: The option that allows private networks in a provider's metadata, for errors.
 ALLOW_PRIVATE = "allow_private=True of OpenIDProvider, or the setting oidc_allow_private"
 _CLOCKS = frozenset({Cause.EXPIRED, Cause.NOT_YET_VALID, Cause.ISSUED_IN_FUTURE})
 _OTHER_RSA = frozenset({"RS384", "RS512", "PS256", "PS384", "PS512"})
-_BITS = {"EdDSA": "512"}  # of Ed25519, whose hash is SHA-512; the others end in theirs
+_BITS = {"EdDSA": "512"}  # Ed25519 uses SHA-512; the names of other algorithms end in their hash
 
 
 @dataclass(frozen=True, slots=True)
 class IDToken:
-    """Hold the claims of an ID token that is signed by its provider, for us, and valid now.
+    """Hold the claims of an ID token that is signed by its provider, for this client, and valid now.
 
     Attributes:
         claims: its claims.
@@ -51,18 +51,18 @@ class IDToken:
             raise SocialSignInError("an ID token for another party")
 
     def check_nonce(self, nonce: str, *, is_repeated: bool) -> None:
-        """Check that the token is of this attempt.
+        """Check that the token belongs to this attempt.
 
         Args:
-            nonce: of the attempt.
-            is_repeated: whether the token has to have it; a wrong one is refused in any case.
+            nonce: the nonce of the attempt.
+            is_repeated: whether the token must contain it; a wrong nonce is refused in any case.
         """
         repeated = self.claims.get("nonce", None if is_repeated else nonce)
         if not isinstance(repeated, str) or not compare_digest(repeated.encode(), nonce.encode()):
             raise SocialSignInError("an ID token for another sign-in", SocialReason.NONCE_MISMATCH)
 
     def check_access_token(self, access_token: str) -> None:
-        """Check that an access token came with this token, if this says so (section 3.1.3.8)."""
+        """Check that an access token was issued with this token, if it has an `at_hash` (section 3.1.3.8)."""
         expected = self.claims.get("at_hash")
         if expected is None:
             return
@@ -74,7 +74,7 @@ class IDToken:
             raise SocialSignInError("an ID token for another access token")
 
     def auth_time(self, now: float) -> float:
-        """Return when its owner signed in at the provider; 0 if that is not said."""
+        """Return the time of the sign-in at the provider; 0 if it is unknown."""
         signed_in = self.claims.get("auth_time", 0)
         if not is_date(signed_in) or signed_in > now + LEEWAY:
             raise SocialSignInError("an ID token with a time of sign-in that cannot be")
@@ -85,9 +85,9 @@ class IDTokenVerifier(JWTVerifier):
     """Verify the ID tokens of one provider, whose keys are found by discovery.
 
     Args:
-        issuer: of the provider.
-        client_id: who this service is there; the audience.
-        http: how the provider is reached.
+        issuer: the issuer of the provider.
+        client_id: the client id of this service; the audience.
+        http: the connection to the provider.
     """
 
     def __init__(self, issuer: str, client_id: str, http: HTTPOptions) -> None:
@@ -106,18 +106,18 @@ class IDTokenVerifier(JWTVerifier):
         """Return the metadata of the provider (OpenID Connect Discovery section 4).
 
         Raises:
-            UnusableAnswerError: if they are of no use.
-            FetchFailedError: if there is no answer.
+            UnusableAnswerError: if the metadata is invalid.
+            FetchFailedError: if no answer comes.
         """
         source = self._source
         assert isinstance(source, _ProviderKeySource)  # noqa: S101 (of `_ProviderKeySet`, above)
         return source.metadata(now)
 
     def read(self, text: str, now: float) -> Flow[IDToken]:
-        """Return an ID token that is valid.
+        """Verify an ID token, and return it.
 
         Raises:
-            SocialSignInError: if it is not.
+            SocialSignInError: if it is invalid.
             VerificationUnavailableError: if the keys of the provider cannot be fetched.
         """
         try:
@@ -149,21 +149,21 @@ class _VerifiedIDToken(Verified):
 
 
 class _ProviderKeySet(IssuerKeySet):
-    """Name the keys of a provider, whose metadata are needed for more than the keys."""
+    """Describe the keys of a provider, whose metadata is needed for more than the keys."""
 
     def source(self, place: Place, remote: Remote, algorithms: frozenset[str]) -> KeySource:
-        """Return what finds and fetches the keys."""
+        """Return the key source."""
         remote.private_option = ALLOW_PRIVATE
         return _ProviderKeySource(place, remote, algorithms)
 
 
 class _ProviderKeySource(IssuerKeySource):
-    """Find the keys of a provider, and keep its metadata."""
+    """Fetch the keys of a provider, and cache its metadata."""
 
     _document: Mapping[str, Any] = MappingProxyType({})
 
     def metadata(self, now: float) -> Flow[Mapping[str, Any]]:
-        """Return the metadata, as old as their answer allows, or the last good ones in an outage."""
+        """Return the metadata, cached as long as its answer allows, or in an outage the last valid one."""
         yield from self.locate(self._state, now)
         return self._document
 
@@ -171,13 +171,13 @@ class _ProviderKeySource(IssuerKeySource):
         location = super()._read(document)
         self._document = document
         names = location.algorithms or frozenset({"RS256"})
-        # An RSA key without an alg is for the one that clients get unless they ask for another
-        # (OpenID Connect Dynamic Client Registration section 2).
+        # An RSA key without an alg is for the default algorithm of clients (OpenID Connect Dynamic Client
+        # Registration section 2).
         return location._replace(algorithms=names - _OTHER_RSA if "RS256" in names else names)
 
 
 def _clocks_differ(claims: Mapping[str, Any], now: float) -> SocialSignInError:
-    """Return the refusal of a token that comes from another time, which says by how much."""
+    """Return the refusal of a token with an impossible time, which says by how much the clocks differ."""
     issued = claims.get("iat")
     ahead = int(issued - now) if is_date(issued) else 0
     told = f"{abs(ahead)} seconds {'after' if ahead > 0 else 'before'} now"

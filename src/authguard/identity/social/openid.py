@@ -1,4 +1,4 @@
-"""Sign in with providers of OpenID Connect, of which LinkedIn is one."""
+"""Sign in with providers of OpenID Connect, such as LinkedIn."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,25 +25,25 @@ from authguard.verifiers.key_source import UnusableAnswerError
 
 
 class OpenIDProvider(Provider):
-    """Sign in with a provider of OpenID Connect, found by discovery from its issuer.
+    """Sign in with a provider of OpenID Connect, discovered from its issuer.
 
     Args:
-        name: what it is called in paths.
-        issuer: what its metadata and its ID tokens say it is.
-        client_id: who this service is, to the provider.
-        client_secret: the proof of it.
-        redirect_uris: where browsers may come back to.
-        scope: what is asked for; `openid` is among it.
-        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
-        auth_method: how the proof is sent: `client_secret_basic` or `client_secret_post`.
-        allow_private: whether the provider's metadata may lead to another host on this machine, or to an
+        name: the name in paths.
+        issuer: the issuer in its metadata and ID tokens.
+        client_id: the client id of this service at the provider.
+        client_secret: the client secret.
+        redirect_uris: the allowed redirect URIs.
+        scope: the requested scope; it includes `openid`.
+        timeout: seconds, or a timedelta, for one sign-in with all its requests.
+        auth_method: how the secret is sent: `client_secret_basic` or `client_secret_post`.
+        allow_private: whether the provider's metadata may refer to another host on this machine, or to an
             address in a private network.
-        repeats_nonce: whether its ID tokens repeat the nonce, as the standard has it; if False,
-            PKCE alone binds a code to its browser. A wrong nonce is refused in any case.
+        repeats_nonce: whether its ID tokens contain the nonce, as the standard requires. If False, only PKCE
+            binds a code to its browser. A wrong nonce is refused in any case.
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     _is_openid = True
@@ -101,7 +101,7 @@ class OpenIDProvider(Provider):
             ) from None
 
     def names_issuer(self) -> bool:
-        """Return whether the metadata say that answers name the issuer."""
+        """Return whether the metadata say that callbacks name the issuer."""
         return self._discovered().get("authorization_response_iss_parameter_supported") is True
 
     def _discovered(self) -> Mapping[str, Any]:
@@ -137,7 +137,7 @@ class OpenIDProvider(Provider):
         )
 
     def _verify(self, text: object, now: float) -> IDToken:
-        """Return an ID token that is valid (OpenID Connect Core section 3.1.3.7)."""
+        """Verify an ID token, and return it (OpenID Connect Core section 3.1.3.7)."""
         if not isinstance(text, str):
             raise SocialSignInError("the provider sent no ID token")
         try:
@@ -148,7 +148,7 @@ class OpenIDProvider(Provider):
             ) from None
 
     def _userinfo(self, access_token: str, subject: str) -> Mapping[str, Any]:
-        """Return what the provider tells about the subject of an ID token (section 5.3)."""
+        """Return the provider's UserInfo about the subject of an ID token (section 5.3)."""
         response = self._get(self._endpoint("userinfo_endpoint"), access_token)
         about = read_document(response)
         if response.status != 200 or not isinstance(about, dict):
@@ -166,17 +166,17 @@ class OpenIDProvider(Provider):
 
 
 class LinkedIn(OpenIDProvider):
-    """Sign in with LinkedIn, by OpenID Connect ("Sign In with LinkedIn using OpenID Connect").
+    """Sign in with LinkedIn, using OpenID Connect ("Sign In with LinkedIn using OpenID Connect").
 
     Args:
         client_id: of the application.
         client_secret: of the application.
-        redirect_uris: where browsers may come back to.
-        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
-        issuer: LinkedIn's, unless in tests.
+        redirect_uris: the allowed redirect URIs.
+        timeout: seconds, or a timedelta, for one sign-in with all its requests.
+        issuer: LinkedIn's issuer; another one in tests.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(

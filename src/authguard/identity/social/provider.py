@@ -1,7 +1,7 @@
-"""Sign in at another service: what all providers have in common.
+"""Sign in at another service: the common part of all providers.
 
-A provider makes the URL that a browser is sent to, and exchanges the code that comes back for a
-`SocialIdentity`. Everything here blocks.
+A provider builds the URL to redirect a browser to, and exchanges the code of the callback for a
+`SocialIdentity`. All methods block.
 """
 
 import re
@@ -33,22 +33,22 @@ _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 class Provider:
-    """Define a provider to sign in with.
+    """Define a provider for signing in.
 
     Args:
-        name: what it is called in paths, such as `github`.
-        client_id: who this service is, to the provider.
-        client_secret: the proof of it.
-        redirect_uris: where browsers may come back to, compared exactly (RFC 9700 section 2.1).
-        scope: what is asked for.
-        timeout: seconds, or a timedelta, for one sign-in, however many requests it takes.
+        name: the name in paths, such as `github`.
+        client_id: the client id of this service at the provider.
+        client_secret: the client secret.
+        redirect_uris: the allowed redirect URIs, compared exactly (RFC 9700 section 2.1).
+        scope: the requested scope.
+        timeout: seconds, or a timedelta, for one sign-in with all its requests.
         auth_method: how the secret is sent: `client_secret_basic`, `client_secret_post`, or `none` for a
             client that does not send it.
-        url: where the provider is; the requests name this service there.
-        allow_private: whether its metadata may lead into private networks.
+        url: the URL of the provider, to which this service authenticates as a client.
+        allow_private: whether its metadata may refer to private networks.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(
@@ -89,18 +89,18 @@ class Provider:
         code_challenge: str | None = None,
         max_age: int | None = None,
     ) -> str:
-        """Return the URL to send a browser to.
+        """Return the URL to redirect a browser to.
 
         Args:
-            state: bound to the browser; comes back with the code.
-            redirect_uri: where to come back to; one of those that were configured.
-            nonce: comes back in the ID token.
-            code_challenge: of PKCE, by S256 (RFC 7636 section 4.2).
-            max_age: seconds, for a sign-in that must not be silent; None where it may be.
+            state: bound to the browser; returned with the code.
+            redirect_uri: the redirect URI; one of the configured ones.
+            nonce: returned in the ID token.
+            code_challenge: the code challenge of PKCE, by S256 (RFC 7636 section 4.2).
+            max_age: the greatest age of the sign-in in seconds; None for any age.
 
         Raises:
-            InvalidFieldsError: for another `redirect_uri`.
-            ProviderUnavailableError: if the provider has to be asked, and is down.
+            InvalidFieldsError: if the `redirect_uri` is not configured.
+            ProviderUnavailableError: if the provider must be asked and is down.
         """
         self._check_redirect_uri(redirect_uri)
         parameters = {
@@ -119,27 +119,28 @@ class Provider:
         return _with_query(self._endpoint("authorization_endpoint"), parameters)
 
     def names_issuer(self) -> bool:
-        """Return whether the answers that browsers come back with have to name the issuer (RFC 9207).
+        """Return whether callbacks must name the issuer (RFC 9207).
 
         Raises:
-            ProviderUnavailableError: if the provider has to be asked, and is down.
+            ProviderUnavailableError: if the provider must be asked and is down.
         """
         return False
 
     def exchange(
         self, code: str, redirect_uri: str, *, code_verifier: str | None = None, nonce: str | None = None
     ) -> SocialIdentity:
-        """Exchange a code for the identity that it stands for; blocks while the provider is asked.
+        """Exchange a code for an identity; this blocks while the provider is asked.
 
         Args:
-            code: what the browser came back with.
-            redirect_uri: where it came back to.
-            code_verifier: of PKCE, if there was a challenge.
-            nonce: what the ID token has to repeat; None if whoever sent the browser there keeps it.
+            code: the code of the callback.
+            redirect_uri: the redirect URI of the callback.
+            code_verifier: the code verifier of PKCE, if a challenge was sent.
+            nonce: the nonce that the ID token must contain; None if the application that redirected the
+                browser checks it.
 
         Raises:
-            InvalidFieldsError: for a `redirect_uri` that was not configured.
-            SocialSignInError: if the provider says no, or an ID token does not hold.
+            InvalidFieldsError: if the `redirect_uri` is not configured.
+            SocialSignInError: if the provider refuses, or an ID token is invalid.
             ProviderUnavailableError: if the provider is down, or refuses this service.
         """
         self._check_redirect_uri(redirect_uri)
@@ -205,11 +206,11 @@ class Provider:
             raise InvalidFieldsError({"redirect_uri": ["is not one that this service is configured with"]})
 
     def _get(self, url: str, access_token: str) -> Response:
-        """Ask for a document with an access token."""
+        """Fetch a document with an access token."""
         return self._client.send("GET", url, {"authorization": f"Bearer {access_token}"})
 
     def _outage(self, response: Response, code: str = "") -> ProviderUnavailableError:
-        """Return the error for an answer that is of no use."""
+        """Return the error for an unusable answer."""
         reason = f"{self.name} is down: it answers with status {response.status}"
         if response.status == 200:
             reason = f"{self.name} is down: its answer cannot be read"
@@ -220,15 +221,15 @@ class Provider:
 
 
 def _recency(max_age: int | None) -> dict[str, str]:
-    """Return the parameters for a sign-in and the time of it (OpenID Connect Core section 3.1.2.1)."""
+    """Return the parameters for a recent sign-in, and its time (OpenID Connect Core section 3.1.2.1)."""
     if max_age is not None:
         return {"prompt": "login", "max_age": str(max_age)}
-    # It asks for no sign-in, but with any `max_age` an ID token has an `auth_time`.
+    # It requires no new sign-in, but any `max_age` makes the provider add `auth_time`.
     return {"max_age": str(_MAX_AGE)}
 
 
 def _client_auth(method: str, client_id: str, client_secret: str) -> ClientProof:
-    """Return what shows the provider who asks."""
+    """Return the client authentication for a request."""
     if method == "none":
         return ClientProof({}, [("client_id", client_id)])
     make = ClientAuth.basic if method == "client_secret_basic" else ClientAuth.post
@@ -252,17 +253,17 @@ def secure_url(url: object, option: str) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """Return a value that is text and not empty; None for others."""
+    """Return a value if it is text and not empty; otherwise None."""
     return value if isinstance(value, str) and value else None
 
 
 def is_verified(value: object) -> bool:
-    """Return whether a provider says that it has verified an address; Apple and Cognito say so in text."""
+    """Return whether a provider says that it has verified an address; Apple and Cognito send a text."""
     return value is True or value == "true"
 
 
 def picture_or_none(value: object) -> str | None:
-    """Return the address of a picture that a page may show: https only, as it comes from outside."""
+    """Return the URL of a picture that a page may show: https only, because it is an external URL."""
     text = text_or_none(value)
     is_shown = text is not None and text.startswith("https://") and len(text) <= 2048 and text.isprintable()
     return text if is_shown else None

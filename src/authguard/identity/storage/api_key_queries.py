@@ -66,7 +66,7 @@ class KeyRow(NamedTuple):
 
 
 def find_key_by_digest(connection: Connection, digest: str) -> KeyRow | None:
-    """Return the key that has a secret with this digest, be it good or not."""
+    """Return the key with this secret digest, valid or not."""
     row = connection.execute(_BY_DIGEST, {"digest": digest}).first()
     if row is None:
         return None

@@ -85,7 +85,7 @@ class Database:
         """Borrow a connection to read with; each statement sees what was committed before it.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._outages(), self._readers.use() as connection:
             yield connection
@@ -227,7 +227,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
             poolclass=NullPool,  # `ConnectionPool` keeps connections
             connect_args=connect_args,
         )
-    except ImportError as error:  # psycopg is missing, or it is there without libpq
+    except ImportError as error:  # psycopg is missing, or is installed without libpq
         raise MissingExtraError("postgres", error) from error
     if is_sqlite:
         _keep_private(engine, _file(url))

@@ -56,7 +56,7 @@ class FoundKey(NamedTuple):
     Attributes:
         key_id: the key.
         text: its prefix and readable id, with which its text begins.
-        created_at: when it was made.
+        created_at: the time at which it was created.
         source: what it was found in.
         place: a URL that can be shown, or None.
     """

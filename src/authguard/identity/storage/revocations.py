@@ -79,8 +79,8 @@ class SQLRevocations(SharedRevocations):
     Args:
         database: the database of the identity service, or its URL.
         bound: seconds within which a revocation holds in every process, 0.1 to 60.
-        revocations_down: what happens when the database has not answered for the bound: `"deny"` answers with
-            503, `("stale", seconds)` trusts what is known for that much longer.
+        revocations_down: the behaviour when the database has not answered for the bound: `"deny"` answers
+            with 503; `("stale", seconds)` uses the known revocations for that many more seconds.
         clock: seconds since the epoch.
 
     Raises:

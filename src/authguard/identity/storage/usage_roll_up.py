@@ -161,7 +161,7 @@ def find_kept(database: Database) -> dict[str, int]:
     """Return for how many seconds each level is kept, by its name.
 
     Raises:
-        StoreUnavailableError: if the database cannot be asked.
+        StoreUnavailableError: if the database does not answer.
     """
     with database.read() as connection:
         rows = connection.execute(select(api_key_usage_kept.c.level, api_key_usage_kept.c.seconds)).all()

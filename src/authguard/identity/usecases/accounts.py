@@ -33,7 +33,7 @@ class Accounts:
     """Register and authenticate accounts with passwords. `SocialSignIn` does so by providers.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: creates and ends sessions.
         links: sends links in mails.
         notices: sends mails without links.
@@ -109,7 +109,7 @@ class Accounts:
         )
 
     def count_sign_in(self, email: str, caller: Caller) -> float:
-        """Count a try to sign in, before the password is looked at.
+        """Count an attempt to sign in, before the password is checked.
 
         Returns:
             Seconds for which to keep the answer back.

@@ -25,7 +25,7 @@ class APIKeyRotation:
     """Give keys new secrets.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         texts: makes the texts of keys.
         rights: tells who may do so.
         events: notes what has happened.
@@ -54,7 +54,7 @@ class APIKeyRotation:
         Args:
             principal: of a session, or of an API key; a key may rotate itself with `apikeys:rotate:self`.
             key_id: the public id of the key.
-            caller: where the request comes from.
+            caller: the origin of the request.
             activate: when the new generation takes over: now, or with its first use.
             grace_seconds: for how long the one before it stays good from then on, never longer than the key.
 

@@ -24,7 +24,7 @@ class APIKeyTokens:
     """Issue tokens for keys, with the key as the client id.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         texts: tells texts that are no keys.
         verifier: looks keys up.
     """
@@ -44,12 +44,12 @@ class APIKeyTokens:
         Args:
             key_text: the key, as its user presents it.
             secret: the client secret of the same generation.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
             OAuthError: `invalid_client`, for a key that is not good and a wrong secret alike.
             RateLimitedError: if there were too many of them.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         now = self._base.clock()
         row = self._find(key_text, secret)

@@ -19,7 +19,7 @@ class APIKeyUsage:
     """Sum up what has been counted.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         rights: tells whose keys they are.
         recorder: holds what this process has counted and not written yet; None if it counts nothing.
     """
@@ -37,7 +37,7 @@ class APIKeyUsage:
 
         Raises:
             InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         settings, now = self._base.settings, self._base.clock()
         today, first = DAY.start_of(now), MONTH.start_of(now)
@@ -74,7 +74,7 @@ class APIKeyUsage:
         Raises:
             NotFoundError: if the owner has no such key.
             InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, self._base.clock())

@@ -37,7 +37,7 @@ class APIKeys:
     """Create, find, list and revoke the API keys of accounts, for their owners or for keys of theirs.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         texts: makes the texts of keys.
         verifier: looks keys up, and counts their uses.
         events: notes what happens to keys.
@@ -62,7 +62,7 @@ class APIKeys:
         Args:
             principal: of a session, or of an API key.
             request: what the key is to be.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
             InvalidFieldsError: for a field that is not accepted.
@@ -131,7 +131,7 @@ class APIKeys:
 
         Raises:
             InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
@@ -143,7 +143,7 @@ class APIKeys:
         Raises:
             NotFoundError: if the owner has no such key.
             InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
@@ -154,7 +154,7 @@ class APIKeys:
 
         Raises:
             NotFoundError: if there is no such key.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         user_id = None
         if may_be_id(key_id):

@@ -89,7 +89,7 @@ class Base:
 
         Args:
             name: the flow.
-            caller: where the request comes from.
+            caller: the origin of the request.
             reason: what is worth noting about it, as a code.
             user_id: the account that it is about.
             session_id: the session that it is about.
@@ -116,7 +116,7 @@ class Base:
 
         Args:
             name: the flow.
-            caller: where the request comes from.
+            caller: the origin of the request.
             error: what the caller is told.
             reason: why, if that is more than the caller is told.
             user_id: the account that it is about, if that is known.
@@ -135,7 +135,7 @@ class Base:
         """Count a wrong token or secret. Right ones are never refused for it.
 
         Raises:
-            RateLimitedError: if there were too many.
+            RateLimitedError: if the caller has sent too many.
         """
         self.limited(flow, caller, self.limiter.hit, "secret_address", address=caller.address)
 

@@ -39,7 +39,7 @@ def decide_refresh(generation: int, session: Session, caller: Caller, now: float
     Args:
         generation: of the token.
         session: as it is stored.
-        caller: where the request comes from.
+        caller: the origin of the request.
         now: seconds since the epoch.
         settings: `refresh_grace` and `lost_answer_lifetime`; without a grace a token is good once.
 
@@ -89,7 +89,7 @@ def after_repeat(session: Session, caller: Caller, now: float, settings: Setting
 
     Args:
         session: as it is stored.
-        caller: where the request comes from.
+        caller: the origin of the request.
         now: seconds since the epoch.
         settings: `refresh_grace`.
     """

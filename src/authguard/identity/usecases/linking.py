@@ -13,7 +13,7 @@ class Linking:
     """Link providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: ends sessions.
         notices: sends mails.
     """

@@ -33,7 +33,7 @@ class Links:
     """Send one-time links in mails, and redeem them.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: ends the sessions of an account that is closed.
         notices: sends mails without links.
         proofs: ends unproven ways to sign in when a link proves the address.
@@ -91,7 +91,7 @@ class Links:
 
         Args:
             token: of the mail.
-            caller: where the request comes from.
+            caller: the origin of the request.
             owner_id: the account that the caller is signed in to, if any.
             password: the password of the account, if it was given.
             needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
@@ -197,7 +197,7 @@ class Links:
 
         Args:
             token: of the mail that verifies the address.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old, or the address is verified.

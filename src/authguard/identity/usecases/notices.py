@@ -21,7 +21,7 @@ class Notices:
     """Send mails without links, and limit the mails to one mailbox.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:

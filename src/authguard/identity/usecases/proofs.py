@@ -34,7 +34,7 @@ class AddressProofs:
     """Record proofs of an address, and end the passwords, links and sessions that they do not cover.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: ends sessions.
     """
 

@@ -30,7 +30,7 @@ class RefreshRequest(NamedTuple):
 
     Attributes:
         refresh_token: as it was issued.
-        caller: where the request comes from.
+        caller: the origin of the request.
         client_id: the OAuth client that sends it; only it can use its sessions.
     """
 
@@ -44,7 +44,7 @@ class ProlongRequest(NamedTuple):
 
     Attributes:
         principal: the principal of the token.
-        caller: where the request comes from.
+        caller: the origin of the request.
     """
 
     principal: Principal
@@ -60,7 +60,7 @@ class SessionRefresher:
     """Refresh sessions, several in one transaction.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         issue_tokens: makes the tokens of a session.
         end_sessions: ends sessions by their ids.
     """
@@ -104,7 +104,7 @@ class SessionRefresher:
             raise
 
     def _decide_all(self, requests: Sequence[RefreshRequest]) -> list[_Decision]:
-        """Decide about each token, and store the sessions new_session that.
+        """Decide about each token, and store the changed sessions.
 
         If a power cut takes it back, `decide_refresh` still knows the token that was issued for it.
         """
@@ -143,7 +143,7 @@ class SessionRefresher:
         return _Decision("lost")
 
     def _decide(self, token: RefreshToken, row: SessionRow, caller: Caller) -> tuple[Step, Session]:
-        """Decide about a token, and return its session new_session that."""
+        """Decide about a token, and return the session after it."""
         session, user = row
         now, settings = self._base.clock(), self._base.settings
         if session.ended_at is not None or now >= session.expires_at or user.disabled:

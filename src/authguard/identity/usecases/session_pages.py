@@ -14,7 +14,7 @@ class SessionPages:
     """Show sessions of accounts.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:
@@ -25,7 +25,7 @@ class SessionPages:
         """Return the caller's session; None if it is gone.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id_of(principal))
@@ -49,7 +49,7 @@ class SessionPages:
 
         Raises:
             InvalidFieldsError: if the cursor is not one of this list.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         scope = f"sessions of {principal.subject}"
         place = None if cursor is None else self._cursors.parse(scope, cursor)

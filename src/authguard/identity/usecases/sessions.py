@@ -32,7 +32,7 @@ class Sessions:
     """Begin, refresh and end sessions of accounts.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
 
     Attributes:
         refresher: refreshes several sessions in one transaction.
@@ -56,7 +56,7 @@ class Sessions:
         Args:
             connection: the transaction.
             user: the account.
-            caller: where the request comes from.
+            caller: the origin of the request.
             client_id: the OAuth client that it belongs to.
             authenticated_at: see `Session`.
         """
@@ -101,7 +101,7 @@ class Sessions:
 
         Args:
             refresh_token: as it was issued.
-            caller: where the request comes from.
+            caller: the origin of the request.
             client_id: the OAuth client that asks; only it can use its sessions.
 
         Raises:
@@ -121,7 +121,7 @@ class Sessions:
 
         Raises:
             InvalidTokenError: if the token is of no such session, or its session has ended.
-            StoreUnavailableError: if that could not be stored.
+            StoreUnavailableError: if it could not be stored.
         """
         return _single_answer(self.refresher.prolong_all([ProlongRequest(principal, caller)]))
 
@@ -134,7 +134,7 @@ class Sessions:
         """Return whether a session of this account was begun or refreshed from the caller's network.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         address = lookup_address(email)
         if address is None:
@@ -148,7 +148,7 @@ class Sessions:
         One query answers for logout, new passwords and disabled accounts, at once in all processes.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         return self.authenticate_all([principal])[0]
 
@@ -156,7 +156,7 @@ class Sessions:
         """Return the accounts of several access tokens, by one query.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         session_ids = [session_id_or_empty(principal) for principal in principals]
         with self._base.database.read() as connection:

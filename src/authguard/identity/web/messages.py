@@ -140,7 +140,7 @@ def message_response(text: str, status: int = 200) -> Response:
 
 
 def page_path(request: Request, pages_path: str, path: str) -> str:
-    """Return the path of a page, wherever the application is mounted.
+    """Return the path of a page, including the mount point of the application.
 
     Args:
         request: the request.

@@ -63,7 +63,7 @@ async def handle_oauth_error(request: Request, error: Exception) -> Response:
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """Answer for a router that has no such path or method."""
+    """Answer for a router without such a path or method."""
     if not isinstance(error, HTTPException):
         raise error
     response = await handle_refusal(

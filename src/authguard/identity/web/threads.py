@@ -40,7 +40,7 @@ class Threads(pool.Threads):
         max_threads: how many; each starts when there is work.
         name: what they are called.
         max_waiting: how many jobs may wait for their turn.
-        clock: seconds, by a clock that is never set back.
+        clock: seconds of a monotonic clock.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Define what a store that counts quotas for several processes must offer."""
+"""Define the interface of a store that counts quotas for several processes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,24 +7,25 @@ from authguard.stores.log import StoreDownError
 
 
 class StoreConnectionLostError(StoreDownError):
-    """Report that a call has failed on a connection that may have been closed since the last one.
+    """Report that a call failed on a connection that the server may have closed since the previous call.
 
-    The call may have been carried out. It is made once more, without the rests of leases: to give them back
-    twice would give away what others have taken. A cost may be counted twice so, which is safe.
+    The server may have carried out the call. The caller repeats it once, without the rests of leases: giving
+    rests back twice would free quota that other requests have taken. The cost may be counted twice, which is
+    safe.
     """
 
 
 class Rest(NamedTuple):
-    """Name a part of a lease that was not spent.
+    """Describe the unspent part of a lease.
 
     Attributes:
-        owner: a digest of whom it was counted for; all quotas of a request have one owner.
-        key: a digest of what is counted, and for whom.
+        owner: a digest of the caller; all quotas of one request have one owner.
+        key: a digest of the quota and the caller.
         window: in seconds.
         is_daily: whether the quota is for the calendar day.
-        epoch: the life of the counter that has lent it.
-        slot: in which it was lent.
-        amount: how much.
+        epoch: the epoch of the counter that lent it.
+        slot: the slot in which it was lent.
+        amount: the unspent amount.
     """
 
     owner: str
@@ -37,17 +38,17 @@ class Rest(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Ask for a part of one quota.
+    """Describe a request for a part of one quota.
 
     Attributes:
-        key: a digest of what is counted, and for whom.
-        limit: how much there is.
+        key: a digest of the quota and the caller.
+        limit: the size of the quota.
         window: in seconds.
         is_daily: whether the quota is for the calendar day.
-        cost: how much to take, at least 1.
-        enforce: whether the request is refused if there is too little.
-        wants: how much to lend beyond the cost, at most; 0 for nothing.
-        rests: of leases of this counter, which are given back before anything else is done.
+        cost: the amount to take, at least 1.
+        enforce: whether the request is refused if too little is left.
+        wants: the greatest amount to lend beyond the cost; 0 for none.
+        rests: unspent parts of leases of this counter; the store gives them back first.
     """
 
     key: str
@@ -61,16 +62,16 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Tell how one quota stands after a step. Times are in whole microseconds.
+    """Describe the state of one quota after a step. Times are whole microseconds.
 
     Attributes:
-        used: how much counts now, with all that is lent.
-        reset: until less counts; 0 if nothing does.
-        wait: until the cost fits; 0 if it did, -1 for never.
-        epoch: the life of the counter. It changes when the counter is made, and when its clock goes back.
-        slot: the current one.
-        ends_in: until what was lent in this step may be spent no more.
-        lent: how much was lent, beyond the cost.
+        used: the amount that counts now, including the amounts that are lent.
+        reset: time until less counts; 0 if nothing counts.
+        wait: time until the cost fits; 0 if it fits now, -1 if it never fits.
+        epoch: the epoch of the counter. A new counter, and a counter whose clock was set back, has a new one.
+        slot: the number of the current slot.
+        ends_in: time for which the amount lent in this step may be spent.
+        lent: the amount that was lent beyond the cost.
     """
 
     used: int
@@ -83,36 +84,36 @@ class Answer(NamedTuple):
 
 
 class Backend(Protocol):
-    """Keep counters, by the arithmetic of `authguard.stores.counting.blocks` and the clock of the store.
+    """Store counters, using the arithmetic of `authguard.stores.counting.blocks` and the clock of the store.
 
-    A method raises `StoreDownError`, whose text may be logged, if the store does not answer in time or
-    answers with an error. Several threads may call it at once.
+    A method raises `StoreDownError` if the store does not answer in time, or answers with an error. The text
+    of the error may be logged. Methods are thread-safe.
     """
 
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
-        """Take from all quotas in one step; from none if one that is enforced has too little.
+        """Take from all quotas in one step, or from none if an enforced quota has too little.
 
-        The rests are given back in any case. A counter of a step that is refused, and brings no rests of it,
-        is not written.
+        The rests are given back in any case. A counter is not written if the step is refused and brings no
+        rests for it.
 
         Args:
-            owner: a digest of whom is counted for.
-            asks: each of another counter.
-            live: how many processes use the store, which share what is left.
+            owner: a digest of the caller.
+            asks: one for each counter.
+            live: the number of processes that use the store and share the free part of the quota.
 
         Returns:
-            whether the request may pass, and the answer to each ask, in order.
+            whether the request is admitted, and one answer for each ask, in the same order.
         """
         ...
 
     def give_back(self, rests: Sequence[Rest]) -> None:
-        """Give back rests, which may be of several owners; each owner's in a step of its own or together."""
+        """Give back rests of one or more owners, in one step for each owner or in one step for all."""
         ...
 
     def beat(self, process: str) -> int:
-        """Note that a process is alive, and return how many were in the last `ALIVE_SECONDS`, at least 1.
+        """Note that a process is alive, and return the number of live processes, at least 1.
 
-        Also forget counters that hold nothing any more, if the store does not do so by itself.
+        Also delete expired counters, if the store does not expire them itself.
         """
         ...
 
@@ -121,7 +122,10 @@ class Backend(Protocol):
         ...
 
     def forget(self) -> None:
-        """Set the connections of the parent process aside, without closing them: this is a child."""
+        """Drop the connections of the parent process without closing them.
+
+        Call this in a child after a fork.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
-"""Decide what a counter admits and lends: the arithmetic that all shared stores of quotas follow.
+"""Decide how much a counter admits and lends. All shared stores of quotas use this arithmetic.
 
-Times are whole microseconds of the store's clock. A window is cut into 120 slots. What is taken or lent in
-a slot counts in this slot and in the 120 that follow: never shorter than the window, even if it is spent at
-the end of its slot, and a 120th longer at most. A calendar day is one slot.
+Times are whole microseconds of the store's clock. A window is divided into 120 slots. An amount that is taken
+or lent in a slot counts in this slot and in the 120 that follow: never shorter than the window, even if it is
+spent at the end of its slot, and at most a 120th longer. A calendar day is one slot.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,20 +10,20 @@ from collections.abc import Iterable, Sequence
 from authguard.stores.counting.backend import Answer, Ask, Rest
 
 SLOTS = 120
-MAX_BLOCK = 64  # how much one request takes and borrows together, unless it costs more
+MAX_BLOCK = 64  # most that one request takes and borrows together, unless it costs more
 MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
-_MAX_PERCENT = 95  # of a quota; nothing is lent above
+_MAX_PERCENT = 95  # of a quota; nothing is lent above this share
 _KEPT = 600 * MICROSECONDS
 
 
 class Counter:
-    """Hold what counts of one quota for one caller.
+    """Count one quota of one caller.
 
     Args:
-        epoch: the life of the counter; the time at which it was made will do.
-        slots: the numbers of the slots in which something was taken, in order.
-        amounts: how much in each.
+        epoch: the epoch of the counter, such as the time at which it was created.
+        slots: the numbers of the slots in which an amount was taken, in ascending order.
+        amounts: the amount taken in each slot.
     """
 
     __slots__ = ("amounts", "epoch", "slots")
@@ -34,11 +34,11 @@ class Counter:
         self.amounts = list(amounts)
 
     def advance(self, window: int, now: int, *, is_daily: bool) -> int:
-        """Forget what counts no longer, and return the current slot.
+        """Drop expired slots, and return the current slot.
 
-        If the clock was set back, what was taken in later slots counts from the next slot on, since a lease
-        of them may be spent for the length of a slot from now. A day goes on if it is tomorrow by the clock,
-        so that none is given twice.
+        If the clock was set back, amounts of later slots count from the next slot on, because a lease of them
+        may still be spent for the length of a slot. If the last slot is tomorrow by the clock, the counter
+        stays on that day, so that no day's quota is given twice.
         """
         current = now // slot_length(window, is_daily=is_daily)
         latest = self.slots[-1] if self.slots else current
@@ -49,7 +49,8 @@ class Counter:
             later += self.amounts.pop()
             self.slots.pop()
         if later:
-            self.epoch += 1  # leases of those slots are not given back: their numbers will be used again
+            # Leases of those slots are not given back, because their numbers will be used again.
+            self.epoch += 1
             self.add(current, later)
         first = current if is_daily else current - SLOTS
         while self.slots and self.slots[0] < first:
@@ -74,7 +75,7 @@ class Counter:
             del self.slots[at], self.amounts[at]
 
     def until(self, window: int, *, is_daily: bool) -> int:
-        """Return the time from which on nothing counts any more; rounded up, so that it seldom changes."""
+        """Return the time after which nothing counts; rounded up, so that it seldom changes."""
         end = 0
         if self.slots:
             end = (self.slots[-1] + 1 + (0 if is_daily else SLOTS)) * slot_length(window, is_daily=is_daily)
@@ -90,13 +91,13 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     """Give back rests; then take all costs, or none; then lend.
 
     Args:
-        counters: of the asks. They are changed, and are to be kept if `is_to_be_kept`.
-        asks: each of another counter.
+        counters: one for each ask. They are changed; write those for which `is_to_be_kept` is true.
+        asks: one for each counter.
         now: the time.
-        live: how many processes share what is left.
+        live: the number of processes that share the free part of the quota.
 
     Returns:
-        what `Backend.take` does.
+        the result of `Backend.take`.
     """
     slots = []
     admitted = True
@@ -113,19 +114,20 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
 
 
 def is_to_be_kept(counter: Counter, epoch: int, ask: Ask, *, admitted: bool) -> bool:
-    """Return whether to write a counter after a step; a request that is refused costs no writing, as a rule.
+    """Return whether a counter must be written after a step. A refused request usually writes nothing.
 
     Args:
-        counter: after the step.
-        epoch: before it. If it has changed, the clock was set back, and the time that counts now begins once.
-        ask: what was asked.
-        admitted: whether the request may pass.
+        counter: the counter after the step.
+        epoch: its epoch before the step. If the epoch has changed, the clock was set back, and the new epoch
+            must be written.
+        ask: the ask of the step.
+        admitted: whether the request is admitted.
     """
     return admitted or bool(ask.rests) or counter.epoch != epoch
 
 
 def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Answer:
-    """Take a cost and lend, unless there is too little, or the request is refused: `live` is 0 then."""
+    """Take a cost and lend, unless too little is left or the request is refused (`live` is 0)."""
     used, lent, wait = sum(counter.amounts), 0, 0
     if used + ask.cost > ask.limit:
         wait = _wait(counter, ask, used, now)
@@ -140,7 +142,7 @@ def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Ans
 
 
 def _extra(ask: Ask, used: int, live: int) -> int:
-    """Return how much to lend beyond the cost, which is used already."""
+    """Return the amount to lend beyond the cost, which `used` includes."""
     if used * 100 > ask.limit * _MAX_PERCENT:
         return 0
     block = min(MAX_BLOCK, (ask.limit - used) // (2 * live))
@@ -148,7 +150,7 @@ def _extra(ask: Ask, used: int, live: int) -> int:
 
 
 def _wait(counter: Counter, ask: Ask, used: int, now: int) -> int:
-    """Return the time until a cost fits that is too much now; -1 for never."""
+    """Return the time until a cost fits; -1 for never."""
     if ask.cost > ask.limit:
         return -1
     free, at = ask.limit - used, -1
@@ -159,7 +161,7 @@ def _wait(counter: Counter, ask: Ask, used: int, now: int) -> int:
 
 
 def _end(slot: int, ask: Ask) -> int:
-    """Return when a slot counts no longer."""
+    """Return the time at which a slot expires."""
     length = slot_length(ask.window, is_daily=ask.is_daily)
     return (slot + (1 if ask.is_daily else SLOTS + 1)) * length
 

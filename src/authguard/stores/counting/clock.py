@@ -1,4 +1,4 @@
-"""Choose the clock by which a process tells how long it may spend what it has borrowed."""
+"""Choose the clock that limits for how long a process may spend a lease."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,6 @@ from functools import partial
 
 
 def default_clock() -> Callable[[], float]:
-    """Return a clock that never goes back, and that runs on while the machine sleeps, where there is one."""
+    """Return a monotonic clock; where possible, one that includes the time for which the machine sleeps."""
     boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic if boot_clock is None else partial(time.clock_gettime, boot_clock)

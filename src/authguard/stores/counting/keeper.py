@@ -1,4 +1,4 @@
-"""Run a task again and again in a thread, as long as it has something to do."""
+"""Run a task repeatedly in a thread, as long as the task has work."""
 
 import logging
 import time
@@ -13,13 +13,13 @@ _log = logging.getLogger("authguard")
 
 
 class Keeper:
-    """Run a task by a daemon thread, which ends when the task returns False, or its object is gone.
+    """Run a task in a daemon thread, which ends when the task returns False or its object was collected.
 
     Args:
-        task: a method; it is held weakly.
-        urgent: another one, which runs soon after `wake`.
-        seconds: between two runs of the task; None for no thread.
-        name: of the thread.
+        task: a method; the keeper has only a weak reference to it.
+        urgent: another method, which runs soon after `wake`.
+        seconds: between two runs of the task; None to start no thread.
+        name: the name of the thread.
     """
 
     def __init__(
@@ -38,26 +38,30 @@ class Keeper:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, unless it runs; a process that ends may start none."""
+        """Start the thread, unless it is running or the process is exiting."""
         if self._seconds is None or self._is_running():
             return
         with self._lock, suppress(RuntimeError):
             if not self._is_running():
-                # Made here, and not with the application: gevent may have put its own in place since.
+                # Created here, not when the application is created, because gevent may have replaced the
+                # class since then.
                 self._signal = Event()
                 self._thread = Thread(target=self._run, args=(self._signal,), name=self._name, daemon=True)
                 self._thread.start()
 
     def pause(self) -> None:
-        """Let no task run until `resume`: a fork in the middle of a call leaves locks of libraries locked."""
+        """Block tasks until `resume`.
+
+        A fork in the middle of a call would leave locks of libraries locked.
+        """
         self._running.__enter__()
 
     def resume(self) -> None:
-        """Let tasks run again."""
+        """Allow tasks again."""
         self._running.__exit__()
 
     def wake(self) -> None:
-        """Have the thread run what is urgent, if there is one."""
+        """Run the urgent task soon, if there is a thread."""
         signal = self._signal
         if signal is not None:
             signal.set()
@@ -66,7 +70,7 @@ class Keeper:
         return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
-        """End the thread; it may be started again."""
+        """End the thread; `start` may start it again."""
         with self._lock:
             thread, signal = self._thread, self._signal
             self._thread = self._signal = None
@@ -76,12 +80,13 @@ class Keeper:
             thread.join()
 
     def _run(self, signal: Event) -> None:
-        # A thread of the parent process, which gevent runs in both, finds another event or none.
+        # gevent keeps a thread of the parent process running in the child; it then sees another event, or
+        # none.
         while signal is self._signal and self._is_needed():
             self._wait(signal, time.monotonic() + (self._seconds or 0.0))
 
     def _wait(self, signal: Event, due: float) -> None:
-        """Wait until the task is due, or the thread is to end; run what is urgent meanwhile."""
+        """Wait until the task is due or the thread has to end; run the urgent task when it is requested."""
         while (left := due - time.monotonic()) > 0 and signal.wait(left) and signal is self._signal:
             signal.clear()
             urgent = self._urgent()
@@ -92,7 +97,7 @@ class Keeper:
                     urgent()
             except Exception:  # the thread must not end
                 _log.exception("authguard: %s failed", self._name)
-            del urgent  # it holds the object
+            del urgent  # the thread holds a reference to the object
 
     def _is_needed(self) -> bool:
         task = self._task()
@@ -106,7 +111,7 @@ class Keeper:
         with self._lock:
             self._thread = self._signal = None
         with self._running:
-            has_more = task is not None and task()  # from before it was known that this thread ends
+            has_more = task is not None and task()  # from before this thread was known to end
         if has_more:
             self.start()
         return False

@@ -1,4 +1,4 @@
-"""Hold what one process has borrowed of one counter."""
+"""Manage the part of one counter that this process has borrowed."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,40 +10,40 @@ from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Answer, Ask, Rest
 from authguard.stores.counting.blocks import MAX_BLOCK, MICROSECONDS, slot_length
 
-#: Seconds for which something is borrowed; less in windows below 120 seconds.
+#: Seconds for which an amount is borrowed; shorter for windows below 120 seconds.
 MAX_LIFE = 1.0
-#: Seconds for which a refusal is believed, so that a caller who sends on does not keep the store from others.
+#: Seconds for which a refusal is reused, so that a caller who keeps sending does not load the store.
 REFUSED_SECONDS = 0.05
-_GROWTH = 4  # what is borrowed next, for each that was spent
-_MIN_AHEAD = 16  # of less, half is spent before more could be borrowed
+_GROWTH = 4  # amount to borrow next, for each unit spent
+_MIN_AHEAD = 16  # below this, half would be spent before more could be borrowed
 _DIGEST = 32  # hexadecimal digits
-# As QuotaState(…) does it, without a call more.
+# Like QuotaState(…), with one call less.
 _new_state = partial(tuple.__new__, QuotaState)
 
 
 class Lease:
-    """Hold what was borrowed of one counter, and what the store said of it last.
+    """Manage the amount borrowed from one counter, and the last answer of the store about it.
 
     Args:
-        take: the first one of the counter.
+        take: the first take of the counter.
 
     Attributes:
-        owner: a digest of whom is counted for.
-        limit: how much there is in all; nothing is spent of it for a quota of another limit, such as that of
-            another guard with this store.
-        amount: how much of it is left to spend.
-        ends: until when it may be spent, by the monotonic clock of this process.
-        epoch: the life of the counter that has lent it.
-        slot: in which it was lent.
-        free: how much the store had left besides.
-        reset_at: when the store has more.
-        fits_at: when the cost fits that was too much.
-        short_until: until when to believe that, without asking again.
-        short_cost: for which cost, or a greater one.
-        refused_until: until when to refuse it, without asking again.
-        low: when only so much is left, more is borrowed ahead; -1 for never.
-        is_borrowing: whether a call is under way that asks for more.
-        rests: of earlier leases, by epoch and slot.
+        owner: a digest of the caller.
+        limit: the size of the quota; a quota of another size, such as that of another guard with this store,
+            does not use this lease.
+        amount: the unspent amount.
+        ends: the time until which it may be spent, by the monotonic clock of this process.
+        epoch: the epoch of the counter that lent it.
+        slot: the slot in which it was lent.
+        free: the amount that was left in the store.
+        reset_at: the time at which the store has more.
+        fits_at: the time at which the refused cost fits.
+        short_until: until this time, costs from `short_cost` on are known not to fit.
+        short_cost: the smallest cost that is known not to fit.
+        refused_until: until this time, such costs are refused without asking the store.
+        low: at this amount, more is borrowed in advance; -1 for never.
+        is_borrowing: whether a call that borrows more is in progress.
+        rests: unspent parts of earlier leases, by epoch and slot.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Lease:
         self.rests: dict[tuple[int, int], int] = {}
 
     def spend(self, cost: int, now: float) -> QuotaState:
-        """Take a cost from what was borrowed, and return what remains here and in the store."""
+        """Take a cost from the borrowed amount, and return the amount that remains here and in the store."""
         self.amount -= cost
         self._spent += cost
         return _new_state((self.free + self.amount, max(0.0, self.reset_at - now), 0.0))
@@ -98,37 +98,37 @@ class Lease:
         return now < self.short_until and cost >= self.short_cost
 
     def is_refused(self, cost: int, now: float) -> bool:
-        """Return whether the store has refused a cost just now, and nothing is here to give back."""
+        """Return whether the store has just refused a cost, and this lease has nothing to give back."""
         return now < self.refused_until and cost >= self.short_cost and not (self.amount or self.rests)
 
     def state(self, cost: int, now: float) -> QuotaState:
-        """Return how the quota stands, as far as this process knows."""
+        """Return the state of the quota, as far as this process knows it."""
         wait = self.fits_at - now if self.is_short(cost, now) else 0.0
         return QuotaState(self.free + self.amount, max(0.0, self.reset_at - now), wait)
 
     def begin(self, take: Take, now: float) -> Ask:
-        """Return what to ask the store for a cost; all that is left of earlier leases is given back with it.
+        """Return the ask for a cost; it gives back the rests of earlier leases.
 
-        As much more is asked for as is expected to be spent while it may be, by what was spent since the
-        last time. Of several calls at once, one alone asks for more.
+        It asks for as much more as will probably be spent while the lease lasts, estimated from the previous
+        lease. Of several calls at the same time, only one asks for more.
         """
         wants = self._begin_to_borrow(now)
         self._spent += take.cost
         return self._ask(take.quota, take.cost, wants, self.let_go())
 
     def begin_ahead(self, quota: Quota, now: float) -> Ask | None:
-        """Return what to ask the store for while something is left to spend; None if little was spent lately.
+        """Return an ask that borrows more before all is spent; None if little was spent lately.
 
-        What is left stays. What is left of earlier leases is given back.
+        The unspent amount stays. The rests of earlier leases are given back.
         """
         wants = self._begin_to_borrow(now)
         if not wants:
             return None
-        # A call takes at least 1, which is spent later with the rest.
+        # A call takes at least 1; this unit is added to the lease.
         return self._ask(quota, 1, wants - 1, self.take_rests())
 
     def _begin_to_borrow(self, now: float) -> int:
-        """Return how much to borrow: as much as will probably be spent while it may be."""
+        """Return how much to borrow: as much as will probably be spent while the lease lasts."""
         if self.is_borrowing:
             return 0
         passed = max(now - self._asked_at, 1e-9)
@@ -143,9 +143,9 @@ class Lease:
     def end_ahead(
         self, ask: Ask, answer: Answer | None, started: float, ended: float, *, admitted: bool
     ) -> None:
-        """Note what the store has answered to `begin_ahead`, by the arguments of `end`.
+        """Apply the store's answer to `begin_ahead`; the arguments are those of `end`.
 
-        Only if the call was admitted the store has taken its cost.
+        The store has taken the cost only if the call was admitted.
         """
         self.is_borrowing = False
         if answer is not None and admitted and not answer.wait:
@@ -153,11 +153,11 @@ class Lease:
         self.end(ask, answer, started, ended)
 
     def end(self, ask: Ask, answer: Answer | None, started: float, ended: float) -> None:
-        """Note what the store has answered.
+        """Apply the store's answer.
 
         Args:
-            ask: what it was asked.
-            answer: None if there was none.
+            ask: the ask that was sent.
+            answer: the answer; None if the store did not answer.
             started: the time before the call.
             ended: the time after it.
         """
@@ -171,7 +171,7 @@ class Lease:
             self.short_cost = ask.cost
             self.fits_at = inf if answer.wait < 0 else started + answer.wait / MICROSECONDS
             self.short_until = min(self.fits_at, started + MAX_LIFE)
-            # Of calls at the same time, another one may have given back since the store has refused this.
+            # A simultaneous call may have given quota back after the store refused this one.
             is_known = started > self._passed_at
             self.refused_until = min(self.fits_at, started + REFUSED_SECONDS) if is_known else 0.0
         else:
@@ -184,23 +184,23 @@ class Lease:
             self.amount += answer.lent
             self.epoch, self.slot = answer.epoch, answer.slot
             self.low = answer.lent // 2 if answer.lent >= _MIN_AHEAD else -1
-            # From before the call: the store's slot ends later than this, and never earlier.
+            # Measured before the call, so the lease ends no later than the store's slot.
             self.ends = started + min(MAX_LIFE, answer.ends_in / MICROSECONDS)
 
     def give_back(self, epoch: int, slot: int, cost: int) -> None:
-        """Undo that a cost was taken: it can be spent again, or is given back to the store."""
+        """Undo a cost: it can be spent again, or is given back to the store."""
         if self.amount and (epoch, slot) == (self.epoch, self.slot):
             self.amount += cost
         else:
             self.rests[epoch, slot] = self.rests.get((epoch, slot), 0) + cost
 
     def let_go(self) -> list[Rest]:
-        """Return all that is left, which may be spent no more."""
+        """Return the unspent amount, which has expired."""
         self._set_aside()
         return self.take_rests()
 
     def take_rests(self) -> list[Rest]:
-        """Return what is left of earlier leases."""
+        """Return the rests of earlier leases."""
         rests = [
             Rest(self.owner, self._key, self._window, self._is_daily, epoch, slot, amount)
             for (epoch, slot), amount in self.rests.items()
@@ -209,7 +209,7 @@ class Lease:
         return rests
 
     def is_in_use(self, now: float) -> bool:
-        """Return whether something may be spent, or will be; or a request comes so soon that it tells."""
+        """Return whether the lease is needed. Its rate is measured for a while after the last ask."""
         return self.is_borrowing or now < self._asked_at + MAX_LIFE
 
     def _set_aside(self) -> None:

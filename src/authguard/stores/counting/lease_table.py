@@ -1,4 +1,4 @@
-"""Hold all that one process has borrowed, up to a number of counters."""
+"""Manage the leases of one process, up to a number of counters."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -7,29 +7,29 @@ from authguard._core.quota_store import CounterKey, QuotaState, Take
 from authguard.stores.counting.backend import Rest
 from authguard.stores.counting.lease import Lease
 
-_LOOKED_AT = 2  # counters for each new one, so that those are forgotten that are not in use
-_MAX_BATCH = 500  # rests that are given back by one call
+_LOOKED_AT = 2  # leases examined for each new one, so that unused ones are dropped
+_MAX_BATCH = 500  # rests given back by one call
 
 
 class LeaseTable:
-    """Hold leases by counter, and those of which something has to be given back.
+    """Store leases by counter, and note which of them have rests to give back.
 
-    One thread at a time may use it.
+    It is not thread-safe.
 
     Args:
-        max_counters: how many leases to hold; beyond, the one that was asked for longest ago goes.
+        max_counters: the greatest number of leases; beyond it, the least recently used lease is dropped.
 
     Attributes:
-        leases: by counter.
+        leases: the leases, by counter.
     """
 
     def __init__(self, max_counters: int) -> None:
         self.leases: OrderedDict[CounterKey, Lease] = OrderedDict()
-        self._unreturned: OrderedDict[Lease, None] = OrderedDict()  # in the order in which they end, nearly
+        self._unreturned: OrderedDict[Lease, None] = OrderedDict()  # roughly in the order in which they end
         self._max_counters = max_counters
 
     def lease_for(self, take: Take, now: float) -> Lease:
-        """Return the lease of a counter; a new one if there is none, or one for another limit."""
+        """Return the lease of a counter. A missing one is created, and one with another limit is replaced."""
         leases = self.leases
         lease = leases.get(take.key)
         if lease is not None and lease.limit == take.quota.count:
@@ -39,12 +39,12 @@ class LeaseTable:
             oldest = next(iter(leases.values()))
             if oldest.is_in_use(now) and len(leases) < self._max_counters:
                 break
-            leases.popitem(last=False)  # what is left of it is given back
+            leases.popitem(last=False)  # its unspent amount is given back
         lease = leases[take.key] = Lease(take)
         return lease
 
     def refused_states(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
-        """Return how quotas stand that the store has refused just now; nothing if it has to be asked."""
+        """Return the states of the quotas if the store has just refused them; otherwise an empty list."""
         states, is_refused = [], False
         for key, quota, cost in takes:
             lease = self.leases.get(key)
@@ -55,19 +55,19 @@ class LeaseTable:
         return states if is_refused else []
 
     def note_unreturned(self, lease: Lease) -> None:
-        """Note that something of a lease will have to be given back, if it is not spent."""
+        """Note that a lease may have something to give back later."""
         self._unreturned.pop(lease, None)
         self._unreturned[lease] = None
         while len(self._unreturned) > self._max_counters:
-            self._unreturned.popitem(last=False)  # it stays taken
+            self._unreturned.popitem(last=False)  # it stays taken in the store
 
     @property
     def has_unreturned(self) -> bool:
-        """Return whether something may have to be given back."""
+        """Return whether a lease may have something to give back."""
         return bool(self._unreturned)
 
     def collect(self, now: float) -> list[Rest]:
-        """Return some of what may be spent no more; nothing if there is no such."""
+        """Return some of the rests to give back; an empty list if none are left."""
         rests: list[Rest] = []
         while self._unreturned and len(rests) < _MAX_BATCH:
             lease = next(iter(self._unreturned))

@@ -1,4 +1,4 @@
-"""Count quotas for several processes, each of which borrows a little of them in advance."""
+"""Count quotas for several processes, each of which borrows a small part in advance."""
 
 import atexit
 import os
@@ -28,28 +28,29 @@ MIN_TIMEOUT, MAX_TIMEOUT = 0.05, 30.0  # seconds
 BEAT_SECONDS = 10.0
 _TICK_SECONDS = 0.5
 _ACTIVE_SECONDS = 30.0
-_ASSUMED_PROCESSES = 8  # until the store has told how many there are
+_ASSUMED_PROCESSES = 8  # until the store has reported their number
 
 # A lease, the epoch and slot in which a cost was taken, and the cost.
 _Paid: TypeAlias = tuple[Lease, int, int, int]
 
 
 class LeasedQuotas:
-    """Count quotas in a store that processes share, most requests without asking it.
+    """Count quotas in a store that processes share, asking it for few of the requests.
 
     Args:
-        open_backend: opens the store, given the seconds that a call may take.
+        open_backend: a function that opens the store, given the timeout of a call in seconds.
         name: of the store, without secrets.
-        quotas_down: what happens while the store is down.
-        processes: how many processes there are, for `"local"`.
+        quotas_down: the behaviour while the store is down.
+        processes: the number of processes, for `"local"`.
         timeout: seconds that a call may take.
-        max_counters: for how many callers and quotas, times each other, this process borrows at once.
-        monotonic: a clock that never goes back; it tells how long what was borrowed may be spent.
+        max_counters: the greatest number of counters (callers times quotas) for which this process borrows at
+            once.
+        monotonic: a monotonic clock; it limits for how long a lease may be spent.
         clock: seconds since the epoch, for calendar days while the store is down.
         tick: seconds between two runs of `keep` in a thread; None for no thread.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class LeasedQuotas:
         atexit.register(_weakly(self.close))
 
     def _begin_process(self) -> None:
-        """Start anew: what the parent process has borrowed is the parent's."""
+        """Reset all state: the leases of the parent process remain the parent's."""
         self._lock = Lock()
         self._process = secrets.token_hex(8)
         self._table = LeaseTable(self._max_counters)
@@ -104,10 +105,10 @@ class LeasedQuotas:
         self._backend.forget()
 
     def take_at_once(self, takes: Sequence[Take]) -> Taken | None:
-        """Take from what is borrowed already, or refuse what the store has refused just now.
+        """Take from borrowed amounts, or refuse if the store has just refused.
 
         Returns:
-            what `take` does; None if that has to ask the store.
+            the result of `take`; None if the store must be asked.
 
         Raises:
             ValueError: if a cost is below 1.
@@ -147,7 +148,7 @@ class LeasedQuotas:
         return self._outage.take_at_once(takes)
 
     def _spend_around(self, takes: Sequence[Take], now: float) -> list[QuotaState]:
-        """Take from what is borrowed, and leave quotas alone that are not enforced and have too little."""
+        """Take from borrowed amounts, and skip quotas that are not enforced and have too little."""
         states = []
         for key, _, cost in takes:
             lease = self._leases[key]
@@ -158,7 +159,7 @@ class LeasedQuotas:
         return states
 
     def _note_low(self, takes: Sequence[Take]) -> None:
-        """Have the thread borrow more before all is spent, so that no request waits for the store."""
+        """Let the thread borrow more before all is spent, so that no request waits for the store."""
         for key, _, _ in takes:
             self._leases[key].low = -1
         if len(self._low) < self._max_counters:
@@ -166,13 +167,13 @@ class LeasedQuotas:
         self._keeper.wake()
 
     def take(self, takes: Sequence[Take]) -> Taken:
-        """Take from all quotas in one step; from none if one that is enforced has too little.
+        """Take from all quotas in one step, or from none if an enforced quota has too little.
 
         Raises:
-            ValueError: if a cost is below 1, or the takes are of several owners.
+            ValueError: if a cost is below 1, or the takes have different owners.
             QuotaUnavailableError: if the store is down.
         """
-        taken = self.take_at_once(takes)  # another thread may have borrowed meanwhile
+        taken = self.take_at_once(takes)  # another thread may have borrowed since
         if taken is None and self._wait_for_more(takes):
             taken = self.take_at_once(takes)
         if taken is not None:
@@ -205,7 +206,7 @@ class LeasedQuotas:
         return taken
 
     def _wait_for_more(self, takes: Sequence[Take]) -> bool:
-        """Wait for what the thread borrows just now; return False if it borrows nothing for these takes."""
+        """Wait while the thread is borrowing; return False if it borrows nothing for these takes."""
         keys = {key for key, _, _ in takes}
         with self._lock:
             if self._borrowing.isdisjoint(keys):
@@ -229,7 +230,7 @@ class LeasedQuotas:
         answered: tuple[bool, Sequence[Answer]] | None,
         started: float,
     ) -> Taken | None:
-        """Note what the store has answered, and return it; None if it did not."""
+        """Apply the store's answer and return it; return None if the store did not answer."""
         if answered is None:
             for lease, ask in zip(leases, asks, strict=True):
                 lease.end(ask, None, started, started)
@@ -251,9 +252,9 @@ class LeasedQuotas:
         return Taken(admitted, states, paid)
 
     def give_back(self, taken: Taken) -> None:
-        """Undo a `take` that was admitted: its request has been refused since.
+        """Undo a `take` that was admitted, because its request was refused for another reason.
 
-        It can be spent again at once, or the store gets it within a second or two.
+        The cost can be spent again at once, or is given back to the store within two seconds.
         """
         if isinstance(taken.receipt, ByShare):
             self._outage.give_back(taken.receipt)
@@ -266,7 +267,7 @@ class LeasedQuotas:
         self._keeper.start()
 
     def health(self) -> QuotaHealth:
-        """Return how the store is doing, and what this process has counted."""
+        """Return the health of the store, and the counts of this process."""
         outage = self._outage
         admitted, refused, would_refuse = outage.counts()
         return QuotaHealth(
@@ -282,10 +283,10 @@ class LeasedQuotas:
         )
 
     def keep(self) -> bool:
-        """Give back what may be spent no more, and note that this process is alive.
+        """Give back expired rests, and note that this process is alive.
 
         Returns:
-            whether there will be more to do.
+            whether the thread has more to do.
         """
         with self._lock:
             now = self._monotonic()
@@ -305,9 +306,10 @@ class LeasedQuotas:
             return self._table.has_unreturned or now < self._active_until
 
     def borrow_ahead(self) -> None:
-        """Borrow more of what is nearly spent; what fails is borrowed by a request, once all is spent.
+        """Borrow more for leases that are nearly spent. If that fails, a later request borrows.
 
-        Some is left for the next run if the store is slow: `keep` has its turn, and a fork waits for a run.
+        If the store is slow, some leases wait for the next run: `keep` must also run, and a fork waits for
+        the end of a run.
         """
         ends = self._monotonic() + _TICK_SECONDS
         while (now := self._monotonic()) < ends:
@@ -349,9 +351,9 @@ class LeasedQuotas:
                 self._arrived.notify_all()
 
     def _return_rests(self, now: float) -> None:
-        """Give back what may be spent no more; what a call that fails was to give back stays taken."""
+        """Give back expired rests. If the call fails, they stay taken."""
         while rests := self._collect(now):
-            with suppress(StoreConnectionLostError):  # they stay taken, and the next call connects again
+            with suppress(StoreConnectionLostError):  # the rests stay taken, and the next call connects again
                 self._backend.give_back(rests)
 
     def _beat(self) -> int:
@@ -365,7 +367,7 @@ class LeasedQuotas:
             return self._table.collect(now)
 
     def give_back_unused(self) -> None:
-        """Give back all that is borrowed, unless the store is down; a later request borrows again."""
+        """Give back all borrowed amounts, unless the store is down; a later request borrows again."""
         try:
             if not self._outage.reason:
                 self._return_rests(inf)
@@ -373,13 +375,13 @@ class LeasedQuotas:
             self._note_failure(error)
 
     def close(self) -> None:
-        """Give back all that is borrowed, and close the connections; a later request opens new ones."""
+        """Give back all borrowed amounts, and close the connections; a later request opens new ones."""
         self._keeper.stop()
         self.give_back_unused()
         self._backend.close()
 
     def _note_failure(self, error: Exception) -> None:
-        # The text of other exceptions may have a URL, or what was sent.
+        # The text of other exceptions may contain a URL or the values that were sent.
         reason = str(error) if isinstance(error, StoreDownError) else type(error).__name__
         self._outage.note_failure(reason, self._monotonic())
 
@@ -388,7 +390,7 @@ class LeasedQuotas:
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls a method as long as its object is there."""
+    """Return a function that calls a method while its object exists."""
     reference = WeakMethod(method)
 
     def call() -> None:

@@ -12,30 +12,30 @@ from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Tak
 from authguard.errors import QuotaUnavailableError
 from authguard.stores.counting.windows import DayWindow, SlidingWindow, Window
 
-_LOOKED_AT = 2  # counters that are looked at for each new one, so that all are before they are twice as many
+_LOOKED_AT = 2  # counters examined for each new one, so that all are examined before their number has doubled
 _LOOKED_AT_IF_FULL = 1_000  # less than a millisecond
 _FULL = "too many callers are counted"
 
-# What is to be taken, of which window, when, and after how many seconds that is possible.
+# The amount to take, its window, the time, and the seconds after which that is possible.
 _Requested: TypeAlias = tuple[Take, Window, float, float]
-# As QuotaState(…) does it, without a call more.
+# Like QuotaState(…), with one call less.
 _new_state = partial(tuple.__new__, QuotaState)
 
 
 class MemoryQuotas:
     """Count quotas for an application that runs as one process, exactly.
 
-    Several processes count each for itself here, so that a caller may send as many times as much.
+    With several processes, each counts separately, so that a caller may send that many times the quota.
 
     Args:
-        max_counters: for how many callers and quotas, times each other, to count at once; each takes up to
-            3 KB, and a few hundred bytes as a rule. What no window holds any more is forgotten. Beyond that,
-            callers that are not counted yet are refused with 503.
-        monotonic: seconds since any time, for windows; it never goes back.
-        clock: seconds since the epoch, for calendar days alone.
+        max_counters: the greatest number of counters (callers times quotas); each takes up to 3 KB, and
+            usually a few hundred bytes. Expired counters are dropped. If the table is full, requests of
+            callers without a counter are refused with 503.
+        monotonic: a monotonic clock in seconds, for windows.
+        clock: seconds since the epoch, for calendar days only.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     in_memory = True
@@ -58,11 +58,11 @@ class MemoryQuotas:
         self._is_full = False
 
     def take(self, takes: Sequence[Take]) -> Taken:
-        """Take from all quotas in one step; from none if one that is enforced has too little.
+        """Take from all quotas in one step, or from none if an enforced quota has too little.
 
         Raises:
             ValueError: if a cost is below 1.
-            QuotaUnavailableError: if there is no room for another counter.
+            QuotaUnavailableError: if the table is full.
         """
         with self._lock:
             now, today = self._monotonic(), self._clock()
@@ -87,7 +87,7 @@ class MemoryQuotas:
                 return Taken(False, [_state(*each) for each in requested])
             if new:
                 self._make_room(new, now, today)
-                # All of them: to make room may have dropped one that was there, since it held nothing.
+                # All of them: making room may have dropped one that was empty.
                 self._windows |= {take.key: window for take, window, _, wait in requested if not wait}
             self._admitted += 1
             self._would_refuse += is_short
@@ -104,10 +104,10 @@ class MemoryQuotas:
         return Taken(True, states, requested)
 
     def _make_room(self, number: int, now: float, today: float) -> None:
-        """Forget windows that hold nothing, the oldest first; the others move behind the new ones.
+        """Drop empty windows, the oldest first; move the others behind the new ones.
 
         Raises:
-            QuotaUnavailableError: if there is no room for so many.
+            QuotaUnavailableError: if the table has no room for so many counters.
         """
         windows = self._windows
         is_full = len(windows) + number > self._max_counters
@@ -121,7 +121,7 @@ class MemoryQuotas:
             raise QuotaUnavailableError(_FULL)
 
     def give_back(self, taken: Taken) -> None:
-        """Undo a `take` that was admitted: its request has been refused since."""
+        """Undo a `take` that was admitted, because its request was refused for another reason."""
         with self._lock:
             now, today = self._monotonic(), self._clock()
             requested: Sequence[_Requested] = taken.receipt or ()
@@ -130,7 +130,7 @@ class MemoryQuotas:
                     window.give_back(take.cost, taken_at, today if window.is_daily else now)
 
     def health(self) -> QuotaHealth:
-        """Return how much is counted."""
+        """Return the number of counters and requests."""
         return QuotaHealth(
             "memory",
             len(self._windows),

@@ -1,4 +1,4 @@
-"""Decide about requests while the store of quotas is down."""
+"""Decide requests while the store of quotas is down."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from authguard._core.quota_store import Take, Taken
 from authguard.errors import ConfigurationError, QuotaUnavailableError
 from authguard.stores.counting.memory import MemoryQuotas
 
-#: `"deny"` answers with 503; `"local"` counts in each process, with its share of the quotas.
+#: `"deny"` answers with 503; `"local"` counts in each process, which gets its share of the quotas.
 QuotasDown: TypeAlias = Literal["deny", "local"]
 
 RETRY_SECONDS = 0.5
@@ -21,20 +21,20 @@ _log = logging.getLogger("authguard")
 
 
 class ByShare(NamedTuple):
-    """Mark the receipt of what was counted in this process.
+    """Mark the receipt of an amount that was counted in this process.
 
     Attributes:
-        taken: what its memory needs to give it back.
+        taken: the receipt of the local counters.
     """
 
     taken: Taken
 
 
 def check_quotas_down(down: object, processes: object) -> int | None:
-    """Check the options, and return by how many each quota is divided; None for `"deny"`.
+    """Check the options, and return the divisor of each quota; None for `"deny"`.
 
     Raises:
-        ConfigurationError: for another word, and if the number of processes is missing or has no effect.
+        ConfigurationError: if the word is unknown, or the number of processes is missing or has no effect.
     """
     if check_choice(down, "quotas_down", ("deny", "local")) == "local":
         if processes is None:
@@ -52,20 +52,20 @@ def check_quotas_down(down: object, processes: object) -> int | None:
 
 
 class Outage:
-    """Note whether a store is down, and decide about requests meanwhile.
+    """Track whether a store is down, and decide requests while it is.
 
     Args:
         name: of the store, for logs.
-        processes: by how many to divide quotas; None to refuse all requests that count.
-        max_counters: for how many callers and quotas to count in this process.
+        processes: the divisor of the quotas; None to refuse all requests that are counted.
+        max_counters: the greatest number of counters in this process.
         monotonic: a clock that never goes back.
         clock: seconds since the epoch, for calendar days.
 
     Attributes:
-        reason: why the store is down; empty if it is not.
-        unavailable: how many requests were refused for that reason.
-        by_share: how many were counted in this process.
-        memory: what counts them; None to refuse.
+        reason: the reason why the store is down; empty if it is up.
+        unavailable: the number of requests refused for that reason.
+        by_share: the number of requests counted in this process.
+        memory: the local counters; None to refuse.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Outage:
         self._lock = Lock()
 
     def may_ask(self, now: float) -> bool:
-        """Return whether to ask the store; while it is down, one caller may, each half second."""
+        """Return whether to ask the store; while it is down, one caller may do so each half second."""
         if not self.reason:
             return True
         with self._lock:
@@ -99,7 +99,7 @@ class Outage:
             return True
 
     def is_due(self, now: float) -> bool:
-        """Return whether `may_ask` would say yes."""
+        """Return whether `may_ask` would return True."""
         return not self.reason or now >= self._retry_at
 
     def note_failure(self, reason: str, now: float) -> None:
@@ -122,11 +122,11 @@ class Outage:
             _log.info("authguard: %s counts quotas again", self._name)
 
     def take(self, takes: Sequence[Take]) -> Taken:
-        """Decide in this process, by its share of each quota.
+        """Decide in this process, using its share of each quota.
 
         Raises:
-            QuotaUnavailableError: if this process is not to decide, or cannot: the cost is above the share,
-                or there is no room for another counter.
+            QuotaUnavailableError: if this process does not decide, the cost is above its share, or its table
+                is full.
         """
         decided = self._decide(takes)
         if isinstance(decided, Taken):
@@ -143,7 +143,7 @@ class Outage:
         return decided if isinstance(decided, Taken) else None
 
     def _decide(self, takes: Sequence[Take]) -> Taken | str:
-        """Return what was taken, or why nothing can be."""
+        """Return the result of the local counters, or the reason why they cannot decide."""
         if self.memory is None:
             return self.reason or "the store did not answer"
         shares = []
@@ -161,7 +161,7 @@ class Outage:
         return Taken(taken.admitted, taken.states, ByShare(taken))
 
     def counts(self) -> tuple[int, int, int]:
-        """Return how many requests its memory has let through and refused, and would have refused."""
+        """Return how many requests the local counters admitted, refused, and would have refused."""
         if self.memory is None:
             return 0, 0, 0
         health = self.memory.health()

@@ -20,13 +20,13 @@ from authguard.stores.sql.timed_connections import set_up_session, timed_connect
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_MAX_PURGED = 500  # counters in one statement, for which requests wait
+_MAX_PURGED = 500  # counters in one statement, because requests wait for it
 _MAX_PURGES = 40
-_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
+_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at the same time conflict
 _LAST_FUNCTION = "authguard_give_back_1(jsonb)"
 _TAKE = "SELECT authguard_take_1(%s, %s::text::jsonb, %s)"
 _GIVE_BACK = "SELECT authguard_give_back_1(%s::text::jsonb)"
-# The time is looked up once, and the keys are an array, so that both are found by an index.
+# The time is queried once and the keys are an array, so that both use an index.
 _PURGE = """DELETE FROM authguard_quotas WHERE key = ANY(ARRAY(
     SELECT key FROM authguard_quotas WHERE until < (SELECT authguard_now_1())
     LIMIT %s FOR UPDATE SKIP LOCKED))"""
@@ -37,18 +37,20 @@ _COUNT_PROCESSES = "SELECT count(*) FROM authguard_quota_processes"
 
 
 class PostgresQuotas(LeasedQuotas):
-    """Count quotas exactly for several processes and machines, in tables that it makes in PostgreSQL.
+    """Count quotas exactly for several processes and machines, in tables of PostgreSQL.
 
-    A process borrows a little of a quota in advance, so that most requests do not ask the database. What it
-    has not spent after a second it gives back. A crash of the database may take the last counts away.
+    Each process borrows a small part of a quota in advance, so that most requests do not ask the database. It
+    gives the unspent amount back after a second. A crash of the database may lose the last counts.
 
     Args:
         url: `postgresql://…`, as libpq reads it; the database may be that of a `PostgresStore`.
-        quotas_down: what happens while the database does not answer: `"deny"` answers with 503; `"local"`
-            counts in each process, with its share of each quota.
-        processes: how many processes there are, on all machines, for `"local"`.
-        timeout: seconds that a request may wait for the database, 0.05 to 30; 2 at least to connect.
-        max_counters: for how many callers and quotas, times each other, each process borrows at once.
+        quotas_down: the behaviour while the database does not answer: `"deny"` answers with 503; `"local"`
+            counts in each process, which gets its share of each quota.
+        processes: the number of processes on all machines, for `"local"`.
+        timeout: seconds that a request may wait for the database, 0.05 to 30; connecting may take 2 seconds
+            or more.
+        max_counters: the greatest number of counters (callers times quotas) for which each process borrows at
+            once.
 
     Raises:
         ConfigurationError: if an option is of the wrong type or out of range, or psycopg is not installed.
@@ -75,7 +77,7 @@ class PostgresQuotas(LeasedQuotas):
 
 
 class PostgresCounters:
-    """Keep counters in a table of PostgreSQL, by one connection that one thread uses at a time.
+    """Store counters in a table of PostgreSQL, through one connection that one thread uses at a time.
 
     Args:
         url: of the database, as libpq reads it.
@@ -91,7 +93,10 @@ class PostgresCounters:
         self.forget()
 
     def forget(self) -> None:
-        """Set the connection of the parent process aside: to close it would close it for the parent, too."""
+        """Drop the connection of the parent process without closing it.
+
+        Closing it would close the parent's, too.
+        """
         self._lock = LateLock()
         self._of_parent.append(self._connection)
         self._connection = None
@@ -141,7 +146,7 @@ class PostgresCounters:
         failures = self._failures
         with self._lock:
             if failures != self._failures:
-                raise StoreDownError(self._reason)  # one has waited in vain meanwhile
+                raise StoreDownError(self._reason)  # a waiting call has timed out since
             is_old = self._connection is not None
             try:
                 self._connection = self._connection or self._open()
@@ -169,7 +174,8 @@ class PostgresCounters:
             tcp_user_timeout=milliseconds,
         )
         try:
-            # A function must see what was committed while it waited for its turn. Nobody waits for the disk.
+            # A function must see changes that were committed while it waited for its lock. Commits do not
+            # wait for the disk.
             set_up_session(
                 connection,
                 f"SET statement_timeout = {milliseconds}; SET synchronous_commit = off; "
@@ -187,5 +193,5 @@ class PostgresCounters:
 
 
 def _statements() -> bytes:
-    """Return what makes the tables and functions; psycopg takes bytes as they are."""
+    """Return the statements that create the tables and functions; psycopg sends bytes unchanged."""
     return (files("authguard.stores.counting") / "postgres.sql").read_bytes()

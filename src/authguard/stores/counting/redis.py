@@ -17,24 +17,25 @@ from authguard.stores.redis import check_prefix, check_redis_url
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
 
-# What an error of Redis begins with, such as WRONGTYPE.
+# The code at the beginning of a Redis error, such as WRONGTYPE.
 _CODE = re.compile(r"[A-Z]{3,20}\b")
 
 
 class RedisQuotas(LeasedQuotas):
     """Count quotas in Redis 6.2 or later, or a Redis Cluster, for processes on several machines.
 
-    Redis should keep all keys when its memory is full (`maxmemory-policy noeviction`), and its data on disk
-    (`appendonly yes`): what it loses is given twice.
+    Configure Redis to keep all keys when its memory is full (`maxmemory-policy noeviction`) and to write its
+    data to disk (`appendonly yes`): lost counts are given twice.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`; of a cluster, that of any of its servers.
-        quotas_down: what happens while Redis does not answer: `"deny"` answers with 503, `"local"` counts in
-            each process, with its share of each quota.
-        processes: how many processes there are, on all machines, for `"local"`.
+        url: `redis://`, `rediss://` or `unix://`; for a cluster, that of any of its servers.
+        quotas_down: the behaviour while Redis does not answer: `"deny"` answers with 503, `"local"` counts in
+            each process, which gets its share of each quota.
+        processes: the number of processes on all machines, for `"local"`.
         timeout: seconds to wait for a connection, and for an answer, 0.05 to 30.
-        max_counters: for how many callers and quotas, times each other, this process borrows at once.
-        prefix: what the names of all keys begin with: letters, digits, and `_.:-`.
+        max_counters: the greatest number of counters (callers times quotas) for which this process borrows at
+            once.
+        prefix: the beginning of each key: letters, digits, and `_.:-`.
 
     Raises:
         ConfigurationError: if an option is of the wrong type or out of range, or redis-py is not installed.
@@ -62,13 +63,13 @@ class RedisQuotas(LeasedQuotas):
 
 
 class RedisCounters:
-    """Count in hashes, by the scripts of `redis_script`.
+    """Count in hashes, using the scripts of `redis_script`.
 
-    All counters of one owner have one hash tag, so that a cluster keeps them together. A cluster is
-    recognised by its first redirection.
+    All counters of one owner have the same hash tag, so that a cluster stores them on one server. A cluster
+    is recognised by its first redirection.
 
-    No call is repeated whose answer is missing: it may have been carried out, and what it gave back must not
-    be given back again.
+    A call without an answer is not repeated: Redis may have carried it out, and rests must not be given back
+    twice.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
@@ -84,18 +85,18 @@ class RedisCounters:
         self.forget()
 
     def forget(self) -> None:
-        """Set the connections of the parent process aside: they must not be used or closed here."""
+        """Drop the connections of the parent process, without using or closing them."""
         self._of_parent += [self._client, self._cluster]
         self._client, self._cluster = _connect(self._url, self._timeout), None
         self._lock = LateLock()
 
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
-        """Take from all quotas in one step; from none if one that is enforced has too little."""
+        """Take from all quotas in one step, or from none if an enforced quota has too little."""
         keys = [self._key(owner, ask.key) for ask in asks]
         return read_answer(self._run(redis_script.TAKE, keys, take_arguments(asks, live)), len(asks))
 
     def give_back(self, rests: Sequence[Rest]) -> None:
-        """Give back rests; those of each owner in a step of its own."""
+        """Give back rests, in one step for each owner."""
         for owner, of_owner in groupby(sorted(rests), lambda rest: rest.owner):
             keys: list[str] = []
             arguments: list[int] = []
@@ -105,7 +106,7 @@ class RedisCounters:
             self._run(redis_script.GIVE_BACK, keys, arguments)
 
     def beat(self, process: str) -> int:
-        """Note that a process is alive, and return how many were lately."""
+        """Note that a process is alive, and return the number of live processes."""
         key = self._key("processes", "seen")
         return int(self._run(redis_script.BEAT, [key], (process, ALIVE_SECONDS)))
 
@@ -121,25 +122,26 @@ class RedisCounters:
         return f"{self._prefix}:quota:{{{owner}}}:{key}"
 
     def _run(self, script: redis_script.Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """Run a script on the server that has the keys."""
+        """Run a script on the server that stores the keys."""
         try:
             return self._following(lambda client: _evaluate(client, script, keys, arguments))
         except Exception as error:
-            # All of them: the client for clusters raises what it meets, not only errors of Redis.
+            # All of them: the client for clusters also raises errors that are not errors of Redis.
             from redis.exceptions import ConnectionError as LostError
 
-            is_lost = type(error) is LostError  # of the subclasses, none is about the connection
+            is_lost = type(error) is LostError  # of the subclasses, none reports a broken connection
             raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
 
     def _following(self, run: Callable[[Any], Any]) -> Any:
-        """Run with the client for one server, or for a cluster if it says that it is part of one."""
+        """Run with the client for one server, or with the one for a cluster if the server is in a cluster."""
         from redis.exceptions import AskError, ResponseError
 
         if self._cluster is None:
             try:
                 return run(self._client)
             except ResponseError as error:
-                # redis-py 5 knows these two answers in its client for clusters alone. Nothing has been done.
+                # redis-py 5 handles these two answers only in its client for clusters. Nothing has been
+                # executed.
                 if not isinstance(error, AskError) and not str(error).startswith(("MOVED ", "ASK ")):
                     raise
         with self._lock:
@@ -157,10 +159,10 @@ def take_arguments(asks: Sequence[Ask], live: int) -> list[int]:
 
 
 def read_answer(numbers: object, size: int) -> tuple[bool, Sequence[Answer]]:
-    """Return what `redis_script.TAKE` has answered to so many asks.
+    """Return the answers of `redis_script.TAKE` to a number of asks.
 
     Raises:
-        StoreDownError: if it is something else.
+        StoreDownError: if the answer has another form.
     """
     fields = len(Answer._fields)
     are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
@@ -181,7 +183,7 @@ def _evaluate(
     try:
         return client.evalsha(script.digest, len(keys), *keys, *arguments)
     except NoScriptError:
-        # Nothing has been done. Unlike SCRIPT LOAD, this asks only the server that has the keys.
+        # Nothing has been executed. Unlike SCRIPT LOAD, EVAL asks only the server that stores the keys.
         return client.eval(script.text, len(keys), *keys, *arguments)
 
 
@@ -190,7 +192,7 @@ def _numbers(rests: Sequence[Rest]) -> list[int]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an operator needs to know; the text of an error may have the address with its password."""
+    """Return the reason for an operator; the text of an error may contain the address with its password."""
     code = _CODE.match(str(error))
     return f"Redis: {type(error).__name__}" + (f" ({code[0]})" if code else "")
 
@@ -217,5 +219,5 @@ def _connect_cluster(url: str, timeout: float) -> "RedisCluster":
         retry=Retry(NoBackoff(), 0),
         require_full_coverage=False,
     )
-    cast("Any", client).cluster_error_retry_attempts = 0  # the name in redis-py 5
+    cast("Any", client).cluster_error_retry_attempts = 0  # its name in redis-py 5
     return client

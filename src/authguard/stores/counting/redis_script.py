@@ -1,25 +1,25 @@
-"""Hold the Lua scripts that count quotas in Redis; each runs as one step, with the server's clock.
+"""Define the Lua scripts that count quotas in Redis. Each runs atomically, with the server's clock.
 
-They do the arithmetic of `authguard.stores.counting.blocks`. All numbers are whole and below 2^53, so that
-the doubles of Lua hold them. A counter is a hash, small enough for Redis to keep it as a listpack:
+The scripts use the arithmetic of `authguard.stores.counting.blocks`. All numbers are integers below 2^53,
+which Lua's doubles represent exactly. A counter is a hash, small enough for Redis to store it as a listpack:
 
     <number of a slot>   how much was taken or lent in it
     e                    the epoch
     f, l                 no slot is before the first of these, and none after the last
     n                    the sum of all slots
 
-Everything is read and checked before anything is written, since Redis does not undo what a script has written
-before it failed.
+A script reads and checks everything before it writes, because Redis does not undo the writes of a script that
+fails.
 """
 
 from hashlib import sha1
 
 
 class Script:
-    """Hold a script, and the digest under which Redis keeps it.
+    """Hold a Lua script and its SHA-1 digest, by which Redis caches it.
 
     Args:
-        text: in Lua.
+        text: the Lua source.
     """
 
     def __init__(self, text: str) -> None:
@@ -154,10 +154,10 @@ end
 """
 )
 
-# KEYS: a counter for each quota.
-# ARGV: the number of living processes; then for each quota limit, window, 1 if it is daily, cost, 1 if it is
-# enforced, how much to lend at most, and how many rests follow, each as epoch, slot and amount.
-# Returns 1 if the request may pass; then the fields of an `Answer` for each quota.
+# KEYS: a counter for each quota. ARGV: the number of living processes; then for each quota limit, window, 1
+# if it is daily, cost, 1 if it is enforced, the greatest amount to lend, and the number of rests that follow,
+# each as epoch, slot and amount. Returns 1 if the request may pass; then the fields of an `Answer` for each
+# quota.
 TAKE = Script(
     _COUNTERS
     + """
@@ -207,8 +207,8 @@ return answer
 """
 )
 
-# KEYS: counters.
-# ARGV: for each of them window, 1 if it is daily, and how many rests follow, each as epoch, slot and amount.
+# KEYS: counters. ARGV: for each of them window, 1 if it is daily, and the number of rests that follow, each
+# as epoch, slot and amount.
 GIVE_BACK = Script(
     _COUNTERS
     + """
@@ -230,8 +230,8 @@ return 1
 """
 )
 
-# KEYS: the processes, each with when it was last seen.
-# ARGV: the name of one, and after how many seconds without a sign it is gone.
+# KEYS: the processes, each with the time of its last beat. ARGV: the name of this process, and the seconds
+# after which a process without a beat is dropped.
 BEAT = Script(
     _CLOCK
     + """

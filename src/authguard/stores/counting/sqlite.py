@@ -19,7 +19,7 @@ from authguard.stores.log import StoreDownError
 from authguard.stores.sql.sqlite_connections import execute_when_free, open_file
 from authguard.stores.sqlite import check_path
 
-_MAX_PURGED = 500  # counters in one transaction, for which others wait
+_MAX_PURGED = 500  # counters in one transaction, because other writers wait for it
 _MAX_PURGES = 40
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS authguard_quotas (
@@ -42,22 +42,23 @@ _COUNT_PROCESSES = "SELECT count(*) FROM authguard_quota_processes"
 
 
 class SQLiteQuotas(LeasedQuotas):
-    """Count quotas exactly for several processes on one machine, in a file.
+    """Count quotas exactly for several processes on one machine, in a SQLite file.
 
-    A process borrows a little of a quota in advance, so that most requests do not touch the file. What it
-    has not spent after a second it gives back. A power cut may take the last counts away.
+    Each process borrows a small part of a quota in advance, so that most requests do not access the file. It
+    gives the unspent amount back after a second. A power cut may lose the last counts.
 
     Args:
         path: of the file, on a disk of this machine; a new one is readable by its owner alone. It may be
             that of a `SQLiteStore`.
-        quotas_down: what happens while the file cannot be used: `"deny"` answers with 503; `"local"` counts
-            in each process, with its share of each quota.
-        processes: how many processes there are, for `"local"`.
+        quotas_down: the behaviour while the file cannot be used: `"deny"` answers with 503; `"local"` counts
+            in each process, which gets its share of each quota.
+        processes: the number of processes, for `"local"`.
         timeout: seconds that a request may wait for the file, 0.05 to 30.
-        max_counters: for how many callers and quotas, times each other, each process borrows at once.
+        max_counters: the greatest number of counters (callers times quotas) for which each process borrows at
+            once.
 
     Raises:
-        ConfigurationError: for an option of another type or out of range.
+        ConfigurationError: if an option has the wrong type or is out of range.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class SQLiteQuotas(LeasedQuotas):
 
 
 class SQLiteCounters:
-    """Keep counters in a table of SQLite, by one connection that one thread uses at a time.
+    """Store counters in a table of SQLite, through one connection that one thread uses at a time.
 
     Args:
         path: of the file.
@@ -99,7 +100,7 @@ class SQLiteCounters:
         self.forget()
 
     def forget(self) -> None:
-        """Set the connection of the parent process aside: it must not be used or closed here."""
+        """Drop the connection of the parent process, without using or closing it."""
         self._lock = LateLock()
         self._of_parent.append(self._connection)
         self._connection = None
@@ -153,12 +154,12 @@ class SQLiteCounters:
         failures = self._failures
         with self._lock:
             if failures != self._failures:
-                raise StoreDownError(self._reason)  # one has waited in vain meanwhile
+                raise StoreDownError(self._reason)  # a waiting call has timed out since
             try:
                 connection = self._connection = self._connection or self._open()
                 execute_when_free(connection, "BEGIN IMMEDIATE", self._timeout)
                 try:
-                    # Read here, where all others wait: each step is later than the one before.
+                    # Read under the write lock, so that each step is later than the previous one.
                     now = connection.execute(_NOW).fetchone()[0] if self._now is None else self._now()
                     yield connection, now
                     connection.execute("COMMIT")
@@ -176,7 +177,7 @@ class SQLiteCounters:
     def _open(self) -> sqlite3.Connection:
         connection = open_file(self._path, self._timeout)
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk with each commit
+            connection.execute("PRAGMA synchronous = NORMAL")  # commits do not wait for the disk
             connection.execute("PRAGMA busy_timeout = 0")
             execute_when_free(connection, "BEGIN IMMEDIATE", self._timeout)
             for table in _TABLES:

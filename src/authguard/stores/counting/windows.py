@@ -1,30 +1,30 @@
-"""Count what was taken of one quota by one caller: in a window that slides, or in a calendar day."""
+"""Count one quota of one caller: in a sliding window, or in a calendar day."""
 
 from array import array
 from math import inf
 from typing import ClassVar, Protocol
 
-#: Entries of a log, of 16 bytes each. What is taken shortly after another is one entry with it.
+#: Entries of a log, of 16 bytes each. Amounts that are taken shortly after each other share an entry.
 MAX_ENTRIES = 120
 _DAY = 86_400
 
 
 class Window(Protocol):
-    """Count what was taken of a quota.
+    """Count the amount taken of a quota.
 
     Attributes:
-        is_daily: whether its times are of the clock; else they are of one that never goes back.
-        used: how much is taken now, as of the last `expire` or `wait`.
+        is_daily: whether its times are of the wall clock; otherwise they are of a monotonic clock.
+        used: the amount that counts, as of the last `expire` or `wait`.
     """
 
     is_daily: ClassVar[bool]
     used: int
 
     def expire(self, now: float) -> None:
-        """Forget what counts no longer."""
+        """Drop expired amounts."""
 
     def wait(self, count: int, cost: int, now: float) -> float:
-        """Forget what counts no longer, and return after how many seconds a cost may be taken of a count.
+        """Drop expired amounts, and return the seconds after which a cost fits.
 
         Returns:
             0 for now, infinity for never.
@@ -32,22 +32,22 @@ class Window(Protocol):
         ...
 
     def reset(self, now: float) -> float:
-        """Return after how many seconds less is taken."""
+        """Return the seconds after which less counts."""
         ...
 
     def take(self, count: int, cost: int, now: float) -> float:
-        """Take a cost, after `wait` has found that it may be; return what `reset` does then."""
+        """Take a cost, after `wait` has returned 0; return the result of `reset`."""
         ...
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
-        """Undo what was taken at a time; nothing happens if it counts no longer."""
+        """Undo an amount taken at a time; do nothing if it has expired."""
 
 
 class SlidingWindow:
-    """Keep a log of what was taken when, so that no window holds more than the quota.
+    """Log amounts with their times, so that no window exceeds the quota.
 
-    Of a quota of more than `MAX_ENTRIES`, an entry stands for a `MAX_ENTRIES`th part of the window, and
-    counts until the last of it has expired: for so much longer at most, and never shorter.
+    With a quota above `MAX_ENTRIES`, an entry covers a `MAX_ENTRIES`th part of the window and counts until
+    its last amount has expired: at most that much longer, and never shorter.
 
     Args:
         seconds: the length of the window.
@@ -60,18 +60,18 @@ class SlidingWindow:
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._log = array("d")  # the end and the amount of each entry, in turn
-        self._began = -inf  # when the last entry did
+        self._began = -inf  # the time at which the last entry ends
         self.used = 0
 
     def expire(self, now: float) -> None:
-        """Forget what was taken before the window."""
+        """Drop amounts taken before the window."""
         log, seconds = self._log, self._seconds
         while log and now - log[0] >= seconds:
             self.used -= int(log[1])
             del log[:2]
 
     def wait(self, count: int, cost: int, now: float) -> float:
-        """Forget what was taken before the window, and return after how many seconds a cost may be taken."""
+        """Drop amounts taken before the window, and return the seconds after which a cost fits."""
         log = self._log
         if log and now - log[0] >= self._seconds:
             self.expire(now)
@@ -98,13 +98,13 @@ class SlidingWindow:
             log.extend((now, cost))
             self._began = now
         self.used += cost
-        return self._seconds - (now - log[0])  # in this order, so that it is never longer than the window
+        return self._seconds - (now - log[0])  # in this order, so that the log never exceeds its maximum
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
-        """Undo what was taken at a time; nothing happens if it counts no longer."""
+        """Undo an amount taken at a time; do nothing if it has expired."""
         log = self._log
         if now - taken_at >= self._seconds:
-            return  # its entry may be gone, and a later one is of others
+            return  # its entry may have expired, and a later one belongs to other requests
         for at in range(0, len(log), 2):
             if log[at] >= taken_at:
                 self.used -= cost
@@ -115,9 +115,9 @@ class SlidingWindow:
 
 
 class DayWindow:
-    """Count what was taken in one calendar day of UTC.
+    """Count the amount taken in one calendar day of UTC.
 
-    The day never goes back: if the clock is set back, the later day goes on until it is over.
+    If the clock is set back, the later day continues until it ends.
     """
 
     __slots__ = ("_end", "used")
@@ -129,13 +129,13 @@ class DayWindow:
         self.used = 0
 
     def expire(self, now: float) -> None:
-        """Begin with nothing, if it is a later day."""
+        """Start at zero if a later day has begun."""
         if now >= self._end:
             self._end = (int(now // _DAY) + 1) * _DAY
             self.used = 0
 
     def wait(self, count: int, cost: int, now: float) -> float:
-        """Return the seconds until midnight, unless a cost may be taken today; infinity for never."""
+        """Return 0 if a cost fits today, otherwise the seconds until midnight; infinity for never."""
         if now >= self._end:
             self.expire(now)
         if cost <= count - self.used:
@@ -152,6 +152,6 @@ class DayWindow:
         return self._end - now
 
     def give_back(self, cost: int, taken_at: float, now: float) -> None:
-        """Undo what was taken on this day; nothing happens on another."""
+        """Undo an amount taken on this day; do nothing for another day."""
         if taken_at >= self._end - _DAY:
             self.used -= cost

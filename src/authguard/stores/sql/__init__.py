@@ -1,1 +1,1 @@
-"""Keep the log of a store in PostgreSQL and SQLite."""
+"""Store the log in PostgreSQL and SQLite."""

@@ -1,4 +1,4 @@
-"""Connect to PostgreSQL, by psycopg."""
+"""Connect to PostgreSQL, using psycopg."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +17,11 @@ _CHANNEL = "authguard_log"
 ANNOUNCE = f"SELECT pg_notify('{_CHANNEL}', '')"
 DIALECT = Dialect("%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest")
 _LOOK = DIALECT.spell(f"WITH beat AS ({sql.PUT_READER}) {sql.READ_LOG}")  # one round trip
-_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at once disturb each other
+_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at the same time conflict
 
 
 class PostgresConnections:
-    """Hold a connection for statements, used by one thread at a time, and one that listens.
+    """Manage two connections: one for statements, used by one thread at a time, and one that listens.
 
     Args:
         url: of the database, as libpq reads it.
@@ -39,7 +39,10 @@ class PostgresConnections:
         self.forget()
 
     def forget(self) -> None:
-        """Set connections of the parent process aside: to close them would close them for it, too."""
+        """Drop connections of the parent process without closing them.
+
+        Closing them would close the parent's, too.
+        """
         self._lock = LateLock()
         self._of_parent += [self._connection, self._listening]
         self._connection = self._listening = None
@@ -52,17 +55,17 @@ class PostgresConnections:
 
     @contextmanager
     def statements(self) -> Iterator[Execute]:
-        """Run statements, each by itself."""
+        """Run statements, each in its own transaction."""
         with self._open_connection() as connection:
             yield cast("Execute", connection.execute)
 
     def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
-        """Note that a process has read up to a number, and return how the log stands."""
+        """Note that a process has read up to a number, and return the state of the log."""
         with self.statements() as execute:
             return cast("Row", execute(_LOOK, (process, sequence, sequence)).fetchone())
 
     def announce(self, execute: Execute) -> None:
-        """Wake the processes that listen, when the transaction commits."""
+        """Notify the listening processes when the transaction commits."""
         execute(ANNOUNCE, ())
 
     def wait(self, seconds: float, sequence: int) -> None:
@@ -71,12 +74,12 @@ class PostgresConnections:
             with _store_down():
                 if self._listening is None:
                     self._listening = self._open(lambda connection: connection.execute(f"LISTEN {_CHANNEL}"))
-                    cast("Any", self._listening).patience = None  # from now on it waits for others
-                    return  # what was written before is read now
+                    cast("Any", self._listening).patience = None  # from now on it waits for notifications
+                    return  # read marks that were written before the subscription
                 for _ in self._listening.notifies(timeout=seconds, stop_after=1):
                     pass
         except StoreDownError:
-            # Not the other connection: another thread may be in the middle of a statement.
+            # Not the other connection, which another thread may be using.
             listening, self._listening = self._listening, None
             _close(listening)
             raise
@@ -127,7 +130,7 @@ class PostgresConnections:
 
 @contextmanager
 def _store_down() -> Iterator[None]:
-    """Say by `StoreDownError` that the database does not answer."""
+    """Raise `StoreDownError` on errors of the database."""
     from psycopg import Error
 
     try:

@@ -1,4 +1,7 @@
-"""Keep a log of revocations in a SQL database; the two databases differ in details of statements alone."""
+"""Store a log of revocations in a SQL database.
+
+The two databases differ only in details of the statements.
+"""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,7 +16,7 @@ Row = tuple[Any, ...]
 
 
 class Cursor(Protocol):
-    """Define the part of a DB-API cursor that is used."""
+    """Define the methods of a DB-API cursor that are used."""
 
     rowcount: int
 
@@ -30,10 +33,10 @@ Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
 
 class Dialect:
-    """Spell the statements for a database.
+    """Translate the statements for a database.
 
     Args:
-        parameter: the mark of a parameter.
+        parameter: the placeholder of a parameter.
         now: the clock of the database, in seconds since the epoch.
         greatest: the function that returns the greater of two values.
     """
@@ -42,12 +45,12 @@ class Dialect:
         self._words = {"p": parameter, "now": now, "greatest": greatest}
 
     def spell(self, statement: str) -> str:
-        """Return a statement as the database reads it."""
+        """Return a statement in the dialect of the database."""
         return statement.format(**self._words)
 
 
 class Connections(Protocol):
-    """Open transactions. Each raises `StoreDownError` if the database does not answer."""
+    """Open transactions. Each method raises `StoreDownError` if the database does not answer."""
 
     dialect: Dialect
 
@@ -56,24 +59,24 @@ class Connections(Protocol):
         ...
 
     def statements(self) -> AbstractContextManager[Execute]:
-        """Run statements, each by itself."""
+        """Run statements, each in its own transaction."""
         ...
 
     def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
-        """Note that a process has read up to a number, and return how the log stands.
+        """Note that a process has read up to a number, and return the state of the log.
 
         Args:
             process: the name of the process.
             sequence: the number.
-            is_noted: the process has been noted before, so that it may be noted later if others write now.
+            is_noted: whether the process was noted before, so that noting it can wait while others write.
         """
         ...
 
     def announce(self, execute: Execute) -> None:
-        """Wake the processes that wait, when the transaction commits."""
+        """Notify the waiting processes when the transaction commits."""
 
     def wait(self, seconds: float, sequence: int) -> None:
-        """Return when something has been written after a number, or when the time has passed."""
+        """Return when a later number has been written, or when the time has passed."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -83,7 +86,7 @@ class Connections(Protocol):
 
 
 class SQLLog:
-    """Keep the log in tables; see `sql_tables` for them.
+    """Store the log in tables; see `sql_tables`.
 
     Args:
         connections: of the database.
@@ -104,7 +107,7 @@ class SQLLog:
         rows: list[Row] = []
         if last > sequence:
             with self._connections.statements() as execute:
-                # Without an upper end: a mark that was written anew since has a greater number now.
+                # Without an upper limit: a mark that was written again has a higher number now.
                 rows = execute(self._spell(sql.READ_MARKS), (sequence, MAX_PAGE)).fetchall()
         is_last = len(rows) < MAX_PAGE
         reached = Position(epoch, last, last_tip or "") if is_last else Position(epoch, rows[-1][5], "")
@@ -127,7 +130,7 @@ class SQLLog:
         return [_mark(row) for row in rows if row is not None]
 
     def count(self, now: float, most: int) -> int:
-        """Return how many marks end later than a moment; no more are counted than `most`."""
+        """Return how many marks end after a time; stop counting at `most`."""
         with self._connections.statements() as execute:
             (count,) = execute(self._spell(sql.COUNT_MARKS), (now, most)).fetchone()
         return int(count)
@@ -143,7 +146,7 @@ class SQLLog:
         self._connections.wait(seconds, self._sequence)
 
     def use_proof(self, digest: str, seconds: int) -> bool:
-        """Note that a DPoP proof is used; return False if it has been used before."""
+        """Note that a DPoP proof is used; return False if it was used before."""
         with self._connections.write() as execute:
             execute(self._spell(sql.DELETE_PROOFS), ())
             used: bool = execute(self._spell(sql.USE_PROOF), (digest, seconds)).rowcount == 1
@@ -164,19 +167,19 @@ def append(
     marks: Sequence[Mark],
     execute_many: Callable[[str, list[tuple[Any, ...]]], object] | None = None,
 ) -> int:
-    """Write marks in a transaction that writes, and return the number of the last one.
+    """Write marks in an open transaction, and return the number of the last one.
 
-    Other writers wait from here to the end of the transaction, so that it should come last.
+    Other writers wait from here to the end of the transaction, so call this last.
 
     Args:
         execute: runs a statement of the transaction.
-        spell: of the dialect.
-        marks: what to write.
-        execute_many: runs a statement for each of many parameters; None for `execute`, again and again.
+        spell: the method of the dialect.
+        marks: the marks to write.
+        execute_many: runs a statement for many parameters; None to call `execute` repeatedly.
     """
     sequence, now = execute(spell(sql.COUNT), (len(marks),)).fetchone()
     first = sequence - len(marks) + 1
-    # A log that was put back to an earlier state may have tips of numbers that are given anew.
+    # A log that was restored from a backup may have tips for numbers that are given again.
     execute(spell(sql.DELETE_TIPS_AFTER), (first - 1,))
     rows = []
     for number, mark in enumerate(marks, first):
@@ -187,7 +190,7 @@ def append(
     else:
         for row in rows:
             execute(spell(sql.PUT_MARK), row)
-    # Of the last one alone: a process stops reading there, or at the end of a page, which has no tip.
+    # Only for the last one: a process stops reading there, or at the end of a page, which has no tip.
     execute(spell(sql.PUT_TIP), (sequence, secrets.token_hex(8)))
     execute(spell(sql.DELETE_TIPS), (sequence - MAX_TIPS,))
     execute(spell(sql.DELETE_MARKS), (KEEP_SECONDS,))
@@ -196,7 +199,7 @@ def append(
 
 
 def create_tables(execute: Execute, spell: Callable[[str], str], *, unlogged: str = "") -> None:
-    """Create the tables that are missing, and begin the log."""
+    """Create missing tables, and start the log."""
     for statement in sql.TABLES:
         execute(statement.format(unlogged=unlogged), ())
     execute(spell(sql.BEGIN_LOG), (secrets.token_hex(8),))

@@ -1,8 +1,9 @@
-"""Define the tables of the log in SQL, alike in SQLite and PostgreSQL.
+"""Define the tables of the log in SQL, the same for SQLite and PostgreSQL.
 
-One row of `authguard_log` counts. A writer changes it first, and holds it until it commits: so numbers are
-in the order of commits. (A sequence of PostgreSQL is not: of two transactions, the one with the smaller
-number may commit last, and a reader that has seen the greater number would never read it.)
+One row of `authguard_log` has the counter. A writer changes this row first, which locks it until the commit,
+so that numbers are in the order of commits. (Numbers of a PostgreSQL sequence are not: of two transactions,
+the one with the lower number may commit last, and a reader that has seen the higher number would never read
+it.)
 """
 
 TABLES = (
@@ -23,7 +24,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS ix_authguard_replays_until ON authguard_replays (until)",
 )
 
-# `{p}` is the mark of a parameter, `{now}` the clock of the database, `{greatest}` the greater of two values.
+# `{p}` is a placeholder, `{now}` the clock of the database, `{greatest}` the greater of two values.
 BEGIN_LOG = (
     "INSERT INTO authguard_log (id, epoch, seq, began) VALUES (1, {p}, 0, 0) ON CONFLICT (id) DO NOTHING"
 )

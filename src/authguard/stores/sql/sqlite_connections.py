@@ -1,4 +1,4 @@
-"""Connect to SQLite, by the standard library: several processes on one machine."""
+"""Connect to SQLite, using the standard library: several processes on one machine."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ from authguard.stores.sql import sql_tables as sql
 from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 
 DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
-_LOOK_SECONDS = 0.02  # between two looks at the file: it can wake nobody
+_LOOK_SECONDS = 0.02  # between two checks of the file: SQLite has no notifications
 _HURRY = 0.1  # of the timeout
 _BUSY_SECONDS = 0.001  # between two tries
 _BEAT, _READ = DIALECT.spell(sql.PUT_READER), DIALECT.spell(sql.READ_LOG)
@@ -40,7 +40,7 @@ class SQLiteConnections:
         self.forget()
 
     def forget(self) -> None:
-        """Set the connection of the parent process aside: it must not be used or closed here."""
+        """Drop the connection of the parent process, without using or closing it."""
         self._lock = LateLock()
         self._of_parent.append(self._connection)
         self._connection = None
@@ -53,14 +53,15 @@ class SQLiteConnections:
 
     @contextmanager
     def statements(self) -> Iterator[Execute]:
-        """Run queries, together; they wait for nobody that writes."""
+        """Run queries in one transaction; they do not wait for writers."""
         with self._transaction("BEGIN") as execute:
             yield execute
 
     def look(self, process: str, sequence: int, *, is_noted: bool) -> Row:
-        """Note that a process has read up to a number, and return how the log stands.
+        """Note that a process has read up to a number, and return the state of the log.
 
-        Who writes all the time leaves others no room: a process that is noted already is noted next time.
+        A process that writes all the time would block others, so a process that is already noted is noted
+        next time.
         """
         may_fail = suppress(StoreDownError) if is_noted else nullcontext()
         with may_fail, self._transaction("BEGIN IMMEDIATE", hurried=is_noted) as execute:
@@ -69,10 +70,10 @@ class SQLiteConnections:
             return cast("Row", execute(_READ, (sequence,)).fetchone())
 
     def announce(self, execute: Execute) -> None:
-        """Do nothing: the others look."""
+        """Do nothing: other processes poll."""
 
     def wait(self, seconds: float, sequence: int) -> None:
-        """Return when something has been written after a number, or when the time has passed."""
+        """Return when a later number has been written, or when the time has passed."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with self._transaction("BEGIN") as execute:
@@ -125,18 +126,19 @@ class SQLiteConnections:
 
 
 def open_file(path: Path, timeout: float) -> sqlite3.Connection:
-    """Open a database for one thread at a time; a new file is readable by its owner alone.
+    """Open a database for one thread at a time; a new file is readable only by its owner.
 
     Args:
         path: of the file.
         timeout: seconds to wait for other writers.
     """
-    # Made here, so that there is no moment at which others can read it; `-wal` and `-shm` get its mode.
+    # Created here, so that other users can never read it; `-wal` and `-shm` get its mode.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
-        execute_when_free(connection, "PRAGMA journal_mode = WAL", timeout)  # SQLite does not wait for others
+        # SQLite does not wait for other processes.
+        execute_when_free(connection, "PRAGMA journal_mode = WAL", timeout)
     except BaseException:
         connection.close()
         raise
@@ -144,10 +146,10 @@ def open_file(path: Path, timeout: float) -> sqlite3.Connection:
 
 
 def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
-    """Run a statement, again and again while another connection has the file.
+    """Run a statement, and repeat it while another connection has locked the file.
 
-    SQLite itself waits for up to 100 milliseconds between two tries, so that others come first; and for some
-    statements it does not wait at all.
+    SQLite itself waits for up to 100 milliseconds between two attempts, so that other processes come first;
+    for some statements it does not wait at all.
 
     Args:
         connection: to the file.
@@ -159,7 +161,7 @@ def execute_when_free(connection: sqlite3.Connection, statement: str, timeout: f
         try:
             connection.execute(statement)
         except sqlite3.OperationalError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python raises some without
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python raises some errors without a code
             if code != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
                 raise
             time.sleep(_BUSY_SECONDS)

@@ -1,7 +1,7 @@
 """Stop waiting for a PostgreSQL server that does not answer.
 
-`statement_timeout` is kept by the server, and `tcp_user_timeout` does not help where its kernel answers: a
-process that is frozen, or a disk that hangs, would hold up a request for ever.
+The server applies `statement_timeout`, and `tcp_user_timeout` does not help while its kernel answers. Without
+this module, a frozen process or a hanging disk would block a request for ever.
 """
 
 import time
@@ -9,20 +9,20 @@ from collections.abc import Generator
 from functools import cache
 from typing import Any
 
-_LOOK_SECONDS = 0.05  # between two looks at the time, while a statement is waited for
+_LOOK_SECONDS = 0.05  # between two checks of the time, while waiting for a statement
 
 
 @cache
 def timed_connection(seconds: float) -> Any:
-    """Return a class of connections that wait for each answer for some seconds at most.
+    """Return a class of connections that wait for each answer for a limited time.
 
-    A connection whose server does not answer is closed, and raises an `OperationalError` that is a
-    `TimeoutError`, too. Its attribute `patience` has the seconds; None for no end.
+    If the server does not answer, the connection is closed, and an `OperationalError` that is also a
+    `TimeoutError` is raised. The attribute `patience` is the limit in seconds; None for no limit.
     """
     from psycopg import Connection, OperationalError, waiting
 
     class ServerSilentError(OperationalError, TimeoutError):
-        """Tell that a server does not answer."""
+        """Report that a server does not answer."""
 
     class TimedConnection(Connection[Any]):
         patience: float | None = seconds
@@ -30,7 +30,7 @@ def timed_connection(seconds: float) -> Any:
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
             if self.patience is None:
                 return super().wait(gen, *args, **kwargs)
-            # Not that of psycopg's part in C: in 3.2 it resumes what waits when the server answers only.
+            # Not psycopg's wait function in C: in 3.2 it returns only when the server answers.
             bounded = _until(gen, time.monotonic() + self.patience)
             try:
                 return waiting.wait_selector(bounded, self.pgconn.socket, _LOOK_SECONDS)
@@ -42,7 +42,7 @@ def timed_connection(seconds: float) -> Any:
 
 
 def _until(waits: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
-    """Run what waits for a server, up to a moment.
+    """Run a generator of psycopg that waits for a server, until a deadline.
 
     Raises:
         TimeoutError: if it has not ended by then.
@@ -60,14 +60,15 @@ def _until(waits: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, A
 
 
 def set_up_session(connection: Any, settings: str) -> bool:
-    """Set what holds for a connection, unless a pooler is in between; return whether it was set.
+    """Apply settings to a connection, unless a pooler is in between; return whether they were applied.
 
-    A pooler such as PgBouncer in transaction mode runs each transaction on another connection of the server:
-    what is set or prepared on one is missing on the next, and would hold for the statements of others. It is
-    known by the number of the process that serves the connection, which is not that of the server's.
+    A pooler such as PgBouncer in transaction mode runs each transaction on another connection to the server:
+    a setting or prepared statement is missing in the next transaction, and would affect statements of other
+    clients. A pooler is recognised by the process id of the connection's server process, which differs from
+    the one that the server reports.
 
     Args:
-        connection: of psycopg.
+        connection: the connection of psycopg.
         settings: one or more statements `SET …`.
     """
     (process,) = connection.execute("SELECT pg_backend_pid()").fetchone()

@@ -25,7 +25,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
         revision: where to stop.
 
     Raises:
-        StoreUnavailableError: if the database cannot be asked.
+        StoreUnavailableError: if the database does not answer.
     """
     opened = Database(database) if isinstance(database, str) else database
     try:

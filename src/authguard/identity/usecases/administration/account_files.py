@@ -29,7 +29,7 @@ class AccountRecord:
         roles: none for the default role.
         scopes: its scopes.
         verified: whether the address is known to be its owner's.
-        disabled: whether it is switched off.
+        disabled: whether the account is disabled.
     """
 
     email: str

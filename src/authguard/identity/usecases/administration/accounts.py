@@ -42,7 +42,7 @@ class AccountAdministration:
     """Change accounts by their ids.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: ends sessions.
         notices: sends mails without links.
     """
@@ -129,7 +129,7 @@ class AccountAdministration:
 
     @records("verify_email")
     def verify(self, user_id: str) -> None:
-        """Note that the address of an account is known to be its owner's.
+        """Mark the address of an account as verified.
 
         A password that was set before stays unproven: somebody else may have registered the address.
 

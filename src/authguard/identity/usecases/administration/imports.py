@@ -56,7 +56,7 @@ class AccountImport:
     """Check files of accounts, and make the accounts.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:
@@ -101,7 +101,7 @@ class AccountImport:
 
         Raises:
             InvalidFieldsError: for a record that is not accepted, since the file has changed.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         made = existing = 0
         for batch in self._batches(lines):

@@ -39,7 +39,7 @@ class Purge:
     """Delete old rows, a few at a time, so that no request waits long for it.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:
@@ -49,7 +49,7 @@ class Purge:
         """Delete old rows, if it is time and no other process does so.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         now = self._base.clock()
         with self._base.database.write(flush=False) as connection:

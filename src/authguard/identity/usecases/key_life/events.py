@@ -15,7 +15,7 @@ class KeyEvents:
     """Note events of keys, and add mails about those of which owners are told.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:

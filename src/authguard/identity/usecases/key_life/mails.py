@@ -35,7 +35,7 @@ class KeyMails:
     """Make the mails about keys.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:

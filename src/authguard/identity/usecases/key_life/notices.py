@@ -19,7 +19,7 @@ class KeyNotices:
     """Note which keys expire; safe to use from several threads and processes.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         events: notes events.
 
     Attributes:

@@ -24,7 +24,7 @@ class APIKeySwitch:
     """Switch keys off and on.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         rights: tells who may do so.
         events: notes what has happened.
     """
@@ -44,7 +44,7 @@ class APIKeySwitch:
         Args:
             principal: of a session, or of an API key; or the operator.
             key_id: the public id of the key.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Returns:
             the key.
@@ -89,7 +89,7 @@ class APIKeySwitch:
         Args:
             principal: as for `disable`.
             key_id: the public id of the key.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Returns:
             the key.

@@ -46,7 +46,7 @@ class BackgroundThread:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None and not self._closed.is_set():
-                # A daemon: a program that ends without closing does not wait for it.
+                # A daemon thread, so that a program that ends without closing does not wait for it.
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 

@@ -167,7 +167,7 @@ class MailQueue:
             running: how many jobs of the outbox are about to end.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._database.read() as connection:
             due = mail_store.count_due(connection, self._clock(), _MAX_JOBS)
@@ -178,7 +178,7 @@ class MailQueue:
         """Send all that is due, and wait for it; False if some of it is to be tried again.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         unsent = self.unsent
         while True:
@@ -197,7 +197,7 @@ class MailQueue:
         """Return how the mails stand.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         with self._database.read() as connection:
             return MailQueueState(*mail_store.count_mails(connection, self._clock() - _LATE_SECONDS))

@@ -32,7 +32,7 @@ class Clients(ClientRegistry):
     """Answer OAuth clients, which ask for tokens and about tokens.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: what user's tokens belong to.
         revocations: where revoked tokens of clients are.
         own_tokens: verifies access tokens.
@@ -124,11 +124,11 @@ class Clients(ClientRegistry):
         Args:
             token: an access token or a refresh token.
             client: the client that asks.
-            caller: where the request comes from.
+            caller: the origin of the request.
 
         Raises:
             OAuthError: `unauthorized_client` for an API key: everybody who has an account may have one.
-            StoreUnavailableError: if the database cannot be asked.
+            StoreUnavailableError: if the database does not answer.
         """
         if isinstance(client, KeyClient):
             raise OAuthError("unauthorized_client", "Introspection is for registered clients.")
@@ -215,7 +215,7 @@ class Clients(ClientRegistry):
 
         Raises:
             OAuthError: `unauthorized_client`, if it was issued to another client.
-            StoreUnavailableError: if that could not be stored.
+            StoreUnavailableError: if it could not be stored.
         """
         refresh_token = self._base.refresh_tokens.parse(token)
         if refresh_token is not None:

@@ -18,7 +18,7 @@ class ClientRegistry:
     """Keep the OAuth clients of the service. Each change leaves an event.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:

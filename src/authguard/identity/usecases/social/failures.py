@@ -25,7 +25,7 @@ class SocialFailures:
     """Record failed sign-ins with providers; safe to use from several threads.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
     """
 
     def __init__(self, base: Base) -> None:
@@ -46,7 +46,7 @@ class SocialFailures:
 
         Args:
             provider: its name.
-            caller: where the request comes from.
+            caller: the origin of the request.
             error: what the caller is told.
             why: why it failed; None for what the error says.
             user_id: the account that it is about, if that is known.

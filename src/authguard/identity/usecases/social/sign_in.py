@@ -47,7 +47,7 @@ class SocialSignIn:
     """Sign in with social accounts.
 
     Args:
-        base: the parts that use cases share.
+        base: the common parts of use cases.
         sessions: creates sessions.
         links: sends links in mails.
         notices: sends mails without links.
