@@ -24,8 +24,9 @@ from django.urls import path as url
 from django.views import View
 
 from adapters.answering import ADMIN, AUDIENCE, FORGED, GOOD, ISSUER, NOW, SECRET, bearer, token
-from authguard import AccessCookie, Guard, JWTVerifier, Principal
+from authguard import AccessCookie, Guard, JWTVerifier, Principal, in_memory
 from authguard.django import PrincipalUser, current_principal, requires
+from authguard.drivers.loops import running_loop
 from authguard.testing import override
 from frameworks.django_project import GUARD, STANDARD, Project, urls
 
@@ -227,6 +228,24 @@ def test_an_async_user_loader(ann: Any, client_class: Any) -> None:
         ask = client.get if client_class is Client else async_to_sync(client.get)
         answer = ask("/private", headers={"authorization": f"Bearer {token(sub='ann')}"})
         assert answer.content == b"User ann"
+
+
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+def test_a_user_loader_in_memory_is_called_at_once(client_class: Any) -> None:
+    """In the event loop on ASGI, and in the thread of the request on WSGI."""
+    in_loop: list[bool] = []
+
+    @in_memory
+    def find(principal: Principal) -> Any:
+        in_loop.append(running_loop() is not None)
+        return get_user_model()(username=principal.subject)
+
+    with settings_of(guard(user_loader=find), show):
+        client = client_class()
+        ask = client.get if client_class is Client else async_to_sync(client.get)
+        answer = ask("/private", headers={"authorization": f"Bearer {token(sub='ann')}"})
+        assert answer.content == b"User ann"
+    assert in_loop == [client_class is AsyncClient]
 
 
 def test_permissions_of_a_loaded_user_are_those_of_django(ann: Any) -> None:

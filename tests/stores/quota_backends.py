@@ -152,13 +152,12 @@ class RedisSteps:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def _run(self, script: Script, now: int, keys: Sequence[str], arguments: Sequence[int]) -> list[int]:
+    def _run(self, script: Script, now: int, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         text = script.text.replace("redis.call('TIME')", "redis.call('HMGET', 'time', 's', 'u')")
         text = text.replace("'PEXPIRE', counter.key,", "'ECHO',")
         seconds, rest = divmod(now, blocks.MICROSECONDS)
         self.client.hset("time", mapping={"s": seconds, "u": rest})
-        answer: list[int] = self.client.eval(text, len(keys), *keys, *arguments)
-        return answer
+        return self.client.eval(text, len(keys), *keys, *arguments)
 
     def take(self, asks: Sequence[Ask], live: int, now: int) -> tuple[bool, Sequence[Answer]]:
         numbers = self._run(TAKE, now, [ask.key for ask in asks], take_arguments(asks, live))

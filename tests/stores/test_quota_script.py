@@ -173,7 +173,10 @@ def test_a_replica_is_an_outage(client: Any, counters: RedisCounters) -> None:
         client.execute_command("REPLICAOF", "NO", "ONE")
 
 
-@pytest.mark.parametrize("answer", ["1", "{1}", "{1, 2, 3}", "{1, 1, 0, 0, 5, 6, 7, 'many'}"])
+ANSWERS = ["1", "{1}", "'1'", "'1 2 3'", "'1 1 0 0 5 6 7 many'", "'1 1 0 0 5 6 7 8 9'", "'1 1 0 0 5 6 7 1e9'"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_of_another_form_is_an_outage(
     counters: RedisCounters, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:

@@ -35,7 +35,7 @@ def in_memory(function: FunctionT) -> FunctionT:
     Raises:
         ConfigurationError: for an `async` function, a class, or what cannot be called.
     """
-    declared: Any = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    declared: Any = getattr(function, "__func__", function) if _is_wrapped(function) else function
     if isinstance(declared, type):
         raise ConfigurationError(
             f"in_memory must be given a function, got the class {declared.__qualname__}: write "
@@ -53,6 +53,10 @@ def in_memory(function: FunctionT) -> FunctionT:
         function = cast("FunctionT", partial(declared))
         setattr(function, _MARK, function)
     return function
+
+
+def _is_wrapped(function: object) -> bool:
+    return isinstance(function, (staticmethod, classmethod))
 
 
 def is_in_memory(function: Callable[..., Any]) -> bool:

@@ -49,7 +49,8 @@ async def call_in_thread(function: Callable[..., Result], arguments: tuple[Any, 
     # Not asgiref, which takes more than twice as long.
     context = copy_context()
     try:
-        return await _threads.run(partial(context.run, _call, get_running_loop(), function, arguments))
+        called = partial(_call, get_running_loop(), function, arguments)
+        return await _threads.run(partial(context.run, called))
     finally:
         if copy_context() != context:
             _keep_changes(context)

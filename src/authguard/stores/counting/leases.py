@@ -30,6 +30,8 @@ _TICK_SECONDS = 0.5
 _ACTIVE_SECONDS = 30.0
 _ASSUMED_PROCESSES = 8  # until the store has reported their number
 
+# As Taken(…) does it, without a call more.
+_new_taken = partial(tuple.__new__, Taken)
 # A lease, the epoch and slot in which a cost was taken, and the cost.
 _Paid: TypeAlias = tuple[Lease, int, int, int]
 
@@ -136,7 +138,7 @@ class LeasedQuotas:
                 if is_low:
                     self._note_low(takes)
                 if short is None:
-                    return Taken(True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid)
+                    return _new_taken((True, [lease.spend(cost, now) for lease, _, _, cost in paid], paid))
                 self._would_refuse += 1
                 return Taken(True, self._spend_around(takes, now), paid)
             states = self._table.refused_states(takes, now)

@@ -20,6 +20,7 @@ _FULL = "too many callers are counted"
 _Requested: TypeAlias = tuple[Take, Window, float, float]
 # Like QuotaState(…), with one call less.
 _new_state = partial(tuple.__new__, QuotaState)
+_new_taken = partial(tuple.__new__, Taken)
 
 
 class MemoryQuotas:
@@ -101,7 +102,7 @@ class MemoryQuotas:
             else:
                 reset = window.take(take.quota.count, take.cost, at)
                 states.append(_new_state((take.quota.count - window.used, reset, 0.0)))
-        return Taken(True, states, requested)
+        return _new_taken((True, states, requested))
 
     def _make_room(self, number: int, now: float, today: float) -> None:
         """Drop empty windows, the oldest first; move the others behind the new ones.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The code at the beginning of a Redis error, such as WRONGTYPE.
 _CODE = re.compile(r"[A-Z]{3,20}\b")
+_NUMBERS = re.compile(r"-?[0-9]{1,16}(?: -?[0-9]{1,16})*")
 
 
 class RedisQuotas(LeasedQuotas):
@@ -149,26 +150,26 @@ class RedisCounters:
         return run(cluster)
 
 
-def take_arguments(asks: Sequence[Ask], live: int) -> list[int]:
-    """Return the arguments of `redis_script.TAKE`."""
-    arguments = [live]
+def take_arguments(asks: Sequence[Ask], live: int) -> list[str]:
+    """Return the argument of `redis_script.TAKE`."""
+    numbers = [live]
     for ask in asks:
-        arguments += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
-        arguments += _numbers(ask.rests)
-    return arguments
+        numbers += (ask.limit, ask.window, int(ask.is_daily), ask.cost, int(ask.enforce), ask.wants)
+        numbers += _numbers(ask.rests)
+    return [" ".join(map(str, numbers))]
 
 
-def read_answer(numbers: object, size: int) -> tuple[bool, Sequence[Answer]]:
+def read_answer(answer: object, size: int) -> tuple[bool, Sequence[Answer]]:
     """Return the answers of `redis_script.TAKE` to a number of asks.
 
     Raises:
         StoreDownError: if the answer has another form.
     """
     fields = len(Answer._fields)
-    are_whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
-    if not are_whole or len(cast("list[int]", numbers)) != 1 + fields * size:
+    text = answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
+    if not isinstance(text, str) or not _NUMBERS.fullmatch(text) or text.count(" ") != fields * size:
         raise StoreDownError("Redis: an answer of another form")
-    admitted, *rest = cast("list[int]", numbers)
+    admitted, *rest = map(int, text.split(" "))
     return bool(admitted), [Answer(*rest[at : at + fields]) for at in range(0, len(rest), fields)]
 
 

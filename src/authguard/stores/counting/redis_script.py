@@ -154,36 +154,39 @@ end
 """
 )
 
-# KEYS: a counter for each quota. ARGV: the number of living processes; then for each quota limit, window, 1
-# if it is daily, cost, 1 if it is enforced, the greatest amount to lend, and the number of rests that follow,
-# each as epoch, slot and amount. Returns 1 if the request may pass; then the fields of an `Answer` for each
-# quota.
+# KEYS: a counter for each quota.
+# ARGV: one text of numbers, because redis-py is slow for each argument: the number of living processes; then
+# for each quota limit, window, 1 if it is daily, cost, 1 if it is enforced, the greatest amount to lend, and
+# the number of rests that follow, each as epoch, slot and amount.
+# Returns one text of numbers, too: 1 if the request may pass; then the fields of an `Answer` for each quota.
 TAKE = Script(
     _COUNTERS
     + """
 local MAX_BLOCK, MAX_PERCENT = 64, 95
+local numbers = {}
+for text in string.gmatch(ARGV[1], '%S+') do numbers[#numbers + 1] = tonumber(text) end
+local live, at = numbers[1], 2
 
 local function extra(ask, used)
     if used * 100 > ask.limit * MAX_PERCENT then return 0 end
-    local block = math.min(MAX_BLOCK, math.floor((ask.limit - used) / (2 * ARGV[1])))
+    local block = math.min(MAX_BLOCK, math.floor((ask.limit - used) / (2 * live)))
     return math.max(0, math.min(ask.wants, block - ask.cost))
 end
 
-local asks, admitted, at = {}, true, 2
+local asks, admitted = {}, true
 for index, key in ipairs(KEYS) do
-    local limit, window, daily, cost, enforce, wants, rests = unpack(ARGV, at, at + 6)
+    local limit, window, daily, cost, enforce, wants, rests = unpack(numbers, at, at + 6)
     at = at + 7
-    local counter = open(key, window, daily == '1')
-    counter.write = counter.write or tonumber(rests) > 0
+    local counter = open(key, window, daily == 1)
+    counter.write = counter.write or rests > 0
     for _ = 1, rests do
-        give_back(counter, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
+        give_back(counter, unpack(numbers, at, at + 2))
         at = at + 3
     end
     find_first(counter)
-    local ask = {counter = counter, limit = tonumber(limit), cost = tonumber(cost), wants = tonumber(wants),
-                 daily = daily == '1'}
+    local ask = {counter = counter, limit = limit, cost = cost, wants = wants, daily = daily == 1}
     ask.wait = wait(counter, ask.limit, ask.cost)
-    if ask.wait ~= 0 and enforce == '1' then admitted = false end
+    if ask.wait ~= 0 and enforce == 1 then admitted = false end
     asks[index] = ask
 end
 local answer = {admitted and 1 or 0}
@@ -200,10 +203,10 @@ for _, ask in ipairs(asks) do
     ends_in = math.min(ends_in, ask.daily and DAY / SLOTS or counter.length)
     local reset = counter.used > 0 and expiry(counter, counter.first) or 0
     for _, number in ipairs({counter.used, reset, ask.wait, counter.epoch, counter.slot, ends_in, lent}) do
-        answer[#answer + 1] = number
+        answer[#answer + 1] = string.format('%.0f', number)
     end
 end
-return answer
+return table.concat(answer, ' ')
 """
 )
 
