@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.answer.decision import Decision, Known, Prepared
 from authguard._core.deciding.callers import AskFirst
-from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with, is_async
@@ -20,6 +20,7 @@ from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
 from authguard.drivers.threads import thread_sensitive
+from authguard.drivers.turns import answer_later
 
 if TYPE_CHECKING:
     import httpx
@@ -58,7 +59,8 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     if isinstance(recalled, AskFirst):
         # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
         outcome = await ask(recalled.question)
-        recalled = guard.recall(presented, request_key, now)
+        # A refusal is not remembered: to recall it again would be to verify again.
+        recalled = guard.recall(presented, request_key, now) if isinstance(outcome, Known) else outcome
         if recalled.is_decision:
             return recalled  # pyright: ignore
         if not isinstance(recalled, Prepared):
@@ -96,6 +98,8 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
         return _opened(question.channel).share(question)
     if isinstance(question, Fetch):
         return _fetch(question)
+    if isinstance(question, Later):
+        return _later(question)
     raise TypeError(f"no driver can answer {type(question).__name__}")
 
 
@@ -110,6 +114,14 @@ async def _call(call: Call[Any]) -> Any:
         in_one_thread = thread_sensitive.get()
         answer = await sync_to_async(call.function, thread_sensitive=in_one_thread)(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def _later(question: Later[Any]) -> Awaitable[Any]:
+    if trio_run() is not None:
+        from authguard.drivers import on_trio
+
+        return on_trio.later(question)
+    return answer_later(question)
 
 
 class _Flight:
