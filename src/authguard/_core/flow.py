@@ -168,6 +168,46 @@ class Fetch(Question[Response]):
         self.max_bytes = max_bytes
 
 
+class Pace:
+    """Count what may still be worked out at once, before an event loop has to turn.
+
+    Without a lock: threads can at worst count one too few.
+
+    Args:
+        most: how many.
+
+    Attributes:
+        left: how many are left; what comes after these is asked for by `Later`.
+    """
+
+    __slots__ = ("_most", "left")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.left = most
+
+    def begin(self) -> None:
+        """Count anew: nothing waits any more."""
+        self.left = self._most
+
+
+class Later(Question[Answer]):
+    """Work something out in one of the next turns of the event loop, after all that has waited for longer.
+
+    Without an event loop it is done at once.
+
+    Args:
+        pace: to be told when nothing waits any more.
+        work: returns the answer; it does not raise, and does not wait.
+    """
+
+    __slots__ = ("pace", "work")
+
+    def __init__(self, pace: Pace, work: Callable[[], Answer]) -> None:
+        self.pace = pace
+        self.work = work
+
+
 class Shared(Question[Answer]):
     """Run a flow once for all simultaneous callers; all get its result.
 

@@ -87,6 +87,8 @@ class Verifier(ABC):
     chooses_itself: bool = False
     #: It may ask something of each request with a credential of its own; see `Terms`.
     has_terms: bool = False
+    #: It verifies signatures by public keys, each of which takes longer than all the rest.
+    has_public_keys: bool = False
     #: It verifies tokens of whatever form, so that it is asked last.
     takes_any_token: bool = False
 

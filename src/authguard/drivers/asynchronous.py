@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from authguard._core.answer.decision import Decision, Prepared
+from authguard._core.answer.decision import Decision, Known, Prepared
 from authguard._core.callbacks import is_async
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.deciding.straight_path import Open
-from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with
@@ -21,6 +21,7 @@ from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
 from authguard.drivers.loops import trio_run
 from authguard.drivers.threads import call_in_thread
+from authguard.drivers.turns import answer_later
 
 if TYPE_CHECKING:
     import httpx
@@ -82,7 +83,8 @@ async def complete(  # noqa: PLR0917 (as above)
     if isinstance(recalled, AskFirst):
         # No flow for each of many callers: each waits for a future, and then the caller is known.
         outcome = await ask(recalled.question)
-        again = guard.recall(presented, request_key, now)
+        # A refusal is not remembered: to recall it again would be to verify again.
+        again = guard.recall(presented, request_key, now) if isinstance(outcome, Known) else outcome
         if again.is_decision:
             return again  # pyright: ignore
         recalled = again if isinstance(again, Prepared | AskAbout) else outcome
@@ -132,6 +134,8 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
         return _opened(question.channel).share(question)
     if isinstance(question, Fetch):
         return _fetch(question)
+    if isinstance(question, Later):
+        return _later(question)
     raise TypeError(f"no driver can answer {type(question).__name__}")
 
 
@@ -146,6 +150,14 @@ async def _call(call: Call[Any]) -> Any:
     else:
         answer = callback.function(*call.arguments)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def _later(question: Later[Any]) -> Awaitable[Any]:
+    if trio_run() is not None:
+        from authguard.drivers import on_trio
+
+        return on_trio.later(question)
+    return answer_later(question)
 
 
 class _Flight:

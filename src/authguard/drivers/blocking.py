@@ -15,7 +15,7 @@ from authguard._core.answer.decision import Decision, Prepared
 from authguard._core.callbacks import is_async
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.straight_path import Open
-from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
+from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
 from authguard._core.guard import Guard
 from authguard._core.request import Presented, RequestKey, RequestView
 from authguard.drivers.http import Body, client_options, failure, failures, request_options, too_late
@@ -114,6 +114,9 @@ def ask(question: Question[Any]) -> Any:
         return _opened(question.channel).share(question)
     if isinstance(question, Fetch):
         return _fetch(question)
+    if isinstance(question, Later):
+        question.pace.begin()
+        return question.work()
     raise TypeError(f"no driver can answer {type(question).__name__}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 
 from authguard._core.callbacks import is_async
-from authguard._core.flow import Call, Channel, Fetch, Flow, Response, Shared
+from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Response, Shared
 from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
@@ -53,6 +53,23 @@ async def fetch(question: Fetch, run: Run) -> Response:
             return await fetch_by(client or opened(question.channel, run).client(), question)
     except trio.TooSlowError as error:
         raise too_late(question) from error
+
+
+_one_by_one: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("authguard_one_by_one")
+
+
+async def later(question: Later[Any]) -> Any:
+    """Work something out, one in each turn of the run, in the order in which they were asked for."""
+    try:
+        lock = _one_by_one.get()
+    except LookupError:
+        lock = trio.Lock()
+        _one_by_one.set(lock)
+    async with lock:  # which lets the run turn, also if nobody has it
+        answer = question.work()
+    if not lock.statistics().tasks_waiting:
+        question.pace.begin()
+    return answer
 
 
 class _Flight:

@@ -23,6 +23,7 @@ class IssuerVerifier(Protocol):
     algorithms: frozenset[str]
     issuers: str | Issuers | None
     padding: bool
+    has_public_keys: bool
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether a credential looks like a token."""
@@ -62,6 +63,7 @@ class VerifierByIssuer(Verifier):
         self._all = verifiers
         self._named: set[str | None] = set()
         self._padding = any(verifier.padding for verifier in verifiers)
+        self.has_public_keys = any(verifier.has_public_keys for verifier in verifiers)
         for verifier in verifiers:
             for issuer in issuer_names(verifier.issuers):
                 for algorithm in verifier.algorithms:

@@ -10,7 +10,7 @@ from authguard._core.jose.claims import read_claims, verify_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.conditions import Values, check_header, header_conditions
 from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, issuers_of
-from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
+from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
 from authguard._core.options import Duration, check_flag, check_no_metadata_url, got
@@ -134,6 +134,7 @@ class JWTVerifier(Verifier):
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
         #: Whether a token is verified by keys and claims only, and the keys are local.
         self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
+        self.has_public_keys = not self.algorithms & SYMMETRIC
 
     @property
     def expectations(self) -> Any:

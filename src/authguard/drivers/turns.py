@@ -1,0 +1,50 @@
+"""Spread work over the turns of an event loop, so that a crowd does not keep it from everything else."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from authguard._core.flow import Later
+
+MAX_IN_TURN = 32  # each may have a signature to verify by a public key, which takes 0.1 ms
+
+
+class Turns:
+    """Hold what waits in one event loop, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[asyncio.Future[Any], Later[Any]]] = deque()
+
+    def answer(self, question: Later[Any], loop: asyncio.AbstractEventLoop) -> "asyncio.Future[Any]":
+        """Return the answer to come: a future for each who waits, and no task."""
+        if not self._waiting:
+            loop.call_soon(self._work)
+        waiter: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append((waiter, question))
+        return waiter
+
+    def _work(self) -> None:
+        """Answer some, and the others in the next turns."""
+        for _ in range(min(MAX_IN_TURN, len(self._waiting))):
+            waiter, question = self._waiting.popleft()
+            if not waiter.done():  # else the request has been cancelled
+                waiter.set_result(question.work())
+            if not self._waiting:
+                question.pace.begin()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._work)
+
+
+_turns: dict[asyncio.AbstractEventLoop, Turns] = {}
+
+
+def answer_later(question: Later[Any]) -> "asyncio.Future[Any]":
+    """Answer a question in one of the next turns of this event loop."""
+    loop = asyncio.get_running_loop()
+    turns = _turns.get(loop)
+    if turns is None:
+        for other in list(_turns):
+            if other.is_closed():
+                _turns.pop(other, None)
+        turns = _turns[loop] = Turns()
+    return turns.answer(question, loop)
