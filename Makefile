@@ -25,6 +25,10 @@ demo: $(VENV)/ready
 demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
 
+# From an empty folder with README and the wheel to the first 401 and 200.
+first-hour: $(VENV)/ready
+	PYTHONPATH=tests $(BIN)/python -m docs.first_hour README.md docs/start.md
+
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(COVERING) tests/vectors tests/docs $(ARGS)
@@ -42,10 +46,6 @@ endif
 # A sample of each long proof; all of it with FULL=1.
 slow: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses auto --dist load -m slow $(ARGS)
-
-# From an empty folder with README and the wheel to the first 401 and 200.
-first-hour: $(VENV)/ready
-	PYTHONPATH=tests $(BIN)/python -m docs.first_hour README.md docs/start.md
 
 # The frameworks that the guard does not know by itself, whose requirements must not disturb the tested versions.
 frameworks: $(VENV)-frameworks/ready
