@@ -17,7 +17,7 @@ SPREAD := --numprocesses auto $(IN_ORDER)
 # They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
 COVERING := tests/core tests/verifiers tests/adapters
 
-.PHONY: demo demo-flask quick test slow first-hour frameworks versions lowest lint types bench check lock clean
+.PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -26,6 +26,7 @@ demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
 
 # From an empty folder with README and the wheel to the first 401 and 200.
+.PHONY: first-hour
 first-hour: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m docs.first_hour README.md docs/start.md
 
