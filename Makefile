@@ -17,13 +17,18 @@ SPREAD := --numprocesses auto $(IN_ORDER)
 # They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
 COVERING := tests/core tests/verifiers tests/adapters
 
-.PHONY: demo demo-flask quick test slow first-hour frameworks versions lowest lint types bench docs reference pictures check lock clean
+.PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench docs reference pictures check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
 
 demo-flask: $(VENV)/ready
 	$(BIN)/python -m examples.flask_app
+
+# From an empty folder with README and the wheel to the first 401 and 200.
+.PHONY: first-hour
+first-hour: $(VENV)/ready
+	PYTHONPATH=tests $(BIN)/python -m docs.first_hour README.md docs/start.md
 
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
@@ -42,10 +47,6 @@ endif
 # A sample of each long proof; all of it with FULL=1. One of them builds the site.
 slow: $(VENV)/ready $(VENV)-docs/ready
 	$(BIN)/python -m pytest --numprocesses auto --dist load -m slow $(ARGS)
-
-# From an empty folder with README and the wheel to the first 401 and 200.
-first-hour: $(VENV)/ready
-	PYTHONPATH=tests $(BIN)/python -m docs.first_hour README.md docs/start.md
 
 # The frameworks that the guard does not know by itself, and the packages that docs/coming-from comes from. Their
 # requirements must not disturb the tested versions.

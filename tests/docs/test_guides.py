@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from authguard import ConfigurationError, Rule
 from authguard.testing import issue_token
-from docs.blocks import Block, blocks, execute, pages, read
+from docs.blocks import ROOT, Block, blocks, execute, pages, read
 from remote.servers import answer, serving
 from support import ec_key, jwk
 
@@ -208,3 +208,18 @@ def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout.startswith(answer_of_page), done.stderr
+
+
+def _log_lines() -> list[str]:
+    """Return what is fixed in each log line of docs/guides/refused.md."""
+    table = read(f"{FOLDER}refused.md").partition("| log line | what to look at |")[2].partition("\n\n")[0]
+    lines = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    return [part for line in lines for part in re.split(r"…|^\w+ \(|[;)]", line) if len(part.strip()) > 2]
+
+
+@pytest.mark.parametrize("text", _log_lines())
+def test_a_log_line_of_the_page_is_in_the_source(text: str) -> None:
+    """A line that is changed in the source is changed in the page, too."""
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
+    is_there = text.strip(" :") in re.sub(r'"\s+f?"', "", source)
+    assert is_there, text
