@@ -48,12 +48,13 @@ class RememberTokens:
         """Return whole seconds since the epoch."""
         return int(self._clock())
 
-    def issue(self, subject: str, session: str) -> str:
-        """Return a token for a browser in which somebody has just signed in.
+    def issue(self, subject: str, session: str, *, auth_time: int | None = None) -> str:
+        """Return a token for a browser in which somebody has signed in.
 
         Args:
             subject: who.
             session: the `sid` of the session that begins.
+            auth_time: when they have signed in, in seconds since the epoch; None for now.
         """
         now = self.now()
         body = {
@@ -62,7 +63,7 @@ class RememberTokens:
             "sub": subject,
             "sid": session,
             "iat": now,
-            "auth_time": now,
+            "auth_time": now if auth_time is None else auth_time,
             "exp": now + self.lifetime,
             "jti": secrets.token_urlsafe(16),
         }
