@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import flask
@@ -127,6 +127,30 @@ def test_the_token_has_what_was_granted(site: Site) -> None:
     site.sign_in()
     claims = site.claims()
     assert (claims["scope"], claims["tenant"], claims["auth_time"]) == ("read", "a", int(site.now))
+
+
+@pytest.mark.parametrize(
+    ("given", "claimed"), [(0, 0), (-100, -100), (+100, 0), (None, 0)], ids=["now", "before", "later", "none"]
+)
+def test_a_sign_in_may_be_of_before(site: Site, given: int | None, claimed: int) -> None:
+    """Also for a session that is resumed, and never of later than now."""
+    auth_time = None if given is None else site.now + given
+    site.users["ann"] = {"auth_time": auth_time}
+    site.sign_in(remember=True)
+    assert site.claims()["auth_time"] == int(site.now + claimed)
+    site.users["ann"] = {}
+    site.close_the_browser()
+    assert site.get() == "ann"
+    assert site.claims()["auth_time"] == int(site.now + claimed)
+
+
+def test_a_session_of_another_system_is_no_recent_sign_in(site: Site) -> None:
+    """A rule with `max_age` shows the form; other pages are there."""
+    site.users["ann"] = {"auth_time": datetime.fromtimestamp(0, UTC)}
+    site.sign_in()
+    assert (site.get(), site.get("/recent")) == ("ann", "the form")
+    with pytest.raises(ConfigurationError, match="auth_time must be seconds since the epoch"):
+        site.sessions.begin("ann", auth_time="yesterday")  # type: ignore[arg-type]
 
 
 def test_a_cookie_ends_with_the_browser_unless_it_is_to_be_remembered(site: Site) -> None:

@@ -8,7 +8,8 @@ import pytest
 from migrations.support import FOLDER, blocks
 
 PAGES = sorted(page.name for page in FOLDER.glob("*.md"))
-TESTS = Path(__file__).parents[1] / "migrations"
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests" / "migrations"
 MAX_LINES = 40
 
 
@@ -29,3 +30,23 @@ def test_each_block_is_short_and_run_by_a_test(page: str) -> None:
         assert f'"{heading}"' in text, heading
         assert len([line for line in block.splitlines() if line.strip()]) <= MAX_LINES, heading
         assert max(map(len, block.splitlines())) <= 110, heading
+
+
+def test_the_versions_are_those_that_are_installed() -> None:
+    """After `make lock`, try the pages again by `make frameworks`, and write the new versions."""
+    files = ("constraints.txt", "tests/frameworks/constraints.txt", "Makefile")
+    pinned = "\n".join((ROOT / file).read_text(encoding="utf-8") for file in files)
+    texts = [(FOLDER / page).read_text(encoding="utf-8") for page in PAGES]
+    tried = [pair for text in texts for pair in _tried(text)]
+    assert tried
+    # A package may have another version for each version of Python.
+    is_pinned = [re.search(rf"(?i)\b{name}=={re.escape(version)}\b", pinned) for name, version in tried]
+    assert [pair for pair, found in zip(tried, is_pinned, strict=True) if not found] == []
+
+
+def _tried(text: str) -> list[tuple[str, str]]:
+    """Return the packages that a page was tried with, by their names in a registry, and their versions."""
+    line = re.search(r"^Tried with (.+?)\.(?: |$)", text, re.MULTILINE)
+    assert line is not None
+    line = line[1].replace("Django REST framework", "djangorestframework")
+    return [(name.lower(), version) for name, version in re.findall(r"([\w-]+) ([\d.]+)", line)]

@@ -110,6 +110,9 @@ def test_an_old_session_is_taken_over(before: FlaskClient, after: Any, kept: str
     login_page = get(client).location
     assert get(client, login_page).location == "/dashboard"
     assert get(client).text == "hello Ann"
+    token = client.get_cookie("__Host-access_token")
+    assert token is not None
+    assert after.guard.verify(token.value).claims["auth_time"] == 0
     assert client.get_cookie("remember_token") is None
     assert (client.get_cookie("__Host-access_token-remember") is not None) == (kept == "remember_token")
 

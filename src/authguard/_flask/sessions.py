@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from flask import Response, request
@@ -17,6 +17,7 @@ from authguard._core.options import (
     check_flag,
     check_function,
     check_mapping,
+    check_moment,
     check_object,
     check_whole_seconds,
 )
@@ -106,7 +107,14 @@ class BrowserSessions:
             )
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
-    def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
+    def begin(
+        self,
+        subject: str,
+        *,
+        remember: bool = False,
+        auth_time: float | datetime | None = None,
+        **grants: Any,
+    ) -> Response:
         """Return the response that signs the browser in, and redirects it to the page that it requested.
 
         Call it in the view of the login page when the password was correct. If another site started the
@@ -115,16 +123,20 @@ class BrowserSessions:
         Args:
             subject: the user's subject; see `TokenIssuer.issue`.
             remember: whether the browser is to be remembered.
+            auth_time: the time of the sign-in, which `max_age` of rules is compared with: seconds since the
+                epoch, or a datetime with a time zone; None for now, and 0 for an unknown time.
             grants: further arguments of `TokenIssuer.issue`, such as `scopes`.
         """
         check_flag(remember, "remember")
+        now = self._remember.now()
+        signed_in_at = now if auth_time is None else min(int(check_moment(auth_time, "auth_time")), now)
         if self._cookie.is_cross_site(handled_request().request):  # the guard checks only login pages
             raise Forbidden("a request from another site must not sign in a user")
         session = secrets.token_urlsafe(16)
-        own = {"auth_time": self._remember.now(), _REMEMBERED: remember}
+        own = {"auth_time": signed_in_at, _REMEMBERED: remember}
         response = self._signed_in(self._issue(subject, session, own, grants))
         if remember:
-            token = self._remember.issue(subject, session)
+            token = self._remember.issue(subject, session, auth_time=signed_in_at)
             _set(response, self._remember_cookie.issue(token, max_age=self._remember.lifetime))
         else:  # another user may have been remembered in this browser
             _set(response, self._remember_cookie.clear())

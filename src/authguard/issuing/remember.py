@@ -50,12 +50,13 @@ class RememberTokens:
         """Return whole seconds since the epoch."""
         return int(self._clock())
 
-    def issue(self, subject: str, session: str) -> str:
+    def issue(self, subject: str, session: str, *, auth_time: int | None = None) -> str:
         """Return a token for a browser in which a user has just signed in.
 
         Args:
             subject: the user's subject.
             session: the `sid` of the new session.
+            auth_time: the time of the sign-in, in seconds since the epoch; None for now.
         """
         now = self.now()
         body = {
@@ -64,7 +65,7 @@ class RememberTokens:
             "sub": subject,
             "sid": session,
             "iat": now,
-            "auth_time": now,
+            "auth_time": now if auth_time is None else auth_time,
             "exp": now + self.lifetime,
             "jti": secrets.token_urlsafe(16),
         }
