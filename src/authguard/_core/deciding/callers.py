@@ -142,7 +142,7 @@ class Callers:
         return {**own, b"authorization": memories["bearer", "authorization"]}
 
     def recall(self, presented: Presented, now: float) -> Recalled:
-        """Tell who presents the credential, if nobody has to be asked.
+        """Return the caller of the credential, if no question is needed.
 
         A credential that is known costs one look-up. A token that is seen for the first time is
         verified at once, if its verifier has the keys.
@@ -188,7 +188,7 @@ class Callers:
     def identify(
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
-        """Find out who presents the credential of a request; raise if it is none, or no good one.
+        """Find the caller of a request's credential; raise an error if it is missing or invalid.
 
         Args:
             request: the request.

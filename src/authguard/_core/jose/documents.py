@@ -137,7 +137,7 @@ def _from_member(
     # Some programs write null for what they leave out.
     present = {name: value for name, value in member.items() if value is not None}
     if published and (present.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(present)):
-        # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
+        # Everybody who has fetched the set knows it now (RFC 7517 section 9.2).
         raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
     return [from_jwk(present, algorithms if "alg" in present else hinted, lenient=True)]
 

@@ -113,8 +113,7 @@ def readings(*paths: str) -> set[Segments]:
         paths: the path; or several texts of which each may be taken for it.
 
     Raises:
-        TooMuchWorkError: if the path is too long, be it as it is or after an expansion, or if
-            its readings are too many.
+        TooMuchWorkError: if the path is too long, before or after an expansion, or has too many readings.
     """
     reader = _Reader()
     # `http:/admin` has no authority (RFC 3986 section 3.2), though some take `admin` for one.

@@ -84,8 +84,8 @@ class Proofs:
     def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
         """Return what the token is bound to; empty for plain ones.
 
-        Unknown members might be ignored (RFC 7800 section 3.1). Whoever issued them meant more
-        than a plain bearer, so they are refused instead.
+        Unknown members might be ignored (RFC 7800 section 3.1). An issuer that sends them means more than a
+        plain bearer token, so such tokens are refused.
 
         Raises:
             UnprovenTokenError: if we cannot check it.

@@ -125,7 +125,7 @@ class Breaker:
 
     Args:
         random: see `Backoff`.
-        threshold: failures in a row after which nobody waits any more.
+        threshold: failures in a row after which requests no longer wait.
         max_pause: see `Backoff`.
     """
 
@@ -192,7 +192,7 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds of a Retry-After field, be it a number or a date (RFC 9110 section 10.2.3)."""
+    """Return the seconds of a Retry-After field, given as a number or a date (RFC 9110 section 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.match(text):
         return float(text)

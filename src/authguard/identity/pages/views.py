@@ -42,7 +42,7 @@ _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 #: The notices of pages after a redirect; links cannot contain other texts.
 NOTICES: Mapping[str, str] = {
-    "closed": "The account was closed. There is none with your address any more.",
+    "closed": "The account was closed. No account has your address now.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "ended": "The session was ended.",
     "provider-cancelled": "The sign-in at the provider was cancelled. Nothing has changed.",

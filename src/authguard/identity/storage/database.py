@@ -40,7 +40,7 @@ _BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
 # To wait for each answer of a server. Its own limits come first, and say more.
 _PATIENCE_SECONDS = _BUSY_SECONDS + 1.0
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
-#: What raises a ProgrammingError and the operator can mend: tables that are missing or old, rights, a pooler.
+#: Causes of a ProgrammingError that the operator can correct: missing or old tables, rights, a pooler.
 _OF_OPERATORS = frozenset({"42P01", "42703", "42501", "26000", "42P05"})
 #: What refers to a row that was deleted since it was looked at.
 _GONE, _GONE_SQLITE = "23503", "SQLITE_CONSTRAINT_FOREIGNKEY"
@@ -173,7 +173,7 @@ class Database:
 
 
 def _do_nothing(*written: object) -> None:
-    """Let nobody know."""
+    """Do nothing."""
 
 
 def check_database(value: object, write: str) -> None:

@@ -56,13 +56,13 @@ class Manager:
         """
         missing = frozenset(scopes) - self.scopes
         if missing:
-            raise InsufficientScopeError("a scope that is not the caller's to give", scopes=missing)
+            raise InsufficientScopeError("a scope that the caller may not give", scopes=missing)
         if self.key is None:
             return
         if self.key.networks and not (networks and _covers(self.key.networks, networks)):
-            raise InsufficientScopeError("a network from where the caller must not be used")
+            raise InsufficientScopeError("a network from which the caller must not be used")
         if tier != self.key.tier and ADMIN not in self.scopes:
-            raise InsufficientScopeError("a tier that is not the caller's to give", scopes=[ADMIN])
+            raise InsufficientScopeError("a tier that the caller may not give", scopes=[ADMIN])
 
     def check_lasts(self) -> None:
         """Check that it is no secret that a newer one has taken over from.
@@ -139,7 +139,7 @@ class Rights:
         # It may have been rotated while the client was still sending the body.
         secret = None if key is None else find_presented(connection, key, principal, now)
         if key is None or secret is None or not key.is_active(now):
-            raise InvalidTokenError("the key is no longer good")
+            raise InvalidTokenError("the key is no longer valid")
         is_ending = secret.expires_at is not None
         return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending)
 
@@ -175,7 +175,7 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
     """Return a key of the manager's owner.
 
     Raises:
-        NotFoundError: if there is none of this id, be it of another owner or of none.
+        NotFoundError: if the owner has no key with this id.
     """
     key = None
     if may_be_id(key_id):

@@ -144,7 +144,7 @@ class Batcher(Generic[Question, Answer]):
         pending = _Pending(loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS)
         self._queue.append(pending)
         try:
-            # For each one: whoever comes first answers all, and the others find nothing to do.
+            # For each one: the first thread answers all, and the others find no work.
             self._put(pending)
             return await future
         finally:

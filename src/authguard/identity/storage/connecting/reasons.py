@@ -1,4 +1,4 @@
-"""Say in words why a database cannot be asked, for those who can mend it.
+"""Describe why a database does not answer, for operators.
 
 The driver's text is never shown: it may hold a part of the URL, the statement, or what was to be stored.
 """
@@ -44,7 +44,7 @@ _STATES = {
     "42P01": _NO_TABLES,
     "42703": "its tables are of another version; run `authguard db upgrade`",
     "42501": "the user of the URL may not use the tables",
-    "25006": "it takes no writes: it is a standby, or set to read only",
+    "25006": "it accepts no writes: it is a standby, or read-only",
     "53100": "its disk is full",
     "53200": "its server is out of memory",
     "53300": "the server takes no more connections; raise max_connections, or lower worker_threads",
@@ -68,7 +68,7 @@ _SQLITE = {
     "SQLITE_LOCKED": "it is locked by another process",
     "SQLITE_IOERR": "its disk cannot be read or written",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
-    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_NOTADB": "the file is not a database",
     "SQLITE_PERM": "the file may not be used by this user",
 }
 

@@ -165,7 +165,7 @@ def take_mails(
     return taken
 
 
-# Nobody has asked for it anew since it was taken.
+# The mail was not requested again since it was taken.
 _is_unchanged = (mails.c.id == bindparam("one")) & (mails.c.try_at == bindparam("taken_until", type_=Double))
 
 
@@ -191,7 +191,7 @@ def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> Wait
 
 
 def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
-    """Delete mails that were taken, unless they were asked for anew."""
+    """Delete mails that were taken, unless they were requested again."""
     if taken:
         connection.execute(delete(mails).where(_is_unchanged), _names(taken))
 
@@ -199,7 +199,7 @@ def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
 def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float, reason: str) -> None:
     """Note why mails that were taken were not sent, and when they may be tried again.
 
-    Those that were asked for anew meanwhile are tried at once, and have been counted: see `add_mail`.
+    Mails that were requested again meanwhile are retried at once, and have been counted: see `add_mail`.
     """
     if not taken:
         return

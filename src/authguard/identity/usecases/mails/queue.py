@@ -326,7 +326,7 @@ class _Job:
 
 
 def _do_nothing() -> None:
-    """Wake nobody."""
+    """Do nothing."""
 
 
 def _addressee(connection: Connection, mail: WaitingMail) -> User | None:
