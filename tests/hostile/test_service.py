@@ -73,7 +73,7 @@ def share(group: str, number: int) -> dict[str, Sent]:
 def test_a_stranger_s_request_makes_little_work(
     asked: Service, group: str, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It makes bounded work, gets a short answer and is never answered with 500."""
+    """It makes bounded work, gets a short answer, and is never answered with 500, also while all is logged."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     for name, sent in share(group, number).items():
         work, answer = asked.work.count(asked.app, sent, asked.runner)
