@@ -1,12 +1,12 @@
 """Split paths into segments: tell which are canonical, and how else a path might be read.
 
-Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and
-that way is listed; it is protected if any of its `readings` is. The readings undo what routers,
-file systems and proxies have been seen to undo: a second decoding, backslashes, path parameters,
-merged slashes, dot segments, case, compatibility characters. Nothing is rejected here.
+Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and that way is
+listed; it is protected if any of its `readings` is. The readings undo transformations of routers, file
+systems and proxies: a second decoding, backslashes, path parameters, merged slashes, dot segments, case,
+compatibility characters. No path is rejected here.
 
-Each bound holds for what an expansion has made, as well as for what was sent: a path that exceeds
-one raises `TooMuchWorkError`, and the policy then asks for all that it ever asks for.
+Each bound applies to the sent path and to the results of each expansion. A path that exceeds one raises
+`TooMuchWorkError`, and the policy then applies all of its requirements.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Say who manages API keys, and what they may give to a key."""
+"""Decide who manages API keys, and which rights they may give."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from authguard.identity.usecases.session_claims import is_alive, session_id_or_e
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Tell who manages keys: the owner of an account, or one of its keys.
+    """Describe who manages keys: the owner of an account, or one of its keys.
 
     Attributes:
         user_id: the account.
-        scopes: what a key may be given.
+        scopes: the scopes that a key may be given.
         key: the key that acts; None for the owner.
-        is_ending: whether the secret of it that was presented ends before the key.
-        is_operator: whether it is neither, but who runs the service.
+        is_ending: whether the presented secret ends before its key.
+        is_operator: whether it is the operator of the service.
     """
 
     user_id: str
@@ -49,10 +49,10 @@ class Manager:
         return None if self.key is None else self.key.id
 
     def check_gives(self, scopes: Collection[str], networks: Collection[str], tier: str) -> None:
-        """Check that a key is given nothing that the manager lacks.
+        """Check that a key is given no rights that the manager lacks.
 
         Raises:
-            InsufficientScopeError: for a scope, a network or a tier that is not the manager's to give.
+            InsufficientScopeError: if the manager may not give a scope, a network or a tier.
         """
         missing = frozenset(scopes) - self.scopes
         if missing:
@@ -65,9 +65,9 @@ class Manager:
             raise InsufficientScopeError("a tier that the caller may not give", scopes=[ADMIN])
 
     def check_lasts(self) -> None:
-        """Check that it is no secret that a newer one has taken over from.
+        """Check that the presented secret was not replaced by a newer one.
 
-        It may have been rotated because others know it, who would keep what they get by it.
+        It may have been rotated because others know it; they would keep any key that they create with it.
 
         Raises:
             InsufficientScopeError: if it is one.
@@ -95,7 +95,7 @@ def _networks(texts: Collection[str]) -> list[Network]:
 
 
 class Rights:
-    """Tell who a principal is, as far as keys are concerned.
+    """Determine the rights of a principal in the management of keys.
 
     Args:
         settings: what accounts may give their keys.
@@ -107,7 +107,7 @@ class Rights:
     def find_manager(
         self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
-        """Return who manages keys, as they are now and not as the principal was when it was verified.
+        """Return who manages keys, in the current state, not that at the verification of the principal.
 
         Args:
             connection: the transaction.

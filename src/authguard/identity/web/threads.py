@@ -1,7 +1,7 @@
 """Run functions that wait for a database in threads, while the event loop goes on.
 
-A queue is bounded in two ways: by the number of jobs in it, and by the seconds that a job may wait
-in it. Beyond either the answer is 503, so that a database that hangs fills neither memory nor time.
+A queue is limited in two ways: by the number of its jobs, and by the seconds that a job may wait. Beyond
+either, the answer is 503, so that a database that hangs fills neither memory nor time.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
@@ -38,7 +38,7 @@ class _Pending(NamedTuple, Generic[Question, Answer]):
 class Threads:
     """Run functions in a few threads, for whichever event loop asks.
 
-    Not `ThreadPoolExecutor`, whose second future has locks of its own and costs many requests a second.
+    Not a `ThreadPoolExecutor`, whose second future has its own locks and makes requests slower.
 
     Args:
         max_threads: how many; each starts when there is work, so that none is lost in a fork.
@@ -116,8 +116,8 @@ class Threads:
 class Batcher(Generic[Question, Answer]):
     """Answer by one call all questions that are asked while a thread is busy.
 
-    With a call for each, loop and threads take the interpreter's lock from each other at each statement of
-    the database.
+    With a call for each question, loop and threads would compete for the interpreter's lock at each statement
+    of the database.
 
     Args:
         threads: where the calls are made.
