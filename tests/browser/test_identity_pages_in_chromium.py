@@ -75,7 +75,7 @@ def test_the_life_of_an_account(
     browser.get(f"{site}/account/password")
     assert browser.current_url == f"{site}/login?next=%2Faccount%2Fpassword"
     fill(browser, email=EMAIL, password="wrong")
-    assert "The e-mail address or the password is not right." in words(browser)
+    assert "The e-mail address or the password is wrong." in words(browser)
     assert browser.find_element(By.ID, "email").get_attribute("value") == EMAIL
     fill(browser, password=PASSWORD)
     assert browser.current_url == f"{site}/account/password"

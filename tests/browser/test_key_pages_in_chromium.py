@@ -58,7 +58,7 @@ def test_the_life_of_a_key(browser: webdriver.Chrome, site: str, service: Identi
     fill(browser, name="Nightly export")
     key = str(browser.find_element(By.ID, "key").get_property("value"))
     assert status_of(site, key) == 200
-    leave(browser, browser.find_element(By.LINK_TEXT, "I have kept it").click)
+    leave(browser, browser.find_element(By.LINK_TEXT, "I have saved it").click)
     assert browser.current_url == f"{site}/account/keys"
     assert "Nightly export active" in words(browser).replace("\n", " ")
 
@@ -92,7 +92,7 @@ def test_a_key_is_seen_once(browser: webdriver.Chrome, site: str, service: Ident
     sign_in(browser, site, service)
     key = create(browser, site, "Nightly export")
     assert key in browser.page_source
-    leave(browser, browser.find_element(By.LINK_TEXT, "I have kept it").click)
+    leave(browser, browser.find_element(By.LINK_TEXT, "I have saved it").click)
     for step in (browser.back, browser.back, browser.forward, browser.forward):
         step()
         assert key not in browser.page_source

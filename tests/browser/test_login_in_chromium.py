@@ -62,9 +62,7 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
     assert browser.current_url == f"{site}/id/login?next=%2Fdashboard"
 
     _sign_in(browser, "a wrong one")
-    assert (
-        "The e-mail address or the password is not right." in browser.find_element(By.TAG_NAME, "main").text
-    )
+    assert "The e-mail address or the password is wrong." in browser.find_element(By.TAG_NAME, "main").text
 
     _sign_in(browser)
     assert browser.current_url == f"{site}/dashboard"

@@ -193,7 +193,7 @@ def test_no_certificate_makes_another_error(text):
         ({"header": "Client-Cert", "proxies": "10.0.0.1"}, "must be a list"),
         ({"header": "Client-Cert", "proxies": ["proxy"]}, "must be an address"),
         ({"header": "Client-Cert", "proxies": ["10.0.0.1/8"]}, "must be an address"),
-        ({"header": "Client-Cert", "proxies": ["0.0.0.0/0"]}, "everybody"),
+        ({"header": "Client-Cert", "proxies": ["0.0.0.0/0"]}, "all addresses"),
         ({"header": "Client-Cert", "proxies": ["10.0.0.1"], "encoding": "der"}, "encoding"),
     ],
     ids=range(9),

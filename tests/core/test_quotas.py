@@ -51,7 +51,7 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: guard({"free": [PER_MINUTE]}), "quotas must say what holds for callers without a tier"),
+        (lambda: guard({"free": [PER_MINUTE]}), "quotas must include callers without a tier"),
         (lambda: guard([Quota(1, 60), Quota(2, 60)]), "each of quotas must have a name of its own"),
         (lambda: guard(Quota(1, 60)), r"quotas must be a list, got a Quota: write \[Quota\(1, 60\)\]"),
         (lambda: guard("10/min"), r"got '10/min' \(str\): write \[Quota\(10, 60\)\]"),

@@ -20,8 +20,8 @@ SECTION = (
 )
 (COMMANDS,) = re.findall(r"^```console\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 ANSWERS = [
-    "Ten requests a minute are free, so the eleventh gets 429, and the usage is 10 of 1,000.",
-    "The old secret says when it ends, an hour later; the last answer is 401.",
+    "The tier allows ten requests a minute, so the eleventh gets 429, and the usage is 10 of 1,000.",
+    "The answer to the old secret says that it ends an hour later; the last answer is 401.",
 ]
 
 

@@ -145,7 +145,7 @@ def test_settings_of_a_session_do_not_leak_through_a_pooler(server):
         ),
         ("57P01", "the connection was lost (57P01)"),
         ("57014", "a statement took too long (57014)"),
-        ("25006", "it takes no writes: it is a standby, or set to read only (25006)"),
+        ("25006", "it accepts no writes: it is a standby, or read-only (25006)"),
         ("42501", "the user of the URL may not use the tables (42501)"),
         ("SQLITE_FULL", "the disk is full (SQLITE_FULL)"),
         ("SQLITE_IOERR_FSYNC", "its disk cannot be read or written (SQLITE_IOERR_FSYNC)"),

@@ -26,7 +26,7 @@ from identity.support import (
 
 pytestmark = pytest.mark.one_database  # pages
 
-WRONG = "The e-mail address or the password is not right."
+WRONG = "The e-mail address or the password is wrong."
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_rotating_at_once(ann, service):
     response = ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
     (new,) = texts_in(response)
     assert response.headers["cache-control"] == "no-store"
-    assert "takes over now. The one before it ends at once." in words(response)
+    assert "is used from now on. The previous one ends at once." in words(response)
     assert verify(service, new).key_id == key_id
     with pytest.raises(Exception, match="unknown API key"):
         verify(service, old)
@@ -47,7 +47,7 @@ def test_rotating_at_first_use(app, ann):
     fields = {"key": first_key(ann), "activate": "first_use", "grace_seconds": "0"}
     response = ann.post(f"{KEY}/rotate", data=fields)
     (new,) = texts_in(response)
-    assert "takes over with its first use." in words(response)
+    assert "is used from its first use on." in words(response)
     assert [call(app, text) for text in (old, new, old)] == [200, 200, 401]
 
 
@@ -213,4 +213,4 @@ def test_the_page_of_a_key_says_that_it_was_found_in_public(ann, service):
     page = f"{KEY}?key={first_key(ann)}"
     assert "found where others can read it" not in words(ann.get(page))
     update(service, "UPDATE api_keys SET revoked_for = 'exposed'")
-    assert "UTC, since it was found where others can read it" in words(ann.get(page))
+    assert "UTC, because it was found in public" in words(ann.get(page))

@@ -61,7 +61,7 @@ def test_text_that_grows_is_refused():
 
 def test_lone_surrogate_is_refused():
     """Half a character, which JSON can carry, is not a character."""
-    assert PasswordPolicy().check("SecurePass123!\ud800") == ["Use characters only, not halves of them."]
+    assert PasswordPolicy().check("SecurePass123!\ud800") == ["Use complete characters."]
 
 
 def test_own_name_is_refused():

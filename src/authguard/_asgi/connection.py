@@ -137,7 +137,7 @@ class Connection:
         if message is not None and message["type"] == "websocket.disconnect":
             self._gone = True
         now = self._clock()
-        # Also if somebody has set the clock back: nobody knows then when the time would come.
+        # Also if the clock was set back: the sleep time computed before could then be wrong.
         if self._denied is None and not self._gone and not self._checked <= now < self._due:
             denied = await asynchronous.run(self._guard.recheck(self._request, self._auth, now))
             if denied is None:

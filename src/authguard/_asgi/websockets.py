@@ -85,9 +85,9 @@ class Websockets:
 def _take_token(scope: Scope, subprotocol: Subprotocol) -> list[str]:
     """Let a token among the offered subprotocols stand where other clients send it.
 
-    It becomes an Authorization field of the scope: what follows is as for any other, and two
-    credentials are two. Nobody further in finds it where it was, to be chosen, echoed or logged. Of more
-    than `MAX_OFFERED` subprotocols the others are dropped.
+    It becomes an Authorization field of the scope: the rest is as for any other, and two credentials are two.
+    It is removed from its place, so that no application further in chooses, echoes or logs it. Of more than
+    `MAX_OFFERED` subprotocols the others are dropped.
 
     Returns:
         what else is offered.

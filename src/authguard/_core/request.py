@@ -81,7 +81,7 @@ class RequestView(ABC):
     def note_proof(self, memory: object, digest: bytes) -> None:
         """Tell guards inside of this one that a proof has been noted as used, for this very request.
 
-        Nobody else learns of it: not another request, and not a guard beside this one.
+        No other request and no guard beside this one learns of it.
 
         Args:
             memory: what remembers the proof.

@@ -110,7 +110,7 @@ def answer(app: Flask, refusal: Refusal) -> Any:
         response = _refused(as_cross_origin(app, request, response), refusal)
         response = _refused(_processed(app, response), refusal)
         request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
-    except Exception as raised:  # noqa: BLE001 (a handler that raises lets nobody in)
+    except Exception as raised:  # noqa: BLE001 (an error in a handler must not admit the request)
         return app.handle_exception(raised)
     return response
 

@@ -6,16 +6,16 @@
     │   └── DisabledAccountError  401  invalid_credentials   disabled, at a sign-in by a provider
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
-    ├── InteractiveOnlyError      403  interactive_only      an API key, where a person has to sign in
+    ├── InteractiveOnlyError      403  interactive_only      an API key, where a user must sign in
     ├── EmailTakenError           409  email_taken           an account has the address
-    ├── TooManyKeysError          409  too_many_keys         an owner who has as many API keys as there may be
+    ├── TooManyKeysError          409  too_many_keys         the owner has the maximum number of API keys
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
     ├── KeyLockedError            409  key_locked            an API key that others have disabled
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
-    ├── NoAddressError            403  no_address            a provider that tells no address
-    ├── LastSignInError           409  last_sign_in          a provider without which nobody could sign in
-    ├── SocialSignInError         400  social_sign_in        the provider said no, or proved nothing
-    │   └── SocialCancelledError  400  social_sign_in        the person said no at the provider
+    ├── NoAddressError            403  no_address            the provider sends no address
+    ├── LastSignInError           409  last_sign_in          the only way to sign in to the account
+    ├── SocialSignInError         400  social_sign_in        the provider refused, or its answer is invalid
+    │   └── SocialCancelledError  400  social_sign_in        the user cancelled at the provider
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
     ├── InvalidReportError        400  invalid_report        a report of leaked keys that has another form
     ├── NotFoundError             404  not_found
@@ -59,7 +59,7 @@ class InvalidCredentialsError(RefusedError):
     status_code = 401
     code = "invalid_credentials"
     title = "Unauthorized"
-    detail = "The e-mail address or the password is not right."
+    detail = "The e-mail address or the password is wrong."
 
 
 class DisabledAccountError(InvalidCredentialsError):
@@ -110,7 +110,7 @@ class TooManyKeysError(RefusedError):
     status_code = 409
     code = "too_many_keys"
     title = "Conflict"
-    detail = "There are too many API keys: revoke some that are not needed any more."
+    detail = "There are too many API keys: revoke keys that are no longer needed."
 
 
 class KeyNotActiveError(RefusedError):
@@ -119,7 +119,7 @@ class KeyNotActiveError(RefusedError):
     status_code = 409
     code = "key_not_active"
     title = "Conflict"
-    detail = "The API key cannot be used any more: create another one, or enable it if it is disabled."
+    detail = "The API key can no longer be used: create another one, or enable it if it is disabled."
 
 
 class KeyLockedError(RefusedError):
@@ -195,7 +195,7 @@ class InvalidLinkError(RefusedError):
     status_code = 400
     code = "invalid_link"
     title = "Bad Request"
-    detail = "The link is not valid any more: ask for a new one."
+    detail = "The link is no longer valid: request a new one."
 
 
 class InvalidReportError(RefusedError):
@@ -204,7 +204,7 @@ class InvalidReportError(RefusedError):
     status_code = 400
     code = "invalid_report"
     title = "Bad Request"
-    detail = "The request is not a signed report of secrets that were found."
+    detail = "The request is not a signed report of found secrets."
 
 
 class WrongSignatureError(RefusedError):
@@ -291,8 +291,8 @@ class ProviderSetUpError(ProviderUnavailableError):
 
     code = "provider_set_up"
     detail = (
-        "Signing in with this provider is not set up as it has to be. The operator of the service has to "
-        "mend that: sign in in another way."
+        "Signing in with this provider is not set up correctly, which only the operator can change: "
+        "sign in in another way."
     )
 
 

@@ -81,7 +81,7 @@ def _fault_of_origin(origin: str) -> str:
     if origin != normal:
         return f": write {normal}" if normal else ": write scheme, host and port alone"
     if origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
-        return ", which is plain http: whoever changes that page on its way gets the tokens in it"
+        return ", which is plain http: an attacker who changes that page in transit gets the tokens in it"
     return ""
 
 
@@ -145,7 +145,7 @@ def check_scanner(keys_url: object, token: str) -> None:
         ConfigurationError: if one of them is invalid.
     """
     example = "https://api.github.com/meta/public_keys/secret_scanning"
-    reason = "whoever changes the answer can end keys"
+    reason = "an attacker who changes the answer can revoke keys"
     check_url(keys_url, "secret_scanning_keys_url", example=example, reason=reason)
     if token != "":
         must = "be text of printable ASCII characters without spaces, or empty for none"

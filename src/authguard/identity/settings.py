@@ -83,7 +83,7 @@ class Settings:
         default_role: the role of new accounts.
         require_verified_email: whether an address must be verified before its owner can sign in.
         enumeration_safe: whether registering a known address gets the same answer as a new one, and so does
-            signing in until the link in the mail was used. Registering then signs nobody in.
+            signing in until the link in the mail was used. Registering then starts no session.
         verify_needs_password: whether `auth/verify-email` requires, in addition to the token of the mail, the
             password of the account or a caller who is signed in to it.
         account_deletion: whether owners can delete their accounts themselves.

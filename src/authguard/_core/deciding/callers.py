@@ -157,7 +157,7 @@ class Callers:
         return {**own, b"authorization": memories["bearer", "authorization"]}
 
     def _recall(self, presented: Presented, now: float) -> Recalled:
-        """Tell who presents the credential, if no function of the application has to be asked each time.
+        """Return the caller of the credential, if no function of the application is called for each request.
 
         A credential that is known costs one look-up. A token that is seen for the first time is
         verified at once, if its verifier has the keys.
@@ -226,7 +226,7 @@ class Callers:
     def identify(
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
-        """Find out who presents the credential of a request; raise if it is none, or no good one.
+        """Find the caller of a request's credential; raise an error if it is missing or invalid.
 
         Args:
             request: the request.

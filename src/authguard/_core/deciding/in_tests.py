@@ -22,11 +22,11 @@ class OverriddenInTests:
     _telling: Telling | None
 
     def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
-        """Take whoever sends a request for this user; see `authguard.testing.override`."""
+        """Treat the sender of each request as this user; see `authguard.testing.override`."""
         return overriding(self._straight_path, user, principal, everywhere=everywhere)
 
     def substituting(self, user: Any, *, principal: Principal | None = None) -> Self:
-        """Return a guard like this one, which takes whoever presents no credential for a user.
+        """Return a guard like this one, which treats callers without a credential as a user.
 
         It is for overrides of dependencies, which hold for one application. This guard stays as it is.
 

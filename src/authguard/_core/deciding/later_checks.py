@@ -50,7 +50,7 @@ class LaterChecks:
         Args:
             request: the request.
             auth: what `decide` found.
-            error: why nobody was found, if so.
+            error: why the caller is unknown, if it is.
             requirement: what the route requires; if empty, just to be somebody.
             now: seconds since the epoch.
             charge: that of the decision about the request.

@@ -72,7 +72,7 @@ class Overridden:
 
 
 class Substituted(Overridden):
-    """Stand in the place of a guard's `Callers`, and take whoever presents no credential for one user.
+    """Replace a guard's `Callers`, and treat callers without a credential as one user.
 
     A credential that is presented is looked at as ever, and refused if it is bad.
 
@@ -136,7 +136,7 @@ def _of_this_context(path: Overridable) -> Callers | Overridden:
 def overriding(
     path: Overridable, user: Any, principal: Principal | None, *, everywhere: bool = True
 ) -> Iterator[None]:
-    """Take whoever sends a request for this user; see `authguard.testing.override`.
+    """Treat the sender of each request as this user; see `authguard.testing.override`.
 
     Contexts may overlap in any order, and in several threads and tasks.
     """

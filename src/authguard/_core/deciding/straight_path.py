@@ -75,8 +75,8 @@ class StraightPath:
             if not isinstance(recalled, AskAbout):
                 return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
-        # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
-        # others were returned above: it does not narrow by the truth of a constant.)
+        # Each time, also for a known token, because a sign-in may have become too old. (pyright does not know
+        # that all others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.auth.principal, now):  # pyright: ignore
             return UNDECIDED
         return recalled

@@ -9,43 +9,43 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 
 MAX_PATHS = 100
 _MAX_NAMES = 32  # in a path; issuers nest a few
-_MAX_NAME = 1024  # characters; names are URLs at the longest
+_MAX_NAME = 1024  # characters; the longest names are URLs
 
 #: A claim as options name it: its name, a dotted path, or the names of a path.
 ClaimName: TypeAlias = str | tuple[str, ...]
-#: Told of a claim that is there and cannot be used: its name, and why.
+#: Called with the name of a claim that cannot be used, and the reason.
 Report: TypeAlias = Callable[[ClaimName, str], None]
 
 _NOTHING: frozenset[str] = frozenset()
 
 
 class ClaimPath(NamedTuple):
-    """Say where a claim is.
+    """Describe the place of a claim.
 
     Attributes:
-        name: as the option has it. A name may have dots in it, such as `https://example.com/roles`, so that
-            the claim of this very name comes first.
-        find_below: looks it up below objects; None for a name without dots.
+        name: as in the option. A name may contain dots, such as `https://example.com/roles`, so a claim with
+            exactly this name takes precedence.
+        find_below: finds it below objects; None for a name without dots.
     """
 
     name: ClaimName
     find_below: Callable[[Mapping[str, Any]], object] | None = None
 
     def find(self, claims: Mapping[str, Any]) -> Any:
-        """Return the value of the claim; None if it is not there."""
+        """Return the value of the claim; None if it is missing."""
         value = claims.get(self.name)  # type: ignore[arg-type]  # a tuple is the name of no claim
         return value if value is not None or self.find_below is None else self.find_below(claims)
 
 
 def claim_path(name: object, option: str) -> ClaimPath:
-    """Check how an option names a claim.
+    """Check the name of a claim in an option.
 
     Args:
         name: a name, a dotted path, or a tuple of names, each of which may have dots in it.
-        option: the option, as errors call it.
+        option: the name of the option, for errors.
 
     Raises:
-        ConfigurationError: for anything else, and for a path that is too long.
+        ConfigurationError: if it has another form, or a path is too long.
     """
     must = f"be the name of a claim of at most {_MAX_NAME} characters, or a tuple of names as a path"
     names = [check_text(each, option, must=must) for each in (name if isinstance(name, tuple) else (name,))]
@@ -80,10 +80,12 @@ def _find(names: list[str], claims: object) -> object:
 
 
 def _find_dotted(parts: list[str], value: object) -> object:
-    """Return what is at a dotted path; of the names that its parts can mean, the longest comes first.
+    """Return the value at a dotted path.
+
+    Of several ways to split it into names, the longest name takes precedence.
 
     So `resource_access.my.api.roles` finds the roles of the client `my.api`. Each object of the token is
-    looked at once at most.
+    examined at most once.
     """
     if not parts:
         return value
@@ -103,7 +105,7 @@ def names_at(
     Args:
         claims: of a token that has been verified.
         paths: where they are.
-        report: is told of a claim that grants nothing, because it is of a type that cannot be used.
+        report: called with a claim that grants nothing because its type cannot be used.
         split: whether text is several names, with spaces between them.
     """
     granted = _NOTHING
@@ -127,8 +129,8 @@ def names_at(
 def _names_of(name: ClaimName, value: object, report: Report) -> frozenset[str]:
     """Return the names of an object whose members are roles, as Zitadel writes them.
 
-    A member counts if its value is true, or an object that has something in it: `{"admin": false}` is no
-    role, and neither is `roles` in `{"roles": ["admin"]}`.
+    A member counts if its value is true, or a non-empty object: `{"admin": false}` is not a role, and neither
+    is `roles` in `{"roles": ["admin"]}`.
     """
     if not isinstance(value, Mapping):
         report(name, f"is {_type_of(value)}")
@@ -147,7 +149,7 @@ def tier_at(claims: Mapping[str, Any], path: ClaimPath) -> str | None:
     """Return the tier that claims name.
 
     Raises:
-        MalformedTokenError: for a tier of another type, which is not taken for none.
+        MalformedTokenError: if the tier has another type; it does not count as missing.
     """
     tier = path.find(claims)
     if tier is not None and (type(tier) is not str or not tier):

@@ -1,4 +1,4 @@
-"""Judge the claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
+"""Check the claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -32,13 +32,13 @@ def _report_nothing(name: ClaimName, why: str) -> None:
 
 
 def rules_for(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
-    """Return by which rule each claim is judged; the arguments are those of `rules_of_kinds`."""
+    """Return the rule for each claim; the arguments are those of `rules_of_kinds`."""
     return _MEMBERS | rules_of_kinds(taken, id_tokens=id_tokens) if taken or id_tokens else _RULES
 
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """Hold what a verifier asks of claims; see `JWTVerifier` for each."""
+    """Hold a verifier's expectations of claims; see `JWTVerifier`."""
 
     issuer: str | Issuers | None
     audience: frozenset[str]
@@ -129,7 +129,7 @@ def verify_claims(
 
 
 def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
-    """Check each claim that has a rule by its name, in one pass; null is no claim."""
+    """Check each claim that has a rule, in one pass; null counts as missing."""
     for name, value in claims.items():
         rule = rules.get(name)
         if rule is None:
@@ -151,7 +151,7 @@ def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
 
 
 def is_date(value: object) -> TypeGuard[float]:
-    """Tell a NumericDate (RFC 7519 section 2) that datetime can show."""
+    """Return whether a value is a NumericDate (RFC 7519 section 2) that datetime can represent."""
     return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
 
 

@@ -1,4 +1,4 @@
-"""Compare claims, header parameters and the client of a token with what the application expects."""
+"""Compare claims, header parameters and the client of a token with the application's expectations."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -31,13 +31,13 @@ _NEVER_IN_HEADER = ("crit", "b64", "jwk", "x5u", "cty")
 
 
 class Condition(NamedTuple):
-    """Say what one member must be: one of several values, each with its type, so that True is not 1."""
+    """Require one member to have one of several values, with the same type, so that True is not 1."""
 
     path: ClaimPath
     accepted: frozenset[tuple[type, Value]]
 
     def check(self, members: Mapping[str, Any], what: str) -> None:
-        """Raise unless the member is there and has one of the values."""
+        """Raise an error unless the member is present and has one of the values."""
         value = self.path.find(members)
         kind = type(value)
         if kind not in (str, int, float, bool) or (kind, value) not in self.accepted:
@@ -47,7 +47,7 @@ class Condition(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """Hold what a verifier compares beside issuer and audience; see `JWTVerifier` for each.
+    """Hold the conditions of a verifier besides issuer and audience; see `JWTVerifier`.
 
     Attributes:
         claims: conditions of claims.
@@ -58,7 +58,7 @@ class Conditions(NamedTuple):
     clients: frozenset[str] | None = None
 
     def check(self, claims: Mapping[str, Any], client: str | None) -> str | None:
-        """Raise unless all conditions hold.
+        """Raise an error unless all conditions are met.
 
         Returns:
             the client.
@@ -69,7 +69,7 @@ class Conditions(NamedTuple):
 
 
 def _check_client(claims: Mapping[str, Any], clients: frozenset[str]) -> str:
-    """Return the client that a token names; raise unless each that it names is one of these.
+    """Return the client that a token names; raise an error if it names a client that is not listed.
 
     `cid` and `appid` count only where neither `client_id` nor `azp` is there.
     """
@@ -92,10 +92,10 @@ def check_header(token: Token, conditions: tuple[Condition, ...]) -> None:
 
 
 def claim_conditions(values: object, option: str = "claims") -> tuple[Condition, ...]:
-    """Check what an option asks of claims.
+    """Check the option for required claims.
 
     Raises:
-        ConfigurationError: unless it maps names to values, and for claims that another option judges.
+        ConfigurationError: unless it maps names to values, and names no claim that another option checks.
     """
     return tuple(
         Condition(claim_path(name, f"each name of {option}"), accepted)
@@ -104,10 +104,10 @@ def claim_conditions(values: object, option: str = "claims") -> tuple[Condition,
 
 
 def header_conditions(values: object) -> tuple[Condition, ...]:
-    """Check what an option asks of header parameters.
+    """Check the option for required header parameters.
 
     Raises:
-        ConfigurationError: unless it maps names to values, and for parameters that another option judges.
+        ConfigurationError: unless it maps names to values, and names no parameter that another option checks.
     """
     option = "header_claims"
     conditions = []

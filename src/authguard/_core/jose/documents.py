@@ -1,4 +1,7 @@
-"""Read what issuers publish their keys in: JWK sets, single JWKs, maps of PEM by `kid`, and PEM text."""
+"""Parse the formats in which issuers publish keys.
+
+JWK sets, single JWKs, maps of PEM by `kid`, and PEM text.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +13,12 @@ from authguard._core.jose.pem import BEGIN, from_pem
 from authguard._core.options import type_of
 from authguard.errors import ConfigurationError
 
-#: How many keys a token is tried with at most, where nothing says which one is meant.
+#: The greatest number of keys with which a token without a `kid` is tried.
 MAX_TRIED = 4
 #: A key set in JSON, or PEM text.
 Document: TypeAlias = Mapping[str, Any] | str
 
-#: What a token can name a key by: its `kid` and its algorithm.
+#: A token names a key by its `kid` and its algorithm.
 Name: TypeAlias = tuple[str | None, str]
 
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -23,13 +26,13 @@ _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(slots=True)
 class Reading:
-    """Hold what was found in a document.
+    """Hold the contents of a document.
 
     Attributes:
-        keys: the keys that can be used; those that cannot be told apart are still among them.
-        skipped: why the others cannot (RFC 7517 section 5 has them skipped).
-        broken: `kid` and algorithm of those that are for signatures, and are no sound keys: another key of
-            the same name cannot be told apart from them.
+        keys: the usable keys, including keys that cannot be distinguished.
+        skipped: why other keys are unusable (RFC 7517 section 5 requires to skip them).
+        broken: `kid` and algorithm of signature keys that are invalid: another key of the same name cannot be
+            distinguished from them.
     """
 
     keys: list[VerificationKey] = field(default_factory=list)
@@ -37,7 +40,7 @@ class Reading:
     broken: set[Name] = field(default_factory=set)
 
     def add(self, read: Callable[[], Iterable[VerificationKey]], member: object = None) -> None:
-        """Take the keys of one part of the document, or note why it has none."""
+        """Add the keys of one part of the document, or note why it has none."""
         try:
             self.keys += read()
         except ConfigurationError as error:
@@ -73,13 +76,13 @@ def read_document(
 
     Args:
         document: a JWK set, a JWK, a mapping of `kid` to PEM, or PEM text.
-        algorithms: what keys may be for.
-        hinted: what a key may be for that does not say; None for all of the algorithms.
-        published: whether everybody can read it, so that no secret or private key of it can be used.
-        most: how many keys it may have.
+        algorithms: the allowed algorithms of the keys.
+        hinted: the algorithms of a key without `alg`; None for all of the algorithms.
+        published: whether the document is public, so that its secret or private keys must not be used.
+        most: the greatest number of keys.
 
     Raises:
-        ConfigurationError: if it is none of these, or has more keys.
+        ConfigurationError: if it has another format, or more keys.
     """
     reading = Reading()
     hinted = algorithms if hinted is None else hinted
@@ -137,7 +140,7 @@ def _from_member(
     # Some programs write null for what they leave out.
     present = {name: value for name, value in member.items() if value is not None}
     if published and (present.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(present)):
-        # Whoever has fetched the set knows it now (RFC 7517 section 9.2).
+        # Everybody who has fetched the set knows it now (RFC 7517 section 9.2).
         raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
     return [from_jwk(present, algorithms if "alg" in present else hinted, lenient=True)]
 

@@ -1,4 +1,4 @@
-"""Say which issuers a verifier accepts, where that is more than one: those of several tenants."""
+"""Decide which issuers a verifier accepts, if there are several: those of tenants."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,9 +34,9 @@ class Issuers:
 
 
 def check_issuer(issuer: object, expected: "str | Issuers | None") -> None:
-    """Raise unless the `iss` of a token is expected.
+    """Raise an error unless the `iss` of a token is expected.
 
-    Compared are whole texts, character by character: nothing is decoded and no case is folded.
+    Whole texts are compared character by character, without decoding or case folding.
     """
     if expected is None or issuer == expected:
         return
@@ -54,7 +54,8 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
         tenants: identifiers of tenants.
 
     Raises:
-        ConfigurationError: for anything else, for a pattern of another kind, and for tenants without one.
+        ConfigurationError: if it has another form, the pattern is of another kind, or tenants are given
+            without a pattern.
     """
     if callable(issuer) and not isinstance(issuer, type):
         check_arguments(issuer, "issuer", "iss")

@@ -1,7 +1,6 @@
-"""Read one key: from a JWK or a secret to something that verifies with exactly one algorithm.
+"""Parse one key: from a JWK or a secret to an object that verifies with exactly one algorithm.
 
-Everything that RFC 7517, RFC 7518 and RFC 8725 ask of a key is checked here, once, when it is
-loaded: at use there is nothing left to decide.
+All requirements of RFC 7517, RFC 7518 and RFC 8725 for a key are checked here once, when it is loaded.
 """
 
 import binascii
@@ -30,7 +29,7 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
 _MIN_EXPONENT = 65537
-# A token may be tried with four keys; by those of the most bits, with an exponent of 32, that takes 12 ms.
+# A token may be tried with four keys; with the largest keys and an exponent of 32 bits, that takes 12 ms.
 _MAX_RSA_WORK = 16384**2 * 32
 
 SYMMETRIC = frozenset(_HMAC)
@@ -60,7 +59,7 @@ _SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
 
 
 class UnusableKeyError(ConfigurationError):
-    """Report a key that cannot verify signatures for us; in a set it is skipped."""
+    """Report a key that cannot verify signatures; in a set it is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,9 @@ class VerificationKey:
     Attributes:
         algorithm: that algorithm.
         key_id: the `kid`, if it has one.
-        verifies: whether a signature is by this key, given the signed bytes and the signature.
-        material: equal for one key that is given twice: the public key, or the digest of a secret.
+        verifies: a function of signed bytes and signature that returns whether the signature was made with
+            this key.
+        material: equal for a key that is given twice: the public key, or the digest of a secret.
     """
 
     algorithm: str
@@ -91,7 +91,7 @@ def from_secret(
         option: the name of its option, for the error.
 
     Raises:
-        ConfigurationError: if it is short, published, guessable, or not a secret at all.
+        ConfigurationError: if it is short, published, guessable, or not a secret.
     """
     try:
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
@@ -120,7 +120,7 @@ def _unwrapped(data: bytes) -> bytes:
 
 
 def _holds_key(data: bytes) -> bool:
-    """Return whether data that is given as a secret is a key for everybody, or a JSON document."""
+    """Return whether data that is given as a secret is a public key or a JSON document."""
     # Also as editors save it: with a byte order mark, in UTF-16, or with a comment in another encoding.
     text = _BYTE_ORDER_MARK.sub(b"", data.replace(b"\0", b"")).lstrip()
     if text.startswith(_SSH_KEYS) or b"-----BEGIN " in text or b"-----END " in text:
@@ -174,8 +174,8 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
     Args:
         jwk: the members of the key.
         algorithms: what it may be for.
-        lenient: whether numbers may have the zero byte before them, and the padding after them, that some
-            issuers write. A caller's own key is read strictly, since its thumbprint depends on the spelling.
+        lenient: whether numbers may have the leading zero byte and the padding that some issuers write. A
+            caller's own key is read strictly, because its thumbprint depends on the encoding.
 
     Raises:
         UnusableKeyError: if it is not a sound key for one of the algorithms.
@@ -215,7 +215,7 @@ def _unpadded(jwk: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_use(jwk: Mapping[str, Any], named: str) -> None:
-    """Check what the key is for (RFC 7517 sections 4.2 and 4.3)."""
+    """Check the use of the key (RFC 7517 sections 4.2 and 4.3)."""
     if jwk.get("use", "sig") != "sig":
         raise UnusableKeyError(
             f"use of {named} must be sig, for signatures, or be left out, got {got(jwk['use'])}"
@@ -266,7 +266,7 @@ def _curve(name: str) -> ec.EllipticCurve:
 
 
 def bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> VerificationKey:
-    """Find the one algorithm that the public key is for, and check its strength."""
+    """Find the algorithm of a public key, and check its strength."""
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key.public_numbers())
         algorithm = _the_one(algorithms.intersection(_RSA), "an RSA key")

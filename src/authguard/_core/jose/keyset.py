@@ -1,4 +1,4 @@
-"""Hold the keys of one issuer, and find the one that a token must have been signed with."""
+"""Store the keys of one issuer, and find the one that a token must have been signed with."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -40,15 +40,15 @@ PLACES_OF_KEYS: Mapping[Place, str] = {
 
 
 class KeySet:
-    """Hold keys by `kid` and algorithm. A token names its key, or is tried with a few (RFC 7515 section 6).
+    """Store keys by `kid` and algorithm. A token names its key, or is tried with a few (RFC 7515 section 6).
 
     Args:
         keys: the keys; HMAC secrets and public keys never together. One that is given twice counts once.
         tries_named: whether a token without `kid` is tried with keys that have one, where there are several.
 
     Raises:
-        ConfigurationError: for no keys, keys that cannot be told apart, too many of them to be tried, or a
-            mixed set.
+        ConfigurationError: if there are no keys, keys cannot be distinguished, too many would be tried, or
+            the set is mixed.
     """
 
     def __init__(self, keys: Iterable[VerificationKey], *, tries_named: bool = False) -> None:
@@ -86,7 +86,7 @@ class KeySet:
         return self._unnamed.get(algorithm, ())
 
     def candidates(self, header: Header) -> tuple[VerificationKey, ...]:
-        """Return the keys that the token can have been signed with: the one that it names, or a few."""
+        """Return the keys that may have signed the token: the one that it names, or a few."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
         key_id = header.key_id
         if key_id is None:
@@ -97,7 +97,7 @@ class KeySet:
         return () if key_id in self._key_ids else self._unnamed.get(algorithm, ())
 
     def find(self, header: Header) -> VerificationKey | None:
-        """Return the one key that the token can have been signed with; None for none, and for several."""
+        """Return the only key that may have signed the token; None for none or several."""
         candidates = self.candidates(header)
         return candidates[0] if len(candidates) == 1 else None
 
@@ -109,7 +109,7 @@ class KeySet:
         """Return the key that signed the token.
 
         Raises:
-            InvalidSignatureError: if none of ours did.
+            InvalidSignatureError: if no known key did.
         """
         candidates = self.candidates(token.header)
         # Nearly always there is one; a call less for each first-seen token.
@@ -132,8 +132,8 @@ class KeySet:
 def signer_of(token: Token, candidates: tuple[VerificationKey, ...]) -> VerificationKey | None:
     """Return the key that signed the token, if one of these did.
 
-    All secrets are tried, whichever fits, so that the time does not tell which one it was. Public keys are no
-    secret: the first that fits ends the search.
+    All secrets are tried, whichever matches, so that the time does not disclose which one it was. Public keys
+    are not secret, so the first match ends the search.
     """
     if len(candidates) == 1:
         key = candidates[0]
@@ -184,7 +184,7 @@ def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationK
     """Read keys from a secret, PEM text, JWK, JWKS (mapping or JSON text), or a list of these.
 
     Raises:
-        ConfigurationError: if it is none of these, or holds no usable key.
+        ConfigurationError: if it has another form, or contains no usable key.
     """
     if isinstance(source, Mapping):
         return _from_document(source, algorithms)

@@ -17,7 +17,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Name the session or subject that an issuer has logged out.
+    """Describe the session or subject that an issuer has logged out.
 
     Attributes:
         issuer: the `iss`.
@@ -37,7 +37,9 @@ class Logout:
 
 
 def read_logout(claims: Mapping[str, Any], expected: Expectations, now: float, *, kind: str | None) -> Logout:
-    """Return what a logout token says (section 2.6); raises unless it is one for us that is valid now.
+    """Return the logout of a token (section 2.6).
+
+    Raise an error unless the token is for this client and valid now.
 
     Args:
         claims: of the token; their signature has been verified.

@@ -20,8 +20,8 @@ def from_pem(
 ) -> list[VerificationKey]:
     """Return the keys of all public keys and certificates in PEM text.
 
-    The validity dates of certificates are not looked at. A certificate that signed another one of the text
-    is an authority's, as in a file with the whole chain: its key signs no tokens, and is left out.
+    The validity dates of certificates are ignored. A certificate that signed another one in the text belongs
+    to an authority, as in a file with the whole chain: its key signs no tokens, and is left out.
 
     Args:
         text: one block or several.
@@ -29,7 +29,8 @@ def from_pem(
         key_id: the `kid` of the keys, if it is known.
 
     Raises:
-        ConfigurationError: for a private key, and if a block is anything but a public key or a certificate.
+        ConfigurationError: if the text has a private key, or a block that is neither a public key nor a
+            certificate.
     """
     data = text.encode() if isinstance(text, str) else bytes(text)
     if b"PRIVATE KEY" in data:

@@ -1,4 +1,4 @@
-"""Refuse text that is given as a secret and cannot be one: places, placeholders, and what can be guessed."""
+"""Refuse text that is given as a secret but is not one: paths, placeholders, and guessable text."""
 
 import re
 from collections.abc import Mapping
@@ -114,12 +114,12 @@ def readable(secret: object) -> str | None:
 
 
 def place_of(text: str, *, chosen_here: bool) -> Place | None:
-    """Return what the text stands for, if it is no secret. Files are not looked for: this does no I/O.
+    """Return what the text refers to, if it is not a secret. Files are not checked, because this does no I/O.
 
     Args:
         text: what was given.
-        chosen_here: the secret is made by the user of this package, so it may have to be random. One
-            that another party issues can begin with a slash, and be short.
+        chosen_here: whether the user of this package chose the secret, so that it must be random. One from
+            another party may begin with a slash, and be short.
     """
     text = text.strip(" \t\r\n\"'`")
     if _URL.match(text):
@@ -168,7 +168,7 @@ def check_not_place(
 
 
 def weakness_of(secret: bytes) -> str | None:
-    """Return why a secret of sufficient length can be guessed; None if nothing is known against it.
+    """Return why a secret of sufficient length can be guessed; None if no weakness is known.
 
     Groups of four characters are counted that differ, are part of no sequence, and are left when common
     words are taken out. A random secret has nearly as many as it has characters; it needs three tenths of

@@ -1,4 +1,4 @@
-"""Make the function that checks signatures by an algorithm and a key: RFC 7518 section 3."""
+"""Build the function that verifies signatures by an algorithm and a key: RFC 7518 section 3."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _CURVES: dict[str, tuple[int, hashes.HashAlgorithm]] = {
 def checker(algorithm: str, key: Any) -> Check:
     """Return the function that checks signatures of this algorithm by this key.
 
-    RSA and EdDSA are PyJWT's, whose other schemes look up for each signature what never changes.
+    RSA and EdDSA use PyJWT; its other schemes repeat look-ups for each signature.
 
     Args:
         algorithm: one that is known.

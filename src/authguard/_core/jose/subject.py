@@ -1,4 +1,4 @@
-"""Tell whose a token is: the subject that its claims name, or the client whose own it is."""
+"""Determine the subject of a token: the one named by its claims, or the client itself."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ _MAX_NUMBER = 2**63
 
 
 class SubjectClaims(NamedTuple):
-    """Say which claims name the subject.
+    """Define which claims name the subject.
 
     Attributes:
-        paths: the claims; the first that is there and not empty counts.
-        required: whether one of them has to be there, so that no client stands in for a user.
+        paths: the claims; the first one that is present and not empty is used.
+        required: whether one of them must be present, so that a client never replaces a user.
     """
 
     paths: tuple[ClaimPath, ...]
@@ -29,11 +29,11 @@ class SubjectClaims(NamedTuple):
 def subject_of(
     claims: Mapping[str, Any], subject: str | None, client: str | None, chosen: SubjectClaims | None
 ) -> str:
-    """Return the subject of a token, where it is not simply its `sub`.
+    """Return the subject of a token, if it is not simply its `sub`.
 
-    The mark of a client, such as `client:billing`, keeps it apart from a user of the same name. A user who
-    could choose `client:billing` as `sub` would pass for that client, so it is taken only from that client's
-    tokens.
+    The prefix of a client, such as in `client:billing`, distinguishes it from a user of the same name. A user
+    who could choose `client:billing` as `sub` would be mistaken for that client, so such a subject is
+    accepted only in that client's tokens.
 
     Args:
         claims: of the token.
@@ -82,6 +82,6 @@ def _first(claims: Mapping[str, Any], paths: tuple[ClaimPath, ...]) -> tuple[Cla
 
 
 def _names_user(claims: Mapping[str, Any], chosen: SubjectClaims | None) -> bool:
-    """Tell a token of a user by `username` (RFC 7662); as a chosen claim, it may be empty."""
+    """Return whether a token names a user by `username` (RFC 7662); as a chosen claim, it may be empty."""
     username = claims.get("username")
     return username is not None and not (chosen is not None and username == "")

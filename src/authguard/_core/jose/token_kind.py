@@ -1,4 +1,4 @@
-"""Tell access tokens from other kinds of tokens, by the claims with which issuers mark them."""
+"""Distinguish access tokens from other kinds of tokens, by the claims with which issuers mark them."""
 
 import re
 from collections.abc import Collection
@@ -60,11 +60,11 @@ def _kind_of_short(value: str) -> str:
 
 
 def rules_of_kinds(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
-    """Return by which rule each claim that may mark another kind of token is judged.
+    """Return the rule for each claim that may mark another kind of token.
 
     Args:
-        taken: claims whose values the application has asked for, so that they are no marks.
-        id_tokens: whether ID tokens are taken.
+        taken: claims whose values the application requires, so that they are not marks.
+        id_tokens: whether ID tokens are accepted.
     """
     foreign = FOREIGN_CLAIMS[-1:] if id_tokens else FOREIGN_CLAIMS
     rules = dict.fromkeys(KIND_CLAIMS, "kind or ID" if id_tokens else "kind") | dict.fromkeys(
@@ -74,7 +74,7 @@ def rules_of_kinds(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]
 
 
 def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False) -> None:
-    """Raise if one of `KIND_CLAIMS` says that this is no access token.
+    """Raise an error if one of `KIND_CLAIMS` marks another kind of token.
 
     Args:
         name: the claim.
@@ -93,7 +93,7 @@ def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False
 
 
 def check_foreign(name: str, value: object) -> None:
-    """Raise if one of `FOREIGN_CLAIMS` is that of another kind of token."""
+    """Raise an error if one of `FOREIGN_CLAIMS` belongs to another kind of token."""
     if isinstance(value, dict) if name == "events" else value is not None:
         raise MalformedTokenError(
             f"not a plain bearer access token: it has {name}", cause=Cause.KIND, claim=name

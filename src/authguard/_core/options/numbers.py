@@ -1,4 +1,4 @@
-"""Check options that are numbers, durations and moments; a bool is no number, and neither is NaN."""
+"""Check options that are numbers, durations and times; bool and NaN are not numbers."""
 
 from math import inf, isfinite
 from typing import Protocol, TypeGuard
@@ -33,7 +33,7 @@ class Moment(Protocol):
 def is_numeric_date(value: object) -> TypeGuard[float]:
     """Return whether a value of JSON is a number, as the dates of a JWT are (RFC 7519 section 2).
 
-    A bool is none, although it is an int in Python. NaN and infinity pass, and lie between no two numbers.
+    A bool is not, although it is an int in Python. NaN and infinity pass, and are between no two numbers.
     """
     return type(value) in NUMERIC_TYPES
 
@@ -51,7 +51,7 @@ def check_whole(
         unit: of what, for the error, such as `characters`.
 
     Raises:
-        ConfigurationError: for another type, and for a number out of range.
+        ConfigurationError: if the type is wrong, or the number is out of range.
     """
     if type(value) is int and least <= value <= (inf if most is None else most):
         return value
@@ -73,7 +73,7 @@ def check_seconds(
         exclusive: whether it has to be longer than that.
 
     Raises:
-        ConfigurationError: for another type, and for a duration out of range.
+        ConfigurationError: if the type is wrong, or the duration is out of range.
     """
     seconds = _in_seconds(value)
     is_in_range = is_numeric_date(seconds) and isfinite(seconds) and least <= seconds <= most
@@ -100,7 +100,7 @@ def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0
         least: the shortest that is accepted.
 
     Raises:
-        ConfigurationError: for another type, a part of a second, and a duration out of range.
+        ConfigurationError: if the type is wrong, or the duration is not in whole seconds or out of range.
     """
     seconds = _in_seconds(value)
     if is_numeric_date(seconds) and least <= seconds <= most and seconds == int(seconds):
@@ -111,7 +111,7 @@ def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0
 
 
 def check_moment(value: object, option: str, *, infinite: bool = False) -> float:
-    """Check a moment: seconds since the epoch, or a datetime with a time zone.
+    """Check a time: seconds since the epoch, or a datetime with a time zone.
 
     Args:
         value: the moment.
@@ -119,7 +119,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
         infinite: whether it may lie after all dates, and `math.inf` stand for never.
 
     Raises:
-        ConfigurationError: for another type, a datetime without a time zone, and what lies out of range.
+        ConfigurationError: if the type is wrong, a datetime has no time zone, or the time is out of range.
     """
     never = ", or math.inf for never" if infinite else ""
     seconds = value

@@ -1,4 +1,4 @@
-"""Check options that are objects and functions; text in their place may be a secret, and is not shown."""
+"""Check options that are objects and functions. Text in their place may be a secret, and is not shown."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ def check_object(value: object, option: str, kind: type, write: str, *, or_none:
         or_none: whether None may stand in its place.
 
     Raises:
-        ConfigurationError: for anything else, such as the class itself.
+        ConfigurationError: if it is anything else, such as the class itself.
     """
     if not isinstance(value, kind) and not (value is None and or_none):
         raise ConfigurationError(f"{option} must be {kind.__name__}, got {_got(value)}: write {write}")
@@ -36,7 +36,7 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         or_none: whether None may stand in its place.
 
     Raises:
-        ConfigurationError: for anything else, such as a class.
+        ConfigurationError: if it has no such method, or is a class.
     """
     if value is None and or_none:
         return
@@ -79,7 +79,7 @@ def check_arguments(function: Callable[..., object], option: str, takes: str) ->
         takes: the arguments that it is called with, by position.
 
     Raises:
-        ConfigurationError: for a function of other arguments.
+        ConfigurationError: if the function takes other arguments.
     """
     try:
         known = signature(function, follow_wrapped=False)

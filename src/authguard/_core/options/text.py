@@ -26,7 +26,7 @@ def check_text(
         secret: whether the text is a secret, which no error may show.
 
     Raises:
-        ConfigurationError: for another type, and another text.
+        ConfigurationError: if the type is wrong, or the text does not match.
     """
     if isinstance(value, str) and value and (pattern is None or pattern.match(value)):
         return value
@@ -37,7 +37,7 @@ def check_flag(value: object, option: str, must: str = "be True or False") -> bo
     """Check an option that is True or False.
 
     Raises:
-        ConfigurationError: for anything else, such as 1 or `"false"`.
+        ConfigurationError: if it is anything else, such as 1 or `"false"`.
     """
     if isinstance(value, bool):
         return value

@@ -10,7 +10,7 @@ from authguard.errors import ConfigurationError
 # Python's reader takes `[::1]evil.example`, and is not the one that connects.
 _HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _PLAIN_HTTP = (
-    "whoever can change the answer decides who is let in; on a network of your own, write "
+    "an attacker who changes the answer decides who is admitted; on your own network, write "
     "HTTPOptions(plain_http=True)"
 )
 

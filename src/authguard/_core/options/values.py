@@ -1,4 +1,4 @@
-"""Show the value of an option in an error: with its type, shortened, and never if it may be a secret."""
+"""Format the value of an option for an error: with its type, shortened, and never if it may be a secret."""
 
 MAX_SHOWN = 60  # characters
 _MAX_BITS = 128
@@ -7,8 +7,8 @@ _MAX_BITS = 128
 def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
     """Return how an error shows the value of an option, such as `'300' (str)`.
 
-    Text, numbers, times and lists of them are shown. Of other objects only the type is: what they hold is
-    not known, and may be a secret. What stands before an `@` in a URL may be a password, and is left out.
+    Text, numbers, times and lists of them are shown. Of other objects only the type is shown, because their
+    contents may be secret. The part before an `@` in a URL may be a password, and is left out.
 
     Args:
         value: the value.

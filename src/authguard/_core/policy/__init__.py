@@ -1,1 +1,1 @@
-"""Say which paths and methods need which caller."""
+"""Decide which paths and methods need which caller."""

@@ -1,4 +1,4 @@
-"""Say what callers need somewhere, as far as a challenge can tell them."""
+"""Describe the needs of callers for a challenge."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -11,11 +11,11 @@ _OF_OAUTH = frozenset({"bearer", "dpop"})
 
 
 class Needs(NamedTuple):
-    """Hold what callers need somewhere.
+    """Hold the needs of callers at a path.
 
     Attributes:
-        scopes: all that any requirement names, sorted.
-        credentials: the kinds of credential that all requirements take; None for all kinds.
+        scopes: all scopes in any requirement, sorted.
+        credentials: the kinds of credential that all requirements accept; None for all kinds.
     """
 
     scopes: tuple[str, ...] = ()
@@ -23,11 +23,11 @@ class Needs(NamedTuple):
 
     @property
     def takes_tokens(self) -> bool:
-        """Return whether a token in the Authorization field may be taken."""
+        """Return whether a token in the Authorization field may be accepted."""
         return self.credentials is None or bool(self.credentials & _OF_OAUTH)
 
     def takes(self, kind: str) -> bool:
-        """Return whether a kind of credential is taken."""
+        """Return whether a kind of credential is accepted."""
         return self.credentials is None or kind in self.credentials
 
 
@@ -36,7 +36,7 @@ NO_NEEDS = Needs()
 
 
 def needs_of(requirements: Iterable[Requirement]) -> Needs:
-    """Return what callers need where several requirements hold."""
+    """Return the needs of callers if several requirements apply."""
     listed = list(requirements)
     if not listed:
         return NO_NEEDS

@@ -1,12 +1,12 @@
 """Split paths into segments: tell which are canonical, and how else a path might be read.
 
-Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and
-that way is listed; it is protected if any of its `readings` is. The readings undo what routers,
-file systems and proxies have been seen to undo: a second decoding, backslashes, path parameters,
-merged slashes, dot segments, case, compatibility characters. Nothing is rejected here.
+Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and that way is
+listed; it is protected if any of its `readings` is. The readings undo transformations of routers, file
+systems and proxies: a second decoding, backslashes, path parameters, merged slashes, dot segments, case,
+compatibility characters. No path is rejected here.
 
-Each bound holds for what an expansion has made, as well as for what was sent: a path that exceeds
-one raises `TooMuchWorkError`, and the policy then asks for all that it ever asks for.
+Each bound applies to the sent path and to the results of each expansion. A path that exceeds one raises
+`TooMuchWorkError`, and the policy then applies all of its requirements.
 """
 
 import re
@@ -113,8 +113,7 @@ def readings(*paths: str) -> set[Segments]:
         paths: the path; or several texts of which each may be taken for it.
 
     Raises:
-        TooMuchWorkError: if the path is too long, be it as it is or after an expansion, or if
-            its readings are too many.
+        TooMuchWorkError: if the path is too long, before or after an expansion, or has too many readings.
     """
     reader = _Reader()
     # `http:/admin` has no authority (RFC 3986 section 3.2), though some take `admin` for one.

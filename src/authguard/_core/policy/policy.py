@@ -1,4 +1,4 @@
-"""Compile the rules, and find the one that decides for a path, in a time that does not grow."""
+"""Compile the rules, and find the one that decides for a path, in time independent of their number."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,21 +37,22 @@ _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Tell the requirements of one method and path.
+    """Describe the requirements for one method and path.
 
     Attributes:
-        protected: whether anybody is kept out at all.
+        protected: whether any caller is refused.
         requirements: all requirements that the caller must meet.
-        optional: whether requests without, or with a bad, credential pass as anonymous.
+        optional: whether requests without a credential, or with an invalid one, pass as anonymous.
         login_path: the rule's own login page, if it names one.
-        login_redirect: whether browsers are sent to sign in.
+        login_redirect: whether browsers are redirected to the login page.
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
         preflight: how a CORS preflight is treated; None for as the guard says.
-        quotas: those of the rules, beside those of the guard.
-        cost: how much a request takes from all quotas.
-        rule: under which name requests are counted: that of the rule that decided, of several the first by
-            its path, and for none a text in parentheses. So there are no more names than rules, and a few.
+        quotas: those of the rules, in addition to those of the guard.
+        cost: the amount that a request takes from all quotas.
+        rule: the name under which requests are counted: that of the rule that decided, of several the first
+            by path, or for none a text in parentheses. So the number of names is bounded by the number of
+            rules.
     """
 
     protected: bool
@@ -67,7 +68,7 @@ class Verdict:
     login_redirect: bool = True
 
     def check(self, principal: Principal, now: float) -> None:
-        """Raise what is lacking, unless the principal meets every requirement.
+        """Raise an error unless the principal meets every requirement.
 
         Args:
             principal: the caller.
@@ -103,16 +104,16 @@ def ask_the_same(first: Verdict, second: Verdict) -> bool:
 
 
 class Policy:
-    """Decide by path and method alone what is protected (laws 5 and 6).
+    """Decide by path and method which requests are protected (laws 5 and 6).
 
     Args:
         protected_paths: patterns or rules to protect; None for none.
         public_paths: patterns or rules to open; None for none.
-        login_paths: pages that are open as they stand, since one signs in there.
+        login_paths: pages that are public as written, because users sign in there.
         served: the paths that the guard answers at, which are for everybody, and what each is for.
 
     Raises:
-        ConfigurationError: for an empty list, or rules that contradict each other.
+        ConfigurationError: if a list is empty, or rules contradict each other.
     """
 
     def __init__(

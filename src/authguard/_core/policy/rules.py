@@ -303,8 +303,8 @@ class Rule:
             )
         if self.login_path and not login_redirect:
             raise ConfigurationError(
-                f"Rule({path!r}): login_path must be left out with login_redirect=False, which sends nobody "
-                f"to any login page, got {login_path!r}"
+                f"Rule({path!r}): login_path must be left out with login_redirect=False, which makes no "
+                f"redirects, got {login_path!r}"
             )
         if preflight and optional:
             raise ConfigurationError(

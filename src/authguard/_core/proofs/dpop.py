@@ -47,7 +47,7 @@ _MAX_PROOF = 8192  # one with an RSA key of 8192 bits and a long URI has about 6
 _MAX_TOKEN_ID = 512
 _MAX_WINDOW = 300
 #: Characters of an RSA key in base64url: a modulus of 8192 bits, and an exponent of 64. Callers choose their
-#: keys, and with an exponent as long as the modulus it takes as long to verify a signature as to make one.
+#: keys, and with an exponent as long as the modulus, verifying a signature takes as long as making one.
 MAX_RSA_MEMBERS = {"n": 1366, "e": 11}
 _REMEMBERED_KEYS = 1024
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}

@@ -1,8 +1,8 @@
-"""Check what tokens that are bound to a key ask of each request (RFC 7800).
+"""Check the proofs that tokens bound to a key require of each request (RFC 7800).
 
-A stolen bearer token is as good as one's own. A bound one says in `cnf` which key or certificate
-its holder has, and each request must prove that. So the verification of such a token may be
-remembered, and its proof never.
+A stolen bearer token can be used by anybody. A bound token names in `cnf` the key or certificate of its
+holder, and each request must prove possession. So the verification of such a token may be remembered, but
+never its proof.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTo
 
 
 class Proof(ABC):
-    """Define one way to prove that a token is the caller's: `DPoP`, `MutualTLS`."""
+    """Define one way to prove possession for a token: `DPoP`, `MutualTLS`."""
 
     #: The member of `cnf` that this is about.
     member: ClassVar[str]
@@ -45,7 +45,7 @@ class Proof(ABC):
 
 
 class Proofs:
-    """Hold all ways to prove it that a guard knows; with none of them, no bound token passes.
+    """Hold all ways of proof of a guard; without any, bound tokens are refused.
 
     Args:
         proofs: one for each member of `cnf`, at most.
@@ -84,8 +84,8 @@ class Proofs:
     def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
         """Return what the token is bound to; empty for plain ones.
 
-        Unknown members might be ignored (RFC 7800 section 3.1). Whoever issued them meant more
-        than a plain bearer, so they are refused instead.
+        Unknown members might be ignored (RFC 7800 section 3.1). An issuer that sends them means more than a
+        plain bearer token, so such tokens are refused.
 
         Raises:
             UnprovenTokenError: if we cannot check it.

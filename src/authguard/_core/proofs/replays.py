@@ -21,11 +21,10 @@ class _Slot:
 
 
 class UsedProofs:
-    """Remember each proof until it has expired, and refuses when it is full.
+    """Remember each proof until it has expired, and refuse when full.
 
-    To drop a proof early would let it be used again, so there is no least recently used one
-    here. Every step is one dictionary operation, as in `Memory`: of two threads with the same
-    proof one wins.
+    Dropping a proof early would let it be used again, so no proof is evicted. Each step is one dictionary
+    operation, as in `Memory`: of two threads with the same proof, one succeeds.
 
     Args:
         per_key: how many live proofs a key may have, so that no caller can fill it for all.

@@ -11,7 +11,7 @@ from authguard._core.strict_json import JSONError, parse_object_bytes
 
 _MAX_DEPTH = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
-# How servers name a file whose type they do not know: object stores and pages of repositories do.
+# How servers label a file of unknown type, such as object stores and repository pages.
 _STATIC = re.compile(
     r"(?:application/(?:octet-stream|x-pem-file|pem-certificate-chain)|binary/octet-stream|text/(?:plain|json))?"
     r"(?:\s*;.*)?\Z",
@@ -28,14 +28,14 @@ MAX_PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteHealth:
-    """Tell how one remote is doing; see `Guard.health`.
+    """Describe the state of one remote; see `Guard.health`.
 
     Attributes:
         name: the URL, or the issuer.
-        state: `unused` before the first request; `fresh`; `stale` while the last good answer
-            goes on to be used in an outage; `failing` if credentials cannot be checked by it.
-        failures: attempts that have failed since the last that did not.
-        reason: why the last one failed, or what was skipped; empty if nothing is wrong.
+        state: `unused` before the first request; `fresh`; `stale` while the last valid answer is still used
+            in an outage; `failing` if credentials cannot be checked with it.
+        failures: failed attempts since the last successful one.
+        reason: why the last one failed, or what was skipped; empty if all is well.
         fetched_at: seconds since the epoch of the last good answer, or None.
         fresh_until: until when that answer is fresh, or None.
     """
@@ -125,7 +125,7 @@ class Breaker:
 
     Args:
         random: see `Backoff`.
-        threshold: failures in a row after which nobody waits any more.
+        threshold: failures in a row after which requests no longer wait.
         max_pause: see `Backoff`.
     """
 
@@ -192,7 +192,7 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds of a Retry-After field, be it a number or a date (RFC 9110 section 10.2.3)."""
+    """Return the seconds of a Retry-After field, given as a number or a date (RFC 9110 section 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.match(text):
         return float(text)

@@ -17,7 +17,7 @@ _AHEAD = 30.0  # seconds before the end of freshness at which to refresh
 UNKNOWN_FETCHES = 3
 UNKNOWN_SECONDS = 30.0
 MISSING_KEYS = 1_000
-_OUTAGE_SECONDS = 60.0  # for so long after a failure nobody waits for the next attempt
+_OUTAGE_SECONDS = 60.0  # seconds after a failure during which requests do not wait for the next attempt
 # `now` of overlapping requests may run backwards a little; more means that the clock was set back.
 _JUMP = 5.0
 
@@ -110,8 +110,7 @@ class RemoteKeys:
             return Plan.REFRESH if due else Plan.USE
         if paused:
             return Plan.USE
-        # In an outage nobody waits; after a quiet time somebody has to, lest a key be used that
-        # has been withdrawn.
+        # In an outage requests do not wait; after a quiet time one must, or a withdrawn key might be used.
         lately = 0 <= now - self.backoff.failed_at < _OUTAGE_SECONDS
         return Plan.REFRESH if lately else Plan.WAIT
 

@@ -64,7 +64,7 @@ class KeysByKid:
         self._reason = ""
 
     def find(self, key_id: str, now: float) -> RemoteKeys | Plan:
-        """Return the key of this `kid`, be it fetched or still to be; else what to answer.
+        """Return the key of this `kid`, or the state of its fetch; otherwise the refusal.
 
         An unknown one is asked for a few times at once, and then once in 30 seconds; meanwhile the answer is
         that we cannot tell. What the issuer has said not to have is refused for 30 seconds.

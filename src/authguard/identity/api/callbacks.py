@@ -61,4 +61,6 @@ def _error_of(provider: Provider, code: str) -> SocialSignInError | ProviderUnav
         return ProviderSetUpError(reason, SocialReason.CLIENT_REFUSED, provider_error=code)
     if code in OUTAGES:
         return ProviderUnavailableError(f"{provider.name} is down: {code}", provider_error=code)
-    return SocialSignInError("the provider said no", SocialReason.PROVIDER_ERROR, provider_error=code)
+    return SocialSignInError(
+        "the provider refused the sign-in", SocialReason.PROVIDER_ERROR, provider_error=code
+    )

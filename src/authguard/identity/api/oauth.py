@@ -97,7 +97,7 @@ class OAuthEndpoints:
         grant = _required(form, "grant_type")
         if grant == "client_credentials":
             if client is None:
-                raise OAuthError("invalid_client", "This grant is for clients that prove who they are.")
+                raise OAuthError("invalid_client", "This grant is for authenticated clients.")
             if client.is_public:
                 raise OAuthError("unauthorized_client", "This grant is for clients that have a secret.")
             issue = self._service.clients.issue_token
@@ -127,7 +127,7 @@ class OAuthEndpoints:
         form = await read_form(request)
         client = await self._client(request, form)
         if client is None or client.is_public:
-            raise OAuthError("invalid_client", "Introspection is for clients that prove who they are.")
+            raise OAuthError("invalid_client", "Introspection is for authenticated clients.")
         token = _required(form, "token")
         introspect = self._service.clients.introspect
         return json_response(await self._workers.read(introspect, token, client, caller_of(request)))
@@ -150,7 +150,7 @@ class OAuthEndpoints:
         """
         credentials, has_token = _basic(request)
         if "client_secret" in form and (credentials is not None or has_token):
-            raise OAuthError("invalid_request", "Prove who the client is in one way only.")
+            raise OAuthError("invalid_request", "Use only one way of client authentication.")
         if credentials is not None and form.get("client_id", credentials[0]) != credentials[0]:
             raise OAuthError("invalid_client", "The client_id in the form is another than that of Basic.")
         if credentials is None:

@@ -75,7 +75,7 @@ _CALLBACK = (
     Parameter("code", "Of the provider.", _TEXT),
     Parameter("state", "Of the attempt, which this browser has begun.", _TEXT),
     Parameter("iss", "The issuer that answers (RFC 9207).", _TEXT),
-    Parameter("error", "Why the provider said no.", _TEXT),
+    Parameter("error", "The error code of the provider.", _TEXT),
 )
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ

@@ -41,7 +41,11 @@ PROBLEMS = (Problem, OAuthProblem)
 _WHOLE = {"type": "string", "pattern": "^[0-9]+$"}
 _TEXT = {"type": "string"}
 CHALLENGE = {
-    "WWW-Authenticate": {"description": "How to prove who calls.", "required": True, "schema": _TEXT}
+    "WWW-Authenticate": {
+        "description": "The challenge: how to authenticate.",
+        "required": True,
+        "schema": _TEXT,
+    }
 }
 WAIT = {
     "Retry-After": {"description": "Seconds after which to try again.", "required": True, "schema": _WHOLE}

@@ -26,28 +26,28 @@ LABELS: Mapping[str, str] = {
 _REFUSALS: Mapping[str, tuple[str, str]] = {
     "cross_site_request": (
         "Not sent from here",
-        "Nothing shows that this form was sent from a page of this site. Open the page again, and retry.",
+        "This form may not have been sent from a page of this site. Open the page again, and retry.",
     ),
     "invalid_request": (
         "Two cookies for one",
         "Your browser sent a cookie of this site twice. Delete the cookies of this site, and sign in again.",
     ),
-    "invalid_fields": ("That could not be read", "Something is missing in the form, or too much is in it."),
-    "unsupported_media_type": ("That could not be read", "This page takes forms only."),
+    "invalid_fields": ("That could not be read", "The form has missing or unknown fields."),
+    "unsupported_media_type": ("That could not be read", "This page accepts only forms."),
     "payload_too_large": ("That was too much", "The form is too large."),
     "method_not_allowed": (
         "Nothing to see here",
-        "This address only takes what a form on another page sends.",
+        "This address accepts only a form of another page.",
     ),
     "not_found": ("Nothing here", "It may have been there, and have ended since."),
     "rate_limited": ("Too many tries", ""),
     "social_sign_in": (
         "That sign-in did not succeed",
-        "Please start again. Your browser has to accept the cookies of this site.",
+        "Please start again. Your browser must accept the cookies of this site.",
     ),
     "insufficient_user_authentication": (
         "Please sign in again",
-        "The provider did not show that you have just signed in. Use your password, or another provider.",
+        "The provider did not confirm a new sign-in. Use your password, or another provider.",
     ),
     "email_not_verified": (
         "Check your mail",
@@ -60,14 +60,14 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "no_address": (
         "No e-mail address",
-        "The provider tells no e-mail address that can be used. Allow it to, or sign in in another way.",
+        "The provider sent no usable e-mail address. Allow it to, or sign in in another way.",
     ),
     "provider_set_up": (
-        "This way is closed",
-        "Signing in with this provider is not set up right, which has been noted. Use another way.",
+        "This sign-in is not available",
+        "Signing in with this provider is not set up correctly; this was logged. Use another way.",
     ),
     "interactive_only": ("Please sign in", "An API key opens no page. Sign in with your browser."),
-    "insufficient_scope": ("Not yours to give", "A key can be given no more than your account has."),
+    "insufficient_scope": ("Not within your rights", "A key cannot have more rights than your account."),
     "too_many_keys": ("Too many keys", ""),
     "key_not_active": ("This key has ended", ""),
     "last_sign_in": ("Your only way to sign in", ""),
@@ -75,7 +75,10 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
         "Please try again in a moment",
         "The service cannot do this right now. That is not your fault, and you are not signed out.",
     ),
-    "internal_error": ("That went wrong", "It is our fault, and has been noted. Please try again later."),
+    "internal_error": (
+        "That went wrong",
+        "This is an error of the site, and was logged. Please try again later.",
+    ),
 }
 # Characters of the longest accepted value; longer ones are not shown again.
 MAX_VALUE = MAX_ADDRESS

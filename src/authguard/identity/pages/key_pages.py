@@ -250,9 +250,9 @@ def find_key(keys: Iterable[StoredAPIKey], key_id: str) -> StoredAPIKey:
 
 def _fate_of_old(body: RotateKeyForm) -> str:
     """Return a sentence about the previous secret."""
-    since = "takes over now" if body.activate == "now" else "takes over with its first use"
+    since = "is used from now on" if body.activate == "now" else "is used from its first use on"
     end = _GRACES.get(body.grace_seconds, f"ends {body.grace_seconds} seconds later")
-    return f"The new secret {since}. The one before it {end}."
+    return f"The new secret {since}. The previous one {end}."
 
 
 def _period(seconds: float) -> str:

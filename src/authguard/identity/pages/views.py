@@ -44,7 +44,7 @@ _TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 #: The notices of pages after a redirect; links cannot contain other texts.
 NOTICES: Mapping[str, str] = {
     "address-changed": "Your e-mail address was changed. All other sessions were ended.",
-    "closed": "The account was closed. There is none with your address any more.",
+    "closed": "The account was closed. No account has your address now.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "deleted": "Your account was deleted.",
     "ended": "The session was ended.",

@@ -97,10 +97,10 @@ class PasswordPolicy:
         if len(text) > self.max_length:
             messages.append(f"Use at most {self.max_length} characters.")
         if any("\ud800" <= char <= "\udfff" for char in text):
-            messages.append("Use characters only, not halves of them.")
+            messages.append("Use complete characters.")
         messages += [f"Add {kind}." for is_kind, kind in self._kinds if not any(map(is_kind, text))]
         if text.casefold() in {name.casefold() for name in names}:
-            messages.append("Use something else than your name or address.")
+            messages.append("Do not use your name or address.")
         return messages
 
 

@@ -130,7 +130,7 @@ def _check_bcrypt(match: re.Match[str]) -> None:
     if int(match[1]) < 4:
         raise UnusableHashError("must have a cost of at least 4")
     with needs_extra("bcrypt"):
-        import bcrypt  # noqa: F401  # without it nobody could sign in
+        import bcrypt  # noqa: F401  # these users could not sign in without it
 
 
 def _verify_bcrypt(match: re.Match[str], password: bytes) -> bool:

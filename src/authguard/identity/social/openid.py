@@ -90,7 +90,9 @@ class OpenIDProvider(Provider):
     def _endpoint(self, name: str) -> str:
         url = self._discovered().get(name)
         if not isinstance(url, str):
-            raise ProviderSetUpError(f"{self.name} says no {name}", SocialReason.PROVIDER_DOWN)
+            raise ProviderSetUpError(
+                f"the metadata of {self.name} have no {name}", SocialReason.PROVIDER_DOWN
+            )
         try:
             return check_named_url(
                 url, name, self._issuer, allow_private=self._allow_private, option=ALLOW_PRIVATE
@@ -154,7 +156,7 @@ class OpenIDProvider(Provider):
         if response.status != 200 or not isinstance(about, dict):
             raise self._outage(response)
         if about.get("sub") != subject:
-            raise SocialSignInError("userinfo is about somebody else")
+            raise SocialSignInError("userinfo is about another subject")
         return about
 
     def close(self) -> None:

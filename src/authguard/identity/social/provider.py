@@ -168,7 +168,7 @@ class Provider:
         if response.status != 200 or not isinstance(token, dict):
             raise self._outage(response, code)
         if not isinstance(token.get("access_token"), str):
-            raise ProviderUnavailableError(f"{self.name} gives no access token")
+            raise ProviderUnavailableError(f"{self.name} sent no access token")
         return token
 
     def _refuse_code(self, code: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Query API keys and their secrets. Use cases pass the connection of their transaction."""
+"""Query API keys and their secrets. Callers pass the connection of their transaction."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _SECRET_COLUMNS = (
     api_key_secrets.c.client_digest,
 )
 _KEY_COLUMNS = len(api_keys.c)
-# Statements of every request are made once.
+# Statements that every request uses are built once.
 _BY_DIGEST = (
     select(api_keys, *_SECRET_COLUMNS, users.c.role, users.c.further_roles, users.c.disabled)
     .join(api_keys, api_keys.c.id == api_key_secrets.c.key_id)
@@ -30,15 +30,15 @@ _ID_BY_READABLE_ID = select(api_keys.c.id).where(api_keys.c.readable_id == bindp
 
 
 class Secret(NamedTuple):
-    """Hold a generation of the secret of a key, without its digest.
+    """Hold a generation of a key's secret, without its digest.
 
     Attributes:
         generation: its number.
         made_at: when it was made.
-        active_from: when it was used first, or made; None until its first use.
-        grace: seconds for which the one before it stays good after that.
-        expires_at: when it ends; None for with the key.
-        client_digest: of the client secret that belongs to it.
+        active_from: the time of its first use, or of its creation; None until its first use.
+        grace: seconds for which the previous one stays valid after that.
+        expires_at: when it ends; None if it ends with the key.
+        client_digest: the digest of its client secret.
     """
 
     generation: int
@@ -50,14 +50,14 @@ class Secret(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Hold what keys depend on of an account."""
+    """Hold the properties of an account on which its keys depend."""
 
     roles: tuple[str, ...]
     disabled: bool
 
 
 class KeyRow(NamedTuple):
-    """Hold a key that was found by a secret of it, and its owner as far as the key depends on it."""
+    """Hold a key that was found by one of its secrets, and the properties of its owner."""
 
     key: StoredAPIKey
     secret: Secret
@@ -87,7 +87,7 @@ def find_key(connection: Connection, key_id: str, user_id: str, *, lock: bool = 
         connection: the transaction.
         key_id: the public id of the key.
         user_id: the account.
-        lock: whether others who want to change the key have to wait.
+        lock: whether other transactions that change the key must wait.
     """
     statement = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
     row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
@@ -100,19 +100,19 @@ def find_owner_id(connection: Connection, key_id: str) -> str | None:
 
 
 def list_keys(connection: Connection, user_id: str, limit: int | None) -> list[StoredAPIKey]:
-    """List the keys of an account, in whatever state, the newest first; None for all of them."""
+    """List the keys of an account in any state, the newest first; None for all of them."""
     newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
     statement = select(api_keys).where(api_keys.c.user_id == user_id).order_by(*newest_first).limit(limit)
     return [key_from_row(row) for row in connection.execute(statement)]
 
 
 def find_owner(connection: Connection, user_id: str, *, lock: bool = False) -> Owner | None:
-    """Return what keys depend on of an account.
+    """Return the properties of an account on which its keys depend.
 
     Args:
         connection: the transaction.
         user_id: the account.
-        lock: whether others who make keys for it have to wait.
+        lock: whether other transactions that create keys for it must wait.
     """
     statement = select(users.c.role, users.c.further_roles, users.c.disabled).where(users.c.id == user_id)
     row = connection.execute(statement.with_for_update(key_share=True) if lock else statement).first()
@@ -130,7 +130,7 @@ def count_live_keys(connection: Connection, user_id: str, now: float) -> int:
 
 
 def delete_dead_keys(connection: Connection, user_id: str, now: float, keep: int) -> None:
-    """Delete keys of an account that have expired or been revoked, but for the newest of them."""
+    """Delete expired and revoked keys of an account, except the newest of them."""
     is_dead = api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now)
     statement = select(api_keys.c.id).where(api_keys.c.user_id == user_id, is_dead)
     newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
@@ -140,7 +140,7 @@ def delete_dead_keys(connection: Connection, user_id: str, now: float, keep: int
 
 
 def insert_key(connection: Connection, key: StoredAPIKey) -> None:
-    """Add a key, which has no secret yet."""
+    """Add a key without a secret."""
     values: dict[str, Any] = {name: getattr(key, name) for name in StoredAPIKey.__slots__}
     values["scopes"] = " ".join(sorted(key.scopes))
     values["metadata"] = json.dumps(dict(key.metadata), separators=(",", ":"), ensure_ascii=False)
@@ -159,7 +159,7 @@ def insert_secret(connection: Connection, key_id: str, digest: str, secret: Secr
 
 
 def list_key_ids(connection: Connection, user_id: str) -> Sequence[str]:
-    """Return the ids of the keys of an account, in whatever state."""
+    """Return the ids of the keys of an account, in any state."""
     return connection.execute(select(api_keys.c.id).where(api_keys.c.user_id == user_id)).scalars().all()
 
 

@@ -31,18 +31,18 @@ logger = logging.getLogger("authguard")
 #: In `Connection.info`: whether the transaction has added mails.
 MAILS_ADDED = "authguard mails"
 _LOGGING_NAME = "authguard"
-# At DEBUG SQLAlchemy logs each row that it reads: hashes of passwords, and encrypted keys.
+# At DEBUG, SQLAlchemy logs each row that it reads, including password hashes and encrypted keys.
 logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
     lambda record: record.levelno > logging.DEBUG
 )
 
 _BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
-# To wait for each answer of a server. Its own limits come first, and say more.
+# To wait for each answer of a server. The server's own limits are shorter, and give better errors.
 _PATIENCE_SECONDS = _BUSY_SECONDS + 1.0
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
-#: What raises a ProgrammingError and the operator can mend: tables that are missing or old, rights, a pooler.
+#: Causes of a ProgrammingError that the operator can correct: missing or old tables, rights, a pooler.
 _OF_OPERATORS = frozenset({"42P01", "42703", "42501", "26000", "42P05"})
-#: What refers to a row that was deleted since it was looked at.
+#: A row was deleted after it was looked up.
 _GONE, _GONE_SQLITE = "23503", "SQLITE_CONSTRAINT_FOREIGNKEY"
 
 
@@ -50,8 +50,8 @@ class Database:
     """Connect to one database; safe to use from several threads.
 
     Args:
-        url: as in `Settings.database`.
-        connections: the most that are open at the same time.
+        Connect to one database; thread-safe.
+        connections: the greatest number of open connections.
 
     Raises:
         ConfigurationError: if the URL is for no database that is supported, or its driver is missing.
@@ -73,16 +73,16 @@ class Database:
             self._readers = ConnectionPool(reading, connections)
             self._writers = self._unflushed = ConnectionPool(self.engine, connections)
         self._log = OutageLog()
-        # SQLite has one writer. Threads that wait here are faster than threads that poll for it.
+        # SQLite has one writer. Waiting on a lock in the process is faster than polling for it.
         self._writer = Lock() if self.is_sqlite else None
-        #: Called after a transaction that has written marks, with them and the number of the last one.
+        #: Called after a transaction that has written marks, with the marks and the number of the last one.
         self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
         #: Called after a transaction that has added mails.
         self.after_mails: Callable[[], None] = _do_nothing
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Borrow a connection to read with; each statement sees what was committed before it.
+        """Borrow a connection for reading; each statement sees all earlier commits.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -92,11 +92,11 @@ class Database:
 
     @contextmanager
     def write(self, *, flush: bool = True) -> Iterator[Connection]:
-        """Begin a transaction, committed at the end of the block; it is stored then.
+        """Begin a transaction, which is committed and stored at the end of the block.
 
         Args:
-            flush: whether it has to outlive a power cut. It outlives a crash of any process in either
-                case; in SQLite a transaction is much faster without.
+            flush: whether it must survive a power cut. It survives a crash of any process in either case; in
+                SQLite a transaction is much faster without flushing.
 
         Raises:
             StoreUnavailableError: if it was not stored.
@@ -104,7 +104,7 @@ class Database:
         pool = self._writers if flush else self._unflushed
         with self._outages(), self._one_writer(), pool.use() as connection:
             if self.is_sqlite:
-                # To begin as a reader and to become a writer later may fail at once (SQLITE_BUSY).
+                # Beginning as a reader and becoming a writer later may fail at once (SQLITE_BUSY).
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             marks.begin(connection)
             connection.info.pop(MAILS_ADDED, None)
@@ -118,7 +118,7 @@ class Database:
             self.after_marks(written, sequence)
 
     def swap(self) -> AbstractContextManager[Connection]:
-        """Borrow a connection to look at rows and to change them by compare and swap.
+        """Borrow a connection to read rows and change them by compare and swap.
 
         In SQLite, `write` without flushing. In PostgreSQL each statement is a transaction by itself, so
         that no row is locked while others are looked at: if it raises, some of it may have been stored.
@@ -130,7 +130,7 @@ class Database:
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
-        """Raise what tells of an outage as that, and see to it that the operator learns the reason."""
+        """Turn errors that show an outage into `StoreUnavailableError`, and log the reason."""
         try:
             yield
         except _OUTAGES as error:
@@ -138,7 +138,7 @@ class Database:
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
             if state == _GONE or getattr(error.orig, "sqlite_errorname", None) == _GONE_SQLITE:
-                # The next try finds no account, and is answered so.
+                # The next attempt finds no account, and is answered accordingly.
                 raise StoreUnavailableError("an account was deleted meanwhile", retry_after=1) from None
             if state not in _OF_OPERATORS and not error.connection_invalidated:
                 raise
@@ -173,14 +173,14 @@ class Database:
 
 
 def _do_nothing(*written: object) -> None:
-    """Let nobody know."""
+    """Do nothing."""
 
 
 def check_database(value: object, write: str) -> None:
     """Check an option that takes a database or its URL.
 
     Raises:
-        ConfigurationError: for anything else, such as None of a variable that is not set.
+        ConfigurationError: if it is neither, such as None from a variable that is not set.
     """
     if not isinstance(value, (str, Database)):
         raise ConfigurationError(f"database must be a URL, got {got(value, secret=True)}: write {write}")
@@ -244,7 +244,7 @@ def _set_up_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: object) -> None:
-        # A server that takes longer is as good as down: threads must not wait for it for ever.
+        # A server that takes longer counts as down, because threads must not wait for it indefinitely.
         limit = f"'{_BUSY_SECONDS}s'"
         set_up_session(connection, f"SET statement_timeout = {limit}; SET lock_timeout = {limit}")
         connection.commit()
@@ -259,7 +259,7 @@ def _file(url: URL) -> Path:
 def _keep_private(engine: Engine, path: Path) -> None:
     """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode.
 
-    A file that was opened before and is gone is an outage: an empty one in its place would hide that.
+    If a file that was opened before is missing, that is an outage: an empty file in its place would hide it.
     """
     was_opened = False
 
@@ -286,7 +286,7 @@ def _keep_private(engine: Engine, path: Path) -> None:
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.isolation_level = None  # the driver begins no transactions itself
         _use_wal(connection)
         connection.execute("PRAGMA foreign_keys = ON")
 

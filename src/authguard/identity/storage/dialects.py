@@ -1,4 +1,4 @@
-"""Write statements that SQLite and PostgreSQL have, and standard SQL has not."""
+"""Build statements that SQLite and PostgreSQL support, but standard SQL does not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Query API keys that were found in public. Use cases pass the connection of their transaction."""
+"""Query API keys that were found in public. Callers pass the connection of their transaction."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from authguard.identity.storage.schema import api_key_exposures, api_key_secrets
 
 
 class SecretRow(NamedTuple):
-    """Hold a secret that the service knows, as far as its exposure depends on it.
+    """Hold the properties of a known secret on which its exposure depends.
 
     Attributes:
         digest: of its text.
@@ -30,18 +30,18 @@ class SecretRow(NamedTuple):
     session: str
 
     def is_live(self, now: float) -> bool:
-        """Return whether the secret can be used, or could be if its owner enables key or account again."""
+        """Return whether the secret is usable, or would be if its owner enabled the key or account."""
         return self.revoked_at is None and now < self.ends_at
 
 
 class Exposure(NamedTuple):
-    """Say where a key was found.
+    """Describe where a key was found.
 
     Attributes:
         key_id: the key.
         user_id: its owner.
-        source: what it was found in, by the scanner's name.
-        place: a URL that can be shown, or None.
+        source: the kind of place, by the scanner's name.
+        place: a URL that may be shown, or None.
     """
 
     key_id: str
@@ -51,14 +51,14 @@ class Exposure(NamedTuple):
 
 
 class FoundKey(NamedTuple):
-    """Hold a key that was found, as its owner is told of it.
+    """Hold a found key, for the mail to its owner.
 
     Attributes:
         key_id: the key.
         text: its prefix and readable id, with which its text begins.
         created_at: the time at which it was created.
-        source: what it was found in.
-        place: a URL that can be shown, or None.
+        source: the kind of place.
+        place: a URL that may be shown, or None.
     """
 
     key_id: str
@@ -106,8 +106,8 @@ def list_secrets(
 
 
 def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
-    """Let others who want to change some keys wait; in SQLite they do so anyway."""
-    # In one order, so that two who do so never wait for each other.
+    """Block other transactions that change some keys; in SQLite they wait anyway."""
+    # In one order, so that two such transactions never wait for each other.
     statement = select(api_keys.c.id).where(api_keys.c.id.in_(list(key_ids))).order_by(api_keys.c.id)
     connection.execute(statement.with_for_update(key_share=True)).all()
 
@@ -131,7 +131,7 @@ def list_exposed(connection: Connection, key_ids: Collection[str], found_at: flo
 
 
 def list_found(connection: Connection, key_ids: Collection[str]) -> list[FoundKey]:
-    """List keys that were found, those that were made first first."""
+    """List found keys, in the order of their creation."""
     statement = (
         select(api_keys, api_key_exposures.c.source, api_key_exposures.c.place)
         .join(api_keys, api_keys.c.id == api_key_exposures.c.key_id)

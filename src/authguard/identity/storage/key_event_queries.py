@@ -1,4 +1,4 @@
-"""Query what has happened to API keys. Use cases pass their connection."""
+"""Query the events of API keys. Callers pass their connection."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from authguard.identity.storage.api_key_queries import key_from_row
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import api_key_events, api_keys
 
-#: Of the events of one name, how many are kept of a key; those of the expiry are fewer.
+#: The number of events of one name that are kept for a key; those of the expiry are fewer.
 MAX_EVENTS = 50
 _EVENT_COLUMNS = (
     api_key_events.c.key_id,
@@ -24,16 +24,16 @@ _is_due_key = api_keys.c.notice_at <= bindparam("now")
 
 
 class KeyEvent(NamedTuple):
-    """Hold what has happened to a key.
+    """Hold an event of a key.
 
     Attributes:
         key_id: the public id of the key.
         name: one of `KEY_EVENTS`.
-        number: days before the expiry, the generation, or how often the key has been switched off; else 0.
-            No two events of a key have the same name and number.
+        number: days before the expiry, the generation, or how often the key was disabled; otherwise 0. No two
+            events of a key have the same name and number.
         at: when, in seconds since the epoch.
-        actor: who has done it, as a `KeyActor`.
-        actor_key_id: the public id of the key that has done it, if one has.
+        actor: who caused it, as a `KeyActor`.
+        actor_key_id: the public id of the key that made the request, if any.
     """
 
     key_id: str
@@ -72,13 +72,13 @@ def insert_events(connection: Connection, events: Sequence[KeyEvent]) -> set[str
 
 
 def has_due_keys(connection: Connection, now: float) -> bool:
-    """Return whether the owner of a key is to be told of its expiry."""
+    """Return whether an expiry notice of a key is due."""
     statement = select(api_keys.c.id).where(_is_due_key).limit(1)
     return connection.execute(statement, {"now": now}).first() is not None
 
 
 def take_due_keys(connection: Connection, now: float, limit: int) -> list[StoredAPIKey]:
-    """Lock keys whose owners are to be told of their expiry, without those that others have locked."""
+    """Lock keys with due expiry notices, except those that others have locked."""
     statement = (
         select(api_keys)
         .where(_is_due_key)
@@ -90,7 +90,7 @@ def take_due_keys(connection: Connection, now: float, limit: int) -> list[Stored
 
 
 def set_next_notices(connection: Connection, moments: Mapping[str, float | None]) -> None:
-    """Note when the owners of keys are to be told next, by the ids of the keys; there may be none."""
+    """Set the times of the next notices, by key id; the mapping may be empty."""
     statement = update(api_keys).where(api_keys.c.id == bindparam("key"))
     rows = [{"key": key_id, "moment": at} for key_id, at in moments.items()]
     if rows:

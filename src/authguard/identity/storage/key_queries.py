@@ -42,6 +42,6 @@ def delete_signing_keys(connection: Connection, kids: list[str]) -> None:
 
 
 def lock_signing_keys(connection: Connection) -> None:
-    """Let others who want to add a key wait; in SQLite they do so anyway."""
+    """Block other transactions that add a key; in SQLite they wait anyway."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE signing_keys IN EXCLUSIVE MODE")

@@ -28,8 +28,8 @@ def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
 def write_added(connection: Connection) -> "tuple[list[Mark], int]":
     """Write what was added, and return it with the number of the last mark.
 
-    It is the last that a transaction does: the log has one writer at a time, and two transactions that
-    hold it and rows of their own would wait for each other.
+    This is the last step of a transaction: the log has one writer at a time, and two transactions that hold
+    it and other rows would wait for each other.
     """
     marks: list[Mark] = connection.info.pop(_PENDING, [])
     if not marks:
@@ -43,10 +43,10 @@ def write_added(connection: Connection) -> "tuple[list[Mark], int]":
 
 
 def dialect_of(connection: Connection) -> Dialect:
-    """Return how the database of a connection spells statements."""
+    """Return the SQL dialect of a connection's database."""
     return POSTGRES if connection.dialect.name == "postgresql" else SQLITE
 
 
 def execute_by(connection: Connection) -> Execute:
-    """Return what runs a statement of a store."""
+    """Return a function that runs a statement of a store."""
     return cast("Execute", lambda statement, values: connection.exec_driver_sql(statement, values or None))

@@ -27,7 +27,7 @@ USER_COLUMNS = (
     users.c.scopes,
 )
 
-# Statements of every request are made once.
+# Statements that every request uses are built once.
 _USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _LOCK_USER = _USER_BY_ID.with_for_update()
@@ -46,7 +46,7 @@ def _first_hash(place: str) -> ScalarSelect[Any]:
     return with_hash.order_by(near.c.id).limit(1).scalar_subquery()
 
 
-# After the last account comes the first one again.
+# The search wraps around after the last account.
 _HASH_NEAR = select(func.coalesce(_first_hash("place"), _first_hash("beginning")))
 _HOLDS_PASSWORD = (
     select(*USER_COLUMNS)
@@ -125,7 +125,7 @@ def find_password_hash(connection: Connection, user_id: str) -> str | None:
 
 
 class NewUser(NamedTuple):
-    """Hold an account that is to be added, and its password hash, if it has one."""
+    """Hold an account to add, and its password hash, if it has one."""
 
     user: User
     password_hash: str | None
@@ -146,7 +146,7 @@ def insert_user(
 def insert_users(connection: Connection, accounts: Iterable[NewUser]) -> Sequence[str]:
     """Add accounts whose addresses and ids are not taken, by few statements; return their ids."""
     rows = [_user_values(account, email_key(account.user.email)) for account in accounts]
-    # In one order in every process, so that none of two waits for the other.
+    # In the same order in every process, so that no two wait for each other.
     rows.sort(key=itemgetter("email_key"))
     statement = insert_into(connection, users).on_conflict_do_nothing()
     return connection.execute(statement.returning(users.c.id), rows).scalars().all()
@@ -175,21 +175,21 @@ def update_user(connection: Connection, user_id: str, **values: Any) -> bool:
 
 
 def replace_password(connection: Connection, user_id: str, before: str | None, after: str) -> bool:
-    """Change a password hash, unless it was changed meanwhile."""
+    """Replace a password hash, unless it was changed in between."""
     same = users.c.password_hash.is_(None) if before is None else users.c.password_hash == before
     statement = update(users).where(users.c.id == user_id, same).values(password_hash=after)
     return connection.execute(statement).rowcount == 1
 
 
 def lock_holder(connection: Connection, user_id: str, password_hash: str) -> User | None:
-    """Lock an account that is not disabled and has this password hash, and return it as it is now."""
+    """Lock an account that is enabled and has this password hash, and return its current row."""
     values = {"id": user_id, "password_hash": password_hash}
     row = connection.execute(_HOLDS_PASSWORD, values).first()
     return None if row is None else user_from_row(row)
 
 
 def lock_account(connection: Connection, user_id: str) -> User | None:
-    """Lock an account for the transaction, and return it as it is now."""
+    """Lock an account for the transaction, and return its current row."""
     row = connection.execute(_LOCK_USER, {"id": user_id}).first()
     return None if row is None else user_from_row(row)
 
@@ -220,7 +220,7 @@ def list_users(connection: Connection, limit: int, after: str = "") -> list[User
 def upsert_one_time_token(
     connection: Connection, user_id: str, purpose: str, digest: str, expires_at: float
 ) -> None:
-    """Keep a one-time token, in the place of an older one for the same purpose."""
+    """Store a one-time token, replacing an older one for the same purpose."""
     values = {"user_id": user_id, "purpose": purpose, "digest": digest, "expires_at": expires_at}
     statement = insert_into(connection, one_time_tokens).values(values)
     changes = {"digest": statement.excluded.digest, "expires_at": statement.excluded.expires_at}
@@ -242,7 +242,7 @@ def consume_one_time_token(connection: Connection, purpose: str, digest: str, no
 
 
 def mark_one_time_token(connection: Connection, purpose: str, used: str, digest: str, now: float) -> bool:
-    """Use a one-time token up, and keep it as one of another purpose; False if there is none.
+    """Use up a one-time token, and keep it for another purpose; return False if there is none.
 
     Args:
         connection: the connection.

@@ -12,7 +12,7 @@ from authguard.stores.marks import Mark, keys_of, mark_name, revokes
 
 _NAMED = ("token", "key", "session", "subject")  # kinds of marks that have a name
 _DECOY = "decoy-"
-# Statements of every request are made once.
+# Statements that every request uses are built once.
 _MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
     marks.c.issuer.in_(["", bindparam("issuer")]),
     marks.c.until > bindparam("now"),
@@ -31,11 +31,10 @@ def is_revoked(connection: Connection, principal: Principal, now: float) -> bool
 
 
 def write_decoy(connection: Connection, now: float) -> None:
-    """Write a row that means nothing, where a known address leaves no row and a new one does.
+    """Write a row without meaning, where a known address writes no row but a new one does.
 
-    A transaction that has written takes the time of flushing the disk. Of these rows there are few, and they
-    are deleted with old marks. It comes last in a transaction, so that others wait for its row no longer
-    than for the commit.
+    A transaction that has written waits for the disk. There are few of these rows, and they are deleted with
+    old marks. The write comes last in a transaction, so that others wait for its row only until the commit.
     """
     statement = insert_into(connection, proofs).values(digest=f"{_DECOY}{secrets.token_hex(1)}", until=now)
     changes = {"until": statement.excluded.until}

@@ -1,4 +1,4 @@
-"""Keep revocations in the database, for all processes that share it."""
+"""Store revocations in the database, for all processes that share it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from authguard.stores.revocations import SharedRevocations
 from authguard.stores.sql import sql_tables as sql
 
 _BOUND = 1.0  # of processes that follow the log
-_ALIVE_SECONDS = 3 * _BOUND  # without a reading, after which a process counts as gone
+_ALIVE_SECONDS = 3 * _BOUND  # without a read, after which a process counts as gone
 _FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
 
 
@@ -71,10 +71,10 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
 class SQLRevocations(SharedRevocations):
     """Answer for `Guard(revocations=…)`, with revocations that all processes that use the database share.
 
-    Each process follows the log in the database, as those with a store of `authguard.stores` do: a request
-    is answered from memory, as long as the log has been confirmed within the bound. `revoke` always waits for
-    all who follow the log, and raises `StoreUnavailableError` if the database does not answer: nothing is
-    revoked then.
+    Each process follows the log in the database, like those with a store of `authguard.stores`: a request is
+    answered from memory, as long as the log was read within the bound. `revoke` always waits for all
+    followers of the log, and raises `StoreUnavailableError` if the database does not answer; then nothing is
+    revoked.
 
     Args:
         database: the database of the identity service, or its URL.
@@ -107,7 +107,7 @@ class SQLRevocations(SharedRevocations):
         super().__init__(log, follower, clock=clock)
 
     def _keep(self, mark: Mark, *, wait: bool) -> Receipt:
-        """Write a mark, and return when all processes that follow the log know, or after a second."""
+        """Store a mark, and return when all followers of the log have read it, or after a second."""
         now = self._clock()
         if mark.kind in ("subject", "all") and mark.issued_before is None:
             mark = replace(mark, issued_before=now)
@@ -129,7 +129,7 @@ class SQLRevocations(SharedRevocations):
 
 
 class Spread:
-    """Wait until the processes that follow the log of a database know, for a second at most.
+    """Wait until the followers of a database's log have read it, for at most a second.
 
     Args:
         database: whose log it is.

@@ -1,7 +1,7 @@
-"""Define the tables. Migrations make them; a test holds the two to each other.
+"""Define the tables. Migrations create them; a test compares both.
 
-Times are seconds since the epoch. Nothing here can be used to sign in: passwords and one-time
-tokens are hashed, signing keys are encrypted, and of refresh tokens there is a counter only.
+Times are seconds since the epoch. No content of the tables can be used to sign in: passwords and one-time
+tokens are hashed, signing keys are encrypted, and refresh tokens are only counters.
 """
 
 from sqlalchemy import (

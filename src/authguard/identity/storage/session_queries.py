@@ -10,7 +10,7 @@ from authguard.identity.model import Session, User
 from authguard.identity.storage.queries import USER_COLUMNS, user_from_row
 from authguard.identity.storage.schema import sessions, users
 
-# Statements of every request are made once.
+# Statements that every request uses are built once.
 _ADVANCED = (
     "generation",
     "refreshed_at",

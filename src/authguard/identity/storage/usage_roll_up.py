@@ -88,7 +88,7 @@ def roll_up(database: Database, level: Level, upper: Level, now: float) -> bool:
 
 
 def _lock(connection: Connection) -> bool:
-    """Keep all others who write usage away; return whether nobody else rolls up."""
+    """Block all other writers of usage; return whether no other process is rolling up."""
     if connection.dialect.name != "postgresql":
         return True
     _take_time(connection)
@@ -169,7 +169,7 @@ def find_kept(database: Database) -> dict[str, int]:
 
 
 def set_kept(database: Database, kept: Mapping[str, int]) -> None:
-    """Store for how many seconds each level is kept, for all processes that look after the usage.
+    """Store for how many seconds each level is kept, for all processes that maintain the usage.
 
     Args:
         database: the database.

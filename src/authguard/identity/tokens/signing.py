@@ -164,7 +164,7 @@ class SigningKeys:
 
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
         algorithm = self._settings.algorithm
-        # An installation that has no key is new: nobody relies on the type of its tokens yet.
+        # An installation without keys is new, so no application relies on the type of its tokens yet.
         typ = self._settings.access_token_typ or key_store.find_newest_typ(connection) or _NEW_TYP
         jwk: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(key.public_key(), as_dict=True)
         kid = secrets.token_urlsafe(12)

@@ -1,4 +1,4 @@
-"""Register accounts, sign in to them, change their passwords, disable them."""
+"""Register accounts, sign in to them, change their passwords, and disable them."""
 
 from dataclasses import replace
 from logging import getLogger
@@ -30,7 +30,7 @@ logger = getLogger("authguard")
 
 
 class Accounts:
-    """Register and authenticate accounts with passwords. `SocialSignIn` does so by providers.
+    """Register and authenticate accounts with passwords. `SocialSignIn` does so with providers.
 
     Args:
         base: the common parts of use cases.
@@ -48,11 +48,11 @@ class Accounts:
 
     @records("register")
     def register(self, email: str, password: str, name: str, caller: Caller) -> Tokens | None:
-        """Make an account and sign its owner in.
+        """Create an account, and sign its owner in.
 
         Returns:
-            None if the owner has to prove something first: the address must be verified, or the answer
-            must not tell whether it was known (`Settings.enumeration_safe`).
+            None if the owner must verify the address first, or the answer must not disclose whether it was
+            known (`Settings.enumeration_safe`).
 
         Raises:
             InvalidFieldsError: for an address, password or name that is not accepted.
@@ -125,17 +125,17 @@ class Accounts:
         """Sign in with a password.
 
         Raises:
-            InvalidCredentialsError: for an unknown address, a wrong password, a disabled account: one
-                answer, after the same time.
+            InvalidCredentialsError: for an unknown address, a wrong password or a disabled account; the
+                answer and its time are the same.
             EmailNotVerifiedError: if the password is right, and the address has to be verified; with
                 `Settings.enumeration_safe` that is an InvalidCredentialsError, too.
         """
         base = self._base
         user, password_hash = self._check_password(lookup_address(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
-        # Not flushed, which is faster: if a power cut takes the session back, its owner signs in again.
+        # Not flushed, which is faster: if a power cut loses the session, its owner signs in again.
         with base.database.write(flush=False) as connection:
-            # Unless it was changed or disabled while it was being checked. Its roles are those of now.
+            # Unless it was changed or disabled during the check. The current roles are used.
             locked = store.lock_holder(connection, user.id, password_hash)
             if locked is None:
                 raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
@@ -148,7 +148,10 @@ class Accounts:
         return self._sessions.issue_tokens(user, session)
 
     def _forget_tries(self, email: str, caller: Caller) -> None:
-        """Forget the wrong passwords before the right one; they count on if the store of limits is down."""
+        """Reset the wrong passwords before the right one.
+
+        They stay counted if the store of limits is down.
+        """
         try:
             self._base.limiter.clear_login(email, caller.address)
         except VerificationUnavailableError as error:  # the session is stored, and its owner gets it
@@ -170,17 +173,18 @@ class Accounts:
         if user.disabled:
             raise base.failed("login", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id)
         if self._base.must_verify(user):
-            # The answer of a wrong password: the one who has registered knows the password of a new account.
+            # The answer is that of a wrong password, because the person who registered knows the password of
+            # a new account.
             safe = base.settings.enumeration_safe
             error = InvalidCredentialsError() if safe else EmailNotVerifiedError()
             raise base.failed("login", caller, error, reason=EmailNotVerifiedError.code, user_id=user.id)
         return user, password_hash
 
     def _verify_nothing(self, password: str, decoy: str | None) -> None:
-        """Take the time of a wrong password: see `Decoys`."""
+        """Take as much time as a wrong password: see `Decoys`."""
         hasher = self._base.hasher
         if decoy is not None and hasher.needs_rehash(decoy):
-            hasher.verify(decoy, password)  # the answer is that of another account, and is not looked at
+            hasher.verify(decoy, password)  # the answer belongs to another account, and is ignored
         else:
             hasher.verify_dummy(password)
 
@@ -287,7 +291,7 @@ class Accounts:
             return store.list_users(connection, limit, canonical_key(after))
 
     def disable(self, user_id: str, *, disabled: bool = True) -> None:
-        """Switch an account off, which ends its sessions, or on again.
+        """Disable an account, which ends its sessions, or enable it.
 
         Raises:
             NotFoundError: if there is no such account.

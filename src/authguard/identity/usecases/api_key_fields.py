@@ -28,7 +28,7 @@ _NETWORKS = (
 
 
 def check_fields(request: APIKeyRequest, settings: Settings) -> None:
-    """Check each field of a request for a key, whoever asks.
+    """Check each field of a request for a key, by any caller.
 
     Raises:
         InvalidFieldsError: names each field, and what to change; what was sent is not repeated.

@@ -1,4 +1,4 @@
-"""Say who manages API keys, and what they may give to a key."""
+"""Decide who manages API keys, and which rights they may give."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from authguard.identity.usecases.session_claims import is_alive, session_id_or_e
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Tell who manages keys: the owner of an account, or one of its keys.
+    """Describe who manages keys: the owner of an account, or one of its keys.
 
     Attributes:
         user_id: the account.
-        scopes: what a key may be given.
+        scopes: the scopes that a key may be given.
         key: the key that acts; None for the owner.
-        is_ending: whether the secret of it that was presented ends before the key.
-        is_operator: whether it is neither, but who runs the service.
+        is_ending: whether the presented secret ends before its key.
+        is_operator: whether it is the operator of the service.
     """
 
     user_id: str
@@ -49,25 +49,25 @@ class Manager:
         return None if self.key is None else self.key.id
 
     def check_gives(self, scopes: Collection[str], networks: Collection[str], tier: str) -> None:
-        """Check that a key is given nothing that the manager lacks.
+        """Check that a key is given no rights that the manager lacks.
 
         Raises:
-            InsufficientScopeError: for a scope, a network or a tier that is not the manager's to give.
+            InsufficientScopeError: if the manager may not give a scope, a network or a tier.
         """
         missing = frozenset(scopes) - self.scopes
         if missing:
-            raise InsufficientScopeError("a scope that is not the caller's to give", scopes=missing)
+            raise InsufficientScopeError("a scope that the caller may not give", scopes=missing)
         if self.key is None:
             return
         if self.key.networks and not (networks and _covers(self.key.networks, networks)):
-            raise InsufficientScopeError("a network from where the caller must not be used")
+            raise InsufficientScopeError("a network from which the caller must not be used")
         if tier != self.key.tier and ADMIN not in self.scopes:
-            raise InsufficientScopeError("a tier that is not the caller's to give", scopes=[ADMIN])
+            raise InsufficientScopeError("a tier that the caller may not give", scopes=[ADMIN])
 
     def check_lasts(self) -> None:
-        """Check that it is no secret that a newer one has taken over from.
+        """Check that the presented secret was not replaced by a newer one.
 
-        It may have been rotated because others know it, who would keep what they get by it.
+        It may have been rotated because others know it; they would keep any key that they create with it.
 
         Raises:
             InsufficientScopeError: if it is one.
@@ -95,7 +95,7 @@ def _networks(texts: Collection[str]) -> list[Network]:
 
 
 class Rights:
-    """Tell who a principal is, as far as keys are concerned.
+    """Determine the rights of a principal in the management of keys.
 
     Args:
         settings: what accounts may give their keys.
@@ -107,7 +107,7 @@ class Rights:
     def find_manager(
         self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
-        """Return who manages keys, as they are now and not as the principal was when it was verified.
+        """Return who manages keys, in the current state, not that at the verification of the principal.
 
         Args:
             connection: the transaction.
@@ -139,7 +139,7 @@ class Rights:
         # It may have been rotated while the client was still sending the body.
         secret = None if key is None else find_presented(connection, key, principal, now)
         if key is None or secret is None or not key.is_active(now):
-            raise InvalidTokenError("the key is no longer good")
+            raise InvalidTokenError("the key is no longer valid")
         is_ending = secret.expires_at is not None
         return Manager(principal.subject, scopes & key.scopes, key, is_ending=is_ending)
 
@@ -175,7 +175,7 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
     """Return a key of the manager's owner.
 
     Raises:
-        NotFoundError: if there is none of this id, be it of another owner or of none.
+        NotFoundError: if the owner has no key with this id.
     """
     key = None
     if may_be_id(key_id):

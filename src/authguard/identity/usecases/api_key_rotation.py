@@ -55,7 +55,7 @@ class APIKeyRotation:
             principal: of a session, or of an API key; a key may rotate itself with `apikeys:rotate:self`.
             key_id: the public id of the key.
             caller: the origin of the request.
-            activate: when the new generation takes over: now, or with its first use.
+            activate: from when the new generation is used: now, or from its first use.
             grace_seconds: for how long the one before it stays good from then on, never longer than the key.
 
         Raises:

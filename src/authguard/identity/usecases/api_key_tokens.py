@@ -56,7 +56,7 @@ class APIKeyTokens:
         digest = _DUMMY_DIGEST if row is None else row.secret.client_digest or _DUMMY_DIGEST
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if row is None or not is_right or not self._is_good(row, now):
-            error = OAuthError("invalid_client", "The client is not known by this id and secret.")
+            error = OAuthError("invalid_client", "The client id or secret is wrong.")
             self._base.failed("api_key_token", caller, error)
             self._base.wrong_secret("api_key_token", caller)
             raise error
@@ -106,7 +106,7 @@ class APIKeyTokens:
         """
         scopes = client.scopes if scope is None else frozenset(scope.split())
         if not scopes <= client.scopes:
-            raise OAuthError("invalid_scope", "The client may not ask for this scope.")
+            raise OAuthError("invalid_scope", "The client may not request this scope.")
         if client.key.networks:
             raise OAuthError("unauthorized_client", "There are no tokens for a key with a list of networks.")
         base, now = self._base, self._base.clock()

@@ -174,7 +174,7 @@ class APIKeys:
             NotFoundError: if the owner has no such key.
             InsufficientScopeError: if the key that asks may not manage keys.
             InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if that could not be stored; the key goes on then.
+            StoreUnavailableError: if it could not be stored; the key then stays valid.
         """
         base, now = self._base, self._base.clock()
         try:

@@ -1,8 +1,8 @@
-"""Choose which hash a guess for an unknown address is compared with, so that its time tells nothing.
+"""Choose the hash with which a guess for an unknown address is compared, so that its time discloses nothing.
 
-Imported hashes, and those from before other costs were set, take another time than new ones. So an unknown
-address costs as much as the account does that is next to a place which only this service can compute: always
-the same one, until that account signs in and its hash is replaced, as with an address that is known.
+Verifying imported hashes, and those with other cost settings, takes another time than verifying new ones. So
+an unknown address costs as much as the account next to a place that only this service can compute. It is
+always the same account, until its owner signs in and its hash is replaced, as with a known address.
 """
 
 import hmac

@@ -1,12 +1,12 @@
-"""Decide about refresh tokens that are not the newest: a lost answer, or a copy of the token?
+"""Decide about refresh tokens that are not the newest: a lost answer, or a copy of the token.
 
-Answers get lost, tabs refresh at the same time, and a client may sleep for hours before it tries again.
-So the token before the newest is answered with the newest again, a *repeat*. That is safe as long as
-the newest has not been used, which the generations tell: once it is, the other is two behind.
+Answers get lost, tabs refresh at the same time, and a client may sleep for hours before it retries. So the
+previous token gets the newest one again, a *repeat*. This is safe while the newest has not been used, which
+the generations show: once it is, the other token is two generations behind.
 
-Two holders of one session repeat every generation: the one who comes second repeats it, or is two
-behind. A generation without a repeat proves that there is one holder. So repeats are counted by
-generations in a row, and neither an owner who comes second nor a thief who does stays unnoticed for ever.
+Two holders of one session repeat every generation: the one who comes second repeats it, or is two behind. A
+generation without a repeat proves that there is one holder. So repeats are counted over consecutive
+generations, and neither an owner nor an attacker who comes second stays unnoticed indefinitely.
 """
 
 from dataclasses import replace

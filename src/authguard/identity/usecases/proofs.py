@@ -1,7 +1,7 @@
 """Prove that an account belongs to the owner of its address, and end the ways to sign in without proof.
 
-Registering needs no proof of the address, and some providers do not verify addresses. An attacker can
-make an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).
+Registering needs no proof of the address, and some providers do not verify addresses. An attacker can create
+an account with the address of a victim, and wait for the victim to use it (account pre-hijacking).
 docs/identity.md has the table. All of this runs in the transaction of a use case.
 """
 
@@ -19,11 +19,11 @@ from authguard.identity.usecases.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class EndedSignIns:
-    """Name the ways to sign in that a proof has ended.
+    """Describe the ways to sign in that a proof has ended.
 
     Attributes:
-        password: a password that the owner of the mailbox has not proven.
-        identities: links to providers that do not vouch for the address.
+        password: whether an unproven password was ended.
+        identities: whether links to providers that do not vouch for the address were ended.
     """
 
     password: bool = False
@@ -61,7 +61,7 @@ class AddressProofs:
         return self._end_unproven(connection, user_id)
 
     def prove_by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> EndedSignIns:
-        """Take a new password, set by a mailed link, as proof of address and password; all sessions end."""
+        """Accept a new password, set by a mailed link, as proof of address and password; all sessions end."""
         store.update_user(
             connection, user_id, password_hash=password_hash, password_proven=True, email_verified=True
         )
@@ -71,7 +71,7 @@ class AddressProofs:
         return ended
 
     def prove_by_provider(self, connection: Connection, user_id: str) -> EndedSignIns:
-        """Take the word of a provider that has verified the address; a password that is unproven ends."""
+        """Accept the statement of a provider that it has verified the address; an unproven password ends."""
         password_hash, is_proven = linking_store.lock_user(connection, user_id)
         ends_password = password_hash is not None and not is_proven
         changes = {"password_hash": None} if ends_password else {}
@@ -85,7 +85,10 @@ class AddressProofs:
         return EndedSignIns(password, identities)
 
     def record(self, ended: EndedSignIns, caller: Caller, user_id: str) -> None:
-        """Leave an event if something ended that could have been a takeover; after the transaction."""
+        """Record an event if something ended that could have been a takeover.
+
+        Call this after the transaction.
+        """
         for is_ended, reason in ((ended.password, "password"), (ended.identities, "identity")):
             if is_ended:
                 event = Event(

@@ -1,4 +1,4 @@
-"""Tell whether the service can work: its database, tables, signing keys and outbox."""
+"""Report whether the service is ready: its database, tables, signing keys and outbox."""
 
 import logging
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from authguard.identity.tokens.signing import SigningKeys
 
 logger = logging.getLogger("authguard")
 
-#: The parts that are looked at, in this order.
+#: The parts that are checked, in this order.
 PARTS = ("database", "migrations", "keys", "mail")
 _KEPT_SECONDS = 1.0  # of an answer: to ask often costs nothing
 
 
 class Readiness:
-    """Look at the parts that the service cannot do without.
+    """Check the parts that the service needs.
 
     Args:
         database: where accounts are.
@@ -37,7 +37,7 @@ class Readiness:
         self._known_at: float | None = None
 
     def known_failing(self) -> tuple[str, ...] | None:
-        """Return the parts that fail, if they were looked at in the last second; never waits."""
+        """Return the failing parts, if they were checked in the last second; this never waits."""
         known_at = self._known_at
         is_known = known_at is not None and 0 <= self._clock() - known_at < _KEPT_SECONDS
         return self._failing if is_known else None

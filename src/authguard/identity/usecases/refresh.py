@@ -1,8 +1,8 @@
 """Refresh sessions, several in one transaction.
 
-SQLite has one writer, and a transaction costs more than the refresh in it, so requests of the same moment
-share one. PostgreSQL gets one request at a time. `Sessions.refresh` and `Sessions.prolong` are the forms for
-one request.
+SQLite has one writer, and a transaction costs more than the refresh in it, so simultaneous requests share
+one. PostgreSQL gets one request at a time. `Sessions.refresh` and `Sessions.prolong` are the forms for one
+request.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

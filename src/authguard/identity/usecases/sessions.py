@@ -1,7 +1,7 @@
 """Create, refresh, list and end sessions. A session is one row, however often it is refreshed.
 
-A refresh token is good once. `grace` says when the one before it is answered with its successor again;
-otherwise an older one is proof of a copy, and ends the session (RFC 9700 section 4.14.2).
+A refresh token can be used once. `grace` decides when the previous one gets its successor again; otherwise an
+older one proves a copy, and ends the session (RFC 9700 section 4.14.2).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, 
 from authguard.identity.usecases.session_claims import is_alive, is_of_key, session_id_of, session_id_or_empty
 from authguard.stores.marks import make_mark
 
-#: Of one account, at the same time; the oldest one ends when there would be one more.
+#: The greatest number of sessions of one account; a new one ends the oldest.
 MAX_SESSIONS = 100
 
 
@@ -114,10 +114,10 @@ class Sessions:
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
         """Return new tokens for an access token that is still valid.
 
-        The refresh token, if there is one, stays good. A copy of an access token goes unnoticed, as one
-        of a refresh token does not, so that this is bounded: not for the token of a cookie, which no
-        script may read; not for a client's session, which has to prove who the client is; and not
-        later than `Settings.bearer_refresh_lifetime` after the sign-in.
+        The refresh token, if there is one, stays valid. Unlike a copied refresh token, a copied access token
+        is not noticed, so this is limited: it is refused for the token of a cookie, which no script may read,
+        for a client's session, because the client must authenticate, and after
+        `Settings.bearer_refresh_lifetime` from the sign-in.
 
         Raises:
             InvalidTokenError: if the token is of no such session, or its session has ended.
@@ -145,7 +145,7 @@ class Sessions:
     def authenticate(self, principal: Principal) -> User | None:
         """Return the account of an access token; None if its session has ended, or it is disabled.
 
-        One query answers for logout, new passwords and disabled accounts, at once in all processes.
+        One query covers logout, new passwords and disabled accounts, at once in all processes.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -168,7 +168,7 @@ class Sessions:
 
     @records("logout")
     def log_out(self, principal: Principal, caller: Caller) -> None:
-        """End the caller's session: its access and refresh tokens are refused from now on, everywhere.
+        """End the caller's session: its access and refresh tokens are refused from now on, in all processes.
 
         A session that has ended before is left alone, and nothing is written then. Of an API key, whose
         tokens have no session, the token that was sent is revoked.

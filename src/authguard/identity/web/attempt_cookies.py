@@ -1,7 +1,7 @@
-"""Keep the attempts of a browser to sign in with providers, each sealed in a cookie of its own.
+"""Store the attempts of a browser to sign in with providers, each encrypted in its own cookie.
 
-So several tabs may be on their way at the same time. The state of an attempt begins with the name of its
-cookie; the rest of it is compared.
+So several tabs can sign in at the same time. The state of an attempt begins with the name of its cookie; the
+rest is compared.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Check the bodies of requests: each field, and none but those. No error repeats a value."""
+"""Check the bodies of requests: exactly the known fields. No error repeats a value."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar

@@ -1,4 +1,4 @@
-"""Find the visitor behind a browser by its two cookies, and refresh them when they have expired."""
+"""Find the visitor of a browser by its two cookies, and refresh them when they have expired."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,12 +21,12 @@ Refreshes: TypeAlias = Batcher[RefreshRequest, Tokens]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Name a person who is signed in.
+    """Describe a signed-in visitor.
 
     Attributes:
         user: the account.
         principal: the principal for use cases.
-        renewed: new tokens, if the old ones had expired; the answer must carry their cookies.
+        renewed: new tokens, if the old ones had expired; the answer must set their cookies.
     """
 
     user: User
@@ -35,7 +35,7 @@ class Visitor:
 
 
 class BrowserSessions:
-    """Keep the sessions of browsers.
+    """Manage the sessions of browsers.
 
     Args:
         service: the use cases.
@@ -50,11 +50,11 @@ class BrowserSessions:
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
-        # Without pages nothing here would ever use it.
+        # Only pages use this.
         self._has_refresh = settings.pages
 
     def refuse_cross_site(self, request: Request) -> None:
-        """Refuse forms that no page of this site has sent, those to sign in as well (RFC 9700 section 4.7).
+        """Refuse forms that no page of this site has sent, including sign-in forms (RFC 9700 section 4.7).
 
         Raises:
             CrossSiteRequestError: unless the browser says that this site started the request.

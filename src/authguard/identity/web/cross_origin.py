@@ -1,7 +1,7 @@
 """Let pages of other origins call the API with a token, and read the public documents.
 
-Cookies are not for them: the answers never allow credentials, so that no page of another origin acts for
-a person who is signed in here. Pages of this service are not for other origins at all.
+Cookies are not accepted from them: the answers never allow credentials, so that no page of another origin
+acts for a signed-in user. Pages of this service cannot be read by other origins at all.
 """
 
 from collections.abc import Collection, Iterable

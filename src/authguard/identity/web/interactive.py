@@ -1,4 +1,4 @@
-"""Refuse API keys at the paths that are for people who are signed in."""
+"""Refuse API keys at the paths for signed-in users."""
 
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,7 +12,7 @@ KEY_FIELD = "X-API-Key"
 
 
 class KeysRefused(Verifier):
-    """Refuse each API key with 403, without looking at it: good or not, it opens nothing here.
+    """Refuse each API key with 403, without verifying it: valid or not, it is not accepted here.
 
     Args:
         prefixes: what keys begin with in the Authorization field.

@@ -1,8 +1,7 @@
-"""Take one-time tokens out of URLs at once, and keep those of mails in a cookie until they are used.
+"""Remove one-time tokens from URLs at once, and keep those of mails in a cookie until they are used.
 
-What is in a URL ends up in logs, in the history and in Referer fields. So the token is taken out
-of the query before anything else sees it, and the browser is sent on to a clean URL
-(RFC 9700 section 4.2).
+URLs are written to logs, browser histories and Referer fields. So the token is removed from the query before
+any other code sees it, and the browser is redirected to a clean URL (RFC 9700 section 4.2).
 """
 
 import re
@@ -26,8 +25,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
 def take_token(scope: Scope) -> None:
     """Move the token from the query of a request to a place of its own in the scope.
 
-    Servers log the query from the very scope that they gave us, when the response starts. Where an
-    outer guard has copied the scope, its original is cleaned as well.
+    Servers log the query from the same scope object that they passed, when the response starts. If an outer
+    guard has copied the scope, its original is cleaned as well.
     """
     query = scope.get("query_string") or b""
     if b"token=" not in query:

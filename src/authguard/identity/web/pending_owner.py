@@ -1,7 +1,7 @@
 """Remember in a browser the account of a sign-in with a provider that waits for the address to be verified.
 
-The link of the mail proves the mailbox, and this cookie that the browser of the sign-in presses it. Together
-they prove what a session and the link prove, so that the provider stays linked.
+The link of the mail proves the mailbox, and this cookie proves that it is opened in the browser of the
+sign-in. Together they prove the same as a session and the link, so that the provider stays linked.
 """
 
 from uuid import uuid4

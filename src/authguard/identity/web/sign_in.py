@@ -1,4 +1,4 @@
-"""Sign in with a password: the one way in, for the API, the OAuth endpoints and the pages."""
+"""Sign in with a password, for the API, the OAuth endpoints and the pages."""
 
 from asyncio import sleep
 
@@ -19,8 +19,8 @@ async def sign_in(
 ) -> Tokens:
     """Sign in with a password, and keep the answer back while the account is under attack.
 
-    A few tries for one account are checked at a time. Those from a network in which its owner has signed in
-    before have turns of their own, so that what strangers try takes none from the owner.
+    A few attempts for one account are checked at a time. Attempts from a network in which its owner has
+    signed in before have a separate queue, so that third parties do not block the owner.
     """
     service, workers = web.service, web.workers
     delay = await workers.count(service.accounts.count_sign_in, email, caller)

@@ -1,7 +1,7 @@
 """Run functions that wait for a database in threads, while the event loop goes on.
 
-A queue is bounded in two ways: by the number of jobs in it, and by the seconds that a job may wait
-in it. Beyond either the answer is 503, so that a database that hangs fills neither memory nor time.
+A queue is limited in two ways: by the number of its jobs, and by the seconds that a job may wait. Beyond
+either, the answer is 503, so that a database that hangs fills neither memory nor time.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
@@ -72,8 +72,8 @@ class Threads(pool.Threads):
 class Batcher(Generic[Question, Answer]):
     """Answer by one call all questions that are asked while a thread is busy.
 
-    With a call for each, loop and threads take the interpreter's lock from each other at each statement of
-    the database.
+    With a call for each question, loop and threads would compete for the interpreter's lock at each statement
+    of the database.
 
     Args:
         threads: where the calls are made.
@@ -100,7 +100,7 @@ class Batcher(Generic[Question, Answer]):
         pending = _Pending(loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS)
         self._queue.append(pending)
         try:
-            # For each one: whoever comes first answers all, and the others find nothing to do.
+            # For each one: the first thread answers all, and the others find no work.
             self._put(pending)
             return await future
         finally:

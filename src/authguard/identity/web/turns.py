@@ -1,8 +1,8 @@
-"""Give turns to requests for the same thing, such as the password of one account.
+"""Queue requests for the same thing, such as the password of one account.
 
-Guesses that come in parallel would otherwise all be checked before the first delay is over. The network
-that came last has the next turn, since a flood has many requests and the owner of an account one, which must
-not wait behind them. Requests of one network have their turns in order.
+Without this, parallel guesses would all be checked before the first delay is over. The network that came last
+has the next turn: a flood has many requests and the owner of an account one, which must not wait behind them.
+Requests of one network have their turns in order.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop, wait_for

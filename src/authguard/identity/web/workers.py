@@ -17,8 +17,8 @@ MAX_WAITING_FOR_REMOTES = 64
 class Workers:
     """Run use cases in threads, apart from those of the application that this is mounted in.
 
-    Each kind of waiting has threads and a queue of its own, so that it never delays another kind:
-    guarded requests are answered by threads that read the database and do nothing else.
+    Each kind of waiting has its own threads and queue, so that it never delays another kind. For example,
+    guarded requests are answered by threads that only read the database.
 
     Args:
         threads: how many of each kind.

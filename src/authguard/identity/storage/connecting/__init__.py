@@ -1,1 +1,1 @@
-"""Keep connections to a database, and say in words why it cannot be asked."""
+"""Manage connections to a database, and describe why it does not answer."""

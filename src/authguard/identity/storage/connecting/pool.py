@@ -1,4 +1,4 @@
-"""Keep open connections to a database for those who need one."""
+"""Keep idle connections to a database for reuse."""
 
 import select
 from collections import deque
@@ -13,20 +13,19 @@ from authguard.identity.errors import StoreUnavailableError
 
 #: Seconds to wait for a connection.
 WAIT_SECONDS = 5
-#: Seconds after which a connection that was not used is asked whether it is alive: a firewall in between may
-#: have forgotten it.
+#: Seconds after which an unused connection is checked: a firewall in between may have dropped it.
 IDLE_SECONDS = 30.0
 
 
 class ConnectionPool:
-    """Keep connections that are not in use.
+    """Keep idle connections.
 
-    To take one from SQLAlchemy's pool and to give it back costs as much as a query does.
+    Taking a connection from SQLAlchemy's pool and returning it costs as much as a query.
 
     Args:
         engine: opens them.
-        size: the most that are open at the same time.
-        setup: a statement for each new one.
+        size: the greatest number of open connections.
+        setup: a statement to run on each new connection.
     """
 
     def __init__(self, engine: Engine, size: int, setup: str | None = None) -> None:
@@ -59,7 +58,7 @@ class ConnectionPool:
             self._room.release()
 
     def _take(self) -> Connection:
-        """Return a connection that is alive: nothing of a transaction has been sent by it."""
+        """Return a live connection, on which no part of a transaction has been sent."""
         with suppress(IndexError):
             while True:
                 connection, since = self._idle.pop()
@@ -73,16 +72,16 @@ class ConnectionPool:
         return connection
 
     def close(self) -> None:
-        """Close those that are not in use."""
+        """Close the idle connections."""
         with suppress(IndexError):
             while True:
                 _discard(self._idle.pop()[0])
 
 
 def _is_alive(connection: Connection, idle: float) -> bool:
-    """Return whether the server is still there, as far as that can be known without asking for each use.
+    """Return whether the server has closed the connection, as far as this can be checked without a query.
 
-    A server that has ended has closed the connection, which can be read then.
+    A server that has stopped has closed the connection, which is visible on the socket.
     """
     try:
         driver = connection.connection.driver_connection

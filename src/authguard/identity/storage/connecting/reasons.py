@@ -1,6 +1,6 @@
-"""Say in words why a database cannot be asked, for those who can mend it.
+"""Describe why a database does not answer, for operators.
 
-The driver's text is never shown: it may hold a part of the URL, the statement, or what was to be stored.
+The driver's text is never shown, because it may contain a part of the URL, the statement, or values.
 """
 
 import logging
@@ -10,16 +10,16 @@ from time import monotonic
 
 from sqlalchemy import exc
 
-#: Of its own, so that commands, which say the reason themselves, can switch it off.
+#: A separate logger, so that commands, which report the reason themselves, can switch it off.
 logger = logging.getLogger("authguard.outages")
 
-#: Seconds in which one reason is logged once: during an outage each request meets it.
+#: Seconds in which one reason is logged once, because every request meets it during an outage.
 LOG_SECONDS = 10.0
 _MAX_REASONS = 100
 
 _NO_TABLES = "it has no tables of the service; run `authguard db upgrade`, or correct the URL"
 _LOST = "the connection was lost"
-#: What drivers say (patterns), and what the log says then.
+#: Patterns of drivers' messages, and the text for the log.
 _TEXTS = {
     'no such table|relation ".*" does not exist': _NO_TABLES,
     "unable to open database file": "the file cannot be opened; its folder must exist and be writable",
@@ -44,7 +44,7 @@ _STATES = {
     "42P01": _NO_TABLES,
     "42703": "its tables are of another version; run `authguard db upgrade`",
     "42501": "the user of the URL may not use the tables",
-    "25006": "it takes no writes: it is a standby, or set to read only",
+    "25006": "it accepts no writes: it is a standby, or read-only",
     "53100": "its disk is full",
     "53200": "its server is out of memory",
     "53300": "the server takes no more connections; raise max_connections, or lower worker_threads",
@@ -68,13 +68,13 @@ _SQLITE = {
     "SQLITE_LOCKED": "it is locked by another process",
     "SQLITE_IOERR": "its disk cannot be read or written",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
-    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_NOTADB": "the file is not a database",
     "SQLITE_PERM": "the file may not be used by this user",
 }
 
 
 def reason_of(error: exc.SQLAlchemyError) -> str:
-    """Return why a database cannot be asked, in words of ours, with its code if it has given one."""
+    """Return why a database does not answer, in our own words, with its error code if it sent one."""
     cause = getattr(error, "orig", None)
     text = str(cause)
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
@@ -92,14 +92,14 @@ def _of_code(code: str) -> str | None:
 
 
 class OutageLog:
-    """Write a WARNING for an outage of a database, for each reason once in some seconds."""
+    """Log a WARNING about an outage of a database, once in some seconds for each reason."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._next: dict[str, float] = {}
 
     def warn(self, reason: str) -> None:
-        """Write one, unless that was done lately."""
+        """Log a warning, unless the same was logged recently."""
         now = monotonic()
         with self._lock:
             if now < self._next.get(reason, 0.0):

@@ -1,1 +1,1 @@
-"""Query the mails that are to be made."""
+"""Query the mails that wait to be sent."""

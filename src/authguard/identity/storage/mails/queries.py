@@ -1,4 +1,4 @@
-"""Add, take, put off and list the mails that are to be made. Use cases pass their connection."""
+"""Add, take, postpone and list waiting mails. Callers pass their connection."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,16 +24,16 @@ from authguard.identity.storage.database import MAILS_ADDED
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import mails
 
-#: The condition that a mail was tried and could not be sent, and that no process has it now.
+#: The condition of a mail that was tried and not sent, and that no process has taken.
 _WAS_PUT_OFF = mails.c.reason != ""
-#: Mails to addresses whose account has not been looked up, which anybody can ask for; more are not taken.
+#: The maximum of mails to addresses without a looked-up account, which anybody can request.
 MAX_UNKNOWN = 1_000
-#: Rows that one mail tells of at most.
+#: The maximum of rows in one mail.
 MAX_TOGETHER = 1_000
 
 
 class WaitingMail(NamedTuple):
-    """Hold a mail that is to be made.
+    """Hold a mail that waits to be sent.
 
     Attributes:
         id: names it; of its kind and whom it is for.
@@ -41,10 +41,10 @@ class WaitingMail(NamedTuple):
         user_id: the account, once it is known.
         address: as it was typed, until then; with an account from the beginning, where the mail goes.
         details: such as the name of a provider.
-        asked_at: when somebody asked for it, in seconds since the epoch.
+        asked_at: when it was requested, in seconds since the epoch.
         try_at: when it may be tried next.
-        tries: how often it was tried; a try that goes on is counted.
-        reason: why the last one failed, in words; empty if none has, and while one goes on.
+        tries: the number of attempts, including one in progress.
+        reason: why the last attempt failed, in words; empty if none failed, and during an attempt.
     """
 
     id: str
@@ -59,7 +59,7 @@ class WaitingMail(NamedTuple):
 
 
 def mail_id(kind: str, whom: str, details: str) -> str:
-    """Return the name of a mail: who asks for the same again gets one mail."""
+    """Return the name of a mail: repeated requests for the same mail have the same name."""
     return sha256_hex("\0".join((kind, whom, details)))
 
 
@@ -72,10 +72,10 @@ def add_mail(
     address: str | None = None,
     details: str = "",
 ) -> bool:
-    """Add a mail, or let one that waits be tried at once; False if there are too many.
+    """Add a mail, or make a waiting one due at once; return False if there are too many.
 
-    One that could not be sent was counted at its first try, and is not counted again. Else those who ask
-    again during an outage would use up the limit of the mailbox, and the mail would be lost.
+    A mail that could not be sent was counted at its first attempt, and is not counted again. Otherwise
+    repeated requests during an outage would use up the limit of the mailbox, and the mail would be lost.
 
     Args:
         connection: the transaction.
@@ -108,7 +108,7 @@ def add_mail(
 
 
 def add_mails(connection: Connection, kind: str, now: float, told: Iterable[tuple[str, str]]) -> None:
-    """Add mails to accounts, or put those that wait back to their beginning.
+    """Add mails to accounts, or reset those that wait.
 
     Args:
         connection: the transaction.
@@ -126,7 +126,7 @@ def add_mails(connection: Connection, kind: str, now: float, told: Iterable[tupl
 
 
 def _or_anew(statement: Any) -> Any:
-    """Let a statement put mails that wait back to their beginning, which were asked for again."""
+    """Let a statement reset waiting mails that were requested again."""
     changes = {name: statement.excluded[name] for name in ("asked_at", "try_at")}
     changes["tries"] = case((_WAS_PUT_OFF, 1), else_=0)
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
@@ -141,13 +141,13 @@ def count_due(connection: Connection, now: float, limit: int) -> int:
 def take_mails(
     connection: Connection, now: float, until: float, together: Collection[str]
 ) -> list[WaitingMail]:
-    """Take the mail that has waited longest, so that no other process does before a moment.
+    """Take the mail that has waited longest, so that no other process takes it before a given time.
 
     Args:
         connection: the transaction.
         now: seconds since the epoch.
         until: the moment.
-        together: the kinds of which all that are due of an account are taken with it.
+        together: the kinds of which all due mails of an account are taken together.
     """
     due = select(mails).where(mails.c.try_at <= now).with_for_update(skip_locked=True)
     row = connection.execute(due.order_by(mails.c.try_at).limit(1)).first()
@@ -165,21 +165,21 @@ def take_mails(
     return taken
 
 
-# Nobody has asked for it anew since it was taken.
+# The mail was not requested again since it was taken.
 _is_unchanged = (mails.c.id == bindparam("one")) & (mails.c.try_at == bindparam("taken_until", type_=Double))
 
 
 def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
-    # In one order, so that two who change several never wait for each other.
+    # In one order, so that two such transactions never wait for each other.
     names = sorted((mail.id, mail.try_at) for mail in taken)
     return [{"one": mail_id, "taken_until": until} for mail_id, until in names]
 
 
 def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
-    """Note whose account it is, and forget the address that was typed; return the mail by its new name.
+    """Store the account of a mail, and delete the typed address; return the mail under its new name.
 
-    It takes the place of one of the same kind that waits for the account already. If that was put off, it has
-    been counted, and this is its next try: see `add_mail`.
+    It replaces a waiting mail of the same kind and account. If that was postponed, it has been counted, and
+    this is its next attempt: see `add_mail`.
     """
     named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
     other = delete(mails).where(mails.c.id == named.id).returning(_WAS_PUT_OFF)
@@ -191,15 +191,15 @@ def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> Wait
 
 
 def delete_mails(connection: Connection, taken: Sequence[WaitingMail]) -> None:
-    """Delete mails that were taken, unless they were asked for anew."""
+    """Delete mails that were taken, unless they were requested again."""
     if taken:
         connection.execute(delete(mails).where(_is_unchanged), _names(taken))
 
 
 def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float, reason: str) -> None:
-    """Note why mails that were taken were not sent, and when they may be tried again.
+    """Store why taken mails were not sent, and when they may be retried.
 
-    Those that were asked for anew meanwhile are tried at once, and have been counted: see `add_mail`.
+    Mails that were requested again meanwhile are retried at once, and have been counted: see `add_mail`.
     """
     if not taken:
         return
@@ -212,20 +212,21 @@ def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float,
 
 
 def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:
-    """List the mails that wait, those that are tried next first."""
+    """List the waiting mails, the next attempt first."""
     statement = select(mails).order_by(mails.c.try_at, mails.c.id).limit(limit)
     return [WaitingMail(*row) for row in connection.execute(statement)]
 
 
 def try_now(connection: Connection, now: float, mail_id: str | None) -> int:
-    """Let mails be tried at once; return how many.
+    """Make mails due at once; return how many.
 
     Args:
         connection: the transaction.
         now: seconds since the epoch.
-        mail_id: the beginning of the name of one; None for all that wait for another try.
+        mail_id: the beginning of a name; None for all that wait for a retry.
     """
-    chosen = and_(mails.c.try_at > now, _WAS_PUT_OFF)  # else those that are being sent would come twice
+    # Otherwise mails that are being sent would be sent twice.
+    chosen = and_(mails.c.try_at > now, _WAS_PUT_OFF)
     if mail_id is not None:
         chosen = mails.c.id.startswith(mail_id, autoescape=True)
     statement = update(mails).where(chosen).values(try_at=now, asked_at=now)

@@ -18,11 +18,11 @@ _LOCK = 0x61757468  # "auth": one upgrade at a time in PostgreSQL
 
 
 def upgrade(database: Database | str, revision: str = "head") -> None:
-    """Bring the tables to the newest version, in one transaction; others who do so wait.
+    """Migrate the tables to the newest version, in one transaction; other processes that do so wait.
 
     Args:
         database: the database, or its URL.
-        revision: where to stop.
+        revision: the last version to apply.
 
     Raises:
         StoreUnavailableError: if the database does not answer.
@@ -41,7 +41,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
 
 
 def _wait_without_end(connection: Connection) -> None:
-    """Wait for as long as a large table takes, and for others who bring the tables up to date."""
+    """Wait as long as a large table needs, and for other processes that migrate."""
     driver: Any = connection.connection.driver_connection
     patience, driver.patience = driver.patience, None
 
@@ -52,19 +52,19 @@ def _wait_without_end(connection: Connection) -> None:
 
 
 def check(database: Database, *, may_be_newer: bool = False) -> None:
-    """Make sure that the tables are those of this version.
+    """Check that the tables have the version of this release.
 
     Args:
         database: the database.
-        may_be_newer: whether those of a newer version will do, as for a process that runs while tables are
-            brought up to date and processes are replaced.
+        may_be_newer: whether newer tables are accepted, as for a process that runs while tables are migrated
+            and processes are replaced.
 
     Raises:
-        ConfigurationError: if they are not; says what to do.
+        ConfigurationError: if they have not; the message says what to do.
     """
     newest = _newest_revision()
     if database.file is not None and not database.file.exists():
-        # To connect would make an empty one, under a name that is perhaps mistyped.
+        # Connecting would create an empty file, perhaps under a mistyped name.
         raise ConfigurationError(
             f"database must name a file that is there, got {str(database.file)!r}, which is not: correct the "
             "name, or run `authguard db upgrade`, or call authguard.identity.upgrade(database)"

@@ -1,1 +1,1 @@
-"""Delete rows of all tables that are over."""
+"""Delete expired rows of all tables."""

@@ -1,7 +1,7 @@
-"""Delete what is over, a batch of rows at a time. Use cases pass the connection.
+"""Delete expired rows in batches. Callers pass the connection.
 
-A table is walked in the order of its primary key, and each batch looks at so many rows at most. An index by
-the moment of expiry would be quicker here, but would have to be changed with each refresh of a session.
+A table is scanned in the order of its primary key, and each batch examines a limited number of rows. An index
+by expiry would be faster here, but would have to be updated with each refresh of a session.
 """
 
 from typing import NamedTuple
@@ -23,11 +23,11 @@ _CHANGES = 500  # rows that it deletes
 
 
 class Deleted(NamedTuple):
-    """Tell what a batch has done.
+    """Hold the result of a batch.
 
     Attributes:
         number: how many rows it has deleted.
-        last: the key up to which it has looked; None if there is no row after it.
+        last: the last key that was examined; None at the end of the table.
     """
 
     number: int
@@ -35,9 +35,12 @@ class Deleted(NamedTuple):
 
 
 def take_task(connection: Connection, name: str, now: float, next_at: float) -> bool:
-    """Take what one process does for all of them; False if it is not time yet, or another one has it."""
+    """Claim a task that one process does for all.
+
+    Return False if it is not due, or another process has it.
+    """
     statement = insert_into(connection, background_tasks).values(name=name, next_at=next_at)
-    # A clock that was wrong, or an interval that was longer, does not put it off for ever.
+    # A clock that was wrong, or a longer interval, must not postpone it indefinitely.
     is_due = (background_tasks.c.next_at <= now) | (background_tasks.c.next_at > next_at + _CLOCKS_DIFFER)
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_={"next_at": next_at}, where=is_due
@@ -85,7 +88,7 @@ def _delete(connection: Connection, of: _Rows, after: str, before: float) -> Del
     old = [key for key, moment in rows if moment < before][:_CHANGES]
     number = 0
     if old:
-        # It may have been changed or deleted since it was read.
+        # The row may have been changed or deleted since it was read.
         statement = delete(of.table).where(of.key.in_(old), of.moment < before)
         number = connection.execute(statement).rowcount
     if len(old) == _CHANGES:

@@ -1,1 +1,1 @@
-"""Do what operators of the service ask for: change and import accounts, and delete what is over."""
+"""Run the tasks of operators: change and import accounts, and delete expired rows."""

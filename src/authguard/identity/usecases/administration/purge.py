@@ -1,4 +1,4 @@
-"""Delete what has expired and nobody comes back for: sessions, mailed links, mails, marks."""
+"""Delete what has expired: sessions, mailed links, mails, marks."""
 
 from collections.abc import Callable
 from logging import getLogger

@@ -1,8 +1,8 @@
 """Write the mails that tell the owner of an account what has happened to its API keys.
 
-No text of a key or a secret is in them. The name of a key is what somebody has chosen who may not be the
-owner, so it is shown without what mail programs make links of, and not at all where nobody has shown to read
-the mailbox.
+They contain no text of a key and no secret. The name of a key may have been chosen by another person than the
+owner, so it is shown without text that mail programs turn into links, and not at all if the mailbox is not
+verified.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ _HAPPENED = {
 }
 #: What it means, and what may have to be done.
 _MEANING = {
-    "created": "Whoever has its text can act for you.",
+    "created": "Everybody who has its text can act for you.",
     "expiring": "Programs that use it are refused from then on. Create another one before that.",
     "expired": "Programs that use it are refused.",
     "rotated": "Give the new secret to the programs that use it, if that has not been done.",
     "disabled": "Programs that use it are refused until it is enabled again.",
     "enabled": "Programs that use it are accepted again.",
-    "revoked": "Programs that use it are refused for good.",
+    "revoked": "Programs that use it are refused permanently.",
 }
 _EXPOSED = (
     (
@@ -53,7 +53,7 @@ _EXPOSED_ADVICE = (
     "what the old one was used for: others may have had it."
 )
 _ACTORS = {"owner": "from your account", "operator": "by the operator of the service"}
-#: What nobody has done.
+#: Events without an actor.
 _OF_TIME = ("expiring", "expired")
 
 
@@ -131,7 +131,7 @@ def _moment(seconds: float, clock: str = "%H:%M") -> str:
 def exposed_mail(found: Sequence[FoundKey], user: User, settings: Settings) -> Mail:
     """Return the mail that tells the owner of API keys that they were found in public and revoked.
 
-    It has nothing in it that an owner has written, so that nobody can send words of theirs by it.
+    It contains no text written by an owner, so that it cannot be used to send messages.
 
     Args:
         found: the keys; at least one.

@@ -32,7 +32,7 @@ class BackgroundThread:
         os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
 
     def _begin_process(self) -> None:
-        """Start anew: threads do not survive a fork."""
+        """Reset all state: threads do not survive a fork."""
         self._lock = Lock()
         self._thread: Thread | None = None
         self._closed = Event()

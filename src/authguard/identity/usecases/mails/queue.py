@@ -1,9 +1,10 @@
 """Send each mail that was asked for at least once, by a table that all processes share.
 
-A use case adds a mail in its own transaction, so that what was acknowledged outlives the process. The outbox
-takes one at a time, for some minutes, makes it, sends it, and deletes its row. What could not be made or sent
-is tried again for a day, at growing intervals. If a process is killed in between, another one takes the mail
-when its time is over; if the mail server had it already, it comes twice, which is better than never.
+A use case adds a mail in its own transaction, so that an acknowledged mail survives the process. The outbox
+takes one at a time, for some minutes, creates it, sends it, and deletes its row. A mail that could not be
+created or sent is retried for a day, at growing intervals. If a process is killed in between, another one
+takes the mail when the time is over; if the mail server already had it, it is sent twice, which is better
+than never.
 
 Of some kinds, one mail tells of all that is due of an account. They wait for an hour while the mailbox has
 had enough of them.
@@ -203,7 +204,7 @@ class MailQueue:
             return MailQueueState(*mail_store.count_mails(connection, self._clock() - _LATE_SECONDS))
 
     def list(self, limit: int = 100) -> Sequence[WaitingMail]:
-        """List the mails that wait, those that are tried next first."""
+        """List the waiting mails, the next attempt first."""
         with self._database.read() as connection:
             return mail_store.list_mails(connection, limit)
 
@@ -327,7 +328,7 @@ class _Job:
 
 
 def _do_nothing() -> None:
-    """Wake nobody."""
+    """Do nothing."""
 
 
 def _addressee(connection: Connection, mail: WaitingMail) -> User | None:

@@ -66,7 +66,7 @@ class Clients(ClientRegistry):
         client, digest, _ = self._find(client_id) or (None, _DUMMY_DIGEST, 0)
         is_right = hmac.compare_digest(sha256_hex(secret), digest)
         if client is None or not is_right or client.disabled:
-            raise self._refused(caller, "The client is not known by this id and secret.")
+            raise self._refused(caller, "The client id or secret is wrong.")
         return client
 
     @records("client")
@@ -104,7 +104,7 @@ class Clients(ClientRegistry):
             return self._key_tokens.issue(client, scope, caller)
         scopes = client.scopes if scope is None else frozenset(scope.split())
         if not scopes <= client.scopes:
-            raise OAuthError("invalid_scope", "The client may not ask for this scope.")
+            raise OAuthError("invalid_scope", "The client may not request this scope.")
         token = self._base.access_tokens.issue_for_client(client.id, scopes, self._base.clock())
         self._base.succeeded("client_credentials", caller, user_id=client.id)
         return {

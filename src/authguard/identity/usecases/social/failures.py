@@ -1,4 +1,4 @@
-"""Record why sign-ins with providers fail: an event for each, and a warning for what an operator can mend."""
+"""Record why sign-ins with providers fail: an event for each, and a warning if an operator can correct it."""
 
 import logging
 from threading import Lock
@@ -42,7 +42,7 @@ class SocialFailures:
         *,
         user_id: str | None = None,
     ) -> None:
-        """Leave the event of a sign-in that failed, and a warning if it is for the operator to mend.
+        """Record the event of a failed sign-in, and a warning if the operator can correct it.
 
         Args:
             provider: its name.

@@ -17,7 +17,7 @@ _IDENTITIES = (
 
 
 def upgrade() -> None:
-    """Add the columns. No table is made anew: in SQLite that would delete what refers to it."""
+    """Add the columns. No table is rebuilt, because in SQLite that would delete the rows that refer to it."""
     for table, name in (("users", "password_proven"), ("linked_identities", "verified")):
         op.add_column(table, sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute(_PASSWORDS)
