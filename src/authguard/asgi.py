@@ -97,7 +97,7 @@ class AuthGuardMiddleware:
         #: The mount point that the application itself puts in the place of the server's; mostly empty.
         self.root_path = _mounted.own_root_path(app)
         # By length, then by name: of a dozen fields one or two are looked at more closely.
-        names = guard.credential_fields
+        names = guard.recalled_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = guard.remotes.clock = clock
         self._preflights = ASGIPreflights(self.app)

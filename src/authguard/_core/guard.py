@@ -41,7 +41,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import RequestView
+from authguard._core.request import SITE_FIELD, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
@@ -138,6 +138,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must present
+        #: The fields that `recall` takes: those, and the one that tells which site has sent a cookie.
+        self.recalled_fields = extractor.fields | ({SITE_FIELD} if cookie else frozenset())
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
@@ -149,7 +151,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
         #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
-        #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
+        #: arguments: the `recalled_fields` of the request; the key of the request, as in
         #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
         #: Decides about a request after functions of the application have been asked; see `StraightPath`.

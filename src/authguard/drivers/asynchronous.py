@@ -126,7 +126,8 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
     """Have one question answered in the event loop."""
     if isinstance(question, Call):
         if is_async(question.function):  # a coroutine around it would cost a known caller 3 %
-            return question.function(*question.arguments)  # type: ignore[no-any-return]
+            awaitable: Awaitable[Any] = question.function(*question.arguments)
+            return awaitable
         return _call(question)
     if isinstance(question, Shared):
         return _opened(question.channel).share(question)

@@ -140,7 +140,7 @@ class Callers:
         #: Asks the store for each request; None if memory tells.
         self._is_revoked = None if logouts is None or in_memory is not None else logouts.is_revoked
         #: Tells who presents a credential, as far as that is known without asking anybody. Its arguments: the
-        #: credential fields, of which there is at least one; seconds since the epoch.
+        #: credential fields, at least one, and of a cookie the token alone; seconds since the epoch.
         self.recall: Callable[[Presented, float], Recalled] = self._recall
         if user_loader is not None or self._is_revoked is not None:
             self.recall = self._recall_to_ask
@@ -148,7 +148,8 @@ class Callers:
     def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
         memories = self._memories
         own = {field: memories[method, field.decode("ascii")] for field, method in self._own_fields.items()}
-        return {**own, b"authorization": memories["bearer", "authorization"]}
+        cookie = {b"cookie": memories["cookie", "cookie"]}
+        return {**own, **cookie, b"authorization": memories["bearer", "authorization"]}
 
     def _recall(self, presented: Presented, now: float) -> Recalled:
         """Tell who presents the credential, if no function of the application has to be asked each time.
