@@ -109,7 +109,7 @@ class _CurrentPrincipal(_Caller):
 
 
 def _is_known(connection: HTTPConnection, scopes: SecurityScopes) -> bool:
-    """Return whether the caller is known, and nothing else has to be checked or taken: as `authorize` would."""
+    """Return whether `authorize` would let a caller pass who is known, with nothing more to check or take."""
     scope = connection.scope
     handled: HandledFields | None = scope.get(HANDLED)
     if handled is None or scopes.scopes or handled[2].charge is not None:
