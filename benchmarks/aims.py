@@ -28,8 +28,8 @@ class Aim:
 _FLOOR = "the floor: no guard, see benchmarks/floor.py, HS256"
 _DEPENDENCY = "bare FastAPI, a dependency that does nothing, HS256"
 
-#: Of what users configure, beside what is named in the same run; see `benchmarks.configurations.ratios`. Two are
-#: of options that do not exist yet, and are not measured.
+#: Of what users configure, beside what is named in the same run; see `benchmarks.configurations.ratios`. One is
+#: of an option that does not exist yet, and is not measured.
 _CONFIGURED = {
     1.10: [
         "Starlette: known Bearer, × the least",
@@ -38,6 +38,7 @@ _CONFIGURED = {
         "Flask: introspection, remembered, × known Bearer",
         "FastAPI: typed dependency, × an empty dependency",
         "Starlette: user_loader with user_ttl, × known Bearer",
+        "Flask: user_loader with user_ttl, × known Bearer",
     ],
     1.15: [
         "Starlette: user_loader, async, × known Bearer",

@@ -16,7 +16,7 @@ from benchmarks.pairing import Paired, in_turns
 from benchmarks.report import Findings
 
 #: What does not exist yet, and so has no row.
-MISSING = "`user_ttl=` (a remembered user), and a plain function declared not to block"
+MISSING = "a plain function declared not to block"
 Times = Mapping[str, Sequence[float]]
 
 
@@ -79,6 +79,10 @@ def ratios(times: Times) -> Iterator[tuple[str, float]]:
     for face in ("Starlette", "Flask"):
         of = _Column(face, times)
         yield f"{face}: known Bearer, × the least", of.ratio(KNOWN, LEAST)
+        yield (
+            f"{face}: user_loader with user_ttl, × known Bearer",
+            of.ratio("user_loader with user_ttl", KNOWN),
+        )
         yield f"{face}: known Bearer again, × known Bearer", of.ratio("Bearer again: the noise", KNOWN)
         for name in (
             "user_loader, async", "revocations, async", "revocations, memory", "revocations, shared store",

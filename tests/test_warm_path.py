@@ -48,10 +48,12 @@ LIMITS = {
     "wsgi, known token, shared revocations": (17, 230),
     "asgi, known token, memory revocations": (25, 377),
     "wsgi, known token, memory revocations": (17, 221),
-    "asgi, known token, async revocations": (50, 637),
-    "wsgi, known token, plain revocations": (66, 624),
-    "asgi, known token, async user_loader": (50, 664),
-    "wsgi, known token, plain user_loader": (66, 651),
+    "asgi, known token, async revocations": (50, 647),
+    "wsgi, known token, plain revocations": (66, 634),
+    "asgi, known token, async user_loader": (50, 677),
+    "wsgi, known token, plain user_loader": (66, 664),
+    "asgi, known token, async user_loader with user_ttl": (26, 410),
+    "wsgi, known token, plain user_loader with user_ttl": (18, 254),
     "asgi, known token, with on_decision": (31, 466),
     "wsgi, known token, with on_decision": (23, 310),
     "asgi, known token, where a cookie is read": (32, 478),
@@ -66,8 +68,8 @@ LIMITS = {
     "wsgi, known cookie": (39, 518),
     "asgi, known cookie, POST": (43, 642),
     "wsgi, known cookie, POST": (39, 518),
-    "asgi, first-seen HS256 token": (121, 1626),
-    "wsgi, first-seen HS256 token": (113, 1470),
+    "asgi, first-seen HS256 token": (121, 1629),
+    "wsgi, first-seen HS256 token": (113, 1473),
 }
 COUNTED_ON = (3, 11)
 
@@ -291,6 +293,12 @@ PATHS = {
     "known token, plain revocations": Case("token", options=lambda: {"revocations": _Plain()}, faces=WSGI),
     "known token, async user_loader": Case("token", options=lambda: {"user_loader": _load_async}, faces=ASGI),
     "known token, plain user_loader": Case("token", options=lambda: {"user_loader": _load}, faces=WSGI),
+    "known token, async user_loader with user_ttl": Case(
+        "token", options=lambda: {"user_loader": _load_async, "user_ttl": 60}, faces=ASGI
+    ),
+    "known token, plain user_loader with user_ttl": Case(
+        "token", options=lambda: {"user_loader": _load, "user_ttl": 60}, faces=WSGI
+    ),
     "known token, with on_decision": Case("token", options=lambda: {"on_decision": _told}),
     "known token, where a cookie is read": Case("token", options=_cookie),
     "known API key": Case("key"),

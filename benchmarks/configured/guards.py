@@ -70,6 +70,7 @@ def configured(world: World) -> Iterator[Configured]:
     for name, options, slow in (
         ("user_loader, plain", {"user_loader": load}, ("Starlette",)),
         ("user_loader, async", {"user_loader": load_async}, ("Flask",)),
+        ("user_loader with user_ttl", {"user_loader": load_async, "user_ttl": REMEMBERED}, ()),
         ("revocations, plain", {"revocations": PlainRevocations()}, ("Starlette",)),
         ("revocations, async", {"revocations": AsyncRevocations()}, ("Flask",)),
         ("revocations, memory", {"revocations": world.memory()}, ()),

@@ -17,7 +17,7 @@ from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
-from authguard._core.deciding.callers import Callers, Recalled, UserLoader
+from authguard._core.deciding.callers import Callers, Recalled
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
@@ -26,12 +26,13 @@ from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.deciding.telling import OnDecision, Telling
+from authguard._core.deciding.users import UserLoader, Users
 from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
-from authguard._core.options import check_object, check_whole
+from authguard._core.options import Duration, check_object, check_whole
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule
@@ -70,6 +71,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
             out; it writes to `revocations`.
         user_loader: from principal to the application's own user, which is then
             `request.state.user`; None from it means that the user is gone, and is a 401.
+        user_ttl: seconds, or a timedelta, for which the user of a remembered credential is not loaded again,
+            which is also how long a user that is gone may still come; 0 loads it for each request.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
             none, such tokens are refused.
         proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
@@ -105,6 +108,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         revocations: Revocations | None = None,
         backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
+        user_ttl: float | Duration = 0,
         proofs: Iterable[Proof] = (),
         proxies: Iterable[str] = (),
         resource: ResourceMetadata | None = None,
@@ -145,7 +149,12 @@ class Guard(OverriddenInTests, VerifiesOutside):
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
         callers = Callers(
-            arranged, parts, all_proofs, logouts=logouts, user_loader=user_loader, cache_size=cache_size
+            arranged,
+            parts,
+            all_proofs,
+            logouts=logouts,
+            users=Users(user_loader, user_ttl),
+            cache_size=cache_size,
         )
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)

@@ -44,6 +44,7 @@ class StraightPath:
         self.own_callers = callers
         self.all_callers: list[Callers | Overridden] = [callers]
         self._parts = parts
+        self._users = callers.users
         self._policy = parts.policy
         self._denials = parts.denials
         self._cookie = parts.extractor.cookie
@@ -93,6 +94,8 @@ class StraightPath:
         taken = asked.take(answer)
         if type(taken) is not Known:
             return taken
+        if self._users.ttl and taken is not asked.known:
+            self._users.keep(asked.known, taken, now)
         settled = self._settle(taken, request_key, now)
         return asked.answered(answer) if settled is UNDECIDED else settled
 
