@@ -38,6 +38,7 @@ _CONFIGURED = {
         "Flask: introspection, remembered, × known Bearer",
         "FastAPI: typed dependency, × an empty dependency",
         "Starlette: user_loader with user_ttl, × known Bearer",
+        "Flask: user_loader with user_ttl, × known Bearer",
     ],
     1.15: [
         "Starlette: user_loader, async, × known Bearer",

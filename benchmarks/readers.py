@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from authguard._core import fast, strict_json
+from authguard._core import strict_json
+from authguard._core.encoding import fast
 from authguard._core.jose import compact
 
 

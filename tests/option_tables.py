@@ -37,10 +37,11 @@ def _with_login_page() -> ag.Guard:
 
 
 class _GuardOf:
-    """Builds a guard of a verifier that works."""
+    """Builds a guard of a verifier that works, with a loader where its users are to be kept."""
 
     def __new__(cls, **options: Any) -> Any:
-        return ag.Guard(verifier(), **options)
+        loader = {"user_loader": lambda principal: principal} if "user_ttl" in options else {}
+        return ag.Guard(verifier(), **{**loader, **options})
 
 
 def _replays(digest: str, seconds: int) -> bool:
@@ -74,6 +75,7 @@ BUILT: dict[str, Built] = {
             "preflight": "text",
             "realm": "text",
             "cache_size": "number",
+            "user_ttl": "seconds",
         },
     ),
     "JWTVerifier": Built(

@@ -73,6 +73,7 @@ def configured(world: World) -> Iterator[Configured]:
         ("user_loader, plain", {"user_loader": load}, ("Starlette",)),
         ("user_loader, async", {"user_loader": load_async}, ("Flask",)),
         ("user_loader, in memory", {"user_loader": load_declared}, ()),
+        ("user_loader with user_ttl", {"user_loader": load_async, "user_ttl": REMEMBERED}, ()),
         ("revocations, plain", {"revocations": PlainRevocations()}, ("Starlette",)),
         ("revocations, async", {"revocations": AsyncRevocations()}, ("Flask",)),
         ("revocations, own, in memory", {"revocations": DeclaredRevocations()}, ()),

@@ -96,7 +96,7 @@ class AuthGuardMiddleware:
         #: The mount point that the application itself uses instead of the server's; usually empty.
         self.root_path = _mounted.own_root_path(app)
         # By length, then by name: of a dozen fields only one or two are compared.
-        names = guard.credential_fields
+        names = guard.recalled_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = guard.remotes.clock = clock
         self._preflights = ASGIPreflights(self.app)

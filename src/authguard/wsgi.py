@@ -17,7 +17,14 @@ from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.options import check_function, check_object
-from authguard._core.request import NotedProofs, Presented, RequestKey, RequestView, http_method
+from authguard._core.request import (
+    NotedProofs,
+    Presented,
+    RequestKey,
+    RequestView,
+    credentials_among,
+    http_method,
+)
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
@@ -49,7 +56,7 @@ class WSGIRequest(RequestView):
         guard: the guard whose credential fields are read.
         root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
         path: `PATH_INFO` as the middleware received it.
-        presented: those fields, if they were read already.
+        presented: the fields that the guard used to recall the caller, if they were read already.
     """
 
     __slots__ = ("_environ", "_is_mount_point")
@@ -69,7 +76,9 @@ class WSGIRequest(RequestView):
         self.path = _decoded(path) or "/"
         self._is_mount_point = not path
         self.presented = (
-            _presented(environ, _environ_keys(guard.credential_fields)) if presented is None else presented
+            _presented(environ, _environ_keys(guard.credential_fields))
+            if presented is None
+            else credentials_among(presented)
         )
 
     @property
@@ -208,7 +217,7 @@ class AuthGuardMiddleware:
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
-        self._keys = _environ_keys(guard.credential_fields)
+        self._keys = _environ_keys(guard.recalled_fields)
         self._clock = guard.remotes.clock = clock
         self._preflights = WSGIPreflights(self.app)
 

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 import authguard.fastapi
 import authguard.starlette
 from adapters.callers import ADMIN, READER, guarded, headers, refused_with
-from authguard import Principal
+from authguard import Principal, Quota
+from authguard.fastapi import CurrentPrincipal, CurrentUser, current_principal, current_user
 
 
 def asked(client: TestClient, path: str) -> list[int]:
@@ -79,3 +80,43 @@ def test_one_object_is_decorator_and_dependency() -> None:
     app.add_api_route("/listed", lambda: "in", dependencies=[Depends(admin)])
     client = TestClient(guarded(app))
     assert asked(client, "/decorated") == asked(client, "/listed") == [401, 403, 200]
+
+
+EACH_TYPE = pytest.mark.parametrize(
+    ("kind", "dependency"),
+    [(CurrentUser, current_user), (CurrentPrincipal, current_principal)],
+    ids=["user", "principal"],
+)
+
+
+@EACH_TYPE
+def test_the_types_ask_for_a_caller_on_public_paths(kind: Any, dependency: Any) -> None:
+    """Nobody is refused, and so is who lacks a scope of `Security`, each time."""
+    app = FastAPI()
+
+    @app.get("/any")
+    async def _any(user: kind) -> str:
+        return "in"
+
+    @app.get("/admin")
+    async def _admin(user: Annotated[Principal, Security(dependency, scopes=["admin"])]) -> str:
+        return "in"
+
+    client = TestClient(guarded(app))
+    for _ in range(2):
+        assert asked(client, "/any") == [401, 200, 200]
+        assert asked(client, "/admin") == [401, 403, 200]
+
+
+@EACH_TYPE
+def test_the_types_take_from_quotas_on_public_paths(kind: Any, dependency: Any) -> None:
+    """Of a known caller, too: the dependency requires one."""
+    app = FastAPI()
+
+    @app.get("/counted")
+    async def _counted(user: kind) -> str:
+        return "in"
+
+    client = TestClient(guarded(app, quotas=[Quota(2, 60)]))
+    given = [client.get("/counted", headers=headers(READER)).status_code for _ in range(4)]
+    assert given == [200, 200, 429, 429]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from authguard import __version__
-from authguard._core.fast import packages_in_use
+from authguard._core.encoding.fast import packages_in_use
 from authguard.cli.output import Failure, printable
 from authguard.cli.serve import _for_development
 from authguard.cli.serving.heap import frozen_heap

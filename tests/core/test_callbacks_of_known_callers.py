@@ -1,17 +1,15 @@
 """What functions of the application say of a remembered caller counts, and each is called once a request."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from application_functions import KEY, TOKEN, WAYS, Application, guard
 from authguard import (
     APIKey,
-    APIKeyVerifier,
     DecisionEvent,
     Guard,
-    JWTVerifier,
     MemoryQuotas,
     MemoryRevocations,
     Principal,
@@ -21,84 +19,9 @@ from authguard import (
 )
 from authguard._core.answer.decision import Prepared
 from authguard._core.deciding.asking import AskAbout
-from authguard.drivers import asynchronous, blocking
 from authguard.errors import InvalidTokenError, RevokedTokenError
 from authguard.testing import override
-from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
-
-TOKEN = make_token(claims(scope="read"))
-KEY = "sk_live_0123456789"
-WAYS = pytest.mark.parametrize("way", ["plain", "async"])
-
-
-class Application:
-    """Functions of an application, which note their calls and answer as they are told.
-
-    Attributes:
-        revoked: what `is_revoked` returns, or raises.
-        user: what `load` returns, or raises; by subject, if it is a dict.
-        calls: the names of the functions, in the order of the calls.
-    """
-
-    def __init__(self, way: str = "plain") -> None:
-        self.way = way
-        self.revoked: Any = False
-        self.user: Any = "the user"
-        self.calls: list[str] = []
-        self.before: Callable[[], object] = list  # is called by `load`
-
-    @property
-    def revocations(self) -> Any:
-        class Store:
-            is_revoked = staticmethod(self._as_it_is(self._is_revoked))
-
-        return Store()
-
-    @property
-    def user_loader(self) -> Any:
-        return self._as_it_is(self._load)
-
-    def _as_it_is(self, function: Callable[[Principal], Any]) -> Any:
-        async def coroutine(principal: Principal) -> Any:
-            await asyncio.sleep(0)
-            return function(principal)
-
-        return function if self.way == "plain" else coroutine
-
-    def _is_revoked(self, principal: Principal) -> Any:
-        self.calls.append("is_revoked")
-        return _answered(self.revoked)
-
-    def _load(self, principal: Principal) -> Any:
-        self.calls.append("load")
-        self.before()
-        user = self.user[principal.subject] if isinstance(self.user, dict) else self.user
-        return _answered(user)
-
-    def decide(self, guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
-        """Return the decision of the driver that fits the functions; the calls are those of this request."""
-        self.calls.clear()
-        key = (request.method, request.path, request.root_path)
-        arguments = (guard, lambda *_: request, None, request.presented, key, now)
-        if self.way == "plain":
-            return blocking.decide(*arguments)
-        return asyncio.run(asynchronous.decide(*arguments))
-
-
-def _answered(answer: Any) -> Any:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def guard(application: Application, *rules: Rule, revocations: Any = True, **options: Any) -> Guard:
-    """Return a guard that asks the application; `revocations` may be False for none, or a store."""
-    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    if revocations:
-        options["revocations"] = application.revocations if revocations is True else revocations
-    options.setdefault("user_loader", application.user_loader)
-    keys = options.pop("keys", {KEY: APIKey("bob")})
-    return Guard(jwt, APIKeyVerifier(keys), protected_paths=["/", *rules], **options)
+from support import NOW, FakeRequest, bearer, claims, make_token
 
 
 def knows(guard: Guard, request: FakeRequest, now: float = NOW) -> bool:

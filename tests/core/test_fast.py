@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authguard import JWTVerifier
-from authguard._core import fast
+from authguard._core.encoding import fast
 from authguard._core.jose import compact
 from authguard._core.model import Credential
 from authguard._core.strict_json import JSONError, read_object

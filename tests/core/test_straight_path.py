@@ -1,26 +1,36 @@
 """What a guard tells at once of a credential that it remembers, and what it leaves to the flow."""
 
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier
+from authguard import AccessCookie, APIKey, APIKeyVerifier, Guard, JWTVerifier, Rule
 from authguard._core.answer.decision import Known
 from authguard._core.deciding.callers import UNDECIDED
 from authguard.drivers import run
-from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_token
 
 KEY, UNPREFIXED = "sk_live_0123456789", "0123456789-without-a-prefix"
 KEYS = {KEY: APIKey("bob"), UNPREFIXED: APIKey("carl")}
 
 
+JWT = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+TOKEN = make_token()
+NAME = "__Host-access_token"
+COOKIE = f"{NAME}={TOKEN}"
+
+
 def guard(keys: Any = KEYS, **options: Any) -> Guard:
-    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    return Guard(jwt, APIKeyVerifier(keys, **options))
+    return Guard(JWT, APIKeyVerifier(keys, **options))
 
 
 def recall(one: Guard, request: FakeRequest, now: float = NOW) -> Any:
-    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
+    """Return what the straight path tells, of the fields that adapters give it."""
+    presented = [field for field in request._headers if field[0] in one.recalled_fields]
+    return one.recall(presented, (request.method, request.path, request.root_path), now)
 
 
 def decided(one: Guard, request: FakeRequest, now: float = NOW) -> Any:
@@ -65,3 +75,150 @@ def test_a_known_key_beside_another_credential() -> None:
     assert decided(one, bearer(KEY)).reaches_app
     assert decided(one, FakeRequest(headers={"x-api-key": KEY})).reaches_app
     assert decided(one, both).refusal.status == 400
+
+
+def site(**options: Any) -> Guard:
+    """Return a guard of a website, to which the token in the cookie is known."""
+    one = Guard(JWT, APIKeyVerifier(KEYS), cookie=AccessCookie(), **options)
+    assert decided(one, browser()).reaches_app
+    return one
+
+
+def browser(
+    cookie: str = COOKIE, *fields: tuple[str, str], path: str = "/", method: str = "GET"
+) -> FakeRequest:
+    return FakeRequest(path, method=method, headers=[("cookie", cookie), *fields])
+
+
+def outcome(decision: Any) -> Any:
+    """Return what tells decisions apart: the subject, or the status and code of the refusal."""
+    if decision.reaches_app:
+        return decision.user.subject, decision.response_fields
+    return decision.refusal.status, decision.error.code
+
+
+def test_a_known_cookie_is_recalled() -> None:
+    """Wherever it stands among others."""
+    one = site()
+    for cookie in (COOKIE, f"theme=dark; {COOKIE}", f"{COOKIE}; theme=dark", f"a=1; {COOKIE}; b=2"):
+        assert isinstance(recall(one, browser(cookie)), Known)
+
+
+SITES: list[tuple[str, ...]] = [
+    (), ("same-origin",), ("same-site",), ("cross-site",), ("none",), ("Same-Origin",), ("same-origin,",),
+    ("",), ("same-origin", "cross-site"), ("cross-site", "same-origin"), ("same-origin", "same-origin"),
+    ("", "same-origin"), ("same-", "origin"), ("same-origin", "", "same-origin"),
+]  # fmt: skip
+ORIGINS = [(), ("https://site.example",), ("https://evil.example",), ("null",)]
+METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "get", "post", "WEBSOCKET"]
+
+
+@pytest.mark.parametrize("sites", SITES, ids=repr)
+@pytest.mark.parametrize("origins", ORIGINS, ids=repr)
+def test_the_cross_site_rule_holds_for_a_known_cookie(
+    sites: tuple[str, ...], origins: tuple[str, ...]
+) -> None:
+    """What is decided about it at once is what the flow decides."""
+    one = site()
+    fields = [
+        ("host", "site.example"),
+        *(("sec-fetch-site", value) for value in sites),
+        *(("origin", value) for value in origins),
+    ]
+    for method, path in product(METHODS, ["/", "/a/b"]):
+        request = browser(COOKIE, *fields, method=method, path=path)
+        assert outcome(decided(one, request)) == outcome(run(one.decide(request, NOW)))
+
+
+@pytest.mark.parametrize(("method", "at_once"), [("GET", True), ("POST", True), ("BREW", True)])
+def test_a_request_of_the_same_site_is_decided_at_once(method: str, *, at_once: bool) -> None:
+    """Browsers say so, and no page can."""
+    request = browser(COOKIE, ("sec-fetch-site", "same-origin"), method=method)
+    assert isinstance(recall(site(), request), Known) is at_once
+
+
+@pytest.mark.parametrize(
+    "sites", [(), ("cross-site",), ("same-site",), ("same-origin", "same-origin")], ids=repr
+)
+def test_a_request_of_another_site_is_left_to_the_flow(sites: tuple[str, ...]) -> None:
+    """Also one of which nothing tells, or that tells it twice."""
+    fields = [("sec-fetch-site", value) for value in sites]
+    assert recall(site(), browser(COOKIE, *fields, method="POST")) is UNDECIDED
+
+
+OTHER = make_token(key="x" * 40)
+ODD = [
+    f"{COOKIE}; {NAME}={OTHER}", f"{NAME}={OTHER}; {COOKIE}", f"{COOKIE}; {COOKIE}", f"{COOKIE}; {NAME}",
+    f"{NAME}; {COOKIE}", f"{NAME}=; {COOKIE}", f"x{COOKIE}", f"x {COOKIE}", f"a=1;{COOKIE}",
+    f"a=1 ;  {COOKIE}", f" {COOKIE}", f"{COOKIE} ", f"{COOKIE}\t; a=1", f"{NAME}= {TOKEN}",
+    f'{NAME}="{TOKEN}"', f"{NAME} ={TOKEN}", f"{NAME.lower()}={TOKEN}", f"access_token={TOKEN}",
+    f"a={COOKIE}", f"a={NAME}; {COOKIE}", f"{COOKIE}=", f"{COOKIE},{COOKIE}", f"a=1, {COOKIE}", f"{NAME}=",
+    NAME, "", ";", f"{NAME}={TOKEN[:-1]}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cookie", ODD, ids=range(len(ODD)))
+def test_an_odd_cookie_field(cookie: str) -> None:
+    """What is decided about it at once is what the flow decides."""
+    one = site()
+    request = browser(cookie)
+    assert outcome(decided(one, request)) == outcome(run(one.decide(request, NOW)))
+
+
+def test_a_cookie_field_that_comes_twice() -> None:
+    """Of two fields each may have a cookie of the name."""
+    one = site()
+    request = browser(COOKIE, ("cookie", f"{NAME}={OTHER}"))
+    assert recall(one, request) is UNDECIDED
+    assert decided(one, request).refusal.status == 400
+
+
+@given(
+    st.text('ab=; \t,"' + NAME[:3], max_size=12),
+    st.sampled_from([NAME, NAME + "=", NAME + "=tok", NAME.upper() + "=tok"]),
+    st.text('ab=; \t,"', max_size=12),
+    st.sampled_from(["", NAME, "; " + NAME + "=x"]),
+)
+@example("", f"{NAME}=tok", " ", "")
+@example("a=1; ", f"{NAME}=tok", "; b=2", "")
+def test_the_plain_form_of_a_cookie_is_what_is_read(before: str, mine: str, after: str, again: str) -> None:
+    """Whatever is in the field; what is not plain is left to `read`."""
+    cookie, field = AccessCookie(), before + mine + after + again
+    plain = cookie.plain(field.encode())
+    if plain is not None:
+        assert cookie.read(browser(field)) == plain.decode()
+
+
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, None), (OTHER, 401)])
+def test_a_token_beside_a_known_cookie(token: str, status: int | None) -> None:
+    """A token in a field goes first, and a bad one is not rescued by the cookie."""
+    request = browser(COOKIE, ("authorization", f"Bearer {token}"), ("sec-fetch-site", "same-origin"))
+    decision = decided(site(), request)
+    assert status is None if decision.reaches_app else decision.refusal.status == status
+
+
+def test_a_token_of_a_browser_is_recalled() -> None:
+    """The field that tells which site has sent it changes nothing."""
+    one = site()
+    fields = {"authorization": f"Bearer {TOKEN}", "sec-fetch-site": "cross-site"}
+    request = FakeRequest(method="POST", headers=fields)
+    assert decided(one, request).reaches_app
+    assert isinstance(recall(one, request), Known)
+
+
+def test_a_known_cookie_that_has_expired() -> None:
+    """It is refused, as a token is."""
+    assert decided(site(), browser(), NOW + 10_000).refusal.status == 401
+
+
+def test_a_rule_for_a_known_cookie() -> None:
+    """What a path asks for is asked of it."""
+    one = site(protected_paths=["/", Rule("/admin", scopes=["admin"])])
+    assert decided(one, browser(path="/admin")).refusal.status == 403
+
+
+def test_which_site_has_started_a_request_is_no_credential() -> None:
+    """The flow is given what carries a credential, and nothing else."""
+    one = site()
+    assert one.recalled_fields - one.credential_fields == {b"sec-fetch-site"}
+    assert guard().recalled_fields == guard().credential_fields

@@ -13,6 +13,7 @@ from authguard._core.request import (
     Presented,
     RequestKey,
     RequestView,
+    credentials_among,
     http_method,
 )
 from authguard.errors import RefusedError
@@ -37,7 +38,7 @@ class ASGIRequest(RequestView):
     Args:
         scope: of type http or websocket.
         guard: the guard whose credential fields are read.
-        presented: those fields, if they were read already.
+        presented: the fields that the guard used to recall the caller, if they were read already.
     """
 
     __slots__ = ("_headers", "_misplaced", "_query", "scope")
@@ -48,7 +49,9 @@ class ASGIRequest(RequestView):
         self.root_path = scope.get("root_path") or ""
         self.path = below(self.root_path, scope["path"])
         self._misplaced = bool(self.root_path) and is_misplaced(self.root_path, scope["path"])
-        self.presented = _presented(scope["headers"], guard) if presented is None else presented
+        self.presented = (
+            _presented(scope["headers"], guard) if presented is None else credentials_among(presented)
+        )
         self.scope = scope
         self._headers = scope["headers"]
         self._query = scope.get("query_string") or b""

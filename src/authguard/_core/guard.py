@@ -17,7 +17,7 @@ from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.subprotocol import Subprotocol
-from authguard._core.deciding.callers import Callers, Recalled, UserLoader
+from authguard._core.deciding.callers import Callers, Recalled
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.in_tests import OverriddenInTests
 from authguard._core.deciding.later_checks import LaterChecks
@@ -26,12 +26,13 @@ from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.deciding.telling import OnDecision, Telling
+from authguard._core.deciding.users import UserLoader, Users
 from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
-from authguard._core.options import check_object, check_whole
+from authguard._core.options import Duration, check_object, check_whole
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule
@@ -41,7 +42,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import RequestView
+from authguard._core.request import SITE_FIELD, RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
@@ -69,6 +70,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
             it writes to `revocations`.
         user_loader: returns the application's own user for a principal, which is then `request.state.user`;
             None means that the user no longer exists, and is a 401.
+        user_ttl: seconds, or a timedelta, for which the user of a remembered credential is not loaded again;
+            a user that no longer exists may still pass for so long. 0 loads the user for each request.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or certificate; without them, such
             tokens are refused.
         proxies: addresses or networks of the proxies whose `X-Forwarded-For` contains the client's address,
@@ -105,6 +108,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         revocations: Revocations | None = None,
         backchannel_logout: Endpoint | None = None,
         user_loader: UserLoader | None = None,
+        user_ttl: float | Duration = 0,
         proofs: Iterable[Proof] = (),
         proxies: Iterable[str] = (),
         resource: ResourceMetadata | None = None,
@@ -138,18 +142,25 @@ class Guard(OverriddenInTests, VerifiesOutside):
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must contain
+        #: The fields that `recall` takes: those, and the field with the site that sent a cookie.
+        self.recalled_fields = extractor.fields | ({SITE_FIELD} if cookie else frozenset())
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
         callers = Callers(
-            arranged, parts, all_proofs, logouts=logouts, user_loader=user_loader, cache_size=cache_size
+            arranged,
+            parts,
+            all_proofs,
+            logouts=logouts,
+            users=Users(user_loader, user_ttl),
+            cache_size=cache_size,
         )
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
         #: Decides about an HTTP request if no question is needed; otherwise returns the result so far. Its
-        #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
+        #: arguments: the `recalled_fields` of the request; the key of the request, as in
         #: `RequestView.request_key`, but with the method as passed by the server; seconds since the epoch.
         self.recall = self._straight_path.recall
         #: Decides about a request after functions of the application have been asked; see `StraightPath`.

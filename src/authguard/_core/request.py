@@ -9,6 +9,9 @@ WEBSOCKET = "WEBSOCKET"
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]
 
+#: The field by which a browser tells which site has started a request (Fetch Metadata). It is no credential.
+SITE_FIELD = b"sec-fetch-site"
+
 #: Method, path and root path, as `Policy.find` takes them; and True, if the root path is misplaced.
 RequestKey: TypeAlias = tuple[str, str, str] | tuple[str, str, str, bool]
 
@@ -23,6 +26,11 @@ def http_method(method: str) -> str:
     """
     is_like_it = len(method) == len(WEBSOCKET) and method.upper() == WEBSOCKET
     return f"HTTP {method}" if is_like_it else method
+
+
+def credentials_among(fields: Presented) -> Presented:
+    """Return the credential fields among those that a guard takes to recall a caller."""
+    return [field for field in fields if field[0] != SITE_FIELD]
 
 
 class RequestView(ABC):

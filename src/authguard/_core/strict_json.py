@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from authguard._core.fast import find_json_reader
+from authguard._core.encoding.fast import find_json_reader
 
 
 class JSONError(ValueError):

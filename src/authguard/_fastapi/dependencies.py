@@ -16,7 +16,7 @@ with needs_extra("fastapi"):
     from typing_extensions import TypeVar  # `default` is new in Python 3.13
 
 from authguard import _refused
-from authguard._asgi.request import handled_by_guard
+from authguard._asgi.request import HANDLED, HandledFields, handled_by_guard
 from authguard._core.model import Auth, Principal
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark
@@ -76,6 +76,8 @@ class _CurrentUser(_Caller):
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Any:
         """Return the caller. FastAPI passes both arguments."""
+        if _is_known(connection, scopes):
+            return connection.scope["user"]
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
             return connection.scope["user"]
@@ -94,11 +96,25 @@ class _CurrentPrincipal(_Caller):
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Principal:
         """Return the principal. FastAPI passes both arguments."""
+        auth: Auth
+        if _is_known(connection, scopes):
+            auth = connection.scope["auth"]
+            return auth.principal
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
-            auth: Auth = connection.scope["auth"]
+            auth = connection.scope["auth"]
             return auth.principal
         raise await refuse(connection, denied.refusal, RefusedHTTPException)
+
+
+def _is_known(connection: HTTPConnection, scopes: SecurityScopes) -> bool:
+    """Return whether `authorize` would let a caller pass who is known, with nothing more to check or take."""
+    scope = connection.scope
+    handled: HandledFields | None = scope.get(HANDLED)
+    if handled is None or scopes.scopes or handled[2].charge is not None:
+        return False
+    auth: Auth = scope["auth"]
+    return auth.principal.is_authenticated
 
 
 async def optional_user(connection: HTTPConnection) -> Any:

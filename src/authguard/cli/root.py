@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import authguard
-from authguard._core.fast import packages_in_use
+from authguard._core.encoding.fast import packages_in_use
 from authguard.cli.apikeys import apikeys
 from authguard.cli.clients import clients
 from authguard.cli.db import db

@@ -82,9 +82,10 @@ async def complete(  # noqa: PLR0917 (as above)
     """
     if isinstance(recalled, AskFirst):
         # No flow for each of many callers: each waits for a future, and then the caller is known.
-        outcome = await ask(recalled.question)
-        # A refusal is not remembered: to recall it again would be to verify again.
-        again = guard.recall(presented, request_key, now) if isinstance(outcome, Known) else outcome
+        outcome: Any = await ask(recalled.question)
+        again: Decision | Open = outcome  # a refusal is not remembered: to recall it would verify it again
+        if isinstance(outcome, Known):
+            again = guard.recall(presented, request_key, now)
         if again.is_decision:
             return again  # pyright: ignore
         recalled = again if isinstance(again, Prepared | AskAbout) else outcome
@@ -128,7 +129,8 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
     if isinstance(question, Call):
         callback = question.callback
         if callback.is_async:  # a coroutine around it would cost a known caller 3 %
-            return callback.function(*question.arguments)
+            awaitable: Awaitable[Any] = callback.function(*question.arguments)
+            return awaitable
         return _call(question)
     if isinstance(question, Shared):
         return _opened(question.channel).share(question)

@@ -61,9 +61,10 @@ class Known:
         revision: the revision of the store of revocations at which the caller was last found not to be
             revoked; see `Logouts`.
         takes: what its last request took from quotas; see `Quotas`.
+        loaded: the same caller with its user, until that must be loaded again; None if it is not remembered.
     """
 
-    __slots__ = ("auth", "response_fields", "revision", "takes", "terms", "until", "user")
+    __slots__ = ("auth", "loaded", "response_fields", "revision", "takes", "terms", "until", "user")
 
     reaches_app: ClassVar[Literal[True]] = True
     is_decision: ClassVar[Literal[True]] = True
@@ -81,6 +82,7 @@ class Known:
         self.terms = terms
         self.revision = -1  # never looked up
         self.takes: Any = None
+        self.loaded: Known | None = None
 
     def with_user(self, user: Any) -> "Known":
         """Return the same caller with the application's own user."""

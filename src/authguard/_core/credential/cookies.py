@@ -14,7 +14,8 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[A-Za-z0-9._~+/=-]+\Z")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+\Z")
 _MAX_COOKIE = 4096  # name and value together; browsers drop more (RFC 6265bis section 5.6)
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Those that another site may have a browser send with the cookie.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,20 @@ class AccessCookie:
             raise InvalidRequestError("the cookie was sent twice")
         return values[0] if values and values[0] else None
 
+    @property
+    def plain(self) -> Callable[[bytes], bytes | None]:
+        """Return what reads one Cookie field in the usual form, and returns None if `read` has to look."""
+        name = self._field_name.encode("ascii")
+        begin = name + b"="
+
+        def plain(field: bytes) -> bytes | None:
+            before, _, rest = field.partition(begin)
+            if name in before or name in rest or (before and before[-2:] != b"; "):
+                return None
+            return rest.partition(b";")[0].rstrip(b" \t") or None
+
+        return plain
+
     def hint(self, request: RequestView) -> str | None:
         """Return the option to change if the cookie was sent by its plain name, which is not read."""
         if self._field_name == self.name or not _values(request, self.name):
@@ -160,7 +175,7 @@ class AccessCookie:
         Safe methods never count. Fetch Metadata decides if the browser sends it (`same-site` is not
         `same-origin`), otherwise the Origin field.
         """
-        if request.method in _SAFE_METHODS:
+        if request.method in SAFE_METHODS:
             return False
         origin = (request.field(b"origin") or b"").decode("latin-1")
         if origin in frozenset(self.trusted_origins):

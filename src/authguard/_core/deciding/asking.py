@@ -23,10 +23,11 @@ class AskAbout(Call[Any]):
         before: what has been asked and answered before.
 
     Attributes:
+        known: the caller.
         auth: that of the caller.
     """
 
-    __slots__ = ("_before", "_is_revoked", "_known", "_user_loader", "auth")
+    __slots__ = ("_before", "_is_revoked", "_user_loader", "auth", "known")
 
     is_decision: ClassVar[Literal[False]] = False
 
@@ -41,7 +42,7 @@ class AskAbout(Call[Any]):
         function: Any = user_loader if is_revoked is None else is_revoked
         super().__init__(function, auth.principal)
         self.auth: Auth = auth
-        self._known = known
+        self.known = known
         self._is_revoked = is_revoked
         self._user_loader = user_loader
         self._before = before
@@ -53,12 +54,12 @@ class AskAbout(Call[Any]):
             else the answers, of which the flow says what they mean.
         """
         if self._is_revoked is None:
-            return self.answered(None) if answer is None else self._known.with_user(answer)
+            return self.answered(None) if answer is None else self.known.with_user(answer)
         if answer is not False:
             return self.answered(answer)
         if self._user_loader is None:
-            return self._known
-        return AskAbout(self._known, None, self._user_loader, ((self._is_revoked, False, None),))
+            return self.known
+        return AskAbout(self.known, None, self._user_loader, ((self._is_revoked, False, None),))
 
     def answered(self, answer: Any, error: Exception | None = None) -> "Answered":
         """Return what has been answered, with what the function has returned or raised."""

@@ -9,16 +9,15 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
-from authguard._core.callbacks import Callback
 from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import check_counts
+from authguard._core.deciding.users import Users
 from authguard._core.flow import Call, Flow, Later, Pace, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
 from authguard._core.model import Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
-from authguard._core.options import check_function
 from authguard._core.proofs.proof import Proofs
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import Terms
@@ -32,8 +31,6 @@ from authguard.errors import (
     RevokedTokenError,
     UnprovenTokenError,
 )
-
-UserLoader: TypeAlias = Callable[[Principal], Any]
 
 # Verified at once, before the event loop turns: with ES256 they take some 6 ms, with EdDSA 10.
 _MAX_SIGNATURES_AT_ONCE = 64
@@ -88,11 +85,12 @@ class Callers:
         parts: those of the guard.
         proofs: for tokens that are bound to a key or a certificate.
         logouts: what has been logged out; None if nothing can be.
-        user_loader: from principal to the application's own user.
+        users: loads the application's own.
         cache_size: how many verified credentials to remember, for each way to carry one.
 
     Attributes:
         at_once: whether `recall` can tell anything.
+        users: those of the application.
     """
 
     at_once: ClassVar[bool] = True
@@ -104,10 +102,9 @@ class Callers:
         proofs: Proofs,
         *,
         logouts: Logouts | None,
-        user_loader: UserLoader | None,
+        users: Users,
         cache_size: int,
     ) -> None:
-        check_function(user_loader, "user_loader", takes="principal")
         self._verifiers = verifiers
         #: Whether a verifier is told of each request; see `Verifier.has_terms`.
         self.has_terms = any(verifier.has_terms for verifier in verifiers)
@@ -120,7 +117,7 @@ class Callers:
         self._pace = Pace(_MAX_SIGNATURES_AT_ONCE)
         in_memory = self._logouts_in_memory = logouts if logouts is not None and logouts.is_memory else None
         self._revision = None if in_memory is None else in_memory.revision
-        self._user_loader = None if user_loader is None else Callback(user_loader)
+        self.users = users
         self._counts = parts.quotas is not None
         self._vary = {method: vary_on(extractor, method) for method in _METHODS}
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
@@ -146,15 +143,16 @@ class Callers:
         #: Asks the store for each request; None if memory tells.
         self._is_revoked = None if logouts is None or in_memory is not None else logouts.is_revoked
         #: Tells who presents a credential, as far as that is known without asking anybody. Its arguments: the
-        #: credential fields, of which there is at least one; seconds since the epoch.
+        #: credential fields, at least one, and of a cookie the token alone; seconds since the epoch.
         self.recall: Callable[[Presented, float], Recalled] = self._recall
-        if user_loader is not None or self._is_revoked is not None:
+        if users.loader is not None or self._is_revoked is not None:
             self.recall = self._recall_to_ask
 
     def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
         memories = self._memories
         own = {field: memories[method, field.decode("ascii")] for field, method in self._own_fields.items()}
-        return {**own, b"authorization": memories["bearer", "authorization"]}
+        cookie = {b"cookie": memories["cookie", "cookie"]}
+        return {**own, **cookie, b"authorization": memories["bearer", "authorization"]}
 
     def _recall(self, presented: Presented, now: float) -> Recalled:
         """Return the caller of the credential, if no function of the application is called for each request.
@@ -181,7 +179,10 @@ class Callers:
         recalled = self._recall(presented, now)
         if type(recalled) is not Known:
             return recalled
-        return AskAbout(recalled, self._is_revoked, self._user_loader)
+        loaded = recalled.loaded
+        if loaded is None or not self.users.is_fresh(loaded, now):
+            return AskAbout(recalled, self._is_revoked, self.users.loader)
+        return loaded if self._is_revoked is None else AskAbout(loaded, self._is_revoked, None)
 
     def _verify_at_once(self, name: bytes, value: bytes, digest: bytes, now: float) -> Recalled:
         if name != b"authorization" or (credential := self._plain_bearer(value)) is None:
@@ -265,6 +266,7 @@ class Callers:
         try:
             yield from self._logouts.check(known.auth.principal)
         except RevokedTokenError:
+            known.loaded = None
             if credential is None or credential.method != "api_key":
                 raise
             known = _settled((yield from self._verify(credential, _digest_of(credential), now)))
@@ -296,17 +298,12 @@ class Callers:
             raise UnprovenTokenError("bound to a key or a certificate, and the proof comes with each request")
         if self._logouts is not None:
             yield from self._logouts.check(principal)
-        yield from self.load_user(principal)
+        yield from self.users.load_anew(principal)
         return principal
 
-    def load_user(self, principal: Principal) -> Flow[Any]:
-        """Return the application's own user, or the principal where it has none."""
-        if self._user_loader is None:
-            return principal
-        user = yield from Call(self._user_loader, principal)
-        if user is None:
-            raise InvalidTokenError("the user no longer exists")
-        return user
+    def load_user(self, known: Known, now: float) -> Flow[Any]:
+        """Return the application's own user of a caller; see `Users.load`."""
+        return self.users.load(known, now)
 
     def _credential(self, request: RequestView) -> Credential:
         credential = self._extractor.extract(request)

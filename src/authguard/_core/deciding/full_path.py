@@ -78,7 +78,7 @@ class FullPath:
             auth = known.auth
             if verdict.protected:
                 verdict.check(auth.principal, now)
-            user = yield from callers.load_user(auth.principal)
+            user = yield from callers.load_user(known, now)
         except Exception as raised:
             error = refused_for(raised, auth)
             count = error.count or count_of(known)

@@ -106,7 +106,7 @@ class LaterChecks:
             if verdict.protected:
                 verdict.check(principal, now)
             _check_nothing_withdrawn(principal, auth.principal)
-            yield from callers.load_user(principal)
+            yield from callers.load_user(known, now)
         except Exception as raised:
             return (yield from self._denials.deny(request, refused_for(raised, auth)))
         return None

@@ -175,7 +175,7 @@ class VerifiesOutside(Described):
             known = recalled if isinstance(recalled, Known) else None
             if known is None:
                 known, _ = yield from callers.identify(request, at)
-                yield from callers.load_user(known.auth.principal)
+                yield from callers.load_user(known, at)
         except Exception as raised:
             refused = as_refused(raised)
             count = refused.count if known is None else count_of(known)

@@ -61,11 +61,11 @@ class Overridden:
             raise MissingCredentialsError("no credential")
         return here.known, ""
 
-    def load_user(self, principal: Principal) -> Flow[Any]:
+    def load_user(self, known: Known, now: float) -> Flow[Any]:
         """Return the user of the test; raise if it is None, as for a user that is gone."""
         here = _of_this_context(self._path)
         if not isinstance(here, Overridden):
-            return (yield from here.load_user(principal))
+            return (yield from here.load_user(known, now))
         if here.user is None:
             raise InvalidTokenError("the user no longer exists")
         return here.user
@@ -93,11 +93,11 @@ class Substituted(Overridden):
                 raise
             return self.known, ""
 
-    def load_user(self, principal: Principal) -> Flow[Any]:
+    def load_user(self, known: Known, now: float) -> Flow[Any]:
         """Return the user of the test for its principal, and the application's own for each other."""
-        if principal is self.known.auth.principal and self.user is not None:
+        if known is self.known and self.user is not None:
             return self.user
-        return (yield from self._path.callers.load_user(principal))
+        return (yield from self._path.callers.load_user(known, now))
 
 
 class Overridable(Protocol):

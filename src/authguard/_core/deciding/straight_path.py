@@ -5,12 +5,13 @@ from typing import Any, TypeAlias
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
+from authguard._core.credential.cookies import SAFE_METHODS
 from authguard._core.deciding.asking import Answered, AskAbout
 from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
 from authguard._core.policy.policy import Verdict
-from authguard._core.request import Presented, RequestKey
+from authguard._core.request import SITE_FIELD, Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
@@ -43,11 +44,16 @@ class StraightPath:
         self.own_callers = callers
         self.all_callers: list[Callers | Overridden] = [callers]
         self._parts = parts
+        self._users = callers.users
         self._policy = parts.policy
         self._denials = parts.denials
         self._cookie = parts.extractor.cookie
         # A guard without quotas and terms does not ask for them each time.
-        self.recall: Recall = self._recall
+        self._look: Recall = self._recall
+        if self._cookie is not None:
+            self._plain_cookie = self._cookie.plain
+            self._look = self._recall_beside_cookie
+        self.recall: Recall = self._look
         self.confirm: Confirm = self._confirm
         self._settle: _Settle = _settled
         if parts.quotas is not None:
@@ -88,14 +94,36 @@ class StraightPath:
         taken = asked.take(answer)
         if type(taken) is not Known:
             return taken
+        if self._users.ttl and taken is not asked.known:
+            self._users.keep(asked.known, taken, now)
         settled = self._settle(taken, request_key, now)
         return asked.answered(answer) if settled is UNDECIDED else settled
+
+    def _recall_beside_cookie(
+        self, fields: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `_recall` does, and about a known cookie if this site has started the request."""
+        presented: Presented = []
+        site = None
+        for field in fields:
+            if field[0] != SITE_FIELD:
+                presented.append(field)
+            else:
+                site = field[1] if site is None else b""  # what comes twice tells nothing
+        if len(presented) == 1 and presented[0][0] == b"cookie":
+            # The rule of `AccessCookie.is_cross_site`, as far as it can be told from this.
+            is_from_here = site == b"same-origin" or request_key[0] in SAFE_METHODS
+            token = self._plain_cookie(presented[0][1]) if is_from_here else None
+            if token is None:
+                return UNDECIDED
+            presented[0] = (b"cookie", token)
+        return self._recall(presented, request_key, now)
 
     def _recall_and_settle(
         self, presented: Presented, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Prepared:
-        """Decide as `_recall` does, with what is taken and told for each request of a known caller."""
-        known = self._recall(presented, request_key, now)
+        """Decide as `_look` does, with what is taken and told for each request of a known caller."""
+        known = self._look(presented, request_key, now)
         if type(known) is not Known or known is NOBODY:
             return known
         return self._settle(known, request_key, now)

@@ -7,7 +7,7 @@ The token is not trusted here: the result is only what it claims. Algorithm, key
 import binascii
 from dataclasses import dataclass
 
-from authguard._core.fast import find_base64_decoder
+from authguard._core.encoding.fast import find_base64_decoder
 from authguard._core.memory import Memory
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import MalformedTokenError
