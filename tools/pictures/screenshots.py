@@ -3,6 +3,8 @@
 import base64
 import secrets
 import socket
+import ssl
+import subprocess
 import tempfile
 import threading
 import time
@@ -17,8 +19,17 @@ if TYPE_CHECKING:
 NEEDS_BROWSER = True
 _FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 _CHROMIUM, _DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
+_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--ignore-certificate-errors",
+]
 _WINDOW = {"width": 640, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+_HOST = "auth.example.com"
+_SITE = f"https://{_HOST}"
 _EMAIL = "ada@example.com"
 _PASSWORD = secrets.token_urlsafe(16) + "-aA1"
 _MAX_START = 20  # seconds
@@ -27,14 +38,14 @@ _KEYS = {"Nightly export": ["read"], "Billing": ["read", "write"]}
 
 def pictures() -> dict[str, bytes]:
     """Return the PNG of each page, by its file."""
-    with tempfile.TemporaryDirectory() as name, _service(Path(name)) as site, _browser() as browser:
-        browser.get(f"{site}/login")
+    with tempfile.TemporaryDirectory() as name, _service(Path(name)) as port, _browser(port) as browser:
+        browser.get(f"{_SITE}/login")
         sign_in = _photograph(browser)
         for field, text in {"email": _EMAIL, "password": _PASSWORD}.items():
             browser.find_element("id", field).send_keys(text)
         browser.find_element("css selector", "main form button").click()
         _wait_for(lambda: "/login" not in browser.current_url)
-        browser.get(f"{site}/account/keys")
+        browser.get(f"{_SITE}/account/keys")
         return {"sign-in.png": sign_in, "keys.png": _photograph(browser)}
 
 
@@ -47,8 +58,8 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _service(folder: Path) -> Iterator[str]:
-    """Serve the identity service with an account that has API keys, and give its URL."""
+def _service(folder: Path) -> Iterator[int]:
+    """Serve the identity service with an account that has API keys, and give its port on loopback."""
     import httpx
     import uvicorn
 
@@ -57,45 +68,67 @@ def _service(folder: Path) -> Iterator[str]:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    site, database = f"http://127.0.0.1:{port}", f"sqlite:///{folder}/identity.db"
+    database = f"sqlite:///{folder}/identity.db"
     upgrade(database)
     settings = Settings(
         secret=secrets.token_urlsafe(32),
-        issuer=site,
+        issuer=_SITE,
         database=database,
-        product_name="Example",
         dev=True,  # mails go to the console
         github_client_id="screenshots",
         github_client_secret=secrets.token_urlsafe(32),
     )
     service = IdentityService(settings)
     service.accounts.create(_EMAIL, _PASSWORD, "Ada", "USER", verified=True)
-    server = uvicorn.Server(uvicorn.Config(Identity(service), port=port, log_level="critical"))
+    key, certificate = _certificate(folder)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Identity(service), port=port, ssl_keyfile=key, ssl_certfile=certificate, log_level="critical"
+        )
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         _wait_for(lambda: server.started or not thread.is_alive())
-        with httpx.Client(base_url=f"{site}/v1", trust_env=False) as client:
+        trusted = ssl.create_default_context(cafile=certificate)
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}/v1", verify=trusted, trust_env=False) as client:
             account = {"email": _EMAIL, "password": _PASSWORD}
             token = client.post("/auth/login", json=account).raise_for_status().json()["access_token"]
             client.headers["Authorization"] = f"Bearer {token}"
             for name, scopes in _KEYS.items():
                 client.post("/api-keys", json={"name": name, "scopes": scopes}).raise_for_status()
-        yield site
+        yield port
     finally:
         server.should_exit = True
         thread.join()
 
 
+def _certificate(folder: Path) -> tuple[str, str]:
+    """Make a key and a certificate for the name of the site and for loopback, and give their files."""
+    key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
+    names = f"subjectAltName=DNS:{_HOST},IP:127.0.0.1"
+    kind = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={_HOST}", "-addext", names]
+    subprocess.run(
+        ["/usr/bin/openssl", "req", *kind, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return key, certificate
+
+
 @contextmanager
-def _browser() -> "Iterator[webdriver.Chrome]":
-    """Start Chromium with a profile of its own, in light colours."""
+def _browser(port: int) -> "Iterator[webdriver.Chrome]":
+    """Start Chromium with a profile of its own, for which the site is at the port."""
     from selenium import webdriver
 
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = _CHROMIUM
-        for flag in [*_FLAGS, f"--user-data-dir={profile}"]:
+        for flag in [
+            *_FLAGS,
+            f"--user-data-dir={profile}",
+            f"--host-resolver-rules=MAP {_HOST}:443 127.0.0.1:{port}",
+        ]:
             options.add_argument(flag)
         browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(_DRIVER))
         try:
