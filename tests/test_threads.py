@@ -38,7 +38,9 @@ def _threads() -> Iterator[Threads]:
 
 def python(text: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, with all warnings."""
-    command = [sys.executable, "-W", "default", "-c", textwrap.dedent(text)]
+    # From Python 3.12 on, to fork beside threads is warned of.
+    warned = ["-W", "default", "-W", "ignore::DeprecationWarning"]
+    command = [sys.executable, *warned, "-c", textwrap.dedent(text)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
 
 

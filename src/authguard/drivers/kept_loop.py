@@ -4,15 +4,16 @@ import asyncio
 import atexit
 import logging
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
 from authguard.drivers.loops import running_loop
 from authguard.drivers.pool import outcome_of
+from authguard.stores.late_lock import LateLock
 
 Result = TypeVar("Result")
 
@@ -67,9 +68,9 @@ class KeptLoop:
         """Begin without a loop, as in a child process, which has none of the parent's threads."""
         if self._loop is not None:
             self._lost.append(self._loop)  # it takes itself for one that runs, and cannot be closed
-        self._lock = Lock()
+        self._lock = LateLock()
         self._loop = None
-        self._thread: Thread | None = None
+        self._thread: threading.Thread | None = None
         self._is_closing = False
         self._has_greenlets = False
 
@@ -82,9 +83,9 @@ class KeptLoop:
             return self._loop or self._start()
 
     def _start(self) -> asyncio.AbstractEventLoop | None:
-        started = Event()
+        started = threading.Event()
         # A daemon: a program that ends does not wait for it.
-        self._thread = Thread(target=self._run, args=(started,), name="authguard-loop", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(started,), name="authguard-loop", daemon=True)
         self._thread.start()
         started.wait()
         if running_loop() is not None:
@@ -92,7 +93,7 @@ class KeptLoop:
             self.close()
         return self._loop
 
-    def _run(self, started: Event) -> None:
+    def _run(self, started: threading.Event) -> None:
         with asyncio.Runner() as runner:
             loop = self._loop = runner.get_loop()
             loop.call_soon(started.set)
