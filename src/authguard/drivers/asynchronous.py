@@ -59,12 +59,13 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     if isinstance(recalled, AskFirst):
         # Without a flow for each of a crowd: all that waits is a future, and then the caller is known.
         outcome = await ask(recalled.question)
-        # A refusal is not remembered: to recall it again would be to verify again.
-        recalled = guard.recall(presented, request_key, now) if isinstance(outcome, Known) else outcome
-        if recalled.is_decision:
-            return recalled  # pyright: ignore
-        if not isinstance(recalled, Prepared):
-            recalled = outcome
+        recalled = outcome
+        if isinstance(outcome, Known):  # a refusal is not remembered: to recall it would be to verify again
+            again = guard.recall(presented, request_key, now)
+            if again.is_decision:
+                return again  # pyright: ignore
+            if isinstance(again, Prepared):
+                recalled = again
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
     return await run(guard.decide(make_request(source, guard, presented), now, recalled))  # pyright: ignore
