@@ -91,6 +91,11 @@ AIMS = [
     Aim("known token: the best ASGI rival adds, × authguard", "best rival, × ours", 15, least=True),
     Aim("known token: the best WSGI rival adds, × authguard", "best WSGI rival, × ours", 15, least=True),
     Aim("10,000 rules, added beside 1 rule", "rules, 10,000 beside 1", 1.1),
+    Aim("1,000,000 keys in a mapping, added beside 1 key", "keys, most beside 1", 1.1),
+    Aim("1,000 callers at a time, added beside 1 caller", "callers, 1,000 beside 1", 1.5),
+    *(Aim(f"the longest turn of the loop in a burst of 10,000 first-seen {algorithm} tokens of {callers:,} callers: added ms", f"burst, {algorithm}, {callers}, added ms", 20)
+      for algorithm in ("HS256", "ES256", "EdDSA") for callers in (100, 1000)),
+    Aim("a full garbage collection with 10,000 remembered tokens: ms", "full collection, ms", 20),
     Aim("cached entries lost to 100,000 forged tokens", "flood, lost entries", 0),
     Aim("200 callers with one unknown token: calls of introspection", "crowd, authguard, 200, calls", 1),
     Aim("1,000 callers with one unknown token: calls of introspection", "crowd, authguard, 1000, calls", 1),

@@ -12,7 +12,7 @@ from authguard import __version__
 from authguard._core.encoding.fast import packages_in_use
 from authguard.cli.output import Failure, printable
 from authguard.cli.serve import _for_development
-from authguard.cli.serving.heap import frozen_heap
+from authguard.cli.serving.heap import settled_heap
 from cli.support import COMMAND, PASSWORD, environment, run
 
 
@@ -63,10 +63,13 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
 def test_collections_pass_over_what_is_loaded():
     """While the service runs, the garbage collector does not look through what was loaded before."""
     gc.unfreeze()  # what tests/conftest.py has passed over
+    before = gc.get_threshold()
     try:
-        with frozen_heap():
+        with settled_heap():
             assert gc.get_freeze_count() > 10_000
+            assert gc.get_threshold() == (5_000, *before[1:])
         assert gc.get_freeze_count() == 0
+        assert gc.get_threshold() == before
     finally:
         gc.freeze()
 

@@ -18,7 +18,7 @@ from authguard._extras import needs_extra
 from authguard.cli.configuration import raw_settings, read_settings, with_settings
 from authguard.cli.output import Failure, note
 from authguard.cli.serving.checks import check_workers, root_path_of
-from authguard.cli.serving.heap import frozen_heap
+from authguard.cli.serving.heap import settled_heap
 
 if TYPE_CHECKING:
     from authguard.identity import Settings
@@ -152,7 +152,7 @@ def _server(
         return partial(run_workers, config, listener)
 
     def run(_: dict[str, str]) -> None:
-        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop it
+        with settled_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop it
             uvicorn.Server(config).run(sockets=[listener])
 
     return run

@@ -83,12 +83,13 @@ async def complete(  # noqa: PLR0917 (as above)
     if isinstance(recalled, AskFirst):
         # No flow for each of many callers: each waits for a future, and then the caller is known.
         outcome: Any = await ask(recalled.question)
-        again: Decision | Open = outcome  # a refusal is not remembered: to recall it would verify it again
-        if isinstance(outcome, Known):
+        recalled = outcome
+        if isinstance(outcome, Known):  # a refusal is not remembered: to recall it would verify it again
             again = guard.recall(presented, request_key, now)
-        if again.is_decision:
-            return again  # pyright: ignore
-        recalled = again if isinstance(again, Prepared | AskAbout) else outcome
+            if again.is_decision:
+                return again  # pyright: ignore
+            if isinstance(again, Prepared | AskAbout):
+                recalled = again
     while isinstance(recalled, AskAbout):
         try:
             answer = await ask(recalled)

@@ -15,7 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from authguard.cli.output import Failure
-from authguard.cli.serving.heap import freeze_heap
+from authguard.cli.serving.heap import settle_heap
 from authguard.errors import AuthGuardError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def make_app() -> "Identity":
     except AuthGuardError as error:  # the next attempt may succeed, when an outage is over
         logger.error("a worker cannot start: %s", error)
         sys.exit(STARTUP_FAILURE if isinstance(error, ConfigurationError) else 1)
-    freeze_heap()
+    settle_heap()
     return app
 
 
