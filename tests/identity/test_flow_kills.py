@@ -37,13 +37,15 @@ class Running:
     def __init__(self, url, flow):
         self.url, self.flow = url, flow
         self.given, self.answered, self.mails = {}, {}, []
+        #: Of the services after the killed one: whichever looks first sends what it had not taken.
+        self.postbox = Postbox()
         empty(url)
-        with self.service() as service:
+        with self.service(postbox=Postbox()) as service:
             if flow != "register":
                 self._prepare(service)
 
     def service(self, **given):
-        return service_at(self.url, **{"clock": time.time} | given)
+        return service_at(self.url, **{"clock": time.time, "postbox": self.postbox} | given)
 
     def _prepare(self, service):
         """Make an account with two sessions, and ask for a link, as the flow needs them."""
@@ -73,12 +75,11 @@ class Running:
 
     def send_the_rest(self):
         """Let the next process send what the killed one had taken; all mails of both, by their subjects."""
-        postbox = Postbox()
-        with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1, postbox=postbox) as service:
+        with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1) as service:
             while service.mails.state().waiting:
                 service.mails.step()
                 assert service.outbox.flush()
-        self.mails += [(mail.to, mail.subject) for mail in postbox.mails]
+        self.mails += [(mail.to, mail.subject) for mail in self.postbox.mails]
         assert {to for to, _ in self.mails} <= {EMAIL}
         assert len(self.mails) <= 2  # one came twice: the process died between sending it and noting that
         return {subject for _, subject in self.mails}
