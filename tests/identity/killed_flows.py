@@ -1,4 +1,4 @@
-"""Register, reset, change, refresh, link, and be killed at one of the writes; see test_flow_kills.
+"""Register, reset, change, refresh, link, move, delete, and be killed at a write; see test_flow_kills.
 
 Each line of the standard input is JSON: a flow, the number of a moment, and what the flow needs. A process is
 forked that dies at this moment; 0 is for none. Each answer that was given and each mail that was sent is
@@ -75,12 +75,28 @@ def link(client: TestClient, service: IdentityService, given: dict[str, Any]) ->
     acknowledge("done")
 
 
+def address(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
+    """Change the address by the link in a mail."""
+    path, fields = "/v1/auth/change-email/confirm", bearer(given["access"])
+    assert client.post(path, json={"token": given["token"]}, headers=fields).status_code == 200
+    acknowledge("done")
+
+
+def delete(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
+    """Delete the account."""
+    path, fields = "/v1/auth/delete-account", bearer(given["access"])
+    assert client.post(path, json={"password": PASSWORD}, headers=fields).status_code == 200
+    acknowledge("done")
+
+
 FLOWS: dict[str, Callable[[TestClient, IdentityService, dict[str, Any]], None]] = {
     "register": register,
     "reset": reset,
     "change": change,
     "refresh": refresh,
     "link": link,
+    "address": address,
+    "delete": delete,
 }
 
 

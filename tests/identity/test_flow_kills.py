@@ -1,4 +1,4 @@
-"""kill -9 at every write of register, reset, change-password, refresh and link.
+"""kill -9 at every write of register, reset, change-password, refresh, link, change-email and delete-account.
 
 Afterwards the state is that of before or that of after, an answer that was given holds, the mail is sent, and
 the flow can be repeated.
@@ -17,10 +17,12 @@ from identity.killed_flows import AGENT, FLOWS, IDENTITY, NEW, ROUNDS
 from identity.killed_process import EMAIL
 from identity.processes import forking_process
 from identity.support import PASSWORD, Postbox, empty, service_at
+from identity.test_sessions import principal_of
 from sizes import size
 
 pytestmark = pytest.mark.slow
 
+MOVED = "ann@new.example"
 OWNER = Caller("192.0.2.1", AGENT)
 
 
@@ -37,13 +39,15 @@ class Running:
     def __init__(self, url, flow):
         self.url, self.flow = url, flow
         self.given, self.answered, self.mails = {}, {}, []
+        #: Of the services after the killed one: whichever looks first sends what it had not taken.
+        self.postbox = Postbox()
         empty(url)
-        with self.service() as service:
+        with self.service(postbox=Postbox()) as service:
             if flow != "register":
                 self._prepare(service)
 
     def service(self, **given):
-        return service_at(self.url, **{"clock": time.time} | given)
+        return service_at(self.url, **{"clock": time.time, "postbox": self.postbox} | given)
 
     def _prepare(self, service):
         """Make an account with two sessions, and ask for a link, as the flow needs them."""
@@ -55,6 +59,14 @@ class Running:
             user = service.accounts.find(EMAIL)
             page = service.links._create_link(user, "reset", "/reset-password")
             self.given["token"] = page.partition("token=")[2]
+        if self.flow == "address":
+            postbox = Postbox()
+            with self.service(postbox=postbox) as asked:
+                principal = principal_of(asked, own.access_token)
+                asked.address_changes.ask(principal, MOVED, PASSWORD, OWNER)
+                assert asked.outbox.flush()
+            (mail,) = [one for one in postbox.mails if one.to == MOVED]
+            self.given["token"] = mail.text.partition("token=")[2].split()[0]
 
     def run_until(self, process, moment):
         """Have the process be killed at a moment."""
@@ -73,12 +85,11 @@ class Running:
 
     def send_the_rest(self):
         """Let the next process send what the killed one had taken; all mails of both, by their subjects."""
-        postbox = Postbox()
-        with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1, postbox=postbox) as service:
+        with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1) as service:
             while service.mails.state().waiting:
                 service.mails.step()
                 assert service.outbox.flush()
-        self.mails += [(mail.to, mail.subject) for mail in postbox.mails]
+        self.mails += [(mail.to, mail.subject) for mail in self.postbox.mails]
         assert {to for to, _ in self.mails} <= {EMAIL}
         assert len(self.mails) <= 2  # one came twice: the process died between sending it and noting that
         return {subject for _, subject in self.mails}
@@ -181,12 +192,54 @@ def check_link(running, client, service):
     return is_linked
 
 
+def check_address(running, client, service):
+    """Return whether the address is the new one and the other session has ended, and repeat."""
+    given = running.given
+    user = service.accounts.find(EMAIL) or service.accounts.find(MOVED)
+
+    def state():
+        is_old = service.accounts.find_by_id(user.id).email == EMAIL
+        return [signs_in(client, PASSWORD), is_alive(client, given["other"]), is_old]
+
+    found = state()
+    assert found in ([True] * 3, [False] * 3)
+    is_moved = not found[0]
+    assert running.send_the_rest() == ({"Your e-mail address was changed"} if is_moved else set())
+    fields = {"authorization": f"Bearer {given['access']}"}
+    path, body = "/v1/auth/change-email/confirm", {"token": given["token"]}
+    assert client.post(path, json=body, headers=fields).status_code == 200
+    assert state() == [False] * 3
+    assert is_alive(client, given["refresh"])
+    return is_moved
+
+
+def check_delete(running, client, service):
+    """Return whether the account and its sessions are gone, and repeat."""
+    given = running.given
+
+    def state():
+        alive = [is_alive(client, given[name]) for name in ("refresh", "other")]
+        return [signs_in(client, PASSWORD), *alive, service.accounts.find(EMAIL) is not None]
+
+    found = state()
+    assert found in ([True] * 4, [False] * 4)
+    is_deleted = not found[0]
+    assert running.send_the_rest() == set()
+    fields = {"authorization": f"Bearer {given['access']}"}
+    again = client.post("/v1/auth/delete-account", json={"password": PASSWORD}, headers=fields)
+    assert again.status_code == (401 if is_deleted else 200)
+    assert state() == [False] * 4
+    return is_deleted
+
+
 CHECKS = {
     "register": check_register,
     "reset": check_reset,
     "change": check_change,
     "refresh": check_refresh,
     "link": check_link,
+    "address": check_address,
+    "delete": check_delete,
 }
 
 
@@ -209,5 +262,6 @@ def test_a_flow_is_done_or_not_done(url, flow, process, record_property):
     moments = answered["closed"]["moments"]
     assert moments >= 2 * ROUNDS
     record_property("moments", moments)
-    found = {check_after(url, flow, process, moment)[1] for moment in range(1, moments + 1, size(5, 1))}
+    chosen = {*range(1, moments + 1, size(5, 1)), moments}
+    found = {check_after(url, flow, process, moment)[1] for moment in sorted(chosen)}
     assert found == ({True} if flow == "refresh" else {True, False})
