@@ -13,9 +13,9 @@ need("flask", "flask_jwt_extended")
 pytestmark = pytest.mark.frameworks
 
 from flask.testing import FlaskClient
-from flask_jwt_extended import create_access_token, set_access_cookies
+from flask_jwt_extended import create_access_token, create_refresh_token, set_access_cookies
 
-from authguard import AccessCookie, Guard, InvalidTokenError, JWTVerifier
+from authguard import AccessCookie, Guard, InvalidTokenError, JWTVerifier, TokenIssuer
 from authguard.flask import current_user, init_app
 from migrations.support import PASSWORD, SECRET, bearer, run
 
@@ -170,3 +170,16 @@ def test_the_old_cookie_is_read(before: Application) -> None:
     assert client.post("/me", base_url=SITE, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
     assert client.post("/me", base_url=SITE, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert client.post("/me", base_url=SITE).status_code == 403
+
+
+def test_an_issuer_and_audience_of_before_need_no_second_verifier(before: Application) -> None:
+    """`JWT_ENCODE_ISSUER` and `JWT_ENCODE_AUDIENCE` were set: one verifier takes old and new tokens."""
+    site = "https://app.example.com"
+    before.names.app.config |= {"JWT_ENCODE_ISSUER": site, "JWT_ENCODE_AUDIENCE": site}
+    tokens = TokenIssuer(SECRET, issuer=site, audience=site)
+    guard = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=site, audience=site))
+    with before.names.app.app_context():
+        old, refresh = create_access_token("ann"), create_refresh_token("ann")
+    assert [guard.verify(token).subject for token in (old, tokens.issue("bob"))] == ["ann", "bob"]
+    with pytest.raises(InvalidTokenError):
+        guard.verify(refresh)
