@@ -1,4 +1,4 @@
-"""Run functions that wait for a database in threads, while the event loop goes on.
+"""Run functions that wait for a database in threads, without blocking the event loop.
 
 A queue is limited in two ways: by the number of its jobs, and by the seconds that a job may wait. Beyond
 either, the answer is 503, so that a database that hangs fills neither memory nor time.
@@ -182,8 +182,8 @@ class Batcher(Generic[Question, Answer]):
 def _work(jobs: "SimpleQueue[Callable[[], None] | None]") -> None:
     while (job := jobs.get()) is not None:
         job()
-        # What was sent, such as a password, does not stay here until there is more work. Nor does it stay in
-        # the frames that the traceback of an error leads to, by which a future would keep itself.
+        # Sent values, such as a password, must not stay here until there is more work. They must not stay in
+        # the frames of an error's traceback either, which would keep the future alive.
         del job
 
 

@@ -60,7 +60,7 @@ class AccountAdministration:
         """
         now = self._base.clock()
         with self._base.database.write() as connection:
-            # What would add a row for the account waits from here on, and is refused afterwards.
+            # Transactions that add a row for the account wait from here on, and are refused afterwards.
             self._lock(connection, user_id)
             keys = {key.id: key.session for key in key_store.list_keys(connection, user_id, None)}
             self._end_all(connection, user_id)
@@ -134,7 +134,7 @@ class AccountAdministration:
     def verify(self, user_id: str) -> None:
         """Mark the address of an account as verified.
 
-        A password that was set before stays unproven: somebody else may have registered the address.
+        A password that was set before stays unproven, because another person may have registered the address.
 
         Raises:
             NotFoundError: if there is no such account.
