@@ -1,7 +1,7 @@
 """Give fixtures to the tests of applications; see docs/testing.md.
 
-It stands beside the package, since pytest imports it wherever authguard is installed: the package is imported
-by the fixtures alone, for the tests that ask for them.
+It is outside the package, because pytest imports it wherever authguard is installed. Only the fixtures import
+the package, for the tests that use them.
 """
 
 from collections.abc import Callable, Iterator

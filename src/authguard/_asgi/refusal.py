@@ -1,4 +1,4 @@
-"""Send refusals over ASGI: in the place of a response, or of a handshake."""
+"""Send refusals over ASGI, instead of a response or a handshake."""
 
 from functools import lru_cache
 from typing import Any

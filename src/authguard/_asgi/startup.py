@@ -15,7 +15,7 @@ def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
 
     Args:
         app: what the middleware wraps.
-        has_rules: whether paths are told apart.
+        has_rules: whether different paths have different rules.
 
     Raises:
         ConfigurationError: if it must not start, and is the whole application.

@@ -124,7 +124,7 @@ class Logouts:
         """Return whether a caller is not revoked; False also if memory cannot tell.
 
         Args:
-            caller: who is asked about.
+            caller: the caller to check.
             revision: what `revision` has returned, before this is called.
         """
         if revision is None:

@@ -67,7 +67,7 @@ class Claims(Mapping[str, Any]):
         return len(parse_object(self._text))
 
     def __contains__(self, name: object) -> bool:
-        # Where nothing is escaped, a name stands in the text as it is.
+        # If no character is escaped, a name occurs in the text unchanged.
         if f'"{name}"' not in self._text and "\\" not in self._text:
             return False
         return name in parse_object(self._text)

@@ -30,7 +30,7 @@ def parse_address(text: str | None) -> Address | None:
 def parse_network(text: str) -> Network | None:
     """Return a network such as `10.0.0.0/24`, or the one of a single address. None for other text.
 
-    Bits of an address behind the prefix make it other text, since it cannot be told which of both was meant.
+    If address bits after the prefix are set, it is not a network, because the intended prefix is unknown.
     """
     if len(text) > _MAX_ADDRESS or "%" in text:
         return None

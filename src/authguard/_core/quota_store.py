@@ -111,5 +111,5 @@ class QuotaHealth:
         return "fresh" if self.admitted or self.refused else "unused"
 
 
-#: What a request takes that nothing is counted for.
+#: The result for a request that is not counted.
 NOTHING = Taken(admitted=True, states=())

@@ -24,7 +24,7 @@ Count: TypeAlias = Callable[[float, str | None, str, str], None]
 Recount: TypeAlias = Callable[[float, str, str], None]
 
 OK = "ok"
-#: What becomes of a request with a credential that can be named.
+#: The possible outcomes of a request with a credential that can be identified.
 OUTCOMES = (
     OK,
     "invalid",

@@ -68,7 +68,7 @@ class Verifier(ABC):
 
     #: The field that carries what this verifies, besides Authorization; None for none.
     header: str | None = None
-    #: What an API key in the Authorization field starts with.
+    #: The prefix of an API key in the Authorization field.
     prefixes: Sequence[str] = ()
     #: The field that its tokens come in, and no other place; None for Authorization and the cookie.
     token_header: str | None = None

@@ -64,7 +64,7 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
 
 
 def _check(overrides: Mapping[Any, Any]) -> None:
-    """Refuse overrides that FastAPI would call in vain, or never."""
+    """Refuse overrides that FastAPI would never call, or without effect."""
     for name, dependency in _CALLERS.items():
         option = f"app.dependency_overrides[{name}]"
         if dependency in overrides:

@@ -176,8 +176,8 @@ class BrowserSessions:
         """Return the response that signs the browser out, and revoke all tokens of the session.
 
         Call it in a view for POST. If another site started the request, or the origin is unknown, the answer
-        is 403 and the session goes on. While the store of revocations or a key source is down, the answer is
-        503, because a copy of a token would still be valid.
+        is 403 and the session continues. While the store of revocations or a key source is down, the answer
+        is 503, because a copy of a token would still be valid.
         """
         if request.method in ("GET", "HEAD"):
             raise ConfigurationError(

@@ -123,7 +123,7 @@ class KeyNotActiveError(RefusedError):
 
 
 class KeyLockedError(RefusedError):
-    """Refuse to enable an API key that was disabled by somebody with more rights than the caller."""
+    """Refuse to enable an API key that an actor with more rights than the caller has disabled."""
 
     status_code = 409
     code = "key_locked"

@@ -29,8 +29,7 @@ def override(
             enters it sees it, and what that one starts: for parallel tests, some of which enter none.
 
     Raises:
-        ConfigurationError: for another object in the place of the guard or of the principal, and for a class
-            in the place of the user.
+        ConfigurationError: if the guard or the principal is another object, or the user is a class.
     """
     check_object(guard, "guard", Guard, "override(guard, user)", or_none=False)
     check_object(principal, "principal", Principal, 'principal=Principal("ann")')

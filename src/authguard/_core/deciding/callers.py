@@ -106,7 +106,7 @@ class Callers:
         cache_size: int,
     ) -> None:
         self._verifiers = verifiers
-        #: Whether a verifier is told of each request; see `Verifier.has_terms`.
+        #: Whether a verifier needs a call for each request; see `Verifier.has_terms`.
         self.has_terms = any(verifier.has_terms for verifier in verifiers)
         extractor = self._extractor = parts.extractor
         self._plain_bearer = extractor.plain_bearer
@@ -274,7 +274,7 @@ class Callers:
         return known
 
     def _keep(self, terms: Terms, principal: Principal, request: RequestView, now: float) -> Flow[None]:
-        """Check what is asked of each request with a credential."""
+        """Check the conditions for each request with a credential."""
         if terms.networks and not is_within(self._proxies.client_address(request), terms.networks):
             raise AddressDeniedError(
                 "from an address in none of the networks of the key", key_id=api_key_id(principal)
@@ -283,7 +283,7 @@ class Callers:
             yield from Call(terms.begin, now)
 
     def examine(self, request: RequestView, now: float) -> Flow[Principal]:
-        """Return who presents a credential, for tools: nothing is remembered, and no verifier is told of it.
+        """Return the caller of a credential, for tools: nothing is remembered, and no verifier is notified.
 
         Args:
             request: the request, of which the credential alone is looked at.

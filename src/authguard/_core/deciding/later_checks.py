@@ -51,7 +51,7 @@ class LaterChecks:
             request: the request.
             auth: what `decide` found.
             error: why the caller is unknown, if it is.
-            requirement: what the route requires; if empty, just to be somebody.
+            requirement: the requirement of the route; if empty, any authenticated caller meets it.
             now: seconds since the epoch.
             charge: that of the decision about the request.
             terms: those of the decision, which tell the verifier of a refusal.
@@ -113,7 +113,7 @@ class LaterChecks:
 
 
 def _check_same_subject(principal: Principal, before: Principal) -> None:
-    """Raise InvalidTokenError if the credential does not stand for the same subject as before."""
+    """Raise InvalidTokenError if the credential belongs to another subject than before."""
     if (principal.issuer, principal.subject) != (before.issuer, before.subject):
         raise InvalidTokenError("the credential now belongs to another subject")
 
@@ -121,7 +121,7 @@ def _check_same_subject(principal: Principal, before: Principal) -> None:
 def _check_nothing_withdrawn(principal: Principal, before: Principal) -> None:
     """Raise InsufficientScopeError if the principal has fewer scopes or roles than before.
 
-    What a route asked for beyond the rules is not known any more, so nothing may be missing.
+    The route's own requirements are no longer known, so no scope or role may be missing.
     """
     if not (principal.scopes >= before.scopes and principal.roles >= before.roles):
         raise InsufficientScopeError("a scope or a role was withdrawn", scopes=before.scopes)

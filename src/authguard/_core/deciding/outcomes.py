@@ -30,10 +30,10 @@ class Outcomes:
         """Tell what becomes of a request, if that is to be told.
 
         Args:
-            count: takes what is told; None for nothing.
+            count: called with each outcome; None for no counting.
             request: the request.
             rule: the name of the rule that decided.
-            outcome: one of `OUTCOMES`; None for what is not the caller's doing.
+            outcome: one of `OUTCOMES`; None if the caller is not responsible.
             now: seconds since the epoch.
         """
         if count is not None and outcome is not None:

@@ -100,13 +100,13 @@ class VerifiesOutside(Described):
     ) -> Principal:
         """Return who presents a token or API key that came outside of a request.
 
-        It is for messages of websockets, Socket.IO and jobs. What holds for requests holds here: the same
+        It is for messages of websockets, Socket.IO and jobs. It works as for requests, with the same
         verifiers, revocations and memory of verified tokens; `user_loader` is asked whether the user is still
-        there. Path rules are not looked at, nothing is taken from quotas, and a token that needs a proof
-        is refused, since there is no request that could bring it. In an event loop, write `averify`.
+        there. Path rules are not looked at, nothing is taken from quotas, and a token that needs a proof is
+        refused, since there is no request that could bring it. In an event loop, write `averify`.
 
         Args:
-            token: the token or API key alone, without `Bearer`; None for a caller who has sent none.
+            token: only the token or API key, without `Bearer`; None for a caller who has sent none.
             header: the field that it would come in, if that is not Authorization, such as `X-API-Key` for
                 an API key without a prefix.
             address: of the client, for API keys with a list of networks.

@@ -13,12 +13,12 @@ from authguard._core.options import check_flag
 from authguard._core.request import Presented, RequestView
 from authguard.errors import InvalidTokenError, MissingCredentialsError
 
-#: What a guard's `override` returns: a context in which the user is taken for the sender of each request.
+#: Returned by a guard's `override`: a context in which the user is treated as the sender of each request.
 Override: TypeAlias = AbstractContextManager[None]
 
 
 class Overridden:
-    """Stand in the place of a guard's `Callers`, and identify each caller as one user.
+    """Replace a guard's `Callers`, and identify each caller as one user.
 
     Several threads and tasks may have an override of their own; each request goes to that of its own.
 
@@ -119,8 +119,8 @@ _entered: ContextVar[tuple[Overridden, ...]] = ContextVar("authguard_overrides",
 def _of_this_context(path: Overridable) -> Callers | Overridden:
     """Return the callers for a request that is handled in this context.
 
-    A task has a copy of the context in which it was begun. What was entered there afterwards, within an
-    override that the task has, too, holds for the task as well.
+    A task has a copy of the context in which it was started. A later override of an outer context applies to
+    the task as well.
     """
     callers = tuple(path.all_callers)
     own = next((one for one in reversed(_entered.get()) if one in callers), None)
@@ -155,7 +155,7 @@ def overriding(
 
 
 def use(path: Overridable, callers: Overridden) -> None:
-    """Put the callers of a test in the place of those in use."""
+    """Replace the current callers by those of a test."""
     path.all_callers.append(callers)
     _use_last(path)
 

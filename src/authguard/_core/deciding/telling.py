@@ -83,7 +83,7 @@ class Telling:
         self._report = report
 
     def around(self, recall: Recall) -> Recall:
-        """Return a function that recalls, and tells of what is decided at once."""
+        """Return a function that recalls, and reports decisions that are made at once."""
         policy = self._policy
 
         def recall_and_tell(presented: Any, request_key: RequestKey, now: float) -> Any:
@@ -115,14 +115,14 @@ class Telling:
         step: Step = "request",
         auth: Auth | None = None,
     ) -> Flow[Any]:
-        """Run a flow, and tell of its decision; None from it is none.
+        """Run a flow, and report its decision; None is not a decision.
 
         Args:
             flow: the flow.
             request: the request.
             now: seconds since the epoch.
             step: where the decision is made.
-            auth: who is calling, if that was known before.
+            auth: the caller, if known before.
         """
         decision = yield from flow
         if isinstance(decision, Deny):
@@ -142,7 +142,7 @@ class Telling:
             request: the request.
             now: seconds since the epoch.
             step: where it was decided.
-            auth: who is calling, if that is known.
+            auth: the caller, if known.
         """
         error, principal = denied.error, (auth or ANONYMOUS_AUTH).principal
         self._call(

@@ -89,7 +89,7 @@ def read_document(
     if isinstance(document, str):
         reading.add(partial(from_pem, document, hinted))
     elif "keys" in document or not _is_pem_map(document):
-        # What is no key set is told so, unless it was meant to be one key.
+        # A document without `keys` gets an error about the set, unless it seems to be a single key.
         is_set = "keys" in document or (published and "kty" not in document)
         members = _members_of(document) if is_set else [document]
         _check_number(len(members), most)

@@ -8,7 +8,7 @@ from authguard._core.options import check_arguments, check_list, check_text, got
 from authguard.errors import ConfigurationError, InvalidIssuerError
 
 MAX_TENANTS = 10_000
-#: What stands for the tenant in the issuer of several tenants, as the metadata of Microsoft Entra ID have it.
+#: The placeholder of the tenant in an issuer of several tenants, as in the metadata of Microsoft Entra ID.
 TENANT = "{tenantid}"
 #: A function of the application that tells whether an issuer is accepted.
 IssuerCheck: TypeAlias = Callable[[str], bool | Awaitable[bool]]

@@ -233,7 +233,7 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
 
 
 def is_like_json(text: str) -> bool:
-    """Return whether text is JSON or was meant to be, rather than a secret that begins with a brace."""
+    """Return whether text is JSON or almost JSON, rather than a secret that begins with a brace."""
     return _LIKE_JSON.match(text) is not None
 
 

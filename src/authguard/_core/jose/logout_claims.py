@@ -43,7 +43,7 @@ def read_logout(claims: Mapping[str, Any], expected: Expectations, now: float, *
 
     Args:
         claims: of the token; their signature has been verified.
-        expected: what is asked.
+        expected: the expectations.
         now: seconds since the epoch.
         kind: the header's `typ`, as `jose.media_type` returns it.
     """

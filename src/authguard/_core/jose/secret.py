@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from authguard.errors import ConfigurationError
 
-#: What the text stands for: a file, something on the network, or a value that was to be put in.
+#: What the text refers to: a file, a network resource, or a placeholder.
 Place: TypeAlias = Literal["path", "URL", "placeholder"]
 
 MIN_DISTINCT_CHARACTERS = 6  # 32 random bytes have some 30; digits alone have 10

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from authguard._core.jose.claim_paths import ClaimPath, shown_name
 from authguard.errors import InvalidTokenError, MalformedTokenError, MissingRequiredClaimError
 
-#: What the subject of a client begins with, where it stands in for a user (7 characters).
+#: The prefix of a client's own subject (7 characters).
 CLIENT_PREFIX = "client:"
 #: Claims that name the client; the last two are those of Okta and of Microsoft, and of other applications.
 CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")

@@ -8,8 +8,8 @@ from authguard.errors import Cause, MalformedTokenError
 
 #: Claims in which issuers say of what kind a token is, where `typ` in the header says nothing.
 KIND_CLAIMS = ("token_use", "token_type", "typ", "type")
-#: What these claims say of a token that is no access token, as `kind_of` writes it. Applications use the same
-#: names for other things, such as `"type": "user"`, so that an unknown word means nothing.
+#: Values of these claims in tokens that are not access tokens, as returned by `kind_of`. Applications use the
+#: same claims for other purposes, such as `"type": "user"`, so an unknown value has no meaning.
 OTHER_KINDS = frozenset(
     {
         "id",

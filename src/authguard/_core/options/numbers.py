@@ -116,7 +116,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
     Args:
         value: the moment.
         option: the name of the option.
-        infinite: whether it may lie after all dates, and `math.inf` stand for never.
+        infinite: whether `math.inf`, and times after all dates, are allowed, for never.
 
     Raises:
         ConfigurationError: if the type is wrong, a datetime has no time zone, or the time is out of range.

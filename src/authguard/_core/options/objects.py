@@ -16,7 +16,7 @@ def check_object(value: object, option: str, kind: type, write: str, *, or_none:
         option: the name of the option.
         kind: the class.
         write: the spelling that works.
-        or_none: whether None may stand in its place.
+        or_none: whether None is allowed.
 
     Raises:
         ConfigurationError: if it is anything else, such as the class itself.
@@ -33,7 +33,7 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         option: the name of the option.
         method: the name of the method.
         write: the spelling that works.
-        or_none: whether None may stand in its place.
+        or_none: whether None is allowed.
 
     Raises:
         ConfigurationError: if it has no such method, or is a class.
@@ -55,7 +55,7 @@ def check_function(
         value: the function, or another callable.
         option: the name of the option.
         write: the spelling that works.
-        or_none: whether None may stand in its place.
+        or_none: whether None is allowed.
         takes: the arguments that it is called with, such as `"request, refusal"`; None checks none.
 
     Raises:

@@ -113,7 +113,7 @@ def _removed(root_path: str, path: str) -> set[str]:
     pieces = path.split(root_path)
     if len(pieces) > MAX_MOUNT_POINTS + 1:
         raise TooMuchWorkError
-    # What comes before another mount point is not read apart: a rule that protects it covers all below.
+    # Text before another mount point is not read separately: a rule that protects it covers all paths below.
     after_each = (root_path.join(pieces[start:]) for start in range(1, len(pieces)))
     return {
         *after_each,

@@ -16,7 +16,7 @@ def parse_pattern(path: object) -> tuple[str, ...]:
     """Parse the pattern of a rule.
 
     Args:
-        path: text that starts with a slash, decoded; `*` and `**` stand for whole segments.
+        path: text that starts with a slash, decoded; `*` and `**` match whole segments.
 
     Returns:
         Its segments.
@@ -70,7 +70,7 @@ def listed(paths: object, name: str) -> list[Any]:
         name: the option.
 
     Raises:
-        ConfigurationError: for a mapping, and for a path in the place of a list.
+        ConfigurationError: if it is a mapping, or a path instead of a list.
     """
     if isinstance(paths, Mapping):
         raise ConfigurationError(

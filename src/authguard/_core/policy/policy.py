@@ -144,7 +144,7 @@ class Policy:
         self._requirements = tuple(dict.fromkeys(r.requirement for r in protected if r.requirement))
         self._quotas = _quotas_of(protected)
         self._cost = max([1, *(rule.cost for rule in protected)])
-        #: What was decided of late, by what was asked.
+        #: Recent verdicts, by request key.
         self.memory: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_VERDICTS)
         self._long_paths: Memory[RequestKey, Verdict] = Memory(_REMEMBERED_LONG_PATHS)
         self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
@@ -258,7 +258,7 @@ class Policy:
     def _in_another_case(self, path: Segments, method: str, visits: WorkBudget) -> "list[Match]":
         """Return all rules that would cover the path if the case of path and method did not count.
 
-        None of them gives relief from another: `/admin/PROFILE` is no `/admin/profile`.
+        None of them relaxes another: `/admin/PROFILE` is not `/admin/profile`.
         """
         folded, capitals = fold("/".join(path)), _in_capitals(method)
         if folded == path and capitals == method and self._all_folded:

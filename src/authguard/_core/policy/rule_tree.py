@@ -131,7 +131,7 @@ def _step(places: list[_Node], segment: str) -> list[_Node]:
 
 
 def _with_stars(places: list[_Node]) -> list[_Node]:
-    """Return these places, and what a `**` that stands for nothing adds to them; each once."""
+    """Return these places, and those reached by a `**` that matches no segment; each once."""
     reached = dict.fromkeys(places)
     for place in places:
         stars = place.stars

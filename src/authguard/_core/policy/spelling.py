@@ -21,7 +21,7 @@ _FOREIGN = re.compile(
     r"|[/.-]:[^\W\d]"  # Express, Rails: `/:id`, `/a-:id`; but `/v1/users:batchGet` is a real path
     r"|\$\Z|\.\+|\)\+|[^/],/"  # the end and repetitions of a regular expression; a list in one text
     r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"  # `(:format)`, `(..)`, `(/x)`, a group that is a segment
-    r"|/\*{3}|/\*{1,2}[^*/]|[^*/]\*"  # `*` and `**` stand for whole segments
+    r"|/\*{3}|/\*{1,2}[^*/]|[^*/]\*"  # `*` and `**` match whole segments
 )
 _HTTP_METHODS = (
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "REPORT",
@@ -132,7 +132,7 @@ def spelling_of_mapping(paths: Mapping[Any, Any]) -> str:
 
 
 def _of_several(items: Sequence[Any]) -> Spelling | None:
-    """Translate a list in the place of a path: several paths, or a path with a view or its methods."""
+    """Translate a list instead of a path: several paths, or a path with a view or its methods."""
     first = spelling_of(items[0]) if items else None
     if first is None:
         return None
@@ -212,7 +212,7 @@ class _Segment:
 
     Args:
         text: its literal text.
-        wild: how many of its pieces stand for other text.
+        wild: the number of its parts that match other text.
         deep: whether it may be several segments.
         optional: whether it may be missing.
         typed: whether only some values match, such as integers.
@@ -237,7 +237,7 @@ class _Segment:
 
     @property
     def may_be_missing(self) -> bool:
-        """Tell a segment that a path may be without, unless it stands for several."""
+        """Return whether a path may lack the segment, unless it matches several."""
         return self.optional and self.is_whole and not self.deep
 
 

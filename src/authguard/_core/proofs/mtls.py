@@ -23,7 +23,7 @@ _FIELD = re.compile(r"[A-Za-z0-9-]+\Z")
 # One certificate and nothing else: a caller's field, joined before the proxy's, would come first.
 _PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]++-----END CERTIFICATE-----\s*\Z", re.ASCII)
 _BYTE_SEQUENCE = re.compile(rb":([A-Za-z0-9+/]+={0,2}):\Z")  # RFC 8941 section 3.3.5
-_MAX_CERTIFICATE = 16 * 1024  # as it stands in the field
+_MAX_CERTIFICATE = 16 * 1024  # as written in the field
 
 
 class MutualTLS(Proof):

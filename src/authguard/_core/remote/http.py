@@ -1,4 +1,4 @@
-"""Decide about what is asked over HTTP: when to ask again, and what an answer means."""
+"""Decide about HTTP requests to remotes: when to ask again, and the meaning of an answer."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -112,7 +112,7 @@ class Budget:
         return True
 
     def give_back(self) -> None:
-        """Return an attempt that was not in vain."""
+        """Return an attempt to the budget, because it succeeded."""
         self._attempts = min(self._size, self._attempts + 1)
 
     def remaining(self) -> float:

@@ -22,8 +22,8 @@ def principal_of(
 
     Args:
         document: the answer.
-        expected: what is asked of it; its issuer is not looked at.
-        issuer: who has issued the credential, which an answer need not repeat.
+        expected: the expectations; the issuer is not checked.
+        issuer: the issuer of the credential, which an answer need not repeat.
         method: how the credential was carried.
         now: seconds since the epoch.
 
@@ -44,7 +44,7 @@ def principal_of(
 
 def check_same(local: Principal, remote: Principal, claims: Mapping[str, Any]) -> None:
     """Raise unless the token that was verified here is the one that the endpoint speaks of."""
-    # An answer that names no subject says nothing about it; its client then stands in.
+    # An answer without a subject says nothing about a user; its client is used instead.
     names_subject = "sub" in claims or remote.subject != f"{CLIENT_PREFIX}{remote.client_id}"
     if names_subject and not _is_same_subject(local, remote):
         raise InvalidTokenError("the introspection endpoint names another subject")

@@ -83,7 +83,7 @@ class RemoteKeys:
 
         Args:
             header: the token's.
-            key: the key that it names, or that signed it; None if we have no such key.
+            key: the key that it names, or that signed it; None for an unknown key.
             now: seconds since the epoch.
         """
         paused = self.backoff.remaining(now) > 0
@@ -163,7 +163,7 @@ class RemoteKeys:
         self.backoff.succeeded()
 
     def failed(self, reason: str, now: float) -> None:
-        """Note that a fetch has failed: what is known goes on, for a while."""
+        """Record that a fetch has failed; the known keys are used for a while."""
         self._reason = reason
         self.backoff.failed(now)
 

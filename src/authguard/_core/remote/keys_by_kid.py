@@ -28,7 +28,7 @@ _MAX_ASKED = 16
 
 
 def check_template(url: str) -> None:
-    """Check where the `kid` stands in a URL.
+    """Check the position of the `kid` in a URL.
 
     Raises:
         ConfigurationError: unless it stands once, in the path or the query.
@@ -48,7 +48,7 @@ class KeysByKid:
     Args:
         template: the URL, with `{kid}` in it.
         ttl: seconds for which a key is fresh, if the answer does not say.
-        max_stale: seconds for which it goes on in an outage.
+        max_stale: seconds for which it is used in an outage.
         random: see `Backoff`.
     """
 
@@ -66,8 +66,8 @@ class KeysByKid:
     def find(self, key_id: str, now: float) -> RemoteKeys | Plan:
         """Return the key of this `kid`, or the state of its fetch; otherwise the refusal.
 
-        An unknown one is asked for a few times at once, and then once in 30 seconds; meanwhile the answer is
-        that we cannot tell. What the issuer has said not to have is refused for 30 seconds.
+        An unknown one is fetched a few times at once, and then once in 30 seconds; meanwhile the answer is
+        that it is unknown. A `kid` that the issuer reported as missing is refused for 30 seconds.
         """
         state = self._kept.get(key_id) or self._asked.get(key_id)
         if state is not None:
@@ -90,7 +90,7 @@ class KeysByKid:
         return self.backoff.remaining(now) or self._budget.remaining()
 
     def has_come(self, state: RemoteKeys) -> None:
-        """Note that a key has been fetched: it is kept, and the attempt was not in vain."""
+        """Record that a key was fetched: store it, and return the attempt to the budget."""
         self._asked.pop(state.key_id, None)
         self._reason = ""
         if state.key_id in self._kept:
@@ -101,14 +101,14 @@ class KeysByKid:
         self._kept[state.key_id] = state
 
     def is_missing(self, state: RemoteKeys, now: float) -> None:
-        """Note that the issuer has no such key, or has withdrawn it."""
+        """Record that the issuer does not have the key, or has withdrawn it."""
         state.withdraw()
         self._kept.pop(state.key_id, None)
         self._asked.pop(state.key_id, None)
         self._missing.put(_mark(state.key_id), now + UNKNOWN_SECONDS)
 
     def has_failed(self, state: RemoteKeys, reason: str) -> None:
-        """Note that a fetch has failed; a key that we have goes on."""
+        """Record that a fetch has failed; a known key is still used."""
         self._asked.pop(state.key_id, None)
         self._reason = reason
 

@@ -119,7 +119,7 @@ def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: f
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
     rows = [{**exposure._asdict(), "found_at": now} for exposure in exposures]
     statement = insert_into(connection, api_key_exposures)
-    # There is a row already if an operator has taken a revocation back.
+    # A row exists if an operator has undone a revocation.
     changes = {name: statement.excluded[name] for name in ("found_at", "source", "place")}
     connection.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=changes), rows)
 

@@ -144,8 +144,8 @@ class Spread:
         """Write the marks to the other store, and wait until all know of them.
 
         Raises:
-            StoreUnavailableError: if the other store does not answer. What the database has stays; a second
-                attempt writes the marks again.
+            StoreUnavailableError: if the other store does not answer. The marks stay in the database; a
+                second attempt writes them again.
         """
         end, pause = time.monotonic() + _BOUND, _FIRST_PAUSE
         if self._revocations is not None:

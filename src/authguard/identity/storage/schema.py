@@ -113,7 +113,7 @@ one_time_tokens = Table(
     PrimaryKeyConstraint("user_id", "purpose"),
 )
 
-# Addresses that owners have asked to change to: of each account the newest.
+# Addresses that owners have requested to change to: the newest of each account.
 address_changes = Table(
     "address_changes",
     metadata,
@@ -125,11 +125,11 @@ address_changes = Table(
     Column("expires_at", Double, nullable=False),
 )
 
-# Mails to be made. There is neither a link nor a token in here: they are made with each try.
+# Waiting mails. The rows contain neither links nor tokens, which are created in each attempt.
 mails = Table(
     "mails",
     metadata,
-    # Of the kind and whom it is for: who asks twice gets one mail.
+    # Of the kind and the addressee: a repeated request gives one mail.
     Column("id", String(64), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), index=True),
@@ -213,7 +213,7 @@ api_keys = Table(
     ),
 )
 
-# What has happened to a key, once each: the primary key decides among processes.
+# Events of keys, once each: the primary key decides among processes.
 api_key_events = Table(
     "api_key_events",
     metadata,
@@ -310,7 +310,7 @@ api_key_usage_writers = Table(
     Column("written_at", Double, nullable=False),
 )
 
-# What one process does for all of them: when one may do it next.
+# Tasks that one process does for all: when they are due next.
 background_tasks = Table(
     "background_tasks",
     metadata,

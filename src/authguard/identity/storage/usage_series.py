@@ -43,7 +43,7 @@ def read_usage(
     first, last = level.start_of(begin), ceil(end)
     table = level.table
     parts = [_rows(table, table.c.uses, first, last).where(table.c.key_id == key.id)]
-    # With what is not rolled up yet, in one statement: nothing can move in between.
+    # Including rows that are not rolled up yet, in one statement, so that no row can move in between.
     for lower in LEVELS[: LEVELS.index(level)]:
         table = lower.table
         is_left = (table.c.user_id == key.user_id) & (table.c.uses != table.c.rolled)

@@ -1,8 +1,8 @@
 """Issue the two kinds of tokens: access tokens are JWTs, refresh tokens are opaque.
 
-A refresh token holds its session and its generation, proven by an HMAC with a key that only this
-session has. So the database keeps one row for each session, and no token at all; garbage is told
-apart by a checksum, without asking the database. The design is supabase's (version 2).
+A refresh token holds its session and its generation, proven by an HMAC with a key that only this session has.
+So the database has one row for each session, and no token. A random text is recognised by a checksum, without
+a query. The design is supabase's (version 2).
 
     rt_ base64url( version 1 | session 16 | generation 8 | HMAC 16 | checksum 4 )
 """

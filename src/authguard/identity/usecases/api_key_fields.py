@@ -13,7 +13,7 @@ from authguard.identity.settings import Settings
 
 MAX_DAYS = 3_650
 MAX_METADATA = 2_048  # bytes of JSON
-MAX_DEPTH = 32  # of metadata: a reader may have less of the stack left than who has checked it
+MAX_DEPTH = 32  # of metadata: a reader may have less stack left than the code that checks it
 MAX_NETWORKS = 32
 MAX_SCOPES = 64
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3

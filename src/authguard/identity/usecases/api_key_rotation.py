@@ -27,7 +27,7 @@ class APIKeyRotation:
     Args:
         base: the common parts of use cases.
         texts: makes the texts of keys.
-        rights: tells who may do so.
+        rights: decides who may do so.
         events: notes what has happened.
     """
 
@@ -70,7 +70,8 @@ class APIKeyRotation:
         base, now = self._base, self._base.clock()
         _check_fields(activate, grace_seconds)
         try:
-            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+            # Callers without the right must not use up the owner's limit.
+            with base.database.read() as connection:
                 self._find_rotated(connection, principal, key_id, now)
             base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:

@@ -35,7 +35,7 @@ class APIKeyTokens:
         self._verifier = verifier
 
     def is_key(self, client_id: str) -> bool:
-        """Return whether a client id is meant to be the text of a key."""
+        """Return whether a client id is intended as the text of a key."""
         return client_id.startswith(PAIR_PREFIX)
 
     def authenticate(self, key_text: str, secret: str, caller: Caller) -> KeyClient:

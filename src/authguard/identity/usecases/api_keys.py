@@ -75,7 +75,8 @@ class APIKeys:
         base, now = self._base, self._base.clock()
         check_fields(request, base.settings)
         try:
-            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+            # Callers without the right must not use up the owner's limit.
+            with base.database.read() as connection:
                 self._rights.find_changer(connection, principal, now)
             base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
@@ -167,8 +168,8 @@ class APIKeys:
     def revoke(self, principal: Principal | Operator, key_id: str, caller: Caller) -> None:
         """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
 
-        Guards that follow the log know when this returns, or within a second. A key that has been revoked
-        before stays as it is, and nothing is recorded then; guards are told once more, for a while.
+        Guards that follow the log know when this returns, or within a second. A key that was revoked before
+        does not change, and no event is recorded; for a while, guards are notified again.
 
         Raises:
             NotFoundError: if the owner has no such key.

@@ -117,8 +117,8 @@ class Base:
         Args:
             name: the flow.
             caller: the origin of the request.
-            error: what the caller is told.
-            reason: why, if that is more than the caller is told.
+            error: the error for the caller.
+            reason: the reason, if it has more detail than the error.
             user_id: the account that it is about, if that is known.
         """
         code = error.error if isinstance(error, OAuthError) else error.code

@@ -174,7 +174,7 @@ class Sessions:
         tokens have no session, the token that was sent is revoked.
 
         Raises:
-            StoreUnavailableError: if that could not be stored; the session goes on then.
+            StoreUnavailableError: if it could not be stored; the session then continues.
         """
         if is_of_key(principal):
             self._revoke_token(principal, caller)
@@ -235,7 +235,7 @@ class Sessions:
         Args:
             connection: the transaction.
             user_id: the account.
-            except_id: the one that goes on.
+            except_id: the session to keep.
         """
         now = self._base.clock()
         alive = session_store.select_alive(user_id, now - self._lifetime, except_id=except_id)

@@ -100,6 +100,6 @@ class AttemptCookies:
 
 
 def _name_of(state: str) -> str:
-    """Return the end of the name of the cookie of an attempt; empty for what is no state."""
+    """Return the end of the name of the cookie of an attempt; empty if the text is not a state."""
     match = _STATE.match(state)
     return match[1] if match else ""

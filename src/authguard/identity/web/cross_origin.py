@@ -11,9 +11,9 @@ from starlette.middleware.cors import CORSMiddleware
 from authguard.asgi import ASGIApp, Receive, Scope, Send
 
 _MAX_AGE = 600  # seconds for which a browser keeps the answer to a preflight
-#: What pages may send, besides the fields that each page may send.
+#: Fields that pages may send, besides the CORS-safelisted ones.
 ALLOWED_FIELDS = ("Authorization", "Content-Type", "X-API-Key")
-#: What they may read of an answer, besides its body.
+#: Fields that pages may read of an answer.
 EXPOSED_FIELDS = (
     "WWW-Authenticate",
     "Retry-After",

@@ -76,7 +76,7 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
 def fields_of(request: Request, error: HTTPException) -> dict[str, str]:
     """Return the fields of the answer for a router that has no such path or method.
 
-    The router tells of the methods of the first route of the path, and there may be several.
+    The router reports only the methods of the first route of the path, and there may be several.
     """
     if error.status_code != 405:
         return dict(error.headers or {})

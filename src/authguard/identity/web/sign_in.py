@@ -7,7 +7,7 @@ from authguard.identity.model import Caller, Tokens
 from authguard.identity.usecases.grace import network_of
 from authguard.identity.web.parts import Web
 
-#: With these a guard asks for a new sign-in of a caller who is signed in (RFC 9470 section 4).
+#: With these parameters a guard requests a new sign-in of a signed-in caller (RFC 9470 section 4).
 REAUTHENTICATION_PARAMETERS = frozenset({"acr_values", "max_age"})
 #: Characters of the path to go to afterwards: pages have it several times, encoded twice, and the cookie of a
 #: sign-in with a provider has room for it.

@@ -1,4 +1,4 @@
-"""Run functions that wait for a database in threads, while the event loop goes on.
+"""Run functions that wait for a database in threads, without blocking the event loop.
 
 A queue is limited in two ways: by the number of its jobs, and by the seconds that a job may wait. Beyond
 either, the answer is 503, so that a database that hangs fills neither memory nor time.

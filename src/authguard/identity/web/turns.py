@@ -66,7 +66,7 @@ class Turns:
         """Wait for a turn, and have it until the end of the block.
 
         Args:
-            key: what is asked for.
+            key: the key, such as an account.
             network: where the request comes from.
 
         Raises:

@@ -48,8 +48,8 @@ class SQLiteQuotas(LeasedQuotas):
     gives the unspent amount back after a second. A power cut may lose the last counts.
 
     Args:
-        path: of the file, on a disk of this machine; a new one is readable by its owner alone. It may be
-            that of a `SQLiteStore`.
+        path: of the file, on a disk of this machine; a new one is readable only by its owner. It may be that
+            of a `SQLiteStore`.
         quotas_down: the behaviour while the file cannot be used: `"deny"` answers with 503; `"local"` counts
             in each process, which gets its share of each quota.
         processes: the number of processes, for `"local"`.

@@ -95,7 +95,7 @@ class SQLiteConnections:
                 connection = self._connection = self._connection or self._open()
                 milliseconds = round(1000 * self._timeout * (_HURRY if hurried else 1))
                 connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
-                # What a power cut takes away is noted again; a revocation would be gone.
+                # A beat that a power cut loses is written again; a revocation would be lost.
                 connection.execute(f"PRAGMA synchronous = {'NORMAL' if hurried else 'FULL'}")
                 connection.execute(begin)
                 try:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-#: What a record may have; `email` it must.
+#: The columns of a record; only `email` is required.
 COLUMNS = ("email", "id", "password_hash", "name", "roles", "scopes", "verified", "disabled")
 _MAX_LINE = 64 * 1024  # characters; a stray quote in CSV could else take the rest of the file
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 class RecordError(ValueError):
-    """Tell why a record cannot be read. Nothing that stands in it is in the text."""
+    """Report why a record cannot be read. The text contains nothing of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 def open_accounts(path: Path) -> TextIO:
     """Open a file of accounts. A byte order mark is skipped.
 
-    What is not UTF-8 is found in the record that has it, whose line is known.
+    Invalid UTF-8 is reported for its record, whose line is known.
     """
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 

@@ -131,7 +131,7 @@ class AccountAdministration:
     def verify(self, user_id: str) -> None:
         """Mark the address of an account as verified.
 
-        A password that was set before stays unproven: somebody else may have registered the address.
+        A password that was set before stays unproven, because another person may have registered the address.
 
         Raises:
             NotFoundError: if there is no such account.

@@ -26,7 +26,7 @@ class Problem(NamedTuple):
 
     Attributes:
         line: its number.
-        text: a sentence without what stands in the record.
+        text: a sentence that contains nothing of the record.
     """
 
     line: int

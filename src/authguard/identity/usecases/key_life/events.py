@@ -12,7 +12,7 @@ from authguard.identity.usecases.key_life.mails import details_of, kind_of
 
 
 class KeyEvents:
-    """Note events of keys, and add mails about those of which owners are told.
+    """Record events of keys, and add the mails about them to owners.
 
     Args:
         base: the common parts of use cases.
@@ -39,7 +39,7 @@ class KeyEvents:
             name: one of `KEY_EVENTS`.
             key: the key.
             now: seconds since the epoch.
-            manager: who has done it.
+            manager: who made the change.
             number: tells it from others of the same name; see `KeyEvent`.
         """
         event = KeyEvent(key.id, name, number, now, manager.actor, manager.key_id)

@@ -18,7 +18,7 @@ MAX_SHOWN_NAME = 60  # characters
 #: Events and keys that one mail shows; it has the number of the others.
 MAX_SHOWN_EVENTS, MAX_SHOWN_KEYS = 50, 20
 
-#: What has happened, for the subject and for the text, with the verb for one key and for several.
+#: Verbs for the subject and the text, for one key and for several.
 _HAPPENED = {
     "created": ("was created", "were created"),
     "expiring": ("expires soon", "expire soon"),
@@ -28,7 +28,7 @@ _HAPPENED = {
     "enabled": ("was enabled again", "were enabled again"),
     "revoked": ("was revoked", "were revoked"),
 }
-#: What it means, and what may have to be done.
+#: The consequence, and possible actions.
 _MEANING = {
     "created": "Everybody who has its text can act for you.",
     "expiring": "Programs that use it are refused from then on. Create another one before that.",
@@ -92,7 +92,7 @@ def _line(found: EventOfKey, user: User) -> str:
 
 
 def _deed(event: KeyEvent) -> str:
-    """Return who has done it, and when."""
+    """Return the actor and the time."""
     by = f"by the API key {event.actor_key_id}" if event.actor_key_id else _ACTORS[event.actor]
     # With seconds: mails of one minute may come in another order than that of what they tell.
     return f"{by}, on {_moment(event.at, '%H:%M:%S')}"

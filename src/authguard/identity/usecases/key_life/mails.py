@@ -17,7 +17,7 @@ from authguard.identity.usecases.notices import count_mail
 
 #: The kind of the mails about keys that were found in public.
 EXPOSED_KIND = "api_key_exposed"
-# What the limit of a mailbox counts: floods of one do not hold up the others.
+# Counted separately for the limit of a mailbox, so that many mails of one kind do not delay others.
 _SECURITY, _EXPIRY, _EXPOSED = "api_key", "api_key_expiry", "exposed"
 
 

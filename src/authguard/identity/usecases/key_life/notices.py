@@ -1,4 +1,4 @@
-"""Find the API keys that expire, and note it, so that their owners are told.
+"""Find the API keys that expire, and record it, so that their owners are notified.
 
 Several processes do so at once, and the database decides which of them does what: an event is noted in the
 transaction that moves the key on to its next one, so there is one row of each, and one row for its mail.

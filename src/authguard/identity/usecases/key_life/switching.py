@@ -15,8 +15,8 @@ from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 
-#: Who may switch on what: what each of them has switched off, and those before it. A person's decision is
-#: not undone by a key, nor the operator's by an owner.
+#: The rank of each actor: an actor can enable what actors of the same or a lower rank have disabled. A key
+#: does not undo a person's decision, nor an owner the operator's.
 _RANKS = ("key", "owner", "operator")
 
 
@@ -25,7 +25,7 @@ class APIKeySwitch:
 
     Args:
         base: the common parts of use cases.
-        rights: tells who may do so.
+        rights: decides who may do so.
         events: notes what has happened.
     """
 
@@ -105,7 +105,8 @@ class APIKeySwitch:
         """
         base, now = self._base, self._base.clock()
         try:
-            with base.database.read() as connection:  # who may not do it must not use up the owner's limit
+            # Callers without the right must not use up the owner's limit.
+            with base.database.read() as connection:
                 self._find(connection, principal, key_id, now)
             base.limiter.hit("api_key", principal.subject)
             with base.database.write() as connection:
@@ -152,5 +153,5 @@ class APIKeySwitch:
 
 
 def _rank(actor: str | None) -> int:
-    """Return how much the decision of somebody counts; what no use case has disabled, an operator has."""
+    """Return the rank of the actor that disabled a key; without one, it was an operator who used SQL."""
     return _RANKS.index(actor or "operator")

@@ -6,8 +6,8 @@ created or sent is retried for a day, at growing intervals. If a process is kill
 takes the mail when the time is over; if the mail server already had it, it is sent twice, which is better
 than never.
 
-Of some kinds, one mail tells of all that is due of an account. They wait for an hour while the mailbox has
-had enough of them.
+For some kinds, one mail reports all due events of an account. They wait for an hour while the mailbox has
+reached its limit.
 """
 
 import logging
@@ -218,7 +218,10 @@ class MailQueue:
             return mail_store.try_now(connection, self._clock(), mail_id)
 
     def take(self) -> Sequence[WaitingMail]:
-        """Take the mail that has waited longest, with what is told together with it; none if none is due."""
+        """Take the mail that has waited longest, with those that it is combined with.
+
+        An empty list if none is due.
+        """
         now = self._clock()
         with self._database.read() as connection:
             if not mail_store.count_due(connection, now, 1):

@@ -11,7 +11,7 @@ _UNLINKED = (
 
 
 def registration(settings: Settings) -> tuple[str, str]:
-    """Return subject and text for the owner of an address that somebody has registered again."""
+    """Return subject and text for the owner of an address that was registered again."""
     return _account_already(settings, "register with this e-mail address")
 
 

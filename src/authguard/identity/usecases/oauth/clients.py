@@ -127,7 +127,7 @@ class Clients(ClientRegistry):
             caller: the origin of the request.
 
         Raises:
-            OAuthError: `unauthorized_client` for an API key: everybody who has an account may have one.
+            OAuthError: `unauthorized_client` for an API key, because every account may have one.
             StoreUnavailableError: if the database does not answer.
         """
         if isinstance(client, KeyClient):

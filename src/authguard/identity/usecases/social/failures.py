@@ -47,7 +47,7 @@ class SocialFailures:
         Args:
             provider: its name.
             caller: the origin of the request.
-            error: what the caller is told.
+            error: the error for the caller.
             why: why it failed; None for what the error says.
             user_id: the account that it is about, if that is known.
         """

@@ -226,7 +226,7 @@ class SocialSignIn:
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
         """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one.
 
-        The owner of the address is told by mail how to get in.
+        The owner of the address gets a mail that says how to sign in.
         """
         error: RefusedError = LinkRefusedError("an unverified address")
         if self._base.settings.enumeration_safe:
