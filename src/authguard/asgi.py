@@ -119,11 +119,9 @@ class AuthGuardMiddleware:
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)  # it may be consumed by one reading
-        request_key: RequestKey = (
-            request_key_below(self._mount(scope), scope)
-            if scope.get("root_path") or self.root_path
-            else (scope["method"], scope["path"], "")
-        )
+        request_key: RequestKey = (scope["method"], scope["path"], "")
+        if scope.get("root_path") or self.root_path:
+            request_key = request_key_below(self._mount(scope), scope)
         now = self._clock()
         lengths, names = self._fields
         presented = []
@@ -133,18 +131,10 @@ class AuthGuardMiddleware:
         guard = self.guard
         recalled = guard.recall(presented, request_key, now)
         decision: Decision
-        if recalled.is_decision:  # not by `decide`, which is a coroutine more
-            decision = recalled  # pyright: ignore (it does not narrow by the truth of a constant)
+        if recalled.is_decision is True:  # not by `decide`, which is a coroutine more
+            decision = recalled
         else:
-            decision = await complete(
-                guard,
-                ASGIRequest,
-                scope,
-                presented,
-                request_key,
-                now,
-                recalled,  # pyright: ignore
-            )
+            decision = await complete(guard, ASGIRequest, scope, presented, request_key, now, recalled)
         if not decision.reaches_app:
             request = ASGIRequest(scope, guard, presented)
             await self._answer(decision, request, receive, send, now)

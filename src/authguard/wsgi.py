@@ -234,18 +234,10 @@ class AuthGuardMiddleware:
         )
         recalled = guard.recall(presented, request_key, now)
         decision: Decision
-        if recalled.is_decision:  # not by `decide`, which is a call more
-            decision = recalled  # pyright: ignore (it does not narrow by the truth of a constant)
+        if recalled.is_decision is True:  # not by `decide`, which is a call more
+            decision = recalled
         else:
-            decision = complete(
-                guard,
-                _request,
-                environ,
-                presented,
-                request_key,
-                now,
-                recalled,  # pyright: ignore
-            )
+            decision = complete(guard, _request, environ, presented, request_key, now, recalled)
         if not decision.reaches_app:
             return self._answer(decision, environ, start_response, presented, now)
         if decision.response_fields:

@@ -48,7 +48,7 @@ class Websockets:
             offered = _take_token(scope, guard.subprotocol)
             send = _choosing(send, guard.subprotocol, offered=guard.subprotocol.name in offered)
         request = ASGIRequest(scope, guard)
-        decision = await asynchronous.run(guard.decide(request, now))
+        decision = await asynchronous.decide_handshake(guard, request, now)
         if isinstance(decision, Deny):
             outer["user"], outer["auth"] = ANONYMOUS, ANONYMOUS_AUTH
             log_refusal(request, decision)

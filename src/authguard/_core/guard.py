@@ -42,7 +42,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth, QuotaStore
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remotes import Remotes
-from authguard._core.request import SITE_FIELD, RequestView
+from authguard._core.request import RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
 from authguard.errors import (
@@ -142,34 +142,20 @@ class Guard(OverriddenInTests, VerifiesOutside):
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
         self.credential_fields = extractor.fields  # that a `RequestView` must contain
-        #: The fields that `recall` takes: those, and the field with the site that sent a cookie.
-        self.recalled_fields = extractor.fields | ({SITE_FIELD} if cookie else frozenset())
+        self.recalled_fields = extractor.recalled_fields  # that `recall` takes
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
-        callers = Callers(
-            arranged,
-            parts,
-            all_proofs,
-            logouts=logouts,
-            users=Users(user_loader, user_ttl),
-            cache_size=cache_size,
-        )
+        users = Users(user_loader, user_ttl)
+        callers = Callers(arranged, parts, all_proofs, logouts=logouts, users=users, cache_size=cache_size)
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
-        #: Decides about an HTTP request if no question is needed; otherwise returns the result so far. Its
-        #: arguments: the `recalled_fields` of the request; the key of the request, as in
-        #: `RequestView.request_key`, but with the method as passed by the server; seconds since the epoch.
-        self.recall = self._straight_path.recall
-        #: Decides about a request after functions of the application have been asked; see `StraightPath`.
-        self.confirm = self._straight_path.confirm
         self._telling = None
         if on_decision is not None:
             self._telling = Telling(on_decision, parts, self.driving.report)
-            self.recall = self._telling.around(self.recall)
-            self.confirm = self._telling.around_confirm(self.confirm)
+        self._decide_by(self._straight_path)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None

@@ -6,6 +6,10 @@ from typing import TypeAlias
 #: The method under which a websocket handshake is matched; on the wire it is a GET.
 WEBSOCKET = "WEBSOCKET"
 
+#: What stands for it in the key of a handshake that is recalled. No HTTP method is equal to it: HTTP/2 may
+#: carry one with spaces, but none with a line break.
+HANDSHAKE = "\nhandshake"
+
 #: Fields that carry credentials, as presented: lower-case name and value, in order, none merged.
 Presented = list[tuple[bytes, bytes]]
 

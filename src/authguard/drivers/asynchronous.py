@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from authguard._core.answer.decision import Decision, Known, Prepared
 from authguard._core.callbacks import is_async
@@ -15,7 +15,7 @@ from authguard._core.deciding.callers import AskFirst
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
 from authguard._core.guard import Guard
-from authguard._core.request import Presented, RequestKey, RequestView
+from authguard._core.request import HANDSHAKE, SITE_FIELD, Presented, RequestKey, RequestView
 from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
 from authguard.drivers.http import client_options, too_late
@@ -103,6 +103,29 @@ async def complete(  # noqa: PLR0917 (as above)
     if isinstance(recalled, Prepared):
         return guard.present(make_request(source, guard, presented), recalled, now)
     return await run(guard.decide(make_request(source, guard, presented), now, recalled))
+
+
+async def decide_handshake(guard: Guard, request: RequestView, now: float) -> Decision:
+    """Return what a guard decides about the handshake of a websocket.
+
+    Args:
+        guard: the rules.
+        request: the handshake.
+        now: seconds since the epoch.
+    """
+    if not request.presented or guard.quotas is not None:
+        return await run(guard.decide(request, now))
+    fields = request.presented
+    if guard.cookie is not None:
+        fields = [*fields, *((SITE_FIELD, value) for value in request.fields(SITE_FIELD))]
+    key = cast("RequestKey", (HANDSHAKE, *request.request_key[1:]))
+    recalled = guard.recall(fields, key, now)
+    if recalled.is_decision is True:
+        return recalled
+    if isinstance(recalled, AskAbout):
+        return await complete(guard, lambda *_: request, None, request.presented, key, now, recalled)
+    # What is prepared is the answer to an HTTP request.
+    return await run(guard.decide(request, now, None if isinstance(recalled, Prepared) else recalled))
 
 
 async def run(flow: Flow[Result]) -> Result:

@@ -16,7 +16,7 @@ from authguard._core.options import check_function
 from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Requirement
-from authguard._core.request import WEBSOCKET, RequestKey, RequestView
+from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, RequestView
 from authguard.errors import (
     ConfigurationError,
     InsufficientUserAuthenticationError,
@@ -183,8 +183,9 @@ class Denials:
 
 
 def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
-    """Return whether a request may pass without a valid credential; `decide` finds out if it does."""
-    return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
+    """Return whether a request may pass without a valid credential, or gets another answer; see `decide`."""
+    is_other = request_key[0] == "OPTIONS" or request_key[0] is HANDSHAKE
+    return not verdict.protected or verdict.optional is not None or is_other
 
 
 def _is_of_use(error: RefusedError, needs: Needs) -> bool:

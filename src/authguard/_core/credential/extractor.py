@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.model import Credential, Kind
-from authguard._core.request import RequestView
+from authguard._core.request import SITE_FIELD, RequestView
 from authguard.errors import (
     Cause,
     ConfigurationError,
@@ -73,6 +73,8 @@ class Extractor:
         self.cookie = cookie
         #: The fields that `RequestView.presented` must hold.
         self.fields = self._own_fields | {b"authorization"} | ({b"cookie"} if cookie else set())
+        #: These fields, and the one that tells which site has sent a cookie.
+        self.recalled_fields = self.fields | ({SITE_FIELD} if cookie else set())
 
     def plain_bearer(self, field: bytes) -> Credential | None:
         """Return the token of an Authorization field in its usual form; None if `extract` must parse it.

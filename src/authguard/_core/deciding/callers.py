@@ -123,19 +123,11 @@ class Callers:
         self._response_fields = {method: response_fields(vary) for method, vary in self._vary.items()}
         if extractor.cookie is not None and extractor.cookie.no_store:
             self._response_fields["cookie"] = response_fields(self._vary["cookie"], no_store=True)
-        # One memory for each way and field to carry a credential, so that none passes for another.
-        # By digest: nothing is kept in clear (law 9).
         self._own_fields = {
             **dict.fromkeys(sorted(extractor.key_fields), "api_key"),
             **dict.fromkeys(sorted(extractor.token_fields), "header"),
         }
-        carried = [
-            *_CARRIED,
-            *((method, field.decode("ascii")) for field, method in self._own_fields.items()),
-        ]
-        self._memories = {way: Memory[bytes, Known](cache_size) for way in carried}
-        # Prefixes tell keys from tokens there, and a digest of the whole field is that of one or the other.
-        self._memories["api_key", "authorization"] = self._memories["bearer", "authorization"]
+        self._memories = self._make_memories(cache_size)
         # Credentials that need more than a look-up with each request, where `recall` never looks.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
         #: Where `recall` looks, by field name.
@@ -147,6 +139,17 @@ class Callers:
         self.recall: Callable[[Presented, float], Recalled] = self._recall
         if users.loader is not None or self._is_revoked is not None:
             self.recall = self._recall_to_ask
+
+    def _make_memories(self, size: int) -> dict[tuple[str, str], Memory[bytes, Known]]:
+        """Return one memory for each way and field to carry a credential, so that none passes for another.
+
+        Credentials are found by digest: nothing is kept in clear (law 9).
+        """
+        own = [(method, field.decode("ascii")) for field, method in self._own_fields.items()]
+        memories = {way: Memory[bytes, Known](size) for way in (*_CARRIED, *own)}
+        # Prefixes tell keys from tokens there, and a digest of the whole field is that of one or the other.
+        memories["api_key", "authorization"] = memories["bearer", "authorization"]
+        return memories
 
     def _memories_by_field(self) -> dict[bytes, Memory[bytes, Known]]:
         memories = self._memories

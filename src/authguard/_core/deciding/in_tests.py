@@ -14,7 +14,11 @@ from authguard._core.model import Principal
 class OverriddenInTests:
     """Take callers for certain users; a base of `Guard`."""
 
+    #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
+    #: arguments: the `recalled_fields` of the request; the key of the request, as in
+    #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
     recall: Recall
+    #: Decides about a request when a function of the application has been asked; see `StraightPath`.
     confirm: Confirm
     _straight_path: StraightPath
     _full_path: FullPath
@@ -40,8 +44,12 @@ class OverriddenInTests:
         use(path, Substituted(self._straight_path, user, principal))
         substituting._full_path = self._full_path.on(path)  # noqa: SLF001
         substituting._later_checks = self._later_checks.on(path)  # noqa: SLF001
-        substituting.recall, substituting.confirm = path.recall, path.confirm
-        if self._telling is not None:
-            substituting.recall = self._telling.around(path.recall)
-            substituting.confirm = self._telling.around_confirm(path.confirm)
+        substituting._decide_by(path)  # noqa: SLF001
         return substituting
+
+    def _decide_by(self, path: StraightPath) -> None:
+        """Decide at once by a straight path, and tell of what it decides."""
+        self.recall, self.confirm = path.recall, path.confirm
+        if self._telling is not None:
+            self.recall = self._telling.around(path.recall)
+            self.confirm = self._telling.around_confirm(path.confirm)

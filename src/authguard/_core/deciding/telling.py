@@ -10,7 +10,7 @@ from authguard._core.deciding.straight_path import Confirm, Recall
 from authguard._core.flow import Flow
 from authguard._core.model import ANONYMOUS_AUTH, Auth, api_key_id, note
 from authguard._core.options import check_plain_function
-from authguard._core.request import RequestKey, RequestView
+from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, RequestView
 from authguard.errors import Cause, RefusedError
 
 #: Where a decision is made: about the request or handshake; by a decorator or dependency of a route; or about
@@ -181,7 +181,7 @@ class Telling:
                     principal.issuer,
                     hasattr(auth, "noted") or _note(auth),
                     "request",
-                    request_key[0],
+                    WEBSOCKET if request_key[0] is HANDSHAKE else request_key[0],
                     request_key[1],
                     now,
                 ),

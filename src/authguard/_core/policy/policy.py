@@ -14,7 +14,7 @@ from authguard._core.policy.patterns import listed
 from authguard._core.policy.rule_tree import ANY_METHOD, Match, RuleTree, most_specific
 from authguard._core.policy.rules import Optional, Preflight, Requirement, Rule, first_lack
 from authguard._core.quota import Quota
-from authguard._core.request import WEBSOCKET, RequestKey, http_method
+from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, http_method
 from authguard.errors import ConfigurationError
 
 #: Characters of a method; that of no standard has more than twenty.
@@ -28,8 +28,6 @@ _MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under s
 # A request is decided in up to three steps, and the second should not cost what the first has cost.
 _REMEMBERED_LONG_PATHS = 16
 _MAX_LONG_PATH_CHARACTERS = 16_384
-# Under this key no HTTP method is remembered: HTTP/2 may carry one with spaces, but none with a line break.
-_HANDSHAKE = "\nhandshake"
 # Under these names requests are counted that no rule decides about.
 _BY_DEFAULT, _ODD_PATH, _SERVED = "(default)", "(odd path)", "(served by the guard)"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
@@ -163,7 +161,7 @@ class Policy:
             misplaced: whether the path is as the server gave it, and has `root_path` in it, but
                 not as its proper beginning.
         """
-        request_key = (_HANDSHAKE if method == WEBSOCKET else method, path, root_path)
+        request_key = (HANDSHAKE if method == WEBSOCKET else method, path, root_path)
         key: RequestKey = (*request_key, True) if misplaced else request_key
         size = len(path) + len(method) + len(root_path)
         memory = self.memory if size <= _MAX_REMEMBERED_CHARACTERS else self._long_paths
@@ -178,10 +176,12 @@ class Policy:
         """Return the verdict about an HTTP request, which is no handshake whatever its method is.
 
         Args:
-            request_key: as in `RequestView.request_key`, but with the method as the server gives it.
+            request_key: as in `RequestView.request_key`, but with the method as the server gives it; or with
+                `HANDSHAKE` itself.
         """
         method, path, root_path = request_key[:3]
-        return self.find(http_method(method), path, root_path, len(request_key) > 3)
+        method = WEBSOCKET if method is HANDSHAKE else http_method(method)
+        return self.find(method, path, root_path, len(request_key) > 3)
 
     def find_for(self, request_key: RequestKey) -> Verdict:
         """Return the verdict about a request; see `find`.

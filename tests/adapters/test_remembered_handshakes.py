@@ -1,0 +1,177 @@
+"""The handshake of a websocket with a credential that is remembered is decided as any other handshake."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from authguard import AccessCookie, DecisionEvent, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
+from authguard.asgi import ASGIRequest, AuthGuardMiddleware
+from authguard.drivers import asynchronous
+from support import AUDIENCE, ISSUER, NOW, SECRET, claims, make_token
+
+TOKEN = make_token(claims(scope="read"))
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+COOKIE = {"cookie": f"access_token={TOKEN}"}
+
+
+def make_guard(*rules: Rule, **options: Any) -> Guard:
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Guard(jwt, protected_paths=["/", *rules], **options)
+
+
+async def _talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text(str(socket.scope["user"]))
+    await socket.close()
+
+
+async def _page(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("a page")
+
+
+def client(guard: Guard, paths: tuple[str, ...] = ("/ws",)) -> TestClient:
+    routes = [WebSocketRoute(path, _talk) for path in paths]
+    app = Starlette(routes=[*routes, *(Route(path, _page) for path in paths)])
+    app.add_middleware(AuthGuardMiddleware, guard=guard, clock=lambda: NOW)
+    return TestClient(app)
+
+
+def opens(at: TestClient, headers: dict[str, str], path: str = "/ws") -> bool:
+    try:
+        with at.websocket_connect(path, headers=headers) as socket:
+            socket.receive_text()
+    except WebSocketDisconnect:
+        return False
+    return True
+
+
+def test_a_known_caller_opens_it() -> None:
+    """Again and again; nobody else does."""
+    at = client(make_guard())
+    assert [opens(at, BEARER) for _ in range(3)] == [True] * 3
+    assert not opens(at, {})
+    assert not opens(at, {"authorization": "Bearer a.b.c"})
+
+
+def test_rules_for_handshakes_are_asked() -> None:
+    """What was decided about HTTP requests to the same path is another thing, and the other way round."""
+    at = client(make_guard(Rule("/ws", methods=["WEBSOCKET"], scopes=["admin"])))
+    for _ in range(2):
+        assert at.get("/ws", headers=BEARER).status_code == 200
+        assert at.request("WEBSOCKET", "/ws", headers=BEARER).status_code == 403
+        assert not opens(at, BEARER)
+
+
+def test_rules_for_other_methods_are_not_those_of_handshakes() -> None:
+    """A rule for POST says nothing of them, and a page that is open to GET opens none."""
+    open_page = Rule("/open", methods=["GET"])
+    rules = [Rule("/ws", methods=["POST"], scopes=["admin"])]
+    at = client(make_guard(*rules, public_paths=[open_page]), ("/ws", "/open"))
+    for _ in range(2):
+        assert at.post("/ws", headers=BEARER).status_code == 403
+        assert opens(at, BEARER)
+        assert at.get("/open").status_code == 200
+        assert not opens(at, {}, "/open")
+        assert opens(at, BEARER, "/open")
+
+
+@pytest.mark.parametrize(
+    ("fields", "allowed"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"origin": "http://testserver"}, True),
+        ({}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, False),
+        ({"origin": "https://evil.example"}, False),
+    ],
+    ids=str,
+)
+def test_another_site_opens_none_by_a_known_cookie(fields: dict[str, str], *, allowed: bool) -> None:
+    """A handshake is no safe request, although it is a GET on the wire."""
+    at = client(make_guard(cookie=AccessCookie(secure=False)))
+    assert at.get("/ws", headers=COOKIE).status_code == 200  # the cookie is known
+    for _ in range(2):
+        assert opens(at, {**COOKIE, **fields}) is allowed
+
+
+def test_a_handshake_is_told_as_one() -> None:
+    """Once, with the method that rules have for it."""
+    events: list[DecisionEvent] = []
+    at = client(make_guard(on_decision=events.append))
+    for headers in (BEARER, BEARER, {}):
+        opens(at, headers)
+    found = [(event.allowed, event.http_method, event.remembered, event.step) for event in events]
+    assert found == [
+        (True, "WEBSOCKET", False, "request"),
+        (True, "WEBSOCKET", True, "request"),
+        (False, "WEBSOCKET", False, "request"),
+    ]
+
+
+def test_a_handshake_of_a_known_caller_counts() -> None:
+    """It takes from the quotas as an HTTP request does, and a refusal is told with its subject."""
+    store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
+    events: list[DecisionEvent] = []
+    at = client(make_guard(quotas=[Quota(2, 60)], quota_store=store, on_decision=events.append))
+    assert [opens(at, BEARER) for _ in range(3)] == [True, True, False]
+    assert [(event.status, event.subject) for event in events] == [(None, "ann"), (None, "ann"), (429, "ann")]
+
+
+@pytest.mark.parametrize("user", [None, "the user"])
+def test_the_user_of_a_known_caller_is_asked_for(user: str | None) -> None:
+    """Once for each handshake."""
+    asked: list[str] = []
+
+    async def load(principal: Any) -> Any:
+        asked.append(principal.subject)
+        return user if len(asked) > 1 else "at first"
+
+    at = client(make_guard(user_loader=load))
+    assert opens(at, BEARER)
+    assert opens(at, BEARER) is (user is not None)
+    assert asked == ["ann", "ann"]
+
+
+class Counted(JWTVerifier):
+    """A verifier that counts the tokens which it is asked about."""
+
+    asked = 0
+
+    def flow(self, credential: Any, now: float) -> Any:
+        self.asked += 1
+        return super().flow(credential, now)
+
+
+def test_a_bad_token_is_verified_once() -> None:
+    """Although the straight path has looked at it before the flow."""
+    verifier = Counted(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    assert not opens(client(Guard(verifier)), {"authorization": f"Bearer {make_token(key='x' * 40)}"})
+    assert verifier.asked == 1
+
+
+def test_a_refused_handshake_is_answered_as_ever() -> None:
+    """Its answer does not depend on what a page accepts."""
+    guard = make_guard()
+    scope = {"type": "websocket", "path": "/ws", "headers": [], "scheme": "ws", "query_string": b""}
+    denied = asyncio.run(asynchronous.decide_handshake(guard, ASGIRequest(scope, guard), NOW))
+    assert "vary" not in dict(denied.refusal.headers)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("options", [{}, {"cookie": AccessCookie(secure=False)}], ids=["no cookie", "cookie"])
+def test_known_callers_need_no_flow(options: Any) -> None:
+    """The straight path decides about them, also where a browser tells which site has started it."""
+    guard = make_guard(**options)
+    headers = [(b"authorization", BEARER["authorization"].encode()), (b"sec-fetch-site", b"cross-site")]
+    scope = {"type": "websocket", "path": "/ws", "scheme": "ws", "query_string": b"", "headers": headers}
+    decisions = [
+        asyncio.run(asynchronous.decide_handshake(guard, ASGIRequest(scope, guard), NOW)) for _ in range(3)
+    ]
+    assert decisions[1] is decisions[2]
