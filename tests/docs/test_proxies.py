@@ -31,7 +31,6 @@ from support import AUDIENCE, ISSUER, SECRET
 PAGE = "docs/guides/proxies.md"
 NAME = "api.example.com"
 FORGED = "203.0.113.9"
-BEARER = {"Authorization": f"Bearer {issue_token(SECRET, subject='ann', iss=ISSUER, aud=AUDIENCE)}"}
 
 
 def program(name: str) -> str:
@@ -147,25 +146,31 @@ def _listens(port: int) -> bool:
         return True
 
 
-def test_the_guard_gets_the_credential(proxy: Proxy) -> None:
+@pytest.fixture
+def bearer() -> dict[str, str]:
+    """Return the header field of a token."""
+    return {"Authorization": f"Bearer {issue_token(SECRET, subject='ann', iss=ISSUER, aud=AUDIENCE)}"}
+
+
+def test_the_guard_gets_the_credential(proxy: Proxy, bearer: dict[str, str]) -> None:
     """Without a token the answer is 401; with it the application knows the address and the scheme."""
     assert proxy.get().status_code == 401
-    assert proxy.get(**BEARER).json() == ["ann", "127.0.0.1", "https"]
+    assert proxy.get(**bearer).json() == ["ann", "127.0.0.1", "https"]
 
 
-def test_forwarded_fields_of_a_caller_are_replaced(proxy: Proxy) -> None:
+def test_forwarded_fields_of_a_caller_are_replaced(proxy: Proxy, bearer: dict[str, str]) -> None:
     """A caller cannot choose its address or its scheme."""
     forged = {"X_Forwarded_For": FORGED, "X_Forwarded_Proto": "http"}
-    assert proxy.get(**BEARER, **forged).json() == ["ann", "127.0.0.1", "https"]
+    assert proxy.get(**bearer, **forged).json() == ["ann", "127.0.0.1", "https"]
 
 
-def test_a_websocket_is_passed_on(proxy: Proxy) -> None:
+def test_a_websocket_is_passed_on(proxy: Proxy, bearer: dict[str, str]) -> None:
     """With its credential."""
 
     async def first_message() -> Any:
         url = f"wss://{NAME}:{proxy.port}/socket"
         where = {"host": "127.0.0.1", "port": proxy.port, "ssl": proxy.context, "proxy": None}
-        async with connect(url, additional_headers=BEARER, **where) as websocket:
+        async with connect(url, additional_headers=bearer, **where) as websocket:
             return await websocket.recv()
 
     assert asyncio.run(first_message()) == "ann"

@@ -169,7 +169,7 @@ class Fetch(Question[Response]):
 
 
 class Pace:
-    """Count what may still be worked out at once, before an event loop has to turn.
+    """Count the calls that may still be made at once, before the event loop has to turn.
 
     Without a lock: threads can at worst count one too few.
 
@@ -187,17 +187,17 @@ class Pace:
         self.left = most
 
     def begin(self) -> None:
-        """Count anew: nothing waits any more."""
+        """Reset the count, because nothing waits."""
         self.left = self._most
 
 
 class Later(Question[Answer]):
-    """Work something out in one of the next turns of the event loop, after all that has waited for longer.
+    """Call a function in one of the next turns of the event loop, after all earlier calls.
 
-    Without an event loop it is done at once.
+    Without an event loop the call is made at once.
 
     Args:
-        pace: to be told when nothing waits any more.
+        pace: is reset when nothing waits.
         work: returns the answer; it does not raise, and does not wait.
     """
 

@@ -59,13 +59,13 @@ _one_by_one: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("authguard_o
 
 
 async def later(question: Later[Any]) -> Any:
-    """Work something out, one in each turn of the run, in the order in which they were asked for."""
+    """Make one call in each turn of the run, in the order of the calls."""
     try:
         lock = _one_by_one.get()
     except LookupError:
         lock = trio.Lock()
         _one_by_one.set(lock)
-    async with lock:  # which lets the run turn, also if nobody has it
+    async with lock:  # lets other tasks run, also if the lock is free
         answer = question.work()
     if not lock.statistics().tasks_waiting:
         question.pace.begin()

@@ -96,7 +96,7 @@ class Threads:
     def _work(self, jobs: "SimpleQueue[Job | None]") -> None:
         while (job := jobs.get()) is not None:
             left = job()
-            # Before anybody is told: whoever asks next finds this thread free, and starts no other.
+            # Before the caller is woken, so that its next call uses this thread and starts no other.
             with self._lock:
                 self._unfinished -= 1
             if left is not None:
@@ -120,7 +120,7 @@ _all: "WeakSet[Threads]" = WeakSet()
 
 
 def _begin_all() -> None:
-    """Begin anew in a child process, which has none of the threads, but the lock as it was held."""
+    """Start again in a child process, which has none of the threads, and a copy of the lock."""
     for threads in _all:
         threads._begin()  # noqa: SLF001 (their own module)
 
@@ -150,7 +150,7 @@ def settle(future: "Future[Any]", outcome: Outcome) -> None:
     error, result = outcome
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):  # which no future takes: whoever waits would wait for ever
+    elif isinstance(error, StopIteration):  # no future accepts it, and its caller would wait forever
         unexpected = RuntimeError("a plain function raised StopIteration")
         unexpected.__cause__ = error
         future.set_exception(unexpected)

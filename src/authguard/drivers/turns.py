@@ -1,4 +1,4 @@
-"""Spread work over the turns of an event loop, so that a crowd does not keep it from everything else."""
+"""Distribute calls over the turns of an event loop, so that many callers do not block other tasks."""
 
 import asyncio
 from collections import deque

@@ -95,7 +95,7 @@ def parse_brand(options: object) -> Brand:
         options: the attributes of `Brand` by name; there may be none.
 
     Raises:
-        ConfigurationError: for an attribute that there is not, or a value that cannot be meant.
+        ConfigurationError: for an unknown attribute, or an invalid value.
     """
     given = check_mapping(options, "brand", _EXAMPLE)
     known = [one.name for one in fields(Brand)]
@@ -116,7 +116,10 @@ def _check_link(name: str, url: object) -> None:
     text = check_text(url, name, pattern=_PLAIN_URL, must=must)
     if name != "logo_url" or not _LOCAL.match(text):
         check_url(
-            text, name, example="https://example.com/…", reason="whoever changes it on its way is shown"
+            text,
+            name,
+            example="https://example.com/…",
+            reason="anything between the server and the browser could replace it",
         )
 
 

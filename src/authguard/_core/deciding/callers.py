@@ -339,7 +339,7 @@ class Callers:
             verifier = self._verifier_of(credential)
             if verifier.has_public_keys:
                 if self._pace.left <= 0:
-                    yield from Later(self._pace, _do_nothing)
+                    yield from Later(self._pace, _take_turn)
                 self._pace.left -= 1
             verified = yield from as_flow(verifier.flow(credential, now))
             return self._remember(credential, digest, verified, now)
@@ -381,8 +381,8 @@ class Callers:
         raise InvalidTokenError("no verifier accepts this kind of credential")
 
 
-def _do_nothing() -> None:
-    """Be all that is worked out for a flow, which goes on by itself then."""
+def _take_turn() -> None:
+    """Return at once: the flow only waits for its turn."""
 
 
 def _settled(outcome: Outcome) -> Known:

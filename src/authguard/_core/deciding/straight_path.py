@@ -177,5 +177,5 @@ class StraightPath:
 
 
 def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
-    """Let the request of a known caller pass, with nothing to take and nobody to tell."""
+    """Let the request of a known caller pass, which costs no quota and has no terms."""
     return known

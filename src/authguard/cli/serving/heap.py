@@ -1,4 +1,4 @@
-"""Exclude loaded modules from garbage collection, because they stay until the server ends, and collect rarely.
+"""Exclude loaded modules from garbage collection, which stay until the server ends, and collect less often.
 
 Scanning them repeatedly would stop the event loop every few seconds under load.
 """

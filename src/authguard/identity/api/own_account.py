@@ -73,7 +73,7 @@ class OwnAccountEndpoints:
 
     @operation(access=Access.PERSON, json=bodies.DeleteAccount, answers={200: Message}, refused=_PROOF)
     async def delete_account(self, request: Request) -> Response:
-        """Delete the account for good, with the password or after a recent sign-in."""
+        """Delete the account permanently, with the password or after a recent sign-in."""
         principal = principal_of(request)
         body = await read_json(request, bodies.DeleteAccount)
         delete, password = self._service.deletion.delete, bodies.secret_text(body.password)

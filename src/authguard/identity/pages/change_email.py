@@ -1,7 +1,7 @@
 """Serve the page that the link to a new address leads to: it changes the address of the account.
 
-Unless the browser is signed in to the account, the page asks for its password: whoever reads the mail by
-mistake does not get the account.
+Unless the browser is signed in to the account, the page asks for its password: a mail to a wrong address
+does not give the account away.
 """
 
 from typing import Any

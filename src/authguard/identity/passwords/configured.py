@@ -38,7 +38,7 @@ def policy_from(options: object) -> PasswordPolicy:
             out are as NIST SP 800-63B-4 has them.
 
     Raises:
-        ConfigurationError: for an option that there is not, or a value that cannot be meant.
+        ConfigurationError: for an unknown option, or an invalid value.
     """
     given = check_mapping(options, _POLICY, _EXAMPLE)
     if unknown := sorted(str(name) for name in given if name not in _OPTIONS):

@@ -45,8 +45,7 @@ class LeasedQuotas:
         quotas_down: the behaviour while the store is down.
         processes: the number of processes, for `"local"`.
         timeout: seconds that a call may take.
-        max_counters: the greatest number of counters (callers times quotas) for which this process borrows at
-            once.
+        max_counters: the greatest number of counters (callers times quotas) with borrowed amounts.
         monotonic: a monotonic clock; it limits for how long a lease may be spent.
         clock: seconds since the epoch, for calendar days while the store is down.
         tick: seconds between two runs of `keep` in a thread; None for no thread.
@@ -384,8 +383,8 @@ class LeasedQuotas:
 
     def _note_failure(self, error: Exception) -> None:
         # The text of other exceptions may contain a URL or the values that were sent.
-        reason = str(error) if isinstance(error, StoreDownError) else type(error).__name__
-        self._outage.note_failure(reason, self._monotonic())
+        is_known = isinstance(error, StoreDownError)
+        self._outage.note_failure(str(error) if is_known else type(error).__name__, self._monotonic())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"

@@ -1,8 +1,8 @@
 """Change the address of one's account: by the password, and by a link that was mailed to the new address.
 
 The address of before stays until the link is used, and is told of both steps. The link alone changes nothing:
-it comes with a session or the password of the account, so that a mail to an address that was mistyped gives
-the account to nobody.
+it comes with a session or the password of the account, so that a mail to a mistyped address does not
+give the account away.
 """
 
 import secrets
@@ -45,7 +45,7 @@ class AddressChanges:
     Args:
         base: the parts that use cases share.
         sessions: ends the other sessions.
-        proofs: ends ways to sign in that nobody has proven.
+        proofs: removes unproven ways to sign in.
         owner_proofs: checks passwords.
     """
 
@@ -175,8 +175,8 @@ class AddressChanges:
             return principal, None
         if password is None:
             raise InvalidFieldsError({"password": ["is required"]})
-        nobody = Principal(subject=user_id)  # whose sign-in is not recent
-        return None, self._owner_proofs.prove(_CHANGE, nobody, password, caller)
+        owner = Principal(subject=user_id)  # without a recent sign-in
+        return None, self._owner_proofs.prove(_CHANGE, owner, password, caller)
 
     def _lock(self, connection: Connection, user_id: str, proof: OwnerProof | None) -> User:
         if proof is not None:
