@@ -1,4 +1,4 @@
-"""Distribute calls over the turns of an event loop, so that many callers do not block other tasks."""
+"""Share calls among the turns of an event loop, so that many callers do not block other tasks."""
 
 import asyncio
 from collections import deque

@@ -21,7 +21,7 @@ def settle_heap() -> None:
 
 @contextmanager
 def settled_heap() -> Iterator[None]:
-    """Settle the heap until the end of the block."""
+    """Exclude them until the end of the block."""
     before = gc.get_threshold()
     settle_heap()
     try:

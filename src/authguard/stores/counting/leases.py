@@ -393,9 +393,4 @@ class LeasedQuotas:
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
     """Return a function that calls a method while its object exists."""
     reference = WeakMethod(method)
-
-    def call() -> None:
-        if (bound := reference()) is not None:
-            bound()
-
-    return call
+    return lambda: None if (bound := reference()) is None else bound()
