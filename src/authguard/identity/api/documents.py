@@ -66,7 +66,9 @@ def social_token_document(provider: str, tokens: Tokens, *, with_refresh: bool =
     user = tokens.user
     shown: SocialUser = {"id": user.id, "email": user.email, "name": user.name}
     shown[_PICTURES.get(provider, "picture")] = user.picture
-    document: SocialToken = {**access_token_document(tokens), "user": shown}  # type: ignore[typeddict-item]
+    document = SocialToken(
+        access_token=tokens.access_token, token_type="bearer", expires_in=tokens.expires_in, user=shown
+    )
     if with_refresh:
         document["refresh_token"] = tokens.refresh_token
     return document

@@ -62,7 +62,8 @@ class OwnAccountEndpoints:
         """Change the address with the token of that mail, and the password or a session of the account."""
         body = await read_json(request, bodies.ConfirmEmail)
         auth: Auth = request.scope["auth"]
-        await self._workers.hash(
+        run = self._workers.count if body.password is None else self._workers.hash
+        await run(
             self._service.address_changes.change,
             body.token.get_secret_value(),
             caller_of(request),

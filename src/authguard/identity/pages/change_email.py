@@ -74,7 +74,8 @@ class ChangeEmailPages:
             if not token:
                 raise InvalidLinkError
             body = validate(bodies.ConfirmEmail, fields | {"token": token})
-            changed_id = await self._workers.hash(
+            run = self._workers.count if body.password is None else self._workers.hash
+            changed_id = await run(
                 self._changes.change,
                 token,
                 caller_of(request),
