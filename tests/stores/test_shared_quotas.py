@@ -44,6 +44,23 @@ def test_requests_that_follow_soon_borrow_more_and_more() -> None:
     assert wants == [0, 4, 20, 64, 64, 64]
 
 
+def test_steady_requests_borrow_as_before_when_a_slot_ends() -> None:
+    """By one call, however little was spent since the last one."""
+    world = World()
+    many = Quota(10**9, 60)  # a slot is half a second
+    wants = []
+    for _ in range(50_000):
+        world.later(0.0004)
+        if world.at_once(many) is None:
+            assert world.admits(many)
+            wants.append(world.store.asked[0].wants)
+        world.processes[0].borrow_ahead()
+    first, later = wants[:4], wants[4:]
+    assert first == [0, 4, 20, 64]
+    assert set(later) == {64}
+    assert len(later) <= 40  # one for each slot
+
+
 def test_a_slow_caller_borrows_as_much_as_it_spends_in_a_second() -> None:
     """Ten requests a second borrow at most a handful."""
     world = World()

@@ -48,11 +48,13 @@ class Lease:
 
     __slots__ = (
         "_asked_at",
+        "_asked_before",
         "_is_daily",
         "_key",
         "_life",
         "_passed_at",
         "_spent",
+        "_spent_before",
         "_window",
         "amount",
         "ends",
@@ -78,9 +80,9 @@ class Lease:
         self._window, self._is_daily = quota.window, quota.is_daily
         self._key = _digest((*take.key, str(quota.window), "day" if quota.is_daily else ""))
         self._life = min(MAX_LIFE, slot_length(quota.window, is_daily=quota.is_daily) / MICROSECONDS)
-        self._asked_at = 0.0
+        self._asked_at = self._asked_before = 0.0
         self._passed_at = -inf
-        self._spent = 0
+        self._spent = self._spent_before = 0
         self.amount = self.epoch = self.slot = self.free = self.short_cost = 0
         self.ends = self.reset_at = self.fits_at = self.short_until = self.refused_until = 0.0
         self.low = -1
@@ -131,8 +133,12 @@ class Lease:
         """Return how much to borrow: as much as will probably be spent while the lease lasts."""
         if self.is_borrowing:
             return 0
-        passed = max(now - self._asked_at, 1e-9)
-        wants = int(min(self._spent / passed * self._life, _GROWTH * self._spent, MAX_BLOCK))
+        spent, before = self._spent, self._spent_before
+        # Since the last call, or since the one before: a slot may end soon after a call, with little spent.
+        passed, longer = max(now - self._asked_at, 1e-9), max(now - self._asked_before, 1e-9)
+        rate = max(spent / passed, (before + spent) / longer)
+        wants = int(min(rate * self._life, _GROWTH * max(before, spent), MAX_BLOCK))
+        self._asked_before, self._spent_before = self._asked_at, self._spent
         self._asked_at, self._spent = now, 0
         self.is_borrowing = wants > 0
         return wants
