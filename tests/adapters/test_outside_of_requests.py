@@ -204,7 +204,7 @@ def test_the_user_has_to_be_there(ask: Ask) -> None:
     )
     assert ask(guard, token()).subject == "ann"
     users.clear()
-    with pytest.raises(InvalidTokenError, match="the user no longer exists"):
+    with pytest.raises(InvalidTokenError, match="the user is gone"):
         ask(guard, token())
 
 

@@ -62,10 +62,10 @@ def test_how_and_when_somebody_has_signed_in_is_shown():
         (lambda: good(expires_in=-3600), "expired", "1 hour ago"),
         (lambda: good(nbf=int(time.time()) + 7300), "not_yet_valid", "in 2 hours"),
         (lambda: good(iat=int(time.time()) + 7300), "not_yet_valid", "from the future"),
-        (lambda: good(aud="https://other.example"), "audience", '"https://other.example", expected'),
+        (lambda: good(aud="https://other.example"), "audience", '"https://other.example", expected is'),
         (lambda: good(aud=["a", "b"]), "audience", '["a", "b"]'),
         (lambda: good(aud=...), "audience", "has no aud"),
-        (lambda: good(iss=ISSUER + "/"), "issuer", f'"{ISSUER}/", expected "{ISSUER}"'),
+        (lambda: good(iss=ISSUER + "/"), "issuer", f'"{ISSUER}/", expected is "{ISSUER}"'),
         (lambda: good(sub=None), "claim", "no sub"),
         (lambda: good(exp="soon"), "malformed", "exp is not a date"),
         (lambda: good(key=SECRET[::-1]), "signature", "another key"),
@@ -111,7 +111,7 @@ def test_audience_that_nobody_expects_is_refused():
     """Without `--audience` a token with an aud is refused, as the verifier does it."""
     status, found = inspect(good(), "--secret-env", "THE_SECRET")
     assert (status, found["code"]) == (1, "audience")
-    assert "expected none" in found["reason"]
+    assert "expected is none" in found["reason"]
 
 
 def test_without_key_nothing_is_verified():

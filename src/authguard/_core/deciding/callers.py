@@ -267,7 +267,7 @@ class Callers:
             return principal
         user = yield from Call(self._user_loader, principal)
         if user is None:
-            raise InvalidTokenError("the user no longer exists")
+            raise InvalidTokenError("the user is gone")
         return user
 
     def _credential(self, request: RequestView) -> Credential:
@@ -335,7 +335,7 @@ class Callers:
         for verifier in self._verifiers:
             if verifier.accepts(credential):
                 return verifier
-        raise InvalidTokenError("no verifier accepts this kind of credential")
+        raise InvalidTokenError("no verifier is for this kind of credential")
 
 
 def _settled(outcome: Outcome) -> Known:

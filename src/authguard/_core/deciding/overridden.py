@@ -67,7 +67,7 @@ class Overridden:
         if not isinstance(here, Overridden):
             return (yield from here.load_user(principal))
         if here.user is None:
-            raise InvalidTokenError("the user no longer exists")
+            raise InvalidTokenError("the user is gone")
         return here.user
 
 

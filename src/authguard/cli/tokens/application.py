@@ -35,7 +35,7 @@ from authguard.verifiers.jwt import JWTVerifier
 
 _ALGORITHMS = SYMMETRIC | ASYMMETRIC
 _MIN_SECRET = 8  # length from which a part of the token is removed from errors
-_REASONS = {"no verifier accepts this kind of credential": "no_verifier", "the user no longer exists": "user"}
+_REASONS = {"no verifier is for this kind of credential": "no_verifier", "the user is gone": "user"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def _of_no_issuer(text: str, claims: Mapping[str, Any], guard: Guard) -> Finding
     there = " or ".join(f"{shown(each.issuer)} with {', '.join(sorted(each.algorithms))}" for each in asked)
     reason = (
         f"no verifier for this issuer and algorithm: the token has {shown(issuer)} and {shown(algorithm)}, "
-        f"expected {there}"
+        f"expected is {there}"
     )
     if any(name == issuer for each in asked for name, _ in each.jwts):
         return Finding(

@@ -114,7 +114,7 @@ def explain(
         case ExpiredTokenError():
             return _dates(error, claims, now)
         case InvalidIssuerError():
-            issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected {shown(expected.issuer)}"
+            issuer = f"wrong issuer: iss is {shown(claims.get('iss'))}, expected is {shown(expected.issuer)}"
             return Finding("issuer", issuer, COMPARE_ISSUER)
         case InvalidAudienceError():
             return _audience(claims.get("aud"), expected)
@@ -171,7 +171,7 @@ def _audience(audience: object, expected: Expected) -> Finding:
     expected_audience = " or ".join(map(shown, expected.audience)) or "none"
     return Finding(
         "audience",
-        f"wrong audience: {has}, expected {expected_audience}",
+        f"wrong audience: {has}, expected is {expected_audience}",
         "Request a token for this API, or expect this aud (--audience), if it is the API's.",
     )
 
