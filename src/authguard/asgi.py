@@ -95,7 +95,7 @@ class AuthGuardMiddleware:
         self.guard = guard
         #: The mount point that the application itself uses instead of the server's; usually empty.
         self.root_path = _mounted.own_root_path(app)
-        # By length, then by name: of a dozen fields only one or two are compared.
+        # By length, then by name: of a dozen fields one or two are looked at more closely.
         names = guard.credential_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = guard.remotes.clock = clock
@@ -118,7 +118,7 @@ class AuthGuardMiddleware:
             return
         headers = scope["headers"]
         if type(headers) is not list:
-            headers = scope["headers"] = list(headers)  # it may be consumed by one reading
+            headers = scope["headers"] = list(headers)  # it may be good for one reading
         request_key: RequestKey = (
             request_key_below(self._mount(scope), scope)
             if scope.get("root_path") or self.root_path
@@ -142,7 +142,7 @@ class AuthGuardMiddleware:
         scope["auth"] = decision.auth
         inner = dict(scope)
         inner[HANDLED] = (self.guard, scope, decision, now)
-        # A separate dict, because some servers share one between all requests of a connection.
+        # A dict of its own: some servers share theirs between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
         await self.app(inner, receive, send)

@@ -46,10 +46,10 @@ class WSGIRequest(RequestView):
 
     Args:
         environ: the environ.
-        guard: the guard whose credential fields are read.
-        root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
-        path: `PATH_INFO` as the middleware received it.
-        presented: those fields, if they were read already.
+        guard: whose credential fields to look for.
+        root_path: `SCRIPT_NAME` as the middleware found it; further in, mounts change it.
+        path: `PATH_INFO` as the middleware found it.
+        presented: those fields, if they have been found already.
     """
 
     __slots__ = ("_environ", "_is_mount_point")

@@ -36,8 +36,8 @@ class ASGIRequest(RequestView):
 
     Args:
         scope: of type http or websocket.
-        guard: the guard whose credential fields are read.
-        presented: those fields, if they were read already.
+        guard: whose credential fields to look for.
+        presented: those fields, if they have been found already.
     """
 
     __slots__ = ("_headers", "_misplaced", "_query", "scope")

@@ -162,7 +162,7 @@ def _token_field_of(verifier: Verifier) -> str | None:
 
 
 def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Merge verifiers of a class with `together`, such as `JWTVerifier`, at the position of the first."""
+    """Put several of a class that has `together`, such as `JWTVerifier`, at the place of the first."""
     merged: list[Verifier] = []
     seen: set[Any] = set()
     for verifier in verifiers:
@@ -176,7 +176,7 @@ def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
 
 
 def _kind_of(verifier: Verifier) -> Any:
-    """Return the class with `together`, which a subclass shares; None without one."""
+    """Return the class with `together`, which a subclass shares; None if there is none."""
     return next((kind for kind in type(verifier).__mro__ if "together" in vars(kind)), None)
 
 

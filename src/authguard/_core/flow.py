@@ -30,9 +30,9 @@ class Call(Question[Answer]):
     """Call a user's function, which may be `async`, and may block if it is not.
 
     Args:
-        function: the function; a driver with an event loop runs it in a worker thread unless it is a
-            coroutine function.
-        arguments: its arguments.
+        function: what to call; a driver with an event loop runs it in a worker thread unless
+            it is a coroutine function.
+        arguments: what to call it with.
     """
 
     __slots__ = ("arguments", "function")

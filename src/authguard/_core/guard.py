@@ -62,32 +62,32 @@ class Guard(OverriddenInTests, VerifiesOutside):
             distinguished are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
-        login_path: the login page for browsers; None answers them with 401.
-        cookie: the cookie of an access token, used if no field has a credential; None ignores cookies.
-        revocations: the store of logouts, checked for each request.
-        backchannel_logout: the `BackChannelLogout` to serve at its path, at which an issuer reports logouts;
-            it writes to `revocations`.
-        user_loader: returns the application's own user for a principal, which is then `request.state.user`;
-            None means that the user no longer exists, and is a 401.
-        proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or certificate; without them, such
-            tokens are refused.
-        proxies: addresses or networks of the proxies whose `X-Forwarded-For` contains the client's address,
-            for API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
-        resource: the metadata of this application and its issuers, served and named in every challenge (RFC
-            9728).
-        subprotocol: the websocket subprotocol in which a browser may send a token, such as `authguard`, on
-            ASGI; None ignores such tokens.
-        preflight: the handling of CORS preflights of protected paths. `"answer"`: the guard answers with the
-            application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the application
-            receives the preflight without its body, and only status and CORS fields are sent.
-        quotas: how much callers may send: a list of `Quota` for all of them, or lists by tier; see `Quota`.
-            Requests of authenticated callers to protected paths are counted, and those to other paths where a
-            decorator or dependency requires a caller. None counts only those of rules with a quota.
-        quota_store: the store of the counts; None for the memory of this process.
-        on_error: receives the request and the `Refusal`, and returns the refusal to send.
-        on_decision: called with a `DecisionEvent` for each decision, in the thread or event loop of the
-            request: a plain function that does not block. Its exceptions are logged, and have no other
-            effect.
+        login_path: where browsers are sent to sign in; None answers them with 401.
+        cookie: the cookie that may carry an access token, where no field has a credential; None
+            ignores cookies.
+        revocations: what has been logged out, asked for each request.
+        backchannel_logout: the `BackChannelLogout` to serve at its path: an issuer says there who has signed
+            out; it writes to `revocations`.
+        user_loader: from principal to the application's own user, which is then
+            `request.state.user`; None from it means that the user is gone, and is a 401.
+        proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or a certificate; with
+            none, such tokens are refused.
+        proxies: addresses or networks of the proxies whose `X-Forwarded-For` tells the client's address, for
+            API keys with a list of networks; empty if the server reads that field (`--proxy-headers`).
+        resource: what this application is, and who issues tokens for it; served and named in
+            every challenge (RFC 9728).
+        subprotocol: the websocket subprotocol by which a browser may present a token, such as
+            `authguard`, on ASGI; None ignores tokens there.
+        preflight: how a CORS preflight of a protected path is treated. `"answer"`: the guard answers it
+            by the application's own CORS layer, if it finds one, and no handler runs. `"pass"`: the
+            application gets it, without its body, and only status and CORS fields come out.
+        quotas: how much callers may send: a list of `Quota` for all of them, or lists by their tiers; see
+            `Quota`. Counted are the requests of authenticated callers to protected paths, and to others
+            where a decorator or dependency requires a caller. None counts those of rules with a quota only.
+        quota_store: where to count; None for the memory of this process.
+        on_error: given the request and the `Refusal`, returns the one to send.
+        on_decision: told of each decision by a `DecisionEvent`, in the thread or event loop of the request: a
+            plain function that never waits. What it raises is logged, and changes nothing.
         realm: the realm of the challenge.
         cache_size: the number of verified credentials to remember.
 
@@ -137,7 +137,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
-        self.credential_fields = extractor.fields  # that a `RequestView` must contain
+        self.credential_fields = extractor.fields  # that a `RequestView` must present
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
@@ -148,9 +148,9 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
-        #: Decides about an HTTP request if no question is needed; otherwise returns the result so far. Its
+        #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
         #: arguments: the credential fields, as in `RequestView`; the key of the request, as in
-        #: `RequestView.request_key`, but with the method as passed by the server; seconds since the epoch.
+        #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
         self.recall = self._straight_path.recall
         self._telling = None
         if on_decision is not None:

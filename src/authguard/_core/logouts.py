@@ -52,9 +52,9 @@ class StoreHealth:
 class Revocations(Protocol):
     """Define a store of logouts.
 
-    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store declares with `in_memory
-    = True` that it never blocks. A `ConnectionError` or `TimeoutError` that it raises is answered with 503,
-    anything else with 500.
+    `is_revoked` may be `async`; if not, it runs in a worker thread, unless the store says of
+    itself, by `in_memory = True`, that it never waits for anything. A `ConnectionError` or
+    `TimeoutError` that it raises is answered with 503, anything else with 500.
 
     A store that processes share may also have the methods of `SharedMemory`, and `health() -> StoreHealth`.
     """

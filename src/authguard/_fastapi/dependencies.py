@@ -75,7 +75,7 @@ class _CurrentUser(_Caller):
     """
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Any:
-        """Return the caller. FastAPI passes both arguments."""
+        """Return the caller; FastAPI gives both arguments."""
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
             return connection.scope["user"]
@@ -93,7 +93,7 @@ class _CurrentPrincipal(_Caller):
     """
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes) -> Principal:
-        """Return the principal. FastAPI passes both arguments."""
+        """Return the principal; FastAPI gives both arguments."""
         denied = await authorize(connection, required(tuple(scopes.scopes)))
         if denied is None:
             auth: Auth = connection.scope["auth"]

@@ -34,7 +34,7 @@ def handled_request() -> WSGIHandled | ASGIHandled:
 
 
 def current_auth() -> Auth:
-    """Return the caller of the current request and its scopes."""
+    """Return the caller of the current request and what it may do."""
     handled = handled_request()
     auth: Auth = handled.environ[AUTH] if isinstance(handled, WSGIHandled) else handled.scope["auth"]
     return auth

@@ -107,7 +107,7 @@ class BrowserSessions:
         self._remembered = Guard(self._remember.verifier(), revocations=guard.revocations)
 
     def begin(self, subject: str, *, remember: bool = False, **grants: Any) -> Response:
-        """Return the response that signs the browser in, and redirects it to the page that it requested.
+        """Return the response that signs the browser in, and sends it on to where it wanted to go.
 
         Call it in the view of the login page when the password was correct. If another site started the
         request, the answer is 403 and no session starts; `trusted_origins` of the cookie lists exceptions.
@@ -115,10 +115,10 @@ class BrowserSessions:
         Args:
             subject: the user's subject; see `TokenIssuer.issue`.
             remember: whether the browser is to be remembered.
-            grants: further arguments of `TokenIssuer.issue`, such as `scopes`.
+            grants: other arguments of `TokenIssuer.issue`, such as `scopes`.
         """
         check_flag(remember, "remember")
-        if self._cookie.is_cross_site(handled_request().request):  # the guard checks only login pages
+        if self._cookie.is_cross_site(handled_request().request):  # the guard looks on login pages alone
             raise Forbidden("a request from another site must not sign in a user")
         session = secrets.token_urlsafe(16)
         own = {"auth_time": self._remember.now(), _REMEMBERED: remember}

@@ -152,7 +152,7 @@ def _server(
         return partial(run_workers, config, listener)
 
     def run(_: dict[str, str]) -> None:
-        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop it
+        with frozen_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             uvicorn.Server(config).run(sockets=[listener])
 
     return run

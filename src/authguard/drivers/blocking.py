@@ -120,7 +120,7 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether calling it returns an awaitable, as far as this is visible before the call."""
+    """Return whether to call it gives something to await, as far as one can see before."""
     # asgiref's own iscoroutinefunction does not look at __call__.
     call = getattr(type(function), "__call__", None)  # noqa: B004 (which it is, not whether)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

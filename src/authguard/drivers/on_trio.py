@@ -25,11 +25,11 @@ Run: TypeAlias = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
 
 
 async def call(question: Call[Any]) -> Any:
-    """Call a user's function; in its own thread, if it is not `async`."""
+    """Call a user's function; in a thread of its own, if it is not `async`."""
     if is_async(question.function):
         answer = question.function(*question.arguments)
     else:
-        # In a list, because trio refuses a function that returns an awaitable.
+        # In a list, since trio refuses a function that returns something to await.
         (answer,) = await trio.to_thread.run_sync(
             lambda: [question.function(*question.arguments)], abandon_on_cancel=True
         )

@@ -1,4 +1,4 @@
-"""Choose the threads in which the asynchronous driver runs functions that are not `async`."""
+"""Say in which threads the asynchronous driver runs functions that are not `async`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

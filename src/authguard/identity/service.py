@@ -77,8 +77,9 @@ class IdentityService:
     Args:
         settings: the settings.
         mailer: sends mails; None for the one that the settings name.
-        policy: the rules for passwords; None for those of the API documents.
-        breaches: knows breached passwords: `BreachedFile(path)` or `BreachedService()`; None for no check.
+        policy: which passwords are accepted; None for that of the documents.
+        breaches: tells which passwords are known from breaches: `BreachedFile(path)` or
+            `BreachedService()`; None for not asking.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
         audit_hook: called with each `Event`.
@@ -119,7 +120,7 @@ class IdentityService:
         self.outbox = Outbox(
             mailer or mailer_from(settings), pause=PAUSE_SECONDS, product_name=settings.product_name
         )
-        #: The waiting mails of all processes.
+        #: The mails that are to be made, of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
         #: The store of counts for the limits of API key tiers; None for this process.

@@ -80,42 +80,42 @@ class Settings:
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: the path prefixes of the API; metadata names the first.
         default_role: the role of new accounts.
-        require_verified_email: whether an address must be verified before its owner can sign in.
-        enumeration_safe: whether registering a known address gets the same answer as a new one, and so does
-            signing in until the link in the mail was used. Registering then starts no session.
-        verify_needs_password: whether `auth/verify-email` requires, in addition to the token of the mail, the
-            password of the account or a caller who is signed in to it.
-        password_grant: whether the token endpoint accepts passwords, which RFC 9700 advises against.
-        limits_url: the store of the limits: `memory://`, or `redis://…` for several processes.
-        revocations_url: a store that receives logouts in addition to the database, for guards without access
-            to the database: `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a
-            `PostgresStore`; None for none.
-        limits: limits that replace those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is 10 in
-            900 seconds.
+        require_verified_email: whether an address has to be verified before its owner can sign in.
+        enumeration_safe: whether registering a known address gets the same answer as a new one, and so
+            does signing in until the link in the mail is pressed; nobody is signed in by registering then.
+        verify_needs_password: whether `auth/verify-email` refuses the token of a mail alone, and takes it
+            only with the password of the account, or from a caller who is signed in to it.
+        password_grant: whether the token endpoint takes passwords, which RFC 9700 advises against.
+        limits_url: where the counters of limits are: `memory://`, or `redis://…` for several processes.
+        revocations_url: where logouts are written besides the database, for guards that have no access to it:
+            `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a `PostgresStore`; None
+            for nowhere.
+        limits: limits to have instead of those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is
+            10 in 900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
         smtp_allow_plain_text: whether `smtp_url` may be `smtp://` to another machine, without encryption.
         mail_from: the sender of mails, such as `accounts@example.com` or `Acme <accounts@example.com>`.
-        product_name: the product name in subjects and texts of mails; empty for none.
-        github_client_id: the client id of the OAuth app at GitHub; empty for no sign-in with GitHub.
-        github_client_secret: its secret.
-        linkedin_client_id: the client id of the application at LinkedIn; empty for no sign-in with LinkedIn.
-        linkedin_client_secret: its secret.
-        oidc_issuer: the issuer of another provider of OpenID Connect.
-        oidc_client_id: the client id there; empty for none.
-        oidc_client_secret: its secret.
-        oidc_allow_private: whether its metadata may refer to another host on this machine, or to an address
-            in a private network.
-        oidc_providers: further providers of OpenID Connect, by their names in paths: for each a table with
+        product_name: what subjects and texts of mails name; empty for nothing.
+        github_client_id: of the OAuth app at GitHub; empty for no sign-in with GitHub.
+        github_client_secret: the proof of it.
+        linkedin_client_id: of the application at LinkedIn; empty for no sign-in with LinkedIn.
+        linkedin_client_secret: the proof of it.
+        oidc_issuer: another provider of OpenID Connect.
+        oidc_client_id: of this service there; empty for none.
+        oidc_client_secret: the proof of it.
+        oidc_allow_private: whether its metadata may lead to another host on this machine, or to an
+            address in a private network.
+        oidc_providers: more providers of OpenID Connect, by their names in paths: for each a table with
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
-        redirect_uris: further redirect URIs at providers: pages of applications that send the code to this
-            service themselves. Compared exactly.
-        cors_origins: other origins whose pages may call the API with a token, such as
-            `https://app.example.com`. Cookies are not accepted from them.
-        cookie_name: the cookie with the access token, for pages.
-        refresh_cookie_name: the cookie with the refresh token, for pages.
-        pages: whether to serve pages for browsers: sign in, register, account and so on.
-        openapi: whether to serve an OpenAPI document at `/openapi.json`, and a page `/docs` that displays it.
-        pages_path: the path prefix of pages, such as `/auth`, also in links in mails.
+        redirect_uris: where providers may send browsers back to besides this service: the pages of
+            applications that hand the code in themselves. Compared exactly.
+        cors_origins: the other origins whose pages may call the API with a token, such as
+            `https://app.example.com`. Cookies are not for them.
+        cookie_name: the cookie that may carry the access token for pages.
+        refresh_cookie_name: the cookie that carries the refresh token for pages.
+        pages: whether there are pages for browsers: sign in, register, account and so on.
+        openapi: whether there is an OpenAPI document at `/openapi.json`, and a page `/docs` to read it.
+        pages_path: what comes before their paths, such as `/auth`; links in mails lead there.
         api_keys: whether accounts may have API keys.
         api_key_lifetime: seconds for which a new key is valid, if its request names no other time.
         api_key_prefixes: further prefixes of keys, besides `sk_live_`, `sk_test_`, `claw_` and `ak_`.

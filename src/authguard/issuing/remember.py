@@ -51,11 +51,11 @@ class RememberTokens:
         return int(self._clock())
 
     def issue(self, subject: str, session: str) -> str:
-        """Return a token for a browser in which a user has just signed in.
+        """Return a token for a browser in which somebody has just signed in.
 
         Args:
-            subject: the user's subject.
-            session: the `sid` of the new session.
+            subject: who.
+            session: the `sid` of the session that begins.
         """
         now = self.now()
         body = {

@@ -47,14 +47,13 @@ _Key: TypeAlias = tuple[str | None, str]
 class VerifierByIssuer(Verifier):
     """Choose among several JWT verifiers, by the exact `iss` and the algorithm.
 
-    A verifier whose `issuer` is a function is used for the issuers that no other verifier lists, for any
-    algorithm.
+    One whose `issuer` is a function is asked about the issuers that no other names, for any algorithm.
 
     Args:
         verifiers: the verifiers to choose from.
 
     Raises:
-        ConfigurationError: if two have the same issuer and algorithm, or one has no issuer.
+        ConfigurationError: if two are for one issuer and algorithm, or one names no issuer.
     """
 
     def __init__(self, verifiers: Sequence[IssuerVerifier]) -> None:
@@ -65,7 +64,7 @@ class VerifierByIssuer(Verifier):
         for verifier in verifiers:
             if verifier.issuers is None:
                 raise ConfigurationError(
-                    "issuer must be given to choose among several JWTVerifiers, got None"
+                    "issuer must be given where there are several JWTVerifiers, to choose by, got None"
                 )
             for issuer in issuer_names(verifier.issuers):
                 for algorithm in verifier.algorithms:
@@ -75,7 +74,7 @@ class VerifierByIssuer(Verifier):
         if (issuer, algorithm) in self._verifiers:
             if issuer is None:
                 raise ConfigurationError(
-                    f"issuer must be a function in only one JWTVerifier for {algorithm}, got two: name the "
+                    f"issuer must be a function of one JWTVerifier for {algorithm} alone, got two: name the "
                     "issuers of one of them, by tenants="
                 )
             raise ConfigurationError(
@@ -118,6 +117,6 @@ class VerifierByIssuer(Verifier):
 
 
 def issuer_names(expected: str | Issuers | None) -> frozenset[str | None]:
-    """Return the expected issuers as a list; None stands for those that a function decides."""
+    """Return the issuers that are expected, written out; None stands for those that a function judges."""
     accepted = expected.accepted if isinstance(expected, Issuers) else {expected}
     return frozenset({None} if accepted is None else accepted)

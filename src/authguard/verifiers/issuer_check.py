@@ -33,7 +33,7 @@ class IssuerChecker:
         if len(issuer) > _MAX_ISSUER:
             raise InvalidIssuerError("the issuer is longer than any URL of an issuer")
         accepted, until = self._answers.get(issuer) or (False, now)
-        if now >= until or until > now + ACCEPTED_SECONDS:  # too old, or the clock was set back
+        if now >= until or until > now + ACCEPTED_SECONDS:  # old, or the clock was set back
             answer: object = yield from Call(self._function, issuer)
             if not isinstance(answer, bool):
                 raise TypeError("the function of issuer= must return True or False")

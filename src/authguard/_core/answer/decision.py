@@ -58,8 +58,7 @@ class Known:
 
     Attributes:
         user: the principal.
-        revision: the revision of the store of revocations at which the caller was last found not to be
-            revoked; see `Logouts`.
+        revision: of the store of revocations, at which it was last found not to be revoked; see `Logouts`.
         takes: what its last request took from quotas; see `Quotas`.
     """
 

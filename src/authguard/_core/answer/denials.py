@@ -183,7 +183,7 @@ class Denials:
 
 
 def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
-    """Return whether a request may pass without a valid credential; `decide` finds out if it does."""
+    """Return whether a request may pass without a good credential; `decide` finds out if it does."""
     return not verdict.protected or verdict.optional is not None or request_key[0] == "OPTIONS"
 
 

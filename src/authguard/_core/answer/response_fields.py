@@ -54,7 +54,7 @@ def merged(
 
 
 def _is_cache_control(name: str | bytes) -> bool:
-    if len(name) != len("cache-control"):  # as in most responses
+    if len(name) != len("cache-control"):  # as nearly all fields
         return False
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     return text.lower() == "cache-control"

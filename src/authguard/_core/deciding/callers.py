@@ -142,7 +142,7 @@ class Callers:
         return {**own, b"authorization": memories["bearer", "authorization"]}
 
     def recall(self, presented: Presented, now: float) -> Recalled:
-        """Return the caller of the credential, if no question is needed.
+        """Tell who presents the credential, if nobody has to be asked.
 
         A credential that is known costs one look-up. A token that is seen for the first time is
         verified at once, if its verifier has the keys.

@@ -81,7 +81,7 @@ class Quotas:
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
         self._in_memory = bool(getattr(self._store, "in_memory", False))
-        #: A function for the straight path; None for none.
+        #: What can be called on the straight path; None for nothing.
         self._take_at_once: Callable[[Sequence[Take]], Any] | None = (
             self._store.take if self._in_memory else getattr(self._store, "take_at_once", None)
         )

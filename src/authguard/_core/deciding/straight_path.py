@@ -62,8 +62,8 @@ class StraightPath:
                 return self._denials.at_once(recalled.error, request_key) or recalled
             return recalled
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
-        # Each time, also for a known token, because a sign-in may have become too old. (pyright does not know
-        # that all others were returned above: it does not narrow by the truth of a constant.)
+        # Each time, also for a token that is known: a sign-in grows old. (pyright does not know that all
+        # others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.user, now):  # pyright: ignore
             return UNDECIDED
         return recalled

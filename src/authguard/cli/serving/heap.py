@@ -1,6 +1,6 @@
-"""Exclude loaded modules from garbage collection, because they stay until the server ends.
+"""Keep the garbage collector from what is loaded, which stays as long as the server.
 
-Scanning them repeatedly would stop the event loop every few seconds under load.
+To look through it again and again would stop the event loop every few seconds under load.
 """
 
 import gc
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 
 def freeze_heap() -> None:
-    """Exclude all existing objects from garbage collection."""
+    """Pass over all that is loaded, from now on."""
     gc.collect()
     gc.freeze()
 
 
 @contextmanager
 def frozen_heap() -> Iterator[None]:
-    """Exclude all existing objects from garbage collection until the end of the block."""
+    """Pass over all that is loaded, until the end of the block."""
     freeze_heap()
     try:
         yield

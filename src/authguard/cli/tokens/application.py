@@ -206,7 +206,7 @@ def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
         by_issuer: list[Verifier] = []
     elif any((issuer, each) in verifier.jwts for verifier in candidates for each in _ALGORITHMS):
         by_issuer = [each for each in candidates if (issuer, algorithm) in each.jwts]
-    else:  # a function selects the verifier of unlisted issuers
+    else:  # of issuers that none names, a function decides
         by_issuer = [each for each in candidates if (None, algorithm) in each.jwts]
     last = [each for each in candidates if each.takes_any_token]
     return next(iter((*by_issuer, *last)), None)

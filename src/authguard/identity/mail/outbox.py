@@ -59,10 +59,10 @@ class Outbox:
     outcome is noted.
 
     Args:
-        mailer: sends the mails.
-        size: the greatest number of waiting mails; further mails are not accepted.
-        product_name: the product name in the subject and text of each mail; empty for none.
-        pause: the shortest time in seconds before a mail is created, at most twice that; see `PAUSE_SECONDS`.
+        mailer: what sends.
+        size: how many may wait; more are not taken.
+        product_name: what the subject and the text of each mail name; empty for nothing.
+        pause: seconds before a mail is made at least, and at most twice as many; see `PAUSE_SECONDS`.
         clock: seconds, for the pause.
         random: a random number from 0 to 1, for the pause.
 

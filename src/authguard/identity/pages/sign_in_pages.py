@@ -29,7 +29,7 @@ from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 _SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
 MAX_REAUTHENTICATION = 64  # characters of a number of seconds, or of levels
 _SIGN_IN_AGAIN = "To go on, please sign in again."
-#: The targets of the links in mails.
+#: Where the links in mails lead.
 LINK_PATHS = "/verify-email", "/reset-password"
 
 

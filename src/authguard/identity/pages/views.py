@@ -37,12 +37,12 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes with the content
+_IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes when the content does
 _ASSETS = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 #: The notices of pages after a redirect; links cannot contain other texts.
 NOTICES: Mapping[str, str] = {
-    "closed": "The account was closed. No account has your address now.",
+    "closed": "The account was closed. There is none with your address any more.",
     "check-mail": "Check your mail: a link in it finishes the registration.",
     "ended": "The session was ended.",
     "provider-cancelled": "The sign-in at the provider was cancelled. Nothing has changed.",

@@ -94,14 +94,14 @@ class BreachedFile:
 class BreachedService:
     """Ask a service that receives five digits of the SHA-1, and returns all digests that begin with them.
 
-    "Have I Been Pwned" is such a service. It does not learn the password. Because the answer is padded
-    (`Add-Padding`), its length does not disclose the five digits.
+    "Have I Been Pwned" is one. It learns neither the password nor, since the answer is padded
+    (`Add-Padding`), by the length of the answer which five digits were asked for.
 
     Args:
-        url: the URL to which the five digits are appended.
+        url: what the five digits are put after.
         timeout: seconds, or a timedelta, in all for connecting, and for each read.
-        fail_open: the behaviour while the service is unreachable: True accepts the password, False refuses
-            with 503.
+        fail_open: what to do while the service cannot be reached: True takes the password for
+            unknown, False refuses with 503 until it is back.
 
     Raises:
         ConfigurationError: if the URL is not https (except on loopback).

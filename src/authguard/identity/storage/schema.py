@@ -113,7 +113,7 @@ one_time_tokens = Table(
     PrimaryKeyConstraint("user_id", "purpose"),
 )
 
-# Waiting mails. The rows contain neither links nor tokens, which are created in each attempt.
+# Mails to be made. There is neither a link nor a token in here: they are made with each try.
 mails = Table(
     "mails",
     metadata,

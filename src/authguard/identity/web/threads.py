@@ -38,7 +38,7 @@ class _Pending(NamedTuple, Generic[Question, Answer]):
 class Threads:
     """Run functions in a few threads, for whichever event loop asks.
 
-    Not a `ThreadPoolExecutor`, whose second future has its own locks and makes requests slower.
+    Not `ThreadPoolExecutor`, whose second future has locks of its own and costs many requests a second.
 
     Args:
         max_threads: how many; each starts when there is work, so that none is lost in a fork.
@@ -182,8 +182,8 @@ class Batcher(Generic[Question, Answer]):
 def _work(jobs: "SimpleQueue[Callable[[], None] | None]") -> None:
     while (job := jobs.get()) is not None:
         job()
-        # Sent values, such as a password, must not stay here until there is more work. They must not stay in
-        # the frames of an error's traceback either, which would keep the future alive.
+        # What was sent, such as a password, does not stay here until there is more work. Nor does it stay in
+        # the frames that the traceback of an error leads to, by which a future would keep itself.
         del job
 
 

@@ -159,7 +159,7 @@ def take_arguments(asks: Sequence[Ask], live: int) -> list[int]:
 
 
 def read_answer(numbers: object, size: int) -> tuple[bool, Sequence[Answer]]:
-    """Return the answers of `redis_script.TAKE` to a number of asks.
+    """Return what `redis_script.TAKE` has answered to so many asks.
 
     Raises:
         StoreDownError: if the answer has another form.

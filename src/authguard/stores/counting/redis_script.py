@@ -154,10 +154,10 @@ end
 """
 )
 
-# KEYS: a counter for each quota. ARGV: the number of living processes; then for each quota limit, window, 1
-# if it is daily, cost, 1 if it is enforced, the greatest amount to lend, and the number of rests that follow,
-# each as epoch, slot and amount. Returns 1 if the request may pass; then the fields of an `Answer` for each
-# quota.
+# KEYS: a counter for each quota.
+# ARGV: the number of living processes; then for each quota limit, window, 1 if it is daily, cost, 1 if it is
+# enforced, how much to lend at most, and how many rests follow, each as epoch, slot and amount.
+# Returns 1 if the request may pass; then the fields of an `Answer` for each quota.
 TAKE = Script(
     _COUNTERS
     + """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-#: The columns of a record; only `email` is required.
+#: What a record may have; `email` it must.
 COLUMNS = ("email", "password_hash", "name", "roles", "scopes", "verified", "disabled")
 _MAX_LINE = 64 * 1024  # characters; a stray quote in CSV could else take the rest of the file
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}

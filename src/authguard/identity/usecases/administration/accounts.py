@@ -60,7 +60,7 @@ class AccountAdministration:
         """
         now = self._base.clock()
         with self._base.database.write() as connection:
-            # Transactions that add a row for the account wait from here on, and are refused afterwards.
+            # What would add a row for the account waits from here on, and is refused afterwards.
             self._lock(connection, user_id)
             keys = {key.id: key.session for key in key_store.list_keys(connection, user_id, None)}
             self._end_all(connection, user_id)
