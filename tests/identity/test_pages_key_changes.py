@@ -82,7 +82,7 @@ def test_a_key_that_has_ended_is_not_rotated(ann, service, clock):
     page = ann.get(f"{KEY}?key={key_id}")
     assert "Rotate key" not in words(page)
     response = ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
-    assert (response.status_code, "cannot be used any more" in words(response)) == (409, True)
+    assert (response.status_code, "can no longer be used" in words(response)) == (409, True)
 
 
 # --- revoking
@@ -211,6 +211,6 @@ def test_the_page_of_a_key_says_that_it_was_found_in_public(ann, service):
     create(ann)
     update(service, "UPDATE api_keys SET revoked_at = created_at")
     page = f"{KEY}?key={first_key(ann)}"
-    assert "found where others can read it" not in words(ann.get(page))
+    assert "found in public" not in words(ann.get(page))
     update(service, "UPDATE api_keys SET revoked_for = 'exposed'")
     assert "UTC, because it was found in public" in words(ann.get(page))
