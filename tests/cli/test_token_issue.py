@@ -156,7 +156,7 @@ def test_what_cannot_be_meant_is_one_line(options, words):
         (pem(ec_key()), "public key"),
         (json.dumps(jwk(ec_key())), "public key"),
         (json.dumps({"keys": []}), "set of keys"),
-        ("{ not json", "is not"),
+        ("{ not json", "invalid JSON"),
         (
             '{"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}',
             "without a readable private key",
