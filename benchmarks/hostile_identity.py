@@ -118,12 +118,15 @@ def _nasty(most: int) -> dict[str, str]:
     }  # fmt: skip
 
 
+_ADDRESSES = "email", "username", "new_email"
+
+
 def _values() -> dict[str, dict[str, str]]:
     """Return for each set of values the value of each field."""
     sets: dict[str, dict[str, str]] = {}
     for name, text in _nasty(320).items():
-        sets[f"an address of {name}"] = dict.fromkeys(("email", "username"), text[:200] + "@x.com")
-        sets[f"a domain of {name}"] = dict.fromkeys(("email", "username"), "a@" + text[:250] + ".com")
+        sets[f"an address of {name}"] = dict.fromkeys(_ADDRESSES, text[:200] + "@x.com")
+        sets[f"a domain of {name}"] = dict.fromkeys(_ADDRESSES, "a@" + text[:250] + ".com")
     for name, text in _nasty(1024).items():
         names = "password", "new_password", "current_password", "client_secret"
         sets[f"a password of {name}"] = dict.fromkeys(names, text)
@@ -139,10 +142,8 @@ def _values() -> dict[str, dict[str, str]]:
     }.items():
         names = "token", "refresh_token", "code", "client_id", "client_secret", "session", "provider"
         sets[f"a token of {name}"] = dict.fromkeys(names, text)
-    sets["a long address"] = dict.fromkeys(
-        ("email", "username"), ".".join(["b" * 60] * 4) + "@" + "a." * 26 + "com"
-    )
-    sets["an address in quotes"] = dict.fromkeys(("email", "username"), '"' + "\\a" * 30 + '"@x.com')
+    sets["a long address"] = dict.fromkeys(_ADDRESSES, ".".join(["b" * 60] * 4) + "@" + "a." * 26 + "com")
+    sets["an address in quotes"] = dict.fromkeys(_ADDRESSES, '"' + "\\a" * 30 + '"@x.com')
     return sets
 
 
@@ -150,7 +151,7 @@ _GOOD = {
     "email": "new@example.com", "username": EMAIL, "password": PASSWORD, "new_password": "Other-horse-10", "current_password": PASSWORD,
     "token": "a" * 43, "refresh_token": "a" * 43, "name": "Ann", "code": "a" * 20, "redirect_uri": f"{ISSUER}/v1/auth/{PROVIDER}/callback",
     "code_verifier": "v" * 43, "session": "a" * 36, "provider": PROVIDER, "client_id": "api", "client_secret": "s" * 43, "grant_type": "password",
-    "next": "/",
+    "next": "/", "new_email": "moved@example.com",
 }  # fmt: skip
 
 

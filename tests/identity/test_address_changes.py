@@ -1,6 +1,9 @@
 """Another address for one's account: who can change it, what the link is good for, and what ends."""
 
+import contextlib
+
 import pytest
+from sqlalchemy import event
 
 from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenError, RateLimitedError
 from authguard.identity import Caller, SocialIdentity
@@ -19,6 +22,18 @@ def token_to(address, postbox):
     """The token in the newest mail to an address."""
     mail = [one for one in postbox.mails if one.to == address][-1]
     return mail.text.partition("token=")[2].split()[0]
+
+
+@contextlib.contextmanager
+def listening(service, seen):
+    """Note the statements of the database."""
+
+    def note(connection, cursor, statement, *_):
+        seen.append(statement)
+
+    event.listen(service.database.engine, "before_cursor_execute", note)
+    yield
+    event.remove(service.database.engine, "before_cursor_execute", note)
 
 
 class Owner:
@@ -410,3 +425,19 @@ def test_by_the_api(app, service, postbox):
     answers = [client.post(f"{path}/confirm", json={"token": token}, headers=fields) for _ in range(2)]
     assert [one.json() for one in answers] == [{"message": "E-mail address changed"}] * 2
     assert client.get("/v1/users/me", headers=fields).json()["email"] == NEXT
+
+
+@pytest.mark.parametrize("enumeration_safe", [False, True])
+def test_equal_work_for_addresses_that_are_taken(url, postbox, clock, enumeration_safe):
+    """The same statements for an address that an account has: all that differs comes after the answer."""
+    with service_at(url, clock=clock, postbox=postbox, enumeration_safe=enumeration_safe) as service:
+        owner = Owner(service, postbox)
+        service.accounts.create("taken@example.com", PASSWORD)
+        service.mails.leave_to_others()
+        found = []
+        for address in ("warm@example.com", "taken@example.com", "free1@example.com"):
+            seen = []
+            with listening(service, seen):
+                owner.ask(address)
+            found.append(seen)
+        assert found[1] == found[2] and found[1]

@@ -1,0 +1,57 @@
+"""The pages of one's own account and the brand in Chromium: what is shown, and which colours."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from authguard.identity import Identity
+from browser.support import PASSWORD
+from identity.support import Postbox, service_at, serving, upgrade
+
+BRAND = {"color": "#0a5c36", "privacy_url": "https://example.com/privacy", "logo_url": "/logo.svg"}
+MAIL, NEXT = "ann@example.com", "ann@new.example"
+
+
+@pytest.fixture
+def running(tmp_path: Path, postbox: Postbox) -> Any:
+    """The service with a brand, at its own address."""
+    url = f"sqlite:///{tmp_path}/identity.db"
+    upgrade(url)
+    with service_at(url, clock=None, postbox=postbox, brand=BRAND, product_name="Acme") as service:
+        yield service
+
+
+def fill(browser: webdriver.Chrome, **values: str) -> None:
+    """Fill the form of a page, and send it."""
+    for name, value in values.items():
+        browser.find_element(By.NAME, name).send_keys(value)
+    browser.find_element(By.CSS_SELECTOR, "main form button").click()
+
+
+def test_changing_the_address_and_deleting(browser: webdriver.Chrome, running: Any, postbox: Postbox) -> None:
+    """By the pages alone, from the account to the end of it."""
+    with serving(Identity(running)) as site:
+        browser.get(f"{site}/register")
+        fill(browser, email=MAIL, password=PASSWORD)
+        colour = browser.find_element(By.CSS_SELECTOR, "a.button").value_of_css_property("color")
+        assert browser.title.endswith("Acme") and colour
+        browser.find_element(By.LINK_TEXT, "Change e-mail address").click()
+        button = browser.find_element(By.CSS_SELECTOR, "main button")
+        assert button.value_of_css_property("background-color") == "rgba(10, 92, 54, 1)"
+        fill(browser, new_email=NEXT, password=PASSWORD)
+        assert "A mail is on its way" in browser.find_element(By.CSS_SELECTOR, ".notice").text
+        assert running.outbox.flush()
+        (mail,) = [one for one in postbox.mails if one.to == NEXT]
+        browser.get(f"{site}/change-email?token=" + mail.text.partition("token=")[2].split()[0])
+        assert browser.current_url == f"{site}/change-email"
+        browser.find_element(By.CSS_SELECTOR, "main form button").click()
+        assert NEXT in browser.find_element(By.TAG_NAME, "main").text
+        browser.find_element(By.LINK_TEXT, "Delete account").click()
+        fill(browser, password=PASSWORD)
+        assert "Your account was deleted." in browser.find_element(By.TAG_NAME, "main").text
+        assert browser.find_element(By.LINK_TEXT, "Privacy").get_attribute("href") == BRAND["privacy_url"]
+        browser.get(f"{site}/account")
+        assert browser.current_url.startswith(f"{site}/login")
