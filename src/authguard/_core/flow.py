@@ -183,7 +183,7 @@ class Pace:
 
 
 class Later(Question[Answer]):
-    """Work something out in one of the next turns of the event loop, after all that has waited for longer.
+    """Answer in one of the next turns of the event loop, after all that has waited for longer.
 
     Without an event loop it is done at once.
 

@@ -57,7 +57,7 @@ _one_by_one: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("authguard_o
 
 
 async def later(question: Later[Any]) -> Any:
-    """Work something out, one in each turn of the run, in the order in which they were asked for."""
+    """Answer a question; in each turn of the run one is answered, in the order in which they came."""
     try:
         lock = _one_by_one.get()
     except LookupError:

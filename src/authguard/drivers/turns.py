@@ -1,4 +1,4 @@
-"""Spread work over the turns of an event loop, so that a crowd does not keep it from everything else."""
+"""Answer a crowd over several turns of an event loop, which has time for everything else in between."""
 
 import asyncio
 from collections import deque

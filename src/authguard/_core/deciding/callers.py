@@ -368,7 +368,7 @@ class Callers:
 
 
 def _do_nothing() -> None:
-    """Be all that is worked out for a flow, which goes on by itself then."""
+    """Stand for the work of a flow, which goes on by itself when its turn has come."""
 
 
 def _settled(outcome: Outcome) -> Known:
