@@ -54,11 +54,11 @@ def _bursts(findings: Findings, rounds: int) -> None:
 
 def _turns(app: Any, fields: Sequence[tuple[str, str]], callers: int) -> tuple[float, float]:
     """The longest turn, and all of the burst, in milliseconds."""
-    left = iter([{**scope(field), "state": {}} for field in fields])
+    requests = [{**scope(field), "state": {}} for field in fields]  # kept, since to free them all takes long
     gc.collect()
     gc.freeze()
     try:
-        return asyncio.run(_burst(app, left, callers))
+        return asyncio.run(_burst(app, iter(requests), callers))
     finally:
         gc.unfreeze()
 

@@ -86,7 +86,7 @@ UNUSABLE = {
     "a number": ({"roles": 5}, "roles is a number"),
     "true": ({"roles": True}, "roles is true or false"),
     "members of a list": ({"roles": ["a", 5]}, "roles has members that are no text"),
-    "an object": ({"roles": {"roles": ["a"]}}, "roles is an object whose members are no roles"),
+    "an object": ({"roles": {"roles": ["a"]}}, "roles is an object whose members are not roles"),
 }
 
 
