@@ -1,7 +1,6 @@
 """Drive flows in servers with an event loop, which it never blocks: that of asyncio, or of trio."""
 
 import asyncio
-import inspect
 import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
@@ -9,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from authguard._core.answer.decision import Decision, Prepared
-from authguard._core.callbacks import is_async
+from authguard._core.callbacks import is_async, is_awaitable
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.flow import Call, Channel, Fetch, Flow, Question, Response, Shared
 from authguard._core.guard import Guard
@@ -108,7 +107,7 @@ async def _call(call: Call[Any]) -> Any:
         answer = await call_in_thread(callback.function, call.arguments)
     else:
         answer = callback.function(*call.arguments)
-    return await answer if inspect.isawaitable(answer) else answer
+    return await answer if is_awaitable(answer) else answer
 
 
 class _Flight:
