@@ -14,7 +14,7 @@ from authguard.identity import (
 from authguard.identity.limits import Limit, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, SMTPMailer
 from authguard.identity.mail.outbox import Outbox
-from authguard.identity.passwords.breaches import BreachedFile, BreachedService
+from authguard.identity.passwords.breaches import BreachedFile, BreachedService, BreachedWords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.social import GitHub, LinkedIn, OpenIDProvider
 from option_kinds import Built, rows
@@ -34,19 +34,20 @@ SERVICE: dict[str, Built] = {
             **rows("text", "secret issuer database algorithm default_role limits_url previous_secret"),
             **rows("text", "github_client_id github_client_secret linkedin_client_id linkedin_client_secret"),
             **rows("text", "oidc_issuer oidc_client_id oidc_client_secret"),
-            **rows("text", "cookie_name refresh_cookie_name pages_path product_name"),
+            **rows("text", "cookie_name refresh_cookie_name pages_path product_name breached_passwords"),
             **rows("text?", "audience smtp_url mail_from revocations_url access_token_typ"),
             **{f"{name}_lifetime": "seconds" for name in LIFETIMES.split()},
             **rows("seconds", "refresh_grace api_key_notice_interval purge_interval"),
             **rows("seconds", "usage_minutes_kept usage_hours_kept usage_days_kept"),
             "worker_threads": "number",
-            **rows("mapping", "limits api_key_tiers oidc_providers"),
+            **rows("mapping", "limits api_key_tiers oidc_providers password_policy brand"),
             **rows("list", "prefixes redirect_uris cors_origins admin_roles"),
             **rows("list", "api_key_prefixes api_key_scopes api_key_mails"),
             **rows("text", "api_key_check_secret api_key_tier"),
             **rows("text", "secret_scanning_keys_url secret_scanning_token"),
             **rows("flag", "api_keys api_keys_manage_keys count_key_management secret_scanning"),
             **rows("flag", "require_verified_email enumeration_safe verify_needs_password password_grant"),
+            **rows("flag", "account_deletion breached_passwords_fail_open social_refresh_tokens"),
             **rows("flag", "oidc_allow_private pages openapi dev smtp_allow_plain_text"),
         },
     ),
@@ -63,6 +64,7 @@ SERVICE: dict[str, Built] = {
         {**rows("number", "memory time parallelism"), "concurrency": "number?", "wait": "seconds"},
     ),
     "BreachedFile": Built(BreachedFile, {}, {"path": "path"}),
+    "BreachedWords": Built(BreachedWords, {}, {"path": "path"}),
     "BreachedService": Built(BreachedService, {}, {"url": "text", "timeout": "seconds", "fail_open": "flag"}),
     "SMTPMailer": Built(
         SMTPMailer,
@@ -82,6 +84,7 @@ SERVICE: dict[str, Built] = {
             "mailer": "object",
             **rows("function", "clock random"),
             "size": "number",
+            "links": "list",
             "pause": "seconds",
             "product_name": "text",
         },

@@ -3,7 +3,8 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -36,11 +37,17 @@ class Twice:
         return 2 * number
 
 
+@types.coroutine
+def twice_as_of_old(number: int) -> Generator[Any, Any, int]:
+    """A generator that is awaited."""
+    return (yield from twice(number).__await__())
+
+
 @both
 @pytest.mark.parametrize(
     "function",
-    [lambda n: 2 * n, twice, Twice(), partial(lambda function, n: function(n), twice)],
-    ids=["plain", "async", "async object", "awaitable"],
+    [lambda n: 2 * n, twice, Twice(), partial(lambda function, n: function(n), twice), twice_as_of_old],
+    ids=["plain", "async", "async object", "awaitable", "generator"],
 )
 def test_any_kind_of_callback_is_answered(drive: Callable[[Flow[Any]], Any], function: Any) -> None:
     """Plain or async, or plain and returning an awaitable."""

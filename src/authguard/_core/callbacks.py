@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction, isroutine
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isroutine
+from types import GeneratorType
 from typing import Any, Generic, TypeVar, cast
 
 from authguard._core.options import check_function
@@ -77,6 +78,11 @@ def is_async(function: Callable[..., Any]) -> bool:
     """Return whether to call it gives something to await, as far as one can see before."""
     # asgiref's own iscoroutinefunction does not look at __call__.
     return iscoroutinefunction(function) or iscoroutinefunction(_call_of(function))
+
+
+def is_awaitable(answer: object) -> bool:
+    """Return whether an answer is to be awaited, as `inspect.isawaitable` does it in twice the time."""
+    return isinstance(answer, Awaitable) or (isinstance(answer, GeneratorType) and isawaitable(answer))
 
 
 def _call_of(function: object) -> Any:

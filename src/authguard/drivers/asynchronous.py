@@ -1,7 +1,6 @@
 """Run flows in servers with an event loop, of asyncio or of trio, without blocking it."""
 
 import asyncio
-import inspect
 import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
@@ -9,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from authguard._core.answer.decision import Decision, Known, Prepared
-from authguard._core.callbacks import is_async
+from authguard._core.callbacks import is_async, is_awaitable
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import AskFirst
 from authguard._core.deciding.straight_path import Open
@@ -175,7 +174,7 @@ async def _call(call: Call[Any]) -> Any:
         answer = await call_in_thread(callback.function, call.arguments)
     else:
         answer = callback.function(*call.arguments)
-    return await answer if inspect.isawaitable(answer) else answer
+    return await answer if is_awaitable(answer) else answer
 
 
 def _later(question: Later[Any]) -> Awaitable[Any]:

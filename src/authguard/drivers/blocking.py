@@ -12,7 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from authguard._core.answer.decision import Decision, Prepared
-from authguard._core.callbacks import is_async
+from authguard._core.callbacks import is_async, is_awaitable
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
@@ -126,7 +126,7 @@ def _call(call: Call[Any]) -> Any:
         _check_no_loop(function)
         return wait_for(function, call.arguments)
     answer = function(*call.arguments)
-    if not inspect.isawaitable(answer):
+    if not is_awaitable(answer):
         return answer
     try:
         _check_no_loop(function)

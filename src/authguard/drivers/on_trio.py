@@ -1,6 +1,5 @@
 """Answer the questions of flows under trio, as `asynchronous` does under asyncio."""
 
-import inspect
 import logging
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
-from authguard._core.callbacks import is_async
+from authguard._core.callbacks import is_async, is_awaitable
 from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Response, Shared
 from authguard.drivers.blocking import fetch_with
 from authguard.drivers.clients import fetch_by
@@ -35,7 +34,7 @@ async def call(question: Call[Any]) -> Any:
         )
     else:
         answer = callback.function(*question.arguments)
-    return await answer if inspect.isawaitable(answer) else answer
+    return await answer if is_awaitable(answer) else answer
 
 
 async def fetch(question: Fetch, run: Run) -> Response:
