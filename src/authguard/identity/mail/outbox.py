@@ -12,7 +12,8 @@ from math import inf
 from threading import Condition, Thread
 from typing import Literal, TypeAlias
 
-from authguard._core.options import check_function, check_method, check_seconds, check_whole
+from authguard._core.options import check_function, check_list, check_method, check_seconds, check_whole, got
+from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_product_name
 
 #: Seconds for which a mail waits at least; at most twice as long. A mail for a known address takes more work
@@ -20,6 +21,7 @@ from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_produc
 #: the interpreter's lock and the database. The random part prevents repeated requests from measuring the work
 #: for one mail in the answer of another.
 PAUSE_SECONDS = 0.25
+_LINK = '("Privacy", "https://example.com/privacy")'
 
 #: The outcome of a mail: `refused` permanently, or `unsent` for now.
 Outcome: TypeAlias = Literal["sent", "refused", "unsent"]
@@ -68,7 +70,7 @@ class Outbox:
         random: a random number from 0 to 1, for the pause.
 
     Raises:
-        ConfigurationError: if the size is below 1, or the pause below 0.
+        ConfigurationError: if the size is below 1, the pause below 0, or a link no pair of texts.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Outbox:
         self._mailer, self._clock, self._random = mailer, clock, random
         self._size = check_whole(size, "size", unit="mails")
         self._pause = check_seconds(pause, "pause", inf)
-        self._product_name, self._links = check_product_name(product_name), tuple(links)
+        self._product_name, self._links = check_product_name(product_name), _checked(links)
         self._hurries = 0
         self._changed = Condition()
         self._waiting: list[_Entry] = []
@@ -215,3 +217,14 @@ class Outbox:
 
     def __repr__(self) -> str:
         return f"Outbox({self._mailer!r})"
+
+
+def _checked(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the links, each a title and an address."""
+    checked = check_list(links, "links", _LINK)
+    for link in checked:
+        if not (isinstance(link, tuple) and len(link) == 2 and all(isinstance(part, str) for part in link)):
+            raise ConfigurationError(
+                f"links must be pairs of a title and an address, got {got(link)}: write links=[{_LINK}]"
+            )
+    return tuple(checked)
