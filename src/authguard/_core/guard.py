@@ -3,7 +3,8 @@
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
 `recall` is the straight path, for what needs no question: known credentials, tokens whose keys are
-here, public pages; see `StraightPath`. `decide` is all the rest, as a flow. Neither does anything:
+here, public pages; see `StraightPath`. `confirm` goes on when a function of the application has been
+asked about a known caller. `decide` is all the rest, as a flow. None of them does anything:
 adapters read the request and write the answer. `Callers` finds out who presents a credential.
 """
 
