@@ -222,6 +222,18 @@ def test_quotas_that_have_to_be_waited_for(way: str) -> None:
 
 
 @WAYS
+def test_a_path_without_quotas(way: str) -> None:
+    """Nothing is taken there, also where other paths have quotas that must be waited for."""
+    application = Application(way)
+    one = guard(application, Rule("/dear", quota=Quota(1, 60)), quota_store=Waiting())
+    for _ in range(3):
+        assert application.decide(one, bearer(TOKEN)).reaches_app
+        assert application.calls == ["is_revoked", "load"]
+    dear = [application.decide(one, bearer(TOKEN, "/dear")).reaches_app for _ in range(2)]
+    assert dear == [True, False]
+
+
+@WAYS
 def test_a_key_that_is_another_subject_s_by_now(way: str) -> None:
     """What was said of one principal is not taken for another one, who has a user of its own."""
     application = Application(way)

@@ -57,6 +57,19 @@ def test_a_key_in_the_authorization_field_is_asked_about_again() -> None:
     assert decided(one, bearer(KEY), NOW + 30).refusal.status == 401
 
 
+class Telling(APIKeyVerifier):
+    """A verifier of keys that may be told of requests, and is told of none."""
+
+    has_terms = True
+
+
+def test_a_token_beside_keys_whose_verifier_is_told() -> None:
+    """There is nothing to tell of a token."""
+    one = Guard(JWT, Telling(KEYS))
+    assert all(decided(one, bearer(TOKEN)).reaches_app for _ in range(3))
+    assert isinstance(recall(one, bearer(TOKEN)), Known)
+
+
 @pytest.mark.parametrize("key", [KEY, UNPREFIXED])
 def test_a_key_is_remembered_for_the_field_that_it_came_in(key: str) -> None:
     """What is known in the field for keys is not taken for a token, nor a token's text for a key."""

@@ -235,7 +235,9 @@ def test_an_open_websocket() -> None:
     decision = run(one.decide(request, NOW))
     application.user = None
     assert run(one.recheck(request, decision.auth, NOW + TTL - 1)) is None
-    assert run(one.recheck(request, decision.auth, NOW + TTL)).refusal.status == 401
+    ended = run(one.recheck(request, decision.auth, NOW + TTL))
+    assert ended is not None
+    assert ended.refusal.status == 401
 
 
 @WAYS

@@ -3,8 +3,9 @@
     request ─► credential ─► verifier ─► principal ─► policy ─► decision
 
 `recall` is the straight path, which needs no question: known credentials, tokens whose keys are local, public
-pages; see `StraightPath`. `decide` handles the rest, as a flow. Neither does I/O: adapters read the request
-and write the answer. `Callers` identifies the caller of a credential.
+pages; see `StraightPath`. `confirm` continues when a function of the application was asked about a known
+caller. `decide` handles the rest, as a flow. None of them does I/O: adapters read the request and write the
+answer. `Callers` identifies the caller of a credential.
 """
 
 from collections.abc import Iterable
