@@ -16,7 +16,7 @@ from authguard._core.deciding.users import Users
 from authguard._core.flow import Call, Flow, Later, Pace, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
-from authguard._core.model import Credential, Principal, api_key_id, make_auth
+from authguard._core.model import Auth, Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
 from authguard._core.proofs.proof import Proofs
 from authguard._core.request import Presented, RequestView
@@ -42,11 +42,17 @@ _CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "
 @final
 @dataclass(slots=True)
 class Refused:
-    """Say why a credential is not good: data, so that many can wait for one answer."""
+    """Say why a request is refused: data, so that many can wait for one answer.
+
+    Attributes:
+        error: the reason.
+        caller: the caller, if the credential is good.
+    """
 
     is_decision: ClassVar[Literal[False]] = False
 
     error: RefusedError
+    caller: Auth | None = None
 
 
 #: The outcome of a verification, for all who wait for it.
