@@ -121,3 +121,16 @@ def test_strangers_keep_no_notice_of_another_address_from_its_owner(url, postbox
         told = subjects(service, postbox)
     assert "Your e-mail address is about to change" in told
     assert "Your e-mail address was changed" in told
+
+
+def test_strangers_cause_few_notices_of_another_address(limited, postbox):
+    """Accounts that they have made with addresses of the mailbox count together, with other notices."""
+    for number in range(MOST + 1):
+        tokens = limited.accounts.register(f"ann+{number}@example.com", PASSWORD, "", stranger(number))
+        principal = principal_of(limited, tokens.access_token)
+        address = f"eve{number}@example.org"
+        limited.address_changes.ask(principal, address, PASSWORD, stranger(number))
+        assert limited.outbox.flush()
+        limited.address_changes.change(token_to(address, postbox), stranger(number), principal=principal)
+    told = [subject for subject in subjects(limited, postbox) if subject.startswith("Your e-mail address")]
+    assert len(told) == MOST

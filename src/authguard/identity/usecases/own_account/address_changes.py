@@ -35,7 +35,8 @@ from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _ASK, _CHANGE = "ask_email_change", "change_email"
-_NEW, _ASKED = "new_address", "address_asked"
+_NEW, _ASKED, _NOTICE = "new_address", "address_asked", "notice"
+_UNPROVEN = "unproven"  # details of a mail to an address that its account had never proven
 _CHANGED = "changed"  # the purpose of a token that has changed an address
 
 
@@ -113,13 +114,19 @@ class AddressChanges:
 
     def _mail_of_wish(self, mail: WaitingMail, user: User) -> Mail | None:
         # Counted apart from the mails that strangers can cause: they would keep this one from the owner.
-        if mail.tries <= 1 and not count_mail(self._base, _ASKED, user):
+        kind = _ASKED if user.email_verified else _NOTICE
+        if mail.tries <= 1 and not count_mail(self._base, kind, user):
             return None
         return Mail(user.email, *texts.address_asked(self._base.settings))
 
     def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
-        # Not limited, like that of a new password: nothing else tells the owner of a takeover.
-        return Mail(mail.address or user.email, *texts.address_changed(self._base.settings))
+        before = replace(user, email=mail.address or user.email)
+        # Not limited, like that of a new password: nothing else tells the owner of a takeover. But the
+        # account may be a stranger's who has registered the address.
+        is_limited = mail.details == _UNPROVEN and mail.tries <= 1
+        if is_limited and not count_mail(self._base, _NOTICE, before):
+            return None
+        return Mail(before.email, *texts.address_changed(self._base.settings))
 
     @records(_CHANGE)
     def change(
@@ -202,7 +209,10 @@ class AddressChanges:
         store.upsert_one_time_token(connection, user.id, _CHANGED, sha256_hex(token), change.expires_at)
         own_session = None if owner is None else owner.claims.get("sid")
         self._sessions.end_sessions_of(connection, user.id, except_id=own_session)
-        self._base.mails.add(connection, "address_changed", user_id=user.id, address=user.email)
+        details = "" if user.email_verified else _UNPROVEN
+        self._base.mails.add(
+            connection, "address_changed", user_id=user.id, address=user.email, details=details
+        )
         return ended
 
     def find(self, token: str) -> AddressChange | None:
