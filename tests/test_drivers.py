@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from authguard._core.flow import Call, Channel, Flow, Question, Shared
+from authguard._core.flow import Call, Channel, Flow, Later, Pace, Question, Shared
 from authguard.drivers import asynchronous, run
 from authguard.drivers.asynchronous import run as run_async
 from authguard.drivers.threads import in_sensitive_thread
@@ -178,3 +178,23 @@ def test_a_shared_flow_does_not_queue_behind_other_tasks():
 
     asyncio.run(main())
     assert order == ["flow", "other"]
+
+
+def test_work_that_raises_keeps_no_others_waiting() -> None:
+    """Its own caller gets the error, and those behind it and after it their answers."""
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    async def answers() -> list[Any]:
+        pace = Pace(0)
+        work = [fail, lambda: "behind"]
+        got = await asyncio.gather(*(run_later(pace, each) for each in work), return_exceptions=True)
+        return [*got, await run_later(pace, lambda: "after")]
+
+    async def run_later(pace: Pace, work: Callable[[], Any]) -> Any:
+        return await asyncio.wait_for(asynchronous.ask(Later(pace, work)), 5)
+
+    error, behind, after = asyncio.run(answers())
+    assert isinstance(error, ValueError)
+    assert (behind, after) == ("behind", "after")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from authguard import Guard, JWTVerifier, MemoryRevocations, Principal
-from authguard._core.answer.decision import Allow, Known
+from authguard._core.answer.decision import Allow, Deny, Known
 from authguard._core.logouts import StoreHealth
 from authguard.drivers import run
+from authguard.drivers.blocking import decide
 from authguard.errors import RevokedTokenError
 from support import AUDIENCE, ISSUER, NOW, SECRET, bearer, make_token
 
@@ -22,15 +23,19 @@ class SharedStore:
         revoked: subjects, in the store and in memory.
         looked_up: how often memory was searched.
         waited_for: how often the store itself was asked.
+        fault: what asking for the revision raises; None for nothing.
     """
 
     def __init__(self) -> None:
         self.number: int | None = 1
         self.revoked: set[str] = set()
         self.looked_up = self.waited_for = 0
+        self.fault: Exception | None = None
 
     def revision(self) -> int | None:
         """Return the revision of memory."""
+        if self.fault is not None:
+            raise self.fault
         return self.number
 
     def is_known_revoked(self, principal: Principal) -> bool:
@@ -186,3 +191,19 @@ def test_a_class_of_the_application_with_a_shared_store_is_asked_each_time() -> 
     assert all(is_allowed(guard) for _ in range(3))
     store.closed = True
     assert not is_allowed(guard)
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "first seen"])
+@pytest.mark.parametrize(("fault", "status"), [(ConnectionError("down"), 503), (RuntimeError("a bug"), 500)])
+def test_a_fault_of_the_revision_is_a_refusal(
+    guard: Guard, store: SharedStore, is_known: bool, fault: Exception, status: int
+) -> None:
+    """Nothing is raised at the server, and no caller passes."""
+    request = bearer(TOKEN)
+    key = (request.method, request.path, request.root_path)
+    if is_known:
+        assert is_allowed(guard)
+    store.fault = fault
+    denied = decide(guard, lambda *_: request, None, request.presented, key, NOW)
+    assert isinstance(denied, Deny)
+    assert denied.refusal.status == status

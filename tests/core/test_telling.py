@@ -171,11 +171,14 @@ def test_a_decorator():
     assert found == [(True, "request", None, "ann"), (False, "route", 403, "ann")]
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["straight path", "flow"])
-def test_a_quota(at_once):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"user_loader": lambda principal: principal}, {"on_error": lambda request, refusal: refusal}],
+    ids=["straight path", "user_loader", "on_error"],
+)
+def test_a_quota(options):
     """Allowed once, and refused with the name of the caller."""
     events = []
-    options = {} if at_once else {"user_loader": lambda principal: principal}
     guard = told(events, quotas=[Quota(2, 60)], **options)
     for _ in range(3):
         decide(guard, key("/a"))
@@ -185,6 +188,24 @@ def test_a_quota(at_once):
         (True, None, "bob", "k1", True),
         (False, 429, "bob", "k1", True),
     ]
+
+
+@pytest.mark.parametrize("token", [make_token(), None], ids=["known", "nobody"])
+def test_a_method_that_looks_like_a_handshake(token):
+    """It is told as that of an HTTP request, which it is."""
+    events = []
+    guard = told(events, protected_paths=None, public_paths=["/"])
+    presented = [] if token is None else bearer(token).presented
+    for _ in range(2):
+        drive(
+            guard,
+            lambda *_: bearer(token, method="HTTP WEBSOCKET"),
+            None,
+            presented,
+            ("WEBSOCKET", "/", ""),
+            NOW,
+        )
+    assert [event.http_method for event in events] == ["HTTP WEBSOCKET"] * 2
 
 
 def test_a_caller_that_is_revoked():

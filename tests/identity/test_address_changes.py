@@ -9,6 +9,8 @@ from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenEr
 from authguard.identity import Caller, SocialIdentity
 from authguard.identity.errors import EmailTakenError, InvalidFieldsError, InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS
+from authguard.identity.storage import queries as user_queries
+from authguard.identity.usecases.notices import Notices
 from identity.api_key_support import create, rows, verify
 from identity.keys import bearer
 from identity.people import EMAIL, NEW
@@ -114,6 +116,25 @@ def test_links_to_the_address_of_before_end(service, owner, postbox):
     owner.change(token)
     with pytest.raises(InvalidLinkError):
         service.links.reset_password(reset.text.partition("token=")[2].split()[0], NEW, CALLER)
+
+
+@pytest.mark.parametrize("ask", ["request_password_reset", "resend_verification"])
+def test_no_link_is_made_for_an_address_of_before(service, owner, postbox, monkeypatch, ask):
+    """The address changes while a mail to the old one is made: its link would set a password."""
+    token, may_send = owner.link(), Notices.may_send
+    with service.database.write() as connection:
+        user_queries.update_user(connection, owner.user.id, email_verified=False)
+
+    def change_first(notices, kind, mail, user):
+        if owner.address == EMAIL:
+            owner.change(token)
+        return may_send(notices, kind, mail, user)
+
+    monkeypatch.setattr(Notices, "may_send", change_first)
+    getattr(service.links, ask)(EMAIL, CALLER)
+    assert service.outbox.flush()
+    assert owner.address == NEXT
+    assert [mail for mail in postbox.mails if mail.to == EMAIL and "token=" in mail.text] == []
 
 
 @pytest.mark.parametrize("password", [None, "wrong", ""])

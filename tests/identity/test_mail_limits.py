@@ -6,6 +6,8 @@ from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.mail.addresses import mailbox_key
 from authguard.identity.model import Caller
 from identity.support import ANN, CALLER, PASSWORD, service_at
+from identity.test_address_changes import token_to
+from identity.test_sessions import principal_of
 
 pytestmark = pytest.mark.one_database  # counts of mails
 
@@ -101,3 +103,34 @@ def test_notices_to_an_owner_are_counted(url, postbox, clock):
 def test_mailbox_of_an_address(address, expected):
     """The tag of an address is no part of its mailbox."""
     assert mailbox_key(address) == expected
+
+
+def test_strangers_keep_no_notice_of_another_address_from_its_owner(url, postbox):
+    """After many refused registrations the owner is still told of the wish, and of the change."""
+    with service_at(url, postbox=postbox, limits=None, enumeration_safe=True) as service:
+        service.accounts.create(ANN["email"], PASSWORD)
+        for number in range(MOST + 1):
+            service.accounts.register(ANN["email"], PASSWORD, "", stranger(number))
+            assert service.outbox.flush()  # else one mail answers all of them
+        assert subjects(service, postbox).count("You have an account already") == MOST
+        tokens = service.accounts.login(ANN["email"], PASSWORD, CALLER)
+        principal = principal_of(service, tokens.access_token)
+        service.address_changes.ask(principal, "ann@new.example", PASSWORD, CALLER)
+        assert service.outbox.flush()
+        service.address_changes.change(token_to("ann@new.example", postbox), CALLER, principal=principal)
+        told = subjects(service, postbox)
+    assert "Your e-mail address is about to change" in told
+    assert "Your e-mail address was changed" in told
+
+
+def test_strangers_cause_few_notices_of_another_address(limited, postbox):
+    """Accounts that they have made with addresses of the mailbox count together, with other notices."""
+    for number in range(MOST + 1):
+        tokens = limited.accounts.register(f"ann+{number}@example.com", PASSWORD, "", stranger(number))
+        principal = principal_of(limited, tokens.access_token)
+        address = f"eve{number}@example.org"
+        limited.address_changes.ask(principal, address, PASSWORD, stranger(number))
+        assert limited.outbox.flush()
+        limited.address_changes.change(token_to(address, postbox), stranger(number), principal=principal)
+    told = [subject for subject in subjects(limited, postbox) if subject.startswith("Your e-mail address")]
+    assert len(told) == MOST

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any
 
 from authguard._core.flow import Later
+from authguard.drivers.pool import outcome_of, settle
 
 MAX_IN_TURN = 32  # each may have a signature to verify by a public key, which takes 0.1 ms
 
@@ -28,7 +29,7 @@ class Turns:
         for _ in range(min(MAX_IN_TURN, len(self._waiting))):
             waiter, question = self._waiting.popleft()
             if not waiter.done():  # else the request has been cancelled
-                waiter.set_result(question.work())
+                settle(waiter, outcome_of(question.work))
             if not self._waiting:
                 question.pace.begin()
         if self._waiting:

@@ -16,7 +16,7 @@ from authguard._core.deciding.users import Users
 from authguard._core.flow import Call, Flow, Later, Pace, Shared
 from authguard._core.logouts import Logouts
 from authguard._core.memory import Memory
-from authguard._core.model import Credential, Principal, api_key_id, make_auth
+from authguard._core.model import Auth, Credential, Principal, api_key_id, make_auth
 from authguard._core.networks import is_within
 from authguard._core.proofs.proof import Proofs
 from authguard._core.request import Presented, RequestView
@@ -42,11 +42,17 @@ _CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "
 @final
 @dataclass(slots=True)
 class Refused:
-    """Say why a credential is not good: data, so that many can wait for one answer."""
+    """Say why a request is refused: data, so that many can wait for one answer.
+
+    Attributes:
+        error: the reason.
+        caller: the caller, if the credential is good.
+    """
 
     is_decision: ClassVar[Literal[False]] = False
 
     error: RefusedError
+    caller: Auth | None = None
 
 
 #: The outcome of a verification, for all who wait for it.
@@ -166,14 +172,16 @@ class Callers:
         try:
             ((name, value),) = presented
             memory = self._recalled[name]
-        except (ValueError, KeyError):  # several fields, or one that the flow has to look at
+            digest = sha256(value).digest()
+            known = memory.young.get(digest) or memory.revive(digest)
+            if known is None or now >= known.until:
+                return self._verify_at_once(name, value, digest, now)
+            if self._revision is None or known.revision == (revision := self._revision()):
+                return known
+        except Exception:
+            # Several fields, one that the flow has to look at, or a fault of the revocations, which the flow
+            # will meet again.
             return UNDECIDED
-        digest = sha256(value).digest()
-        known = memory.young.get(digest) or memory.revive(digest)
-        if known is None or now >= known.until:
-            return self._verify_at_once(name, value, digest, now)
-        if self._revision is None or known.revision == (revision := self._revision()):
-            return known
         logouts = self._logouts_in_memory
         return known if logouts is None or logouts.clears(known, revision) else UNDECIDED
 
@@ -207,16 +215,16 @@ class Callers:
                 question = self._shared(credential, digest, now)
                 return UNDECIDED if question is None else AskFirst(question)
             known = self._remember(credential, digest, verified, now)
+            if (
+                known.auth.confirmation
+                or known.terms
+                or (self._logouts_in_memory is not None and not self._logouts_in_memory.clears_now(known))
+            ):
+                return UNDECIDED
         except RefusedError as error:
             return Refused(error)
         except Exception:
             return UNDECIDED  # the flow will meet it again, and say what is wrong
-        if (
-            known.auth.confirmation
-            or known.terms
-            or (self._logouts_in_memory is not None and not self._logouts_in_memory.clears_now(known))
-        ):
-            return UNDECIDED
         return known
 
     def _verify_later(

@@ -62,7 +62,8 @@ class FullPath:
                 return Allow(ANONYMOUS_AUTH, ANONYMOUS, preflight=verdict.preflight or self._preflight)
             outcome = (yield from recalled.question) if isinstance(recalled, AskFirst) else recalled
             if isinstance(outcome, Refused):
-                return (yield from self._refused(request, verdict, outcome.error, now, outcome.error.count))
+                error, caller = outcome.error, outcome.caller
+                return (yield from self._refused(request, verdict, error, now, error.count, auth=caller))
             known = outcome if isinstance(outcome, Known) else None
             return (yield from self._allow(request, now, verdict, known))
         except Exception as raised:

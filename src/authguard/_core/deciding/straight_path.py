@@ -161,7 +161,7 @@ class StraightPath:
         count = None if known.terms is None else known.terms.count
         if denied is None:
             error.count = count
-            return Refused(error)
+            return Refused(error, known.auth)
         denied.caller = known.auth
         if count is not None:
             count(now, None, verdict.rule, outcome_of(error) or "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from inspect import isawaitable, iscoroutine
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from authguard._core.answer.decision import Allow, Deny, Known, Prepared
 from authguard._core.deciding.parts import Parts
@@ -10,7 +10,7 @@ from authguard._core.deciding.straight_path import Confirm, Recall
 from authguard._core.flow import Flow
 from authguard._core.model import ANONYMOUS_AUTH, Auth, api_key_id, note
 from authguard._core.options import check_plain_function
-from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, RequestView
+from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, RequestView, http_method
 from authguard.errors import Cause, RefusedError
 
 #: Where a decision is made: about the request or handshake; by a decorator or dependency of a route; or about
@@ -19,6 +19,8 @@ Step: TypeAlias = Literal["request", "route", "recheck"]
 
 PREFLIGHT = "preflight"
 _NO_METHOD = "none"
+# A client may send `WEBSOCKET` as an HTTP method, which must not be told as a handshake.
+_METHODS_AS_TOLD = {HANDSHAKE: WEBSOCKET, WEBSOCKET: http_method(WEBSOCKET)}
 
 
 class DecisionEvent(NamedTuple):
@@ -128,8 +130,11 @@ class Telling:
         if isinstance(decision, Deny):
             self.tell_refused(decision, request, now, step, auth or decision.caller)
         elif decision is not None:
-            rule = self._policy.find_for(request.request_key).rule
-            self._tell_allowed(decision, rule, request.request_key, now)
+            request_key = request.request_key
+            rule = self._policy.find_for(request_key).rule
+            if request.method == WEBSOCKET:
+                request_key = cast("RequestKey", (HANDSHAKE, *request_key[1:]))
+            self._tell_allowed(decision, rule, request_key, now)
         return decision
 
     def tell_refused(
@@ -164,6 +169,14 @@ class Telling:
         )
 
     def _tell_allowed(self, decision: Allow | Known, rule: str, request_key: RequestKey, now: float) -> None:
+        """Tell of a request that passes.
+
+        Args:
+            decision: the decision.
+            rule: the name of the rule.
+            request_key: as in `Policy.find_for_http`.
+            now: seconds since the epoch.
+        """
         auth = decision.auth
         principal = auth.principal
         reason = "" if decision.error is None else reason_of(decision.error)
@@ -181,7 +194,9 @@ class Telling:
                     principal.issuer,
                     hasattr(auth, "noted") or _note(auth),
                     "request",
-                    WEBSOCKET if request_key[0] is HANDSHAKE else request_key[0],
+                    _METHODS_AS_TOLD[request_key[0]]
+                    if request_key[0] in _METHODS_AS_TOLD
+                    else request_key[0],
                     request_key[1],
                     now,
                 ),

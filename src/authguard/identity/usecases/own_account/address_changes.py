@@ -35,7 +35,8 @@ from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _ASK, _CHANGE = "ask_email_change", "change_email"
-_NEW, _NOTICE = "new_address", "notice"
+_NEW, _ASKED, _NOTICE = "new_address", "address_asked", "notice"
+_UNPROVEN = "unproven"  # details of a mail to an address that its account had never proven
 _CHANGED = "changed"  # the purpose of a token that has changed an address
 
 
@@ -57,7 +58,7 @@ class AddressChanges:
         self._proofs = proofs
         self._owner_proofs = owner_proofs
         base.mails.register(_NEW, self._mail_to_new_address)
-        base.mails.register("address_asked", self._mail_of_wish)
+        base.mails.register(_ASKED, self._mail_of_wish)
         base.mails.register("address_changed", self._mail_of_change)
 
     @records(_ASK)
@@ -87,7 +88,7 @@ class AddressChanges:
             user = lock_proven(connection, proof)
             change_store.put_change(connection, AddressChange(user.id, address, now, ends_at))
             base.mails.add(connection, _NEW, user_id=user.id)
-            base.mails.add(connection, "address_asked", user_id=user.id)
+            base.mails.add(connection, _ASKED, user_id=user.id)
         base.succeeded(_ASK, caller, user_id=user.id)
 
     def _mail_to_new_address(self, mail: WaitingMail, user: User) -> Mail | None:
@@ -112,16 +113,20 @@ class AddressChanges:
         return Mail(change.address, *texts.new_address(base.settings, link))
 
     def _mail_of_wish(self, mail: WaitingMail, user: User) -> Mail | None:
-        return self._notice(mail, user, texts.address_asked(self._base.settings))
+        # Counted apart from the mails that strangers can cause: they would keep this one from the owner.
+        kind = _ASKED if user.email_verified else _NOTICE
+        if mail.tries <= 1 and not count_mail(self._base, kind, user):
+            return None
+        return Mail(user.email, *texts.address_asked(self._base.settings))
 
     def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
         before = replace(user, email=mail.address or user.email)
-        return self._notice(mail, before, texts.address_changed(self._base.settings))
-
-    def _notice(self, mail: WaitingMail, user: User, text: tuple[str, str]) -> Mail | None:
-        if mail.tries <= 1 and not count_mail(self._base, _NOTICE, user):
+        # Not limited, like that of a new password: nothing else tells the owner of a takeover. But the
+        # account may be a stranger's who has registered the address.
+        is_limited = mail.details == _UNPROVEN and mail.tries <= 1
+        if is_limited and not count_mail(self._base, _NOTICE, before):
             return None
-        return Mail(user.email, *text)
+        return Mail(before.email, *texts.address_changed(self._base.settings))
 
     @records(_CHANGE)
     def change(
@@ -204,7 +209,10 @@ class AddressChanges:
         store.upsert_one_time_token(connection, user.id, _CHANGED, sha256_hex(token), change.expires_at)
         own_session = None if owner is None else owner.claims.get("sid")
         self._sessions.end_sessions_of(connection, user.id, except_id=own_session)
-        self._base.mails.add(connection, "address_changed", user_id=user.id, address=user.email)
+        details = "" if user.email_verified else _UNPROVEN
+        self._base.mails.add(
+            connection, "address_changed", user_id=user.id, address=user.email, details=details
+        )
         return ended
 
     def find(self, token: str) -> AddressChange | None:
