@@ -1,9 +1,9 @@
 """Load the application's own users of callers, and remember them for a while."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
-from authguard._core.answer.decision import Known
+from authguard._core.answer.decision import NO_USERS, Known
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
@@ -51,6 +51,7 @@ class Users:
 
         Raises:
             InvalidTokenError: if the user is gone.
+            ConfigurationError: if the function returns something else than a user or None.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -66,6 +67,8 @@ class Users:
         user = yield from Call(self.loader, principal)
         if user is None:
             raise InvalidTokenError("the user no longer exists")
+        if type(user) in NO_USERS:
+            raise ConfigurationError(_fault_of(user))
         return user
 
     def keep(self, known: Known, loaded: Known, now: float) -> None:
@@ -83,3 +86,11 @@ class Users:
     def is_fresh(self, loaded: Known, now: float) -> bool:
         """Return whether a user need not be loaded again; it has to be if the clock was set back."""
         return now < loaded.until <= now + self.ttl
+
+
+def _fault_of(result: bool | Coroutine[Any, Any, Any]) -> str:
+    """Return the error for a result that is no user."""
+    if isinstance(result, bool):
+        return f"user_loader must return a user, or None to refuse the request, got {got(result)}"
+    result.close()  # or Python would warn that it was never awaited
+    return "user_loader must return a user or None, got a coroutine: write return await …"
