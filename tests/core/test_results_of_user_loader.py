@@ -20,7 +20,7 @@ def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
     application.user = answer
     refusal = application.decide(one, bearer(TOKEN)).refusal
     assert refusal.status == 500
-    reason = f"user_loader must return a user, or None to refuse the request, got {answer} (bool)"
+    reason = f"user_loader must return a user, got {answer} (bool): return None to refuse the request"
     assert refusal.error.reason == reason
 
 
@@ -34,7 +34,7 @@ def test_a_coroutine_that_was_not_awaited_is_no_user(known: bool) -> None:
     application.user = nobody()
     refusal = application.decide(one, bearer(TOKEN)).refusal
     assert refusal.status == 500
-    reason = "user_loader must return a user or None, got a coroutine: write return await …"
+    reason = "user_loader must return a user, got coroutine: await it, or return None to refuse the request"
     assert refusal.error.reason == reason
 
 

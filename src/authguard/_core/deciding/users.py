@@ -1,6 +1,7 @@
 """Load the application's own users of callers, and remember them for a while."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from authguard._core.answer.decision import NO_USERS, Known
@@ -68,7 +69,11 @@ class Users:
         if user is None:
             raise InvalidTokenError("the user no longer exists")
         if type(user) in NO_USERS:
-            raise ConfigurationError(_fault_of(user))
+            remedy = "return None to refuse the request"
+            if isinstance(user, CoroutineType):
+                user.close()  # or Python would warn that it was never awaited
+                remedy = f"await it, or {remedy}"
+            raise ConfigurationError(f"user_loader must return a user, got {got(user)}: {remedy}")
         return user
 
     def keep(self, known: Known, loaded: Known, now: float) -> None:
@@ -86,11 +91,3 @@ class Users:
     def is_fresh(self, loaded: Known, now: float) -> bool:
         """Return whether a user need not be loaded again; it has to be if the clock was set back."""
         return now < loaded.until <= now + self.ttl
-
-
-def _fault_of(result: bool | Coroutine[Any, Any, Any]) -> str:
-    """Return the error for a result that is no user."""
-    if isinstance(result, bool):
-        return f"user_loader must return a user, or None to refuse the request, got {got(result)}"
-    result.close()  # or Python would warn that it was never awaited
-    return "user_loader must return a user or None, got a coroutine: write return await …"
