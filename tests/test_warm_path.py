@@ -53,7 +53,7 @@ LIMITS = {
     "wsgi, known token, memory revocations": (17, 223),
     "asgi, known token, async revocations": (39, 577),
     "wsgi, known token, plain revocations": (37, 444),
-    "asgi, known token, async user_loader": (41, 622),
+    "asgi, known token, async user_loader": (41, 627),
     "wsgi, known token, plain user_loader": (39, 489),
     "asgi, known token, async user_loader with user_ttl": (26, 412),
     "wsgi, known token, plain user_loader with user_ttl": (18, 256),
