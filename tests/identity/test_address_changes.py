@@ -304,6 +304,20 @@ def test_a_new_password_stops_it(service, owner, postbox, end):
     assert (owner.address, rows(service, "address_changes")) == (EMAIL, [])
 
 
+def test_a_proof_of_the_address_ends_the_wish_of_who_had_registered_it(service, postbox):
+    """The owner signs in with a provider, and would use a link by which a stranger takes the account over."""
+    tokens = service.accounts.register(EMAIL, PASSWORD, "", CALLER)
+    stranger = principal_of(service, tokens.access_token)
+    service.address_changes.ask(stranger, "eve@example.org", PASSWORD, CALLER)
+    assert service.outbox.flush()
+    token = token_to("eve@example.org", postbox)
+    tokens = service.sign_in_with(SocialIdentity("google", "ann", EMAIL, True, "Ann", None))
+    owner = principal_of(service, tokens.access_token)
+    with pytest.raises(InvalidLinkError):
+        service.address_changes.change(token, CALLER, principal=owner)
+    assert service.accounts.find_by_id(owner.subject).email == EMAIL
+
+
 # --- who else has the address
 
 

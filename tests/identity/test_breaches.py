@@ -151,12 +151,29 @@ def test_endless_answer_is_an_outage(service, ask):
         ask("another")
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe"])
-def test_answer_that_is_no_text_is_an_outage(service, ask, body):
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff\xfe",
+        b"<!doctype html><title>Home</title>",
+        b'{"error": "no"}',
+        b"A" * 40 + b":1",
+        b"A" * 27 + b":1",
+    ],
+    ids=["no text", "a page", "JSON", "whole digests", "digests of NTLM"],
+)
+def test_answer_that_is_no_list_is_an_outage(service, ask, body):
     """An answer in another form is not taken for an empty one."""
     service.answer = lambda prefix: body
     with pytest.raises(VerificationUnavailableError):
         ask("another")
+
+
+@pytest.mark.parametrize("body", [b"", b"A" * 35, b"a" * 35 + b":2\r\n", b"\n" + b"A" * 35 + b":2 \n"])
+def test_forms_of_a_list(service, ask, body):
+    """It may be empty, without counts, in lower case, and have empty lines."""
+    service.answer = lambda prefix: body
+    assert not ask("another")
 
 
 def test_service_that_is_down_is_an_outage(service, ask):

@@ -42,12 +42,7 @@ _CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "
 @final
 @dataclass(slots=True)
 class Refused:
-    """Say why a request is refused: data, so that many can wait for one answer.
-
-    Attributes:
-        error: the reason.
-        caller: the caller, if the credential is good.
-    """
+    """Say why a request is refused, and whose it is if known: data, so that many can wait for one answer."""
 
     is_decision: ClassVar[Literal[False]] = False
 
@@ -166,8 +161,7 @@ class Callers:
     def _recall(self, presented: Presented, now: float) -> Recalled:
         """Return the caller of the credential, if no function of the application is called for each request.
 
-        A credential that is known costs one look-up. A token that is seen for the first time is
-        verified at once, if its verifier has the keys.
+        A known credential costs one look-up. A new token is verified at once, if its verifier has the keys.
         """
         try:
             ((name, value),) = presented
@@ -178,9 +172,7 @@ class Callers:
                 return self._verify_at_once(name, value, digest, now)
             if self._revision is None or known.revision == (revision := self._revision()):
                 return known
-        except Exception:
-            # Several fields, one that the flow has to look at, or a fault of the revocations, which the flow
-            # will meet again.
+        except Exception:  # several fields, or what the flow has to look at, such as a fault of revocations
             return UNDECIDED
         logouts = self._logouts_in_memory
         return known if logouts is None or logouts.clears(known, revision) else UNDECIDED

@@ -28,6 +28,7 @@ PWNED_PASSWORDS = "https://api.pwnedpasswords.com/range/"
 #: Bytes of a list of passwords that is kept in memory; one of a million has some nine million.
 MAX_WORDS = 32 * 1024 * 1024
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
+_SUFFIX = re.compile(r"[0-9A-Fa-f]{35}(?::[0-9]+)?\Z")  # a line of the service's answer
 _PREFIX = 5  # hexadecimal digits that are sent to the service (k-anonymity)
 _MAX_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
 _CONNECT_SECONDS = 1.0
@@ -234,7 +235,11 @@ class BreachedService:
         response: Response = ask(question)
         if response.status != 200:
             raise ValueError(f"status {response.status}")
-        return response.body.decode("ascii")
+        text = response.body.decode("ascii")
+        # A page in the place of the list, such as that of a wrong address, must not clear every password.
+        if not all(map(_SUFFIX.match, text.split())):
+            raise ValueError("its answer is not a list of digests")
+        return text
 
     def close(self) -> None:
         """Close the connections; a later question opens new ones."""

@@ -13,6 +13,7 @@ from authguard.identity.audit import Event
 from authguard.identity.model import Caller
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
+from authguard.identity.storage.addresses import queries as change_store
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.sessions import Sessions
 
@@ -82,6 +83,8 @@ class AddressProofs:
         identities = linking_store.delete_unverified_identities(connection, user_id)
         if password or identities:
             self._sessions.end_sessions_of(connection, user_id)
+            # A stranger may have asked for it, and would have the owner press the link.
+            change_store.delete_change(connection, user_id)
         return EndedSignIns(password, identities)
 
     def record(self, ended: EndedSignIns, caller: Caller, user_id: str) -> None:

@@ -80,6 +80,11 @@ def take_by_digest(connection: Connection, digest: str, now: float) -> AddressCh
     return None if row is None else AddressChange(*row)
 
 
+def delete_change(connection: Connection, user_id: str) -> None:
+    """Delete the change of an account, whose link ends."""
+    connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
+
+
 def is_taken(connection: Connection, address: str, user_id: str) -> bool:
     """Return whether another account than this one has an address, or one that counts as the same."""
     statement = select(users.c.id).where(users.c.email_key == email_key(address), users.c.id != user_id)
