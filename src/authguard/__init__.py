@@ -50,7 +50,7 @@ from authguard.verifiers.jwt import JWTVerifier
 from authguard.verifiers.keyfile import APIKeyFile
 from authguard.verifiers.remote import RemoteKeySet
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 Quotas.default_store = MemoryQuotas
 

@@ -147,6 +147,33 @@ def test_who_came_first_is_let_in_first():
     assert verifier.verified == SIGNED
 
 
+def test_who_comes_later_waits_behind_the_others():
+    """As long as somebody waits, nobody who comes meanwhile is verified at once."""
+
+    async def in_two_parts() -> None:
+        tasks = [asyncio.ensure_future(face.ask(token)) for token in TOKENS[:200]]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        tasks += [asyncio.ensure_future(face.ask(token)) for token in TOKENS[200:]]
+        await asyncio.gather(*tasks)
+
+    verifier = Counting()
+    face = Face(verifier)
+    asyncio.run(in_two_parts())
+    assert verifier.verified == SIGNED
+
+
+@pytest.mark.parametrize("run", LOOPS.values(), ids=LOOPS)
+def test_when_nobody_waits_tokens_are_verified_at_once(run):
+    """After a crowd the next token does not have to wait."""
+    verifier = Counting()
+    face = Face(verifier)
+    run(face, verifier, TOKENS[:200])
+    for token in TOKENS[200:260]:
+        field = (b"authorization", b"Bearer " + token.encode())
+        assert face.app.guard.recall([field], ("/", "GET", ""), NOW).is_decision
+
+
 def test_a_crowd_can_come_again():
     """When nothing waits any more, tokens are verified at once again, also in another loop."""
     verifier = Counting()

@@ -243,7 +243,7 @@ def test_a_revoked_key_is_not_rotated(ann):
     done = invoke("apikeys", "rotate", made["id"], **ann)
     assert (done.exit_code, done.stdout) == (1, "")
     advice = "create another one, or enable it if it is disabled"
-    assert done.stderr == f"authguard: The API key cannot be used any more: {advice}.\n"
+    assert done.stderr == f"authguard: The API key can no longer be used: {advice}.\n"
 
 
 def test_service_without_keys_is_said(ann):

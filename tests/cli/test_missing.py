@@ -40,7 +40,7 @@ def test_without_click_the_extra_is_named():
     """Without click the command is one line that says what to install."""
     done = run_without(("click",), "--help")
     assert (done.returncode, done.stdout) == (1, "")
-    needed = "what authguard[cli] brings must be installed, got \"No module named 'click'\""
+    needed = "the packages of authguard[cli] must be installed, got \"No module named 'click'\""
     assert done.stderr == f'authguard: {needed}: pip install "authguard[cli]"\n'
 
 

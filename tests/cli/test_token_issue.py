@@ -156,10 +156,13 @@ def test_what_cannot_be_meant_is_one_line(options, words):
         (pem(ec_key()), "public key"),
         (json.dumps(jwk(ec_key())), "public key"),
         (json.dumps({"keys": []}), "set of keys"),
-        ("{ not json", "is not"),
-        ('{"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}', "holds no private key"),
+        ("{ not json", "invalid JSON"),
+        (
+            '{"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}',
+            "without a readable private key",
+        ),
         (json.dumps({"kty": "nope", "d": "M4RKER"}), "kty"),
-        ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "holds no private key"),
+        ("-----BEGIN PRIVATE KEY-----\nM4RKER\n-----END PRIVATE KEY-----", "without a readable private key"),
         (
             ec_key()
             .private_bytes(

@@ -261,6 +261,19 @@ def test_the_packages_are_used_where_they_are_installed():
     assert fast.find_json_reader() is not None
     assert fast.find_base64_decoder() is not None
     assert fast.packages_in_use() == ["jiter", "pybase64"]
+    assert fast.find_json_reader()(b'{"a":[1,"x"]}') == {"a": [1, "x"]}
+    assert fast.find_base64_decoder()(b"AAE=") == b"\0\1"
+
+
+def test_values_of_claims_are_not_kept():
+    """jiter keeps the texts that it has read for the whole process: here only the names of claims."""
+    jiter = pytest.importorskip("jiter")
+    jiter.cache_clear()
+    for number in range(100):
+        read_object(b'{"sub":"ann-%d"}' % number)
+    used = jiter.cache_usage()
+    read_object(b'{"email":"ann-0"}')
+    assert jiter.cache_usage() == 2 * used
 
 
 def test_nothing_is_needed_of_the_packages(monkeypatch):
@@ -287,6 +300,14 @@ def test_another_pybase64_is_not_used(monkeypatch, version):
     """Nor one whose part in C is missing, which would be slower."""
     monkeypatch.setitem(sys.modules, "pybase64", SimpleNamespace(get_version=lambda: version))
     assert fast.find_base64_decoder() is None
+
+
+@pytest.mark.parametrize("version", ["1.4.0", "1.5.1", "2.0.0"])
+def test_later_versions_of_pybase64_are_used(monkeypatch, version):
+    """From the bound on, which is the one of the extra."""
+    told = f"{version} (C extension active - AVX2)"
+    monkeypatch.setitem(sys.modules, "pybase64", SimpleNamespace(get_version=lambda: told, b64decode=None))
+    assert fast.find_base64_decoder() is not None
 
 
 @pytest.mark.parametrize("version", ["0.10.0", "0.19.0", "1.0.0", "1.0"])

@@ -14,7 +14,7 @@ VERSIONS = Path(str(storage.__file__)).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[:4] for path in VERSIONS.glob("0*.py"))
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text(encoding="utf-8")
 #: Those that take something away, which docs/production.md names.
-CONTRACTING = re.findall(r"`(\d{4})`", PAGE.partition("take something away: ")[2].partition(".")[0])
+CONTRACTING = re.findall(r"`(\d{4})`", PAGE.partition("remove something: ")[2].partition(".")[0])
 
 pytestmark = pytest.mark.one_database
 

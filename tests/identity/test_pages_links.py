@@ -94,7 +94,7 @@ def test_a_dead_link_shows_no_form(app, page):
     client.get(f"{page}?token=unknown")
     response = client.get(page)
     assert response.status_code == 400
-    assert "The link is not valid any more" in Page(response).words
+    assert "The link is no longer valid" in Page(response).words
     assert not [field for field in Page(response).all("input") if "password" in field.get("name", "")]
     assert next(iter(set_cookies(response).values()))[0] == ""
 
@@ -150,7 +150,7 @@ def test_forged_token(app, path):
     client.get(f"{path}?token=forged")
     response = client.post(path, data={"new_password": NEW})
     assert response.status_code == 400
-    assert "The link is not valid any more" in Page(response).words
+    assert "The link is no longer valid" in Page(response).words
     assert set_cookies(response)[f"authguard-{path[1:].partition('-')[0]}"][0] == ""
 
 

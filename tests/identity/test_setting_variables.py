@@ -116,6 +116,8 @@ def test_variables_of_orchestrators_are_ignored(variable, value):
         ("AUTHGUARD_SECRETS_FILE", "/x", "write AUTHGUARD_SECRET_FILE"),
         ("AUTHGUARD_ISSUER_FILE", "/x", "write AUTHGUARD_ISSUER"),
         ("AUTHGUARD_CORS_ORIGIN", "https://x.example", "write AUTHGUARD_CORS_ORIGINS"),
+        ("AUTHGUARD_SMTP", "smtp://127.0.0.1:25", "write AUTHGUARD_SMTP_URL"),
+        ("AUTHGUARD_DATABASE_URL", "sqlite:///x", "write AUTHGUARD_DATABASE"),
     ],
 )
 def test_a_typing_error_names_the_nearest_setting(variable, value, advice):

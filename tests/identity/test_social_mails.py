@@ -43,7 +43,7 @@ class TestNoAddress:
         answer = come_back(ann.browser, code_for(1, None, verified=False))
         assert answer.status_code == 403
         words = Page(answer).words
-        assert "The provider tells no e-mail address" in words
+        assert "The provider sent no usable e-mail address" in words
         assert "There is an account" not in words
 
     def test_api(self, ann):

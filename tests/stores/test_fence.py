@@ -61,7 +61,7 @@ class Process:
                 document |= {"sub": f"owner {name}", "jti": name}
             return Response(200, {"content-type": "application/json"}, json.dumps(document).encode())
         assert isinstance(question, Call)
-        return question.function(*question.arguments)
+        return question.callback.function(*question.arguments)
 
     def revoke(self, name: str, by: str) -> None:
         """Change the row and write to the log, in another process."""

@@ -1,11 +1,11 @@
-"""`override` refuses arguments that would make a test pass or fail for another reason than it seems."""
+"""`override` and `issue_token` refuse arguments with which a test would end for another reason."""
 
 from typing import Any
 
 import pytest
 
 from authguard import ConfigurationError, Guard, JWTVerifier, Principal
-from authguard.testing import override
+from authguard.testing import issue_token, override
 from support import SECRET
 
 GUARD = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None))
@@ -28,3 +28,9 @@ def test_it_is_refused_before_the_context_is_entered(
     """With what works."""
     with pytest.raises(ConfigurationError, match=says):
         override(*arguments, **options)
+
+
+def test_scopes_of_a_token_are_a_list() -> None:
+    """The letters of a text would be its scopes."""
+    with pytest.raises(ConfigurationError, match=r"scopes must be a list, .*: write scopes=\['read'\]"):
+        issue_token(SECRET, scopes="read")

@@ -93,12 +93,14 @@ def test_a_function_that_returns_something_else() -> None:
         (lambda: APIKeyVerifier({KEY: APIKey("x")}, cache_ttl=True), "between 0 and 3600"),
         (lambda: APIKey("x", key_id=""), "key_id of the API key of 'x' must"),
         (lambda: APIKey(""), "subject of an API key must"),
-        (lambda: APIKey("x", scopes="read"), "must be a list"),
+        (lambda: APIKey("x", scopes="read"), "of the API key of 'x' must be a list.*: write scopes="),
+        (lambda: APIKey("x", scopes=["a b"]), r"scopes of the API key .*: write scopes=\['a', 'b'\]"),
+        (lambda: APIKey("x", roles="a b, c"), r"roles of the API key .*: write roles=\['a b', 'c'\]"),
         (lambda: APIKey("x", disabled="no"), "True or False"),  # type: ignore[arg-type]
         (lambda: APIKey("x", expires_at=datetime(2027, 1, 1)), "time zone"),
         (lambda: APIKey("x", expires_at="soon"), "seconds since the epoch"),  # type: ignore[arg-type]
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_a_mistake_is_named_when_it_is_built(build: Any, says: str) -> None:
     """What cannot be meant raises, and says what to change."""

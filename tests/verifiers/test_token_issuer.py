@@ -313,7 +313,7 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
     "for verifying": (lambda: private_jwk(ec_key(), "ES256", key_ops=["verify"]), "must be for signing"),
     "no list": (lambda: private_jwk(ec_key(), "ES256", key_ops="sign"), "must be for signing"),
     "secret for encryption": ({"kty": "oct", "k": "M4RKER", "use": "enc"}, "must be for signatures"),
-    "None": (None, "key must be a secret, PEM text"),
+    "None": (None, "got NoneType: is the variable set that it is read from?"),
     "number": (5, "key must be a secret, PEM text"),
     "list": ([SECRET], "key must be a secret, PEM text"),
     "missing file": (Path("/nowhere/M4RKER-less"), "key must be in a readable file"),

@@ -23,5 +23,5 @@ def trio_run() -> Any:
         return None
     try:
         return trio.lowlevel.current_trio_token()
-    except RuntimeError:
+    except (AttributeError, RuntimeError):  # the first while another thread imports it, which a run is after
         return None

@@ -149,7 +149,7 @@ class NoAddressError(RefusedError):
     status_code = 403
     code = "no_address"
     title = "Forbidden"
-    detail = "The provider tells no e-mail address that can be used: allow it to, or sign in in another way."
+    detail = "The provider sent no usable e-mail address. Allow it to, or sign in in another way."
 
 
 class LastSignInError(RefusedError):

@@ -319,6 +319,6 @@ def mailer_from(settings: Settings) -> Mailer:
     if settings.dev:
         return ConsoleMailer()
     raise ConfigurationError(
-        "smtp_url must be the server that sends mails, or dev True for mails on the console, got None and "
-        "False"
+        "smtp_url must be the server that sends mails, got None: set AUTHGUARD_SMTP_URL, or dev (`authguard "
+        "serve --dev`) for mails on the console"
     )

@@ -100,8 +100,9 @@ def read_secret_file(variable: str, path: str) -> str:
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """Return the setting with the most similar name; empty for none."""
-    return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), "")
+    """Return the setting with the most similar name, else one that begins with it; empty for none."""
+    longer = (each for each in sorted(names, key=len) if each.startswith(f"{name.lower()}_"))
+    return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), next(longer, ""))
 
 
 def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:

@@ -210,9 +210,10 @@ def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKe
             raise ConfigurationError(
                 "key must be private, got a public key: write the private key, which signs tokens"
             )
+        hint = ": is the variable set that it is read from?" if key is None else ""
         raise ConfigurationError(
             "key must be a secret, PEM text of a private key, a private JWK, a Path of a file with one of "
-            f"these, or a private key of cryptography, got {type_of(key)}"
+            f"these, or a private key of cryptography, got {type_of(key)}{hint}"
         )
     algorithm = ALIASES.get(algorithm or "", algorithm) or _algorithm_of(key)
     bound = from_jwk(_public_jwk(key.public_key()), frozenset({algorithm}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 
-from authguard._core.options import check_moment, check_seconds
+from authguard._core.options import check_list, check_moment, check_seconds
 
 
 def issue_token(
@@ -33,10 +33,13 @@ def issue_token(
         now: seconds since the epoch, or a datetime with a time zone; None for the current time.
         headers: further header parameters, such as `kid`.
         claims: further claims, such as `iss` and `aud`, or replacements for the above.
+
+    Raises:
+        ConfigurationError: if `scopes` is no list, or a time is none.
     """
     moment = time.time() if now is None else check_moment(now, "now")
     expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)
     body: dict[str, Any] = {"sub": subject, "iat": int(moment), "exp": int(moment + expires_in)}
-    if granted := " ".join(scopes):
+    if granted := " ".join(check_list(scopes, "scopes", '"read"')):
         body["scope"] = granted
     return jwt.encode(body | claims, key, algorithm=algorithm, headers=headers)

@@ -25,6 +25,8 @@ from authguard._core.options import (
     got,
     type_of,
 )
+from authguard._core.policy.names import check_names
+from authguard._core.policy.rules import SCOPE
 from authguard._core.quota import Quota, check_quotas
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, ConfigurationError, InvalidAPIKeyError
@@ -64,7 +66,8 @@ class APIKey:
         quotas: quotas of this key, in addition to those of its tier.
 
     Raises:
-        ConfigurationError: if the subject is empty, names are not a list, or a date has no time zone.
+        ConfigurationError: if the subject is empty, scopes or roles are not a list of names, or a date has no
+            time zone.
     """
 
     subject: str
@@ -79,11 +82,8 @@ class APIKey:
     def __post_init__(self) -> None:
         check_text(self.subject, "subject of an API key")
         where = f"of the API key of {self.subject!r}"
-        for name in ("scopes", "roles"):
-            values = check_list(getattr(self, name), f"{name} {where}")
-            if not all(isinstance(value, str) for value in values):
-                raise ConfigurationError(f"{name} {where} must be a list of text, got {got(values)}")
-            object.__setattr__(self, name, frozenset(values))
+        object.__setattr__(self, "scopes", check_names(self.scopes, f"scopes {where}", SCOPE))
+        object.__setattr__(self, "roles", check_names(self.roles, f"roles {where}", None))
         check_flag(self.disabled, f"disabled {where}")
         if self.expires_at is not None:
             object.__setattr__(self, "expires_at", check_moment(self.expires_at, f"expires_at {where}"))

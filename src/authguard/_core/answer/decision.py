@@ -1,6 +1,7 @@
 """Define the decisions of the guard: let the request pass, or send this answer."""
 
 from dataclasses import dataclass
+from types import CoroutineType, NoneType
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from authguard._core.answer.charge import Charge
@@ -10,6 +11,10 @@ from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
 from authguard.errors import RefusedError
+
+#: Types of no user. None refuses the request. False means the same to many, and a coroutine was not awaited:
+#: taken for users, they would let everybody pass.
+NO_USERS = frozenset({NoneType, bool, CoroutineType})
 
 
 @final

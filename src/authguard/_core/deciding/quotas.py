@@ -75,8 +75,10 @@ class Quotas:
         store: QuotaStore | None,
         rules: Iterable[Rule],
     ) -> None:
+        is_shared = isinstance(store, str) or hasattr(store, "revocations")
+        write = "RedisQuotas(url)" if is_shared else "MemoryQuotas()"
         for method in ("take", "give_back"):
-            check_method(store, "quota_store", method, "quota_store=MemoryQuotas()")
+            check_method(store, "quota_store", method, f"quota_store={write}")
         self._store = Quotas.default_store() if store is None else store
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")

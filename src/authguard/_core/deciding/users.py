@@ -1,9 +1,10 @@
 """Load the application's own users of callers, and remember them for a while."""
 
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, TypeAlias
 
-from authguard._core.answer.decision import Known
+from authguard._core.answer.decision import NO_USERS, Known
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
@@ -51,6 +52,7 @@ class Users:
 
         Raises:
             InvalidTokenError: if the user is gone.
+            ConfigurationError: if the function returns something else than a user or None.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -66,6 +68,12 @@ class Users:
         user = yield from Call(self.loader, principal)
         if user is None:
             raise InvalidTokenError("the user no longer exists")
+        if type(user) in NO_USERS:
+            remedy = "return None to refuse the request"
+            if isinstance(user, CoroutineType):
+                user.close()  # or Python would warn that it was never awaited
+                remedy = f"await it, or {remedy}"
+            raise ConfigurationError(f"user_loader must return a user, got {got(user)}: {remedy}")
         return user
 
     def keep(self, known: Known, loaded: Known, now: float) -> None:

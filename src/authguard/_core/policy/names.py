@@ -20,7 +20,7 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
 
     Args:
         names: any iterable of them.
-        option: the option that they are given for.
+        option: the option that they are given for, such as "scopes", or "scopes of the API key of 'x'".
         grammar: the text that a name may be; None for any that is not empty.
 
     Raises:
@@ -77,6 +77,7 @@ def _listed(names: object, option: str) -> list[object]:
 
 
 def _write(names: object, option: str) -> str:
+    option = option.partition(" ")[0]
     words = tuple(dict.fromkeys(_split(names, option)))
     if option == "methods":
         words = methods_of(sorted(name.upper() for name in words))

@@ -242,6 +242,8 @@ def _inspect_by(
     else:
         for answer in answers:
             _print_answer(answer, named=len(answers) > 1)
+        if place is not None and finding is None:
+            click.echo("  The rules of the path are satisfied; @requires of its route was not asked.")
         print_contents(report, now)
     if finding is not None:
         click.get_current_context().exit(1)
