@@ -153,6 +153,33 @@ def test_a_call_does_not_queue_behind_one_that_blocks(threads: Threads) -> None:
     asyncio.run(main())
 
 
+def test_where_no_more_threads_can_start_calls_wait_for_those_that_run(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of the system is no error of the request, unless no thread runs at all."""
+    go = threading.Event()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                await threads.run(go.is_set)
+        blocked = asyncio.create_task(threads.run(partial(go.wait, SECONDS)))
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            waiting = asyncio.create_task(threads.run(lambda: threading.current_thread().name))
+            await asyncio.sleep(0)
+        go.set()
+        assert await blocked
+        return await waiting
+
+    assert asyncio.run(main()) == "test-0"
+
+
 def test_a_caller_who_has_gone_is_called_for_no_more(threads: Threads) -> None:
     """A client that disconnects while its request waits for a thread costs no call."""
     go, called = threading.Event(), []

@@ -137,6 +137,18 @@ def test_no_link_is_made_for_an_address_of_before(service, owner, postbox, monke
     assert [mail for mail in postbox.mails if mail.to == EMAIL and "token=" in mail.text] == []
 
 
+@pytest.mark.parametrize("round_", range(3))
+def test_a_link_that_is_made_at_the_same_moment_ends_too(service, owner, postbox, round_):
+    """Whichever comes first: no mail to the old address has a link that sets a password afterwards."""
+    token = owner.link()
+    service.links.request_password_reset(EMAIL, CALLER)
+    changed, _ = together(2, lambda index: service.outbox.flush() if index else owner.change(token))
+    assert changed == owner.user.id
+    for mail in postbox.mails:
+        if mail.to == EMAIL and "token=" in mail.text:
+            assert not service.links.resets_password(mail.text.partition("token=")[2].split()[0])
+
+
 @pytest.mark.parametrize("password", [None, "wrong", ""])
 def test_it_needs_the_password(owner, password):
     """A session alone, which may be stolen, changes nothing and sends no mail."""

@@ -4,13 +4,15 @@ import pytest
 
 from authguard import Credential, Principal
 from authguard.errors import InsufficientScopeError, InvalidTokenError, RateLimitedError
-from authguard.identity import IdentityService
+from authguard.identity import IdentityService, SocialIdentity
 from authguard.identity.errors import InvalidFieldsError, OAuthError
 from authguard.identity.limits import Limit
 from authguard.identity.model import ROTATE_SELF
 from authguard.identity.usecases.api_key_fields import MAX_DEPTH
 from identity.api_key_support import create, owner, verify
-from identity.support import CALLER, GENEROUS, Clock, service_at
+from identity.people import EMAIL, NEW
+from identity.support import CALLER, GENEROUS, PASSWORD, Clock, Postbox, service_at
+from identity.test_sessions import principal_of
 from support import judge
 
 DAY = 86_400
@@ -141,3 +143,25 @@ def test_deep_metadata_is_refused(service: IdentityService) -> None:
     with pytest.raises(InvalidFieldsError):
         create(service, ann, name="deeper", metadata=nested(MAX_DEPTH + 1))
     assert [key.name for key in service.api_keys.list(ann)] == ["deep"]
+
+
+@pytest.mark.parametrize("is_proven", [False, True], ids=["registered by a stranger", "proven before"])
+@pytest.mark.parametrize("how", ["provider", "reset"])
+def test_keys_of_a_stranger_end_when_the_owner_takes_the_account_over(
+    service: IdentityService, postbox: Postbox, how: str, is_proven: bool
+) -> None:
+    """Those of the account of a victim's address, with its unproven password; the owner's own stay."""
+    user = service.accounts.create(EMAIL, PASSWORD, verified=is_proven)
+    tokens = service.accounts.login(EMAIL, PASSWORD, CALLER)
+    key = create(service, principal_of(service, tokens.access_token))
+    if how == "provider":
+        assert service.sign_in_with(SocialIdentity("op", "ann", EMAIL, True)).user.id == user.id
+    else:
+        service.links.request_password_reset(EMAIL, CALLER)
+        assert service.outbox.flush()
+        service.links.reset_password(postbox.token(), NEW, CALLER)
+    if is_proven:
+        assert verify(service, key.text).subject == user.id
+    else:
+        with pytest.raises(InvalidTokenError):
+            verify(service, key.text)

@@ -68,14 +68,18 @@ class Threads:
         """Have one of the threads do something.
 
         Raises:
-            RuntimeError: after `close`.
+            RuntimeError: after `close`, or if not even one thread can start.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._name} takes no more work")
             self._admit(self._jobs.qsize())
             if self._unfinished >= len(self._threads) < self._max_threads:
-                self._start()
+                try:
+                    self._start()
+                except RuntimeError:  # the system has no more threads for now; those that run will do it
+                    if not self._threads:
+                        raise
             self._unfinished += 1
             self._jobs.put(job)
 

@@ -96,6 +96,15 @@ def end_keys(connection: Connection, sessions: Mapping[str, str], now: float) ->
     revocation_store.delete_old_marks(connection, now)
 
 
+def revoke_keys_of(connection: Connection, user_id: str, now: float) -> None:
+    """Revoke all keys of an account; guards refuse them and their tokens."""
+    keys = [key for key in key_store.list_keys(connection, user_id, None) if key.revoked_at is None]
+    for key in keys:
+        key_store.update_key(connection, key.id, revoked_at=now, notice_at=None)
+    if keys:
+        end_keys(connection, {key.id: key.session for key in keys}, now)
+
+
 def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, now: float) -> None:
     """Make the newest generation the valid one, and end the earlier ones.
 

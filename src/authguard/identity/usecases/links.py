@@ -307,9 +307,9 @@ class Links:
         token = secrets.token_urlsafe(32)
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
-            current = store.lock_account(connection, user.id)
-            # The mail would go to an address whose links have ended. The next try reads the account again.
-            if current is None or current.disabled or current.email != user.email:
-                raise StoreUnavailableError("the account was changed meanwhile")
             store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
+            # Afterwards and without a lock: a change of the address deletes this row, or was waited for.
+            current = store.find_user(connection, user.id)
+            if current is None or current.disabled or current.email != user.email:
+                raise StoreUnavailableError("the account was changed meanwhile")  # the next try reads it
         return f"{self._base.settings.page_url(path)}?token={quote(token)}"

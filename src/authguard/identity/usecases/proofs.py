@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from authguard.identity.audit import Event
+from authguard.identity.keys.generations import revoke_keys_of
 from authguard.identity.model import Caller
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
@@ -63,12 +64,15 @@ class AddressProofs:
 
     def prove_by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> EndedSignIns:
         """Accept a new password, set by a mailed link, as proof of address and password; all sessions end."""
+        before, is_proven = linking_store.lock_user(connection, user_id)
         store.update_user(
             connection, user_id, password_hash=password_hash, password_proven=True, email_verified=True
         )
         store.delete_one_time_tokens(connection, user_id)
         ended = self._end_unproven(connection, user_id)
         self._sessions.end_sessions_of(connection, user_id)
+        if before is not None and not is_proven:
+            revoke_keys_of(connection, user_id, self._base.clock())
         return ended
 
     def prove_by_provider(self, connection: Connection, user_id: str) -> EndedSignIns:
@@ -83,8 +87,9 @@ class AddressProofs:
         identities = linking_store.delete_unverified_identities(connection, user_id)
         if password or identities:
             self._sessions.end_sessions_of(connection, user_id)
-            # A stranger may have asked for it, and would have the owner press the link.
+            # A stranger may have asked for another address, to have the owner press the link, and made keys.
             change_store.delete_change(connection, user_id)
+            revoke_keys_of(connection, user_id, self._base.clock())
         return EndedSignIns(password, identities)
 
     def record(self, ended: EndedSignIns, caller: Caller, user_id: str) -> None:
