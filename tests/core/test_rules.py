@@ -249,3 +249,17 @@ def test_a_rule_has_a_name_of_bounded_length():
     names = {Rule("/" + 150 * "a" + end).name for end in "bc"}
     assert len(names) == 2
     assert {len(name) for name in names} == {120}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "reason"),
+    [
+        (Requirement(scopes=["read", "jobs", "admin"]), "it lacks the scope admin, jobs"),
+        (Requirement(any_of=["root", "admin"]), "it has none of the scopes admin, root"),
+        (Requirement(roles=["boss", "chief"]), "it has none of the roles boss, chief"),
+    ],
+    ids=["scopes", "any_of", "roles"],
+)
+def test_the_reason_names_what_is_missing(requirement, reason):
+    """For the log and for `authguard token inspect`; callers are told less."""
+    assert requirement.not_granted(ANN).reason == reason

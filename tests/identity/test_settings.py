@@ -115,6 +115,15 @@ def test_file_is_checked(tmp_path, text):
         Settings.from_toml(str(path))
 
 
+def test_the_error_of_a_file_names_the_line_and_no_value(tmp_path):
+    """The value may be a secret."""
+    path = tmp_path / "authguard.toml"
+    path.write_text('issuer = "https://auth.example.com"\nsecret = M4RKER-of-the-service\n')
+    with pytest.raises(ConfigurationError, match=r"got .*: Invalid value \(at line 2, column 10\)") as raised:
+        Settings.from_toml(str(path))
+    assert "M4RKER" not in str(raised.value)
+
+
 LIMITS = {"login": Limit(5, 60), "mail_address": Limit(7, 3600)}
 
 

@@ -60,7 +60,7 @@ def pictures() -> dict[str, bytes]:
         _WIDTH + 60,
         84,
         "Your application",
-        ("`user: CurrentUser`, `request.user`, `g`", "its own answer"),
+        ("`CurrentUser`, `request.user`, `current_user`", "its own answer"),
         "good",
     )
     drawing.arrow([(x + 60, bottom), (x + 60, bottom + 46)], ("allow",), (x + 68, bottom + 28), "start")

@@ -32,8 +32,10 @@ def read_file(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        # The text of a TOML error has the line, and no value; that of others may have more.
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
         raise ConfigurationError(
-            f"the settings file must be readable TOML, got {path!r}: {type(error).__name__}"
+            f"the settings file must be readable TOML, got {path!r}: {reason}"
         ) from error
 
 

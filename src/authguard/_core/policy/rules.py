@@ -83,11 +83,16 @@ class Requirement:
     def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
         """Return what the principal has not been granted, as an error; None if nothing is missing."""
         if not principal.scopes >= self.scopes:
-            return InsufficientScopeError("a required scope is missing", scopes=self.scopes | self.any_of)
+            missing = ", ".join(sorted(self.scopes - principal.scopes))
+            return InsufficientScopeError(f"it lacks the scope {missing}", scopes=self.scopes | self.any_of)
         if self.any_of and not principal.scopes & self.any_of:
-            return InsufficientScopeError("none of the accepted scopes", scopes=self.scopes | self.any_of)
+            accepted = ", ".join(sorted(self.any_of))
+            return InsufficientScopeError(
+                f"it has none of the scopes {accepted}", scopes=self.scopes | self.any_of
+            )
         if self.roles and not principal.roles & self.roles:
-            return InsufficientScopeError("none of the accepted roles", scopes=self.scopes)
+            accepted = ", ".join(sorted(self.roles))
+            return InsufficientScopeError(f"it has none of the roles {accepted}", scopes=self.scopes)
         return None
 
     def not_taken(self, principal: Principal) -> UnacceptedCredentialError | None:
