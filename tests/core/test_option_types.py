@@ -60,6 +60,7 @@ NAMES = {
     "httpx": httpx,
     "store": STORE,
     "name": len,
+    "url": str,
 }
 
 
