@@ -78,7 +78,7 @@ def guard(quotas: Any, *, store: Any = None, **options: Any) -> Guard:
         (lambda: guard([], public_paths=[Rule("/a", cost=2)]), "public_paths must ask for nothing, got"),
         (lambda: guard(None), "quota_store must be left out without quotas"),
         (lambda: guard([], store=TakesOnly()), r"quota_store must be an object with give_back\(…\)"),
-        (lambda: guard([], store="redis://x"), r"got str: write quota_store=RedisQuotas\(url\)"),
+        (lambda: guard([], store="redis://x"), r'got str: write quota_store=RedisQuotas\("redis://…"\)'),
         (lambda: Guard(KEYS, protected_paths=[Rule("/a", cost=2)]), "cost must be left out without quotas"),
         (lambda: Rule("/a", quota=PER_MINUTE, cost=0), "quota must be left out with cost=0"),
         (lambda: Guard(known(quotas=[PER_MINUTE])), "quotas of a key must be in a guard that counts"),

@@ -110,7 +110,7 @@ class Logouts:
     def __init__(self, store: Revocations) -> None:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         if isinstance(store, str):
-            write = "RedisStore(url).revocations"
+            write = 'RedisStore("redis://…").revocations'
         check_method(store, "revocations", "is_revoked", f"revocations={write}")
         self.store = store
         memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)

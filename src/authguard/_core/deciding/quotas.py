@@ -76,7 +76,7 @@ class Quotas:
         rules: Iterable[Rule],
     ) -> None:
         is_shared = isinstance(store, str) or hasattr(store, "revocations")
-        write = "RedisQuotas(url)" if is_shared else "MemoryQuotas()"
+        write = 'RedisQuotas("redis://…")' if is_shared else "MemoryQuotas()"
         for method in ("take", "give_back"):
             check_method(store, "quota_store", method, f"quota_store={write}")
         self._store = Quotas.default_store() if store is None else store
