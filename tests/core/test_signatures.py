@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from authguard._core.jose.signatures import checker
 
@@ -75,3 +76,10 @@ def test_checks_do_not_disturb_one_another():
         data = b"%d" % number
         assert verifies(data, hmac.digest(b"k" * 32, data, "sha256"))
         assert not verifies(data, b"x" * 32)
+
+
+@pytest.mark.parametrize("length", [0, 63, 65, 72])
+def test_an_ecdsa_signature_of_another_length_is_refused(length):
+    """It has two numbers of 32 bytes each with P-256; DER, as OpenSSL writes it, is some 72 bytes long."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert not checker("ES256", key.public_key())(b"signed", bytes(length))

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text(encoding="
 SECTION = PAGE.partition("\n### Keys that are found in public\n")[2].partition("\n### ")[0]
 SCANNER, REPORT = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 VARIABLES = dict(re.findall(r"(AUTHGUARD_\w+)=(\S+) (?=AUTHGUARD|authguard)", SECTION))
-SAYS = "The report is answered with `true_positive`, and the key with 401; the mail is on the console"
+SAYS = "The answer to the report is `true_positive`, the key gets 401, and the mail is on the console"
 
 
 def run(script: str, folder: Path) -> str:
