@@ -71,7 +71,7 @@ class Contestant:
         return str(self.send("/forgotten", {})[0])
 
     def with_short_secret(self) -> str:
-        """Return whether a secret of 8 bytes is taken."""
+        """Return whether a secret of 8 bytes is accepted."""
         raise NotImplementedError
 
 
@@ -94,7 +94,7 @@ class ByHand(Contestant):
     def with_short_secret(self) -> str:
         self._patch.setenv("JWT_SECRET", SHORT)
         self.client = TestClient(run("pyjwt.md", "Before").app)
-        return _taken(self.ask(self.token(SHORT)))
+        return _accepted(self.ask(self.token(SHORT)))
 
 
 class Extended(Contestant):
@@ -111,7 +111,7 @@ class Extended(Contestant):
     def with_short_secret(self) -> str:
         self._patch.setenv("JWT_SECRET", SHORT)
         self.client = run("flask-jwt-extended.md", "Before").app.test_client()
-        return _taken(self.ask(self.token(SHORT)))
+        return _accepted(self.ask(self.token(SHORT)))
 
 
 class Users(Contestant):
@@ -132,7 +132,7 @@ class Users(Contestant):
     def with_short_secret(self) -> str:
         self._patch.setenv("JWT_SECRET", SHORT)
         self._begin()
-        return _taken(self.ask(self.token(SHORT)))
+        return _accepted(self.ask(self.token(SHORT)))
 
 
 class Authlib(Contestant):
@@ -187,7 +187,7 @@ class Simple(Contestant):
 
     def with_short_secret(self) -> str:
         backend = TokenBackend("HS256", SHORT)
-        return _taken("200" if backend.decode(backend.encode({"exp": time.time() + 60})) else "401")
+        return _accepted("200" if backend.decode(backend.encode({"exp": time.time() + 60})) else "401")
 
 
 def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -216,8 +216,8 @@ class Ours(Contestant):
         return "refused"
 
 
-def _taken(status: str) -> str:
-    return "taken" if status == "200" else "refused"
+def _accepted(status: str) -> str:
+    return "accepted" if status == "200" else "refused"
 
 
 CONTESTANTS: list[Callable[[pytest.MonkeyPatch], Contestant]] = [
@@ -234,7 +234,7 @@ CASES: dict[str, Callable[[Contestant], str]] = {
     "no token": lambda one: "{}, {}".format(*one.send(one.path, {})),
     "a forged token": lambda one: one.ask(one.token("an0ther-Secret-of-enough-bytes-5Wd-9Lq")),
     "a token that never expires": lambda one: one.ask(one.token(exp=None)),
-    'a token that says `"type": "refresh"`': lambda one: one.ask(one.token(type="refresh")),
+    'a token with the claim `"type": "refresh"`': lambda one: one.ask(one.token(type="refresh")),
     "`bearer` in lower case": lambda one: one.ask(one.token(), "bearer"),
     "an HMAC secret of 8 bytes": lambda one: one.with_short_secret(),
 }
