@@ -155,6 +155,36 @@ def test_methods_that_cannot_be_meant_are_refused(method):
         Rule("/a", methods=[method])
 
 
+@pytest.mark.parametrize(
+    ("method", "meant"),
+    {
+        "POTS": "POST",
+        "PSOT": "POST",
+        "GTE": "GET",
+        "DEL": "DELETE",
+        "PUTS": "PUT",
+        "WEBSOCKETS": "WEBSOCKET",
+    }.items(),
+)
+def test_a_misspelt_method_is_refused(method, meant):
+    """It would match no request, and its rule would protect nothing."""
+    with pytest.raises(ConfigurationError, match=f"got '{method}': write '{meant}'"):
+        Rule("/a", methods=[method])
+
+
+IANA_METHODS = """ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET LABEL LINK LOCK MERGE MKACTIVITY
+MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT QUERY REBIND
+REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL"""
+
+
+@pytest.mark.parametrize(
+    "method", [*IANA_METHODS.split(), "PURGE", "PUSH", "FETCH", "NOTIFY", "M-SEARCH", "BAN"]
+)
+def test_each_registered_method_is_accepted(method):
+    """Those of the IANA registry but HEAD, and those of caches and devices."""
+    assert Rule("/a", methods=[method]).methods == {method}
+
+
 @pytest.mark.parametrize("optional", ["loose", True, ""], ids=repr)
 def test_optional_is_strict_or_lenient(optional):
     """Other modes of optional are refused."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import get_args
 
 from authguard._core.model import Kind
@@ -13,6 +14,22 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # How other frameworks write several names in one text. A role may contain spaces.
 _SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
 _OTHER_SEPARATORS = re.compile(r"[\s,]+")
+# Other methods are accepted, such as PURGE of caches, unless they resemble one of these.
+_USUAL_METHODS = (
+    "GET",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "QUERY",
+    "CONNECT",
+    "TRACE",
+    "WEBSOCKET",
+)
+# Of the IANA registry of HTTP methods, those that resemble a usual one.
+_ALIKE = {"PROPPATCH", "ORDERPATCH", "LOCK", "COPY"}
+_RESEMBLANCE = 0.65  # from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
 
 
 def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
@@ -39,7 +56,7 @@ def check_methods(names: object) -> frozenset[str]:
     """Check the methods of a rule: in capitals, each by its own name.
 
     Raises:
-        ConfigurationError: for anything else; `*` and `ANY` would match no request.
+        ConfigurationError: for anything else; `*`, `ANY` and misspelt methods would match no request.
     """
     methods = check_names(names, "methods", _TOKEN)
     for name in methods:
@@ -48,6 +65,9 @@ def check_methods(names: object) -> frozenset[str]:
                 "methods must be in capitals, without HEAD, which always follows GET, and empty for all "
                 f"methods, got {name!r}: {_write(methods, 'methods')}"
             )
+        alike = get_close_matches(name, _USUAL_METHODS, n=1, cutoff=_RESEMBLANCE)
+        if alike and name not in {*_USUAL_METHODS, *_ALIKE}:
+            raise ConfigurationError(f"methods must be HTTP methods, got {name!r}: write {alike[0]!r}")
     return methods
 
 
