@@ -163,7 +163,7 @@ def test_methods_that_cannot_be_meant_are_refused(method):
         "GTE": "GET",
         "DEL": "DELETE",
         "PUTS": "PUT",
-        "WEBSOCKETS": "WEBSOCKET",
+        "PROST": "POST",
     }.items(),
 )
 def test_a_misspelt_method_is_refused(method, meant):
@@ -172,14 +172,14 @@ def test_a_misspelt_method_is_refused(method, meant):
         Rule("/a", methods=[method])
 
 
-IANA_METHODS = """ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET LABEL LINK LOCK MERGE MKACTIVITY
-MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT QUERY REBIND
-REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL"""
+IANA_METHODS = """
+ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET LABEL LINK LOCK MERGE MKACTIVITY
+MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT
+QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL
+"""
 
 
-@pytest.mark.parametrize(
-    "method", [*IANA_METHODS.split(), "PURGE", "PUSH", "FETCH", "NOTIFY", "M-SEARCH", "BAN"]
-)
+@pytest.mark.parametrize("method", [*IANA_METHODS.split(), "PURGE", "PUSH", "FETCH", "NOTIFY", "M-SEARCH"])
 def test_each_registered_method_is_accepted(method):
     """Those of the IANA registry but HEAD, and those of caches and devices."""
     assert Rule("/a", methods=[method]).methods == {method}

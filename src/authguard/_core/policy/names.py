@@ -15,20 +15,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
 _OTHER_SEPARATORS = re.compile(r"[\s,]+")
 # Other methods are accepted, such as PURGE of caches, unless they resemble one of these.
-_USUAL_METHODS = (
-    "GET",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
-    "OPTIONS",
-    "QUERY",
-    "CONNECT",
-    "TRACE",
-    "WEBSOCKET",
-)
-# Of the IANA registry of HTTP methods, those that resemble a usual one.
-_ALIKE = {"PROPPATCH", "ORDERPATCH", "LOCK", "COPY"}
+_USUAL_METHODS = "GET POST PUT PATCH DELETE OPTIONS QUERY CONNECT TRACE WEBSOCKET".split()
+_ALIKE = ("PROPPATCH", "ORDERPATCH")  # of the IANA registry of HTTP methods
 _RESEMBLANCE = 0.65  # from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
 
 
@@ -66,7 +54,7 @@ def check_methods(names: object) -> frozenset[str]:
                 f"methods, got {name!r}: {_write(methods, 'methods')}"
             )
         alike = get_close_matches(name, _USUAL_METHODS, n=1, cutoff=_RESEMBLANCE)
-        if alike and name not in {*_USUAL_METHODS, *_ALIKE}:
+        if alike and name not in (*_USUAL_METHODS, *_ALIKE):
             raise ConfigurationError(f"methods must be HTTP methods, got {name!r}: write {alike[0]!r}")
     return methods
 
