@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
 _OTHER_SEPARATORS = re.compile(r"[\s,]+")
 # Other methods are accepted, such as PURGE of caches, unless they resemble one of these.
-_USUAL_METHODS = "GET POST PUT PATCH DELETE OPTIONS QUERY CONNECT TRACE WEBSOCKET".split()
+_USUAL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "WEBSOCKET")
 _ALIKE = ("PROPPATCH", "ORDERPATCH")  # of the IANA registry of HTTP methods
 _RESEMBLANCE = 0.65  # from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
 
