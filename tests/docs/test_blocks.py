@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -76,7 +77,13 @@ def _matches(key: tuple[str, str], block: Block) -> bool:
     return fnmatch(block.page, page) and fnmatch(block.language, language)
 
 
+def _is_install(block: Block) -> bool:
+    return block.text.startswith("pip install ") and block.text.count("\n") == 1
+
+
 def _plan(block: Block) -> _Plan:
+    if _is_install(block):  # where the package is not there, the name could be that of another one
+        return _Plan(run_by="tests/docs/test_blocks.py")
     below = RUN_BELOW.get((block.page, block.heading, block.language))
     if below:
         return _Plan(run_by=below)
@@ -99,6 +106,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     return tmp_path
+
+
+@pytest.mark.parametrize("block", [block for block in EACH if _is_install(block)], ids=str)
+def test_installs_name_extras_that_exist(block: Block) -> None:
+    """Such as `authguard[fastapi,cli]`; test_first_hour.py installs the wheel with some of them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (extras,) = re.findall(r'"authguard\[([\w,]+)\]"', block.text)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if any(map(_here, blocks(page, "python")))])
