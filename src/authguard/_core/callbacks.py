@@ -1,4 +1,4 @@
-"""Say how functions of the application's are called: awaited, at once, or in a thread."""
+"""Determine how a function of the application is called: awaited, at once, or in a thread."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -90,7 +90,7 @@ def _call_of(function: object) -> Any:
 
 
 class Callback(Generic[Answer]):
-    """Hold a function of the application's, looked at once, when a guard is built.
+    """Hold a function of the application, inspected once, when a guard is built.
 
     Args:
         function: the function.

@@ -11,13 +11,13 @@ MAX_IN_TURN = 32  # each may have a signature to verify by a public key, which t
 
 
 class Turns:
-    """Hold what waits in one event loop, in the order in which it came."""
+    """Queue the calls of one event loop, in the order of their arrival."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[asyncio.Future[Any], Later[Any]]] = deque()
 
     def answer(self, question: Later[Any], loop: asyncio.AbstractEventLoop) -> "asyncio.Future[Any]":
-        """Return the answer to come: a future for each who waits, and no task."""
+        """Return a future of the answer, without a task for each caller."""
         if not self._waiting:
             loop.call_soon(self._work)
         waiter: asyncio.Future[Any] = loop.create_future()
@@ -25,7 +25,7 @@ class Turns:
         return waiter
 
     def _work(self) -> None:
-        """Answer some, and the others in the next turns."""
+        """Answer some callers, and the others in the next turns."""
         for _ in range(min(MAX_IN_TURN, len(self._waiting))):
             waiter, question = self._waiting.popleft()
             if not waiter.done():  # else the request has been cancelled

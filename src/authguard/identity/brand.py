@@ -1,7 +1,6 @@
 """Read the setting `brand`: logo, colours and links of the product, on pages and in mails.
 
-Colours are taken only if text in them can be read (WCAG 2.2, criterion 1.4.3): what looks well to one is no
-use to others.
+A colour must have enough contrast with the pages for text in it to be readable (WCAG 2.2, criterion 1.4.3).
 """
 
 import re
@@ -13,9 +12,9 @@ from urllib.parse import urlsplit
 from authguard._core.options import check_mapping, check_text, check_url
 from authguard.errors import ConfigurationError
 
-#: Contrast of text with what is behind it (WCAG 2.2, criterion 1.4.3).
+#: Contrast of text with its background (WCAG 2.2, criterion 1.4.3).
 MIN_CONTRAST = 4.5
-#: What links are on: the pages and their cards, in the light and the dark form of `style.css`.
+#: Backgrounds of links: pages and their cards, in the light and the dark form of `style.css`.
 LIGHT_BACKS, DARK_BACKS = ("#f4f6f9", "#ffffff"), ("#0f141b", "#181f29")
 
 _EXAMPLE = 'brand={"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}'
@@ -31,20 +30,20 @@ RGB: TypeAlias = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
-    """Say how pages and mails show whose they are; what is left out is as without a brand.
+    """Hold the logo, colours and links of pages and mails; an attribute that is empty changes nothing.
 
     Attributes:
-        logo_url: of a picture for the head of pages and the tab: https, or a path on the same site. Of
-            another host browsers load it only from there.
-        home_url: the application, to which pages link back.
-        color: of buttons and links, as `#rrggbb`.
-        dark_color: the same for those who prefer dark pages; without it one is made of `color`.
+        logo_url: the picture in the head of pages and in the tab: an https URL, or a path on the same site.
+            The Content-Security-Policy allows the picture of that URL alone.
+        home_url: the application that pages link to.
+        color: the colour of buttons and links, as `#rrggbb`.
+        dark_color: the same for browsers that prefer dark pages; empty for a lighter shade of `color`.
         terms_url: the terms of use.
         privacy_url: the privacy policy.
-        imprint_url: who runs the service.
+        imprint_url: the page that names the operator.
 
     Raises:
-        ConfigurationError: for what is no URL, no colour, or a colour in which text cannot be read.
+        ConfigurationError: if a URL or a colour is invalid, or the contrast of a colour is too low.
     """
 
     logo_url: str = ""
@@ -66,7 +65,7 @@ class Brand:
 
     @property
     def logo_source(self) -> str:
-        """Return what a Content-Security-Policy has to allow for the logo; empty for nothing more."""
+        """Return the source of the logo for a Content-Security-Policy; empty on the same site."""
         if "://" not in self.logo_url:
             return ""
         parts = urlsplit(self.logo_url)
@@ -98,7 +97,7 @@ def parse_brand(options: object) -> Brand:
         ConfigurationError: for an unknown attribute, or an invalid value.
     """
     given = check_mapping(options, "brand", _EXAMPLE)
-    known = [one.name for one in fields(Brand)]
+    known = [attribute.name for attribute in fields(Brand)]
     if unknown := sorted(str(name) for name in given if name not in known):
         raise ConfigurationError(
             f"brand must be a table with some of {', '.join(known)}, got {', '.join(unknown)}"
@@ -129,24 +128,24 @@ def _check_color(name: str, color: object, backs: tuple[str, ...]) -> None:
         if (ratio := contrast(text, back)) < MIN_CONTRAST:
             advice = "darker" if backs is LIGHT_BACKS else "lighter"
             raise ConfigurationError(
-                f"{name} must have a contrast of {MIN_CONTRAST} with {back}, on which links are, got "
-                f"{text!r} with {ratio:.1f}: take a {advice} one"
+                f"{name} must have a contrast of {MIN_CONTRAST} with {back}, the background of links, got "
+                f"{text!r} with {ratio:.1f}: choose a {advice} colour"
             )
 
 
 def _rules(color: str) -> Iterator[str]:
     """Yield what the style has for a colour of buttons and links."""
     ink = _WHITE if contrast(color, _WHITE) >= MIN_CONTRAST else _BLACK
-    # Away from the ink, so that it can be read as well.
+    # Away from the colour of the text, so that the contrast is no lower.
     over = mixed(color, _BLACK if ink == _WHITE else _WHITE, 0.15)
     for name, value in {"accent": color, "button": color, "button-over": over, "on-button": ink}.items():
         yield f"--{name}:{value};"
 
 
 def lightened(color: str, backs: tuple[str, ...]) -> str:
-    """Return a colour with as much white as it needs to be read on what is behind it."""
+    """Return a colour with as much white as the contrast with each background needs."""
     shades = (mixed(color, _WHITE, step / _STEPS) for step in range(_STEPS + 1))
-    return next(one for one in shades if all(contrast(one, back) >= MIN_CONTRAST for back in backs))
+    return next(shade for shade in shades if all(contrast(shade, back) >= MIN_CONTRAST for back in backs))
 
 
 def contrast(color: str, other: str) -> float:
@@ -158,7 +157,7 @@ def contrast(color: str, other: str) -> float:
 def mixed(color: str, other: str, share: float) -> str:
     """Return a colour with a share of another one."""
     pairs = zip(_rgb(color), _rgb(other), strict=True)
-    return "#" + "".join(f"{round(255 * (one + share * (two - one))):02x}" for one, two in pairs)
+    return "#" + "".join(f"{round(255 * (first + share * (second - first))):02x}" for first, second in pairs)
 
 
 def _luminance(color: str) -> float:

@@ -51,8 +51,8 @@ class Users:
             now: seconds since the epoch.
 
         Raises:
-            InvalidTokenError: if the user is gone.
-            ConfigurationError: if the function returns something else than a user or None.
+            InvalidTokenError: if the user no longer exists.
+            ConfigurationError: if the function returns a bool or a coroutine.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):

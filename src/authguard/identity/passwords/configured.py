@@ -19,7 +19,7 @@ from authguard.identity.passwords.hashing import PasswordPolicy
 _POLICY, _BREACHES = "password_policy", "breached_passwords"
 _EXAMPLE = 'password_policy={"min_length": 15}'
 _OPTIONS = tuple(signature(PasswordPolicy).parameters)
-#: What a policy of the settings begins with: NIST SP 800-63B-4 section 3.1.1.2.
+#: The defaults of a policy of the settings: NIST SP 800-63B-4 section 3.1.1.2.
 _NIST: Mapping[str, Any] = {
     "min_length": 15,
     "upper": False,
@@ -34,8 +34,8 @@ def policy_from(options: object) -> PasswordPolicy:
     """Return the policy of the setting `password_policy`.
 
     Args:
-        options: those of `PasswordPolicy` by name; empty for the policy of the documents. Those that are left
-            out are as NIST SP 800-63B-4 has them.
+        options: options of `PasswordPolicy` by name; empty for the policy of the API documents. Options that
+            are left out follow NIST SP 800-63B-4.
 
     Raises:
         ConfigurationError: for an unknown option, or an invalid value.
@@ -62,14 +62,14 @@ def read_policy_options(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def breaches_from(place: str, *, fail_open: bool) -> BreachedPasswords | None:
-    """Return what the setting `breached_passwords` names; None if it is empty.
+    """Return the list or service of the setting `breached_passwords`; None if the setting is empty.
 
     Args:
         place: the path of a list, or the URL of a service.
-        fail_open: whether passwords are accepted while the service cannot be asked.
+        fail_open: whether passwords are accepted while the service is unreachable.
 
     Raises:
-        ConfigurationError: if it is neither.
+        ConfigurationError: if the list cannot be read, or the URL is invalid.
     """
     if not place:
         return None
@@ -86,7 +86,7 @@ def check_breaches(place: object, *, fail_open: bool) -> None:
     """Check the two settings; the list is opened where the service is built.
 
     Raises:
-        ConfigurationError: for something else than text, and for an answer without a service.
+        ConfigurationError: if `place` is not text, or `fail_open` is set without a service.
     """
     if place != "":
         check_text(place, _BREACHES, must="be the path of a list, or the https:// address of a service")

@@ -1,8 +1,7 @@
-"""Change the address of one's account: by the password, and by a link that was mailed to the new address.
+"""Change the address of one's account: with the password, and with a link that is mailed to the new address.
 
-The address of before stays until the link is used, and is told of both steps. The link alone changes nothing:
-it comes with a session or the password of the account, so that a mail to a mistyped address does not
-give the account away.
+The old address stays until the link is used, and gets a notice of both steps. The link needs a session or the
+password of the account as well, so that a mail to a mistyped address does not give the account away.
 """
 
 import secrets
@@ -41,7 +40,7 @@ _CHANGED = "changed"  # the purpose of a token that has changed an address
 
 
 class AddressChanges:
-    """Take wishes for another address, and carry them out when the link of the mail is used.
+    """Store the requested address of an account, and set it when the link of the mail is used.
 
     Args:
         base: the parts that use cases share.
@@ -63,12 +62,12 @@ class AddressChanges:
 
     @records(_ASK)
     def ask(self, principal: Principal, email: str, password: str | None, caller: Caller) -> None:
-        """Send a link to the new address, and a notice to that of now; an older link ends.
+        """Send a link to the new address, and a notice to the present one; an older link becomes invalid.
 
         The answer does not tell whether another account has the address: its owner gets a mail then.
 
         Raises:
-            InvalidFieldsError: for no address or the one of now, and for a missing or wrong password.
+            InvalidFieldsError: if the address is invalid or the present one, or the password missing or wrong.
             InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
             StoreUnavailableError: if that could not be stored.
@@ -82,7 +81,7 @@ class AddressChanges:
             raise InvalidFieldsError({"new_email": ["is the address of the account already"]})
         base.limited(_ASK, caller, base.limiter.count_mail, address, caller.address)
         now = base.clock()
-        # Until its mail was sent, which is tried for a day; then as long as the link is valid.
+        # Until its mail was sent, which is attempted for a day; then as long as the link is valid.
         ends_at = now + MAX_AGE + base.settings.link_lifetime
         with base.database.write() as connection:
             user = lock_proven(connection, proof)
@@ -113,7 +112,7 @@ class AddressChanges:
         return Mail(change.address, *texts.new_address(base.settings, link))
 
     def _mail_of_wish(self, mail: WaitingMail, user: User) -> Mail | None:
-        # Counted apart from the mails that strangers can cause: they would keep this one from the owner.
+        # Counted separately from the mails that strangers can cause, which could use up the limit.
         kind = _ASKED if user.email_verified else _NOTICE
         if mail.tries <= 1 and not count_mail(self._base, kind, user):
             return None
@@ -121,8 +120,8 @@ class AddressChanges:
 
     def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
         before = replace(user, email=mail.address or user.email)
-        # Not limited, like that of a new password: nothing else tells the owner of a takeover. But the
-        # account may be a stranger's who has registered the address.
+        # Not limited, like the notice of a new password: it is the only notice of a takeover. But the account
+        # may belong to a stranger who has registered the address.
         is_limited = mail.details == _UNPROVEN and mail.tries <= 1
         if is_limited and not count_mail(self._base, _NOTICE, before):
             return None
@@ -139,7 +138,7 @@ class AddressChanges:
         Args:
             token: of the mail.
             caller: where the request comes from.
-            principal: who is signed in, if somebody is.
+            principal: the signed-in caller; None without one.
             password: the password of the account, for callers who are not signed in to it.
 
         Returns:
@@ -147,14 +146,14 @@ class AddressChanges:
 
         Raises:
             InvalidLinkError: if the token is unknown, replaced or too old.
-            InvalidFieldsError: if the password is missing or wrong; the token stays good.
+            InvalidFieldsError: if the password is missing or wrong; the token stays valid.
             EmailTakenError: if another account has the address by now.
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
         found = self.find(token)
         if found is None:
-            # Looked for afterwards: another request may use the token meanwhile, and none takes that back.
+            # Checked afterwards, because another request may have used the token meanwhile.
             if (changed_id := self.find_changed(token)) is not None:
                 return changed_id
             base.wrong_secret(_CHANGE, caller)
@@ -216,17 +215,17 @@ class AddressChanges:
         return ended
 
     def find(self, token: str) -> AddressChange | None:
-        """Return the change that a token is good for; it is not used up."""
+        """Return the change of address that a token confirms, without using the token."""
         with self._base.database.read() as connection:
             return change_store.find_by_digest(connection, sha256_hex(token), self._base.clock())
 
     def has_password(self, user_id: str) -> bool:
-        """Return whether an account has a password, which the owner can prove to be that by."""
+        """Return whether an account has a password."""
         with self._base.database.read() as connection:
             return store.find_password_hash(connection, user_id) is not None
 
     def find_changed(self, token: str) -> str | None:
-        """Return the account whose address a token has changed; None if it has not, or is too old by now."""
+        """Return the account whose address a token has changed; None for another or an expired token."""
         with self._base.database.read() as connection:
             return self._changed_by(connection, token)
 

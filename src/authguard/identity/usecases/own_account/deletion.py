@@ -26,11 +26,11 @@ class AccountDeletion:
 
     @records(_DELETE)
     def delete(self, principal: Principal, password: str | None, caller: Caller) -> None:
-        """Delete the caller's account with all that belongs to it, mails that wait included.
+        """Delete the caller's account with all that belongs to it, waiting mails included.
 
         Raises:
             InvalidFieldsError: if the password is missing or wrong.
-            InsufficientUserAuthenticationError: if the account has none, and the sign-in is too old.
+            InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
             StoreUnavailableError: if that could not be stored; nothing is deleted then.
         """
