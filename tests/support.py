@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -249,3 +250,12 @@ def make_proof(
         key=signed_with or key,
         signed_with=algorithm,
     )
+
+
+def program(name: str) -> str:
+    """Return the path of a program; without it the test is skipped, and in CI it fails."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{name} is missing"
+        pytest.skip(f"{name} is not installed")
+    return found

@@ -5,8 +5,6 @@ import json
 import os
 import re
 import shlex
-import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -20,25 +18,12 @@ from click.testing import CliRunner
 from authguard.cli.root import root
 from cli.servers import served
 from cli.support import PASSWORD, SECRET
+from stores.servers import free_port
+from support import program
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deploy"
 NAME = "auth.example.com"
 FORGED = "203.0.113.9"
-
-
-def program(name: str) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI it fails."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if found is None:
-        assert os.environ.get("CI") != "true", f"{name} is missing"
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -26,20 +24,11 @@ from authguard.testing import issue_token
 from docs.blocks import blocks, read
 from identity.support import serving
 from stores.servers import free_port, wait_until
-from support import AUDIENCE, ISSUER, SECRET
+from support import AUDIENCE, ISSUER, SECRET, program
 
 PAGE = "docs/guides/proxies.md"
 NAME = "api.example.com"
 FORGED = "203.0.113.9"
-
-
-def program(name: str) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI it fails."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if found is None:
-        assert os.environ.get("CI") != "true", f"{name} is missing"
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 @pytest.fixture(name="folder", scope="module")

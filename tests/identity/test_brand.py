@@ -119,7 +119,7 @@ def test_by_a_variable():
         ({"color": "#12345"}, "brand: color must be a colour of CSS"),
         ({"color": "#000;}body{display:none"}, "brand: color must be a colour of CSS"),
         ({"color": 7}, "brand: color must be a colour of CSS"),
-        ({"color": "#ffcc00"}, "color must have a contrast of 4.5 with #f4f6f9, the background of links, got"),
+        ({"color": "#ffcc00"}, "color must have a contrast of 4.5 with #f4f6f9, the background of links"),
         ({"color": "#000000", "dark_color": "#222222"}, "choose a lighter colour"),
         ({"dark_color": "#ffffff"}, "color must be there as well as dark_color"),
         ({"logo_url": "http://cdn.example.com/logo.svg"}, "logo_url must be https"),

@@ -67,7 +67,7 @@ class AddressChanges:
         The answer does not tell whether another account has the address: its owner gets a mail then.
 
         Raises:
-            InvalidFieldsError: if the address is invalid or the present one, or the password missing or wrong.
+            InvalidFieldsError: if the address is invalid or the present one, or the password wrong.
             InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
             StoreUnavailableError: if that could not be stored.
