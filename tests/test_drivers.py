@@ -193,7 +193,7 @@ def test_work_that_raises_keeps_no_others_waiting() -> None:
         return [*got, await run_later(pace, lambda: "after")]
 
     async def run_later(pace: Pace, work: Callable[[], Any]) -> Any:
-        return await asyncio.wait_for(asynchronous.ask(Later(pace, work)), 5)
+        return await asyncio.wait_for(asynchronous.ask(Later(pace, 1, work)), 5)
 
     error, behind, after = asyncio.run(answers())
     assert isinstance(error, ValueError)

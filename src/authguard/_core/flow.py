@@ -169,15 +169,15 @@ class Fetch(Question[Response]):
 
 
 class Pace:
-    """Count the calls that may still be made at once, before the event loop has to turn.
+    """Count the work that may still be done at once, before the event loop has to turn.
 
-    Without a lock: threads can at worst count one too few.
+    Without a lock: threads can at worst count one call too few.
 
     Args:
-        most: how many.
+        most: the most work, in units of which a signature with a secret costs 1.
 
     Attributes:
-        left: how many are left; what comes after these is asked for by `Later`.
+        left: the rest; what comes when there is none is asked for by `Later`.
     """
 
     __slots__ = ("_most", "left")
@@ -198,13 +198,15 @@ class Later(Question[Answer]):
 
     Args:
         pace: is reset when nothing waits.
+        cost: in the units of the pace.
         work: returns the answer; it does not raise, and does not wait.
     """
 
-    __slots__ = ("pace", "work")
+    __slots__ = ("cost", "pace", "work")
 
-    def __init__(self, pace: Pace, work: Callable[[], Answer]) -> None:
+    def __init__(self, pace: Pace, cost: int, work: Callable[[], Answer]) -> None:
         self.pace = pace
+        self.cost = cost
         self.work = work
 
 
