@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import pytest
 import trio  # noqa: F401 (other tests import it, and then awaiting asks it, too)
+from flask import Flask
 
 import authguard.asgi
 import authguard.wsgi
@@ -33,7 +34,9 @@ from authguard import (
     Rule,
 )
 from authguard._core import strict_json
+from authguard._core.answer.refusal import Challenges
 from authguard._core.jose import compact
+from authguard._flask.middleware import FlaskMiddleware
 from authguard.stores.follower import Follower
 from authguard.stores.revocations import SharedRevocations
 from authguard.testing import issue_token
@@ -43,36 +46,41 @@ from stores.fake_log import FakeLog, World
 # applications are not counted. Later versions of Python need fewer calls (PEP 709), and have other
 # instructions: those are compared on the version that they were counted on only.
 LIMITS = {
-    "asgi, known token": (24, 365),
-    "wsgi, known token": (16, 209),
-    "asgi, known token, with scopes to check": (26, 406),
-    "wsgi, known token, with scopes to check": (18, 250),
-    "asgi, known token, shared revocations": (25, 388),
-    "wsgi, known token, shared revocations": (17, 232),
-    "asgi, known token, memory revocations": (25, 379),
-    "wsgi, known token, memory revocations": (17, 223),
-    "asgi, known token, async revocations": (39, 577),
-    "wsgi, known token, plain revocations": (37, 444),
-    "asgi, known token, async user_loader": (41, 627),
-    "wsgi, known token, plain user_loader": (39, 489),
-    "asgi, known token, async user_loader with user_ttl": (26, 412),
-    "wsgi, known token, plain user_loader with user_ttl": (18, 256),
-    "asgi, known token, with on_decision": (31, 474),
-    "wsgi, known token, with on_decision": (23, 318),
-    "asgi, known token, where a cookie is read": (32, 480),
-    "wsgi, known token, where a cookie is read": (23, 309),
-    "asgi, known API key": (31, 463),
-    "wsgi, known API key": (28, 354),
-    "asgi, known API key with two quotas": (62, 1069),
-    "wsgi, known API key with two quotas": (64, 1042),
-    "asgi, known API key as Bearer": (31, 463),
-    "wsgi, known API key as Bearer": (28, 354),
-    "asgi, known cookie": (43, 644),
-    "wsgi, known cookie": (39, 520),
-    "asgi, known cookie, POST": (43, 644),
-    "wsgi, known cookie, POST": (39, 520),
-    "asgi, first-seen HS256 token": (121, 1613),
-    "wsgi, first-seen HS256 token": (113, 1457),
+    "asgi, known token": (24, 364),
+    "wsgi, known token": (16, 208),
+    "flask, known token": (23, 287),
+    "asgi, known token, with scopes to check": (26, 405),
+    "wsgi, known token, with scopes to check": (18, 249),
+    "asgi, known token, shared revocations": (25, 387),
+    "wsgi, known token, shared revocations": (17, 231),
+    "asgi, known token, memory revocations": (25, 378),
+    "wsgi, known token, memory revocations": (17, 222),
+    "asgi, known token, async revocations": (39, 583),
+    "wsgi, known token, plain revocations": (35, 447),
+    "asgi, known token, async user_loader": (41, 633),
+    "wsgi, known token, plain user_loader": (37, 497),
+    "asgi, known token, async user_loader with user_ttl": (26, 411),
+    "wsgi, known token, plain user_loader with user_ttl": (18, 255),
+    "asgi, known token, with on_decision": (31, 473),
+    "wsgi, known token, with on_decision": (23, 317),
+    "asgi, known token, where a cookie is read": (32, 479),
+    "wsgi, known token, where a cookie is read": (23, 308),
+    "asgi, known API key": (31, 462),
+    "wsgi, known API key": (28, 353),
+    "asgi, known API key with two quotas": (60, 1060),
+    "wsgi, known API key with two quotas": (62, 1033),
+    "asgi, known API key as Bearer": (31, 462),
+    "wsgi, known API key as Bearer": (28, 353),
+    "asgi, known cookie": (43, 643),
+    "wsgi, known cookie": (39, 519),
+    "asgi, known cookie, POST": (43, 643),
+    "wsgi, known cookie, POST": (39, 519),
+    "asgi, first-seen HS256 token": (122, 1633),
+    "wsgi, first-seen HS256 token": (114, 1477),
+    "asgi, no credential": (64, 856),
+    "wsgi, no credential": (51, 555),
+    "asgi, expired HS256 token": (161, 2014),
+    "wsgi, expired HS256 token": (149, 1716),
 }
 COUNTED_ON = (3, 11)
 
@@ -88,9 +96,9 @@ FIELDS = [
 ]  # fmt: skip
 
 
-def _token(number: int) -> str:
+def _token(number: int, *, now: float = NOW) -> str:
     claims = {"iss": "https://issuer.example", "aud": "https://api.example", "jti": f"token {number:04}"}
-    return issue_token(SECRET, now=NOW, scopes=["read", "write"], **claims)
+    return issue_token(SECRET, now=now, scopes=["read", "write"], **claims)
 
 
 def _shared() -> SharedRevocations:
@@ -199,6 +207,15 @@ class _WSGI:
         return lambda: app(request, _start)
 
 
+class _Flask(_WSGI):
+    """The same for Flask: the guard's face for it, which is all that differs."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(guard)
+        flask = Flask("counted")
+        self.guarded = FlaskMiddleware(self.bare, flask, guard, error_handlers=True, clock=_clock)
+
+
 async def _drop(message: Any) -> None:
     """Send nothing."""
 
@@ -265,11 +282,12 @@ class Case:
 
     Attributes:
         credential: `token`; `key`, in its own field; `prefixed`, a key in the Authorization field; `cookie`;
-            or `new`, a token that was never seen before.
+            `new`, a token that was never seen before; `expired`, a token that has expired; or `none`.
         rules: besides that for `/`.
         options: makes the options of the guard.
         method: of the requests.
         faces: where it is counted.
+        refused: whether the guard answers itself.
     """
 
     credential: str
@@ -277,6 +295,7 @@ class Case:
     options: Callable[[], dict[str, Any]] = dict
     method: str = "GET"
     faces: tuple[str, ...] = ("asgi", "wsgi")
+    refused: bool = False
 
 
 def _cookie() -> dict[str, Any]:
@@ -289,7 +308,7 @@ def _quotas() -> dict[str, Any]:
 
 ASGI, WSGI = ("asgi",), ("wsgi",)  # an async function on WSGI, or a plain one on ASGI, takes another thread
 PATHS = {
-    "known token": Case("token"),
+    "known token": Case("token", faces=("asgi", "wsgi", "flask")),
     "known token, with scopes to check": Case("token", (Rule("/items", scopes=["read"]),)),
     "known token, shared revocations": Case("token", options=lambda: {"revocations": _shared()}),
     "known token, memory revocations": Case("token", options=lambda: {"revocations": _memory()}),
@@ -311,12 +330,11 @@ PATHS = {
     "known cookie": Case("cookie", options=_cookie),
     "known cookie, POST": Case("cookie", options=_cookie, method="POST"),
     "first-seen HS256 token": Case("new"),
+    "no credential": Case("none", refused=True),
+    "expired HS256 token": Case("expired", refused=True),
 }
-CASES = {
-    f"{face}, {name}": (_ASGI if face == "asgi" else _WSGI, path)
-    for name, path in PATHS.items()
-    for face in path.faces
-}
+FACES = {"asgi": _ASGI, "wsgi": _WSGI, "flask": _Flask}
+CASES = {f"{face}, {name}": (FACES[face], path) for name, path in PATHS.items() for face in path.faces}
 
 
 # As where the extra `fast` is not installed.
@@ -335,6 +353,8 @@ def _added(case: str) -> tuple[Counter[str], Counter[str]]:
             "cookie": lambda: ("Cookie", f"theme=dark; __Host-access_token={_token(0)}"),
             "token": lambda: ("Authorization", f"Bearer {_token(0)}"),
             "new": lambda: ("Authorization", f"Bearer {_token(next(numbers))}"),
+            "expired": lambda: ("Authorization", f"Bearer {_token(0, now=NOW - 100_000)}"),
+            "none": lambda: ("X-Nothing", "here"),
         }[path.credential]
         return face.request(path.method, *field())
 
@@ -343,11 +363,13 @@ def _added(case: str) -> tuple[Counter[str], Counter[str]]:
 
     for _ in range(20):  # the credential is known now, and what is made at the first request is made
         _run(send(face.guarded))
+    Challenges.about.cache_clear()  # its keys are compared with those of other guards
+    _run(send(face.guarded))
     calls = _calls(send(face.guarded))
     calls.subtract(_calls(send(face.bare)))
     instructions = _instructions(send(face.guarded))
     instructions.subtract(_instructions(send(face.bare)))
-    assert face.calls == 24, "the application was not reached each time"
+    assert face.calls == (2 if path.refused else 25), "the application was not reached each time"
     return calls, instructions
 
 

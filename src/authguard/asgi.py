@@ -22,7 +22,7 @@ from authguard._asgi.request import (
 )
 from authguard._asgi.startup import at_startup, startable
 from authguard._asgi.websockets import Websockets
-from authguard._core.answer.decision import Decision, Deny
+from authguard._core.answer.decision import Decision, Deny, Prepared
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.endpoint import Endpoint
@@ -133,6 +133,10 @@ class AuthGuardMiddleware:
         decision: Decision
         if recalled.is_decision is True:  # not by `decide`, which is a coroutine more
             decision = recalled
+        elif type(recalled) is Prepared:
+            request = ASGIRequest(scope, guard, presented)
+            await self._answer(guard.present(request, recalled, now), request, receive, send, now)
+            return
         else:
             decision = await complete(guard, ASGIRequest, scope, presented, request_key, now, recalled)
         if not decision.reaches_app:

@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import Decision, Deny
+from authguard._core.answer.decision import Decision, Deny, Prepared
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
 from authguard._core.deciding.quotas import Quotas
+from authguard._core.deciding.straight_path import Open
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
@@ -59,7 +60,7 @@ class WSGIRequest(RequestView):
         presented: the fields that the guard used to recall the caller, if they were read already.
     """
 
-    __slots__ = ("_environ", "_is_mount_point")
+    __slots__ = ("_is_mount_point", "environ")
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class WSGIRequest(RequestView):
         path: str,
         presented: Presented | None = None,
     ) -> None:
-        self._environ = environ
+        self.environ = environ
         self.method = http_method(environ["REQUEST_METHOD"])
         self.scheme = environ.get("wsgi.url_scheme", "http")
         self.root_path = _decoded(root_path)
@@ -84,12 +85,12 @@ class WSGIRequest(RequestView):
     @property
     def query(self) -> str:
         """Return the raw query string."""
-        query: str = self._environ.get("QUERY_STRING", "")
+        query: str = self.environ.get("QUERY_STRING", "")
         return query
 
     def fields(self, name: bytes) -> list[bytes]:
         """Return the values of a header field; WSGI servers join several into one."""
-        value = self._environ.get(_environ_key(name))
+        value = self.environ.get(_environ_key(name))
         return [] if value is None else [value.strip(" \t").encode("latin-1", "replace")]
 
     @property
@@ -100,7 +101,7 @@ class WSGIRequest(RequestView):
     @property
     def peer(self) -> str | None:
         """Return the address of the peer of the connection, as reported by the server."""
-        return self._environ.get("REMOTE_ADDR")
+        return self.environ.get("REMOTE_ADDR")
 
     @property
     def noted_proofs(self) -> NotedProofs:
@@ -108,17 +109,17 @@ class WSGIRequest(RequestView):
 
         Each request has its own environ.
         """
-        noted: NotedProofs = self._environ.get(_PROOFS, ()) if HANDLED in self._environ else ()
+        noted: NotedProofs = self.environ.get(_PROOFS, ()) if HANDLED in self.environ else ()
         return noted
 
     def note_proof(self, memory: object, digest: bytes) -> None:
         """Store the proof in the environ."""
-        self._environ[_PROOFS] = (*self.noted_proofs, (memory, digest))
+        self.environ[_PROOFS] = (*self.noted_proofs, (memory, digest))
 
     @property
     def certificate(self) -> str | None:
         """Return `SSL_CLIENT_CERT`, as set by mod_wsgi, Werkzeug and others."""
-        return self._environ.get("SSL_CLIENT_CERT")
+        return self.environ.get("SSL_CLIENT_CERT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +237,14 @@ class AuthGuardMiddleware:
         decision: Decision
         if recalled.is_decision is True:  # not by `decide`, which is a call more
             decision = recalled
+        elif type(recalled) is Prepared:
+            request = _request(environ, guard, presented)
+            return self._answer(guard.present(request, recalled, now), request, start_response, now)
         else:
-            decision = complete(guard, _request, environ, presented, request_key, now, recalled)
+            decision = self.decide(environ, presented, request_key, now, recalled)
         if not decision.reaches_app:
-            return self._answer(decision, environ, start_response, presented, now)
+            request = _request(environ, guard, presented)
+            return self._answer(decision, request, start_response, now)
         if decision.response_fields:
             start_response = _adding(start_response, decision.response_fields)
         # As in `leave`, without another call for each request.
@@ -248,16 +253,26 @@ class AuthGuardMiddleware:
         environ[HANDLED] = (guard, root_path, path, decision, now)
         return self.app(environ, start_response)
 
+    def decide(
+        self,
+        environ: "WSGIEnvironment",
+        presented: Presented,
+        request_key: RequestKey,
+        now: float,
+        recalled: Open,
+    ) -> Decision:
+        """Return the decision about a request for which callbacks or verifiers must be called."""
+        return complete(self.guard, _request, environ, presented, request_key, now, recalled)
+
     def _answer(
         self,
         decision: Decision,
-        environ: "WSGIEnvironment",
+        request: WSGIRequest,
         start_response: "StartResponse",
-        presented: Presented,
         now: float,
     ) -> Iterable[bytes]:
         """Send a refusal, or the answer to a preflight of a protected path."""
-        request = _request(environ, self.guard, presented)
+        environ = request.environ
         if isinstance(decision, Deny):
             log_refusal(request, decision)
             return self.answer(environ, decision)(environ, start_response)

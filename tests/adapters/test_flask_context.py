@@ -8,6 +8,7 @@ from typing import Any
 
 import flask
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from adapters.faces import ask_wsgi
 from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Quota
@@ -293,3 +294,42 @@ def test_a_refused_requirement_is_logged_and_answered_once(caplog: pytest.LogCap
     with caplog.at_level(logging.DEBUG, "authguard"):
         answer = ask_wsgi(app, "GET", "/admin", [bearer()])
     assert (answer.status, answer.headers["x-notes"], len(caplog.records)) == (403, "site", 1)
+
+
+def test_what_is_called_for_a_known_caller_runs_there() -> None:
+    """A remembered token is told to on_decision, and looked up in the application's own revocations."""
+
+    class InMemory(Revocations):
+        in_memory = True
+
+    app = site(on_decision=note, revocations=InMemory())
+    for _ in range(2):
+        body = ask_wsgi(app, "GET", "/", [bearer()]).body
+        assert set(body.split(b",")) == {b"site"}
+
+
+def test_a_verifier_of_the_application_runs_there() -> None:
+    """A subclass of a verifier may use the application's own database, too."""
+
+    class Own(JWTVerifier):
+        def flow(self, credential: Any, now: float) -> Any:
+            note()
+            return super().flow(credential, now)
+
+    verifier = Own(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    app = flask.Flask("site")
+    app.add_url_rule("/", view_func=lambda: ",".join(flask.g.get("notes", ())))
+    init_app(app, Guard(verifier))
+    assert ask_wsgi(app, "GET", "/", [bearer()]).body == b"site"
+
+
+def test_a_guarded_application_within_another_leaves_its_context() -> None:
+    """Both share one environ; each ends the context that it has begun."""
+    outer, inner = site(user_loader=load), site(user_loader=load)
+    outer.wsgi_app.app = DispatcherMiddleware(outer.wsgi_app.app, {"/inner": inner.wsgi_app})
+    ended: list[str] = []
+    outer.teardown_appcontext(lambda _: ended.append("outer"))
+    inner.teardown_appcontext(lambda _: ended.append("inner"))
+    assert ask_wsgi(outer, "GET", "/inner/", [bearer()]).body == b"site"
+    assert ended == ["inner", "outer"]
+    assert not flask.has_app_context()

@@ -81,8 +81,8 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def is_awaitable(answer: object) -> bool:
-    """Return whether an answer is to be awaited, as `inspect.isawaitable` does it in twice the time."""
-    return isinstance(answer, Awaitable) or (isinstance(answer, GeneratorType) and isawaitable(answer))
+    """Return whether an answer is to be awaited, as `inspect.isawaitable` does it in many times the time."""
+    return hasattr(type(answer), "__await__") or (isinstance(answer, GeneratorType) and isawaitable(answer))
 
 
 def _call_of(function: object) -> Any:

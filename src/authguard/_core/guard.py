@@ -153,6 +153,10 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
+        #: Whether `recall` may call `on_decision`, or methods of classes of the application.
+        self.calls_at_once = on_decision is not None or not all(
+            map(_is_of_authguard, (*verifiers, revocations, quota_store))
+        )
         self._telling = None
         if on_decision is not None:
             self._telling = Telling(on_decision, parts, self.driving.report)
@@ -242,3 +246,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
 
     def __repr__(self) -> str:
         return f"Guard({', '.join(map(repr, self._verifiers))})"
+
+
+def _is_of_authguard(part: object) -> bool:
+    """Return whether a part of a guard is None or an object of this package, and of no subclass."""
+    return part is None or type(part).__module__.partition(".")[0] == "authguard"

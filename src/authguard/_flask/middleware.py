@@ -12,7 +12,7 @@ from flask.globals import app_ctx, request_ctx
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
-from authguard._core.answer.decision import Deny
+from authguard._core.answer.decision import Decision, Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._flask.layers import check_unchanged, has_layers, note_method
@@ -24,6 +24,7 @@ from authguard.wsgi import AuthGuardMiddleware, leave, responder
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_CONTEXT = "authguard.context"  # in the environ: the application context of callbacks
 _RAISED = "authguard_raised"  # set on an application context: the exception of the view, or None
 
 
@@ -53,9 +54,19 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
         app.before_request_funcs[None].insert(0, check_unchanged)
 
 
+def _begun(environ: "WSGIEnvironment", outer: Any) -> Any:
+    """Return the context that was begun inside of `outer`, or None; leave the outer one in the environ."""
+    context = environ.get(_CONTEXT)
+    if context is outer:
+        return None
+    environ[_CONTEXT] = outer
+    return context
+
+
 def _pop(context: Any, raised: BaseException | None = None) -> None:
     """End a context. Its teardown functions get the same argument as from Flask; many commit or roll back."""
-    context.pop(getattr(context, _RAISED, raised))
+    if context is not None:
+        context.pop(getattr(context, _RAISED, raised))
 
 
 def _note_raised(raised: BaseException | None) -> None:
@@ -91,26 +102,40 @@ class FlaskMiddleware(AuthGuardMiddleware):
         self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Handle one request in an application context, which callbacks and views share."""
+        """Handle one request, and end the application context that `decide` has begun."""
         self._open_mounts.warn_once()
         if self.has_layers:
             note_method(environ)
-        # As in Flask, an existing context is used, such as that of a test.
-        if has_app_context() and app_ctx.app is self._flask:
-            return super().__call__(environ, start_response)
-        context = self._flask.app_context()
-        context.push()
+        outer = environ.get(_CONTEXT)  # of another guard, or of a request within a request
         try:
+            if self.guard.calls_at_once:
+                self._begin_context(environ)
             response = super().__call__(environ, start_response)
         except BaseException as error:
-            _pop(context, error)
+            _pop(_begun(environ, outer), error)
             raise
-        if has_request_context() and request_ctx.app is self._flask:
+        context = _begun(environ, outer)
+        if context is not None and has_request_context() and request_ctx.app is self._flask:
             # Before Flask 3.1.2, `stream_with_context` keeps its context in this way until the response is
             # closed.
             return ClosingIterator(response, partial(_pop, context))
         _pop(context)
         return response
+
+    def decide(self, environ: "WSGIEnvironment", *given: Any) -> Decision:
+        """Decide in an application context, which callbacks and views share.
+
+        Without callbacks the context of the view is enough; to begin another costs as much as the decision.
+        """
+        self._begin_context(environ)
+        return super().decide(environ, *given)
+
+    def _begin_context(self, environ: "WSGIEnvironment") -> None:
+        # As in Flask, an existing context is used, such as that of a test.
+        if not has_app_context() or app_ctx.app is not self._flask:
+            context = self._flask.app_context()
+            context.push()
+            environ[_CONTEXT] = context
 
     def answer(self, environ: "WSGIEnvironment", denied: Deny) -> "WSGIApplication":
         """Return the WSGI application that answers instead of Flask."""

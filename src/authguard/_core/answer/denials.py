@@ -67,26 +67,25 @@ class Denials:
         if on_error is None and not policy.login_paths:
             self._missing = self._prepare(MissingCredentialsError("no credential"))
 
-    def missing_at_once(self, request_key: RequestKey) -> Prepared | None:
+    def missing_at_once(self, verdict: Verdict, request_key: RequestKey) -> Prepared | None:
         """Return the answer to a request without a credential; None if another answer is possible."""
-        verdict = self._policy.find_for_http(request_key)
         if self._missing is None or _may_pass(verdict, request_key):
             return None
         if not verdict.requirements:
             return self._missing
         return self._prepare(self._missing.error, needs_of(verdict.requirements))
 
-    def at_once(self, error: RefusedError, request_key: RequestKey) -> Prepared | None:
+    def at_once(self, error: RefusedError, verdict: Verdict, request_key: RequestKey) -> Prepared | None:
         """Return the answer to an invalid credential in its own header field, which is not a redirect.
 
         Args:
             error: why it is invalid.
+            verdict: about the request.
             request_key: as in `Policy.find_for_http`.
 
         Returns:
             None if another part of the request may change more than the format of the answer.
         """
-        verdict = self._policy.find_for_http(request_key)
         if self.on_error or self._challenges.algorithms or _may_pass(verdict, request_key):
             return None
         return self._prepare(error, needs_of(verdict.requirements))

@@ -73,14 +73,14 @@ class StraightPath:
         if not presented:
             return self._recall_nobody(request_key)
         recalled = self.callers.recall(presented, now)
+        verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if not recalled.is_decision:
             if isinstance(recalled, Refused):
                 if recalled.error.count is not None:  # in the flow, which knows the address
                     return recalled
-                return self._denials.at_once(recalled.error, request_key) or recalled
+                return self._denials.at_once(recalled.error, verdict, request_key) or recalled
             if not isinstance(recalled, AskAbout):
                 return recalled
-        verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         # Each time, also for a known token, because a sign-in may have become too old. (pyright does not know
         # that all others were returned above: it does not narrow by the truth of a constant.)
         if verdict.requirements and not verdict.admits(recalled.auth.principal, now):  # pyright: ignore
@@ -157,7 +157,7 @@ class StraightPath:
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
     ) -> Refused | Prepared:
         """Refuse a request for which too little is left, and tell the verifier of it."""
-        denied = self._denials.at_once(error, request_key)
+        denied = self._denials.at_once(error, verdict, request_key)
         count = None if known.terms is None else known.terms.count
         if denied is None:
             error.count = count
@@ -171,9 +171,11 @@ class StraightPath:
         signs_in = self._cookie is not None and self._policy.is_login_page(request_key[1])
         if not self.callers.at_once or signs_in:
             return UNDECIDED
-        if not self._policy.find_for_http(request_key).protected:
+        verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
+        if not verdict.protected:
             return NOBODY
-        return self._denials.missing_at_once(request_key) or Refused(MissingCredentialsError("no credential"))
+        prepared = self._denials.missing_at_once(verdict, request_key)
+        return prepared or Refused(MissingCredentialsError("no credential"))
 
 
 def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
