@@ -186,7 +186,7 @@ def test_memory_stays_bounded(world: World) -> None:
         verify(world, by, token(f"k{number}"), NOW + number)
     keys = by._source._keys  # type: ignore[union-attr]
     assert len(keys._kept) <= 64
-    assert len(keys._asked) <= 16
+    assert len(keys._pending) <= 16
 
 
 def test_keys_that_exist_cost_no_budget(world: World) -> None:
@@ -204,7 +204,7 @@ def test_requests_that_are_given_up_leave_nothing_behind(world: World) -> None:
         flow = by.flow(Credential(token(f"x{number}"), "bearer"), NOW + 31 * number)
         next(flow)  # type: ignore[arg-type]
         flow.close()  # type: ignore[union-attr]
-    assert len(by._source._keys._asked) <= 16  # type: ignore[union-attr]
+    assert len(by._source._keys._pending) <= 16  # type: ignore[union-attr]
     assert verify(world, by, token(), NOW + 3000).principal.key_id == KID
 
 

@@ -198,12 +198,12 @@ class Callers:
         try:
             verifier = self._verifier_of(credential)
             if verifier.has_public_keys:
-                if self._pace.left <= 0 and not has_waited:
+                if self._pace.remaining <= 0 and not has_waited:
                     return self._verify_later(verifier, credential, digest, now)
-                self._pace.left -= 1
+                self._pace.remaining -= 1
             verified = verifier.flow(credential, now)
             if not isinstance(verified, Verified):
-                self._pace.left += verifier.has_public_keys  # nothing is verified yet
+                self._pace.remaining += verifier.has_public_keys  # nothing is verified yet
                 question = self._shared(credential, digest, now)
                 return UNDECIDED if question is None else AskFirst(question)
             known = self._remember(credential, digest, verified, now)
@@ -338,9 +338,9 @@ class Callers:
         try:
             verifier = self._verifier_of(credential)
             if verifier.has_public_keys:
-                if self._pace.left <= 0:
+                if self._pace.remaining <= 0:
                     yield from Later(self._pace, _take_turn)
-                self._pace.left -= 1
+                self._pace.remaining -= 1
             verified = yield from as_flow(verifier.flow(credential, now))
             return self._remember(credential, digest, verified, now)
         except Exception as raised:
