@@ -44,9 +44,9 @@ def answered_as_documented(
     seen: set[str] = set()
     schema = schemathesis.openapi.from_asgi(path, app)
     for caller in callers:
-        for found in schema.get_all_operations():
-            assert isinstance(found, Ok), found
-            _compare(found.ok(), dict(caller), seen)
+        for operation in schema.get_all_operations():
+            assert isinstance(operation, Ok), operation
+            _compare(operation.ok(), dict(caller), seen)
     return seen
 
 

@@ -21,11 +21,11 @@ _SECONDS = 30.0
 def _program(name: str) -> str:
     """Return where a program of PostgreSQL is; the tests are skipped without it."""
     places = [str(path) for path in sorted(Path(_PLACES).glob("*/bin"), reverse=True)]
-    found = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"]))
-    if found is None:
+    program = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"]))
+    if program is None:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"no {name}")
-    return found
+    return program
 
 
 def free_port() -> int:

@@ -206,8 +206,8 @@ def lines(name: str) -> list[str]:
     path = VECTORS / name
     if not path.is_file():
         return []
-    found = path.read_text(encoding="utf-8").split("\n")
-    return [line for line in found if line and not line.startswith(("#", "@"))]
+    texts = path.read_text(encoding="utf-8").split("\n")
+    return [line for line in texts if line and not line.startswith(("#", "@"))]
 
 
 def thumbprint(key: dict[str, Any]) -> str:
@@ -254,8 +254,8 @@ def make_proof(
 
 def program(name: str) -> str:
     """Return the path of a program; without it the test is skipped, and in CI it fails."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if found is None:
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if path is None:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"{name} is not installed")
-    return found
+    return path

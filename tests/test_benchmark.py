@@ -12,7 +12,7 @@ from benchmarks.configured.world import World
 from benchmarks.proof import ProofError, prove
 
 
-@pytest.mark.parametrize("contestant", apps.OURS, ids=lambda one: one.name)
+@pytest.mark.parametrize("contestant", apps.OURS, ids=lambda item: item.name)
 @pytest.mark.parametrize("algorithm", tokens.ALGORITHMS)
 def test_the_proof_holds_for_authguard(contestant: apps.Contestant, algorithm: str) -> None:
     """What is timed accepts good tokens and answers 401 to all others."""

@@ -53,8 +53,8 @@ def test_any_kind_of_callback_is_answered(drive: Callable[[Flow[Any]], Any], fun
     """Plain or async, or plain and returning an awaitable."""
 
     def flow() -> Flow[int]:
-        one = yield from Call[int](function, 1)
-        return (yield from Call[int](function, one))
+        first = yield from Call[int](function, 1)
+        return (yield from Call[int](function, first))
 
     assert drive(flow()) == 4
 

@@ -48,11 +48,11 @@ def forget(parts):
         if name.partition(".")[0] in parts:
             del sys.modules[name]
 
-asked = json.loads(sys.argv[1])
-for _, modules in asked:
+cases = json.loads(sys.argv[1])
+for _, modules in cases:
     for module in modules:
         importlib.import_module(module)
-for packages, modules in asked:
+for packages, modules in cases:
     if os.fork() == 0:
         forget(packages + ["authguard"])
         import authguard
@@ -64,10 +64,10 @@ for packages, modules in asked:
 """
 
 
-def outcomes(*asked):
+def outcomes(*cases):
     """What each import raised, in a process without some packages."""
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORT, json.dumps(asked)],
+        [sys.executable, "-c", _IMPORT, json.dumps(cases)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -79,8 +79,8 @@ def outcomes(*asked):
 @pytest.mark.slow
 def test_each_missing_package():
     """It is an ImportError that names the package and the extra of the module, with the command."""
-    found = outcomes(*(([package], [face]) for package, face in CASES))
-    for (package, face), ((is_configuration, missing, message),) in zip(CASES, found, strict=True):
+    result = outcomes(*(([package], [face]) for package, face in CASES))
+    for (package, face), ((is_configuration, missing, message),) in zip(CASES, result, strict=True):
         assert is_configuration, (package, face)
         assert missing.partition(".")[0] == package
         assert f'pip install "authguard[{FACES[face]}]"' in message
@@ -158,11 +158,11 @@ def _is_asked_for(place: str, package: str) -> bool:
 def test_every_import_of_an_optional_package_is_asked_for():
     """Each stands below what names the extra, or where the package must be there."""
     files = [(file.relative_to(SOURCE).as_posix(), file) for file in SOURCE.rglob("*.py")]
-    found = [
+    results = [
         (place, line, name)
         for place, file in files
         if ANY_IMPORT.search(text := file.read_text())
         for package, line, name in optional_imports(ast.parse(text))
         if not _is_asked_for(place, package)
     ]
-    assert found == []
+    assert results == []

@@ -32,9 +32,9 @@ def _prefix():
             store.delete(name)
 
 
-def check(one, proof):
+def check(own_proofs, proof):
     request = FakeRequest("/a", headers={"dpop": proof})
-    run(one.check(request, Credential(TOKEN, "dpop"), thumbprint(jwk(ec_key())), NOW))
+    run(own_proofs.check(request, Credential(TOKEN, "dpop"), thumbprint(jwk(ec_key())), NOW))
 
 
 def test_what_one_process_has_seen_the_other_knows(prefix):
@@ -44,10 +44,10 @@ def test_what_one_process_has_seen_the_other_knows(prefix):
         def replays(digest, seconds):
             return store.set(f"{prefix}:{digest}", 1, nx=True, ex=seconds)
 
-        one, other = (DPoP("https://api.example", replays=replays) for _ in range(2))
+        own_proofs, other = (DPoP("https://api.example", replays=replays) for _ in range(2))
         proof = make_proof(TOKEN)
-        check(one, proof)
-        for again in (one, other):
+        check(own_proofs, proof)
+        for again in (own_proofs, other):
             with pytest.raises(InvalidProofError, match="used before"):
                 check(again, proof)
         check(other, make_proof(TOKEN))
@@ -63,10 +63,10 @@ def test_a_store_with_a_client_that_is_async(prefix):
         async with redis.asyncio.Redis(socket_timeout=2) as store:
             return await store.set(f"{prefix}:{digest}", 1, nx=True, ex=seconds)
 
-    one, proof = DPoP("https://api.example", replays=replays), make_proof(TOKEN)
-    check(one, proof)
+    own_proofs, proof = DPoP("https://api.example", replays=replays), make_proof(TOKEN)
+    check(own_proofs, proof)
     with pytest.raises(InvalidProofError, match="used before"):
-        check(one, proof)
+        check(own_proofs, proof)
 
 
 def test_a_store_that_is_down_says_so():

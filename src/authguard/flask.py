@@ -182,19 +182,19 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
 
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal if the caller does not meet a requirement."""
-    left = handled.handled_request()
-    auth, charge = handled.auth_of(left), left.decision.charge
-    if requirement.is_met_by(auth.principal, left.at) and (charge is None or charge.taken is not None):
+    current = handled.handled_request()
+    auth, charge = handled.auth_of(current), current.decision.charge
+    if requirement.is_met_by(auth.principal, current.at) and (charge is None or charge.taken is not None):
         return  # without a request view and a flow
-    view = left.request
-    flow = left.guard.authorize(
+    view = current.request
+    flow = current.guard.authorize(
         view,
         auth,
-        left.error,
+        current.error,
         requirement,
-        left.at,
+        current.at,
         charge=charge,
-        terms=left.decision.terms,
+        terms=current.decision.terms,
     )
     denied = run_anywhere(flow)
     if denied is not None:

@@ -44,11 +44,11 @@ class Verdicts:
     def __init__(self, expires_at: float | None = None) -> None:
         self.expires_at = expires_at
         self.error: Exception | None = None
-        self.asked = 0
+        self.calls = 0
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def verify(self, credential: Any) -> Principal:
-        self.asked += 1
+        self.calls += 1
         if self.meanwhile is not None:
             await self.meanwhile()
         if self.error is not None:

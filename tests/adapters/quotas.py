@@ -37,7 +37,7 @@ PER_MINUTE, PER_DAY = Quota(3, 60), Quota(5, "day")
 ITEM = re.compile(r'"([^"\\]*)"((?:;[a-z*][a-z0-9_.*-]*(?:=-?\d{1,15})?)*)\Z')
 
 
-_FOUND = {
+_KEYS_BY_DIGEST = {
     digest_api_key(KEYS[name]): key
     for name, key in {
         "ann": APIKey("ann", ["read"], tier="free"),
@@ -53,7 +53,7 @@ _FOUND = {
 
 def find_key(digest: str) -> APIKey | None:
     """Look a key up, so that no guard knows them in advance."""
-    return _FOUND.get(digest)
+    return _KEYS_BY_DIGEST.get(digest)
 
 
 class World:

@@ -252,7 +252,7 @@ def test_requests_beside_each_other_never_mix() -> None:
 
     middleware = AuthGuardMiddleware(app, guard=guard())
 
-    async def one(name: str) -> bool:
+    async def answers_name(name: str) -> bool:
         got: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -264,6 +264,6 @@ def test_requests_beside_each_other_never_mix() -> None:
         return bool(got[1]["body"] == name.encode())
 
     async def all_of_them() -> list[bool]:
-        return await asyncio.gather(*(one(f"user {n % 100}") for n in range(1000)))
+        return await asyncio.gather(*(answers_name(f"user {n % 100}") for n in range(1000)))
 
     assert all(asyncio.run(all_of_them()))

@@ -144,7 +144,7 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 def _face(request: pytest.FixtureRequest) -> Any:
     _, ask, make = request.param
     asking = ask if ask is ask_asgi else lambda app, *what: ask(_from_loopback(app), *what)
-    return lambda one, *what: asking(make(one, lambda: NOW), *what)
+    return lambda protecting, *what: asking(make(protecting, lambda: NOW), *what)
 
 
 def _from_loopback(app: Any) -> Any:
@@ -179,52 +179,52 @@ def test_metadata_by_other_methods(face: Any, method: str, status: int) -> None:
 
 def test_a_nonce_is_in_its_own_field(face: Any) -> None:
     """With the error that asks for it; the next proof has it."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
-    asked = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)])
-    assert 'error="use_dpop_nonce"' in asked.headers["www-authenticate"]
-    good = proof(BY_KEY, nonce=asked.headers["dpop-nonce"])
-    assert face(one, "GET", "/private", [authorization(BY_KEY), good]).status == 200
+    own_guard = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
+    answer = face(own_guard, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)])
+    assert 'error="use_dpop_nonce"' in answer.headers["www-authenticate"]
+    good = proof(BY_KEY, nonce=answer.headers["dpop-nonce"])
+    assert face(own_guard, "GET", "/private", [authorization(BY_KEY), good]).status == 200
 
 
 def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
     """On a response that nobody may keep; a young nonce is not replaced, since nothing is gained."""
-    one = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
+    own_guard = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
     young = Nonces(NONCE_SECRET).issue(KEY, NOW)
     old = Nonces(NONCE_SECRET).issue(KEY, NOW - 150)
-    answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=young)])
+    answer = face(own_guard, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=young)])
     assert (answer.status, answer.headers.get("dpop-nonce")) == (200, None)
-    answer = face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])
+    answer = face(own_guard, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY, nonce=old)])
     assert (answer.status, answer.headers["dpop-nonce"]) == (200, young)
     assert "no-store" in answer.headers["cache-control"]  # Django adds `private` to it
 
 
 def test_every_request_needs_a_proof(face: Any) -> None:
     """A token that is known already needs a new one, and a replay is refused."""
-    one = guard()
+    own_guard = guard()
     fields = [authorization(BY_KEY), proof(BY_KEY)]
-    assert face(one, "GET", "/private", fields).status == 200
-    assert face(one, "GET", "/private", fields).status == 401
-    assert face(one, "GET", "/private", fields[:1]).status == 401
-    assert face(one, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)]).status == 200
-    assert face(one, "GET", "/private", [authorization(BY_KEY, "Bearer")]).status == 401
+    assert face(own_guard, "GET", "/private", fields).status == 200
+    assert face(own_guard, "GET", "/private", fields).status == 401
+    assert face(own_guard, "GET", "/private", fields[:1]).status == 401
+    assert face(own_guard, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)]).status == 200
+    assert face(own_guard, "GET", "/private", [authorization(BY_KEY, "Bearer")]).status == 401
 
 
 def test_every_request_needs_the_certificate(face: Any) -> None:
     """A token that is known already is of no use to who has not the certificate."""
-    one = guard()
+    own_guard = guard()
     token = authorization(BY_CERTIFICATE, "Bearer")
-    assert face(one, "GET", "/private", [token, CERT]).status == 200
-    assert face(one, "GET", "/private", [token]).status == 401
-    assert face(one, "GET", "/private", [token, OTHER_CERT]).status == 401
-    assert face(one, "GET", "/private", [token, CERT]).status == 200
+    assert face(own_guard, "GET", "/private", [token, CERT]).status == 200
+    assert face(own_guard, "GET", "/private", [token]).status == 401
+    assert face(own_guard, "GET", "/private", [token, OTHER_CERT]).status == 401
+    assert face(own_guard, "GET", "/private", [token, CERT]).status == 200
 
 
 @pytest.mark.parametrize("token", [BY_KEY, BY_CERTIFICATE, BY_BOTH], ids=["key", "certificate", "both"])
 def test_without_proofs_no_bound_token_passes(face: Any, token: str) -> None:
     """A guard that was not told of DPoP or mutual TLS."""
-    one = guard(proofs=[], resource=None)
+    own_guard = guard(proofs=[], resource=None)
     for scheme in ("Bearer", "DPoP"):
-        answer = face(one, "GET", "/private", [authorization(token, scheme), proof(token), CERT])
+        answer = face(own_guard, "GET", "/private", [authorization(token, scheme), proof(token), CERT])
         assert answer.status == 401
         assert "DPoP" not in answer.headers["www-authenticate"]
 
@@ -236,44 +236,44 @@ def test_a_verifier_of_ones_own_cannot_forget_it(face: Any) -> None:
         def verify(self, credential: Any) -> Any:
             return Principal("ann", claims={"cnf": {"x5t#S256": CERTIFICATE}})
 
-    one = Guard(Mine(), proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
-    assert face(one, "GET", "/private", [authorization("x", "Bearer")]).status == 401
-    assert face(one, "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 200
+    own_guard = Guard(Mine(), proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
+    assert face(own_guard, "GET", "/private", [authorization("x", "Bearer")]).status == 401
+    assert face(own_guard, "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 200
     assert face(Guard(Mine()), "GET", "/private", [authorization("x", "Bearer"), CERT]).status == 401
 
 
 def test_a_bound_token_is_verified_once(face: Any) -> None:
     """Its proofs are checked each time, and its signature is not."""
-    asked = []
+    calls = []
 
     class Counting(Verifier):
         def accepts(self, credential: Any) -> bool:
             return True
 
         def flow(self, credential: Any, now: float) -> Any:
-            asked.append(credential.value)
+            calls.append(credential.value)
             return Verified(Principal("ann", claims={"cnf": {"jkt": KEY}}), now + 60)
             yield
 
-    one = Guard(Counting(), proofs=[DPoP("https://api.example")])
+    own_guard = Guard(Counting(), proofs=[DPoP("https://api.example")])
     for _ in range(3):
-        assert face(one, "GET", "/private", [authorization("x"), proof("x")]).status == 200
-    assert asked == ["x"]
+        assert face(own_guard, "GET", "/private", [authorization("x"), proof("x")]).status == 200
+    assert calls == ["x"]
 
 
 def test_recall_knows_no_bound_token() -> None:
     """The straight path never answers for one, however it is written."""
-    one = guard()
-    app = ASGI["asgi"](one, lambda: NOW)
+    own_guard = guard()
+    app = ASGI["asgi"](own_guard, lambda: NOW)
     assert ask_asgi(app, "GET", "/private", [authorization(BY_CERTIFICATE, "Bearer"), CERT]).status == 200
     assert ask_asgi(app, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)]).status == 200
     assert ask_asgi(app, "GET", "/private", [authorization(PLAIN, "Bearer")]).status == 200
     for token in (BY_KEY, BY_CERTIFICATE):
         for scheme in ("Bearer", "DPoP"):
             presented = [(b"authorization", f"{scheme} {token}".encode())]
-            assert one.recall(presented, ("GET", "/private", ""), NOW) is UNDECIDED
+            assert own_guard.recall(presented, ("GET", "/private", ""), NOW) is UNDECIDED
     plain = [(b"authorization", f"Bearer {PLAIN}".encode())]
-    assert one.recall(plain, ("GET", "/private", ""), NOW) is not UNDECIDED
+    assert own_guard.recall(plain, ("GET", "/private", ""), NOW) is not UNDECIDED
 
 
 def ask_tls_asgi(app: Any, shown: list[str]) -> int:
@@ -309,12 +309,12 @@ def ask_tls_wsgi(app: Any, shown: list[str]) -> int:
 @pytest.mark.parametrize("shown", [[certificate()], [certificate(), certificate("CA")]], ids=["one", "chain"])
 def test_the_servers_own_tls(shown: list[str]) -> None:
     """The first certificate of the chain is the caller's."""
-    one = guard(proofs=[MutualTLS()])
-    for ask, app in _bare(one):
+    own_guard = guard(proofs=[MutualTLS()])
+    for ask, app in _bare(own_guard):
         assert (ask(app, shown), ask(app, []), ask(app, [certificate("other")])) == (200, 401, 401)
 
 
-def _bare(one: Guard) -> list[Any]:
+def _bare(own_guard: Guard) -> list[Any]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -323,16 +323,16 @@ def _bare(one: Guard) -> list[Any]:
         return []
 
     return [
-        (ask_tls_asgi, AuthGuardMiddleware(app, guard=one, clock=lambda: NOW)),
-        (ask_tls_wsgi, WSGIAuthGuardMiddleware(wsgi_app, guard=one, clock=lambda: NOW)),
+        (ask_tls_asgi, AuthGuardMiddleware(app, guard=own_guard, clock=lambda: NOW)),
+        (ask_tls_wsgi, WSGIAuthGuardMiddleware(wsgi_app, guard=own_guard, clock=lambda: NOW)),
     ]
 
 
 @pytest.mark.parametrize(("mount", "path"), [("/v1", "/x"), ("/v1", ""), ("", "/x")])
 def test_the_mount_point_is_part_of_what_is_proved(mount: str, path: str) -> None:
     """`SCRIPT_NAME` and `root_path`."""
-    one = guard()
-    _, (_, wsgi) = _bare(one)
+    own_guard = guard()
+    _, (_, wsgi) = _bare(own_guard)
     given = proof(BY_KEY, htu=f"https://api.example{mount}{path}")[1].decode()
     environ = {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": mount, "PATH_INFO": unquote(path), "HTTP_DPOP": given,

@@ -50,8 +50,8 @@ def test_the_refusal_of_a_decorator_is_told_once(framework: str) -> None:
         Guard(jwt, public_paths=["/route"], on_decision=events.append), lambda: NOW, {"scopes": ["admin"]}
     )
     assert ask(app, "GET", "/route", [bearer(GOOD)]).status == 403
-    found = [(event.step, event.allowed, event.status, event.subject, event.rule) for event in events]
-    assert found == [
+    results = [(event.step, event.allowed, event.status, event.subject, event.rule) for event in events]
+    assert results == [
         ("request", True, None, "somebody", "/route"),
         ("route", False, 403, "somebody", "/route"),
     ]
@@ -108,5 +108,5 @@ def test_a_token_that_is_asked_about_is_told_once(ask: Any, make: Any) -> None:
     tokens = ["good", "bad", "good", "good"]
     statuses = [ask(app, "GET", "/private", [bearer(token)]).status for token in tokens]
     assert statuses == [200, 401, 200, 429]
-    found = [(event.allowed, event.status, event.remembered) for event in events]
-    assert found == [(True, None, False), (False, 401, False), (True, None, True), (False, 429, True)]
+    results = [(event.allowed, event.status, event.remembered) for event in events]
+    assert results == [(True, None, False), (False, 401, False), (True, None, True), (False, 429, True)]

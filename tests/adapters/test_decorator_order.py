@@ -124,7 +124,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("install", ["install", "add_middleware", "around"])
-@pytest.mark.parametrize("add", WRONG, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("add", WRONG, ids=lambda item: item.__name__)
 def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: str) -> None:
     """Nor does it answer; the message names the route and the order."""
     app: Any = FastAPI()
@@ -192,7 +192,7 @@ def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
     assert "/wrong" in sent[0]["message"]
 
 
-@pytest.mark.parametrize("add", WRONG, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("add", WRONG, ids=lambda item: item.__name__)
 def test_an_application_without_a_lifespan_answers_nothing(add: Any) -> None:
     """Also if the guard was built before the routes."""
     app = FastAPI()
@@ -345,7 +345,7 @@ def flask_by_derived_class(app: flask.Flask) -> None:
 FLASK = pytest.mark.parametrize(
     "add",
     [flask_by_route, flask_by_blueprint, flask_by_class, flask_by_derived_class],
-    ids=lambda one: one.__name__,
+    ids=lambda item: item.__name__,
 )
 
 

@@ -13,10 +13,10 @@ from authguard import Principal, Quota
 from authguard.fastapi import CurrentPrincipal, CurrentUser, current_principal, current_user
 
 
-def asked(client: TestClient, path: str) -> list[int]:
+def statuses_at(client: TestClient, path: str) -> list[int]:
     """What nobody, a reader and an admin are answered."""
     given: list[dict[str, str]] = [{}, headers(READER), headers(ADMIN)]
-    return [client.get(path, headers=one).status_code for one in given]
+    return [client.get(path, headers=each).status_code for each in given]
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_requires_is_a_dependency(requires: Any) -> None:
         await websocket.close()
 
     client = TestClient(guarded(app))
-    assert asked(client, "/listed") == asked(client, "/value") == [401, 403, 200]
-    assert asked(client, "/any") == [401, 200, 200]
-    assert asked(client, "/role") == [401, 403, 403]
+    assert statuses_at(client, "/listed") == statuses_at(client, "/value") == [401, 403, 200]
+    assert statuses_at(client, "/any") == [401, 200, 200]
+    assert statuses_at(client, "/role") == [401, 403, 403]
     assert client.get("/value", headers=headers(ADMIN)).json() == "somebody"
     assert client.get("/listed").headers["content-type"] == "application/problem+json"
     assert refused_with(client, "/ws", READER) == 403
@@ -64,7 +64,7 @@ def test_scopes_of_security_are_asked_too() -> None:
     app = FastAPI()
     both = Security(authguard.fastapi.requires("read"), scopes=["admin"])
     app.add_api_route("/both", lambda: "in", dependencies=[both])
-    assert asked(TestClient(guarded(app)), "/both") == [401, 403, 200]
+    assert statuses_at(TestClient(guarded(app)), "/both") == [401, 403, 200]
 
 
 def test_one_object_is_decorator_and_dependency() -> None:
@@ -79,7 +79,7 @@ def test_one_object_is_decorator_and_dependency() -> None:
 
     app.add_api_route("/listed", lambda: "in", dependencies=[Depends(admin)])
     client = TestClient(guarded(app))
-    assert asked(client, "/decorated") == asked(client, "/listed") == [401, 403, 200]
+    assert statuses_at(client, "/decorated") == statuses_at(client, "/listed") == [401, 403, 200]
 
 
 EACH_TYPE = pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_the_types_ask_for_a_caller_on_public_paths(kind: Any, dependency: Any) 
 
     client = TestClient(guarded(app))
     for _ in range(2):
-        assert asked(client, "/any") == [401, 200, 200]
-        assert asked(client, "/admin") == [401, 403, 200]
+        assert statuses_at(client, "/any") == [401, 200, 200]
+        assert statuses_at(client, "/admin") == [401, 403, 200]
 
 
 @EACH_TYPE

@@ -153,10 +153,10 @@ def test_rules_still_ask_the_fake_caller() -> None:
 
 def test_the_application_s_own_user_stands_for_callers_too() -> None:
     """Whom the guard sees has no scopes, unless the principal is overridden, too."""
-    asked: list[str] = []
+    calls: list[str] = []
 
     def load(principal: Principal) -> User:
-        asked.append(principal.subject)
+        calls.append(principal.subject)
         return User("loaded " + principal.subject)
 
     app = application(guard(protected_paths=["/", Rule("/admin", scopes=["admin"])], user_loader=load))
@@ -168,7 +168,7 @@ def test_the_application_s_own_user_stands_for_callers_too() -> None:
     assert client.get("/admin").status_code == 200
     assert client.get("/principal").json() == "7"
     assert client.get("/required").json() == "ada"
-    assert asked == []
+    assert calls == []
     del app.dependency_overrides[current_user]
     assert client.get("/typed").json() == "loaded 7"
 

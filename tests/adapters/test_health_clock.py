@@ -11,7 +11,7 @@ from authguard.wsgi import AuthGuardMiddleware as WSGIGuard
 from support import SECRET
 
 
-class Asked(JWTVerifier):
+class RecordingVerifier(JWTVerifier):
     """A verifier that keeps the moment for which its health was asked."""
 
     moment: float | None = None
@@ -29,7 +29,7 @@ def app(*_: Any) -> Any:
 @pytest.mark.parametrize("middleware", [ASGIGuard, WSGIGuard], ids=["asgi", "wsgi"])
 def test_health_goes_by_the_clock_of_the_adapter(middleware: Any) -> None:
     """A moved clock moves the health, too; an argument comes first."""
-    verifier = Asked(SECRET, algorithms=["HS256"], issuer="https://a.example", audience="b")
+    verifier = RecordingVerifier(SECRET, algorithms=["HS256"], issuer="https://a.example", audience="b")
     guard = Guard(verifier)
     guard.health()
     assert verifier.moment is None

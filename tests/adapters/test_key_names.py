@@ -94,16 +94,16 @@ def key_refusals() -> dict[str, tuple[Guard, bool]]:
     revocations = MemoryRevocations(clock=lambda: NOW)
     revocations.revoke(key_id="billing-1", until=NOW + 400)
 
-    def one(guard_options: Any = {}, **options: Any) -> Guard:  # noqa: B006
+    def guard_with_key(guard_options: Any = {}, **options: Any) -> Guard:  # noqa: B006
         return Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="billing-1", **options)}), **guard_options)
 
     return {
-        "disabled": (one(disabled=True), True),
-        "expired": (one(expires_at=NOW), True),
-        "revoked": (one({"revocations": revocations}), True),
-        "a scope": (one({"protected_paths": [Rule("/", scopes=["admin"])]}), True),
-        "a recent sign-in": (one({"protected_paths": [Rule("/", max_age=60)]}), True),
-        "no user": (one({"user_loader": lambda _: None}), True),
+        "disabled": (guard_with_key(disabled=True), True),
+        "expired": (guard_with_key(expires_at=NOW), True),
+        "revoked": (guard_with_key({"revocations": revocations}), True),
+        "a scope": (guard_with_key({"protected_paths": [Rule("/", scopes=["admin"])]}), True),
+        "a recent sign-in": (guard_with_key({"protected_paths": [Rule("/", max_age=60)]}), True),
+        "no user": (guard_with_key({"user_loader": lambda _: None}), True),
         "unknown": (Guard(APIKeyVerifier({"k" * 20: APIKey("robot", key_id="billing-1")})), False),
     }
 

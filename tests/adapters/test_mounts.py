@@ -406,8 +406,8 @@ def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None
 def test_an_http_method_is_no_handshake(method: str, path: str) -> None:
     """A rule for handshakes opens nothing for it, on ASGI and WSGI alike, the first time and later."""
     rule = Rule("/open", methods=["WEBSOCKET"])
-    asked = Rule("/narrow", scopes=["admin"])
-    protecting = guard(protected_paths=[asked, Rule("/narrow", methods=["WEBSOCKET"])], public_paths=[rule])
+    narrow = Rule("/narrow", scopes=["admin"])
+    protecting = guard(protected_paths=[narrow, Rule("/narrow", methods=["WEBSOCKET"])], public_paths=[rule])
     app = AuthGuardMiddleware(routed_by(ROUTERS["whole"]), guard=protecting)
     for _ in range(2):
         assert get(app, path, method=method).status_code == 401

@@ -74,15 +74,15 @@ def test_an_issuer_whose_metadata_are_looked_for_is_a_scheme(version: str, names
 
 def test_two_issuers_are_two_schemes() -> None:
     """Each issuer once, be it behind introspection or not."""
-    one = JWTVerifier.from_issuer(ISSUER, audience="api")
+    verifier = JWTVerifier.from_issuer(ISSUER, audience="api")
     two = JWTVerifier.from_issuer("https://other.example.org", audience="api")
     opaque = IntrospectionVerifier(
-        f"{ISSUER}/introspect", auth=ClientAuth.post("a", "b"), audience="api", jwt=one
+        f"{ISSUER}/introspect", auth=ClientAuth.post("a", "b"), audience="api", jwt=verifier
     )
     again = JWTVerifier.from_issuer(ISSUER, audience="api", header="X-Token")
     components, _ = schemes(Guard(opaque, two, again))
-    found = {name: each["openIdConnectUrl"] for name, each in components.items() if "OpenID" in name}
-    assert found == {
+    results = {name: each["openIdConnectUrl"] for name, each in components.items() if "OpenID" in name}
+    assert results == {
         "OpenIDConnect": DISCOVERY,
         "OpenIDConnect-other.example.org": "https://other.example.org/.well-known/openid-configuration",
     }

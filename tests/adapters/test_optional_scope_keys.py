@@ -68,11 +68,11 @@ def _send(app, kind, path, fields, changes, form=list):
 
 def _statuses(kind, changes, form=list):
     """The statuses of all callers at all paths; 403 stands for a websocket that is closed before accept."""
-    app, found = _app(), {}
+    app, statuses = _app(), {}
     for caller, fields in PROGRAM.items():
         answers = {path: _send(app, kind, path, fields, changes, form)[0] for path in PATHS}
-        found[caller] = {path: answer.get("status", answer["type"]) for path, answer in answers.items()}
-    return found
+        statuses[caller] = {path: answer.get("status", answer["type"]) for path, answer in answers.items()}
+    return statuses
 
 
 @EACH_TYPE

@@ -151,9 +151,9 @@ def hidden(error: Exception, context: Exception) -> Exception:
 
 def circle() -> Exception:
     """Two exceptions that are each other's cause."""
-    one, other = StoreError("x"), StoreError("y")
-    one.__cause__, other.__cause__ = other, one
-    return one
+    first, other = StoreError("x"), StoreError("y")
+    first.__cause__, other.__cause__ = other, first
+    return first
 
 
 @pytest.mark.parametrize("name", OUTAGES)

@@ -157,11 +157,11 @@ def test_the_same_text_as_in_a_request(ask: Ask) -> None:
 
 def test_the_memory_is_that_of_requests() -> None:
     """A token that a request has brought is not verified again, and the other way round."""
-    asked: list[str] = []
+    calls: list[str] = []
 
     class Counting(JWTVerifier):
         def verify(self, *arguments: Any) -> Any:
-            asked.append("asked")
+            calls.append("asked")
             return super().verify(*arguments)
 
     guard = Guard(Counting(SECRET, algorithms=["HS256"], issuer=None, audience=None))
@@ -183,7 +183,7 @@ def test_the_memory_is_that_of_requests() -> None:
         return None
 
     asyncio.run(AuthGuardMiddleware(app, guard=guard, clock=lambda: NOW)(scope, nothing, nothing))
-    assert (asked, sent) == (["asked"], ["ann"])
+    assert (calls, sent) == (["asked"], ["ann"])
 
 
 def test_revocations_hold(ask: Ask) -> None:
@@ -450,8 +450,8 @@ def test_a_tool_leaves_nothing_behind() -> None:
         def flow(self, credential: Any, now: float) -> Verified:
             told.append("asked")
             terms = Terms(lambda *_: told.append("counted"), begin=lambda _: told.append("begun"))
-            found = ANONYMOUS if credential.value == "nobody" else Principal("ann")
-            return Verified(found, now + 60, terms)
+            principal = ANONYMOUS if credential.value == "nobody" else Principal("ann")
+            return Verified(principal, now + 60, terms)
 
     guard = Guard(Telling())
     assert [examine(guard, "opaque").subject for _ in range(2)] == ["ann", "ann"]

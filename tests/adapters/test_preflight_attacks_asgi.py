@@ -277,7 +277,7 @@ ATTACKED = {
     "a partial": lambda handlers: functools.partial(handlers.plain),
     "a class": App,
     "a class with an `app` that is none": lambda handlers: App(handlers, {"name": "x"}),
-    "a class with an `app` of another kind": lambda handlers: App(handlers, lambda one: one),
+    "a class with an `app` of another kind": lambda handlers: App(handlers, lambda item: item),
     "middleware that is a function": lambda handlers: _starlette(middleware=[Middleware(lambda app: _closure(handlers))]),
     "middleware of its own name": lambda handlers: Opaque(handlers.plain),
     "middleware with a property": lambda handlers: Computed(handlers.plain),

@@ -155,7 +155,7 @@ ATTACKED: dict[str, Callable[[WSGIHandlers], Any]] = {
     "a generator": _generator,
     "a class": App,
     "a class with an `app` that is none": lambda handlers: App(handlers, {"name": "x"}),
-    "a class with an `app` of another kind": lambda handlers: App(handlers, lambda one: one),
+    "a class with an `app` of another kind": lambda handlers: App(handlers, lambda item: item),
     "middleware of its own name": lambda handlers: Opaque(handlers.plain),
     "middleware that hides it": lambda handlers: Hidden(handlers.plain),
     "a mount": lambda handlers: DispatcherMiddleware(handlers.plain, {"/private": handlers.plain}),

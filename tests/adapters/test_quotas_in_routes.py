@@ -32,7 +32,7 @@ def test_a_decorator_on_a_public_path_counts_once(make: Any, ask: Any) -> None:
     app = make(world.guard, lambda: world.wall, {})
     answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
-    assert [remaining(answer) for answer in answers] == [{"per-minute": left} for left in (1, 0, 0)]
+    assert [remaining(answer) for answer in answers] == [{"per-minute": rest} for rest in (1, 0, 0)]
     assert answers[2].headers["retry-after"] == "60"
     assert json.loads(answers[2].body)["violated-policies"] == ["per-minute"]
 

@@ -46,9 +46,9 @@ def _counts(clock: Monotonic, caplog: pytest.LogCaptureFixture) -> RefusalCounts
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the lines, and forget them."""
-    found = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    results = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     caplog.clear()
-    return found
+    return results
 
 
 def test_the_first_of_each_reason_is_a_line(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
@@ -88,11 +88,11 @@ def test_errors_of_the_application_are_bounded(
         error = RefusedError()
         error.code = f"own-{number}\n" + "x" * 100  # type: ignore[misc]
         counts.log(error)
-    found = lines(caplog)
-    assert len(found) == 65
-    assert found[-1] == "refused with 500: other reasons"
-    assert max(map(len, found)) < 80
-    assert not any("\n" in line for line in found)
+    texts = lines(caplog)
+    assert len(texts) == 65
+    assert texts[-1] == "refused with 500: other reasons"
+    assert max(map(len, texts)) < 80
+    assert not any("\n" in line for line in texts)
     for minute in range(100):
         clock.now += 60 * minute
         counts.log(ExpiredTokenError())
@@ -128,11 +128,11 @@ def test_another_thread_between_two_steps(counts: RefusalCounts, caplog: pytest.
         raced = False
 
         def get(self, key: Any, default: Any = None) -> Any:
-            found = super().get(key, default)
+            value = super().get(key, default)
             if not self.raced:
                 self.raced = True
                 counts.log(ExpiredTokenError())
-            return found
+            return value
 
     counts._counters = Racing()
     counts.log(ExpiredTokenError())

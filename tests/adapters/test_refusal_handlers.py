@@ -132,16 +132,16 @@ def test_the_handlers_of_the_frameworks_are_not_the_application_s() -> None:
 def test_the_handlers_of_the_innermost_application_count(outer: bool, inner: bool, outer_first: bool) -> None:
     """As for any HTTPException, in whichever order the applications are asked."""
     app, sub = api(), api()
-    for one, has_handler in ((app, outer), (sub, inner)):
+    for application, has_handler in ((app, outer), (sub, inner)):
         if has_handler:
-            one.add_exception_handler(HTTPException, mine)
+            application.add_exception_handler(HTTPException, mine)
     app.mount("/sub", sub)
     guarded(app)
     paths = [("/user", outer), ("/sub/user", inner)]
-    for path, asked in paths if outer_first else reversed(paths):
+    for path, handles in paths if outer_first else reversed(paths):
         answer = ask_asgi(app, "GET", path)
         assert answer.status == 401
-        assert (answer.body == b'{"mine":401}') is asked
+        assert (answer.body == b'{"mine":401}') is handles
         assert answer.headers["www-authenticate"].startswith('Bearer realm="api"')
 
 

@@ -108,8 +108,8 @@ def test_a_handshake_is_told_as_one() -> None:
     at = client(make_guard(on_decision=events.append))
     for headers in (BEARER, BEARER, {}):
         opens(at, headers)
-    found = [(event.allowed, event.http_method, event.remembered, event.step) for event in events]
-    assert found == [
+    results = [(event.allowed, event.http_method, event.remembered, event.step) for event in events]
+    assert results == [
         (True, "WEBSOCKET", False, "request"),
         (True, "WEBSOCKET", True, "request"),
         (False, "WEBSOCKET", False, "request"),
@@ -128,25 +128,25 @@ def test_a_handshake_of_a_known_caller_counts() -> None:
 @pytest.mark.parametrize("user", [None, "the user"])
 def test_the_user_of_a_known_caller_is_asked_for(user: str | None) -> None:
     """Once for each handshake."""
-    asked: list[str] = []
+    calls: list[str] = []
 
     async def load(principal: Any) -> Any:
-        asked.append(principal.subject)
-        return user if len(asked) > 1 else "at first"
+        calls.append(principal.subject)
+        return user if len(calls) > 1 else "at first"
 
     at = client(make_guard(user_loader=load))
     assert opens(at, BEARER)
     assert opens(at, BEARER) is (user is not None)
-    assert asked == ["ann", "ann"]
+    assert calls == ["ann", "ann"]
 
 
 class Counted(JWTVerifier):
     """A verifier that counts the tokens which it is asked about."""
 
-    asked = 0
+    calls = 0
 
     def flow(self, credential: Any, now: float) -> Any:
-        self.asked += 1
+        self.calls += 1
         return super().flow(credential, now)
 
 
@@ -154,7 +154,7 @@ def test_a_bad_token_is_verified_once() -> None:
     """Although the straight path has looked at it before the flow."""
     verifier = Counted(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     assert not opens(client(Guard(verifier)), {"authorization": f"Bearer {make_token(key='x' * 40)}"})
-    assert verifier.asked == 1
+    assert verifier.calls == 1
 
 
 def test_a_refused_handshake_is_answered_as_ever() -> None:

@@ -83,7 +83,7 @@ def _is_active(seen: Any) -> Any:
     return answer({"active": seen.form["token"] == [OPAQUE], "sub": "ann", "aud": AUDIENCE})
 
 
-def _asked(face: str, guard: Guard) -> Any:
+def requested(face: str, guard: Guard) -> Any:
     """Send each request twice, and return the application that has answered them."""
     make, ask = FACES[face]
     app = make(guard, lambda: NOW)
@@ -151,12 +151,12 @@ def _modules() -> list[object]:
 def _in_clear(*roots: object) -> list[str]:
     """The marks that a text or bytes among the living objects contain, raw signatures included."""
     marks = [mark.encode() for mark in MARKS]
-    found = []
+    results = []
     for thing in _living(*roots):
         if issubclass(type(thing), (str, bytes, bytearray)):
             data = thing.encode("utf-8", "replace") if isinstance(thing, str) else bytes(thing)
-            found += [repr(thing)[:200] for mark in marks if mark in data]
-    return found
+            results += [repr(thing)[:200] for mark in marks if mark in data]
+    return results
 
 
 @EACH_FACE
@@ -165,7 +165,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
     with serving() as issuer:
         issuer.pages["/introspect"] = _is_active
         guard = _guard(issuer.url)
-        app = _asked(face, guard)
+        app = requested(face, guard)
         run(guard.aclose()) if face == "ASGI" else guard.close()
     gc.collect()
     assert [name for name, size in _memories(guard).items() if size == 0] == []

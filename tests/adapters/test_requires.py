@@ -166,7 +166,7 @@ DEPENDENCIES = [
 
 
 @FACES
-@pytest.mark.parametrize("make", DEPENDENCIES, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("make", DEPENDENCIES, ids=lambda item: item.__name__)
 def test_a_dependency_refuses(requires: Any, make: Callable[[Any], Any]) -> None:
     """It raises, so that its refusal is no value for the route."""
     app = FastAPI()

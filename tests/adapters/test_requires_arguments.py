@@ -137,7 +137,9 @@ def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
     functions: list[Any] = [
         other_name, text, unknown, union, positional, anything, elsewhere, untyped
     ]  # fmt: skip
-    app = guarded(Starlette(routes=[Route(f"/{one.__name__}", requires("read")(one)) for one in functions]))
+    app = guarded(
+        Starlette(routes=[Route(f"/{each.__name__}", requires("read")(each)) for each in functions])
+    )
     for function in functions:
         path = f"/{function.__name__}"
         assert ask_asgi(app, "GET", path).status == 401, path

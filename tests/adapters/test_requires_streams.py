@@ -137,7 +137,7 @@ def test_websockets_are_refused_before_they_are_accepted(requires: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [asynchronous, synchronous, generator, asynchronous_generator],
-                         ids=lambda one: one.__name__)  # fmt: skip
+                         ids=lambda item: item.__name__)  # fmt: skip
 def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
     """The handshake has the guard's answer, whatever handlers the application has for requests."""
     dependency = make(authguard.fastapi.requires)

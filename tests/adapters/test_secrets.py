@@ -263,11 +263,11 @@ def test_no_configuration_error_holds_a_secret(build: Any) -> None:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
+    chain: list[BaseException] = []
     while error is not None:
-        found.append(error)
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return found
+    return chain
 
 
 def test_no_traceback_of_a_refusal_holds_a_secret() -> None:

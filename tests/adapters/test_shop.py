@@ -51,7 +51,8 @@ def test_each_way_lets_the_right_callers_pass(
 ) -> None:
     """With the challenge, the handlers and the CORS fields of the application where it refuses."""
     given = [
-        client.request(method, path, headers=one, **sent) for one in ({}, headers(READER), headers(ADMIN))
+        client.request(method, path, headers=caller_headers, **sent)
+        for caller_headers in ({}, headers(READER), headers(ADMIN))
     ]
     assert tuple(answer.status_code for answer in given) == expected
     for answer in given:
@@ -65,8 +66,8 @@ def test_each_way_lets_the_right_callers_pass(
 def test_what_they_are_answered(client: TestClient) -> None:
     """Bodies, streams, response models and route classes are those of the application."""
     client.headers.update(headers(ADMIN))
-    asked = client.post("/api/v1/chat/ask?websocket=w", json={"text": "hi"})
-    assert (asked.json(), asked.headers["x-timed"]) == ("hiw", "yes")
+    answer = client.post("/api/v1/chat/ask?websocket=w", json={"text": "hi"})
+    assert (answer.json(), answer.headers["x-timed"]) == ("hiw", "yes")
     assert client.get("/api/v1/chat/search?request=x").json() == "xuser somebody"
     assert client.get("/api/v1/chat/stream").text == "data: 0 user somebody\n\ndata: 1 user somebody\n\n"
     assert client.get("/api/v1/chat/items").text == "0\n1\n"
@@ -123,10 +124,10 @@ def test_the_document_of_the_application(app: FastAPI) -> None:
     for method, path, _, (nobody, reader, _admin) in WAYS:
         if path.startswith("/part/"):
             continue
-        found = next(
+        template = next(
             each for each in paths if each.partition("{")[0] == path.partition("?")[0].partition("ada")[0]
         )
-        operation = paths[found][method.lower()]
+        operation = paths[template][method.lower()]
         assert ({} in operation["security"]) is (nobody == 200), path
         assert ("401" in operation["responses"]) is (nobody == 401), path
         assert ("403" in operation["responses"]) is (reader == 403 or "read" in str(operation["security"])), (

@@ -87,7 +87,7 @@ def test_a_good_credential_goes_on() -> None:
 
     run(app, server, guard=Guard(verdicts), clock=clock)
     assert server.kinds == ["accept", *["send"] * 10]
-    assert verdicts.asked == 1 + 3
+    assert verdicts.calls == 1 + 3
 
 
 def test_a_period_of_one_s_own() -> None:
@@ -101,7 +101,7 @@ def test_a_period_of_one_s_own() -> None:
             await send(say("x"))
 
     run(app, server, guard=Guard(verdicts), clock=clock, recheck=1)
-    assert verdicts.asked == 1 + 2
+    assert verdicts.calls == 1 + 2
 
 
 def test_it_ends_when_the_token_expires() -> None:
@@ -134,7 +134,7 @@ def test_leeway_is_for_connections_too() -> None:
 
     run(app, server, guard=Guard(verdicts), clock=clock, recheck=600)
     assert server.sent[-2:] == [say("26.0"), EXPIRED]  # at 10, 16, 22, 28
-    assert verdicts.asked == 1 + 4
+    assert verdicts.calls == 1 + 4
 
 
 def test_an_expiry_far_away_is_no_trouble() -> None:
@@ -233,7 +233,7 @@ def test_nothing_passes_after_the_end() -> None:
     run(app, server, guard=Guard(verdicts), clock=clock)
     assert (raised, got) == ([], [end()] * 4)
     assert server.sent == [ACCEPT, EXPIRED]
-    assert verdicts.asked == 2
+    assert verdicts.calls == 2
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -356,7 +356,7 @@ def test_what_the_application_has_closed_is_not_checked(closing: Message) -> Non
 
     run(app, server, guard=Guard(verdicts), clock=clock)
     assert server.sent == [closing]
-    assert verdicts.asked == 1
+    assert verdicts.calls == 1
 
 
 def test_what_follows_the_end_is_waited_for_without_a_limit() -> None:
@@ -393,7 +393,7 @@ def test_a_client_that_has_gone_is_not_checked() -> None:
 
     run(app, server, guard=Guard(verdicts), clock=clock)
     assert server.sent == [ACCEPT]
-    assert verdicts.asked == 1
+    assert verdicts.calls == 1
 
 
 @pytest.mark.parametrize("who", ["application", "client"])
@@ -434,7 +434,7 @@ def test_both_directions_may_come_to_a_check_at_once() -> None:
         both = asyncio.Event()
 
         async def meanwhile() -> None:
-            if verdicts.asked == 3:
+            if verdicts.calls == 3:
                 both.set()
             await both.wait()
 
@@ -478,7 +478,7 @@ def test_a_message_is_not_lost_when_the_check_is_cancelled() -> None:
         server.incoming.put_nowait(TEXT)
         verdicts.meanwhile = asyncio.Event().wait  # type: ignore[assignment]
         task = asyncio.create_task(receive())
-        while verdicts.asked < 2:
+        while verdicts.calls < 2:
             await asyncio.sleep(0)
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -487,7 +487,7 @@ def test_a_message_is_not_lost_when_the_check_is_cancelled() -> None:
         assert await receive() == TEXT
 
     run(app, server, guard=Guard(verdicts), clock=clock)
-    assert (server.sent, verdicts.asked) == ([ACCEPT], 3)
+    assert (server.sent, verdicts.calls) == ([ACCEPT], 3)
 
 
 # Who is not checked.
@@ -507,7 +507,7 @@ def test_who_came_anonymously_is_not_checked() -> None:
 
     run(app, server, guard=Guard(verdicts, public_paths=["/ws"]), clock=clock)
     assert server.sent == [ACCEPT, say("x")]
-    assert verdicts.asked == 1
+    assert verdicts.calls == 1
 
 
 # In frameworks.
@@ -536,7 +536,7 @@ def test_starlette_is_told_by_its_own_exception() -> None:
 
 def test_the_period_is_given_to_install() -> None:
     """And `override` of the tests is honoured, as long as it lasts."""
-    app, one, loaded = FastAPI(), Guard(Verdicts()), []
+    app, guard, loaded = FastAPI(), Guard(Verdicts()), []
 
     @app.websocket("/ws")
     async def _talk(websocket: WebSocket) -> None:
@@ -545,13 +545,13 @@ def test_the_period_is_given_to_install() -> None:
             while True:
                 await websocket.send_text(await websocket.receive_text())
 
-    install(app, one, recheck=0.02)
-    with override(one, Principal("ada")), TestClient(app).websocket_connect("/ws") as websocket:
+    install(app, guard, recheck=0.02)
+    with override(guard, Principal("ada")), TestClient(app).websocket_connect("/ws") as websocket:
         for _ in range(3):
             websocket.send_text("x")
             assert websocket.receive_text() == "x"
         started = time.monotonic()
-        gone = override(one, None, principal=Principal("ada"))
+        gone = override(guard, None, principal=Principal("ada"))
         with gone, pytest.raises(WebSocketDisconnect) as closed:
             loaded.append(websocket.receive_text())
     assert (closed.value.code, loaded) == (1008, [])

@@ -52,9 +52,9 @@ def test_an_idle_connection_is_checked_in_each_period() -> None:
         await open_(receive, send)
 
         async def meanwhile() -> None:
-            if verdicts.asked == 3:
+            if verdicts.calls == 3:
                 server.incoming.put_nowait(TEXT)
-            if verdicts.asked == 5:
+            if verdicts.calls == 5:
                 verdicts.error = InvalidTokenError("inactive")
 
         verdicts.meanwhile = meanwhile
@@ -63,7 +63,7 @@ def test_an_idle_connection_is_checked_in_each_period() -> None:
     run(app, server, guard=Guard(verdicts), clock=time.time, recheck=0.02)
     assert got == [TEXT, end()]
     assert server.sent == [ACCEPT, EXPIRED]
-    assert verdicts.asked == 5
+    assert verdicts.calls == 5
 
 
 def test_a_clock_that_is_set_back_does_not_keep_it_open() -> None:

@@ -319,8 +319,8 @@ def test_a_refused_handshake_is_logged_as_refusals_are(caplog: Any) -> None:
 
 def test_a_refusal_that_on_error_has_made_can_be_read_too() -> None:
     """A refusal need not have an error."""
-    one = guard(on_error=lambda request, refusal: replace(refusal, status=418, error=None))
-    app = AuthGuardMiddleware(Echoing(), guard=one, websocket_close_codes=True)
+    own_guard = guard(on_error=lambda request, refusal: replace(refusal, status=418, error=None))
+    app = AuthGuardMiddleware(Echoing(), guard=own_guard, websocket_close_codes=True)
     assert shake(app)[1] == {"type": "websocket.close", "code": 4418, "reason": ""}
 
 
@@ -411,5 +411,7 @@ def test_a_recheck_that_cannot_be_meant(seconds: Any) -> None:
 
 def test_a_guard_with_a_subprotocol_shows_only_its_name() -> None:
     """The guard holds nothing else of it."""
-    one = Guard(JWTVerifier(same.SECRET, algorithms=["HS256"], issuer=None, audience=None), subprotocol="x")
-    assert repr(one.subprotocol) == "Subprotocol('x')"
+    own_guard = Guard(
+        JWTVerifier(same.SECRET, algorithms=["HS256"], issuer=None, audience=None), subprotocol="x"
+    )
+    assert repr(own_guard.subprotocol) == "Subprotocol('x')"

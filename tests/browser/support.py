@@ -45,9 +45,9 @@ def leave(browser: webdriver.Chrome, act: Callable[[], None]) -> None:
     act()
 
     def is_next(driver: webdriver.Chrome) -> bool:
-        found = driver.find_elements(By.TAG_NAME, "html")
+        elements = driver.find_elements(By.TAG_NAME, "html")
         ready = driver.execute_script("return document.readyState") == "complete"
-        return bool(found) and found[0].id != before and ready
+        return bool(elements) and elements[0].id != before and ready
 
     WebDriverWait(browser, 20).until(is_next)
 

@@ -107,7 +107,7 @@ def test_cookies_are_kept_from_scripts(browser: webdriver.Chrome, site: str) -> 
     """Both cookies are HttpOnly and Lax."""
     browser.get(f"{site}/register")
     fill(browser, email=EMAIL, password=PASSWORD)
-    cookies = {one["name"]: (one["httpOnly"], one["sameSite"]) for one in browser.get_cookies()}
+    cookies = {cookie["name"]: (cookie["httpOnly"], cookie["sameSite"]) for cookie in browser.get_cookies()}
     assert cookies == {"access_token": (True, "Lax"), "refresh_token": (True, "Lax")}
     browser.delete_cookie("access_token")
     browser.get(f"{site}/account")

@@ -44,7 +44,7 @@ def test_changing_the_address_and_deleting(browser: webdriver.Chrome, running: A
         fill(browser, new_email=NEXT, password=PASSWORD)
         assert "A mail is on its way" in browser.find_element(By.CSS_SELECTOR, ".notice").text
         assert running.outbox.flush()
-        (mail,) = [one for one in postbox.mails if one.to == NEXT]
+        (mail,) = [each for each in postbox.mails if each.to == NEXT]
         browser.get(f"{site}/change-email?token=" + mail.text.partition("token=")[2].split()[0])
         assert browser.current_url == f"{site}/change-email"
         browser.find_element(By.CSS_SELECTOR, "main form button").click()

@@ -44,7 +44,7 @@ def test_two_tabs(browser: webdriver.Chrome, site: str) -> None:
     browser.switch_to.window(first)
     leave(browser, browser.find_element(By.ID, "allow").click)
     assert browser.current_url == f"{site}/account/password"
-    assert not [one for one in browser.get_cookies() if "social" in one["name"]]
+    assert not [cookie for cookie in browser.get_cookies() if "social" in cookie["name"]]
 
 
 def test_going_back_to_the_callback(browser: webdriver.Chrome, site: str) -> None:

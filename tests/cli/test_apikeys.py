@@ -275,10 +275,10 @@ def test_the_pattern_is_for_other_programs(ann):
     key = create(ann)["api_key"]
     grep = shutil.which("grep")
     assert grep is not None
-    found = subprocess.run(
+    completed = subprocess.run(
         [grep, "-oP", pattern], input=f"KEY={key}\n", capture_output=True, text=True, check=True
     )
-    assert found.stdout == f"{key}\n"
+    assert completed.stdout == f"{key}\n"
 
 
 def used(service, key_id, *uses):

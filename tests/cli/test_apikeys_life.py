@@ -89,12 +89,12 @@ def postbox_of_service():
 
     with ExitStack() as stack:
 
-        def open_one(variables):
+        def open_service(variables):
             postbox = Postbox()
             opened = service_at(variables["AUTHGUARD_DATABASE"], clock=time.time, postbox=postbox)
             return stack.enter_context(opened), postbox
 
-        yield open_one
+        yield open_service
 
 
 def test_notify_in_real_processes(mailed):
@@ -108,9 +108,9 @@ def test_notify_in_real_processes(mailed):
     assert [process.returncode for process in running] == [0, 0, 0], outputs
     assert [subject for _, subject, _ in mailbox.mails] == ["An API key was created"]
     assert f"{ISSUER}/account/keys" in mailbox.mails[0][2]
-    said = sorted(output for output, _ in outputs)
+    texts = sorted(output for output, _ in outputs)
     nothing = "Expiring keys noted: 0. Mails sent: 0.\n"
-    assert said == [nothing, nothing, nothing.replace("sent: 0", "sent: 1")]
+    assert texts == [nothing, nothing, nothing.replace("sent: 0", "sent: 1")]
 
 
 def test_notify_finds_keys_that_expire(mailed):

@@ -44,14 +44,14 @@ def instructions() -> list[Instruction]:
 
 def last_stage() -> list[Instruction]:
     """Return the instructions of the image that is kept."""
-    found = instructions()
-    begin = max(number for number, one in enumerate(found) if one.name == "FROM")
-    return found[begin:]
+    stages = instructions()
+    begin = max(number for number, instruction in enumerate(stages) if instruction.name == "FROM")
+    return stages[begin:]
 
 
 def values(name: str) -> list[str]:
     """Return the values of all instructions of a name."""
-    return [one.value for one in instructions() if one.name == name]
+    return [instruction.value for instruction in instructions() if instruction.name == name]
 
 
 def test_the_base_is_one_release() -> None:
@@ -71,10 +71,10 @@ def test_nothing_secret_is_in_a_layer() -> None:
 
 def test_it_does_not_run_as_root() -> None:
     """The user is named by a number, after the last command of the build; pip is in the other stage alone."""
-    names = [one.name for one in last_stage()]
-    (user,) = [one.value for one in last_stage() if one.name == "USER"]
+    names = [instruction.name for instruction in last_stage()]
+    (user,) = [instruction.value for instruction in last_stage() if instruction.name == "USER"]
     assert int(user) > 1000 and names.index("USER") > max(i for i, name in enumerate(names) if name == "RUN")
-    assert not any("pip" in one.value for one in last_stage() if one.name == "RUN")
+    assert not any("pip" in instruction.value for instruction in last_stage() if instruction.name == "RUN")
 
 
 def test_docs_say_how_to_run_it() -> None:
@@ -96,7 +96,11 @@ def image() -> Iterator[Path]:
     """A folder with what the first stage makes, of this source."""
     folder = Path(tempfile.mkdtemp(prefix="authguard-container-"))
     folder.chmod(0o755)
-    (command,) = [one.value for one in instructions() if one.name == "RUN" and "pip" in one.value]
+    (command,) = [
+        instruction.value
+        for instruction in instructions()
+        if instruction.name == "RUN" and "pip" in instruction.value
+    ]
     own = f"{SOURCE}[identity,cli]"
     text = command.replace(PREFIX, str(folder / "opt")).replace("python3 -m venv", f"{base_python()} -m venv")
     text = text.replace("python3 -m pip", f"{sys.executable} -m pip")
@@ -115,7 +119,7 @@ def as_user(folder: Path) -> dict[str, Any]:
     state.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() or base_python() == sys.executable:
         return {"cwd": state}
-    (user,) = [int(one.value) for one in last_stage() if one.name == "USER"]
+    (user,) = [int(instruction.value) for instruction in last_stage() if instruction.name == "USER"]
     os.chown(state, user, user)
     return {"cwd": state, "user": user, "group": user, "extra_groups": []}
 

@@ -23,14 +23,14 @@ def commands(group=root, path=("authguard",)):
 
 def options_of(command):
     """The long options of a command."""
-    options = [one for one in command.params if isinstance(one, click.Option)]
-    return {name for one in options for name in one.opts if name.startswith("--")}
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return {name for parameter in options for name in parameter.opts if name.startswith("--")}
 
 
 def section_of(path):
     """What stands under the heading of a command."""
-    found = re.search(rf"^## `{path}`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    return "" if found is None else found[1]
+    match = re.search(rf"^## `{path}`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    return "" if match is None else match[1]
 
 
 COMMANDS = dict(commands())
@@ -47,10 +47,12 @@ def test_command_has_a_section(path):
 def test_options_are_described(path):
     """Each option and argument of a command is in its section."""
     section = section_of(path)
-    arguments = [one for one in COMMANDS[path].params if isinstance(one, click.Argument)]
+    arguments = [parameter for parameter in COMMANDS[path].params if isinstance(parameter, click.Argument)]
     assert options_of(COMMANDS[path]) - set(_OPTION.findall(section)) == set()
     assert [
-        one.name for one in arguments if str(one.metavar or one.name).upper() not in section.upper()
+        parameter.name
+        for parameter in arguments
+        if str(parameter.metavar or parameter.name).upper() not in section.upper()
     ] == []
 
 
@@ -70,6 +72,6 @@ def test_no_section_of_a_command_that_is_gone():
 @EACH_COMMAND
 def test_help_says_what_everything_is_for(path):
     """Each command and each of its options has a help text."""
-    options = [one for one in COMMANDS[path].params if isinstance(one, click.Option)]
+    options = [parameter for parameter in COMMANDS[path].params if isinstance(parameter, click.Option)]
     assert COMMANDS[path].help
-    assert [one.name for one in options if not one.help] == []
+    assert [parameter.name for parameter in options if not parameter.help] == []

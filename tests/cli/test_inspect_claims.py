@@ -12,8 +12,8 @@ def test_the_caller_is_shown_as_an_application_sees_it():
     """Subject, client, scopes and roles of a token that is accepted."""
     token = good(scope="write read", realm_access={"roles": ["b", "a"]}, azp="web", upn="ann@x.example")
     options = ("--role-claim", "realm_access.roles", "--subject-claim", "upn", "--subject-claim", "sub")
-    _, found = inspect(token, *EXPECT, *options)
-    assert found["caller"] == {
+    _, result = inspect(token, *EXPECT, *options)
+    assert result["caller"] == {
         "subject": "ann@x.example", "client_id": "web", "scopes": ["read", "write"], "roles": ["a", "b"],
     }  # fmt: skip
     plain = invoke("token", "inspect", *EXPECT, *options, given=token, THE_SECRET=SECRET).stdout
@@ -23,16 +23,16 @@ def test_the_caller_is_shown_as_an_application_sees_it():
 
 def test_no_caller_is_shown_of_a_bad_token():
     """It is nobody's."""
-    _, found = inspect(good(exp=5), *EXPECT)
-    assert (found["caller"], found["unusable_claims"]) == (None, [])
+    _, result = inspect(good(exp=5), *EXPECT)
+    assert (result["caller"], result["unusable_claims"]) == (None, [])
 
 
 def test_a_claim_that_grants_nothing_is_named():
     """With the reason, in both forms."""
     token = good(realm_access={"roles": ["a"]}, groups=5)
     options = ("--role-claim", "realm_access", "--role-claim", "groups")
-    _, found = inspect(token, *EXPECT, *options)
-    assert [words.split(" ")[0] for words in found["unusable_claims"]] == ["realm_access", "groups"]
+    _, result = inspect(token, *EXPECT, *options)
+    assert [words.split(" ")[0] for words in result["unusable_claims"]] == ["realm_access", "groups"]
     plain = invoke("token", "inspect", *EXPECT, *options, given=token, THE_SECRET=SECRET).stdout
     assert "groups is a number: it grants no scopes or roles" in plain
 
@@ -53,10 +53,10 @@ REFUSED = [
 @pytest.mark.parametrize(("option", "value", "changes", "words"), REFUSED)
 def test_what_is_missing_is_said(option, value, changes, words):
     """As a reason of its own, with the value that the token has."""
-    status, found = inspect(good(**changes), *EXPECT, option, value)
-    assert (status, found["code"]) == (1, "claim")
-    assert words in found["reason"]
-    assert found["signature_verified"]
+    status, result = inspect(good(**changes), *EXPECT, option, value)
+    assert (status, result["code"]) == (1, "claim")
+    assert words in result["reason"]
+    assert result["signature_verified"]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_what_is_missing_is_said(option, value, changes, words):
 )
 def test_what_is_there_is_accepted(options, changes):
     """Several values of a name are a choice."""
-    status, found = inspect(good(**changes), *EXPECT, *options)
-    assert (status, found["verdict"]) == (0, "accepted")
+    status, result = inspect(good(**changes), *EXPECT, *options)
+    assert (status, result["verdict"]) == (0, "accepted")
 
 
 def test_tenants_of_an_issuer():
     """One that is not named is refused, and the pattern is shown."""
     options = ("--secret-env", "THE_SECRET", "--issuer", TENANTS, "--audience", AUDIENCE, "--tenant", "a")
     assert inspect(good(iss=f"{ISSUER}/a/v2.0"), *options)[0] == 0
-    status, found = inspect(good(iss=f"{ISSUER}/b/v2.0"), *options)
-    assert (status, found["code"]) == (1, "issuer")
-    assert "{tenantid}" in found["reason"]
+    status, result = inspect(good(iss=f"{ISSUER}/b/v2.0"), *options)
+    assert (status, result["code"]) == (1, "issuer")
+    assert "{tenantid}" in result["reason"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ def commands(command=root, path=()):
         yield " ".join(path), command.params
 
 
-@pytest.mark.parametrize(("path", "parameters"), [pytest.param(*one, id=one[0]) for one in commands()])
+@pytest.mark.parametrize(
+    ("path", "parameters"), [pytest.param(*command, id=command[0]) for command in commands()]
+)
 def test_no_command_takes_a_secret_as_an_argument(path, parameters):
     """Passwords come from standard input or a terminal, keys from files, secrets from variables."""
     for parameter in parameters:
@@ -34,7 +36,9 @@ def test_no_command_takes_a_secret_as_an_argument(path, parameters):
             assert parameter.name in _NO_SECRETS, f"{path}: {parameter.opts}"
 
 
-@pytest.mark.parametrize(("path", "parameters"), [pytest.param(*one, id=one[0]) for one in commands()])
+@pytest.mark.parametrize(
+    ("path", "parameters"), [pytest.param(*command, id=command[0]) for command in commands()]
+)
 def test_a_url_that_may_hold_a_password_has_a_variable(path, parameters):
     """The help of `--database` says where a URL with a password belongs."""
     for parameter in parameters:

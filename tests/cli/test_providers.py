@@ -133,4 +133,4 @@ def test_settings_of_a_file(tmp_path):
         'client_id = "ms-1"\nclient_secret = "ms-s3cret-1"\nscope = "openid email"\n'
     )
     result = invoke("providers", "--json", "--config", str(file))
-    assert [one["name"] for one in json.loads(result.stdout)] == ["google", "entra"]
+    assert [entry["name"] for entry in json.loads(result.stdout)] == ["google", "entra"]

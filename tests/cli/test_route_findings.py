@@ -141,8 +141,8 @@ def test_parameters_match_the_words_that_they_may_be(findings, route, rule, matc
 )
 def test_methods_of_rules_and_routes_must_meet(findings, route, methods, matches):
     """A rule for other methods than the route has protects nothing of it."""
-    found = findings(app(route, protected_paths=f"[Rule('/a', methods={methods})]", public_paths=["/o"]))
-    assert ("/a" in found) is not matches
+    result = findings(app(route, protected_paths=f"[Rule('/a', methods={methods})]", public_paths=["/o"]))
+    assert ("/a" in result) is not matches
 
 
 def test_public_rule_for_get_opens_no_websocket(findings):
@@ -353,7 +353,7 @@ def test_the_identity_service_has_no_finding(findings, tmp_path):
 def test_meeting_what_cannot_be_listed(rule, listed, unlisted):
     """What a rule spells out below a mount is matched only if anything may be there."""
     path = (*template(["/m"]), ANYTHING_BELOW)
-    meets = [can_meet(path, rule, below=True, any_case=True, unlisted=one) for one in (False, True)]
+    meets = [can_meet(path, rule, below=True, any_case=True, unlisted=each) for each in (False, True)]
     assert meets == [listed, unlisted]
     parameter = template(["/m/", Parameter(".*")])  # of a route, so that the route is known
     assert can_meet(parameter, rule, below=True, any_case=True, unlisted=False) is unlisted

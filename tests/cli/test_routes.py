@@ -214,8 +214,8 @@ def test_what_is_asked_of_a_sign_in_is_told(listing):
                       protected_paths=["/", Rule("/vault", acr=["phrh", "phr"])])
     """)
     assert listing(source) == {"GET /bank": "protected", "GET /vault": "protected"}
-    asked = [row["requirements"] for row in listing.rows]
-    assert asked == [[NOTHING | {"max_age": 300}], [NOTHING | {"acr": ["phrh", "phr"]}]]
+    requirements = [row["requirements"] for row in listing.rows]
+    assert requirements == [[NOTHING | {"max_age": 300}], [NOTHING | {"acr": ["phrh", "phr"]}]]
     assert listing.rows[0]["by"][-1] == "the route asks for a sign-in at most 300 seconds ago"
 
 
@@ -304,7 +304,9 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
         "GET /v1/outer/inner/{number:int}": "protected",
         "WEBSOCKET /v1/outer/inner/ws": "protected",
     }
-    scopes = {row["path"]: [one["scopes"] for one in row["requirements"]] for row in listing.rows}
+    scopes = {
+        row["path"]: [requirement["scopes"] for requirement in row["requirements"]] for row in listing.rows
+    }
     assert scopes["/v1/outer/inner/{number:int}"] == scopes["/v1/outer/inner/ws"] == [["outer"]]
     assert (scopes["/helped"], scopes["/decorated"], scopes["/me"]) == ([["helper"]], [["read"]], [])
 
@@ -334,8 +336,8 @@ def test_decorated_dependencies_of_fastapi_are_told(listing):
     """)
     )
     assert set(listing(source).values()) == {"protected"}
-    asked = [row["requirements"][0]["scopes"] for row in listing.rows]
-    assert asked == [["function"], ["object"], ["class"], ["itself"]]
+    scopes = [row["requirements"][0]["scopes"] for row in listing.rows]
+    assert scopes == [["function"], ["object"], ["class"], ["itself"]]
 
 
 @pytest.mark.parametrize(
@@ -463,7 +465,9 @@ def test_a_parameter_is_not_taken_for_what_a_rule_names(listing):
     assert listing(source) == {
         "GET /users/{id}": "protected", "GET /n/{id:int}": "public", "GET /files/{p:path}": "public",
     }  # fmt: skip
-    exceptions = [{one["path"]: one["access"] for one in row["exceptions"]} for row in listing.rows]
+    exceptions = [
+        {exception["path"]: exception["access"] for exception in row["exceptions"]} for row in listing.rows
+    ]
     assert exceptions[0] == {"/users/sample": "public"}
     assert exceptions[1] == {"/n/1": "protected"}
     assert exceptions[2] == {"/files/sample-2/2": "protected", "/files/": "protected"}
@@ -502,7 +506,7 @@ def test_rules_with_the_mount_point_in_them_are_told(listing):
         app = Starlette(routes=[Mount("/in", guarded([Route("/users/{id}", hello)], **lists))])
     """)
     assert listing(source) == {"GET /in/users/{id}": "public"}
-    assert {one["path"]: one["access"] for one in listing.rows[0]["exceptions"]} == {
+    assert {exception["path"]: exception["access"] for exception in listing.rows[0]["exceptions"]} == {
         "/in/users/boss": "protected"
     }
 
@@ -525,9 +529,9 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
             database="sqlite:///{tmp_path}/a.db",
         ))
     """)
-    found = listing(source)
-    assert (found["GET /v1/users/me"], found["POST /v1/auth/login"]) == ("protected", "public")
-    assert (listing.status, "unclassified" in found.values()) == (0, False)
+    result = listing(source)
+    assert (result["GET /v1/users/me"], result["POST /v1/auth/login"]) == ("protected", "public")
+    assert (listing.status, "unclassified" in result.values()) == (0, False)
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,8 @@ def test_a_command_reads_secrets_from_files(tables, tmp_path):
     """Commands take what containers have: a secret in a file, and variables of an orchestrator."""
     path = tmp_path / "url"
     path.write_text(tables["AUTHGUARD_DATABASE"] + "\n")
-    found = {"AUTHGUARD_DATABASE_FILE": str(path), "AUTHGUARD_PORT": "tcp://10.96.0.12:80"}
-    assert invoke("users", "list", "--json", **found).stdout == "[]\n"
+    results = {"AUTHGUARD_DATABASE_FILE": str(path), "AUTHGUARD_PORT": "tcp://10.96.0.12:80"}
+    assert invoke("users", "list", "--json", **results).stdout == "[]\n"
 
 
 def settings(**given):

@@ -43,17 +43,17 @@ def check_hidden(token, written):
 
 def test_good_token_is_accepted():
     """A good token: exit status 0, its registered claims, and the names of the others."""
-    status, found = inspect(good(password="M4RKER", scope="read"))
-    assert (status, found["verdict"], found["signature_verified"]) == (0, "accepted", True)
-    assert found["claims"]["iss"] == ISSUER and found["header"]["alg"] == "HS256"
-    assert set(found["other_claims"]) == {"password", "scope"}
+    status, result = inspect(good(password="M4RKER", scope="read"))
+    assert (status, result["verdict"], result["signature_verified"]) == (0, "accepted", True)
+    assert result["claims"]["iss"] == ISSUER and result["header"]["alg"] == "HS256"
+    assert set(result["other_claims"]) == {"password", "scope"}
 
 
 def test_how_and_when_somebody_has_signed_in_is_shown():
     """What rules ask for by `acr` and `max_age`; the moment is in words, too."""
-    _, found = inspect(good(acr="phr", auth_time=1_700_000_000))
-    assert (found["claims"]["acr"], found["claims"]["auth_time"]) == ("phr", 1_700_000_000)
-    assert found["times"]["auth_time"].startswith("2023-11-14")
+    _, result = inspect(good(acr="phr", auth_time=1_700_000_000))
+    assert (result["claims"]["acr"], result["claims"]["auth_time"]) == ("phr", 1_700_000_000)
+    assert result["times"]["auth_time"].startswith("2023-11-14")
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_how_and_when_somebody_has_signed_in_is_shown():
 )
 def test_each_reason_is_named(token, code, words):
     """Each way in which a token can be bad has a code, a reason and an advice, and exit status 1."""
-    status, found = inspect(token())
-    assert (status, found["verdict"], found["code"]) == (1, "refused", code)
-    assert words in found["reason"]
-    assert found["advice"]
+    status, result = inspect(token())
+    assert (status, result["verdict"], result["code"]) == (1, "refused", code)
+    assert words in result["reason"]
+    assert result["advice"]
 
 
 def test_scheme_in_front_is_left_out():
@@ -109,16 +109,16 @@ def test_issuer_is_any_unless_it_is_named(claims):
 
 def test_audience_that_nobody_expects_is_refused():
     """Without `--audience` a token with an aud is refused, as the verifier does it."""
-    status, found = inspect(good(), "--secret-env", "THE_SECRET")
-    assert (status, found["code"]) == (1, "audience")
-    assert "expected none" in found["reason"]
+    status, result = inspect(good(), "--secret-env", "THE_SECRET")
+    assert (status, result["code"]) == (1, "audience")
+    assert "expected none" in result["reason"]
 
 
 def test_without_key_nothing_is_verified():
     """Without a key the form is shown, the verdict is that there is none, and the exit status is 2."""
     done = invoke("token", "inspect", "--json", given=good(key="F0rged-" + SECRET))
-    found = json.loads(done.stdout)
-    assert (done.exit_code, found["verdict"], found["signature_verified"]) == (2, "not verified", False)
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["verdict"], document["signature_verified"]) == (2, "not verified", False)
     plain = invoke("token", "inspect", given=good())
     assert plain.stdout.startswith("not verified: no key was given")
     assert "claims, not verified" in plain.stdout
@@ -158,9 +158,9 @@ def test_unknown_kid_is_named(tmp_path):
     accepted = good(key=ec_key(), algorithm="ES256", headers={"kid": "a"})
     unknown = good(key=ec_key(), algorithm="ES256", headers={"kid": "new"})
     assert inspect(accepted, *options)[0] == 0
-    status, found = inspect(unknown, *options)
-    assert (status, found["code"]) == (1, "kid")
-    assert '"new"' in found["reason"]
+    status, result = inspect(unknown, *options)
+    assert (status, result["code"]) == (1, "kid")
+    assert '"new"' in result["reason"]
 
 
 def test_pem_and_files_are_read(tmp_path):
@@ -265,16 +265,16 @@ def test_token_without_kid_among_several_keys(tmp_path):
     path = tmp_path / "keys.json"
     keys = [jwk(rsa_key(2048), kid="a", alg="RS256"), jwk(rsa_key(3072), kid="b", alg="RS256")]
     path.write_text(json.dumps({"keys": keys}))
-    status, found = inspect(good(key=rsa_key(), algorithm="RS256"), "--key", str(path))
-    assert (status, found["code"]) == (1, "kid")
-    assert "names no key" in found["reason"]
+    status, result = inspect(good(key=rsa_key(), algorithm="RS256"), "--key", str(path))
+    assert (status, result["code"]) == (1, "kid")
+    assert "names no key" in result["reason"]
 
 
 def test_claims_that_are_no_json_are_refused():
     """A well-signed token whose claims cannot be read is refused, and shows its header alone."""
-    status, found = inspect(make_token(b"{", key=SECRET))
-    assert (status, found["code"], found["claims"]) == (1, "malformed", {})
-    assert found["header"]["alg"] == "HS256"
+    status, result = inspect(make_token(b"{", key=SECRET))
+    assert (status, result["code"], result["claims"]) == (1, "malformed", {})
+    assert result["header"]["alg"] == "HS256"
 
 
 @pytest.mark.parametrize(
@@ -302,8 +302,8 @@ def test_padding_is_named_and_may_be_allowed(tmp_path):
     path = tmp_path / "key.pem"
     path.write_text(pem(ec_key()))
     options = ("--key", str(path), "--issuer", ISSUER)
-    status, found = inspect(padded_token(), *options)
-    assert (status, found["code"]) == (1, "malformed")
-    assert "padding=True" in found["advice"]
-    status, found = inspect(padded_token(), *options, "--padding")
-    assert (status, found["verdict"], found["claims"]["sub"]) == (0, "accepted", "annie")
+    status, result = inspect(padded_token(), *options)
+    assert (status, result["code"]) == (1, "malformed")
+    assert "padding=True" in result["advice"]
+    status, result = inspect(padded_token(), *options, "--padding")
+    assert (status, result["verdict"], result["claims"]["sub"]) == (0, "accepted", "annie")

@@ -164,9 +164,9 @@ def _ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_the_guard_is_found(ask: Any, source: str, app: str, options: tuple[str, ...]) -> None:
     """In each kind of application, and by itself; a good token is accepted by its verifier."""
-    status, found, plain = ask(source, token(), *options, app=app)
-    assert (status, found["verdict"], found["guards"][0]["status"]) == (0, "accepted", 200)
-    assert found["guards"][0]["verifier"] == f"JWTVerifier(issuer='{ISSUER}', algorithms=['HS256'])"
+    status, result, plain = ask(source, token(), *options, app=app)
+    assert (status, result["verdict"], result["guards"][0]["status"]) == (0, "accepted", 200)
+    assert result["guards"][0]["verifier"] == f"JWTVerifier(issuer='{ISSUER}', algorithms=['HS256'])"
     assert plain.startswith("accepted by JWTVerifier(issuer=")
 
 
@@ -207,10 +207,10 @@ def test_each_reason_and_the_option(
     ask: Any, credential: Any, code: str, words: str, option: str | None
 ) -> None:
     """The reason is the guard's, and the option the one that decides it."""
-    status, found, plain = ask(STARLETTE, credential())
-    assert (status, found["verdict"] in ("refused", "unknown"), found["code"]) == (1, True, code)
-    assert words in found["reason"]
-    assert found["guards"][0]["option"] == option
+    status, result, plain = ask(STARLETTE, credential())
+    assert (status, result["verdict"] in ("refused", "unknown"), result["code"]) == (1, True, code)
+    assert words in result["reason"]
+    assert result["guards"][0]["option"] == option
     assert words in plain
     assert option is None or f"Option: {option}" in plain
 
@@ -221,25 +221,25 @@ def test_each_reason_and_the_option(
 )  # fmt: skip
 def test_the_status_of_the_answer(ask: Any, credential: Any, status: int) -> None:
     """It is what a request would get."""
-    _, found, plain = ask(STARLETTE, credential())
-    assert found["guards"][0]["status"] == status
+    _, result, plain = ask(STARLETTE, credential())
+    assert result["guards"][0]["status"] == status
     assert f"refused with {status}" in plain
 
 
 def test_an_api_key_is_accepted(ask: Any) -> None:
     """Nothing is in it, but the guard knows it."""
-    status, found, plain = ask(STARLETTE, KEY)
-    assert (status, found["claims"]) == (0, {})
+    status, result, plain = ask(STARLETTE, KEY)
+    assert (status, result["claims"]) == (0, {})
     assert plain.startswith("accepted by APIKeyVerifier(header='X-API-Key')")
 
 
 def test_the_field_of_a_key(ask: Any) -> None:
     """A key without a prefix is known by its field alone."""
     assert ask(STARLETTE, "plain-0123456789")[1]["code"] == "no_verifier"
-    status, found, _ = ask(STARLETTE, "plain-0123456789", "--header", "X-API-Key")
-    assert (status, found["guards"][0]["verifier"]) == (0, "APIKeyVerifier(header='X-API-Key')")
-    _, found, _ = ask(STARLETTE, "unknown-0123456789", "--header", "x-api-key")
-    assert (found["code"], found["guards"][0]["verifier"]) == (
+    status, result, _ = ask(STARLETTE, "plain-0123456789", "--header", "X-API-Key")
+    assert (status, result["guards"][0]["verifier"]) == (0, "APIKeyVerifier(header='X-API-Key')")
+    _, result, _ = ask(STARLETTE, "unknown-0123456789", "--header", "x-api-key")
+    assert (result["code"], result["guards"][0]["verifier"]) == (
         "unknown_api_key",
         "APIKeyVerifier(header='X-API-Key')",
     )
@@ -260,31 +260,31 @@ def test_the_verifier_that_is_named_is_the_one_that_decides(
     ask: Any, issuer: str, options: tuple[str, ...], verifier: str
 ) -> None:
     """Of several for one field, that of the issuer; and none whose tokens come elsewhere."""
-    _, found, _ = ask(FIELDS, token(iss=issuer, aud="another"), *options, app="guard")
+    _, result, _ = ask(FIELDS, token(iss=issuer, aud="another"), *options, app="guard")
     shown = f"JWTVerifier(issuer={verifier!r}, algorithms=['HS256'])"
-    assert (found["code"], found["guards"][0]["verifier"]) == ("audience", shown)
+    assert (result["code"], result["guards"][0]["verifier"]) == ("audience", shown)
 
 
 def test_the_rule_of_a_path(ask: Any) -> None:
     """With `--path`, what the rule asks for counts, too; on an open path a bad token does no harm."""
-    status, found, _ = ask(STARLETTE, token(), "--path", "/admin/users")
-    assert (status, found["code"], found["guards"][0]["status"]) == (1, "insufficient_scope", 403)
-    assert found["guards"][0]["option"] == "Rule(scopes=…, roles=…)"
+    status, result, _ = ask(STARLETTE, token(), "--path", "/admin/users")
+    assert (status, result["code"], result["guards"][0]["status"]) == (1, "insufficient_scope", 403)
+    assert result["guards"][0]["option"] == "Rule(scopes=…, roles=…)"
     assert ask(STARLETTE, token(scope="admin"), "--path", "/admin/users")[0] == 0
     status, _, plain = ask(STARLETTE, token(), "--path", "/other")
     assert (status, "@requires of its route was not asked" in plain) == (0, True)
-    status, found, _ = ask(STARLETTE, token(), "--path", "/hooks")
-    assert (status, found["code"], found["guards"][0]["status"]) == (1, "unaccepted_credential", 401)
-    assert found["guards"][0]["option"] == "Rule(credentials=…)"
-    _, found, plain = ask(STARLETTE, token(aud="a"), "--path", "/open")
-    assert found["guards"][0]["status"] == 200
+    status, result, _ = ask(STARLETTE, token(), "--path", "/hooks")
+    assert (status, result["code"], result["guards"][0]["status"]) == (1, "unaccepted_credential", 401)
+    assert result["guards"][0]["option"] == "Rule(credentials=…)"
+    _, result, plain = ask(STARLETTE, token(aud="a"), "--path", "/open")
+    assert result["guards"][0]["status"] == 200
     assert "the path is open" in plain
 
 
 def test_several_guards(ask: Any) -> None:
     """Each is asked, with its mount point; a path is asked of those around it."""
-    status, found, plain = ask(MOUNTED, token())
-    assert [(each["mount"], each["verdict"]) for each in found["guards"]] == [
+    status, result, plain = ask(MOUNTED, token())
+    assert [(each["mount"], each["verdict"]) for each in result["guards"]] == [
         ("/", "accepted"),
         ("/inner", "refused"),
     ]

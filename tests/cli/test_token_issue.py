@@ -79,9 +79,9 @@ def test_claims_are_those_of_the_options(tmp_path):
     names = ("--subject", "ann", "--scope", "read", "--scope", "write", "--role", "admin", "--kid", "k1")
     options = (*names, "--issuer", ISSUER, "--audience", "other", "--audience", AUDIENCE)
     token = invoke("token", "issue", "--key", key, *options)
-    found = verified(token.stdout.strip(), pem(ec_key()), time.time())
-    assert (found.subject, found.scopes, found.roles) == ("ann", {"read", "write"}, {"admin"})
-    assert found.claims["aud"] == ["other", AUDIENCE] and found.token_id
+    principal = verified(token.stdout.strip(), pem(ec_key()), time.time())
+    assert (principal.subject, principal.scopes, principal.roles) == ("ann", {"read", "write"}, {"admin"})
+    assert principal.claims["aud"] == ["other", AUDIENCE] and principal.token_id
 
 
 def test_token_can_be_expired_already(tmp_path):

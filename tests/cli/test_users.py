@@ -94,8 +94,8 @@ def test_token_of_another_service_is_refused(service):
     token = issue(service)["access_token"]
     other = service | {"AUTHGUARD_SECRET": SECRET[::-1]}
     seen = invoke("token", "inspect", "--json", given=token, **other)
-    found = json.loads(seen.stdout)
-    assert (seen.exit_code, found["code"], found["signature_verified"]) == (1, "signature", False)
+    document = json.loads(seen.stdout)
+    assert (seen.exit_code, document["code"], document["signature_verified"]) == (1, "signature", False)
 
 
 def test_rotation_makes_a_key_that_is_published(service):
@@ -128,7 +128,7 @@ def test_accounts_are_listed(service):
     lines = invoke("users", "list", **service).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["address", "ann@example.com", "bob@example.com"]
     listed = json.loads(invoke("users", "list", "--json", **service).stdout)
-    assert [one["email"] for one in listed] == ["ann@example.com", "bob@example.com"]
+    assert [each["email"] for each in listed] == ["ann@example.com", "bob@example.com"]
 
 
 def test_accounts_are_listed_in_pages(service):
@@ -136,10 +136,10 @@ def test_accounts_are_listed_in_pages(service):
     for name in ("cem", "ann", "bob"):
         make(service, f"{name}@example.com")
     first = invoke("users", "list", "--limit", "2", "--json", **service)
-    assert [one["email"] for one in json.loads(first.stdout)] == ["ann@example.com", "bob@example.com"]
+    assert [entry["email"] for entry in json.loads(first.stdout)] == ["ann@example.com", "bob@example.com"]
     assert "--after bob@example.com" in first.stderr
     second = invoke("users", "list", "--limit", "2", "--after", "bob@example.com", "--json", **service)
-    assert [one["email"] for one in json.loads(second.stdout)] == ["cem@example.com"]
+    assert [entry["email"] for entry in json.loads(second.stdout)] == ["cem@example.com"]
     assert second.stderr == ""
 
 
@@ -157,5 +157,5 @@ def test_token_of_a_client_is_looked_up(service):
         unknown = running.clients.issue_token(replace(client, id="nobody"), None, Caller())["access_token"]
         running.clients.revoke(tokens[1], client, Caller())
     seen = [invoke("token", "inspect", "--json", given=token, **service) for token in (*tokens, unknown)]
-    found = [(one.exit_code, json.loads(one.stdout)["code"]) for one in seen]
-    assert found == [(0, None), (1, "revoked"), (1, "disabled")]
+    results = [(each.exit_code, json.loads(each.stdout)["code"]) for each in seen]
+    assert results == [(0, None), (1, "revoked"), (1, "disabled")]

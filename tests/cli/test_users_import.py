@@ -34,7 +34,7 @@ def load(service, tmp_path):
 def listed(service):
     """The accounts, by their addresses."""
     done = invoke("users", "list", "--json", **service)
-    return {one["email"]: one for one in json.loads(done.stdout)}
+    return {each["email"]: each for each in json.loads(done.stdout)}
 
 
 def logging_in(service):
@@ -113,7 +113,7 @@ def test_accounts_keep_their_ids(service, load, name, text):
     assert load(text, name=name).exit_code == 0
     again = load(text.replace("ann@", "changed@"), "--json", name=name)
     assert json.loads(again.stdout) == {"made": 0, "existing": 1}
-    assert {email: one["id"] for email, one in listed(service).items()} == {"ann@example.com": UUID_OF_ANN}
+    assert {email: each["id"] for email, each in listed(service).items()} == {"ann@example.com": UUID_OF_ANN}
 
 
 @pytest.mark.one_database
@@ -203,7 +203,7 @@ def test_two_processes_import_the_same_file(service, tmp_path):
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], answers
     numbers = [json.loads(stdout) for stdout, _ in answers]
-    assert sum(one["made"] for one in numbers) == 1_200 == sum(one["existing"] for one in numbers)
+    assert sum(each["made"] for each in numbers) == 1_200 == sum(each["existing"] for each in numbers)
 
 
 @pytest.mark.one_database

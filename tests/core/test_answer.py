@@ -97,7 +97,7 @@ def test_the_challenge_names_the_scopes():
 
 
 @pytest.mark.parametrize(
-    ("asked", "end"),
+    ("question", "end"),
     [
         ({"acr_values": ["b", "a"]}, ', acr_values="b a"'),
         ({"max_age": 300}, ', max_age="300"'),
@@ -105,9 +105,9 @@ def test_the_challenge_names_the_scopes():
     ],
     ids=["acr", "age", "both"],
 )
-def test_the_challenge_says_how_to_sign_in(asked, end):
+def test_the_challenge_says_how_to_sign_in(question, end):
     """As RFC 9470 section 3 writes it, and only what is asked; the preferred value comes first."""
-    error = errors.InsufficientUserAuthenticationError(**asked)
+    error = errors.InsufficientUserAuthenticationError(**question)
     assert header(refuse(error, API), "www-authenticate") == (
         'Bearer realm="api", error="insufficient_user_authentication", '
         f'error_description="{error.detail}"{end}'

@@ -34,12 +34,12 @@ def knows(guard: Guard, request: FakeRequest, now: float = NOW) -> bool:
 def test_a_known_caller_passes(way: str) -> None:
     """Both functions are asked for each request, the revocations first."""
     application = Application(way)
-    one = guard(application)
+    own_guard = guard(application)
     for _ in range(3):
-        decision = application.decide(one, bearer(TOKEN))
+        decision = application.decide(own_guard, bearer(TOKEN))
         assert (decision.user, decision.auth.principal.subject) == ("the user", "ann")
         assert application.calls == ["is_revoked", "load"]
-        assert knows(one, bearer(TOKEN))
+        assert knows(own_guard, bearer(TOKEN))
 
 
 @WAYS
@@ -62,15 +62,15 @@ def test_a_known_caller_passes(way: str) -> None:
 def test_each_other_answer_of_revocations(way: str, revoked: Any, status: int) -> None:
     """It is asked once, means what it means for a new caller, and no user is loaded."""
     application = Application(way)
-    one = guard(application)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    own_guard = guard(application)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
     if way == "async" and isinstance(revoked, StopIteration):
         revoked = StopAsyncIteration("a bug")  # Python lets no coroutine raise the other one
     application.revoked = revoked
-    denied = application.decide(one, bearer(TOKEN))
+    denied = application.decide(own_guard, bearer(TOKEN))
     assert (denied.refusal.status, application.calls) == (status, ["is_revoked"])
     application.revoked = False
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
 
 
 @WAYS
@@ -78,10 +78,10 @@ def test_each_other_answer_of_revocations(way: str, revoked: Any, status: int) -
 def test_what_counts_as_false_lets_pass(way: str, revoked: Any) -> None:
     """As for a new caller; it is asked once all the same."""
     application = Application(way)
-    one = guard(application)
-    application.decide(one, bearer(TOKEN))
+    own_guard = guard(application)
+    application.decide(own_guard, bearer(TOKEN))
     application.revoked = revoked
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
     assert application.calls == ["is_revoked", "load"]
 
 
@@ -100,10 +100,10 @@ def test_what_counts_as_false_lets_pass(way: str, revoked: Any) -> None:
 def test_each_other_answer_of_the_loader(way: str, user: Any, status: int, *, revocations: bool) -> None:
     """A user that is gone is a 401; each function is called once."""
     application = Application(way)
-    one = guard(application, revocations=revocations)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    own_guard = guard(application, revocations=revocations)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
     application.user = user
-    denied = application.decide(one, bearer(TOKEN))
+    denied = application.decide(own_guard, bearer(TOKEN))
     assert denied.refusal.status == status
     assert application.calls == ["is_revoked", "load"] if revocations else ["load"]
 
@@ -113,9 +113,9 @@ def test_each_other_answer_of_the_loader(way: str, user: Any, status: int, *, re
 def test_a_user_that_counts_as_false(way: str, user: Any) -> None:
     """None means that the user is gone, and a bool is a mistake; all else is a user."""
     application = Application(way)
-    one = guard(application)
+    own_guard = guard(application)
     application.user = user
-    assert [application.decide(one, bearer(TOKEN)).user for _ in range(2)] == [user, user]
+    assert [application.decide(own_guard, bearer(TOKEN)).user for _ in range(2)] == [user, user]
 
 
 @WAYS
@@ -123,10 +123,10 @@ def test_revocations_of_this_process_beside_a_loader(way: str) -> None:
     """No user is loaded for a caller that memory knows as revoked."""
     application = Application(way)
     store = MemoryRevocations(clock=lambda: NOW)
-    one = guard(application, revocations=store)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    own_guard = guard(application, revocations=store)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
     store.revoke(subject="ann", until=NOW + 600)
-    assert application.decide(one, bearer(TOKEN)).refusal.status == 401
+    assert application.decide(own_guard, bearer(TOKEN)).refusal.status == 401
     assert application.calls == []
 
 
@@ -136,12 +136,12 @@ def test_a_token_that_was_never_seen(way: str, *, in_memory: bool) -> None:
     """It is refused if it is logged out already, and no user is loaded; else it is asked about once."""
     application = Application(way)
     store = MemoryRevocations(clock=lambda: NOW)
-    one = guard(application, revocations=store if in_memory else True)
-    assert application.decide(one, bearer(make_token(claims(jti="first")))).user == "the user"
+    own_guard = guard(application, revocations=store if in_memory else True)
+    assert application.decide(own_guard, bearer(make_token(claims(jti="first")))).user == "the user"
     assert application.calls == ["load"] if in_memory else ["is_revoked", "load"]
     store.revoke(subject="ann", until=NOW + 600)
     application.revoked = True
-    assert application.decide(one, bearer(make_token(claims(jti="second")))).refusal.status == 401
+    assert application.decide(own_guard, bearer(make_token(claims(jti="second")))).refusal.status == 401
     assert application.calls == [] if in_memory else ["is_revoked"]
 
 
@@ -149,12 +149,12 @@ def test_a_token_that_was_never_seen(way: str, *, in_memory: bool) -> None:
 def test_a_scope_is_missing(way: str) -> None:
     """A revoked caller gets a 401 and no 403; of one who lacks a scope no user is loaded."""
     application = Application(way)
-    one = guard(application, Rule("/admin", scopes=["admin"]))
-    assert application.decide(one, bearer(TOKEN)).reaches_app
-    assert application.decide(one, bearer(TOKEN, "/admin")).refusal.status == 403
+    own_guard = guard(application, Rule("/admin", scopes=["admin"]))
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
+    assert application.decide(own_guard, bearer(TOKEN, "/admin")).refusal.status == 403
     assert application.calls == ["is_revoked"]
     application.revoked = True
-    assert application.decide(one, bearer(TOKEN, "/admin")).refusal.status == 401
+    assert application.decide(own_guard, bearer(TOKEN, "/admin")).refusal.status == 401
 
 
 @WAYS
@@ -162,10 +162,10 @@ def test_a_scope_is_missing(way: str) -> None:
 def test_an_optional_path(way: str, optional: Any, *, passes: bool) -> None:
     """A user that is gone is anonymous there, or refused; it is asked for once."""
     application = Application(way)
-    one = guard(application, Rule("/greet", optional=optional))
-    assert application.decide(one, bearer(TOKEN, "/greet")).user == "the user"
+    own_guard = guard(application, Rule("/greet", optional=optional))
+    assert application.decide(own_guard, bearer(TOKEN, "/greet")).user == "the user"
     application.user = None
-    decision = application.decide(one, bearer(TOKEN, "/greet"))
+    decision = application.decide(own_guard, bearer(TOKEN, "/greet"))
     assert application.calls == ["is_revoked", "load"]
     assert decision.reaches_app is passes
     if passes:
@@ -176,9 +176,9 @@ def test_an_optional_path(way: str, optional: Any, *, passes: bool) -> None:
 def test_an_expired_token(way: str) -> None:
     """Nothing is asked about a caller whose credential is good no more."""
     application = Application(way)
-    one = guard(application)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
-    assert application.decide(one, bearer(TOKEN), NOW + 10_000).refusal.status == 401
+    own_guard = guard(application)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
+    assert application.decide(own_guard, bearer(TOKEN), NOW + 10_000).refusal.status == 401
     assert application.calls == []
 
 
@@ -187,13 +187,13 @@ def test_quotas_are_taken_last(way: str) -> None:
     """A request whose user is gone takes nothing; one that passes takes once."""
     application = Application(way)
     store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
-    one = guard(application, quotas=[Quota(2, 60)], quota_store=store)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    own_guard = guard(application, quotas=[Quota(2, 60)], quota_store=store)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
     application.user = None
-    assert [application.decide(one, bearer(TOKEN)).refusal.status for _ in range(3)] == [401] * 3
+    assert [application.decide(own_guard, bearer(TOKEN)).refusal.status for _ in range(3)] == [401] * 3
     application.user = "the user"
-    assert application.decide(one, bearer(TOKEN)).charge.taken.admitted
-    assert application.decide(one, bearer(TOKEN)).refusal.status == 429
+    assert application.decide(own_guard, bearer(TOKEN)).charge.taken.admitted
+    assert application.decide(own_guard, bearer(TOKEN)).refusal.status == 429
     assert application.calls == ["is_revoked", "load"]
 
 
@@ -214,9 +214,9 @@ class Waiting:
 def test_quotas_that_have_to_be_waited_for(way: str) -> None:
     """The functions are called once, although the flow takes from the quotas."""
     application = Application(way)
-    one = guard(application, quotas=[Quota(2, 60)], quota_store=Waiting())
+    own_guard = guard(application, quotas=[Quota(2, 60)], quota_store=Waiting())
     for expected in (True, True, False):
-        decision = application.decide(one, bearer(TOKEN))
+        decision = application.decide(own_guard, bearer(TOKEN))
         assert decision.reaches_app is expected
         assert application.calls == ["is_revoked", "load"]
 
@@ -225,11 +225,11 @@ def test_quotas_that_have_to_be_waited_for(way: str) -> None:
 def test_a_path_without_quotas(way: str) -> None:
     """Nothing is taken there, also where other paths have quotas that must be waited for."""
     application = Application(way)
-    one = guard(application, Rule("/dear", quota=Quota(1, 60)), quota_store=Waiting())
+    own_guard = guard(application, Rule("/dear", quota=Quota(1, 60)), quota_store=Waiting())
     for _ in range(3):
-        assert application.decide(one, bearer(TOKEN)).reaches_app
+        assert application.decide(own_guard, bearer(TOKEN)).reaches_app
         assert application.calls == ["is_revoked", "load"]
-    dear = [application.decide(one, bearer(TOKEN, "/dear")).reaches_app for _ in range(2)]
+    dear = [application.decide(own_guard, bearer(TOKEN, "/dear")).reaches_app for _ in range(2)]
     assert dear == [True, False]
 
 
@@ -239,7 +239,7 @@ def test_a_key_that_is_another_subject_s_by_now(way: str) -> None:
     application = Application(way)
     application.user = {"bob": "Bob", "carl": "Carl", "dave": "Dave"}
     subjects = {KEY: "bob"}
-    one = guard(
+    own_guard = guard(
         application,
         keys=lambda digest: APIKey(subjects[KEY]),
         quotas=[Quota(100, 60)],
@@ -247,17 +247,17 @@ def test_a_key_that_is_another_subject_s_by_now(way: str) -> None:
         cache_size=2,
     )
     by_key = FakeRequest(headers={"x-api-key": KEY})
-    assert application.decide(one, by_key).user == "Bob"
+    assert application.decide(own_guard, by_key).user == "Bob"
 
     def hand_over() -> None:
         """Give the key to another one, while the first one's user is loaded."""
         application.before = list
         subjects[KEY] = "carl"
-        for memory in one._straight_path.own_callers._memories.values():
+        for memory in own_guard._straight_path.own_callers._memories.values():
             memory.young.clear()
 
     application.before = hand_over
-    decision = application.decide(one, by_key)
+    decision = application.decide(own_guard, by_key)
     assert (decision.auth.principal.subject, decision.user) == ("carl", "Carl")
     assert application.calls == ["is_revoked", "load", "is_revoked", "load"]
 
@@ -266,11 +266,11 @@ def test_a_key_that_is_another_subject_s_by_now(way: str) -> None:
 def test_a_key_that_is_revoked_is_looked_up_again(way: str) -> None:
     """The key may be another's by now: the store is asked about the one that is found."""
     application = Application(way)
-    one = guard(application)
+    own_guard = guard(application)
     by_key = FakeRequest(headers={"x-api-key": KEY})
-    assert application.decide(one, by_key).reaches_app
+    assert application.decide(own_guard, by_key).reaches_app
     application.revoked = True
-    assert application.decide(one, by_key).refusal.status == 401
+    assert application.decide(own_guard, by_key).refusal.status == 401
     assert application.calls == ["is_revoked", "is_revoked"]
 
 
@@ -279,24 +279,24 @@ def test_each_decision_is_told_once(way: str) -> None:
     """After the functions have answered, and with what they have led to."""
     application = Application(way)
     events: list[DecisionEvent] = []
-    one = guard(application, on_decision=events.append)
+    own_guard = guard(application, on_decision=events.append)
     for user in ("the user", "the user", None):
         application.user = user
-        application.decide(one, bearer(TOKEN))
-    found = [(event.allowed, event.status, event.subject, event.remembered) for event in events]
-    assert found == [(True, None, "ann", False), (True, None, "ann", True), (False, 401, "ann", True)]
+        application.decide(own_guard, bearer(TOKEN))
+    results = [(event.allowed, event.status, event.subject, event.remembered) for event in events]
+    assert results == [(True, None, "ann", False), (True, None, "ann", True), (False, 401, "ann", True)]
 
 
 @WAYS
 def test_an_override_of_tests(way: str) -> None:
     """Nothing is asked for a request that is taken for another user's."""
     application = Application(way)
-    one = guard(application)
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
-    with override(one, "another", principal=Principal("other")):
-        assert application.decide(one, bearer(TOKEN)).user == "another"
+    own_guard = guard(application)
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
+    with override(own_guard, "another", principal=Principal("other")):
+        assert application.decide(own_guard, bearer(TOKEN)).user == "another"
         assert application.calls == []
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
 
 
 @WAYS
@@ -304,11 +304,15 @@ def test_an_override_of_tests(way: str) -> None:
 def test_outside_of_requests(way: str, revoked: bool, user: Any) -> None:
     """`verify` accepts no token that is logged out, nor one whose user is gone, although it is known."""
     application = Application(way)
-    one = guard(application)
-    assert application.decide(one, bearer(TOKEN)).reaches_app
+    own_guard = guard(application)
+    assert application.decide(own_guard, bearer(TOKEN)).reaches_app
 
     def verify() -> Principal:
-        return one.verify(TOKEN, now=NOW) if way == "plain" else asyncio.run(one.averify(TOKEN, now=NOW))
+        return (
+            own_guard.verify(TOKEN, now=NOW)
+            if way == "plain"
+            else asyncio.run(own_guard.averify(TOKEN, now=NOW))
+        )
 
     assert verify().subject == "ann"
     application.revoked, application.user = revoked, user
@@ -319,9 +323,9 @@ def test_outside_of_requests(way: str, revoked: bool, user: Any) -> None:
 def test_a_bad_token_is_refused_without_a_flow() -> None:
     """Nobody is asked about it."""
     application = Application()
-    one = guard(application)
+    own_guard = guard(application)
     request = bearer(make_token(key="x" * 40))
     key = (request.method, request.path, request.root_path)
-    assert isinstance(one.recall(request.presented, key, NOW), Prepared)
-    assert application.decide(one, request).refusal.status == 401
+    assert isinstance(own_guard.recall(request.presented, key, NOW), Prepared)
+    assert application.decide(own_guard, request).refusal.status == 401
     assert application.calls == []

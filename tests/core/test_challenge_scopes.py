@@ -16,14 +16,14 @@ def guard(*rules, **options):
     return Guard(jwt, protected_paths=["/", *rules], **options)
 
 
-def answers(one, request):
+def answers(own_guard, request):
     """The challenges of the straight path and of the flow."""
     key = (request.method, request.path, request.root_path)
-    recalled = one.recall(request.presented, key, NOW)
-    found = [run(one.decide(request, NOW)).refusal]
+    recalled = own_guard.recall(request.presented, key, NOW)
+    refusals = [run(own_guard.decide(request, NOW)).refusal]
     if recalled.is_decision:
-        found.append(recalled.refusal)
-    return {dict(refusal.headers)["www-authenticate"] for refusal in found}
+        refusals.append(recalled.refusal)
+    return {dict(refusal.headers)["www-authenticate"] for refusal in refusals}
 
 
 @pytest.mark.parametrize("options", [{}, {"login_path": "/login"}], ids=["plain", "with a login page"])
@@ -69,28 +69,28 @@ def test_a_missing_scope_names_the_scopes_once():
 
 def test_each_scheme_names_the_scopes():
     """A client that speaks one of them reads one."""
-    one = guard(RULE, proofs=[DPoP("https://site.example")])
-    (value,) = answers(one, FakeRequest("/admin"))
+    own_guard = guard(RULE, proofs=[DPoP("https://site.example")])
+    (value,) = answers(own_guard, FakeRequest("/admin"))
     assert value.count('scope="a b c"') == 2
 
 
 def test_a_decorator_names_the_scopes():
     """On a public path, beside those of nobody else."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    one = Guard(jwt, public_paths=["/p"])
-    denied = run(one.authorize(FakeRequest("/p"), ANONYMOUS_AUTH, None, Requirement(["read"]), NOW))
+    own_guard = Guard(jwt, public_paths=["/p"])
+    denied = run(own_guard.authorize(FakeRequest("/p"), ANONYMOUS_AUTH, None, Requirement(["read"]), NOW))
     assert dict(denied.refusal.headers)["www-authenticate"] == 'Bearer realm="api", scope="read"'
 
 
 def test_a_decorator_names_those_of_the_rule_too():
     """Where the rule lets everybody pass."""
-    one = guard(Rule("/maybe", optional="strict"), RULE)
-    denied = run(one.authorize(FakeRequest("/admin"), ANONYMOUS_AUTH, None, Requirement(["z"]), NOW))
+    own_guard = guard(Rule("/maybe", optional="strict"), RULE)
+    denied = run(own_guard.authorize(FakeRequest("/admin"), ANONYMOUS_AUTH, None, Requirement(["z"]), NOW))
     assert dict(denied.refusal.headers)["www-authenticate"] == 'Bearer realm="api", scope="a b c z"'
 
 
 def test_a_caller_by_key_learns_the_scopes():
     """A key may be an OAuth client's, too."""
-    one = Guard(APIKeyVerifier({"sk_live_0123456789": APIKey("bob")}), protected_paths=[RULE])
+    own_guard = Guard(APIKeyVerifier({"sk_live_0123456789": APIKey("bob")}), protected_paths=[RULE])
     request = FakeRequest("/admin", headers={"x-api-key": "sk_live_9876543210"})
-    assert answers(one, request).pop().endswith(', scope="a b c"')
+    assert answers(own_guard, request).pop().endswith(', scope="a b c"')

@@ -44,12 +44,12 @@ def cookie(path="/", **fields):
     return FakeRequest(path, headers={"cookie": f"access_token={make_token()}", **fields})
 
 
-def refusal(one, request):
-    return run(one.decide(request, NOW)).refusal
+def refusal(own_guard, request):
+    return run(own_guard.decide(request, NOW)).refusal
 
 
-def challenge(one, request):
-    return dict(refusal(one, request).headers)["www-authenticate"]
+def challenge(own_guard, request):
+    return dict(refusal(own_guard, request).headers)["www-authenticate"]
 
 
 CALLERS = {
@@ -64,11 +64,11 @@ CALLERS = {
 @pytest.mark.parametrize("caller", CALLERS)
 def test_a_rule_takes_the_kinds_that_it_names(kind, caller):
     """Also the second time, when the credential is remembered."""
-    one = guard(Rule("/", credentials=[kind]))
+    own_guard = guard(Rule("/", credentials=[kind]))
     request = CALLERS[caller]
     for _ in range(2):
-        recalled = one.recall(request.presented, ("GET", "/", ""), NOW)
-        decision = recalled if recalled.is_decision else run(one.decide(request, NOW, recalled))
+        recalled = own_guard.recall(request.presented, ("GET", "/", ""), NOW)
+        decision = recalled if recalled.is_decision else run(own_guard.decide(request, NOW, recalled))
         assert decision.reaches_app is caller.startswith(kind)
 
 
@@ -81,29 +81,29 @@ def test_another_kind_is_a_401_without_an_error_code():
 
 def test_a_bad_credential_of_another_kind_is_a_bad_one():
     """What is verified first is told first."""
-    one = guard(Rule("/", credentials={"api_key"}))
-    assert refusal(one, bearer("a.b.c")).error.code == "invalid_token"
+    own_guard = guard(Rule("/", credentials={"api_key"}))
+    assert refusal(own_guard, bearer("a.b.c")).error.code == "invalid_token"
 
 
 def test_the_kind_comes_before_scopes():
     """Whoever must present another credential has other scopes."""
-    one = guard(Rule("/", credentials={"api_key"}, scopes=["x"]))
-    assert refusal(one, bearer(make_token())).status == 401
+    own_guard = guard(Rule("/", credentials={"api_key"}, scopes=["x"]))
+    assert refusal(own_guard, bearer(make_token())).status == 401
 
 
 def test_the_kind_is_how_it_came_and_not_what_a_verifier_says():
     """A verifier of an application may leave `method` at its default."""
-    one = Guard(Partners(), protected_paths=[Rule("/", credentials={"api_key"})])
+    own_guard = Guard(Partners(), protected_paths=[Rule("/", credentials={"api_key"})])
     fields = (b"x-partner-key",)
     request = FakeRequest(headers={"x-partner-key": "k"}, credential_fields=fields)
-    assert run(one.decide(request, NOW)).user.subject == "partner"
+    assert run(own_guard.decide(request, NOW)).user.subject == "partner"
 
 
 def test_odd_paths_take_what_all_readings_take():
     """A path that may be read in two ways is held to both rules."""
-    one = guard(Rule("/a", credentials={"api_key"}), Rule("/b", credentials={"bearer"}))
+    own_guard = guard(Rule("/a", credentials={"api_key"}), Rule("/b", credentials={"bearer"}))
     for request in (key("/a/../b"), bearer(make_token(), "/a/../b")):
-        assert refusal(one, request).status == 401
+        assert refusal(own_guard, request).status == 401
 
 
 @pytest.mark.parametrize(
@@ -118,24 +118,24 @@ def test_odd_paths_take_what_all_readings_take():
 )
 def test_the_challenge_names_the_schemes_that_are_taken(kinds, expected):
     """A 401 has at least one challenge (RFC 9110 section 15.5.2)."""
-    one = guard(Rule("/", credentials=kinds), proofs=[DPoP("https://site.example")])
-    value = challenge(one, FakeRequest())
+    own_guard = guard(Rule("/", credentials=kinds), proofs=[DPoP("https://site.example")])
+    value = challenge(own_guard, FakeRequest())
     assert [each for each in ("Bearer", "DPoP") if f"{each} realm" in value] == expected.split()
 
 
 def test_where_no_token_is_taken_no_issuer_is_named():
     """A client would get a token there, and be refused with it."""
     resource = ResourceMetadata("https://api.example", authorization_servers=["https://issuer.example"])
-    one = guard(Rule("/", credentials=["api_key"], scopes=["x"]), resource=resource)
-    assert challenge(one, FakeRequest()) == 'Bearer realm="api"'
+    own_guard = guard(Rule("/", credentials=["api_key"], scopes=["x"]), resource=resource)
+    assert challenge(own_guard, FakeRequest()) == 'Bearer realm="api"'
 
 
 def test_nobody_is_sent_to_sign_in_where_the_cookie_is_not_taken():
     """Signing in would lead back to the same answer, for ever."""
-    one = guard(Rule("/", credentials=["api_key"]), login_path="/login")
+    own_guard = guard(Rule("/", credentials=["api_key"]), login_path="/login")
     browser = {"accept": "text/html"}
-    assert refusal(one, FakeRequest("/x", headers=browser)).status == 401
-    assert refusal(one, cookie("/x", **browser)).status == 401
+    assert refusal(own_guard, FakeRequest("/x", headers=browser)).status == 401
+    assert refusal(own_guard, cookie("/x", **browser)).status == 401
 
 
 def test_a_key_of_another_kind_counts_as_forbidden():
@@ -148,9 +148,9 @@ def test_a_key_of_another_kind_counts_as_forbidden():
 
 def test_a_connection_is_held_to_the_kind():
     """What is checked again later is checked by the same rule."""
-    one = guard(Rule("/", credentials=["bearer"]))
-    allowed = run(one.decide(bearer(make_token()), NOW))
-    assert run(one.recheck(bearer(make_token()), allowed.auth, NOW)) is None
+    own_guard = guard(Rule("/", credentials=["bearer"]))
+    allowed = run(own_guard.decide(bearer(make_token()), NOW))
+    assert run(own_guard.recheck(bearer(make_token()), allowed.auth, NOW)) is None
 
 
 @pytest.mark.parametrize(
@@ -186,10 +186,10 @@ def test_tokens_that_no_verifier_takes_are_refused():
 
 def test_tokens_in_a_field_of_their_own_are_a_kind():
     """As `Principal.method` names them."""
-    one = Guard(CF, protected_paths=[Rule("/", credentials=["header"])])
+    own_guard = Guard(CF, protected_paths=[Rule("/", credentials=["header"])])
     fields = (b"x-token",)
     request = FakeRequest(headers={"x-token": make_token()}, credential_fields=fields)
-    assert run(one.decide(request, NOW)).user.subject == "ann"
+    assert run(own_guard.decide(request, NOW)).user.subject == "ann"
 
 
 def test_kinds_are_refused_where_the_caller_is_optional():
@@ -215,16 +215,18 @@ def test_a_rule_shows_its_kinds():
 def test_a_rule_switches_the_login_redirect_off():
     """The most specific rule decides."""
     rules = ["/", Rule("/api", login_redirect=False), "/api/docs"]
-    one = guard(*rules, login_path="/login")
+    own_guard = guard(*rules, login_path="/login")
     paths = ["/page", "/api", "/api/x", "/api/docs"]
-    answers = [refusal(one, FakeRequest(path, headers={"accept": "text/html"})).status for path in paths]
+    answers = [
+        refusal(own_guard, FakeRequest(path, headers={"accept": "text/html"})).status for path in paths
+    ]
     assert answers == [303, 401, 401, 303]
 
 
 def test_a_rule_switches_the_redirect_of_htmx_off():
     """It is a redirect to the login page, too."""
-    one = guard(Rule("/", login_redirect=False), login_path="/login")
-    answer = refusal(one, FakeRequest("/x", headers={"hx-request": "true"}))
+    own_guard = guard(Rule("/", login_redirect=False), login_path="/login")
+    answer = refusal(own_guard, FakeRequest("/x", headers={"hx-request": "true"}))
     assert (answer.status, "hx-redirect" in dict(answer.headers)) == (401, False)
 
 
@@ -242,5 +244,5 @@ def test_the_switch_is_refused_in_public_paths():
 
 def test_a_malformed_request_is_told_the_schemes_that_are_taken():
     """As everybody else is."""
-    one = guard(Rule("/", credentials=["bearer"]), proofs=[DPoP("https://site.example")])
-    assert "DPoP" not in challenge(one, FakeRequest(headers={"authorization": "Bearer"}))
+    own_guard = guard(Rule("/", credentials=["bearer"]), proofs=[DPoP("https://site.example")])
+    assert "DPoP" not in challenge(own_guard, FakeRequest(headers={"authorization": "Bearer"}))

@@ -227,7 +227,7 @@ value = st.binary(max_size=40) | st.builds(
 def test_no_bytes_raise_anything_but_a_refusal(headers):
     """Whatever is sent, there is a credential, nothing, or a refusal."""
     try:
-        found = extract(*headers)
+        credential = extract(*headers)
     except RefusedError:
         return
-    assert found is None or found.value
+    assert credential is None or credential.value

@@ -56,10 +56,10 @@ class Own:
         return Principal(f"own {credential.value}", method=credential.method)
 
 
-def asked(verifiers, *credential):
+def chosen_verifier(verifiers, *credential):
     """The first that accepts the credential."""
     verifiers = [as_verifier(verifier) for verifier in verifiers]
-    return next((one for one in arrange(verifiers) if one.accepts(Credential(*credential))), None)
+    return next((each for each in arrange(verifiers) if each.accepts(Credential(*credential))), None)
 
 
 TOLD_APART = {
@@ -164,13 +164,16 @@ def test_a_key_in_a_shared_field_goes_by_its_prefix():
 def test_what_takes_any_token_is_asked_last():
     """The form chooses: a JWT goes to the verifier of JWTs, wherever it stands."""
     for verifiers in ([introspection(), jwt()], [jwt(), introspection()], [Own(), jwt()], [jwt(), Own()]):
-        assert "JWTVerifier" in repr(asked(verifiers, "a.b.c", "bearer", "authorization"))
-        assert "JWTVerifier" not in repr(asked(verifiers, "opaque", "bearer", "authorization"))
+        assert "JWTVerifier" in repr(chosen_verifier(verifiers, "a.b.c", "bearer", "authorization"))
+        assert "JWTVerifier" not in repr(chosen_verifier(verifiers, "opaque", "bearer", "authorization"))
 
 
 def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
     """The first that accepts the credential, among those that choose by themselves."""
-    first, second = Own(accepts=lambda one: one.value == "a"), Own(accepts=lambda one: True)
+    first, second = (
+        Own(accepts=lambda credential: credential.value == "a"),
+        Own(accepts=lambda credential: True),
+    )
     guard = Guard(first, jwt(), second)
     subjects = []
     for text in ("a", "b"):
@@ -178,7 +181,7 @@ def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
         flow = guard.decide(bearer(text), NOW)
         subjects.append(type(next(flow)).__name__)
         flow.close()
-        assert world.asked == []
+        assert world.calls == []
     assert subjects == ["Call", "Call"]
 
 
@@ -208,17 +211,17 @@ def test_a_bound_key_known_in_one_field_is_not_known_in_another():
 def test_own_keys_with_a_prefix_alone_reach_their_verifier():
     """It has no field, and needs none."""
     own = Own(prefixes=["own_"])
-    assert asked([own, jwt()], "own_key", "api_key", "authorization") is not None
-    assert asked([own, jwt()], "own_key", "api_key", "x-api-key") is None
-    assert asked([own], "a.b.c", "bearer", "authorization") is None
+    assert chosen_verifier([own, jwt()], "own_key", "api_key", "authorization") is not None
+    assert chosen_verifier([own, jwt()], "own_key", "api_key", "x-api-key") is None
+    assert chosen_verifier([own], "a.b.c", "bearer", "authorization") is None
 
 
 def test_an_own_verifier_that_chooses_is_asked_about_its_own_field_only():
     """What came in the field of another is not its to judge."""
     own = Own(header="X-Own", accepts=lambda _: True)
-    assert asked([own], "key", "api_key", "x-own") is not None
-    assert asked([own, keys(prefixes=[])], "key", "api_key", "x-api-key") is not None
-    assert asked([own], "key", "api_key", "x-api-key") is None
+    assert chosen_verifier([own], "key", "api_key", "x-own") is not None
+    assert chosen_verifier([own, keys(prefixes=[])], "key", "api_key", "x-api-key") is not None
+    assert chosen_verifier([own], "key", "api_key", "x-api-key") is None
 
 
 def several_endpoints(first=None):
@@ -241,7 +244,7 @@ def test_the_issuer_chooses_the_endpoint():
     for token, name in ((TOKEN, "a"), (OTHER_TOKEN, "b")):
         assert isinstance(next(guard.decide(bearer(token), NOW)), Shared)
         assert isinstance(world.run(guard.decide(bearer(token), NOW)), Allow)
-        assert world.asked[-1].url == f"https://{name}.example/introspect"
+        assert world.calls[-1].url == f"https://{name}.example/introspect"
 
 
 @pytest.mark.parametrize(
@@ -254,7 +257,7 @@ def test_no_endpoint_is_asked_about_a_token_that_is_for_none(token):
     """Of several it cannot be told whose an opaque token is."""
     guard, world = several_endpoints()
     assert world.run(guard.decide(bearer(token), NOW)).refusal.status == 401
-    assert world.asked == []
+    assert world.calls == []
 
 
 def test_a_jwt_verifier_beside_an_endpoint_of_another_issuer():
@@ -262,12 +265,12 @@ def test_a_jwt_verifier_beside_an_endpoint_of_another_issuer():
     guard, world = several_endpoints(jwt())
     for token, count in ((TOKEN, 0), (OTHER_TOKEN, 1), ("opaque", 2)):
         assert isinstance(world.run(guard.decide(bearer(token), NOW)), Allow)
-        assert len(world.asked) == count
+        assert len(world.calls) == count
 
 
 def test_a_guard_knows_its_remotes_however_they_are_chosen():
     """Each endpoint is named once, and closed with the guard."""
     guard, _ = several_endpoints(jwt())
-    assert [one.name for one in guard.health(NOW)] == ["https://b.example/introspect"]
+    assert [remote.name for remote in guard.health(NOW)] == ["https://b.example/introspect"]
     assert "IntrospectionVerifier" in repr(guard)
     guard.close()

@@ -49,10 +49,12 @@ def dpop(**options):
     return DPoP("https://api.example", **options)
 
 
-def check(proof, one=None, *, now=NOW, path="/a", method="GET", bound_to=BOUND_TO, sent_by="dpop", **view):
+def check(
+    proof, own_proofs=None, *, now=NOW, path="/a", method="GET", bound_to=BOUND_TO, sent_by="dpop", **view
+):
     proofs = [proof] if isinstance(proof, (str, bytes)) else proof
     request = FakeRequest(path, method=method, headers=[("DPoP", each) for each in proofs], **view)
-    return run((one or dpop()).check(request, Credential(TOKEN, sent_by), bound_to, now))
+    return run((own_proofs or dpop()).check(request, Credential(TOKEN, sent_by), bound_to, now))
 
 
 def refused(*arguments, error=InvalidProofError, **options):
@@ -63,12 +65,12 @@ def refused(*arguments, error=InvalidProofError, **options):
 
 def test_the_example_of_the_rfc():
     """Its proof, for its token and key, at its time; and once only."""
-    one = DPoP("https://resource.example.org")
+    own_proofs = DPoP("https://resource.example.org")
     request = FakeRequest("/protectedresource", headers={"dpop": RFC_PROOF})
     arguments = (request, Credential(RFC_TOKEN, "dpop"), RFC_THUMBPRINT, RFC_ISSUED + 1)
-    run(one.check(*arguments))
+    run(own_proofs.check(*arguments))
     with pytest.raises(InvalidProofError, match="used before"):
-        run(one.check(*arguments))
+        run(own_proofs.check(*arguments))
 
 
 def test_the_thumbprint_of_rfc_7638():
@@ -104,8 +106,8 @@ def test_other_keys_have_no_thumbprint(key):
 )  # fmt: skip
 def test_a_good_proof_passes(key, algorithm):
     """With each kind of key."""
-    one = dpop(algorithms=[algorithm])
-    check(make_proof(TOKEN, key=key, algorithm=algorithm), one, bound_to=thumbprint(jwk(key)))
+    own_proofs = dpop(algorithms=[algorithm])
+    check(make_proof(TOKEN, key=key, algorithm=algorithm), own_proofs, bound_to=thumbprint(jwk(key)))
 
 
 @pytest.mark.parametrize(
@@ -126,9 +128,9 @@ def test_the_mount_point_is_part_of_the_uri():
 
 def test_several_origins_may_be_named():
     """For an application with several names."""
-    one = DPoP(["https://api.example", "https://www.example"])
-    check(make_proof(TOKEN), one)
-    check(make_proof(TOKEN, htu="https://www.example/a"), one)
+    own_proofs = DPoP(["https://api.example", "https://www.example"])
+    check(make_proof(TOKEN), own_proofs)
+    check(make_proof(TOKEN, htu="https://www.example/a"), own_proofs)
 
 
 def test_a_handshake_is_a_get():
@@ -250,9 +252,9 @@ def test_a_proof_that_another_key_has_signed():
 def test_the_key_of_somebody_else():
     """A proof that is good in itself, for a token that is bound to another key."""
     other = ec.generate_private_key(ec.SECP256R1())
-    one, proof = dpop(), make_proof(TOKEN, key=other)
-    check(proof, one, bound_to=thumbprint(jwk(other)))
-    refused(make_proof(TOKEN, key=other), one)
+    own_proofs, proof = dpop(), make_proof(TOKEN, key=other)
+    check(proof, own_proofs, bound_to=thumbprint(jwk(other)))
+    refused(make_proof(TOKEN, key=other), own_proofs)
 
 
 def test_a_token_for_dpop_is_sent_by_dpop():
@@ -334,41 +336,41 @@ def test_no_members_make_another_error(members, where):
 
 def test_a_proof_is_used_once():
     """Not even for the same request."""
-    one, proof = dpop(), make_proof(TOKEN)
-    check(proof, one)
-    assert "used before" in refused(proof, one).reason
-    assert "used before" in refused(proof, one, now=NOW + 30).reason
-    assert "iat" in refused(proof, one, now=NOW + 31).reason
+    own_proofs, proof = dpop(), make_proof(TOKEN)
+    check(proof, own_proofs)
+    assert "used before" in refused(proof, own_proofs).reason
+    assert "used before" in refused(proof, own_proofs, now=NOW + 30).reason
+    assert "iat" in refused(proof, own_proofs, now=NOW + 31).reason
 
 
 def test_two_keys_may_have_one_jti():
     """A jti is of its key, and nobody can use up those of others."""
-    one, other = dpop(), ec.generate_private_key(ec.SECP256R1())
-    check(make_proof(TOKEN, jti="x", key=other), one, bound_to=thumbprint(jwk(other)))
-    check(make_proof(TOKEN, jti="x"), one)
+    own_proofs, other = dpop(), ec.generate_private_key(ec.SECP256R1())
+    check(make_proof(TOKEN, jti="x", key=other), own_proofs, bound_to=thumbprint(jwk(other)))
+    check(make_proof(TOKEN, jti="x"), own_proofs)
 
 
 def test_a_bad_proof_is_not_used_up():
     """Only good ones take room; the same jti is good afterwards."""
-    one = dpop()
-    refused(make_proof(TOKEN, jti="x", htm="POST"), one)
-    refused(make_proof(TOKEN, jti="x", ath="no"), one)
-    check(make_proof(TOKEN, jti="x"), one)
+    own_proofs = dpop()
+    refused(make_proof(TOKEN, jti="x", htm="POST"), own_proofs)
+    refused(make_proof(TOKEN, jti="x", ath="no"), own_proofs)
+    check(make_proof(TOKEN, jti="x"), own_proofs)
 
 
 def test_a_busy_key_is_told_to_wait():
     """That is no fault of its token: 503, and not 401."""
-    one = dpop(proofs_per_key=2)
-    check(make_proof(TOKEN), one)
-    check(make_proof(TOKEN), one)
-    assert refused(make_proof(TOKEN), one, error=VerificationUnavailableError).retry_after == 1
+    own_proofs = dpop(proofs_per_key=2)
+    check(make_proof(TOKEN), own_proofs)
+    check(make_proof(TOKEN), own_proofs)
+    assert refused(make_proof(TOKEN), own_proofs, error=VerificationUnavailableError).retry_after == 1
 
 
 def test_a_nonce_is_asked_for():
     """The first answer has it, and with it the proof is good; the refused one was not used up."""
-    one = dpop(nonce_secret=NONCE_SECRET)
-    nonce = refused(make_proof(TOKEN, jti="x"), one, error=NonceRequiredError).nonce
-    check(make_proof(TOKEN, jti="x", nonce=nonce), one)
+    own_proofs = dpop(nonce_secret=NONCE_SECRET)
+    nonce = refused(make_proof(TOKEN, jti="x"), own_proofs, error=NonceRequiredError).nonce
+    check(make_proof(TOKEN, jti="x", nonce=nonce), own_proofs)
 
 
 @pytest.mark.parametrize("nonce", ["", "x", "\xe9", 7, None, True])
@@ -379,11 +381,13 @@ def test_a_nonce_that_is_not_ours(nonce):
 
 def test_a_nonce_is_for_one_key():
     """That of another client is of no use."""
-    one = dpop(nonce_secret=NONCE_SECRET)
+    own_proofs = dpop(nonce_secret=NONCE_SECRET)
     other = ec.generate_private_key(ec.SECP256R1())
     bound_to = thumbprint(jwk(other))
-    nonce = refused(make_proof(TOKEN, key=other), one, bound_to=bound_to, error=NonceRequiredError).nonce
-    refused(make_proof(TOKEN, nonce=nonce), one, error=NonceRequiredError)
+    nonce = refused(
+        make_proof(TOKEN, key=other), own_proofs, bound_to=bound_to, error=NonceRequiredError
+    ).nonce
+    refused(make_proof(TOKEN, nonce=nonce), own_proofs, error=NonceRequiredError)
 
 
 def test_a_nonce_grows_old():
@@ -409,9 +413,9 @@ def test_a_shared_store_is_asked():
     def replays(digest, seconds):
         return None if digest in kept else not kept.update({digest: seconds})
 
-    one, proof = dpop(replays=replays), make_proof(TOKEN, jti="secret", iat=NOW - 10)
-    check(proof, one)
-    refused(proof, one)
+    own_proofs, proof = dpop(replays=replays), make_proof(TOKEN, jti="secret", iat=NOW - 10)
+    check(proof, own_proofs)
+    refused(proof, own_proofs)
     (digest,) = kept
     assert (len(digest), kept[digest]) == (64, 21)
 

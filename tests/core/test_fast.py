@@ -226,7 +226,7 @@ def changed_tokens(seed, count):
 def differences(seed, count):
     """The tokens with another verdict or reason than without the extra, and how many were taken."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    found, taken = [], 0
+    results, taken = [], 0
     tokens = changed_tokens(seed, count)
     while batch := list(itertools.islice(tokens, 1000)):
         compact._headers.clear()
@@ -234,16 +234,16 @@ def differences(seed, count):
         compact._headers.clear()
         with without_fast():
             plain = [verdict(verifier, token) for token in batch]
-        found += [each for each in zip(batch, quick, plain, strict=True) if each[1] != each[2]]
+        results += [each for each in zip(batch, quick, plain, strict=True) if each[1] != each[2]]
         taken += sum(len(each) == 3 for each in plain)
-    return found, taken
+    return results, taken
 
 
 def test_some_changed_tokens_have_the_same_verdict():
     """The same principal, or the same reason; both occur."""
     count = 5000
-    found, taken = differences(seed=1, count=count)
-    assert found == []
+    result, taken = differences(seed=1, count=count)
+    assert result == []
     assert count / 20 < taken < count * 0.9
 
 

@@ -72,10 +72,10 @@ def test_a_callback_that_raises_is_a_500():
 def test_a_revoked_subject_is_refused():
     """A logout holds at once, for remembered tokens too."""
     store = MemoryRevocations(clock=lambda: NOW)
-    one, request = guard(revocations=store), bearer(make_token())
-    run(one.decide(request, NOW))
+    own_guard, request = guard(revocations=store), bearer(make_token())
+    run(own_guard.decide(request, NOW))
     store.revoke(subject="ann", until=NOW + 600)
-    assert isinstance(run(one.decide(request, NOW)), Deny)
+    assert isinstance(run(own_guard.decide(request, NOW)), Deny)
 
 
 @pytest.mark.parametrize(
@@ -96,25 +96,25 @@ def test_a_mistake_is_named_when_it_is_built(build, says):
         build()
 
 
-def recall(one, request, now=NOW):
-    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
+def recall(own_guard, request, now=NOW):
+    return own_guard.recall(request.presented, (request.method, request.path, request.root_path), now)
 
 
 def test_the_straight_path_knows_who_was_verified():
     """Only until it expires."""
-    one, request = guard(), bearer(make_token())
-    run(one.decide(request, NOW))
-    assert recall(one, request).user.subject == "ann"
-    assert recall(one, request, NOW + 629).user.subject == "ann"
-    assert isinstance(recall(one, request, NOW + 630).error, ExpiredTokenError)
+    own_guard, request = guard(), bearer(make_token())
+    run(own_guard.decide(request, NOW))
+    assert recall(own_guard, request).user.subject == "ann"
+    assert recall(own_guard, request, NOW + 629).user.subject == "ann"
+    assert isinstance(recall(own_guard, request, NOW + 630).error, ExpiredTokenError)
 
 
 def test_the_straight_path_verifies_a_first_seen_token():
     """At once, since the keys are here; the second time it is remembered."""
-    one, request = guard(), bearer(make_token())
-    first = recall(one, request)
+    own_guard, request = guard(), bearer(make_token())
+    first = recall(own_guard, request)
     assert first.user.subject == "ann"
-    assert recall(one, request) is first
+    assert recall(own_guard, request) is first
 
 
 FORGED = make_token(key="another secret, of 32 bytes or more")
@@ -132,11 +132,11 @@ def test_the_straight_path_refuses_as_the_flow_does(request_, kind):
     """At once, where the answer needs nothing else of the request."""
     refused = recall(guard(), request_)
     assert type(refused.error) is kind
-    said, flowing = (
+    refusal, flowing = (
         guard().present(request_, refused, NOW).refusal,
         run(guard().decide(request_, NOW)).refusal,
     )
-    assert (said.status, said.headers, said.body) == (flowing.status, flowing.headers, flowing.body)
+    assert (refusal.status, refusal.headers, refusal.body) == (flowing.status, flowing.headers, flowing.body)
 
 
 REPLACING = {"on_error": lambda request, refusal: refusal.with_body("sorry", "text/plain")}
@@ -158,10 +158,10 @@ REPLACING = {"on_error": lambda request, refusal: refusal.with_body("sorry", "te
 )
 def test_the_straight_path_says_why_it_found_nobody(options, request_):
     """Where the answer depends on more, so that `decide` need not verify the token again."""
-    one = guard(**options)
-    refused = recall(one, request_)
+    own_guard = guard(**options)
+    refused = recall(own_guard, request_)
     assert isinstance(refused, Refused)
-    decided, alone = run(one.decide(request_, NOW, refused)), run(one.decide(request_, NOW))
+    decided, alone = run(own_guard.decide(request_, NOW, refused)), run(own_guard.decide(request_, NOW))
     assert type(decided) is type(alone)
     assert decided.error is refused.error
     assert type(alone.error) is type(refused.error)
@@ -198,70 +198,74 @@ def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
         def flow(self, credential, now):
             raise RuntimeError("broken")
 
-    one = Guard(Broken(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE))
+    own_guard = Guard(Broken(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE))
     request = bearer(make_token())
-    assert recall(one, request) is UNDECIDED
-    assert run(one.decide(request, NOW)).refusal.status == 500
+    assert recall(own_guard, request) is UNDECIDED
+    assert run(own_guard.decide(request, NOW)).refusal.status == 500
 
 
 def test_the_straight_path_lets_nobody_pass_a_rule():
     """What a rule requires is asked there, too."""
-    one = guard(protected_paths=[Rule("/a", scopes=["x"]), "/b"])
-    run(one.decide(bearer(make_token(), "/b"), NOW))
-    assert recall(one, bearer(make_token(), "/b")) is not UNDECIDED
-    assert recall(one, bearer(make_token(), "/a")) is UNDECIDED
+    own_guard = guard(protected_paths=[Rule("/a", scopes=["x"]), "/b"])
+    run(own_guard.decide(bearer(make_token(), "/b"), NOW))
+    assert recall(own_guard, bearer(make_token(), "/b")) is not UNDECIDED
+    assert recall(own_guard, bearer(make_token(), "/a")) is UNDECIDED
 
 
 def test_the_straight_path_decides_nothing_where_each_request_has_a_slow_step():
     """A user to load, or a store to ask."""
-    one, request = guard(user_loader=lambda principal: principal), bearer(make_token())
-    run(one.decide(request, NOW))
-    assert isinstance(recall(one, request), AskAbout)
+    own_guard, request = guard(user_loader=lambda principal: principal), bearer(make_token())
+    run(own_guard.decide(request, NOW))
+    assert isinstance(recall(own_guard, request), AskAbout)
 
 
 def test_a_login_page_never_leads_to_itself():
     """A page that demands a user, at the login path, is a 401 and no loop."""
-    one = guard(login_path="/login")
+    own_guard = guard(login_path="/login")
     request = FakeRequest("/login", headers={"accept": "text/html"})
-    denied = run(one.authorize(request, ANONYMOUS_AUTH, None, Requirement(), NOW))
+    denied = run(own_guard.authorize(request, ANONYMOUS_AUTH, None, Requirement(), NOW))
     assert denied.refusal.status == 401
 
 
 def test_next_is_made_safe_by_the_guard():
     """It knows its own login page."""
-    one = guard(login_path="/enter")
-    assert [one.safe_next(text) for text in ("/enter", "//evil", "/page?x=1")] == ["/", "/", "/page?x=1"]
+    own_guard = guard(login_path="/enter")
+    assert [own_guard.safe_next(text) for text in ("/enter", "//evil", "/page?x=1")] == [
+        "/",
+        "/",
+        "/page?x=1",
+    ]
 
 
 def test_an_override_with_a_user_of_ones_own():
     """The application's own user, with the principal that the rules see."""
-    one = guard(user_loader=lambda principal: None)
-    with one.override("ada"):
-        allowed = run(one.decide(FakeRequest("/a"), NOW))
+    own_guard = guard(user_loader=lambda principal: None)
+    with own_guard.override("ada"):
+        allowed = run(own_guard.decide(FakeRequest("/a"), NOW))
     assert (allowed.user, allowed.auth.principal.subject) == ("ada", "override")
-    assert isinstance(run(one.decide(bearer(make_token()), NOW)), Deny)
+    assert isinstance(run(own_guard.decide(bearer(make_token()), NOW)), Deny)
 
 
-def subject_of(one):
-    decision = run(one.decide(FakeRequest("/a"), NOW))
+def subject_of(own_guard):
+    decision = run(own_guard.decide(FakeRequest("/a"), NOW))
     return decision.user.subject if isinstance(decision, Allow) else None
 
 
 @pytest.mark.parametrize("first_to_end", ["ann", "bob"])
 def test_overrides_that_overlap_end_in_any_order(first_to_end):
     """The one that was entered last holds, and after both of them the guard is as it was."""
-    one = guard()
-    overrides = {name: override(one, Principal(name)) for name in ("ann", "bob")}
+    own_guard = guard()
+    overrides = {name: override(own_guard, Principal(name)) for name in ("ann", "bob")}
     seen = []
     for entered in overrides.values():
         entered.__enter__()
-        seen.append(subject_of(one))
-    (left,) = set(overrides) - {first_to_end}
-    for name in (first_to_end, left):
+        seen.append(subject_of(own_guard))
+    (remaining,) = set(overrides) - {first_to_end}
+    for name in (first_to_end, remaining):
         overrides[name].__exit__(None, None, None)
-        seen.append(subject_of(one))
-    assert seen == ["ann", "bob", left, None]
-    assert recall(one, bearer(make_token())).user.subject == "ann"
+        seen.append(subject_of(own_guard))
+    assert seen == ["ann", "bob", remaining, None]
+    assert recall(own_guard, bearer(make_token())).user.subject == "ann"
 
 
 class Interrupted:
@@ -286,15 +290,15 @@ class Interrupted:
 
 def test_overrides_of_two_threads_that_end_at_once():
     """No override is left behind by the thread that has looked first, and sets the attribute last."""
-    one = Interrupted()
-    ann, bob, cyd = (overriding(one, name, None) for name in ("ann", "bob", "cyd"))
+    own_guard = Interrupted()
+    ann, bob, cyd = (overriding(own_guard, name, None) for name in ("ann", "bob", "cyd"))
     for entered in (ann, bob, cyd):
         entered.__enter__()
-    one.meanwhile = lambda: bob.__exit__(None, None, None)
+    own_guard.meanwhile = lambda: bob.__exit__(None, None, None)
     cyd.__exit__(None, None, None)
-    assert one.callers is one.all_callers[-1]
+    assert own_guard.callers is own_guard.all_callers[-1]
     ann.__exit__(None, None, None)
-    assert one.callers is one.own
+    assert own_guard.callers is own_guard.own
 
 
 def test_explain_names_the_rule():
@@ -304,36 +308,36 @@ def test_explain_names_the_rule():
 
 def test_a_remembered_token_expires_in_the_flow_too():
     """What was verified once is verified again when its time is over."""
-    one, request = guard(), bearer(make_token())
-    assert isinstance(run(one.decide(request, NOW)), Allow)
-    assert isinstance(run(one.decide(request, NOW + 629)), Allow)
-    assert isinstance(run(one.decide(request, NOW + 630)), Deny)
+    own_guard, request = guard(), bearer(make_token())
+    assert isinstance(run(own_guard.decide(request, NOW)), Allow)
+    assert isinstance(run(own_guard.decide(request, NOW + 629)), Allow)
+    assert isinstance(run(own_guard.decide(request, NOW + 630)), Deny)
 
 
 def test_the_straight_path_knows_pages_that_are_open_to_all():
     """Nobody needs to be looked for; on a protected page it is known at once that nobody is there."""
-    one = guard(public_paths=["/open"])
-    assert recall(one, FakeRequest("/open")).auth is ANONYMOUS_AUTH
-    assert isinstance(recall(one, FakeRequest("/other")).error, MissingCredentialsError)
+    own_guard = guard(public_paths=["/open"])
+    assert recall(own_guard, FakeRequest("/open")).auth is ANONYMOUS_AUTH
+    assert isinstance(recall(own_guard, FakeRequest("/other")).error, MissingCredentialsError)
 
 
 def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():
     """Another site might be signing its visitor in there."""
-    one = guard(public_paths=["/open"], login_path="/login", cookie=AccessCookie())
-    assert recall(one, FakeRequest("/open")).auth is ANONYMOUS_AUTH
-    assert recall(one, FakeRequest("/login", method="POST")) is UNDECIDED
+    own_guard = guard(public_paths=["/open"], login_path="/login", cookie=AccessCookie())
+    assert recall(own_guard, FakeRequest("/open")).auth is ANONYMOUS_AUTH
+    assert recall(own_guard, FakeRequest("/login", method="POST")) is UNDECIDED
 
 
 def test_a_login_page_of_one_rule_is_not_that_of_another():
     """Where no login page is named, a browser gets the 401."""
-    one = guard(protected_paths=[Rule("/shop", login_path="/shop/enter"), "/staff"])
+    own_guard = guard(protected_paths=[Rule("/shop", login_path="/shop/enter"), "/staff"])
     html = {"accept": "text/html"}
-    assert run(one.decide(FakeRequest("/shop/cart", headers=html), NOW)).refusal.status == 303
-    assert run(one.decide(FakeRequest("/staff", headers=html), NOW)).refusal.status == 401
+    assert run(own_guard.decide(FakeRequest("/shop/cart", headers=html), NOW)).refusal.status == 303
+    assert run(own_guard.decide(FakeRequest("/staff", headers=html), NOW)).refusal.status == 401
 
 
 def test_a_guard_with_keys_at_hand_has_nothing_to_tell_of_remotes():
     """It asks none, and has nothing to close."""
-    one = guard()
-    assert one.health() == []
-    one.close()
+    own_guard = guard()
+    assert own_guard.health() == []
+    own_guard.close()

@@ -196,8 +196,8 @@ def test_unusable_keys_of_a_set_are_skipped():
 def roca_modulus():
     """2048 bits that the faulty generator could have made, as far as the fingerprint can tell."""
     product = prod(n for n in range(3, 168) if all(n % d for d in range(2, n)))
-    found = pow(65537, 12345, product) + (product << (2048 - product.bit_length()))
-    return found if found % 2 else found + product
+    start = pow(65537, 12345, product) + (product << (2048 - product.bit_length()))
+    return start if start % 2 else start + product
 
 
 def test_a_key_with_the_fingerprint_of_roca():

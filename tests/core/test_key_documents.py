@@ -228,7 +228,7 @@ class Counted:
     """Keys that count how often they are asked."""
 
     def __init__(self, keys: list[VerificationKey]) -> None:
-        self.asked = 0
+        self.calls = 0
         self.keys = [
             VerificationKey(key.algorithm, key.key_id, self._counting(key.verifies), key.material)
             for key in keys
@@ -236,7 +236,7 @@ class Counted:
 
     def _counting(self, verifies: Any) -> Any:
         def check(signed: bytes, signature: bytes) -> bool:
-            self.asked += 1
+            self.calls += 1
             return bool(verifies(signed, signature))
 
         return check
@@ -255,14 +255,14 @@ def test_all_secrets_are_tried_whichever_fits(secret: str) -> None:
     """The time does not tell which one it was."""
     counted = Counted(parse_keys(SECRETS, HS))
     KeySet(counted.keys).verify(token(secret))
-    assert counted.asked == 4
+    assert counted.calls == 4
 
 
 def test_the_first_public_key_that_fits_ends_the_search() -> None:
     """It is no secret which one it is."""
     counted = Counted(parse_keys([pem(rsa_key()), pem(rsa_key(3072))], frozenset({"RS256"})))
     KeySet(counted.keys).verify(token(rsa_key(), "RS256"))
-    assert counted.asked == 1
+    assert counted.calls == 1
 
 
 @pytest.mark.parametrize("members", [{}, {"kid": "unknown"}], ids=["no kid", "an unknown kid"])
@@ -272,7 +272,7 @@ def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None
     counted = Counted(keys)
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys).verify(token(ec_key(), "ES256", **members))
-    assert counted.asked == 4
+    assert counted.calls == 4
     assert "at most 4 keys for ES256 without kid, got 6" in "".join(reasons)
 
 
@@ -282,7 +282,7 @@ def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
     counted = Counted(Parse(SIGNATURES)({"keys": named})[0])
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys, tries_named=True).verify(token(ec_key(), "ES256"))
-    assert counted.asked == 4
+    assert counted.calls == 4
 
 
 def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> None:
@@ -291,7 +291,7 @@ def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> N
     counted = Counted(parse_keys(keys, SIGNATURES))
     with pytest.raises(InvalidSignatureError, match="no key"):
         KeySet(counted.keys).verify(token(ec_key(), "ES256"))
-    assert counted.asked == 0
+    assert counted.calls == 0
     assert KeySet(parse_keys(keys[0], SIGNATURES)).verify(token(ec_key(), "ES256")).key_id == "a"
 
 
@@ -309,7 +309,7 @@ def test_a_named_key_is_the_only_one_that_is_tried() -> None:
     counted = Counted(keys)
     with pytest.raises(InvalidSignatureError):
         KeySet(counted.keys).verify(token(ec_key.__wrapped__(), "ES256", kid="a"))
-    assert counted.asked == 1
+    assert counted.calls == 1
 
 
 def test_a_kid_of_another_algorithm_excludes_the_keys_without_kid() -> None:

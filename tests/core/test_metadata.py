@@ -56,9 +56,9 @@ def test_what_is_empty_is_left_out():
 def test_the_proofs_are_told():
     """So that clients know which tokens to get."""
     proofs = [DPoP("https://h", algorithms=["ES256"]), MutualTLS()]
-    found = document(ResourceMetadata("https://h"), proofs=proofs)
-    assert found["dpop_signing_alg_values_supported"] == ["ES256"]
-    assert found["tls_client_certificate_bound_access_tokens"] is True
+    metadata = document(ResourceMetadata("https://h"), proofs=proofs)
+    assert metadata["dpop_signing_alg_values_supported"] == ["ES256"]
+    assert metadata["tls_client_certificate_bound_access_tokens"] is True
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

@@ -253,7 +253,7 @@ def test_what_is_misplaced_is_remembered_apart():
     policy = Policy(None, ["/public"])
     paths = [("/public/appx", "/app", False), ("/public/appx", "/app", True)]
     for _ in range(2):
-        assert [policy.find("GET", *asked).protected for asked in paths] == [False, True]
+        assert [policy.find("GET", *path).protected for path in paths] == [False, True]
 
 
 def litestar(root_path, path):

@@ -72,16 +72,16 @@ class TLSRequest(FakeRequest):
         return self.connected
 
 
-def check(one, *, shown=None, connected="10.0.0.1", headers=(), thumbprint=None):
+def check(mutual_tls, *, shown=None, connected="10.0.0.1", headers=(), thumbprint=None):
     request = TLSRequest("/a", headers=headers)
     request.shown, request.connected = shown, connected
     expected = bound_to(certificate()) if thumbprint is None else thumbprint
-    run(one.check(request, Credential("a.b.c", "bearer"), expected, NOW))
+    run(mutual_tls.check(request, Credential("a.b.c", "bearer"), expected, NOW))
 
 
-def refused(one, **options):
+def refused(mutual_tls, **options):
     with pytest.raises(UnprovenTokenError):
-        check(one, **options)
+        check(mutual_tls, **options)
 
 
 def test_the_example_of_the_rfc():
@@ -121,43 +121,43 @@ BY_PROXY = {
         ("Client-Cert", SEQUENCE),
     ),
 }
-by_proxy = pytest.mark.parametrize(("one", "field"), BY_PROXY.values(), ids=BY_PROXY)
+by_proxy = pytest.mark.parametrize(("mutual_tls", "field"), BY_PROXY.values(), ids=BY_PROXY)
 
 
 @by_proxy
 @pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:10.0.0.1"])
-def test_the_field_of_a_proxy(one, field, address):
+def test_the_field_of_a_proxy(mutual_tls, field, address):
     """As nginx writes it, and as RFC 9440 has it; an IPv4 address may be written as IPv6."""
-    check(one, headers=[field], connected=address)
+    check(mutual_tls, headers=[field], connected=address)
 
 
 @by_proxy
 @pytest.mark.parametrize(
     "address", ["10.0.1.1", "127.0.0.1", "::1", "", None, "unix:", "10.0.0.1:80", "proxy"]
 )
-def test_the_field_from_anybody_else(one, field, address):
+def test_the_field_from_anybody_else(mutual_tls, field, address):
     """It is ignored, and so the token is refused."""
-    refused(one, headers=[field], connected=address)
+    refused(mutual_tls, headers=[field], connected=address)
 
 
 @by_proxy
-def test_the_servers_own_certificate_is_not_the_callers_behind_a_proxy(one, field):
+def test_the_servers_own_certificate_is_not_the_callers_behind_a_proxy(mutual_tls, field):
     """It is the proxy's."""
-    refused(one, shown=certificate())
+    refused(mutual_tls, shown=certificate())
 
 
 @by_proxy
-def test_the_field_twice(one, field):
+def test_the_field_twice(mutual_tls, field):
     """Kept apart or joined."""
-    refused(one, headers=[field, field])
-    refused(one, headers=[(field[0], f"{field[1]},{field[1]}")])
+    refused(mutual_tls, headers=[field, field])
+    refused(mutual_tls, headers=[(field[0], f"{field[1]},{field[1]}")])
 
 
 @by_proxy
 @given(value=st.binary(max_size=100) | st.text(st.characters(codec="ascii")).map(str.encode))
-def test_no_field_makes_another_error(one, field, value):
+def test_no_field_makes_another_error(mutual_tls, field, value):
     """Whatever it holds, it is refused."""
-    refused(one, headers=[(field[0], value)])
+    refused(mutual_tls, headers=[(field[0], value)])
 
 
 SEQUENCES = {

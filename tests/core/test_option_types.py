@@ -102,7 +102,7 @@ def test_each_public_class_is_in_the_table():
     errors = {
         name
         for name in authguard.__all__
-        if inspect.isclass(found := getattr(authguard, name)) and issubclass(found, AuthGuardError)
+        if inspect.isclass(cls := getattr(authguard, name)) and issubclass(cls, AuthGuardError)
     }
     assert set(authguard.__all__) - errors - NOT_BUILT <= {*BUILT}
 

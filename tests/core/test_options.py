@@ -131,7 +131,7 @@ def test_the_error_says_what_to_write(kind, option, value, says):
 
 
 class Called:
-    def __call__(self, one, two, three):
+    def __call__(self, first, two, three):
         """Take three arguments."""
 
 
@@ -147,7 +147,7 @@ class Called:
     ],
 )
 @pytest.mark.parametrize(
-    "function", [lambda: None, lambda one, two, three: None, Called()], ids=["few", "many", "object"]
+    "function", [lambda: None, lambda first, two, three: None, Called()], ids=["few", "many", "object"]
 )
 def test_a_function_of_other_arguments_is_a_configuration_error(kind, option, takes, function):
     """It would fail at each request, and where it only watches, nobody would see it."""
@@ -156,11 +156,11 @@ def test_a_function_of_other_arguments_is_a_configuration_error(kind, option, ta
         KINDS[kind](**{option: function})
 
 
-def _of_two(one, two=None, /, *, three=None):
+def _of_two(first, two=None, /, *, three=None):
     """Take one or two arguments."""
 
 
-@wraps(lambda one, two, three: None)
+@wraps(lambda first, two, three: None)
 def _decorated(*arguments, **options):
     """Take any arguments, although its signature seems to be another one."""
 

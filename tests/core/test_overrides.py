@@ -19,9 +19,9 @@ def guard(**options) -> Guard:
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
 
 
-def caller(one: Guard, request: FakeRequest | None = None) -> str | None:
+def caller(own_guard: Guard, request: FakeRequest | None = None) -> str | None:
     """Return the subject of the caller of a request; None if it is refused."""
-    decision = run(one.decide(request or FakeRequest("/a"), NOW))
+    decision = run(own_guard.decide(request or FakeRequest("/a"), NOW))
     return decision.user.subject if isinstance(decision, Allow) else None
 
 
@@ -33,32 +33,32 @@ def in_thread(work, *arguments):
 
 def test_threads_that_overlap_see_their_own():
     """Each of eight threads reads its user while all of them have one."""
-    one, meet = guard(), Barrier(8, timeout=10)
+    own_guard, meet = guard(), Barrier(8, timeout=10)
 
     def be(name):
         seen = set()
         for _ in range(5):
-            with override(one, Principal(name)):
+            with override(own_guard, Principal(name)):
                 meet.wait()
-                seen.add(caller(one))
+                seen.add(caller(own_guard))
                 meet.wait()
         return seen == {name}
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(be, map(str, range(8))))
-    assert caller(one) is None
+    assert caller(own_guard) is None
 
 
 def test_tasks_that_overlap_see_their_own():
     """Tasks of one event loop, each of which yields to the others inside of its override."""
-    one = guard()
+    own_guard = guard()
 
     async def be(name):
         seen = set()
         for _ in range(5):
-            with override(one, Principal(name)):
+            with override(own_guard, Principal(name)):
                 await asyncio.sleep(0)
-                seen.add(caller(one))
+                seen.add(caller(own_guard))
                 await asyncio.sleep(0)
         return seen == {name}
 
@@ -66,89 +66,89 @@ def test_tasks_that_overlap_see_their_own():
         return await asyncio.gather(*map(be, "abcdef"))
 
     assert all(asyncio.run(main()))
-    assert caller(one) is None
+    assert caller(own_guard) is None
 
 
 def test_a_thread_without_one_sees_the_last():
     """Such as that of a server that the test has started."""
-    one = guard()
-    with override(one, Principal("ann")):
-        assert in_thread(caller, one) == "ann"
-        with override(one, Principal("bob")):
-            assert in_thread(caller, one) == "bob"
-        assert in_thread(caller, one) == "ann"
-    assert in_thread(caller, one) is None
+    own_guard = guard()
+    with override(own_guard, Principal("ann")):
+        assert in_thread(caller, own_guard) == "ann"
+        with override(own_guard, Principal("bob")):
+            assert in_thread(caller, own_guard) == "bob"
+        assert in_thread(caller, own_guard) == "ann"
+    assert in_thread(caller, own_guard) is None
 
 
 def test_a_thread_without_one_does_not_see_what_is_not_everywhere():
     """It is asked for a credential, and its good one is taken."""
-    one = guard()
-    with override(one, Principal("eve"), everywhere=False):
-        assert caller(one) == "eve"
-        assert in_thread(caller, one) is None
-        assert in_thread(caller, one, bearer(make_token())) == "ann"
-        with override(one, Principal("bob")):
-            assert in_thread(caller, one) == "bob"
+    own_guard = guard()
+    with override(own_guard, Principal("eve"), everywhere=False):
+        assert caller(own_guard) == "eve"
+        assert in_thread(caller, own_guard) is None
+        assert in_thread(caller, own_guard, bearer(make_token())) == "ann"
+        with override(own_guard, Principal("bob")):
+            assert in_thread(caller, own_guard) == "bob"
 
 
 def test_a_thread_without_one_has_users_of_the_application():
     """As the guard's `user_loader` finds them, while another thread has one that is not everywhere."""
-    one = guard(user_loader=lambda principal: Principal(f"user {principal.subject}"))
-    with override(one, Principal("eve"), everywhere=False):
-        assert in_thread(caller, one, bearer(make_token())) == "user ann"
+    own_guard = guard(user_loader=lambda principal: Principal(f"user {principal.subject}"))
+    with override(own_guard, Principal("eve"), everywhere=False):
+        assert in_thread(caller, own_guard, bearer(make_token())) == "user ann"
 
 
 def test_a_guard_that_is_not_overridden_is_not_touched():
     """The override of one guard says nothing of another."""
-    one, other = guard(), guard()
-    with override(one, Principal("ann")):
+    own_guard, other = guard(), guard()
+    with override(own_guard, Principal("ann")):
         assert caller(other) is None
         with override(other, Principal("bob")):
-            assert (caller(one), caller(other)) == ("ann", "bob")
+            assert (caller(own_guard), caller(other)) == ("ann", "bob")
 
 
 def test_a_task_sees_what_is_entered_later_around_it():
     """A connection that was opened inside of an override is told when the test enters another one."""
-    one = guard()
-    with override(one, Principal("ann")):
+    own_guard = guard()
+    with override(own_guard, Principal("ann")):
         connection = contextvars.copy_context()
-        with override(one, Principal("bob")):
-            assert connection.run(caller, one) == "bob"
-        assert connection.run(caller, one) == "ann"
-    assert connection.run(caller, one) is None
+        with override(own_guard, Principal("bob")):
+            assert connection.run(caller, own_guard) == "bob"
+        assert connection.run(caller, own_guard) == "ann"
+    assert connection.run(caller, own_guard) is None
 
 
 def test_a_task_does_not_see_what_another_has_entered_within_the_same():
     """Two tests inside of one override of the session keep their own users."""
-    one = guard()
-    with override(one, Principal("session")):
+    own_guard = guard()
+    with override(own_guard, Principal("session")):
         first, second = contextvars.copy_context(), contextvars.copy_context()
-        ann, bob = override(one, Principal("ann")), override(one, Principal("bob"))
+        ann, bob = override(own_guard, Principal("ann")), override(own_guard, Principal("bob"))
         first.run(ann.__enter__)
         second.run(bob.__enter__)
-        assert (first.run(caller, one), second.run(caller, one)) == ("ann", "bob")
+        assert (first.run(caller, own_guard), second.run(caller, own_guard)) == ("ann", "bob")
         first.run(ann.__exit__, None, None, None)
-        assert second.run(caller, one) == "bob"
+        assert second.run(caller, own_guard) == "bob"
         second.run(bob.__exit__, None, None, None)
-        assert first.run(caller, one) == "session"
+        assert first.run(caller, own_guard) == "session"
 
 
 def test_one_that_ends_in_another_thread_has_ended():
     """The context that has entered it sees that, too."""
-    one = guard()
-    entered = override(one, Principal("ann"))
+    own_guard = guard()
+    entered = override(own_guard, Principal("ann"))
     entered.__enter__()
     ending = Thread(target=entered.__exit__, args=(None, None, None))
     ending.start()
     ending.join()
-    assert caller(one) is None
+    assert caller(own_guard) is None
 
 
 def test_a_user_that_is_gone_is_refused():
     """As a guard refuses the caller whom its `user_loader` does not find."""
-    one = guard()
-    with override(one, None, principal=Principal("ann")):
-        assert caller(one) is None
+    own_guard = guard()
+    with override(own_guard, None, principal=Principal("ann")):
+        assert caller(own_guard) is None
 
 
 def test_everywhere_must_be_a_flag():

@@ -67,12 +67,12 @@ def shape(answer):
     return (answer.status, answer.headers, answer.body, answer.is_page)
 
 
-def refusal(one, request):
+def refusal(own_guard, request):
     """The answer, which the straight path and the flow give alike."""
-    flowing = run(one.decide(request, NOW)).refusal
-    recalled = one.recall(request.presented, (request.method, request.path, request.root_path), NOW)
+    flowing = run(own_guard.decide(request, NOW)).refusal
+    recalled = own_guard.recall(request.presented, (request.method, request.path, request.root_path), NOW)
     if hasattr(recalled, "refusal"):
-        assert shape(one.present(request, recalled, NOW).refusal) == shape(flowing)
+        assert shape(own_guard.present(request, recalled, NOW).refusal) == shape(flowing)
     return flowing
 
 
@@ -157,10 +157,10 @@ def test_a_page_says_when_to_try_again(retry_after, words):
 
 def test_a_quota_is_refused_by_a_page():
     """With what waits in the fields of the answer."""
-    one = guard(quotas=[Quota(1, 60)])
+    own_guard = guard(quotas=[Quota(1, 60)])
     request = browser(cookie=f"access_token={make_token()}")
-    run(one.decide(request, NOW))
-    answer = run(one.decide(request, NOW)).refusal
+    run(own_guard.decide(request, NOW))
+    answer = run(own_guard.decide(request, NOW)).refusal
     assert (answer.status, answer.is_page, "retry-after" in dict(answer.headers)) == (429, True, True)
 
 
@@ -213,10 +213,10 @@ def test_a_handshake_is_refused_without_a_page():
 
 def test_a_connection_that_is_checked_again_gets_no_page():
     """Nor later."""
-    one = guard()
+    own_guard = guard()
     request = browser(method="WEBSOCKET", authorization=f"Bearer {make_token()}")
-    allowed = run(one.decide(request, NOW))
-    assert run(one.recheck(request, allowed.auth, NOW + 10_000)).refusal.is_page is False
+    allowed = run(own_guard.decide(request, NOW))
+    assert run(own_guard.recheck(request, allowed.auth, NOW + 10_000)).refusal.is_page is False
 
 
 def test_an_application_replaces_the_page():
@@ -227,8 +227,8 @@ def test_an_application_replaces_the_page():
             return refusal
         return refusal.with_body(f"<h1>{refusal.status}</h1>", "text/html; charset=utf-8")
 
-    one = guard(on_error=own)
-    page, program = refusal(one, browser()), refusal(one, FakeRequest("/x"))
+    own_guard = guard(on_error=own)
+    page, program = refusal(own_guard, browser()), refusal(own_guard, FakeRequest("/x"))
     assert page.body == b"<h1>401</h1>"
     assert "content-security-policy" not in dict(page.headers)
     assert json.loads(program.body)["status"] == 401
@@ -236,8 +236,8 @@ def test_an_application_replaces_the_page():
 
 def test_an_application_does_without_pages():
     """Everybody gets the problem document then."""
-    one = guard(on_error=lambda _, refusal: refusal.as_problem())
-    page, program = refusal(one, browser()), refusal(one, FakeRequest("/x"))
+    own_guard = guard(on_error=lambda _, refusal: refusal.as_problem())
+    page, program = refusal(own_guard, browser()), refusal(own_guard, FakeRequest("/x"))
     assert shape(page) == shape(program)
 
 
@@ -258,8 +258,8 @@ def test_a_function_that_raises_leaves_a_page():
 def test_a_login_redirect_is_no_page():
     """It has no body, and is for `on_error` to leave alone."""
     seen = []
-    one = guard(login_path="/login", on_error=lambda _, refusal: seen.append(refusal) or refusal)
-    answer = refusal(one, browser())
+    own_guard = guard(login_path="/login", on_error=lambda _, refusal: seen.append(refusal) or refusal)
+    answer = refusal(own_guard, browser())
     assert (answer.status, answer.is_page, seen) == (303, False, [])
     assert answer.with_page() == answer.as_problem() == answer
 

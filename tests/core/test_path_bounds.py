@@ -120,11 +120,11 @@ def test_the_readings_are_bounded(unit, length):
     text = UNITS[unit]
     path = ("/" + text * (length // len(text) + 1))[:length]
     try:
-        found = readings(path)
+        result = readings(path)
     except TooMuchWorkError:
         return
     assert length <= MAX_ODD_PATH
-    assert sum(map(len, found)) <= MAX_READ_CHARACTERS
+    assert sum(map(len, result)) <= MAX_READ_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -244,14 +244,14 @@ def test_a_budget_is_spent_to_the_last():
 
 def test_long_paths_are_not_kept():
     """The memory of verdicts has an upper bound in characters, whatever is asked."""
-    one = policy()
+    own_policy = policy()
     for number in range(2000):
-        one.find("GET", f"/public/{number}/" + "x" * 600)
-        one.find("GET" * 200, f"/{number}")
-        one.find("GET", f"/{number}", "/" + "y" * 600)
-        one.find("GET", f"/{number}" + "z" * 20_000)
-    assert len(one.memory) == 0
-    kept = [*one._long_paths.young, *one._long_paths._old]
+        own_policy.find("GET", f"/public/{number}/" + "x" * 600)
+        own_policy.find("GET" * 200, f"/{number}")
+        own_policy.find("GET", f"/{number}", "/" + "y" * 600)
+        own_policy.find("GET", f"/{number}" + "z" * 20_000)
+    assert len(own_policy.memory) == 0
+    kept = [*own_policy._long_paths.young, *own_policy._long_paths._old]
     assert len(kept) <= 16
     assert all(len(method) + len(path) + len(root) <= 16_384 for method, path, root in kept)
 
@@ -262,15 +262,15 @@ def test_long_paths_are_not_kept():
 )
 def test_the_longest_paths_that_are_kept(size, in_memory, once):
     """512 characters with the others, and 16,384 for the length of a request."""
-    one = policy()
+    own_policy = policy()
     key = ("GET", "/public/".ljust(size - 3, "x"), "")
-    verdict = one.find(*key)
-    assert (one.memory.get(key) is verdict) is in_memory
-    kept = [*one.memory.young.values(), *one._long_paths.young.values()]
+    verdict = own_policy.find(*key)
+    assert (own_policy.memory.get(key) is verdict) is in_memory
+    kept = [*own_policy.memory.young.values(), *own_policy._long_paths.young.values()]
     assert any(each is verdict for each in kept) is once
 
 
 def test_a_long_path_is_decided_once_for_a_request():
     """The steps of one request ask several times."""
-    one, path = policy(), "/public/" + "x" * 5000
-    assert one.find("GET", path) is one.find("GET", path)
+    own_policy, path = policy(), "/public/" + "x" * 5000
+    assert own_policy.find("GET", path) is own_policy.find("GET", path)

@@ -192,8 +192,8 @@ def test_an_odd_path_is_protected_in_a_narrow_guard():
 def test_an_odd_path_asks_what_each_of_its_readings_asks():
     """All requirements of all ways to read it hold."""
     policy = Policy([Rule("/a", scopes=["x"]), Rule("/b", scopes=["y"])], None)
-    asked = policy.find("GET", "/a/../b").requirements
-    assert set(asked) == {Requirement(["x"]), Requirement(["y"])}
+    requirements = policy.find("GET", "/a/../b").requirements
+    assert set(requirements) == {Requirement(["x"]), Requirement(["y"])}
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_no_other_reading_gives_relief_from_a_rule(path):
     """A more specific rule relieves only of the path that it names; the wider rule holds else."""
     policy = Policy([Rule("/admin", scopes=["admin"]), "/admin/profile"], None)
     assert policy.find("GET", "/admin/profile").requirements == ()
-    assert [str(one) for one in policy.find("GET", path).requirements] == ["scope admin"]
+    assert [str(requirement) for requirement in policy.find("GET", path).requirements] == ["scope admin"]
 
 
 def test_relief_counts_case_as_the_rule_writes_it():

@@ -46,22 +46,22 @@ def guard(*verifiers, **options):
     return Guard(*(verifiers or (jwt,)), **options)
 
 
-def opened(one, request=HANDSHAKE):
-    decision = run(one.decide(request, NOW))
+def opened(own_guard, request=HANDSHAKE):
+    decision = run(own_guard.decide(request, NOW))
     assert isinstance(decision, Allow), decision
     return decision.auth
 
 
-def status(one, auth, request=HANDSHAKE, now=NOW + 60):
-    denied = run(one.recheck(request, auth, now))
+def status(own_guard, auth, request=HANDSHAKE, now=NOW + 60):
+    denied = run(own_guard.recheck(request, auth, now))
     return None if denied is None else denied.refusal.status
 
 
 def test_a_good_token_goes_on():
     """Until it expires, with the leeway that it has for requests."""
-    one = guard()
-    auth = opened(one)
-    assert [status(one, auth, now=NOW + after) for after in (60, 629, 630)] == [None, None, 401]
+    own_guard = guard()
+    auth = opened(own_guard)
+    assert [status(own_guard, auth, now=NOW + after) for after in (60, 629, 630)] == [None, None, 401]
 
 
 def test_a_token_that_was_forgotten_is_verified_again():
@@ -71,20 +71,20 @@ def test_a_token_that_was_forgotten_is_verified_again():
 
 def test_a_sign_in_that_has_grown_old_ends_it():
     """A rule that asks for a recent sign-in asks it of a connection, too, for as long as that lasts."""
-    one = guard(protected_paths=[Rule("/", max_age=120)])
+    own_guard = guard(protected_paths=[Rule("/", max_age=120)])
     handshake = bearer(make_token(claims(auth_time=NOW)), "/ws", method="WEBSOCKET")
-    auth = opened(one, handshake)
-    assert [status(one, auth, handshake, NOW + after) for after in (120, 121)] == [None, 401]
+    auth = opened(own_guard, handshake)
+    assert [status(own_guard, auth, handshake, NOW + after) for after in (120, 121)] == [None, 401]
 
 
 def test_a_logout_ends_it():
     """At the next check."""
     store = MemoryRevocations(clock=lambda: NOW)
-    one = guard(revocations=store)
-    auth = opened(one)
-    assert status(one, auth) is None
+    own_guard = guard(revocations=store)
+    auth = opened(own_guard)
+    assert status(own_guard, auth) is None
     store.revoke(subject="ann", until=NOW + 600)
-    assert status(one, auth) == 401
+    assert status(own_guard, auth) == 401
 
 
 def test_a_logout_store_that_raises_ends_it():
@@ -96,10 +96,10 @@ def test_a_logout_store_that_raises_ends_it():
         def is_revoked(self, principal):
             return 1 / 0 if self.broken else False
 
-    one = guard(revocations=Broken())
-    auth = opened(one)
+    own_guard = guard(revocations=Broken())
+    auth = opened(own_guard)
     Broken.broken = True
-    assert status(one, auth) == 500
+    assert status(own_guard, auth) == 500
 
 
 @pytest.mark.parametrize(
@@ -123,22 +123,22 @@ def test_a_verifier_is_asked_again(answer, expected):
             return Principal("ann")
 
     verifier = Mine()
-    one = guard(verifier)
-    auth = opened(one)
-    assert status(one, auth) is None
+    own_guard = guard(verifier)
+    auth = opened(own_guard)
+    assert status(own_guard, auth) is None
     verifier.answer = answer
-    assert status(one, auth) == expected
+    assert status(own_guard, auth) == expected
 
 
 def test_a_key_that_was_withdrawn_ends_it():
     """As soon as its answer is not remembered any more."""
     keys = {}
-    one = guard(APIKeyVerifier(lambda digest: keys.get("it"), cache_ttl=30))
+    own_guard = guard(APIKeyVerifier(lambda digest: keys.get("it"), cache_ttl=30))
     keys["it"] = APIKey("robot")
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
-    auth = opened(one, request)
+    auth = opened(own_guard, request)
     keys.clear()
-    assert [status(one, auth, request, NOW + after) for after in (29, 31)] == [None, 401]
+    assert [status(own_guard, auth, request, NOW + after) for after in (29, 31)] == [None, 401]
 
 
 @pytest.mark.parametrize(
@@ -147,32 +147,32 @@ def test_a_key_that_was_withdrawn_ends_it():
 def test_what_was_granted_and_is_withdrawn_ends_it(before, after):
     """A decorator may have asked for it."""
     keys = {"it": APIKey("robot", **before)}
-    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
-    auth = opened(one, request)
-    assert status(one, auth, request) is None
+    auth = opened(own_guard, request)
+    assert status(own_guard, auth, request) is None
     keys["it"] = APIKey("robot", **after)
-    assert status(one, auth, request) == 403
+    assert status(own_guard, auth, request) == 403
 
 
 def test_a_credential_that_was_given_to_somebody_else_ends_it():
     """The application still takes the caller for who opened it."""
     keys = {"it": APIKey("robot")}
-    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
-    auth = opened(one, request)
+    auth = opened(own_guard, request)
     keys["it"] = APIKey("another robot")
-    assert status(one, auth, request) == 401
+    assert status(own_guard, auth, request) == 401
 
 
 def test_more_than_was_granted_does_not_end_it():
     """It has what it had."""
     keys = {"it": APIKey("robot", scopes=["a"])}
-    one = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
+    own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
-    auth = opened(one, request)
+    auth = opened(own_guard, request)
     keys["it"] = APIKey("robot", scopes=["a", "b"], roles=["c"])
-    assert status(one, auth, request) is None
+    assert status(own_guard, auth, request) is None
 
 
 def test_the_rules_of_the_path_hold():
@@ -183,19 +183,19 @@ def test_the_rules_of_the_path_hold():
 
 def test_a_public_path_asks_for_no_scope_but_for_the_credential():
     """Who was somebody there is not to become nobody unnoticed."""
-    one = guard(public_paths=["/ws"])
-    auth = opened(one)
-    assert [status(one, auth, now=NOW + after) for after in (60, 700)] == [None, 401]
+    own_guard = guard(public_paths=["/ws"])
+    auth = opened(own_guard)
+    assert [status(own_guard, auth, now=NOW + after) for after in (60, 700)] == [None, 401]
 
 
-@pytest.mark.parametrize(("found", "expected"), [("ada", None), (None, 401)], ids=["still there", "gone"])
-def test_the_user_is_loaded_again(found, expected):
+@pytest.mark.parametrize(("user", "expected"), [("ada", None), (None, 401)], ids=["still there", "gone"])
+def test_the_user_is_loaded_again(user, expected):
     """None says that the user no longer exists."""
     users = ["ada"]
-    one = guard(user_loader=lambda principal: users[0])
-    auth = opened(one)
-    users[0] = found
-    assert status(one, auth) == expected
+    own_guard = guard(user_loader=lambda principal: users[0])
+    auth = opened(own_guard)
+    users[0] = user
+    assert status(own_guard, auth) == expected
 
 
 def test_a_user_loader_that_cannot_tell():
@@ -207,10 +207,10 @@ def test_a_user_loader_that_cannot_tell():
             raise VerificationUnavailableError("the database is down")
         return principal
 
-    one = guard(user_loader=load)
-    auth = opened(one)
+    own_guard = guard(user_loader=load)
+    auth = opened(own_guard)
     down.append(True)
-    assert status(one, auth) == 503
+    assert status(own_guard, auth) == 503
 
 
 BY_KEY = make_token(claims(cnf={"jkt": thumbprint(jwk(ec_key()))}))
@@ -219,11 +219,11 @@ BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": bound_to(certificate())}))
 
 def test_no_new_dpop_proof_is_asked_for():
     """The one of the handshake was good once; it is neither used again nor missed."""
-    one = guard(proofs=[DPoP("https://api.example")])
+    own_guard = guard(proofs=[DPoP("https://api.example")])
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
     request = FakeRequest("/a", method="WEBSOCKET", headers=fields)
-    auth = opened(one, request)
-    assert [status(one, auth, request, NOW + after) for after in (60, 61, 629, 630)] == [
+    auth = opened(own_guard, request)
+    assert [status(own_guard, auth, request, NOW + after) for after in (60, 61, 629, 630)] == [
         None,
         None,
         None,
@@ -233,45 +233,45 @@ def test_no_new_dpop_proof_is_asked_for():
 
 def test_no_certificate_is_asked_for():
     """What a proxy said of the handshake is not said again."""
-    one = guard(proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
+    own_guard = guard(proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
 
     class Request(FakeRequest):
         peer = "127.0.0.1"
 
     fields = {"authorization": f"Bearer {BY_CERTIFICATE}", "x-cert": quote(certificate())}
     request = Request("/a", method="WEBSOCKET", headers=fields)
-    auth = opened(one, request)
+    auth = opened(own_guard, request)
     bare = bearer(BY_CERTIFICATE, "/a", method="WEBSOCKET")
-    assert [status(one, auth, bare, NOW + after) for after in (60, 630)] == [None, 401]
+    assert [status(own_guard, auth, bare, NOW + after) for after in (60, 630)] == [None, 401]
 
 
 def test_a_bound_token_still_needs_its_proof_for_a_handshake():
     """That none is asked for again opens no way around it."""
-    one = guard(proofs=[DPoP("https://api.example")])
+    own_guard = guard(proofs=[DPoP("https://api.example")])
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
-    opened(one, FakeRequest("/a", method="WEBSOCKET", headers=fields))
+    opened(own_guard, FakeRequest("/a", method="WEBSOCKET", headers=fields))
     del fields["dpop"]
     again = FakeRequest("/a", method="WEBSOCKET", headers=fields)
-    assert run(one.decide(again, NOW)).refusal.status == 401
+    assert run(own_guard.decide(again, NOW)).refusal.status == 401
 
 
 def test_a_cookie_is_found_again():
     """With the fields that said that this site opened it."""
-    one = guard(cookie=AccessCookie("session", secure=False))
+    own_guard = guard(cookie=AccessCookie("session", secure=False))
     fields = {"cookie": f"session={make_token()}", "sec-fetch-site": "same-origin"}
     request = FakeRequest("/ws", method="WEBSOCKET", headers=fields)
-    auth = opened(one, request)
-    assert [status(one, auth, request, NOW + after) for after in (60, 630)] == [None, 401]
+    auth = opened(own_guard, request)
+    assert [status(own_guard, auth, request, NOW + after) for after in (60, 630)] == [None, 401]
 
 
 def test_whom_a_test_says_the_caller_is_may_go_on():
     """`override` answers for the credential here, too, though there is none."""
-    one, nobody = guard(), FakeRequest("/ws", method="WEBSOCKET")
-    with one.override(Principal("ada", expires_at=NOW - 1)):
-        auth = opened(one, nobody)
-        assert status(one, auth, nobody) is None
-        with one.override(ANONYMOUS):
-            assert status(one, auth, nobody) == 401
+    own_guard, nobody = guard(), FakeRequest("/ws", method="WEBSOCKET")
+    with own_guard.override(Principal("ada", expires_at=NOW - 1)):
+        auth = opened(own_guard, nobody)
+        assert status(own_guard, auth, nobody) is None
+        with own_guard.override(ANONYMOUS):
+            assert status(own_guard, auth, nobody) == 401
 
 
 def test_a_subprotocol_that_cannot_be_meant():
@@ -282,16 +282,16 @@ def test_a_subprotocol_that_cannot_be_meant():
 
 def test_a_substitute_may_go_on():
     """As long as nothing says who else it is; a token that was presented is still the one that counts."""
-    one, nobody = guard().substituting(Principal("fake")), FakeRequest("/ws", method="WEBSOCKET")
-    assert status(one, opened(one, nobody), nobody, NOW + 10_000) is None
-    auth = opened(one)
+    own_guard, nobody = guard().substituting(Principal("fake")), FakeRequest("/ws", method="WEBSOCKET")
+    assert status(own_guard, opened(own_guard, nobody), nobody, NOW + 10_000) is None
+    auth = opened(own_guard)
     assert auth.principal.subject != "fake"
-    assert [status(one, auth, now=NOW + after) for after in (60, 630)] == [None, 401]
+    assert [status(own_guard, auth, now=NOW + after) for after in (60, 630)] == [None, 401]
 
 
 def test_a_proof_is_not_asked_for_again_beside_a_substitute():
     """It was for the handshake, as without one."""
-    one = guard(proofs=[DPoP("https://api.example")]).substituting(Principal("fake"))
+    own_guard = guard(proofs=[DPoP("https://api.example")]).substituting(Principal("fake"))
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
     request = FakeRequest("/a", method="WEBSOCKET", headers=fields)
-    assert status(one, opened(one, request), request) is None
+    assert status(own_guard, opened(own_guard, request), request) is None

@@ -94,13 +94,13 @@ def test_own_login_pages_are_avoided():
 def vectors():
     """Each line that is a value, with its section."""
     path = VECTORS / "redirect_bypass.txt"
-    section, found = "", []
+    section, results = "", []
     for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
         if line.startswith("#"):
             section = line
         elif line:
-            found.append((section, "" if line == "%empty%" else unquote_plus(line)))
-    return found
+            results.append((section, "" if line == "%empty%" else unquote_plus(line)))
+    return results
 
 
 VALUES = vectors()
@@ -128,8 +128,8 @@ def origins(locations):
 @needs_vectors
 def test_no_known_bypass_leaves_the_site():
     """A WHATWG URL parser resolves every outcome to this site."""
-    found = origins([safe_next(value) for _, value in VALUES])
-    assert [(value, origin) for (_, value), origin in zip(VALUES, found, strict=True) if origin != APP] == []
+    result = origins([safe_next(value) for _, value in VALUES])
+    assert [(value, origin) for (_, value), origin in zip(VALUES, result, strict=True) if origin != APP] == []
 
 
 @needs_vectors

@@ -189,15 +189,15 @@ def test_a_million_random_kids_cost_a_fetch_in_30_seconds(up):
     """
     state = keys("a")
     fetches, number, seconds = 0, size(100_000, 1_000_000), 3600
-    for one in range(number):
-        now = NOW + one * seconds / number
-        if plan(state, now, str(one)) is Plan.WAIT:
+    for each in range(number):
+        now = NOW + each * seconds / number
+        if plan(state, now, str(each)) is Plan.WAIT:
             fetches += 1
             if up:
                 state.succeeded(key_set("a"), ES256, 300, now)
             else:
                 state.failed("down", now)
-            assert plan_after(state, now, str(one)) is (Plan.REFUSE if up else Plan.UNAVAILABLE)
+            assert plan_after(state, now, str(each)) is (Plan.REFUSE if up else Plan.UNAVAILABLE)
             assert plan_after(state, now) is Plan.USE
     assert fetches <= seconds / 30 + 3
     assert len(state._missing) <= 2_000
@@ -259,8 +259,8 @@ def test_one_odd_key_does_not_spoil_the_set():
         "garbage",
         None,
     ]
-    found, reasons = Parse(frozenset({"RS256"}))({"keys": [*odd, good]})
-    assert [key.key_id for key in found] == ["good"]
+    usable, reasons = Parse(frozenset({"RS256"}))({"keys": [*odd, good]})
+    assert [key.key_id for key in usable] == ["good"]
     assert len(reasons) == len(odd)
 
 
@@ -268,8 +268,8 @@ def test_keys_that_cannot_be_told_apart_are_both_skipped():
     """Never the first one, never the last one."""
     other = jwk(rsa_key(), kid="b", alg="RS256")
     twice = [jwk(key, kid="a", alg="ES256") for key in (ec_key(), ec_key.__wrapped__())]
-    found, reasons = Parse(frozenset({"ES256", "RS256"}))({"keys": [*twice, other]})
-    assert [key.key_id for key in found] == ["b"]
+    usable, reasons = Parse(frozenset({"ES256", "RS256"}))({"keys": [*twice, other]})
+    assert [key.key_id for key in usable] == ["b"]
     assert "same kid" in reasons[0]
 
 
@@ -281,8 +281,8 @@ def test_a_set_of_too_many_keys_is_refused():
 
 def test_hmac_is_never_read_from_a_remote_set():
     """Not even if it is asked for."""
-    found, _ = Parse(frozenset({"HS256"}))({"keys": [{"kty": "oct", "k": "A" * 43, "alg": "HS256"}]})
-    assert found == []
+    usable, _ = Parse(frozenset({"HS256"}))({"keys": [{"kty": "oct", "k": "A" * 43, "alg": "HS256"}]})
+    assert usable == []
 
 
 def test_an_rsa_key_without_alg_takes_the_one_that_the_issuer_names():

@@ -14,11 +14,11 @@ WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", 
 def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
     """An answer in the place of a user is a 500, whose reason says what to return."""
     application = Application(way)
-    one = guard(application)
+    own_guard = guard(application)
     if known:
-        application.decide(one, bearer(TOKEN))
+        application.decide(own_guard, bearer(TOKEN))
     application.user = answer
-    refusal = application.decide(one, bearer(TOKEN)).refusal
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
     assert refusal.status == 500
     reason = f"user_loader must return a user, got {answer} (bool): return None to refuse the request"
     assert refusal.error.reason == reason
@@ -28,11 +28,11 @@ def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
 def test_a_coroutine_that_was_not_awaited_is_no_user(known: bool) -> None:
     """An `async` function that forgets an `await` would let everybody pass."""
     application = Application("async")
-    one = guard(application)
+    own_guard = guard(application)
     if known:
-        application.decide(one, bearer(TOKEN))
+        application.decide(own_guard, bearer(TOKEN))
     application.user = nobody()
-    refusal = application.decide(one, bearer(TOKEN)).refusal
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
     assert refusal.status == 500
     reason = "user_loader must return a user, got coroutine: await it, or return None to refuse the request"
     assert refusal.error.reason == reason

@@ -13,8 +13,8 @@ from authguard.testing import override
 from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
 
 
-def caller(**said):
-    return Principal("ann", claims=said)
+def caller(**sign_in):
+    return Principal("ann", claims=sign_in)
 
 
 def lacks(requirement, principal):
@@ -98,27 +98,27 @@ def test_all_rules_have_to_be_met():
     """The sign-in that is enough for one of them is not enough for both."""
     verdict = Policy([Rule("/a", max_age=60), Rule("/b", acr="phr")], None).find("GET", "/a/../b")
     admitted = [
-        verdict.admits(caller(**said), NOW)
-        for said in ({"auth_time": NOW}, {"acr": "phr"}, {"auth_time": NOW, "acr": "phr"})
+        verdict.admits(caller(**sign_in), NOW)
+        for sign_in in ({"auth_time": NOW}, {"acr": "phr"}, {"auth_time": NOW, "acr": "phr"})
     ]
     assert admitted == [False, False, True]
 
 
-@pytest.mark.parametrize("said", [{"auth_time": NOW}, {"acr": "phr"}], ids=["no-acr", "no-time"])
-def test_a_guard_asks_for_all_rules_of_an_odd_path(said):
+@pytest.mark.parametrize("sign_in", [{"auth_time": NOW}, {"acr": "phr"}], ids=["no-acr", "no-time"])
+def test_a_guard_asks_for_all_rules_of_an_odd_path(sign_in):
     """Whichever of them is not met is named by the answer."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
-    one = Guard(jwt, protected_paths=[Rule("/a", max_age=60), Rule("/b", acr="phr")])
-    error = run(one.decide(bearer(make_token(claims(**said)), "/a/../b"), NOW)).error
+    own_guard = Guard(jwt, protected_paths=[Rule("/a", max_age=60), Rule("/b", acr="phr")])
+    error = run(own_guard.decide(bearer(make_token(claims(**sign_in)), "/a/../b"), NOW)).error
     assert isinstance(error, InsufficientUserAuthenticationError)
-    assert (error.max_age, error.acr_values) == ((None, ("phr",)) if "auth_time" in said else (60, ()))
+    assert (error.max_age, error.acr_values) == ((None, ("phr",)) if "auth_time" in sign_in else (60, ()))
 
 
 def test_requirements_differ_by_how_one_signs_in():
     """Neither kind is forgotten when equal ones are taken together."""
-    asked = [Requirement(), Requirement(acr="a"), Requirement(acr="b"), Requirement(max_age=1)]
-    assert len({*asked, Requirement(max_age=2), Requirement(max_age=1.0)}) == 5
-    assert list(map(bool, asked)) == [False, True, True, True]
+    requirements = [Requirement(), Requirement(acr="a"), Requirement(acr="b"), Requirement(max_age=1)]
+    assert len({*requirements, Requirement(max_age=2), Requirement(max_age=1.0)}) == 5
+    assert list(map(bool, requirements)) == [False, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -152,55 +152,57 @@ def guard(**options):
     return Guard(jwt, protected_paths=["/", Rule("/bank", max_age=60)], **options)
 
 
-def recall(one, request, now):
-    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
+def recall(own_guard, request, now):
+    return own_guard.recall(request.presented, (request.method, request.path, request.root_path), now)
 
 
 def test_a_known_token_grows_old():
     """It is remembered until it expires, and its sign-in is looked at each time."""
-    one, request = guard(), bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
-    assert recall(one, request, NOW).user.subject == "ann"
-    assert recall(one, request, NOW + 10).user.subject == "ann"
-    assert recall(one, request, NOW + 10.5) is UNDECIDED
-    denied = run(one.decide(request, NOW + 10.5))
+    own_guard, request = guard(), bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
+    assert recall(own_guard, request, NOW).user.subject == "ann"
+    assert recall(own_guard, request, NOW + 10).user.subject == "ann"
+    assert recall(own_guard, request, NOW + 10.5) is UNDECIDED
+    denied = run(own_guard.decide(request, NOW + 10.5))
     assert isinstance(denied.error, InsufficientUserAuthenticationError)
-    assert recall(one, bearer(make_token(claims(auth_time=NOW - 50))), NOW + 10.5) is not UNDECIDED
+    assert recall(own_guard, bearer(make_token(claims(auth_time=NOW - 50))), NOW + 10.5) is not UNDECIDED
 
 
 def test_a_slow_step_changes_nothing():
     """With callbacks every request goes through `decide`."""
-    one = guard(user_loader=lambda principal: principal, revocations=MemoryRevocations(clock=lambda: NOW))
+    own_guard = guard(
+        user_loader=lambda principal: principal, revocations=MemoryRevocations(clock=lambda: NOW)
+    )
     request = bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
-    assert isinstance(run(one.decide(request, NOW + 10)), Allow)
-    assert run(one.decide(request, NOW + 11)).refusal.status == 401
+    assert isinstance(run(own_guard.decide(request, NOW + 10)), Allow)
+    assert run(own_guard.decide(request, NOW + 11)).refusal.status == 401
 
 
 def test_an_override_has_signed_in_only_if_its_claims_say_so():
     """In tests, rules hold for whoever is put in."""
-    one, request = guard(), FakeRequest("/bank")
+    own_guard, request = guard(), FakeRequest("/bank")
     statuses = []
     for principal in (caller(), caller(auth_time=NOW)):
-        with override(one, principal):
-            decision = run(one.decide(request, NOW))
+        with override(own_guard, principal):
+            decision = run(own_guard.decide(request, NOW))
             statuses.append(200 if isinstance(decision, Allow) else decision.refusal.status)
     assert statuses == [401, 200]
 
 
 def test_an_override_is_sent_to_sign_in_without_a_cookie_of_the_guards():
     """Where the guard has no cookie it sets none."""
-    one = guard(login_path="/login")
-    with override(one, caller()):
-        denied = run(one.decide(FakeRequest("/bank", headers={"accept": "text/html"}), NOW))
+    own_guard = guard(login_path="/login")
+    with override(own_guard, caller()):
+        denied = run(own_guard.decide(FakeRequest("/bank", headers={"accept": "text/html"}), NOW))
     assert denied.refusal.status == 303
     assert "set-cookie" not in dict(denied.refusal.headers)
 
 
 def test_a_login_page_that_asks_for_a_sign_in_never_leads_to_itself():
     """A route at the login path that requires a recent sign-in is a 401 and no loop."""
-    one = guard(login_path="/login")
-    auth = run(one.decide(bearer(make_token()), NOW)).auth
+    own_guard = guard(login_path="/login")
+    auth = run(own_guard.decide(bearer(make_token()), NOW)).auth
     request = FakeRequest("/login", headers={"accept": "text/html"})
-    denied = run(one.authorize(request, auth, None, Requirement(max_age=60), NOW))
+    denied = run(own_guard.authorize(request, auth, None, Requirement(max_age=60), NOW))
     assert denied.refusal.status == 401
 
 
@@ -208,4 +210,4 @@ def test_explain_says_how_one_must_have_signed_in():
     """In words, and as data."""
     verdict = guard().explain("GET", "/bank/x")
     assert verdict.reason == "protected by Rule('/bank', max_age=60)"
-    assert [one.max_age for one in verdict.requirements] == [60]
+    assert [requirement.max_age for requirement in verdict.requirements] == [60]

@@ -27,34 +27,34 @@ def guard(keys: Any = KEYS, **options: Any) -> Guard:
     return Guard(JWT, APIKeyVerifier(keys, **options))
 
 
-def recall(one: Guard, request: FakeRequest, now: float = NOW) -> Any:
+def recall(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
     """Return what the straight path tells, of the fields that adapters give it."""
-    presented = [field for field in request._headers if field[0] in one.recalled_fields]
-    return one.recall(presented, (request.method, request.path, request.root_path), now)
+    presented = [field for field in request._headers if field[0] in own_guard.recalled_fields]
+    return own_guard.recall(presented, (request.method, request.path, request.root_path), now)
 
 
-def decided(one: Guard, request: FakeRequest, now: float = NOW) -> Any:
+def decided(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
     """Return the decision, as drivers come to it."""
-    recalled = recall(one, request, now)
-    return recalled if recalled.is_decision else run(one.decide(request, now, recalled))
+    recalled = recall(own_guard, request, now)
+    return recalled if recalled.is_decision else run(own_guard.decide(request, now, recalled))
 
 
 def test_a_key_in_the_authorization_field_is_recalled() -> None:
     """The second request with it needs no flow."""
-    one = guard()
-    assert recall(one, bearer(KEY)) is UNDECIDED
-    assert decided(one, bearer(KEY)).user.subject == "bob"
-    assert recall(one, bearer(KEY)).user.method == "api_key"
+    own_guard = guard()
+    assert recall(own_guard, bearer(KEY)) is UNDECIDED
+    assert decided(own_guard, bearer(KEY)).user.subject == "bob"
+    assert recall(own_guard, bearer(KEY)).user.method == "api_key"
 
 
 def test_a_key_in_the_authorization_field_is_asked_about_again() -> None:
     """After `cache_ttl` it is looked up, and refused if it is gone."""
-    found: dict[str, APIKey] = {KEY: APIKey("bob")}
-    one = guard(lambda digest: found.get(KEY), cache_ttl=30)
-    assert decided(one, bearer(KEY)).user.subject == "bob"
-    found.clear()
-    assert isinstance(recall(one, bearer(KEY), NOW + 29), Known)
-    assert decided(one, bearer(KEY), NOW + 30).refusal.status == 401
+    results: dict[str, APIKey] = {KEY: APIKey("bob")}
+    own_guard = guard(lambda digest: results.get(KEY), cache_ttl=30)
+    assert decided(own_guard, bearer(KEY)).user.subject == "bob"
+    results.clear()
+    assert isinstance(recall(own_guard, bearer(KEY), NOW + 29), Known)
+    assert decided(own_guard, bearer(KEY), NOW + 30).refusal.status == 401
 
 
 class Telling(APIKeyVerifier):
@@ -65,36 +65,36 @@ class Telling(APIKeyVerifier):
 
 def test_a_token_beside_keys_whose_verifier_is_told() -> None:
     """There is nothing to tell of a token."""
-    one = Guard(JWT, Telling(KEYS))
-    assert all(decided(one, bearer(TOKEN)).reaches_app for _ in range(3))
-    assert isinstance(recall(one, bearer(TOKEN)), Known)
+    own_guard = Guard(JWT, Telling(KEYS))
+    assert all(decided(own_guard, bearer(TOKEN)).reaches_app for _ in range(3))
+    assert isinstance(recall(own_guard, bearer(TOKEN)), Known)
 
 
 @pytest.mark.parametrize("key", [KEY, UNPREFIXED])
 def test_a_key_is_remembered_for_the_field_that_it_came_in(key: str) -> None:
     """What is known in the field for keys is not taken for a token, nor a token's text for a key."""
-    one = guard()
+    own_guard = guard()
     in_its_field = FakeRequest(headers={"x-api-key": key})
-    assert decided(one, in_its_field).reaches_app
-    assert not recall(one, bearer(key)).is_decision
-    assert decided(one, bearer(key)).reaches_app is (key == KEY)
-    assert not recall(one, FakeRequest(headers={"x-api-key": f"Bearer {key}"})).is_decision
+    assert decided(own_guard, in_its_field).reaches_app
+    assert not recall(own_guard, bearer(key)).is_decision
+    assert decided(own_guard, bearer(key)).reaches_app is (key == KEY)
+    assert not recall(own_guard, FakeRequest(headers={"x-api-key": f"Bearer {key}"})).is_decision
 
 
 def test_a_known_key_beside_another_credential() -> None:
     """Two credentials are refused, also where both are known."""
-    one = guard()
+    own_guard = guard()
     both = FakeRequest(headers={"authorization": f"Bearer {KEY}", "x-api-key": KEY})
-    assert decided(one, bearer(KEY)).reaches_app
-    assert decided(one, FakeRequest(headers={"x-api-key": KEY})).reaches_app
-    assert decided(one, both).refusal.status == 400
+    assert decided(own_guard, bearer(KEY)).reaches_app
+    assert decided(own_guard, FakeRequest(headers={"x-api-key": KEY})).reaches_app
+    assert decided(own_guard, both).refusal.status == 400
 
 
 def site(**options: Any) -> Guard:
     """Return a guard of a website, to which the token in the cookie is known."""
-    one = Guard(JWT, APIKeyVerifier(KEYS), cookie=AccessCookie(), **options)
-    assert decided(one, browser()).reaches_app
-    return one
+    own_guard = Guard(JWT, APIKeyVerifier(KEYS), cookie=AccessCookie(), **options)
+    assert decided(own_guard, browser()).reaches_app
+    return own_guard
 
 
 def browser(
@@ -112,9 +112,9 @@ def outcome(decision: Any) -> Any:
 
 def test_a_known_cookie_is_recalled() -> None:
     """Wherever it stands among others."""
-    one = site()
+    own_guard = site()
     for cookie in (COOKIE, f"theme=dark; {COOKIE}", f"{COOKIE}; theme=dark", f"a=1; {COOKIE}; b=2"):
-        assert isinstance(recall(one, browser(cookie)), Known)
+        assert isinstance(recall(own_guard, browser(cookie)), Known)
 
 
 SITES: list[tuple[str, ...]] = [
@@ -132,7 +132,7 @@ def test_the_cross_site_rule_holds_for_a_known_cookie(
     sites: tuple[str, ...], origins: tuple[str, ...]
 ) -> None:
     """What is decided about it at once is what the flow decides."""
-    one = site()
+    own_guard = site()
     fields = [
         ("host", "site.example"),
         *(("sec-fetch-site", value) for value in sites),
@@ -140,7 +140,7 @@ def test_the_cross_site_rule_holds_for_a_known_cookie(
     ]
     for method, path in product(METHODS, ["/", "/a/b"]):
         request = browser(COOKIE, *fields, method=method, path=path)
-        assert outcome(decided(one, request)) == outcome(run(one.decide(request, NOW)))
+        assert outcome(decided(own_guard, request)) == outcome(run(own_guard.decide(request, NOW)))
 
 
 @pytest.mark.parametrize(("method", "at_once"), [("GET", True), ("POST", True), ("BREW", True)])
@@ -173,17 +173,17 @@ ODD = [
 @pytest.mark.parametrize("cookie", ODD, ids=range(len(ODD)))
 def test_an_odd_cookie_field(cookie: str) -> None:
     """What is decided about it at once is what the flow decides."""
-    one = site()
+    own_guard = site()
     request = browser(cookie)
-    assert outcome(decided(one, request)) == outcome(run(one.decide(request, NOW)))
+    assert outcome(decided(own_guard, request)) == outcome(run(own_guard.decide(request, NOW)))
 
 
 def test_a_cookie_field_that_comes_twice() -> None:
     """Of two fields each may have a cookie of the name."""
-    one = site()
+    own_guard = site()
     request = browser(COOKIE, ("cookie", f"{NAME}={OTHER}"))
-    assert recall(one, request) is UNDECIDED
-    assert decided(one, request).refusal.status == 400
+    assert recall(own_guard, request) is UNDECIDED
+    assert decided(own_guard, request).refusal.status == 400
 
 
 @given(
@@ -212,11 +212,11 @@ def test_a_token_beside_a_known_cookie(token: str, status: int | None) -> None:
 
 def test_a_token_of_a_browser_is_recalled() -> None:
     """The field that tells which site has sent it changes nothing."""
-    one = site()
+    own_guard = site()
     fields = {"authorization": f"Bearer {TOKEN}", "sec-fetch-site": "cross-site"}
     request = FakeRequest(method="POST", headers=fields)
-    assert decided(one, request).reaches_app
-    assert isinstance(recall(one, request), Known)
+    assert decided(own_guard, request).reaches_app
+    assert isinstance(recall(own_guard, request), Known)
 
 
 def test_a_known_cookie_that_has_expired() -> None:
@@ -226,12 +226,12 @@ def test_a_known_cookie_that_has_expired() -> None:
 
 def test_a_rule_for_a_known_cookie() -> None:
     """What a path asks for is asked of it."""
-    one = site(protected_paths=["/", Rule("/admin", scopes=["admin"])])
-    assert decided(one, browser(path="/admin")).refusal.status == 403
+    own_guard = site(protected_paths=["/", Rule("/admin", scopes=["admin"])])
+    assert decided(own_guard, browser(path="/admin")).refusal.status == 403
 
 
 def test_which_site_has_started_a_request_is_no_credential() -> None:
     """The flow is given what carries a credential, and nothing else."""
-    one = site()
-    assert one.recalled_fields - one.credential_fields == {b"sec-fetch-site"}
+    own_guard = site()
+    assert own_guard.recalled_fields - own_guard.credential_fields == {b"sec-fetch-site"}
     assert guard().recalled_fields == guard().credential_fields

@@ -106,8 +106,8 @@ def test_a_caller_that_is_refused(request_, expected):
     decide(told(events), request_)
     (event,) = events
     assert (event.allowed, event.remembered, event.step) == (False, False, "request")
-    found = (event.status, event.reason, event.rule, event.method, event.key_id, event.subject)
-    assert found == expected
+    result = (event.status, event.reason, event.rule, event.method, event.key_id, event.subject)
+    assert result == expected
 
 
 def test_a_browser_is_sent_to_sign_in():
@@ -133,8 +133,8 @@ def test_open_paths():
     decide(guard, FakeRequest("/open"))
     decide(guard, bearer(make_token(claims(exp=1)), "/open"))
     decide(guard, bearer("x y", "/maybe"))
-    found = [(event.allowed, event.reason, event.method) for event in events]
-    assert found == [(True, "", "none"), (True, "expired", "none"), (True, "invalid_request", "none")]
+    results = [(event.allowed, event.reason, event.method) for event in events]
+    assert results == [(True, "", "none"), (True, "expired", "none"), (True, "invalid_request", "none")]
 
 
 def test_a_preflight():
@@ -167,8 +167,8 @@ def test_a_decorator():
     allowed = decide(guard, request)
     assert run(guard.authorize(request, allowed.auth, None, Requirement(), NOW)) is None
     run(guard.authorize(request, allowed.auth, None, Requirement(["x"]), NOW))
-    found = [(event.allowed, event.step, event.status, event.subject) for event in events]
-    assert found == [(True, "request", None, "ann"), (False, "route", 403, "ann")]
+    results = [(event.allowed, event.step, event.status, event.subject) for event in events]
+    assert results == [(True, "request", None, "ann"), (False, "route", 403, "ann")]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,10 @@ def test_a_quota(options):
     guard = told(events, quotas=[Quota(2, 60)], **options)
     for _ in range(3):
         decide(guard, key("/a"))
-    found = [(event.allowed, event.status, event.subject, event.key_id, event.remembered) for event in events]
-    assert found == [
+    results = [
+        (event.allowed, event.status, event.subject, event.key_id, event.remembered) for event in events
+    ]
+    assert results == [
         (True, None, "bob", "k1", False),
         (True, None, "bob", "k1", True),
         (False, 429, "bob", "k1", True),
@@ -234,8 +236,12 @@ def test_a_verifier_that_is_asked_each_time():
     guard = Guard(Own(), on_decision=events.append)
     for token in ("good", "good", "bad"):
         decide(guard, bearer(token))
-    found = [(event.allowed, event.reason, event.subject, event.remembered) for event in events]
-    assert found == [(True, "", "eve", False), (True, "", "eve", False), (False, "invalid_token", "", False)]
+    results = [(event.allowed, event.reason, event.subject, event.remembered) for event in events]
+    assert results == [
+        (True, "", "eve", False),
+        (True, "", "eve", False),
+        (False, "invalid_token", "", False),
+    ]
 
 
 def test_a_bug_of_a_callback():

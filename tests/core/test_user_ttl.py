@@ -34,24 +34,24 @@ def kept(application: Application, *rules: Rule, **options: Any) -> Guard:
     return guard(application, *rules, **{"revocations": False, "user_ttl": TTL, **options})
 
 
-def recalled(one: Guard, request: FakeRequest, now: float = NOW) -> Any:
-    return one.recall(request.presented, (request.method, request.path, request.root_path), now)
+def recalled(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
+    return own_guard.recall(request.presented, (request.method, request.path, request.root_path), now)
 
 
 @WAYS
 def test_the_user_is_loaded_once(way: str) -> None:
     """Until the seconds are over; then the application is asked again, and has the last word."""
     application = Application(way)
-    one = kept(application)
+    own_guard = kept(application)
     application.user = user = object()
-    assert application.decide(one, bearer(TOKEN)).user is user
+    assert application.decide(own_guard, bearer(TOKEN)).user is user
     assert application.calls == ["load"]
     for now in (NOW, NOW + 1, NOW + TTL - 0.1):
-        assert application.decide(one, bearer(TOKEN), now).user is user
+        assert application.decide(own_guard, bearer(TOKEN), now).user is user
         assert application.calls == []
-        assert isinstance(recalled(one, bearer(TOKEN), now), Known)
+        assert isinstance(recalled(own_guard, bearer(TOKEN), now), Known)
     application.user = another = object()
-    assert application.decide(one, bearer(TOKEN), NOW + TTL).user is another
+    assert application.decide(own_guard, bearer(TOKEN), NOW + TTL).user is another
     assert application.calls == ["load"]
 
 
@@ -59,9 +59,9 @@ def test_the_user_is_loaded_once(way: str) -> None:
 def test_without_seconds_each_request_loads_the_user(way: str) -> None:
     """It is the default."""
     application = Application(way)
-    for one in (guard(application, revocations=False), kept(application, user_ttl=0)):
+    for each in (guard(application, revocations=False), kept(application, user_ttl=0)):
         for _ in range(3):
-            application.decide(one, bearer(TOKEN))
+            application.decide(each, bearer(TOKEN))
             assert application.calls == ["load"]
 
 
@@ -70,29 +70,29 @@ def test_without_seconds_each_request_loads_the_user(way: str) -> None:
 def test_no_user_is_not_kept(way: str, user: Any, status: int) -> None:
     """Each request asks while the user is gone, or cannot be loaded; an old one does not stand for it."""
     application = Application(way)
-    one = kept(application)
+    own_guard = kept(application)
     application.user = user
     for _ in range(2):
-        assert application.decide(one, bearer(TOKEN)).refusal.status == status
+        assert application.decide(own_guard, bearer(TOKEN)).refusal.status == status
         assert application.calls == ["load"]
     application.user = "the user"
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
     application.user = user
-    assert application.decide(one, bearer(TOKEN), NOW + TTL).refusal.status == status
+    assert application.decide(own_guard, bearer(TOKEN), NOW + TTL).refusal.status == status
 
 
 @WAYS
 def test_revocations_are_asked_all_the_same(way: str) -> None:
     """A logout holds at once, and the user is forgotten with it."""
     application = Application(way)
-    one = kept(application, revocations=True)
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    own_guard = kept(application, revocations=True)
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
     assert application.calls == ["is_revoked"]
     application.revoked = True
-    assert application.decide(one, bearer(TOKEN)).refusal.status == 401
+    assert application.decide(own_guard, bearer(TOKEN)).refusal.status == 401
     application.revoked, application.user = False, "another"
-    assert application.decide(one, bearer(TOKEN)).user == "another"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "another"
     assert application.calls == ["is_revoked", "load"]
 
 
@@ -101,12 +101,12 @@ def test_revocations_in_memory_are_looked_up_all_the_same(way: str) -> None:
     """Also on the straight path."""
     application = Application(way)
     store = MemoryRevocations(clock=lambda: NOW)
-    one = kept(application, revocations=store)
-    application.decide(one, bearer(TOKEN))
-    assert isinstance(recalled(one, bearer(TOKEN)), Known)
+    own_guard = kept(application, revocations=store)
+    application.decide(own_guard, bearer(TOKEN))
+    assert isinstance(recalled(own_guard, bearer(TOKEN)), Known)
     store.revoke(subject="ann", until=NOW + 600)
-    assert not recalled(one, bearer(TOKEN)).is_decision
-    assert application.decide(one, bearer(TOKEN)).refusal.status == 401
+    assert not recalled(own_guard, bearer(TOKEN)).is_decision
+    assert application.decide(own_guard, bearer(TOKEN)).refusal.status == 401
     assert application.calls == []
 
 
@@ -114,19 +114,19 @@ def test_revocations_in_memory_are_looked_up_all_the_same(way: str) -> None:
 def test_an_expired_credential(way: str) -> None:
     """A user is kept as long as its credential at most."""
     application = Application(way)
-    one = kept(application, user_ttl=3600)
-    application.decide(one, bearer(TOKEN))
-    assert application.decide(one, bearer(TOKEN), NOW + 629).user == "the user"
-    assert application.decide(one, bearer(TOKEN), NOW + 630).refusal.status == 401
+    own_guard = kept(application, user_ttl=3600)
+    application.decide(own_guard, bearer(TOKEN))
+    assert application.decide(own_guard, bearer(TOKEN), NOW + 629).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN), NOW + 630).refusal.status == 401
 
 
 @WAYS
 def test_a_clock_that_is_set_back(way: str) -> None:
     """The user is loaded again: nobody knows how old it is."""
     application = Application(way)
-    one = kept(application)
-    application.decide(one, bearer(TOKEN))
-    application.decide(one, bearer(TOKEN), NOW - 1)
+    own_guard = kept(application)
+    application.decide(own_guard, bearer(TOKEN))
+    application.decide(own_guard, bearer(TOKEN), NOW - 1)
     assert application.calls == ["load"]
 
 
@@ -134,22 +134,22 @@ def test_a_clock_that_is_set_back(way: str) -> None:
 def test_each_credential_has_its_own(way: str) -> None:
     """Who signs in again is loaded again."""
     application = Application(way)
-    one = kept(application)
-    application.decide(one, bearer(TOKEN))
+    own_guard = kept(application)
+    application.decide(own_guard, bearer(TOKEN))
     application.user = "another"
-    assert application.decide(one, bearer(make_token(claims(jti="second")))).user == "another"
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    assert application.decide(own_guard, bearer(make_token(claims(jti="second")))).user == "another"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
 
 
 @WAYS
 def test_what_is_no_longer_remembered(way: str) -> None:
     """The user is forgotten with the credential."""
     application = Application(way)
-    one = kept(application, cache_size=2)
-    application.decide(one, bearer(TOKEN))
+    own_guard = kept(application, cache_size=2)
+    application.decide(own_guard, bearer(TOKEN))
     for number in range(3):
-        application.decide(one, bearer(make_token(claims(jti=str(number)))))
-    application.decide(one, bearer(TOKEN))
+        application.decide(own_guard, bearer(make_token(claims(jti=str(number)))))
+    application.decide(own_guard, bearer(TOKEN))
     assert application.calls == ["load"]
 
 
@@ -158,8 +158,8 @@ def test_quotas_count_each_request(way: str) -> None:
     """Those of callers whose user is kept, too."""
     application = Application(way)
     store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
-    one = kept(application, quotas=[Quota(3, 60)], quota_store=store)
-    decisions = [application.decide(one, bearer(TOKEN)) for _ in range(4)]
+    own_guard = kept(application, quotas=[Quota(3, 60)], quota_store=store)
+    decisions = [application.decide(own_guard, bearer(TOKEN)) for _ in range(4)]
     assert [decision.reaches_app for decision in decisions] == [True, True, True, False]
     assert {decision.user for decision in decisions[:3]} == {"the user"}
     assert decisions[3].refusal.status == 429
@@ -170,14 +170,14 @@ def test_rules_are_asked_of_the_principal(way: str) -> None:
     """A scope that is missing stays so, and a sign-in grows old."""
     application = Application(way)
     rules = [Rule("/admin", scopes=["admin"]), Rule("/fresh", max_age=10)]
-    one = kept(application, *rules)
+    own_guard = kept(application, *rules)
     request = bearer(make_token(claims(auth_time=NOW)), "/fresh")
-    assert application.decide(one, request).user == "the user"
-    assert application.decide(one, request, NOW + 5).user == "the user"
+    assert application.decide(own_guard, request).user == "the user"
+    assert application.decide(own_guard, request, NOW + 5).user == "the user"
     assert application.calls == []
-    assert application.decide(one, request, NOW + 50).refusal.status == 401
-    assert application.decide(one, bearer(TOKEN, "/")).user == "the user"
-    assert application.decide(one, bearer(TOKEN, "/admin")).refusal.status == 403
+    assert application.decide(own_guard, request, NOW + 50).refusal.status == 401
+    assert application.decide(own_guard, bearer(TOKEN, "/")).user == "the user"
+    assert application.decide(own_guard, bearer(TOKEN, "/admin")).refusal.status == 403
 
 
 @WAYS
@@ -185,9 +185,9 @@ def test_each_decision_is_told(way: str) -> None:
     """Of the principal, whatever the user is."""
     application = Application(way)
     events: list[DecisionEvent] = []
-    one = kept(application, on_decision=events.append)
+    own_guard = kept(application, on_decision=events.append)
     for _ in range(3):
-        application.decide(one, bearer(TOKEN))
+        application.decide(own_guard, bearer(TOKEN))
     assert [(event.allowed, event.subject, event.remembered) for event in events] == [
         (True, "ann", False),
         (True, "ann", True),
@@ -199,11 +199,11 @@ def test_each_decision_is_told(way: str) -> None:
 def test_an_override_of_tests(way: str) -> None:
     """It goes before the user that is kept, and is not kept itself."""
     application = Application(way)
-    one = kept(application)
-    application.decide(one, bearer(TOKEN))
-    with override(one, "another", principal=Principal("other")):
-        assert application.decide(one, bearer(TOKEN)).user == "another"
-    assert application.decide(one, bearer(TOKEN)).user == "the user"
+    own_guard = kept(application)
+    application.decide(own_guard, bearer(TOKEN))
+    with override(own_guard, "another", principal=Principal("other")):
+        assert application.decide(own_guard, bearer(TOKEN)).user == "another"
+    assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
     assert application.calls == []
 
 
@@ -211,11 +211,15 @@ def test_an_override_of_tests(way: str) -> None:
 def test_outside_of_requests(way: str) -> None:
     """`verify` asks for a user that is not kept, and never takes a token that is logged out."""
     application = Application(way)
-    one = kept(application, revocations=True)
+    own_guard = kept(application, revocations=True)
 
     def verify(now: float) -> Principal:
         application.calls.clear()
-        return one.verify(TOKEN, now=now) if way == "plain" else asyncio.run(one.averify(TOKEN, now=now))
+        return (
+            own_guard.verify(TOKEN, now=now)
+            if way == "plain"
+            else asyncio.run(own_guard.averify(TOKEN, now=now))
+        )
 
     assert [verify(NOW).subject, list(application.calls)] == ["ann", ["is_revoked", "load"]]
     assert [verify(NOW).subject, list(application.calls)] == ["ann", ["is_revoked"]]
@@ -230,12 +234,12 @@ def test_outside_of_requests(way: str) -> None:
 def test_an_open_websocket() -> None:
     """It is checked again with the user that is kept, and closed when the application has none any more."""
     application = Application()
-    one = kept(application)
+    own_guard = kept(application)
     request = FakeRequest(method="WEBSOCKET", headers={"authorization": f"Bearer {TOKEN}"})
-    decision = run(one.decide(request, NOW))
+    decision = run(own_guard.decide(request, NOW))
     application.user = None
-    assert run(one.recheck(request, decision.auth, NOW + TTL - 1)) is None
-    ended = run(one.recheck(request, decision.auth, NOW + TTL))
+    assert run(own_guard.recheck(request, decision.auth, NOW + TTL - 1)) is None
+    ended = run(own_guard.recheck(request, decision.auth, NOW + TTL))
     assert ended is not None
     assert ended.refusal.status == 401
 
@@ -244,10 +248,10 @@ def test_an_open_websocket() -> None:
 def test_a_decorator(way: str) -> None:
     """It is answered by the scopes of the principal."""
     application = Application(way)
-    one = kept(application)
-    _, allowed = (application.decide(one, bearer(TOKEN)) for _ in range(2))
-    assert run(one.authorize(bearer(TOKEN), allowed.auth, None, Requirement(["read"]), NOW)) is None
-    denied = run(one.authorize(bearer(TOKEN), allowed.auth, None, Requirement(["admin"]), NOW))
+    own_guard = kept(application)
+    _, allowed = (application.decide(own_guard, bearer(TOKEN)) for _ in range(2))
+    assert run(own_guard.authorize(bearer(TOKEN), allowed.auth, None, Requirement(["read"]), NOW)) is None
+    denied = run(own_guard.authorize(bearer(TOKEN), allowed.auth, None, Requirement(["admin"]), NOW))
     assert denied is not None
     assert denied.refusal.status == 403
 
@@ -261,9 +265,9 @@ def test_a_decorator(way: str) -> None:
 def test_other_credentials(way: str, fields: dict[str, str]) -> None:
     """API keys and cookies are remembered with their users, too."""
     application = Application(way)
-    one = kept(application, cookie=AccessCookie())
+    own_guard = kept(application, cookie=AccessCookie())
     request = FakeRequest(headers=fields)
-    first, second = (application.decide(one, request) for _ in range(2))
+    first, second = (application.decide(own_guard, request) for _ in range(2))
     assert (first.user, second.user, application.calls) == ("the user", "the user", [])
     assert first.response_fields == second.response_fields
 

@@ -38,21 +38,21 @@ def read(page: str) -> str:
 
 def pages() -> list[str]:
     """Return README and each page below docs, by their paths below the root."""
-    found = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
-    return ["README.md", *found]
+    results = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    return ["README.md", *results]
 
 
 def blocks(page: str, *languages: str) -> list[Block]:
     """Return the blocks of a page in order: all, or those of the languages."""
     text = read(page)
-    found = []
+    results = []
     for match in FENCE.finditer(text):
         headings = HEADING.findall(
             re.sub(r"^```.*?^```$", "", text[: match.start()], flags=re.DOTALL | re.MULTILINE)
         )
         line = text.count("\n", 0, match.start(3)) + 1
-        found.append(Block(page, line, headings[-1] if headings else "", match[2], match[3]))
-    return [block for block in found if not languages or block.language in languages]
+        results.append(Block(page, line, headings[-1] if headings else "", match[2], match[3]))
+    return [block for block in results if not languages or block.language in languages]
 
 
 def execute(block: Block, names: dict[str, object]) -> None:

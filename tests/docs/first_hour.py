@@ -45,13 +45,13 @@ class Hour(NamedTuple):
 
 def applications(page: str) -> dict[str, list[Block]]:
     """Return the blocks below each heading that has an application and commands for it."""
-    found = {
+    results = {
         heading: list(each)
         for heading, each in groupby(blocks(page, "python", "sh"), lambda block: block.heading)
     }
     return {
         heading: each
-        for heading, each in found.items()
+        for heading, each in results.items()
         if {block.language for block in each} == {"python", "sh"}
     }
 

@@ -41,7 +41,7 @@ def test_the_versions_are_those_that_are_installed() -> None:
     assert tried
     # A package may have another version for each version of Python.
     is_pinned = [re.search(rf"(?i)\b{name}=={re.escape(version)}\b", pinned) for name, version in tried]
-    assert [pair for pair, found in zip(tried, is_pinned, strict=True) if not found] == []
+    assert [pair for pair, is_installed in zip(tried, is_pinned, strict=True) if not is_installed] == []
 
 
 def _tried(text: str) -> list[tuple[str, str]]:

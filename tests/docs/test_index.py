@@ -20,8 +20,8 @@ def linked(page: str) -> Iterator[tuple[str, str]]:
     """Yield path and anchor of each link of a page to a file of the project."""
     for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", without_code(read(page))):
         path, _, anchor = target.partition("#")
-        found = (ROOT / page).parent / path if path else ROOT / page
-        yield Path(os.path.relpath(found, ROOT)).as_posix(), anchor
+        linked_path = (ROOT / page).parent / path if path else ROOT / page
+        yield Path(os.path.relpath(linked_path, ROOT)).as_posix(), anchor
 
 
 def slugs(page: str) -> set[str]:

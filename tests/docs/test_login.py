@@ -94,11 +94,11 @@ def test_a_refresh_token_is_good_once(json_client: Any) -> None:
 
 def test_a_logout_ends_the_session(json_client: Any) -> None:
     """Its access tokens and its refresh token; another session goes on."""
-    one, other = sign_in(json_client), sign_in(json_client)
-    headers = {"Authorization": f"Bearer {one['access_token']}"}
+    session, other = sign_in(json_client), sign_in(json_client)
+    headers = {"Authorization": f"Bearer {session['access_token']}"}
     assert json_client.post("/logout", headers=headers).status_code == 204
-    assert [get(json_client, each["access_token"]) for each in (one, other)] == [401, 200]
-    assert json_client.post("/refresh", json={"refresh_token": one["refresh_token"]}).status_code == 401
+    assert [get(json_client, each["access_token"]) for each in (session, other)] == [401, 200]
+    assert json_client.post("/refresh", json={"refresh_token": session["refresh_token"]}).status_code == 401
 
 
 def test_a_browser_signs_in_and_out(browser: TestClient) -> None:

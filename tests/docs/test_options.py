@@ -76,9 +76,9 @@ def _documented() -> list[tuple[type, str]]:
 
 
 def _section(cls: type) -> str:
-    found = re.search(rf"^## `{cls.__name__}`$.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"no section for {cls.__name__}"
-    return found[0]
+    match = re.search(rf"^## `{cls.__name__}`$.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert match is not None, f"no section for {cls.__name__}"
+    return match[0]
 
 
 @pytest.mark.parametrize(("cls", "name"), _documented(), ids=lambda part: getattr(part, "__name__", part))

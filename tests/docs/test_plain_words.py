@@ -50,11 +50,11 @@ def refused_in(source: str) -> list[str]:
 
 def test_the_source_is_in_plain_words() -> None:
     """No docstring, comment or text of the source has a word that the style card refuses."""
-    found = {
+    results = {
         file.relative_to(SOURCE).as_posix(): refused_in(file.read_text())
         for file in sorted(SOURCE.rglob("*.py"))
     }
-    assert {name: words for name, words in found.items() if words} == {}
+    assert {name: words for name, words in results.items() if words} == {}
 
 
 @pytest.mark.parametrize(

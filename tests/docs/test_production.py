@@ -37,8 +37,8 @@ def test_each_limit_is_documented() -> None:
     """The table of docs/identity.md has each limit with its default, and no other."""
     text = (DOCS / "identity.md").read_text(encoding="utf-8").partition("\n## Limits\n")[2]
     rows = re.findall(r"^\| `(\w+)` \| (\d+) in (\d+) s \|", text, re.MULTILINE)
-    found = {name: (int(count), int(seconds)) for name, count, seconds in rows}
-    assert found == {name: (limit.count, limit.seconds) for name, limit in DEFAULT_LIMITS.items()}
+    results = {name: (int(count), int(seconds)) for name, count, seconds in rows}
+    assert results == {name: (limit.count, limit.seconds) for name, limit in DEFAULT_LIMITS.items()}
 
 
 def test_each_link_leads_somewhere() -> None:

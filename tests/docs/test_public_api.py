@@ -72,15 +72,15 @@ def _face() -> list[str]:
 
 
 def _public() -> dict[str, Any]:
-    found = {f"authguard.{name}": getattr(authguard, name) for name in authguard.__all__}
+    results = {f"authguard.{name}": getattr(authguard, name) for name in authguard.__all__}
     for module_name in (*MODULES, "authguard.errors"):
         module = importlib.import_module(module_name)
         for name, thing in vars(module).items():
             listed = name in getattr(module, "__all__", [])
             if listed or (not name.startswith("_") and getattr(thing, "__module__", None) == module_name):
-                found[f"{module_name}.{name}"] = thing
+                results[f"{module_name}.{name}"] = thing
     return {
-        name: thing for name, thing in found.items() if inspect.isclass(thing) or inspect.isfunction(thing)
+        name: thing for name, thing in results.items() if inspect.isclass(thing) or inspect.isfunction(thing)
     }
 
 

@@ -31,8 +31,8 @@ _HEAD = """\
 def described() -> dict[str, str]:
     """Return the description of each setting, from the docstring of `Settings`."""
     text = (Settings.__doc__ or "").partition("Args:")[2].partition("Raises:")[0]
-    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", text, re.MULTILINE)
-    return {name: " ".join(words.split()).replace("None for", "leave it out for") for name, words in found}
+    matches = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(words.split()).replace("None for", "leave it out for") for name, words in matches}
 
 
 def example() -> str:
@@ -74,8 +74,8 @@ def test_each_line_of_the_example_can_be_used(tmp_path: Path) -> None:
     text = re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     path = tmp_path / "authguard.toml"
     path.write_text(text, encoding="utf-8")
-    found = Settings.from_toml(str(path), secret="t3st-0nly-Secret-of-enough-bytes-5Kp2")
-    assert found.mail_from == tomllib.loads(text)["mail_from"] == SHOWN["mail_from"]
+    result = Settings.from_toml(str(path), secret="t3st-0nly-Secret-of-enough-bytes-5Kp2")
+    assert result.mail_from == tomllib.loads(text)["mail_from"] == SHOWN["mail_from"]
 
 
 if __name__ == "__main__":

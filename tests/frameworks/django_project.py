@@ -164,14 +164,14 @@ class Project:
 
 def _waiting(receive: Any) -> Any:
     """A client that stays connected: Django listens for its end while it answers."""
-    asked: list[bool] = []
+    calls: list[bool] = []
 
     async def wait() -> Any:
-        if asked:
+        if calls:
             import asyncio
 
             await asyncio.Event().wait()
-        asked.append(True)
+        calls.append(True)
         return await receive()
 
     return wait

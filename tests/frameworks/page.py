@@ -56,8 +56,8 @@ def _told(statuses: set[int]) -> str:
 def _version(kind: Kind) -> str:
     if kind.folder is None:
         return version(kind.distribution)
-    (found,) = kind.folder.glob(f"{kind.distribution}-*.dist-info")
-    return found.name.removesuffix(".dist-info").partition("-")[2]
+    (path,) = kind.folder.glob(f"{kind.distribution}-*.dist-info")
+    return path.name.removesuffix(".dist-info").partition("-")[2]
 
 
 def written() -> str:

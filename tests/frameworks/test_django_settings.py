@@ -161,16 +161,16 @@ def test_around_a_whole_application_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "identifier"),
     [
         ({"AUTHGUARD": None}, "authguard.E001"),
         ({"MIDDLEWARE": []}, "authguard.E003"),
     ],
 )
-def test_the_check_says_what_is_wrong(changes: dict[str, Any], said: str) -> None:
+def test_the_check_says_what_is_wrong(changes: dict[str, Any], identifier: str) -> None:
     """`manage.py check` knows it before anything is served."""
     given = {"AUTHGUARD": the_guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
-    with override_settings(**(given | changes)), pytest.raises(SystemCheckError, match=said):
+    with override_settings(**(given | changes)), pytest.raises(SystemCheckError, match=identifier):
         call_command("check")
 
 

@@ -77,8 +77,8 @@ class Revocations:
 
 
 def find_key(digest: str) -> APIKey | None:
-    found = db.session.scalar(db.select(User).filter_by(api_key=digest))
-    return found and APIKey(found.name)
+    owner = db.session.scalar(db.select(User).filter_by(api_key=digest))
+    return owner and APIKey(owner.name)
 
 
 def notes_of(request: Any, refusal: Any) -> Any:

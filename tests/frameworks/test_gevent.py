@@ -84,9 +84,9 @@ def test_many_are_introspected(server: Server, issuer: FakeIssuer) -> None:
     """Twenty opaque tokens at once are themselves; a token that all of them bring is asked about once."""
     answers = ask_together(server, [issuer.issue_opaque(f"bob{number}") for number in range(20)])
     assert answers == [(200, f"user bob{number}") for number in range(20)]
-    asked = issuer.requests.count("POST /introspect")
+    count = issuer.requests.count("POST /introspect")
     assert ask_together(server, [issuer.issue_opaque("eve")] * 20) == [(200, "user eve")] * 20
-    assert issuer.requests.count("POST /introspect") == asked + 1
+    assert issuer.requests.count("POST /introspect") == count + 1
 
 
 def test_a_bad_token_and_an_outage(server: Server, issuer: FakeIssuer) -> None:

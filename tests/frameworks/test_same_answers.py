@@ -20,7 +20,7 @@ from frameworks.faces import FRAMEWORKS, IN_PROCESS
 def _face(request: pytest.FixtureRequest) -> Callable[..., Answer]:
     framework = FRAMEWORKS[request.param]
     app = framework.make(guard(), lambda: NOW)
-    return lambda *asked: framework.ask(app, *asked)
+    return lambda *arguments: framework.ask(app, *arguments)
 
 
 test_answer = table.test_answer

@@ -86,7 +86,7 @@ class Work:
             "parsed": MAX_PARSED,
             "signatures": MAX_SIGNATURES,
         }
-        return {name: found for name, most in limits.items() if (found := getattr(self, name)) > most}
+        return {name: value for name, most in limits.items() if (value := getattr(self, name)) > most}
 
 
 @contextmanager
@@ -142,10 +142,10 @@ def bytes_kept(*roots: object) -> int:
     seen: set[int] = set()
     waiting, total = list(roots), 0
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, _NOT_KEPT):
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, _NOT_KEPT):
             continue
-        seen.add(id(one))
-        total += sys.getsizeof(one)
-        waiting += gc.get_referents(one)
+        seen.add(id(thing))
+        total += sys.getsizeof(thing)
+        waiting += gc.get_referents(thing)
     return total

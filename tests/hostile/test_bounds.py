@@ -91,7 +91,7 @@ def _inactive_tokens() -> tuple[Callable[[int], Any], Callable[[], int]]:
     )
 
     def ask(number: int) -> None:
-        world.asked.clear()
+        world.calls.clear()
         world.run(verifier.flow(Credential(f"opaque{number}", "bearer"), NOW))
 
     return ask, lambda: len(verifier._inactive.until)

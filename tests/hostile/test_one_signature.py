@@ -101,9 +101,9 @@ def _signed(name: str, kid: str = "a") -> str:
 def test_a_request_costs_one_question_to_a_remote(token: str, questions: int) -> None:
     """The endpoint is asked once, or the key set is fetched once, and never both."""
     guard, world = _remote_guard()
-    world.asked.clear()
+    world.calls.clear()
     world.run(guard.decide(bearer(token), NOW))
-    assert len(world.asked) <= questions
-    world.asked.clear()
+    assert len(world.calls) <= questions
+    world.calls.clear()
     world.run(guard.decide(bearer(token), NOW))
-    assert len(world.asked) <= questions
+    assert len(world.calls) <= questions

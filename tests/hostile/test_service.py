@@ -52,15 +52,15 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def asked() -> Iterator[Service]:
+def hostile_service() -> Iterator[Service]:
     """A service that has been asked before, so that what is made once is there."""
     work = ThreadedWork()
     with work.active(), service() as (made, app):
-        one = Service(made, app, work)
+        running = Service(made, app, work)
         for sent in usual():
-            one.ask(sent)
-        with one.runner:
-            yield one
+            running.ask(sent)
+        with running.runner:
+            yield running
 
 
 def share(group: str, number: int) -> dict[str, Sent]:
@@ -71,12 +71,12 @@ def share(group: str, number: int) -> dict[str, Sent]:
 @pytest.mark.parametrize("number", range(SHARES))
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_stranger_s_request_makes_little_work(
-    asked: Service, group: str, number: int, caplog: pytest.LogCaptureFixture
+    hostile_service: Service, group: str, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It makes bounded work, gets a short answer, and no 500, also while everything is logged."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     for name, sent in share(group, number).items():
-        work, answer = asked.work.count(asked.app, sent, asked.runner)
+        work, answer = hostile_service.work.count(hostile_service.app, sent, hostile_service.runner)
         assert work.excess() == {}, name
         assert answer is not None, name
         assert answer.status < 500 or answer.status == 503, name
@@ -91,22 +91,24 @@ def most(sent: Sent, status: int) -> int:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_refused_request_leaves_nothing(asked: Service, group: str) -> None:
+def test_a_refused_request_leaves_nothing(hostile_service: Service, group: str) -> None:
     """It writes no row, and sends no mail."""
     for name, sent in GROUPS[group]().items():
-        answer, added, mails = asked.left_by(sent)
+        answer, added, mails = hostile_service.left_by(sent)
         if answer.status >= 400:
             assert (added, mails) == ({}, 0), name
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_stranger_s_request_makes_short_lines_in_the_log(asked: Service, group: str, caplog: Any) -> None:
+def test_a_stranger_s_request_makes_short_lines_in_the_log(
+    hostile_service: Service, group: str, caplog: Any
+) -> None:
     """The line of a refusal and the events of the audit are short, and at most three."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     for name, sent in GROUPS[group]().items():
         caplog.clear()
-        asked.ask(sent)
-        asked.service.outbox.flush()  # its lines are those of this request, and not of the next one
+        hostile_service.ask(sent)
+        hostile_service.service.outbox.flush()  # its lines are those of this request, and not of the next one
         lines = [record.getMessage() for record in caplog.records if record.name.startswith("authguard")]
         assert len(lines) <= 3, (name, lines)
         assert all(len(line) < 4000 for line in lines), name
@@ -123,26 +125,26 @@ def test_a_stranger_s_request_makes_short_lines_in_the_log(asked: Service, group
     ],
     ids=["60 KB", "3 KB", "999 emoji", "51 parameters"],
 )
-def test_a_long_next_is_not_repeated(asked: Service, path: str, query: bytes) -> None:
+def test_a_long_next_is_not_repeated(hostile_service: Service, path: str, query: bytes) -> None:
     """The page is as large as one without `next`."""
-    plain = asked.ask(Sent(path))
-    assert asked.ask(Sent(path, query=query)).size == plain.size
+    plain = hostile_service.ask(Sent(path))
+    assert hostile_service.ask(Sent(path, query=query)).size == plain.size
 
 
 @pytest.mark.parametrize("character", ["a", "%C3%A9", "%EF%B7%BA", "%F0%9F%98%80", "%22"])
-def test_a_next_of_any_length_goes_to_the_provider(asked: Service, character: str) -> None:
+def test_a_next_of_any_length_goes_to_the_provider(hostile_service: Service, character: str) -> None:
     """The cookie that keeps it has room for each that is kept."""
     for length in (300, 680, 1000, 2047):
         query = b"next=/" + character.encode() * length
-        assert asked.ask(Sent("/v1/auth/github/authorize", query=query)).status == 303, length
+        assert hostile_service.ask(Sent("/v1/auth/github/authorize", query=query)).status == 303, length
 
 
-def test_the_right_password_signs_in(asked: Service) -> None:
+def test_the_right_password_signs_in(hostile_service: Service) -> None:
     """The service that these tests ask is one that works."""
     body = f'{{"email":"{EMAIL}","password":"{PASSWORD}"}}'.encode()
     fields = ((b"content-type", b"application/json"),)
-    assert asked.ask(Sent("/v1/auth/login", "POST", fields, body=body)).status == 200
-    assert asked.ask(Sent("/v1/users/me", signed_in=True)).status == 200
+    assert hostile_service.ask(Sent("/v1/auth/login", "POST", fields, body=body)).status == 200
+    assert hostile_service.ask(Sent("/v1/users/me", signed_in=True)).status == 200
 
 
 def test_postgresql_refuses_the_same(postgres_url: str) -> None:  # noqa: F811

@@ -116,8 +116,8 @@ def test_too_much_work_is_stopped() -> None:
 )
 def test_work_of_each_kind_is_seen(excess: str, work: Any) -> None:
     """What is done in C counts by what it is given."""
-    found, _ = count(lambda runner: work())
-    assert list(found.excess()) == [excess]
+    result, _ = count(lambda runner: work())
+    assert list(result.excess()) == [excess]
 
 
 def test_signatures_are_counted() -> None:

@@ -87,8 +87,8 @@ class Person:
             assert answer.status == 200, (email, answer.status, answer.body)
         for email, passwords in list(self.passwords.items())[-newest:]:
             bodies = [{"email": email, "password": password} for password in passwords]
-            found = [self.connection.post("auth/login", body).status for body in bodies]
-            assert found.count(200) == 1, (email, found)
+            results = [self.connection.post("auth/login", body).status for body in bodies]
+            assert results.count(200) == 1, (email, results)
         for token in self.ended[-newest:]:
             assert self.connection.get("/v1/users/me", token).status == 401
         self.connection.close()

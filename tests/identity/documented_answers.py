@@ -51,10 +51,10 @@ class Documented:
         self, method: str, path: str, status: int, fields: dict[str, str], body: Callable[[], bytes]
     ) -> Iterator[str]:
         """Yield a sentence for each difference of an answer from the document."""
-        found = self.operation(method, path)
-        if found is None or status in _ANY:
+        documented = self.operation(method, path)
+        if documented is None or status in _ANY:
             return
-        name, operation = found
+        name, operation = documented
         label = f"{method} {name} {status}"
         answer = operation["responses"].get(str(status))
         if answer is None:

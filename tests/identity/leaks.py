@@ -152,7 +152,7 @@ def _search(places: Sequence[Place], secrets: dict[str, str]) -> list[str]:
         return []
     everything = "\n".join(text for _, text in places)
     problems = []
-    for secret in [one for one in secrets if one in everything]:
+    for secret in [each for each in secrets if each in everything]:
         where, text = next(((where, text) for where, text in places if secret in text), ("two places", ""))
         start = max(0, text.find(secret) - 80)
         around = text[start : text.find(secret) + len(secret) + 40]
@@ -297,11 +297,11 @@ def _middle_line(pem: bytes) -> bytes:
 
 def note_settings(leaks: Leaks, settings: Settings) -> None:
     """Note the secrets of settings, and the passwords in their URLs."""
-    for one in fields(settings):
-        value = getattr(settings, one.name)
-        if one.name.endswith(("secret", "_token")):
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name.endswith(("secret", "_token")):
             leaks.note(value, "setting")
-        elif one.name in ("database", "smtp_url", "limits_url", "revocations_url") and value:
+        elif field.name in ("database", "smtp_url", "limits_url", "revocations_url") and value:
             with contextlib.suppress(ValueError):
                 leaks.note(unquote(urlsplit(value).password or ""), "setting")
 
@@ -359,14 +359,14 @@ def note_request(
     leaks: Leaks, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
 ) -> list[str]:
     """Note the secrets of a request; return those that its answer must not show."""
-    found: list[tuple[str, str]] = []
+    results: list[tuple[str, str]] = []
     for header, line in headers:
         text = line.decode("latin-1")
         if header == b"authorization":
-            found += _of_authorization(text)
+            results += _of_authorization(text)
         elif header == b"cookie":
             pairs = [part.strip().partition("=") for part in text.split(";")]
-            found += [(value, "cookie") for _, _, value in pairs if len(value) >= 16]
+            results += [(value, "cookie") for _, _, value in pairs if len(value) >= 16]
     media_type = dict(headers).get(b"content-type", b"")
     values: list[tuple[str, Any]] = list(parse_qsl(query.decode("latin-1")))
     if b"json" in media_type:
@@ -377,12 +377,12 @@ def note_request(
         values += parse_qsl(body.decode("utf-8", "replace"))
     for name, value in values:
         if isinstance(value, str) and _FIELD.match(name):
-            found.append((value, _kind(name)))
+            results.append((value, _kind(name)))
         elif isinstance(value, str):
             leaks.names.add(value)
-    for value, kind in found:
+    for value, kind in results:
         leaks.note(value, kind)
-    return [form for value, _ in found for form in _forms(value)]
+    return [form for value, _ in results for form in _forms(value)]
 
 
 def _kind(name: str) -> str:
@@ -396,11 +396,11 @@ def _of_authorization(text: str) -> list[tuple[str, str]]:
     scheme, _, rest = text.partition(" ")
     if scheme.lower() != "basic":
         return [(rest.strip() or text, "Authorization field")]
-    found = [(rest, "Authorization field")]
+    results = [(rest, "Authorization field")]
     with contextlib.suppress(ValueError):
         decoded = base64.b64decode(rest).decode("utf-8", "replace")
-        found.append((unquote(decoded.partition(":")[2]), "client secret"))
-    return found
+        results.append((unquote(decoded.partition(":")[2]), "client secret"))
+    return results
 
 
 def note_answer(leaks: Leaks, where: str, messages: Iterable[Message], own: list[str]) -> None:

@@ -113,7 +113,7 @@ class Person:
 
     def providers(self) -> list[str]:
         """The names of the linked providers, by the API."""
-        return [one["provider"] for one in self.api.get("/v1/users/me/identities").json()]
+        return [each["provider"] for each in self.api.get("/v1/users/me/identities").json()]
 
 
 def unlink(person: Person, face: str, provider: str = "github") -> httpx2.Response:

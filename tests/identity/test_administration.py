@@ -82,8 +82,8 @@ def test_logins_beside_a_deletion_leave_no_session(service, round_):
     answers = together(7, act)
     assert answers[3] is None
     kinds = {type(None), Tokens, InvalidCredentialsError, NotFoundError}
-    assert {type(one) for one in answers} <= kinds, answers
-    assert not any(is_alive(service, one.access_token) for one in answers if isinstance(one, Tokens))
+    assert {type(answer) for answer in answers} <= kinds, answers
+    assert not any(is_alive(service, answer.access_token) for answer in answers if isinstance(answer, Tokens))
 
 
 def test_a_row_of_a_deleted_account_is_an_outage(service):
@@ -190,9 +190,9 @@ def test_a_login_beside_a_loss_of_a_role_has_it_not(service, round_):
             return service.administration.set_roles(user.id, ["USER"])
         return sign_in(service, email) if index % 2 else service.accounts.issue_tokens(user.id)
 
-    answers = [one for one in together(7, act) if isinstance(one, Tokens)]
+    answers = [each for each in together(7, act) if isinstance(each, Tokens)]
     assert len(answers) == 6
-    living = [one.access_token for one in answers if is_alive(service, one.access_token)]
+    living = [each.access_token for each in answers if is_alive(service, each.access_token)]
     assert all(principal_of(service, token).roles == {"USER"} for token in living)
 
 
@@ -237,7 +237,7 @@ def test_an_account_is_shown(service, ann):
     create(service, principal_of(service, sign_in(service).access_token))
     view = service.administration.show(ann.id)
     assert (view.user.id, view.password, view.api_keys) == (ann.id, "argon2id", 1)
-    assert (view.sessions, [one.provider for one in view.identities]) == (2, ["github"])
+    assert (view.sessions, [identity.provider for identity in view.identities]) == (2, ["github"])
     assert "$argon2" not in repr(view)
 
 

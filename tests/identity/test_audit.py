@@ -161,4 +161,4 @@ def test_what_a_guard_of_the_service_refuses(audited, events, caplog, token, lin
         answers = [client.get("/v1/users/me", headers=fields).status_code for _ in range(3)]
     lines = [record.getMessage() for record in caplog.records if record.name == "authguard"]
     assert answers == [401] * 3 and events == []
-    assert [one for one in lines if one.startswith("refused")] == [line]
+    assert [each for each in lines if each.startswith("refused")] == [line]

@@ -86,7 +86,7 @@ def test_each_exchange_is_an_event(url):
         service.accounts.create(ANN["email"], PASSWORD)
         tokens = service.accounts.login(ANN["email"], PASSWORD, CALLER)
         service.sessions.prolong(principal_of(service, tokens), Caller("198.51.100.9", "curl"))
-        (event,) = [one for one in events if one.name == "prolong"]
+        (event,) = [each for each in events if each.name == "prolong"]
         assert (event.succeeded, event.session_id, event.address) == (True, tokens.session_id, "198.51.100.9")
 
 
@@ -98,7 +98,7 @@ def test_a_refused_exchange_is_an_event(url):
         tokens = service.accounts.login(ANN["email"], PASSWORD, CALLER)
         with pytest.raises(InvalidTokenError):
             service.sessions.prolong(principal_of(service, tokens), CALLER)
-        assert [one.succeeded for one in events if one.name == "prolong"] == [False]
+        assert [event.succeeded for event in events if event.name == "prolong"] == [False]
 
 
 def test_mounted_without_pages_it_is_refused_too(url):

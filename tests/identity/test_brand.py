@@ -29,11 +29,11 @@ def branded(url, postbox, clock):
 
 def styles(client, page):
     """The style sheets of a page, in their order."""
-    links = [one["href"] for one in page.all("link") if one["rel"] == "stylesheet"]
+    links = [each["href"] for each in page.all("link") if each["rel"] == "stylesheet"]
     answers = [client.get(link) for link in links]
-    assert {one.headers["content-type"] for one in answers} == {"text/css; charset=utf-8"}
-    assert all("immutable" in one.headers["cache-control"] for one in answers)
-    return [one.text for one in answers]
+    assert {each.headers["content-type"] for each in answers} == {"text/css; charset=utf-8"}
+    assert all("immutable" in each.headers["cache-control"] for each in answers)
+    return [each.text for each in answers]
 
 
 def test_pages_have_name_logo_and_links(branded):
@@ -43,8 +43,8 @@ def test_pages_have_name_logo_and_links(branded):
         answer = client.get(path)
         page = Page(answer)
         assert answer.text.partition("<title>")[2].partition("</title>")[0].endswith("– Acme")
-        assert [one["src"] for one in page.all("img")] == [BRAND["logo_url"]]
-        links = {one["href"] for one in page.all("a")}
+        assert [each["src"] for each in page.all("img")] == [BRAND["logo_url"]]
+        links = {each["href"] for each in page.all("a")}
         assert {BRAND["home_url"], BRAND["terms_url"], BRAND["privacy_url"]} <= links
         assert "Back to Acme" in page.words and "Imprint" not in page.words
         assert "style=" not in answer.text and "<style" not in answer.text
@@ -147,18 +147,18 @@ def test_text_can_be_read(color):
         assert min(contrast(color, back) for back in LIGHT_BACKS) < MIN_CONTRAST
         return
     for part, backs in zip(brand.style.split("@media"), (LIGHT_BACKS, DARK_BACKS), strict=True):
-        found = dict(re.findall(r"--([\w-]+):(#\w+);", part))
-        assert contrast(found["button"], found["on-button"]) >= MIN_CONTRAST
-        assert contrast(found["button-over"], found["on-button"]) >= MIN_CONTRAST
-        assert all(contrast(found["accent"], back) >= MIN_CONTRAST for back in backs)
+        results = dict(re.findall(r"--([\w-]+):(#\w+);", part))
+        assert contrast(results["button"], results["on-button"]) >= MIN_CONTRAST
+        assert contrast(results["button-over"], results["on-button"]) >= MIN_CONTRAST
+        assert all(contrast(results["accent"], back) >= MIN_CONTRAST for back in backs)
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "ratio"), [("#000", "#fff", 21), ("#777777", "#ffffff", 4.48), ("#f00", "#ffffff", 4.0)]
+    ("first", "two", "ratio"), [("#000", "#fff", 21), ("#777777", "#ffffff", 4.48), ("#f00", "#ffffff", 4.0)]
 )
-def test_contrast_is_that_of_wcag(one, two, ratio):
+def test_contrast_is_that_of_wcag(first, two, ratio):
     """Values that others have published."""
-    assert contrast(one, two) == pytest.approx(ratio, abs=0.01) == contrast(two, one)
+    assert contrast(first, two) == pytest.approx(ratio, abs=0.01) == contrast(two, first)
 
 
 def test_a_colour_that_can_be_read_already_stays():

@@ -58,7 +58,7 @@ def service():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            server.asked.append((self.path, self.headers["Add-Padding"]))
+            server.calls.append((self.path, self.headers["Add-Padding"]))
             server.cookies.append(self.headers["Cookie"])
             body = server.answer(self.path.rpartition("/")[2])
             self.send_response(server.status)
@@ -80,7 +80,7 @@ def service():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.cookies, server.status, server.drips = [], [], 200, False
+    server.calls, server.cookies, server.status, server.drips = [], [], 200, False
     server.answer = lambda prefix: "\r\n".join(
         [f"{digest[5:]}:3" for digest in map(_digest, KNOWN) if digest.startswith(prefix)] + ["0" * 35 + ":0"]
     ).encode()
@@ -116,7 +116,7 @@ def test_service_knows_breached_passwords(ask):
 def test_service_learns_five_digits_only(service, ask):
     """Neither the password nor its digest goes out, and padding is asked for."""
     ask("another")
-    assert service.asked == [(f"/range/{_digest('another')[:5]}", "true")]
+    assert service.calls == [(f"/range/{_digest('another')[:5]}", "true")]
 
 
 def test_service_gets_no_cookies(service):
@@ -141,7 +141,7 @@ def test_service_that_does_not_answer_is_an_outage(service, ask, status):
     with pytest.raises(VerificationUnavailableError):
         ask("another")
     assert not ask(KNOWN[0], fail_open=True)
-    assert len(service.asked) == 2
+    assert len(service.calls) == 2
 
 
 def test_endless_answer_is_an_outage(service, ask):
@@ -213,7 +213,7 @@ def test_service_that_fails_is_left_alone(service, caplog):
         with pytest.raises(VerificationUnavailableError):
             known.is_breached("another")
     known.close()
-    assert len(service.asked) == 3
+    assert len(service.calls) == 3
     assert caplog.text.count("the service of breached passwords cannot be asked: status 500") == 3
     assert "another" not in caplog.text
 

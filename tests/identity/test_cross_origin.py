@@ -107,8 +107,8 @@ def test_documents_are_for_every_origin(app, path):
     """Key set and metadata are public, also without the setting."""
     client = TestClient(app, headers={"origin": STRANGER})
     assert client.get(path).headers["access-control-allow-origin"] == "*"
-    asked = PREFLIGHT | {"access-control-request-headers": "mcp-protocol-version"}
-    preflight = client.options(path, headers=asked)
+    headers = PREFLIGHT | {"access-control-request-headers": "mcp-protocol-version"}
+    preflight = client.options(path, headers=headers)
     assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, "*")
 
 
@@ -143,8 +143,8 @@ def test_an_origin_that_no_browser_sends_is_refused(origin, advice):
 def test_origins_of_variables():
     """Several are separated by commas; this machine may have plain http."""
     environment = {f"AUTHGUARD_{name.upper()}": value for name, value in GOOD.items()}
-    found = Settings.from_env(environment | {"AUTHGUARD_CORS_ORIGINS": f"{PAGE}, http://localhost:3000"})
-    assert found.cors_origins == (PAGE, "http://localhost:3000")
+    result = Settings.from_env(environment | {"AUTHGUARD_CORS_ORIGINS": f"{PAGE}, http://localhost:3000"})
+    assert result.cors_origins == (PAGE, "http://localhost:3000")
 
 
 def test_a_form_behind_a_proxy_that_rewrites_host(url):

@@ -116,8 +116,8 @@ def test_pooler_in_transaction_mode(server, clock, postbox):
         tokens = service.accounts.register(ANN["email"], PASSWORD, "", CALLER)
         assert tokens is not None
         for _ in range(8):  # more often than psycopg waits before it prepares a statement
-            found = together(12, lambda index: service.accounts.login(ANN["email"], PASSWORD, CALLER))
-            assert not [each for each in found if isinstance(each, Exception)]
+            result = together(12, lambda index: service.accounts.login(ANN["email"], PASSWORD, CALLER))
+            assert not [each for each in result if isinstance(each, Exception)]
         principal = service.own_tokens
         assert principal is not None
         service.revocations.revoke(token_id="a", until=clock() + 60)

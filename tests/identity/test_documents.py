@@ -43,8 +43,8 @@ def running(url, **given):
 
 @pytest.fixture
 def server(sqlite_url):
-    with running(sqlite_url) as found:
-        yield found
+    with running(sqlite_url) as running_server:
+        yield running_server
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def shown(response, email):
         names = re.sub("(authguard-social)-[0-9a-f]{16}=", r"\1=", fields["set-cookie"])
         values = re.compile(r"\b(authguard-[a-z]+|access_token|refresh_token)=([^;]*)")
         # Of what is sealed, the length may not tell either.
-        fields["set-cookie"] = values.sub(lambda found: f"{found[1]}={len(found[2])} characters", names)
+        fields["set-cookie"] = values.sub(lambda match: f"{match[1]}={len(match[2])} characters", names)
     return response.status_code, response.text.replace(email, "…"), fields
 
 
@@ -115,7 +115,7 @@ def test_register_and_sign_in(app, hasher, register, login):
             [shown(REGISTER[register](client, email), email), shown(LOGIN[login](client, email), email)]
         )
         costs.append(hasher.count - before)
-    assert all(one == seen[0] for one in seen)
+    assert all(answer == seen[0] for answer in seen)
     assert set(costs) == {2}
     assert seen[0][1][0] == (400 if login == "token" else 401)
 
@@ -176,7 +176,7 @@ def test_provider_with_an_unverified_address(app, service, provider, postbox, wa
         client = browser(app)
         seen.append(shown(way(client, provider), email))
         assert "access_token" not in client.cookies
-    assert all(one == seen[0] for one in seen)
+    assert all(answer == seen[0] for answer in seen)
     assert seen[0][0] == 403
     assert service.outbox.flush()
     assert [mail.to for mail in postbox.mails].count(NEW) == 2

@@ -180,28 +180,28 @@ def works(counts, app, request, kinds=KINDS):
     for kind in ("warm", *kinds):
         request(client, f"{kind}-up@example.com")
     assert counts.service.outbox.flush()
-    found = {kind: Counter() for kind in kinds}
+    results = {kind: Counter() for kind in kinds}
     texts = {kind: Counter() for kind in kinds}
     for number in range(NUMBER):
         for kind in kinds:
             work, statements = counts.of(request, client, f"{kind}{number}@example.com")
-            found[kind][tuple(work.items())] += 1
+            results[kind][tuple(work.items())] += 1
             texts[kind][statements] += 1
-    return found, texts
+    return results, texts
 
 
 def assert_all_alike(distributions):
     """Compare the distribution of each kind with that of new addresses."""
-    assert all(one == distributions["new"] for one in distributions.values()), distributions
+    assert all(distribution == distributions["new"] for distribution in distributions.values()), distributions
 
 
 @pytest.mark.parametrize("login", LOGINS)
 def test_wrong_password(counts, app, login):
     """A wrong password takes the same statements and hashes, whatever the account is."""
-    found, texts = works(counts, app, LOGINS[login])
-    assert_all_alike(found)
+    result, texts = works(counts, app, LOGINS[login])
+    assert_all_alike(result)
     assert_all_alike(texts)
-    ((work, _),) = found["new"].items()
+    ((work, _),) = result["new"].items()
     assert dict(work)["hashes"] == 1
 
 
@@ -217,10 +217,10 @@ def test_right_password_of_a_disabled_account(counts, app):
 @pytest.mark.parametrize("mail", MAILS)
 def test_asking_for_a_mail(counts, app, mail):
     """Asking for a mail reads nothing of the account, and leaves a row and a job for the outbox."""
-    found, texts = works(counts, app, MAILS[mail])
-    assert_all_alike(found)
+    result, texts = works(counts, app, MAILS[mail])
+    assert_all_alike(result)
     assert_all_alike(texts)
-    ((work, _),) = found["new"].items()
+    ((work, _),) = result["new"].items()
     assert (dict(work)["commits"], dict(work)["mails"]) == (1, 1)
     ((statements, _),) = texts["new"].items()
     assert not [each for each in statements if "users" in each.replace("user_id", "")]
@@ -232,10 +232,10 @@ def test_asking_for_a_mail(counts, app, mail):
 @pytest.mark.parametrize("register", REGISTERS)
 def test_registering(counts, app, register):
     """With `enumeration_safe`, registering takes the same statements, and is committed."""
-    found, texts = works(counts, app, REGISTERS[register])
-    assert_all_alike(found)
+    result, texts = works(counts, app, REGISTERS[register])
+    assert_all_alike(result)
     assert_all_alike(texts)
-    ((work, _),) = found["new"].items()
+    ((work, _),) = result["new"].items()
     assert (dict(work)["commits"], dict(work)["hashes"], dict(work)["mails"]) == (1, 1, 1)
 
 

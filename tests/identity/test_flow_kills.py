@@ -61,11 +61,11 @@ class Running:
             self.given["token"] = page.partition("token=")[2]
         if self.flow == "address":
             postbox = Postbox()
-            with self.service(postbox=postbox) as asked:
-                principal = principal_of(asked, own.access_token)
-                asked.address_changes.ask(principal, MOVED, PASSWORD, OWNER)
-                assert asked.outbox.flush()
-            (mail,) = [one for one in postbox.mails if one.to == MOVED]
+            with self.service(postbox=postbox) as running:
+                principal = principal_of(running, own.access_token)
+                running.address_changes.ask(principal, MOVED, PASSWORD, OWNER)
+                assert running.outbox.flush()
+            (mail,) = [each for each in postbox.mails if each.to == MOVED]
             self.given["token"] = mail.text.partition("token=")[2].split()[0]
 
     def run_until(self, process, moment):
@@ -128,9 +128,9 @@ def check_reset(running, client, service):
         is_good = service.links.resets_password(given["token"])
         return [signs_in(client, PASSWORD), *alive, is_good, not signs_in(client, NEW)]
 
-    found = state()
-    assert found in ([True] * 5, [False] * 5)
-    is_reset = not found[0]
+    result = state()
+    assert result in ([True] * 5, [False] * 5)
+    is_reset = not result[0]
     assert running.send_the_rest() == ({"Your password was changed"} if is_reset else set())
     body = {"token": given["token"], "new_password": NEW}
     again = client.post("/v1/auth/reset-password", json=body)
@@ -146,9 +146,9 @@ def check_change(running, client, service):
     def state():
         return [signs_in(client, PASSWORD), is_alive(client, given["other"]), not signs_in(client, NEW)]
 
-    found = state()
-    assert found in ([True] * 3, [False] * 3)
-    is_changed = not found[0]
+    result = state()
+    assert result in ([True] * 3, [False] * 3)
+    is_changed = not result[0]
     assert running.send_the_rest() == ({"Your password was changed"} if is_changed else set())
     body = {"current_password": PASSWORD, "new_password": NEW}
     fields = {"authorization": f"Bearer {given['access']}"}
@@ -183,9 +183,9 @@ def check_link(running, client, service):
         verified = service.accounts.find_by_id(user.id).email_verified
         return [signs_in(client, PASSWORD), *alive, not linked, not verified]
 
-    found = state()
-    assert found in ([True] * 5, [False] * 5)
-    is_linked = not found[0]
+    result = state()
+    assert result in ([True] * 5, [False] * 5)
+    is_linked = not result[0]
     assert running.send_the_rest() == ({"GitHub was linked to your account"} if is_linked else set())
     assert service.sign_in_with(IDENTITY, OWNER)
     assert state() == [False] * 5
@@ -201,9 +201,9 @@ def check_address(running, client, service):
         is_old = service.accounts.find_by_id(user.id).email == EMAIL
         return [signs_in(client, PASSWORD), is_alive(client, given["other"]), is_old]
 
-    found = state()
-    assert found in ([True] * 3, [False] * 3)
-    is_moved = not found[0]
+    result = state()
+    assert result in ([True] * 3, [False] * 3)
+    is_moved = not result[0]
     assert running.send_the_rest() == ({"Your e-mail address was changed"} if is_moved else set())
     fields = {"authorization": f"Bearer {given['access']}"}
     path, body = "/v1/auth/change-email/confirm", {"token": given["token"]}
@@ -221,9 +221,9 @@ def check_delete(running, client, service):
         alive = [is_alive(client, given[name]) for name in ("refresh", "other")]
         return [signs_in(client, PASSWORD), *alive, service.accounts.find(EMAIL) is not None]
 
-    found = state()
-    assert found in ([True] * 4, [False] * 4)
-    is_deleted = not found[0]
+    result = state()
+    assert result in ([True] * 4, [False] * 4)
+    is_deleted = not result[0]
     assert running.send_the_rest() == set()
     fields = {"authorization": f"Bearer {given['access']}"}
     again = client.post("/v1/auth/delete-account", json={"password": PASSWORD}, headers=fields)
@@ -263,5 +263,5 @@ def test_a_flow_is_done_or_not_done(url, flow, process, record_property):
     assert moments >= 2 * ROUNDS
     record_property("moments", moments)
     chosen = {*range(1, moments + 1, size(5, 1)), moments}
-    found = {check_after(url, flow, process, moment)[1] for moment in sorted(chosen)}
-    assert found == ({True} if flow == "refresh" else {True, False})
+    results = {check_after(url, flow, process, moment)[1] for moment in sorted(chosen)}
+    assert results == ({True} if flow == "refresh" else {True, False})

@@ -234,7 +234,7 @@ def test_retries_of_one_generation(service, clock):
     for _ in range(20):
         clock.go_on(HOUR)
         answers = [refresh(service, tokens, MOBILE) for _ in range(20)]
-        assert {one.refresh_token for one in answers} == {newest.refresh_token}
+        assert {answer.refresh_token for answer in answers} == {newest.refresh_token}
     assert rows(service)[0].repeated == 200
 
 
@@ -257,8 +257,8 @@ def test_threads_count_a_repeat_once(service):
     tokens = login(service)
     refresh(service, tokens)
     assert not any(
-        isinstance(one, Exception)
-        for one in together(20, lambda _: [refresh(service, tokens) for _ in range(50)])
+        isinstance(each, Exception)
+        for each in together(20, lambda _: [refresh(service, tokens) for _ in range(50)])
     )
     assert rows(service)[0].repeated == 1
 

@@ -63,8 +63,8 @@ def github_at(url, timeout=0.3):
 
 
 WAYS = {
-    "authorize": lambda url: lambda one: one.authorize_url(state="s", redirect_uri=OWN[0]),
-    "exchange": lambda url: lambda one: one.exchange("c0de", OWN[0]),
+    "authorize": lambda url: lambda provider: provider.authorize_url(state="s", redirect_uri=OWN[0]),
+    "exchange": lambda url: lambda provider: provider.exchange("c0de", OWN[0]),
 }
 
 
@@ -100,7 +100,7 @@ def test_threads_do_not_wait_for_each_other(silent, closing, way):
     # Long enough for all 16 to begin before the attempt of the first ends, also on a busy machine.
     provider, ask = closing(provider_at(url, timeout=1.5)), WAYS[way](url)
     results = together(16, lambda _: ask(provider))
-    assert {type(one) for one in results} == {ProviderUnavailableError}
+    assert {type(result) for result in results} == {ProviderUnavailableError}
     assert len(taken) == 1
 
 

@@ -35,8 +35,8 @@ def test_all_is_well(client):
 def fails(client, *parts):
     response = client.get("/readyz")
     assert client.get("/healthz").status_code == 200
-    found = (response.status_code, response.json(), response.headers["retry-after"])
-    return found == (503, {"status": "unavailable", "failing": list(parts)}, "1")
+    answer = (response.status_code, response.json(), response.headers["retry-after"])
+    return answer == (503, {"status": "unavailable", "failing": list(parts)}, "1")
 
 
 def test_tables_of_another_version(client, service, clock):
@@ -140,9 +140,9 @@ def test_a_database_that_is_gone(tmp_path, caplog, clock):
             (tmp_path / "away.db").rename(file)
             clock.go_on(2)
             assert client.get("/readyz").status_code == 200
-    said = [record.getMessage() for record in caplog.records if "ready" in record.getMessage()]
-    assert len(said) == 2
-    assert "database" in said[0] and "ready again" in said[1]
+    messages = [record.getMessage() for record in caplog.records if "ready" in record.getMessage()]
+    assert len(messages) == 2
+    assert "database" in messages[0] and "ready again" in messages[1]
 
 
 @pytest.mark.one_database

@@ -281,9 +281,9 @@ def test_refresh_by_access_token_of_somebody_else_is_refused(client, token, clai
 def test_sessions_are_listed_and_ended(client, token):
     """GET lists, with the caller's own marked; DELETE ends one; another's or none is 404."""
     client.post("/v1/auth/login", json=ANN)
-    found = client.get("/v1/users/me/sessions", headers=bearer(token)).json()
-    assert sorted(session["current"] for session in found) == [False, True]
-    (other,) = [session["id"] for session in found if not session["current"]]
+    result = client.get("/v1/users/me/sessions", headers=bearer(token)).json()
+    assert sorted(session["current"] for session in result) == [False, True]
+    (other,) = [session["id"] for session in result if not session["current"]]
     assert client.delete(f"/v1/users/me/sessions/{other}", headers=bearer(token)).status_code == 200
     assert client.delete(f"/v1/users/me/sessions/{other}", headers=bearer(token)).status_code == 404
     assert len(client.get("/v1/users/me/sessions", headers=bearer(token)).json()) == 1
@@ -293,7 +293,7 @@ def test_logout_everywhere(client, token):
     """After it no token works."""
     second = client.post("/v1/auth/login", json=ANN).json()["access_token"]
     assert client.post("/v1/auth/logout-all", headers=bearer(token)).status_code == 200
-    assert [client.get("/v1/auth/me", headers=bearer(one)).status_code for one in (token, second)] == [
+    assert [client.get("/v1/auth/me", headers=bearer(each)).status_code for each in (token, second)] == [
         401,
         401,
     ]
@@ -324,10 +324,10 @@ def test_logging_out_can_be_repeated_and_be_late(client, token, service, clock, 
 
 def test_logging_out_with_an_expired_token_ends_its_session_alone(client, token, clock):
     """The session of another device goes on."""
-    one, other = (client.post("/v1/auth/login", json=ANN).json() for _ in range(2))
+    first, other = (client.post("/v1/auth/login", json=ANN).json() for _ in range(2))
     clock.go_on(28_801)
-    assert client.post("/v1/auth/logout", headers=bearer(one["access_token"])).status_code == 200
-    assert client.post("/v1/auth/refresh", json={"refresh_token": one["refresh_token"]}).status_code == 401
+    assert client.post("/v1/auth/logout", headers=bearer(first["access_token"])).status_code == 200
+    assert client.post("/v1/auth/refresh", json={"refresh_token": first["refresh_token"]}).status_code == 401
     assert client.post("/v1/auth/refresh", json={"refresh_token": other["refresh_token"]}).status_code == 200
 
 

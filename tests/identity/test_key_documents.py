@@ -354,7 +354,7 @@ def test_keys_of_either_document_open_the_other(servers, token, claw):
         headers = {"X-API-Key": key}
         invora = requests.get(f"{servers.service}/v1/auth/api-keys", headers=headers).json()["keys"]
         ainative = requests.get(f"{servers.service}/v1/api-keys", headers=headers).json()
-        assert {one["_id"] for one in invora} == {one["id"] for one in ainative} == {sk["id"], claw["id"]}
+        assert {each["_id"] for each in invora} == {each["id"] for each in ainative} == {sk["id"], claw["id"]}
         assert requests.get(f"{servers.application}/v1/database/projects", headers=headers).ok
 
 

@@ -71,8 +71,8 @@ def test_answers_tell_the_limits(client, key, number):
     for _ in range(number):
         response = client.get(ME, headers=key)
     assert response.headers["ratelimit-policy"] == '"per-minute";q=10;w=60, "per-day";q=1000;w=86400'
-    left = max(0, 10 - number)
-    assert f'"per-minute";r={left};t=' in response.headers["ratelimit"]
+    expected = max(0, 10 - number)
+    assert f'"per-minute";r={expected};t=' in response.headers["ratelimit"]
     assert f'"per-day";r={1000 - min(number, 10)}' in response.headers["ratelimit"]
 
 

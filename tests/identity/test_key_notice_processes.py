@@ -111,17 +111,17 @@ def select(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Return rows of the database."""
     database = Database(url)
     with database.read() as connection:
-        found = [tuple(row) for row in connection.exec_driver_sql(statement).all()]
+        rows = [tuple(row) for row in connection.exec_driver_sql(statement).all()]
     database.close()
-    return found
+    return rows
 
 
 def check_events(url: str, keys: list[StoredAPIKey]) -> None:
     """Each key has the one event that it is to have."""
-    found = select(url, "SELECT key_id, name, number FROM api_key_events")
+    rows = select(url, "SELECT key_id, name, number FROM api_key_events")
     stages = {29.5: ("expiring", 30), 6.5: ("expiring", 7), 0.5: ("expiring", 1), -0.5: ("expired", 0)}
     wanted = [(key.id, *stages[(key.expires_at - NOW) / DAY]) for key in keys]
-    assert sorted(found) == sorted(wanted)
+    assert sorted(rows) == sorted(wanted)
 
 
 def test_each_event_and_each_mail_once(url, keys, mailbox, fleet):
@@ -150,8 +150,8 @@ def test_processes_that_are_killed_lose_nothing(url, keys, mailbox, fleet):
 
     mailbox.on_mail = kill
     assert signal.SIGKILL in fleet.run(PROCESSES)[-1]["end"]
-    found = select(url, f"SELECT details FROM mails WHERE try_at > {NOW + 60}")
-    taken = {details.partition(" ")[0] for (details,) in found}
+    rows = select(url, f"SELECT details FROM mails WHERE try_at > {NOW + 60}")
+    taken = {details.partition(" ")[0] for (details,) in rows}
     most = len(keys) // OWNERS  # each process has one mail at a time, to one owner
     assert 0 < len(taken) <= PROCESSES * most
     texts = [key.readable_id for key in keys if key.id in taken]

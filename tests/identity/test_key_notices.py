@@ -493,9 +493,9 @@ def test_keys_of_before_the_table_are_told_of_what_is_ahead(tmp_path):
     database.close()
     upgrade(url)
     with database.read() as connection:
-        found = dict(connection.exec_driver_sql("SELECT id, notice_at FROM api_keys").all())
+        results = dict(connection.exec_driver_sql("SELECT id, notice_at FROM api_keys").all())
     database.close()
-    assert found == {
+    assert results == {
         "far": ends["far"] - 30 * DAY, "near": ends["near"] - 7 * DAY, "last": ends["last"],
         "gone": None, "off": None,
     }  # fmt: skip

@@ -159,8 +159,8 @@ def test_two_services_record_each_key_once(url: str, scanner: Scanner) -> None:
         keys = keys_of_owners(first)
         together(20, lambda index: report((first, second)[index % 2], keys))
         assert first.outbox.flush() and second.outbox.flush()
-    found = Counter(event.key_id for event in events if event.name == "api_key_exposed")
-    assert found == {made.key.id: 1 for made in keys}
+    counts = Counter(event.key_id for event in events if event.name == "api_key_exposed")
+    assert counts == {made.key.id: 1 for made in keys}
     assert [sum(made.key.id in mail.text for mail in postbox.mails) for made in keys] == [1] * 6
 
 
@@ -170,6 +170,6 @@ def report(service: IdentityService, keys: list[NewAPIKey]) -> None:
     assert reports is not None
     matches = read_matches(json.dumps([match(made.text) for made in keys]).encode())
     for batch in reports.batches(matches):
-        found = reports.find(batch)
-        reports.revoke({each.digest: each for each in batch}, found, CALLER)
+        findings = reports.find(batch)
+        reports.revoke({each.digest: each for each in batch}, findings, CALLER)
     reports.finish(matches, {each.digest for each in matches}, CALLER)

@@ -158,8 +158,8 @@ def test_a_body_of_another_form_is_refused(body: bytes) -> None:
 )
 def test_what_is_not_known_is_accepted(more: dict[str, Any], source: str) -> None:
     """Empty URLs, other sources and types, and members of later versions."""
-    (found,) = read_matches(json.dumps([match("a") | more]).encode())
-    assert (found.token, found.source) == ("a", source)
+    (accepted,) = read_matches(json.dumps([match("a") | more]).encode())
+    assert (accepted.token, accepted.source) == ("a", source)
 
 
 def test_a_match_needs_nothing_but_its_token() -> None:

@@ -78,8 +78,8 @@ def test_counts_are_shared(key):
     if not _redis_runs() and not os.environ.get("CI"):
         pytest.skip("no Redis at 127.0.0.1:6379")
     limits = {"login": Limit(3, DAY)}
-    one, other = Limiter(REDIS, limits=limits), Limiter(REDIS, limits=limits)
-    assert _tries(one, "login", key, most=2) + _tries(other, "login", key) == 3
+    first, other = Limiter(REDIS, limits=limits), Limiter(REDIS, limits=limits)
+    assert _tries(first, "login", key, most=2) + _tries(other, "login", key) == 3
 
 
 def test_parallel_tries_cannot_pass(url, key):
@@ -307,7 +307,7 @@ def test_counters_in_redis_expire(key):
     client = redis.Redis.from_url(REDIS)
     before = set(client.scan_iter("*authguard*", count=1000))
     limiter.hit("login", key)
-    (name,) = [one for one in set(client.scan_iter("*authguard*", count=1000)) - before if b"/7" in one]
+    (name,) = [each for each in set(client.scan_iter("*authguard*", count=1000)) - before if b"/7" in each]
     assert 0 < client.ttl(name) <= 14
 
 

@@ -219,8 +219,8 @@ class TestProviderThatDoesNotVerify:
         answer = ann.verify_by_page()
         assert answer.status_code == 422
         page = Page(answer)
-        assert [one["name"] for one in page.all("input") if one["type"] == "password"] == ["new_password"]
-        assert "/login?next=/verify-email" in [one["href"] for one in page.all("a")]
+        assert [each["name"] for each in page.all("input") if each["type"] == "password"] == ["new_password"]
+        assert "/login?next=/verify-email" in [each["href"] for each in page.all("a")]
         assert mallory.is_in(face)
 
     def test_link_in_another_browser_with_a_new_password(self, mallory, ann, face, events):
@@ -468,7 +468,7 @@ def test_providers_are_listed_on_the_page(ann):
     assert ann.sign_in(ANNS)
     page = Page(ann.browser.get("/account"))
     assert "GitHub Linked" in page.words
-    assert "Unlink GitHub" in [one.get("aria-label") for one in page.all("button")]
+    assert "Unlink GitHub" in [each.get("aria-label") for each in page.all("button")]
 
 
 def test_owner_is_known_by_the_refresh_cookie(ann, clock):
@@ -480,7 +480,7 @@ def test_owner_is_known_by_the_refresh_cookie(ann, clock):
     assert ann.browser.get(f"/verify-email?token={token}").status_code == 303
     page = ann.browser.get("/verify-email")
     assert "access_token" in page.headers["set-cookie"]
-    assert not [one for one in Page(page).all("input") if one["type"] == "password"]
+    assert not [each for each in Page(page).all("input") if each["type"] == "password"]
     assert ann.browser.post("/verify-email").headers["location"] == "/account?notice=verified"
 
 

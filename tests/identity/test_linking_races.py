@@ -16,7 +16,9 @@ def identity(subject, email, *, verified):
 
 def living(service, answers):
     """Those of the tokens that still let in."""
-    return [one for one in answers if isinstance(one, Tokens) and is_alive(service, one.access_token)]
+    return [
+        answer for answer in answers if isinstance(answer, Tokens) and is_alive(service, answer.access_token)
+    ]
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -36,7 +38,7 @@ def test_sign_ins_beside_a_reset_leave_no_session(service, postbox, round_):
 
     answers = together(7, act)
     assert answers[3] is None
-    assert {type(one) for one in answers} <= {type(None), Tokens, LinkRefusedError}
+    assert {type(answer) for answer in answers} <= {type(None), Tokens, LinkRefusedError}
     assert living(service, answers) == []
 
 
@@ -70,7 +72,7 @@ def test_logins_beside_a_closing_leave_no_session(service, postbox, round_):
 
     answers = together(7, act)
     assert answers[3] is None
-    assert {type(one) for one in answers} <= {type(None), Tokens, InvalidCredentialsError}
+    assert {type(answer) for answer in answers} <= {type(None), Tokens, InvalidCredentialsError}
     assert living(service, answers) == []
 
 
@@ -80,4 +82,4 @@ def test_two_unlinkings_at_once_leave_a_way_in(service):
     service.sign_in_with(SocialIdentity("other", "2", EMAIL, email_verified=True))
     me = principal_of(service, tokens.access_token)
     answers = together(2, lambda index: service.linking.unlink(me, ("github", "other")[index], CALLER))
-    assert sorted(type(one).__name__ for one in answers) == ["LastSignInError", "NoneType"]
+    assert sorted(type(answer).__name__ for answer in answers) == ["LastSignInError", "NoneType"]

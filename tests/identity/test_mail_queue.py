@@ -266,11 +266,11 @@ def test_a_mail_that_was_asked_for_in_two_ways_is_one_mail(service, clock, postb
 def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbox):
     """The second request was acknowledged after the first mail had been made."""
     accounts(service, 1)
-    keep, asked = postbox.send, []
+    keep, calls = postbox.send, []
 
     def send(mail):
-        if not asked:
-            asked.append(mail)
+        if not calls:
+            calls.append(mail)
             ask(service, "owner0@example.com")
         keep(mail)
 

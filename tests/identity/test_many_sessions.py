@@ -88,7 +88,11 @@ def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, 
     principal = principal_of(service, tokens)
     with counted(service) as statements:
         service.sessions.log_out_everywhere(principal, CALLER)
-    changes = [one for one in statements if one.split()[0] in ("INSERT", "UPDATE", "DELETE", "SELECT")]
+    changes = [
+        statement
+        for statement in statements
+        if statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "SELECT")
+    ]
     assert len(changes) == (11 if service.database.is_sqlite else 12)
     assert not is_alive(service, tokens)
     assert service.revocations.is_revoked(principal)
@@ -111,4 +115,4 @@ def test_the_own_session_goes_on_after_a_change_of_the_password(service, user):
     tokens = sign_in(service)
     add_sessions(service, user.id, 10)
     service.accounts.change_password(principal_of(service, tokens), PASSWORD, "An0ther-Password!", CALLER)
-    assert [one.id for one in service.sessions.list(principal_of(service, tokens))] == [tokens.session_id]
+    assert [each.id for each in service.sessions.list(principal_of(service, tokens))] == [tokens.session_id]

@@ -29,8 +29,10 @@ class Columns(NamedTuple):
 def columns_of(path: Path) -> Columns:
     """Return `table.column` of all columns, and of those without a default that may not be null."""
     engine = create_engine(f"sqlite:///{path}")
-    found = inspect(engine)
-    every = [(table, column) for table in found.get_table_names() for column in found.get_columns(table)]
+    inspector = inspect(engine)
+    every = [
+        (table, column) for table in inspector.get_table_names() for column in inspector.get_columns(table)
+    ]
     engine.dispose()
     needed = {f"{t}.{c['name']}" for t, c in every if not c["nullable"] and c["default"] is None}
     return Columns({f"{t}.{c['name']}" for t, c in every}, needed)
@@ -38,12 +40,12 @@ def columns_of(path: Path) -> Columns:
 
 def steps(folder: Path) -> dict[str, tuple[Columns, Columns]]:
     """Return the columns before and after each migration."""
-    database, before, found = folder / "old.db", Columns(set(), set()), {}
+    database, before, results = folder / "old.db", Columns(set(), set()), {}
     for revision in REVISIONS:
         upgrade(f"sqlite:///{database}", _full_name(revision))
         after = columns_of(database)
-        found[revision], before = (before, after), after
-    return found
+        results[revision], before = (before, after), after
+    return results
 
 
 def _full_name(revision: str) -> str:

@@ -80,10 +80,10 @@ def test_half_a_provider_is_refused(given):
 
 def test_signing_in_with_two(url, clock):
     """The page has a link to each, and each signs its own people in."""
-    with answering() as one, answering() as two, both_kinds(one, clock), both_kinds(two, clock):
+    with answering() as first, answering() as two, both_kinds(first, clock), both_kinds(two, clock):
         named = {
             name: {"issuer": server.url, "client_id": "id", "client_secret": "an0ther-s3cret"}
-            for name, server in (("google", one), ("entra", two))
+            for name, server in (("google", first), ("entra", two))
         }
         with service_at(url, clock=clock, oidc_providers=named) as service:
             providers = providers_from(service.settings)
@@ -93,7 +93,7 @@ def test_signing_in_with_two(url, clock):
             words = Page(client.get("/login")).words
             assert "Continue with Google" in words
             assert "Continue with entra" in words
-            for name, server in (("google", one), ("entra", two)):
+            for name, server in (("google", first), ("entra", two)):
                 sent = start(client, name)
                 id_token(server, clock, nonce=sent["nonce"], email=f"{name}@example.com")
                 assert back(client, name, code="c0de", state=sent["state"]).status_code == 303

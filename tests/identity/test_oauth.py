@@ -29,8 +29,8 @@ def tokens(service):
 
 @pytest.fixture
 def machine(service):
-    found, secret = service.clients.create("reports", frozenset({"read", "write"}))
-    return found.id, secret
+    created, secret = service.clients.create("reports", frozenset({"read", "write"}))
+    return created.id, secret
 
 
 def basic(machine):
@@ -159,9 +159,9 @@ def introspect(client, machine, token):
 
 def test_introspection_of_an_access_token(client, machine, tokens):
     """A live access token is described by its claims."""
-    found = introspect(client, machine, tokens.access_token)
-    assert (found["active"], found["sub"], found["token_type"]) == (True, tokens.user.id, "Bearer")
-    assert (found["iss"], found["aud"], found["role"], found["username"]) == (
+    result = introspect(client, machine, tokens.access_token)
+    assert (result["active"], result["sub"], result["token_type"]) == (True, tokens.user.id, "Bearer")
+    assert (result["iss"], result["aud"], result["role"], result["username"]) == (
         ISSUER,
         ISSUER,
         "USER",
@@ -172,8 +172,8 @@ def test_introspection_of_an_access_token(client, machine, tokens):
 def test_introspection_of_a_refresh_token(client, machine, service, tokens):
     """A live refresh token is active for its own client, and does not pass for an access token."""
     own = service.accounts.login("ann@example.com", PASSWORD, CALLER, client_id=machine[0])
-    found = introspect(client, machine, own.refresh_token)
-    assert (found["active"], found["token_type"]) == (True, "refresh_token")
+    result = introspect(client, machine, own.refresh_token)
+    assert (result["active"], result["token_type"]) == (True, "refresh_token")
 
 
 def test_introspection_of_refresh_tokens_of_others(client, machine, service, tokens):
@@ -199,8 +199,8 @@ def test_two_client_ids_are_none(client, machine, service, endpoint):
 def test_tokens_say_whether_the_address_is_verified(client, machine, service, verified):
     """The address in a token and in an introspection answer comes with its proof, or the lack of it."""
     user = service.accounts.create("eve@example.com", PASSWORD, verified=verified)
-    found = introspect(client, machine, service.accounts.issue_tokens(user.id).access_token)
-    assert (found["email"], found["email_verified"]) == ("eve@example.com", verified)
+    result = introspect(client, machine, service.accounts.issue_tokens(user.id).access_token)
+    assert (result["email"], result["email_verified"]) == ("eve@example.com", verified)
     claims = service.clients._verify(service.accounts.issue_tokens(user.id).access_token).claims
     assert (claims["email"], claims["email_verified"]) == ("eve@example.com", verified)
 

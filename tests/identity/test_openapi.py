@@ -45,14 +45,14 @@ def test_each_route_is_in_the_document(full: Identity) -> None:
     """The operations are exactly the endpoints, whatever their prefix is."""
     first, *others = full._settings.prefixes
     assert others
-    found = set()
+    results = set()
     for route in routes_of(full):
         path = route.path
         for prefix in others:
             path = re.sub(f"^{prefix}/", f"{first}/", path)
-        found |= {(method, path) for method in (route.methods or set()) - {"HEAD"}}
+        results |= {(method, path) for method in (route.methods or set()) - {"HEAD"}}
     paths = document_of(full)["paths"]
-    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == found
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == results
 
 
 def test_bodies_are_those_that_the_endpoints_read(full: Identity) -> None:
@@ -70,7 +70,7 @@ def test_forms_name_the_fields_that_the_endpoints_read(full: Identity) -> None:
     """The forms of OAuth have the fields that the code reads, and no others but the hint of RFC 7009."""
     source = inspect.getsource(inspect.getmodule(oauth_endpoint(full)))  # type: ignore[arg-type]
     read = set(re.findall(r'_required\(form, "(\w+)"\)|form\.get\("(\w+)"|"(\w+)" in form', source))
-    names = {name for found in read for name in found if name}
+    names = {name for names_of_form in read for name in names_of_form if name}
     forms = oauth_forms.TokenForm, oauth_forms.IntrospectionForm, oauth_forms.RevocationForm
     described = {name for form in forms for name in form.__annotations__}
     assert described - {"token_type_hint"} == names

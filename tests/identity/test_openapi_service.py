@@ -115,14 +115,14 @@ def created_client(folder: Path) -> str:
 def test_examples_and_edges_are_answered_as_documented(base: str, tmp_path: Path) -> None:
     """A few requests for each operation get answers that the document names, and reach the use cases."""
     few = "--phases", "examples,fuzzing", "--max-examples", "3", "--generation-deterministic"
-    found = run(base, tmp_path, *few)
-    assert found.status == 0, found.text[-6000:]
-    assert set(_SEEN.strip().splitlines()) - found.seen == set()
+    result = run(base, tmp_path, *few)
+    assert result.status == 0, result.text[-6000:]
+    assert set(_SEEN.strip().splitlines()) - result.seen == set()
 
 
 @pytest.mark.slow
 def test_two_minutes_of_requests_are_answered_as_documented(base: str, tmp_path: Path) -> None:
     """Requests of all kinds, also those that follow from answers, get what the document names."""
-    found = run(base, tmp_path, "--max-time", "120")
-    assert found.status == 0, found.text[-6000:]
-    assert set(_SEEN.strip().splitlines()) - found.seen == set()
+    result = run(base, tmp_path, "--max-time", "120")
+    assert result.status == 0, result.text[-6000:]
+    assert set(_SEEN.strip().splitlines()) - result.seen == set()

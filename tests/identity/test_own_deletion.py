@@ -83,9 +83,9 @@ def test_a_password_that_was_set_meanwhile_is_needed(service, monkeypatch):
     prove = proofs.prove
 
     def prove_and_set(*args):
-        found = prove(*args)
+        proof = prove(*args)
         service.administration.set_password(tokens.user.id, PASSWORD)
-        return found
+        return proof
 
     monkeypatch.setattr(proofs, "prove", prove_and_set)
     with pytest.raises(InvalidFieldsError):
@@ -96,7 +96,7 @@ def test_a_password_that_was_set_meanwhile_is_needed(service, monkeypatch):
 @pytest.mark.parametrize("round_", range(3))
 def test_beside_logins_and_a_change_of_the_address(service, postbox, tokens, round_):
     """No session outlives it, nothing is half there, and nobody is answered with a fault of ours."""
-    (mail,) = [one for one in postbox.mails if one.to == "ann@new.example"]
+    (mail,) = [each for each in postbox.mails if each.to == "ann@new.example"]
     token = mail.text.partition("token=")[2].split()[0]
     principal = principal_of(service, tokens.access_token)
 
@@ -109,10 +109,10 @@ def test_beside_logins_and_a_change_of_the_address(service, postbox, tokens, rou
 
     answers = together(6, act)
     assert answers[3] is None
-    assert not any(is_alive(service, one.access_token) for one in answers if isinstance(one, Tokens))
-    faults = [one for one in answers if isinstance(one, Exception)]
+    assert not any(is_alive(service, each.access_token) for each in answers if isinstance(each, Tokens))
+    faults = [each for each in answers if isinstance(each, Exception)]
     assert all(
-        getattr(one, "status_code", 500) < 500 or isinstance(one, StoreUnavailableError) for one in faults
+        getattr(each, "status_code", 500) < 500 or isinstance(each, StoreUnavailableError) for each in faults
     )
     assert rows(service, "users") == rows(service, "sessions") == rows(service, "mails") == []
 
@@ -125,8 +125,8 @@ def test_it_leaves_an_event(url, postbox, clock):
         with pytest.raises(InvalidFieldsError):
             delete(service, tokens, "wrong")
         delete(service, tokens)
-    found = [(one.succeeded, one.reason, one.user_id) for one in events if one.name == "delete"]
-    assert found == [(False, "invalid_fields", tokens.user.id), (True, "owner", tokens.user.id)]
+    results = [(event.succeeded, event.reason, event.user_id) for event in events if event.name == "delete"]
+    assert results == [(False, "invalid_fields", tokens.user.id), (True, "owner", tokens.user.id)]
 
 
 # --- over HTTP

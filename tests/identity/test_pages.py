@@ -155,7 +155,7 @@ def test_whoever_is_signed_in_can_go_on(ann):
         assert "as ann@example.com" in page.words
         assert "/dashboard" in [a["href"] for a in page.all("a")]
         assert "/logout" in [form["action"] for form in page.all("form")]
-        assert not [one for one in page.all("input") if one["type"] == "password"]
+        assert not [each for each in page.all("input") if each["type"] == "password"]
 
 
 def test_signing_in_again_ends_the_session_before(ann, service):
@@ -216,8 +216,8 @@ def test_registration_that_tells_nobody(url):
     with service_at(url, enumeration_safe=True) as service:
         client = browser(Identity(service))
         answers = [client.post("/register", data=ANN) for _ in range(2)]
-        assert [location(one) for one in answers] == ["/login?notice=check-mail"] * 2
-        assert [set_cookies(one) for one in answers] == [{}, {}]
+        assert [location(answer) for answer in answers] == ["/login?notice=check-mail"] * 2
+        assert [set_cookies(answer) for answer in answers] == [{}, {}]
         assert "Check your mail" in Page(client.get("/login?notice=check-mail")).words
 
 
@@ -299,7 +299,7 @@ def test_application_that_signs_people_in_here(url, clock):
         assert client.get("/dashboard").text == "Hello ann@example.com"
         clock.go_on(28_801 + 30)  # the verifier's leeway
         to_login = location(client.get("/dashboard"))
-        assert {"/dashboard"} <= {one["href"] for one in Page(client.get(to_login)).all("a")}
+        assert {"/dashboard"} <= {each["href"] for each in Page(client.get(to_login)).all("a")}
         assert client.get("/dashboard").text == "Hello ann@example.com"
 
 

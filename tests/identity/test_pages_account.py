@@ -31,8 +31,8 @@ def location(response):
 
 def account_routes(app):
     """Every route below /account, as the routing table has it."""
-    found = [(method, one.path) for one in app._pages.routes for method in one.methods]
-    return [(method, path) for method, path in found if path.startswith("/account")]
+    results = [(method, route.path) for route in app._pages.routes for method in route.methods]
+    return [(method, path) for method, path in results if path.startswith("/account")]
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def outage(database):
 def test_nobody_else_is_let_in(app, cookies):
     """Each page of the account sends whoever is nobody to the login page, and back again."""
     routes = account_routes(app)
-    assert len([one for one in routes if one[0] == "POST"]) >= 4
+    assert len([route for route in routes if route[0] == "POST"]) >= 4
     pages = {"/account", "/account/password", "/account/keys", "/account/keys/new", "/account/keys/key"}
     pages |= {"/account/keys/usage", "/account/email", "/account/delete"}
     assert {path for method, path in routes if method == "GET"} == pages
@@ -173,7 +173,7 @@ def test_text_of_others_is_only_text(app, ann):
 
 def test_ending_another_session(ann, other):
     """The other browser is signed out; this one stays."""
-    ids = [one["value"] for one in Page(ann.get("/account")).all("input") if one.get("name") == "session"]
+    ids = [each["value"] for each in Page(ann.get("/account")).all("input") if each.get("name") == "session"]
     assert len(ids) == 1
     assert location(ann.post("/account/sessions/end", data={"session": ids[0]})) == "/account?notice=ended"
     assert location(other.get("/account")).startswith("/login")
@@ -186,7 +186,7 @@ def test_sessions_of_others_cannot_be_ended(app, ann, service):
     bob.post("/register", data={**ANN, "email": "bob@example.com"})
     browser(app).post("/login", data={**ANN, "email": "bob@example.com"})
     (theirs,) = [
-        one["value"] for one in Page(bob.get("/account")).all("input") if one.get("name") == "session"
+        each["value"] for each in Page(bob.get("/account")).all("input") if each.get("name") == "session"
     ]
     response = ann.post("/account/sessions/end", data={"session": theirs})
     assert (response.status_code, "Nothing here" in Page(response).words) == (404, True)
@@ -333,9 +333,9 @@ def test_outage_is_nobodys_signing_out(app, ann, service, clock):
             clock.go_on(28_801)
         with outage(service.database):
             answers = [ann.request(method, path) for method, path in account_routes(app)]
-        assert [one.status_code for one in answers] == [503] * len(answers), expired
-        assert all(one.headers["retry-after"] for one in answers)
-        assert not any(set_cookies(one) for one in answers)
+        assert [answer.status_code for answer in answers] == [503] * len(answers), expired
+        assert all(answer.headers["retry-after"] for answer in answers)
+        assert not any(set_cookies(answer) for answer in answers)
     assert location(ann.get("/account")) == "/account"
 
 

@@ -46,7 +46,7 @@ def test_the_page_shows_days_and_hours(ann, service, clock):
     for chart, name in ((days, "days"), (hours, "hours")):
         assert chart["role"] == "img"
         assert chart["aria-labelledby"] == f"{name}-title {name}-desc"
-    ids = {one.get("id") for tag in ("title", "desc") for one in page.all(tag)}
+    ids = {each.get("id") for tag in ("title", "desc") for each in page.all(tag)}
     assert ids >= {"days-title", "days-desc", "hours-title", "hours-desc"}
     assert "1,334 passed, 10 refused. Most requests: 1,341 (15 January)." in page.words
     assert "1,334 passed, 7 refused. Most requests: 1,241 (15 January, 12:00 UTC)." in page.words
@@ -70,9 +70,9 @@ def test_the_page_of_the_key_leads_there(ann):
     """And back."""
     create(ann)
     key_id = first_key(ann)
-    links = [one["href"] for one in Page(ann.get(f"{KEY}?key={key_id}")).all("a")]
+    links = [each["href"] for each in Page(ann.get(f"{KEY}?key={key_id}")).all("a")]
     assert f"{USAGE}?key={key_id}" in links
-    links = [one["href"] for one in Page(ann.get(f"{USAGE}?key={key_id}")).all("a")]
+    links = [each["href"] for each in Page(ann.get(f"{USAGE}?key={key_id}")).all("a")]
     assert f"{KEY}?key={key_id}" in links
 
 

@@ -139,7 +139,7 @@ def test_link_that_is_none(app, path, query):
     assert not client.cookies
     response = client.get(path)
     assert response.status_code == 200
-    assert not [one for one in Page(response).all("input") if one["type"] == "password"]
+    assert not [each for each in Page(response).all("input") if each["type"] == "password"]
     assert client.post(path, data={"new_password": NEW}).status_code == 400
 
 
@@ -158,8 +158,8 @@ def test_forged_token(app, path):
 def test_nobody_learns_who_has_an_account(app, ann, path):
     """Known and unknown addresses get the same answer."""
     client = browser(app)
-    answers = [client.post(path, data={"email": one}) for one in (ANN["email"], "nobody@example.com", "x")]
-    assert len({(one.status_code, one.headers["location"], one.text) for one in answers}) == 1
+    answers = [client.post(path, data={"email": each}) for each in (ANN["email"], "nobody@example.com", "x")]
+    assert len({(each.status_code, each.headers["location"], each.text) for each in answers}) == 1
     assert "If there is an account" in Page(client.get(answers[0].headers["location"])).words
 
 

@@ -17,7 +17,7 @@ def link(app, ann, postbox):
     answer = ann.post("/account/email", data={"new_email": NEXT, "password": PASSWORD})
     assert (answer.status_code, answer.headers["location"]) == (303, "/account?notice=new-address")
     assert app.service.outbox.flush()
-    (mail,) = [one for one in postbox.mails if one.to == NEXT]
+    (mail,) = [each for each in postbox.mails if each.to == NEXT]
     return "/change-email?token=" + mail.text.partition("token=")[2].split()[0]
 
 
@@ -32,7 +32,7 @@ def test_in_the_browser_that_is_signed_in(ann, link):
     """One press changes the address; a second one is told the same."""
     page = follow(ann, link)
     assert NEXT in Page(page).words and not any(
-        one.get("name") == "password" for one in Page(page).all("input")
+        each.get("name") == "password" for each in Page(page).all("input")
     )
     answer = ann.post("/change-email")
     assert (answer.status_code, answer.headers["location"]) == (303, "/account?notice=address-changed")
@@ -102,7 +102,7 @@ def test_without_a_password_an_old_sign_in_is_renewed(app, service, clock, page)
     tokens = service.sign_in_with(SocialIdentity("op", "1", "sue@example.com", True))
     client = browser(app)
     client.cookies.set("access_token", tokens.access_token)
-    assert not any(one.get("name") == "password" for one in Page(client.get(page)).all("input"))
+    assert not any(each.get("name") == "password" for each in Page(client.get(page)).all("input"))
     clock.go_on(601)
     answer = client.post(page, data={"new_email": NEXT})
     assert answer.status_code in (303, 422)

@@ -24,7 +24,9 @@ CSS = files("authguard.identity.pages").joinpath("assets/style.css").read_text(e
 def routes(app, method):
     """The paths of all pages with this method."""
     return [
-        one.path for one in app._pages.routes if method in one.methods and not one.path.startswith("/assets")
+        route.path
+        for route in app._pages.routes
+        if method in route.methods and not route.path.startswith("/assets")
     ]
 
 
@@ -68,7 +70,7 @@ def test_pages_run_nothing(app, ann):
 def test_style_is_kept_for_ever(app):
     """Its name has the digest of its content, so that it never has to be asked for again."""
     client = browser(app)
-    link = next(one for one in Page(client.get("/login")).all("link") if one["rel"] == "stylesheet")
+    link = next(each for each in Page(client.get("/login")).all("link") if each["rel"] == "stylesheet")
     response = client.get(link["href"])
     assert response.text == CSS
     assert response.headers["content-type"] == "text/css; charset=utf-8"
@@ -168,34 +170,34 @@ def test_pages_are_accessible(app, ann):
     shown = ann.get(f"/account/keys/key?key={first_key(ann)}")
     bad += [made, shown, ann.post("/account/keys/new", data=key | {"kind": "x", "expires_in_days": "0"})]
     answers = [client.get(path) for client in (browser(app), ann) for path in routes(app, "GET")]
-    for response in [one for one in answers if one.status_code == 200] + bad:
+    for response in [each for each in answers if each.status_code == 200] + bad:
         page = Page(response)
         assert page.all("html") == [{"lang": "en"}]
         assert re.search(r"<title>\S.*</title>", response.text)
         assert len(page.all("main")) == len(page.all("header")) == len(page.all("h1")) == 1
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
-        labels = {one["for"] for one in page.all("label")}
-        for one in page.all("input") + page.all("textarea") + page.all("select"):
-            if one.get("type") != "hidden" and "hidden" not in one:
-                assert one["id"] in labels
-                assert one.get("autocomplete", "") in _AUTOCOMPLETE[one.get("type", "")]
+        labels = {each["for"] for each in page.all("label")}
+        for each in page.all("input") + page.all("textarea") + page.all("select"):
+            if each.get("type") != "hidden" and "hidden" not in each:
+                assert each["id"] in labels
+                assert each.get("autocomplete", "") in _AUTOCOMPLETE[each.get("type", "")]
         assert len(page.all("fieldset")) == response.text.count("<legend>")
         for _, attributes in page.elements:
             for name in ("aria-describedby", "aria-labelledby"):
                 assert set(attributes.get(name, "").split()) <= set(ids)
         assert sum("autofocus" in attributes for _, attributes in page.elements) <= 1
-        assert all("alt" in one for one in page.all("img"))
+        assert all("alt" in each for each in page.all("img"))
 
 
 def test_errors_are_found_first(app):
     """The summary has the focus, describes the form, and links to the fields; the title says so."""
     response = browser(app).post("/register", data={"email": "x", "password": "short"})
     page = Page(response)
-    summary = next(one for _, one in page.elements if one.get("id") == "error-summary")
+    summary = next(each for _, each in page.elements if each.get("id") == "error-summary")
     assert (summary["role"], summary["tabindex"], "autofocus" in summary) == ("alert", "-1", True)
     assert page.all("form")[0]["aria-describedby"] == "error-summary"
-    assert {"#email", "#password"} <= {one["href"] for one in page.all("a")}
+    assert {"#email", "#password"} <= {each["href"] for each in page.all("a")}
     assert "<title>Error: " in response.text
 
 
@@ -293,7 +295,7 @@ def social(service, github):
 def test_buttons_of_the_providers(app, social):
     """There is a link for each provider that is configured, and it keeps `next`; else there is none."""
     for path in ("/login", "/register"):
-        links = [one["href"] for one in Page(social.get(path, params={"next": "/dashboard"})).all("a")]
+        links = [each["href"] for each in Page(social.get(path, params={"next": "/dashboard"})).all("a")]
         for name in ("github", "oidc"):
             assert f"/api/v1/auth/{name}/authorize?next=%2Fdashboard" in links
         assert "Continue with" not in browser(app).get(path).text
@@ -301,8 +303,8 @@ def test_buttons_of_the_providers(app, social):
 
 def _to_provider(client):
     """The state with which a browser is sent to the provider by the link on the login page."""
-    links = [one["href"] for one in Page(client.get("/login")).all("a")]
-    response = client.get(next((one for one in links if "/github/" in one), "/v1/auth/github/authorize"))
+    links = [each["href"] for each in Page(client.get("/login")).all("a")]
+    response = client.get(next((each for each in links if "/github/" in each), "/v1/auth/github/authorize"))
     return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
 
 

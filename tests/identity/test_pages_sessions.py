@@ -27,12 +27,12 @@ def many(ann, service):
 
 def ids(response):
     """The sessions that a page can end."""
-    return [one["value"] for one in Page(response).all("input") if one.get("name") == "session"]
+    return [each["value"] for each in Page(response).all("input") if each.get("name") == "session"]
 
 
 def links(response):
     """The links to other pages, by `rel`."""
-    return {one["rel"]: one["href"] for one in Page(response).all("a") if "rel" in one}
+    return {each["rel"]: each["href"] for each in Page(response).all("a") if "rel" in each}
 
 
 def walk(client, response, rel):
@@ -61,8 +61,8 @@ def test_each_session_is_on_one_page(many):
     pages = walk(many, many.get("/account"), "next")
     token = many.cookies["access_token"]
     api = many.get("/v1/users/me/sessions", headers={"authorization": f"Bearer {token}", "cookie": ""})
-    expected = [one["id"] for one in api.json() if not one["current"]]
-    assert [one for page in pages for one in ids(page)] == expected
+    expected = [each["id"] for each in api.json() if not each["current"]]
+    assert [each for page in pages for each in ids(page)] == expected
     assert [len(ids(page)) for page in pages] == [PAGE_SIZE] * 4 + [19]
 
 
@@ -113,7 +113,7 @@ def test_ending_a_session_shows_the_same_page(many):
     response = many.post("/account/sessions/end", data={"session": ended, "cursor": cursor})
     assert response.headers["location"] == f"/account?notice=ended&cursor={cursor}"
     again = many.get(response.headers["location"])
-    assert ids(again)[:19] == [one for one in ids(second) if one != ended]
+    assert ids(again)[:19] == [session_id for session_id in ids(second) if session_id != ended]
 
 
 def test_a_page_whose_sessions_have_ended_is_the_first(app, many, service):

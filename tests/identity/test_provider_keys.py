@@ -34,9 +34,9 @@ def sign_in(provider):
     return provider.exchange("c0de", APP, nonce=NONCE)
 
 
-def asked(server, path):
+def count_requests(server, path):
     """How often the server was asked for a path."""
-    return [one for one, _, _ in server.seen].count(path)
+    return [path_ for path_, _, _ in server.seen].count(path)
 
 
 def hash_of(token, name="sha256"):
@@ -50,7 +50,10 @@ def test_metadata_and_keys_are_fetched_once(provider, server):
     for _ in range(10):
         assert sign_in(provider).subject == "u1"
     assert provider.authorize_url(state="s", redirect_uri=APP)
-    assert (asked(server, "/.well-known/openid-configuration"), asked(server, "/jwks")) == (1, 1)
+    assert (count_requests(server, "/.well-known/openid-configuration"), count_requests(server, "/jwks")) == (
+        1,
+        1,
+    )
 
 
 def test_keys_go_on_through_an_outage(provider, server, clock):
@@ -78,7 +81,7 @@ def test_keys_that_are_down_are_left_alone(provider, server):
         with pytest.raises(ProviderUnavailableError) as caught:
             sign_in(provider)
         assert caught.value.why is SocialReason.KEYS_DOWN
-    assert asked(server, "/jwks") == 1
+    assert count_requests(server, "/jwks") == 1
 
 
 def test_keys_that_hang_are_named(server, clock):

@@ -68,7 +68,7 @@ def client(service, providers):
 
 def sent(client, login, name="op"):
     """The query with which the link on the login page sends a browser to a provider."""
-    link = next(one["href"] for one in Page(client.get(login)).all("a") if f"/auth/{name}/" in one["href"])
+    link = next(each["href"] for each in Page(client.get(login)).all("a") if f"/auth/{name}/" in each["href"])
     location = client.get(link).headers["location"]
     return {key: value[0] for key, value in parse_qs(urlsplit(location).query).items()}
 

@@ -32,8 +32,8 @@ def page(service):
 
 @pytest.fixture
 def machine(service):
-    found, secret = service.clients.create("reports", frozenset({"read"}))
-    return found.id, secret
+    created, secret = service.clients.create("reports", frozenset({"read"}))
+    return created.id, secret
 
 
 def test_a_public_client_signs_in_and_refreshes(client, page):

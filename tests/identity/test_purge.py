@@ -88,16 +88,16 @@ def test_it_goes_in_batches(service, ann, clock, monkeypatch):
 
 def test_one_process_does_it_in_an_hour(url, clock):
     """Of several processes one does it, and again after the interval; each leaves an event."""
-    with service_at(url, clock=clock) as one, service_at(url, clock=clock) as other:
-        services = [one, other] * 3
+    with service_at(url, clock=clock) as first, service_at(url, clock=clock) as other:
+        services = [first, other] * 3
         assert together(6, lambda index: services[index].purge.step()) == [None] * 6
-        assert done(one) + done(other) == 1
+        assert done(first) + done(other) == 1
         clock.go_on(3_599)
         other.purge.step()
-        assert done(one) + done(other) == 1
+        assert done(first) + done(other) == 1
         clock.go_on(1)
         other.purge.step()
-        assert done(one) + done(other) == 2
+        assert done(first) + done(other) == 2
 
 
 def done(service):

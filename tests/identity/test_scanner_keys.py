@@ -101,8 +101,8 @@ def test_all_who_ask_at_the_same_time_share_a_fetch(keys, scanner):
 
     scanner._server.pages["/meta/public_keys/secret_scanning"] = slowly
     threading.Timer(0.2, gate.set).start()
-    found = together(20, lambda _: keys.find(scanner.identifier))
-    assert None not in found and not any(isinstance(key, Exception) for key in found)
+    result = together(20, lambda _: keys.find(scanner.identifier))
+    assert None not in result and not any(isinstance(key, Exception) for key in result)
     assert len(scanner.requests) == 1
 
 

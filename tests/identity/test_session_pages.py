@@ -35,7 +35,7 @@ def read(client, query=""):
     """The ids on a page."""
     response = client.get(f"/v1/users/me/sessions{query}")
     assert response.status_code == 200, response.text
-    return [one["id"] for one in response.json()]
+    return [each["id"] for each in response.json()]
 
 
 def follow(client, query):
@@ -44,7 +44,7 @@ def follow(client, query):
     while url is not None:
         response = client.get(url)
         assert response.status_code == 200, response.text
-        pages.append([one["id"] for one in response.json()])
+        pages.append([each["id"] for each in response.json()])
         link = response.links.get("next")
         url = None if link is None else str(response.url.join(link["url"]))
     return pages
@@ -67,7 +67,7 @@ def test_a_request_without_parameters_gets_all_sessions_and_no_link(client):
 def test_the_pages_together_are_the_list(client, limit):
     """Each session is on one page, in the order of the whole list, and no page is longer than its limit."""
     pages = follow(client, f"?limit={limit}")
-    assert [one for page in pages for one in page] == read(client)
+    assert [each for page in pages for each in page] == read(client)
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     assert 1 <= len(pages[-1]) <= limit
 
@@ -95,7 +95,7 @@ def test_malformed_parameters_are_refused(client, query):
     response = client.get(f"/v1/users/me/sessions?{query}")
     assert response.status_code == 422
     assert response.json()["code"] == "invalid_fields"
-    assert [one["field"] for one in response.json()["errors"]] == [query.partition("=")[0]]
+    assert [error["field"] for error in response.json()["errors"]] == [query.partition("=")[0]]
 
 
 def test_a_cursor_has_one_spelling(client):

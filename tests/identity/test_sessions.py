@@ -78,9 +78,9 @@ def test_many_concurrent_refreshes_give_one_generation(service):
     def refresh(_):
         return [service.sessions.refresh(tokens.refresh_token, CALLER) for _ in range(20)]
 
-    answers = [one for batch in together(50, refresh) for one in batch]
+    answers = [each for batch in together(50, refresh) for each in batch]
     assert len(answers) == 1000
-    assert len({one.refresh_token for one in answers}) == 1
+    assert len({each.refresh_token for each in answers}) == 1
     with service.database.read() as connection:
         assert connection.execute(select(sessions.c.generation)).scalars().all() == [1]
     assert is_alive(service, answers[-1].access_token)
@@ -141,7 +141,7 @@ def test_refresh_token_is_good_once_for_those_who_refresh_together(url, clock):
 def test_sessions_are_prolonged_together(service):
     """Of several sessions that are prolonged together, those that have ended are refused."""
     ended, alive = register(service), register(service, "bob@example.com")
-    principals = [principal_of(service, one.access_token) for one in (ended, alive)]
+    principals = [principal_of(service, each.access_token) for each in (ended, alive)]
     service.sessions.log_out(principals[0], CALLER)
     first, second = service.sessions.refresher.prolong_all(
         [ProlongRequest(principal, CALLER) for principal in principals]
@@ -153,11 +153,11 @@ def test_sessions_are_prolonged_together(service):
 def test_callers_are_found_together(service):
     """Each of several callers is told apart, by one query; who has no session is nobody."""
     ann, bob = register(service), register(service, "bob@example.com")
-    principals = [principal_of(service, one.access_token) for one in (ann, bob)]
+    principals = [principal_of(service, each.access_token) for each in (ann, bob)]
     mixed = replace(principals[0], claims=principals[1].claims)
     nobody = replace(principals[0], claims={})
-    found = service.sessions.authenticate_all([*principals, mixed, nobody, principals[0]])
-    assert found == [ann.user, bob.user, None, None, ann.user]
+    result = service.sessions.authenticate_all([*principals, mixed, nobody, principals[0]])
+    assert result == [ann.user, bob.user, None, None, ann.user]
 
 
 def test_there_is_one_row_for_each_session(service):
@@ -284,7 +284,7 @@ def test_logout_everywhere(service):
     first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
     other = register(service, "bob@example.com")
     service.sessions.log_out_everywhere(principal_of(service, first.access_token), CALLER)
-    assert [is_alive(service, one.access_token) for one in (first, second, other)] == [False, False, True]
+    assert [is_alive(service, each.access_token) for each in (first, second, other)] == [False, False, True]
 
 
 def test_sessions_are_listed(service, clock):
@@ -292,16 +292,16 @@ def test_sessions_are_listed(service, clock):
     first = register(service)
     clock.go_on(1)
     second = service.accounts.login("ann@example.com", PASSWORD, CALLER)
-    found = service.sessions.list(principal_of(service, first.access_token))
-    assert [session.id for session in found] == [second.session_id, first.session_id]
-    assert found[0].address == CALLER.address
+    results = service.sessions.list(principal_of(service, first.access_token))
+    assert [session.id for session in results] == [second.session_id, first.session_id]
+    assert results[0].address == CALLER.address
 
 
 def test_one_session_is_ended(service):
     """Ending one session of one's own leaves the others."""
     first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
     service.sessions.end(principal_of(service, first.access_token), second.session_id, CALLER)
-    assert [is_alive(service, one.access_token) for one in (first, second)] == [True, False]
+    assert [is_alive(service, each.access_token) for each in (first, second)] == [True, False]
 
 
 @pytest.mark.parametrize("session_id", ["\x00", "a\x00b", "\ud800", "é" * 300, ""])

@@ -35,7 +35,7 @@ OTHERS = {
 
 def secrets_of_settings():
     """The settings that `repr()` does not show, since they are secrets or may hold one."""
-    return [one.name for one in fields(Settings) if not one.repr and one.name != "secret"]
+    return [field.name for field in fields(Settings) if not field.repr and field.name != "secret"]
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
@@ -51,13 +51,13 @@ def test_each_secret_may_be_in_a_file(tmp_path, name):
     """So that containers need no secret in a variable, which other programs inherit."""
     path, text = tmp_path / "secret", OTHERS.get(name, "a-Provider-secret-7Q")
     path.write_text(f"{text}\n")
-    found = Settings.from_env(
+    result = Settings.from_env(
         {**GOOD, "AUTHGUARD_MAIL_FROM": "a@b.example", f"AUTHGUARD_{name.upper()}_FILE": str(path)}
     )
     if name == "oidc_providers":
-        assert found.oidc_providers["google"].client_secret == PROVIDERS["google"]["client_secret"]
+        assert result.oidc_providers["google"].client_secret == PROVIDERS["google"]["client_secret"]
     else:
-        assert getattr(found, name) == text.replace("postgresql:", "postgresql+psycopg:")
+        assert getattr(result, name) == text.replace("postgresql:", "postgresql+psycopg:")
 
 
 def test_both_are_an_error(tmp_path):
@@ -139,8 +139,8 @@ def test_a_typing_error_in_a_file(tmp_path):
 def test_each_name_of_postgresql(scheme):
     """Platforms hand out `postgres://`, which SQLAlchemy does not know."""
     url = f"{scheme}://user@127.0.0.1:1/name"
-    found = Settings.from_env({**GOOD, "AUTHGUARD_DATABASE": url})
-    assert found.database == "postgresql+psycopg://user@127.0.0.1:1/name"
+    result = Settings.from_env({**GOOD, "AUTHGUARD_DATABASE": url})
+    assert result.database == "postgresql+psycopg://user@127.0.0.1:1/name"
     database = Database(url)
     assert database.engine.url.drivername == "postgresql+psycopg"
     database.close()

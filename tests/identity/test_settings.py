@@ -71,9 +71,9 @@ def test_environment():
         "AUTHGUARD_DATABASE": "sqlite:///x.db",
         "OTHER": "x",
     }
-    found = Settings.from_env(environment, database="sqlite:///y.db")
-    assert (found.access_lifetime, found.enumeration_safe, found.prefixes) == (900, True, ("/a", "/b"))
-    assert (found.issuer, found.database) == ("https://auth.example.com", "sqlite:///y.db")
+    result = Settings.from_env(environment, database="sqlite:///y.db")
+    assert (result.access_lifetime, result.enumeration_safe, result.prefixes) == (900, True, ("/a", "/b"))
+    assert (result.issuer, result.database) == ("https://auth.example.com", "sqlite:///y.db")
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_every_limit_is_documented():
     """docs/identity.md has a row for each limit, with its numbers, and for no other."""
     table = DOCS.read_text(encoding="utf-8").partition("## Limits")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\d+) in (\d+) s \|", table, re.MULTILINE)
-    assert rows == [(name, str(one.count), str(one.seconds)) for name, one in DEFAULT_LIMITS.items()]
+    assert rows == [(name, str(each.count), str(each.seconds)) for name, each in DEFAULT_LIMITS.items()]
 
 
 def test_every_setting_is_documented():
     """docs/identity.md has a row for each setting, with its default, and for no other."""
     table = DOCS.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [one.name for one in fields(Settings)]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in fields(Settings)]

@@ -92,14 +92,14 @@ def github(server, closing):
 
 def test_github_tells_who_it_is(github, server):
     """The code becomes a token, and the token the user with the primary address."""
-    found = github.exchange("c0de", APP, code_verifier=VERIFIER)
-    assert (found.provider, found.subject, found.email, found.email_verified) == (
+    result = github.exchange("c0de", APP, code_verifier=VERIFIER)
+    assert (result.provider, result.subject, result.email, result.email_verified) == (
         "github",
         "583231",
         "mona@example.com",
         True,
     )
-    assert (found.name, found.picture) == ("Mona", "https://avatars.test/u/1")
+    assert (result.name, result.picture) == ("Mona", "https://avatars.test/u/1")
     (_, _, form), *others = server.seen
     assert form == {
         "grant_type": "authorization_code",
@@ -127,8 +127,8 @@ def test_github_without_a_primary_address(github, server):
         200,
         [{"email": "mona@example.com", "primary": False, "verified": True}],
     )
-    found = github.exchange("c0de", APP)
-    assert (found.email, found.email_verified) == (None, False)
+    result = github.exchange("c0de", APP)
+    assert (result.email, result.email_verified) == (None, False)
 
 
 def test_github_refuses_a_code(github, server):
@@ -263,8 +263,8 @@ def openid(server, closing):
 
 def test_good_id_token(openid):
     """An ID token that holds tells who it is."""
-    found = openid().exchange("c0de", APP, nonce="n0nce")
-    assert (found.provider, found.subject, found.email, found.email_verified) == (
+    result = openid().exchange("c0de", APP, nonce="n0nce")
+    assert (result.provider, result.subject, result.email, result.email_verified) == (
         "op",
         "u1",
         "ann@example.com",
@@ -339,8 +339,8 @@ def test_address_is_verified_by_the_text_true(openid):
 def test_userinfo_is_asked_for_the_address(openid):
     """An ID token without an address is completed by userinfo."""
     info = {"sub": "u1", "email": "bob@example.com", "email_verified": True, "picture": "javascript:x"}
-    found = openid({"email": ...}, userinfo=(200, info)).exchange("c0de", APP, nonce="n0nce")
-    assert (found.email, found.email_verified, found.picture) == ("bob@example.com", True, None)
+    result = openid({"email": ...}, userinfo=(200, info)).exchange("c0de", APP, nonce="n0nce")
+    assert (result.email, result.email_verified, result.picture) == ("bob@example.com", True, None)
 
 
 def test_userinfo_about_somebody_else(openid):
@@ -753,7 +753,7 @@ def test_own_callback_has_to_be_allowed(make_app, server, closing):
 def test_providers_of_the_settings(closing):
     """A client id switches a provider on; our own callbacks and those of the settings are allowed."""
     assert providers_from(settings("sqlite:///x.db")) == []
-    found = providers_from(
+    result = providers_from(
         settings(
             "sqlite:///x.db",
             github_client_id="i",
@@ -767,8 +767,8 @@ def test_providers_of_the_settings(closing):
             redirect_uris=[APP],
         )
     )
-    assert [closing(provider).name for provider in found] == ["github", "linkedin", "oidc"]
-    assert {APP, f"{ORIGIN}/v1/auth/oidc/callback"} <= found[2].redirect_uris
+    assert [closing(provider).name for provider in result] == ["github", "linkedin", "oidc"]
+    assert {APP, f"{ORIGIN}/v1/auth/oidc/callback"} <= result[2].redirect_uris
     assert "'s'" not in repr(settings("sqlite:///x.db", github_client_secret="s"))
 
 

@@ -74,7 +74,7 @@ class TestAddressThatHasToBeVerified:
             assert answer.status_code == 403
             page = Page(answer)
             assert "follow the link in the mail" in page.words
-            assert "/verify-email" in [one.get("href") for one in page.all("a")]
+            assert "/verify-email" in [each.get("href") for each in page.all("a")]
             assert service.outbox.flush()
             assert [mail.subject for mail in ann._postbox.mails] == ["Verify your e-mail address"] * count
 
@@ -149,7 +149,7 @@ class TestAddressOfAnAccount:
         assert answer.status_code == 409
         page = Page(answer)
         assert "which the provider has not verified" in page.words
-        assert "/forgot-password" in [one.get("href") for one in page.all("a")]
+        assert "/forgot-password" in [each.get("href") for each in page.all("a")]
 
     def test_owner_is_told_by_mail_and_gets_in(self, ann):
         """The mail says how; the squatter's password and sessions end with it."""

@@ -78,7 +78,7 @@ def test_attempts_are_bounded(client, clock):
         sent.append(start(client))
         clock.go_on(1)
     assert len(attempts(client)) == MAX_ATTEMPTS
-    statuses = [back(client, code="c0de", state=one["state"]).status_code for one in sent[:3]]
+    statuses = [back(client, code="c0de", state=each["state"]).status_code for each in sent[:3]]
     assert statuses == [400, 400, 303]
 
 
@@ -141,9 +141,9 @@ def test_code_of_an_attacker_in_a_browser_that_is_signed_in(client, server):
     """A link with another's code and state changes nothing of the session."""
     sent = start(client)
     back(client, code="c0de", state=sent["state"])
-    asked = len(server.seen)
+    seen_before = len(server.seen)
     assert back(client, code="other", state="f" * 16 + "." + "A" * 43).headers["location"] == "/account"
-    assert len(server.seen) == asked
+    assert len(server.seen) == seen_before
 
 
 @pytest.mark.parametrize(

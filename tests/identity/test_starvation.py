@@ -97,8 +97,8 @@ def test_guarded_requests_do_not_wait_for_writers(url):
             async with a_client(Identity(service)) as client:
                 with locked(url):
                     leaving = [
-                        asyncio.create_task(client.post("/v1/auth/logout", headers=bearer(one)))
-                        for one in tokens[1:]
+                        asyncio.create_task(client.post("/v1/auth/logout", headers=bearer(token)))
+                        for token in tokens[1:]
                     ]
                     await asyncio.sleep(0)
                     for _ in range(3):

@@ -96,7 +96,7 @@ def test_the_form_keeps_a_session_that_it_has_refreshed(app, ann, clock):
 def test_who_is_signed_in_needs_no_form_otherwise(ann):
     """Without these parameters they are told that they are signed in; registering is no sign-in again."""
     for path in ("/login", "/register?max_age=300"):
-        assert not [one for one in Page(ann.get(path)).all("input") if one.get("name") == "password"]
+        assert not [each for each in Page(ann.get(path)).all("input") if each.get("name") == "password"]
 
 
 def test_a_registration_is_a_sign_in(service, clock):
@@ -115,7 +115,7 @@ def test_a_refresh_keeps_the_time_of_the_sign_in(service, clock):
     principal = judge(service.own_tokens, Credential(tokens.access_token, "bearer"), clock()).principal
     prolonged = service.sessions.prolong(principal, CALLER)
     refreshed = service.sessions.refresh(tokens.refresh_token, CALLER)
-    assert [auth_time(service, one.access_token) for one in (prolonged, refreshed)] == [NOW, NOW]
+    assert [auth_time(service, each.access_token) for each in (prolonged, refreshed)] == [NOW, NOW]
 
 
 def test_a_social_sign_in_is_one(service, clock):
@@ -134,8 +134,8 @@ def test_the_password_grant_is_a_sign_in(service, clock):
     with browser(Identity(service), origin=ISSUER) as web:
         form = {"grant_type": "password", **ACCOUNT}
         token = web.post("/v1/oauth/token", data=form).json()["access_token"]
-        said = web.post("/v1/oauth/introspect", data={"token": token}, auth=(client.id, secret)).json()
-    assert auth_time(service, token) == said["auth_time"] == NOW + 60
+        answer = web.post("/v1/oauth/introspect", data={"token": token}, auth=(client.id, secret)).json()
+    assert auth_time(service, token) == answer["auth_time"] == NOW + 60
 
 
 def test_a_client_that_acts_for_itself_has_not_signed_in(service):

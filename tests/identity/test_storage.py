@@ -157,8 +157,8 @@ def test_counted_days_are_kept(new_url):
         assert connection.execute(months).scalars().all() == [5, 7, 9]
     with database.write() as connection:
         command.downgrade(_config(connection), "0006")
-        found = connection.execute(text("SELECT * FROM api_key_usage ORDER BY uses")).all()
-    assert found == counted
+        stored_rows = connection.execute(text("SELECT * FROM api_key_usage ORDER BY uses")).all()
+    assert stored_rows == counted
     database.close()
 
 

@@ -129,9 +129,9 @@ def answers_to(questions, *, threads=None, max_batch=50, answer=None):
     """Ask them all while the only thread is busy: what each got, and what was asked by one call."""
     threads, calls, go = threads or Threads(1, "test"), [], threading.Event()
 
-    def note(asked):
-        calls.append(asked)
-        return answer(asked) if answer else [question * 2 for question in asked]
+    def note(batch):
+        calls.append(batch)
+        return answer(batch) if answer else [question * 2 for question in batch]
 
     together = Batcher(threads, note, max_batch)
 
@@ -163,14 +163,14 @@ def test_one_call_has_no_more_questions_than_it_should():
 
 def test_error_among_answers_is_for_one():
     """An answer that is an error is raised for whoever asked that, and for nobody else."""
-    answers, _ = answers_to([1, 2], answer=lambda asked: [ValueError("one"), 4])
+    answers, _ = answers_to([1, 2], answer=lambda questions: [ValueError("one"), 4])
     assert isinstance(answers[0], ValueError)
     assert answers[1] == 4
 
 
 def test_error_of_the_call_is_for_all():
     """What the call raises is raised for all who asked, and nobody waits for ever."""
-    answers, _ = answers_to([1, 2], answer=lambda asked: 1 // 0)
+    answers, _ = answers_to([1, 2], answer=lambda questions: 1 // 0)
     assert [type(answer) for answer in answers] == [ZeroDivisionError] * 2
 
 
@@ -192,18 +192,20 @@ def test_several_loops_ask_together(threads):
     """Each loop gets the answers to what was asked in it."""
     both = threading.Barrier(2)
 
-    def answer(asked):
+    def answer(questions):
         both.wait(5)  # until the other loop has asked as well
-        return [question * 2 for question in asked]
+        return [question * 2 for question in questions]
 
-    one = Batcher(threads, answer, max_batch=1)
-    found = {}
-    asking = [threading.Thread(target=lambda n=n: found.update({n: asyncio.run(one.ask(n))})) for n in (1, 2)]
+    batcher = Batcher(threads, answer, max_batch=1)
+    results = {}
+    asking = [
+        threading.Thread(target=lambda n=n: results.update({n: asyncio.run(batcher.ask(n))})) for n in (1, 2)
+    ]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
-    assert found == {1: 2, 2: 4}
+    assert results == {1: 2, 2: 4}
 
 
 def test_idle_thread_keeps_no_question():
@@ -213,8 +215,8 @@ def test_idle_thread_keeps_no_question():
     class Secret:
         pass
 
-    def fail(asked):
-        raise ValueError(len(asked))
+    def fail(questions):
+        raise ValueError(len(questions))
 
     async def main(secret):
         with pytest.raises(ValueError, match="1"):
@@ -323,16 +325,16 @@ def test_questions_beyond_the_queue_are_refused():
 
     async def main():
         first = await held.begin()
-        asked = [asyncio.create_task(together.ask(number)) for number in range(4)]
+        tasks = [asyncio.create_task(together.ask(number)) for number in range(4)]
         await asyncio.sleep(0)
         held.go.set()
         await first
-        return await asyncio.gather(*asked, return_exceptions=True)
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     answers = asyncio.run(main())
     held.threads.close()
     assert answers[:2] == [0, 1]
-    assert all(isinstance(one, StoreUnavailableError) for one in answers[2:])
+    assert all(isinstance(answer, StoreUnavailableError) for answer in answers[2:])
 
 
 def test_questions_that_are_refused_are_not_kept():
@@ -343,19 +345,19 @@ def test_questions_that_are_refused_are_not_kept():
     async def main():
         first = await held.begin()
         kept = [Question() for _ in range(50)]
-        asked = [asyncio.create_task(together.ask(question)) for question in kept]
+        tasks = [asyncio.create_task(together.ask(question)) for question in kept]
         references = [weakref.ref(question) for question in kept[2:]]
         del kept
-        refused = await asyncio.gather(*asked[2:], return_exceptions=True)
-        assert all(isinstance(one, StoreUnavailableError) for one in refused)
-        del refused, asked[2:]
+        refused = await asyncio.gather(*tasks[2:], return_exceptions=True)
+        assert all(isinstance(each, StoreUnavailableError) for each in refused)
+        del refused, tasks[2:]
         await asyncio.sleep(0)
         gc.collect()
-        left = [reference for reference in references if reference()]
+        remaining = [reference for reference in references if reference()]
         held.go.set()
         await first
-        await asyncio.gather(*asked[:2])
-        return left
+        await asyncio.gather(*tasks[:2])
+        return remaining
 
     assert asyncio.run(main()) == []
     held.threads.close()

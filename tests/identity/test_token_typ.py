@@ -59,7 +59,9 @@ def test_tokens_of_both_kinds_stay_good(url, algorithm):
     with service_at(url, algorithm=algorithm, access_token_typ="at+jwt") as service:
         client = TestClient(Identity(service))
         tokens = [old, register(service, "b@example.com").access_token]
-        answers = [client.get("/v1/users/me", headers={"authorization": f"Bearer {one}"}) for one in tokens]
+        answers = [
+            client.get("/v1/users/me", headers={"authorization": f"Bearer {token}"}) for token in tokens
+        ]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 

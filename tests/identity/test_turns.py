@@ -150,8 +150,8 @@ def test_waiting_is_bounded_in_number():
         refused = [name for name, task in tries.tasks.items() if task.done()]
         assert refused == [MAX_TURNS, MAX_TURNS + 1]
 
-    refusals = [one for one in run(test) if one is not None]
-    assert {type(one) for one in refusals} == {VerificationUnavailableError}
+    refusals = [each for each in run(test) if each is not None]
+    assert {type(each) for each in refusals} == {VerificationUnavailableError}
 
 
 def test_waiting_is_bounded_in_time():
@@ -219,7 +219,7 @@ def test_threads_take_turns():
     """Loops in many threads share the turns: never more than the limit have one."""
     turns, lock, now, most = Turns(30), threading.Lock(), [0], [0]
 
-    async def one():
+    async def take_turn():
         async with turns.take(KEY, "x"):
             with lock:
                 now[0] += 1
@@ -229,7 +229,7 @@ def test_threads_take_turns():
                 now[0] -= 1
 
     async def many():
-        await asyncio.gather(*(one() for _ in range(6)))
+        await asyncio.gather(*(take_turn() for _ in range(6)))
 
     threads = [threading.Thread(target=asyncio.run, args=(many(),)) for _ in range(10)]
     for thread in threads:
@@ -245,12 +245,12 @@ class GatedHasher(PasswordHasher):
 
     def __init__(self):
         super().__init__(memory=8, time=1, concurrency=100, wait=60)
-        self.gate, self.lock, self.asked = threading.Event(), threading.Lock(), []
+        self.gate, self.lock, self.calls = threading.Event(), threading.Lock(), []
         self.gate.set()
 
     def _hold(self, password):
         with self.lock:
-            self.asked.append(password)
+            self.calls.append(password)
         assert self.gate.wait(30)
 
     def verify(self, kept, password):
@@ -285,7 +285,7 @@ def from_(app, address):
 async def until_all_turns_are_taken(hasher):
     """Wait until as many passwords are looked at as may be."""
     async with asyncio.timeout(20):
-        while len(hasher.asked) < MAX_TURNS:
+        while len(hasher.calls) < MAX_TURNS:
             await asyncio.sleep(0)
     await settle()
 
@@ -317,11 +317,11 @@ def test_guesses_in_parallel(service, hasher, way, email):
             asyncio.create_task(WAYS[way](client, email, f"guess {n}")) for n, client in enumerate(clients)
         ]
         await until_all_turns_are_taken(hasher)
-        assert len(hasher.asked) == MAX_TURNS
+        assert len(hasher.calls) == MAX_TURNS
         hasher.gate.set()
         answers = await asyncio.gather(*tries)
         assert {answer.status_code for answer in answers} <= {400, 401}
-        assert len(hasher.asked) == 30
+        assert len(hasher.calls) == 30
 
     asyncio.run(main())
 

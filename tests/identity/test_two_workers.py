@@ -142,8 +142,8 @@ def test_limits_of_api_keys_hold_over_two_workers(server, url) -> None:
         with contextlib.closing(connections[index]) as connection:
             return [connection.get("/v1/users/me", key).status for _ in range(4)]
 
-    found = Counter(status for statuses in together(CONNECTIONS, ask) for status in statuses)
-    assert found == {200: 10, 429: 4 * CONNECTIONS - 10}
+    result = Counter(status for statuses in together(CONNECTIONS, ask) for status in statuses)
+    assert result == {200: 10, 429: 4 * CONNECTIONS - 10}
 
 
 def test_limits_of_the_database_hold_over_two_workers(url, redis) -> None:

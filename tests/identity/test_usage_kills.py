@@ -39,10 +39,10 @@ def _service(url: str) -> Iterator[IdentityService]:
 
 def counts(service: IdentityService) -> Counter[str]:
     """How many requests are stored, by outcome."""
-    found: Counter[str] = Counter()
+    counter: Counter[str] = Counter()
     for (*_, outcome), count in uses(table(service.database, MINUTE)).items():
-        found[outcome] += count
-    return found
+        counter[outcome] += count
+    return counter
 
 
 class Load:

@@ -79,8 +79,8 @@ def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal
     after = YEAR_START + 500 * SECONDS_OF_DAY
     keep_up(service.database, after)
     first = tables(service.database)
-    for level, found in zip(LEVELS, first, strict=True):
-        assert uses(found) == in_periods(level, events)
+    for level, counts in zip(LEVELS, first, strict=True):
+        assert uses(counts) == in_periods(level, events)
     keep_up(service.database, after)
     keep_up(service.database, after + 3_600)
     assert tables(service.database) == first
@@ -153,9 +153,9 @@ def test_late_counts_are_added(service: IdentityService, made: NewAPIKey) -> Non
     for number in range(3):
         add_batch(service.database, batch((made.key.id, 1), at=at))
         keep_up(service.database, far)
-        found = tables(service.database)
-        assert found[:2] == [{}, {}]
-        assert [list(level.values())[0][0] for level in found[2:]] == [number + 1] * 2
+        rows_of = tables(service.database)
+        assert rows_of[:2] == [{}, {}]
+        assert [list(level.values())[0][0] for level in rows_of[2:]] == [number + 1] * 2
 
 
 def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Principal, other: Database) -> None:
@@ -323,8 +323,8 @@ def test_a_period_is_read_whole(service: IdentityService, made: NewAPIKey) -> No
     for moment in (YEAR_START, YEAR_START + 40 * SECONDS_OF_DAY):
         keep_up(service.database, moment)
         with service.database.read() as connection:
-            found = read_usage(connection, made.key, DAY, starts[1] + 80_000, starts[3])
-        assert [period.start for period in found] == starts[1:3]
+            usage = read_usage(connection, made.key, DAY, starts[1] + 80_000, starts[3])
+        assert [period.start for period in usage] == starts[1:3]
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_odd_paths_make_no_more_rules(
     ]
     for path in paths * 2:
         send(client, made.text, path)
-    found = {rule for _, rule, _ in counted(service, verifier)}
-    assert found <= {*rules, "/open", "(default)", "(odd path)"}
+    results = {rule for _, rule, _ in counted(service, verifier)}
+    assert results <= {*rules, "/open", "(default)", "(odd path)"}
 
 
 def test_nothing_is_counted_where_that_is_off(
@@ -194,8 +194,8 @@ def test_what_the_service_has_not_written_is_shown(
         counter.count(clock.now + 60, None, "/me", "ok")
         recorder.flush()
         counter.count(clock.now, None, "/me", "revoked")
-    found = service.api_keys.usage_of(ann, made.key.id, MINUTE, begin=clock.now, end=clock.now + 120)
-    assert [(period.start - clock.now, period.outcome, period.uses) for period in found] == [
+    result = service.api_keys.usage_of(ann, made.key.id, MINUTE, begin=clock.now, end=clock.now + 120)
+    assert [(period.start - clock.now, period.outcome, period.uses) for period in result] == [
         (0, "ok", 2),
         (0, "revoked", 2),
         (60, "ok", 2),

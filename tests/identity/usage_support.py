@@ -28,13 +28,13 @@ def batch(
 def table(database: Database, level: Level) -> dict[tuple[Any, ...], tuple[int, int]]:
     """The rows of a level by their keys: how many uses, and how many of them are rolled up."""
     with database.read() as connection:
-        found = connection.execute(select(level.table)).mappings().all()
+        rows = connection.execute(select(level.table)).mappings().all()
     return {
         (row["key_id"], row["start"], row["generation"], row["rule"], row["outcome"]): (
             row["uses"],
             row["rolled"],
         )
-        for row in found
+        for row in rows
     }
 
 

@@ -14,12 +14,12 @@ def blocks(page: str) -> dict[str, str]:
     """Return the blocks of Python of a page, by the heading above: one each."""
     text = (FOLDER / page).read_text(encoding="utf-8")
     sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
-    found = {}
+    results = {}
     for heading, section in zip(sections[::2], sections[1::2], strict=True):
         for block in re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
-            assert heading not in found, f"{page}: two blocks below {heading}"
-            found[heading] = block
-    return found
+            assert heading not in results, f"{page}: two blocks below {heading}"
+            results[heading] = block
+    return results
 
 
 def run(page: str, heading: str, **given: Any) -> Any:

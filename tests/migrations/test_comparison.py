@@ -229,14 +229,18 @@ CONTESTANTS: list[Callable[[pytest.MonkeyPatch], Contestant]] = [
     Ours,
 ]
 CASES: dict[str, Callable[[Contestant], str]] = {
-    "a good token": lambda one: one.ask(one.token()),
-    "a route without decorator or dependency": lambda one: one.open_route(),
-    "no token": lambda one: "{}, {}".format(*one.send(one.path, {})),
-    "a forged token": lambda one: one.ask(one.token("an0ther-Secret-of-enough-bytes-5Wd-9Lq")),
-    "a token that never expires": lambda one: one.ask(one.token(exp=None)),
-    'a token with the claim `"type": "refresh"`': lambda one: one.ask(one.token(type="refresh")),
-    "`bearer` in lower case": lambda one: one.ask(one.token(), "bearer"),
-    "an HMAC secret of 8 bytes": lambda one: one.with_short_secret(),
+    "a good token": lambda contestant: contestant.ask(contestant.token()),
+    "a route without decorator or dependency": lambda contestant: contestant.open_route(),
+    "no token": lambda contestant: "{}, {}".format(*contestant.send(contestant.path, {})),
+    "a forged token": lambda contestant: contestant.ask(
+        contestant.token("an0ther-Secret-of-enough-bytes-5Wd-9Lq")
+    ),
+    "a token that never expires": lambda contestant: contestant.ask(contestant.token(exp=None)),
+    'a token with the claim `"type": "refresh"`': lambda contestant: contestant.ask(
+        contestant.token(type="refresh")
+    ),
+    "`bearer` in lower case": lambda contestant: contestant.ask(contestant.token(), "bearer"),
+    "an HMAC secret of 8 bytes": lambda contestant: contestant.with_short_secret(),
 }
 
 
@@ -248,14 +252,14 @@ def _contestant(
 ) -> Iterator[tuple[int, Contestant]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyJWT warns of short secrets, and goes on
-        one = CONTESTANTS[request.param](monkeypatch)
-        yield request.param, one
-        if isinstance(one, Simple):
-            one.close()
-        if isinstance(one, Authlib):
-            one.server.shutdown()
-            one.thread.join(10)
-            one.server.server_close()
+        made = CONTESTANTS[request.param](monkeypatch)
+        yield request.param, made
+        if isinstance(made, Simple):
+            made.close()
+        if isinstance(made, Authlib):
+            made.server.shutdown()
+            made.thread.join(10)
+            made.server.server_close()
 
 
 def test_each_row_is_run() -> None:
@@ -267,5 +271,5 @@ def test_each_row_is_run() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_cell_is_what_was_seen(contestant: tuple[int, Contestant], case: str) -> None:
     """With the versions that the page names."""
-    index, one = contestant
-    assert CASES[case](one) == ROWS[case][index]
+    index, application = contestant
+    assert CASES[case](application) == ROWS[case][index]

@@ -44,14 +44,14 @@ def _after() -> Application:
 
 def test_both_applications_answer_alike(before: Application, after: Application) -> None:
     """Basic brings a token, and the token opens pages."""
-    for one in (before, after):
-        fields = bearer(one.new_token().json["token"])
-        assert one.get("/me", fields).json == {"user": "ann"}
-        assert one.get("/admin", fields).json == {"jobs": []}
-        refused = one.new_token("wrong")
+    for each in (before, after):
+        fields = bearer(each.new_token().json["token"])
+        assert each.get("/me", fields).json == {"user": "ann"}
+        assert each.get("/admin", fields).json == {"jobs": []}
+        refused = each.new_token("wrong")
         assert (refused.status_code, refused.headers["WWW-Authenticate"][:5]) == (401, "Basic")
-        assert one.client.post("/tokens").status_code == 401
-        assert one.client.post("/tokens", headers=fields).status_code == 401
+        assert each.client.post("/tokens").status_code == 401
+        assert each.client.post("/tokens", headers=fields).status_code == 401
 
 
 def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
@@ -64,25 +64,25 @@ def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
 def test_what_the_table_says_of_refusals(before: Application, after: Application) -> None:
     """No token, a bad one, and one without the role."""
     for fields in ({}, bearer("unknown-token-0123456789")):
-        answers = [one.get("/me", fields) for one in (before, after)]
+        answers = [each.get("/me", fields) for each in (before, after)]
         assert [answer.status_code for answer in answers] == [401, 401]
         assert [answer.headers["WWW-Authenticate"].split(",")[0] for answer in answers] == [
             'Bearer realm="Authentication Required"',
             'Bearer realm="api"',
         ]
-    for one in (before, after):
-        fields = bearer(one.new_token().json["token"])
-        one.names.roles["ann"] = []
-        assert one.get("/admin", fields).status_code == 403
+    for each in (before, after):
+        fields = bearer(each.new_token().json["token"])
+        each.names.roles["ann"] = []
+        assert each.get("/admin", fields).status_code == 403
     assert "insufficient_scope" in after.get("/admin", fields).headers["WWW-Authenticate"]
 
 
 def test_a_scheme_in_lower_case(before: Application, after: Application) -> None:
     """The guard takes it; `HTTPTokenAuth` alone does, too."""
     statuses = []
-    for one in (before, after):
-        token = one.new_token().json["token"]
-        statuses.append(one.get("/me", {"Authorization": f"bearer {token}"}).status_code)
+    for each in (before, after):
+        token = each.new_token().json["token"]
+        statuses.append(each.get("/me", {"Authorization": f"bearer {token}"}).status_code)
     assert statuses == [200, 200]
 
 
@@ -95,9 +95,9 @@ def test_a_table_that_is_down(before: Application, after: Application) -> None:
 
     before.names.app.testing = False
     statuses = []
-    for one in (before, after):
-        one.names.scope["tokens"] = Down()
-        statuses.append(one.get("/me", bearer("some-token-0123456789")).status_code)
+    for each in (before, after):
+        each.names.scope["tokens"] = Down()
+        statuses.append(each.get("/me", bearer("some-token-0123456789")).status_code)
     assert statuses == [500, 503]
 
 
@@ -106,7 +106,7 @@ def test_digests_stand_beside_old_tokens(after: Application) -> None:
     names = run(PAGE, "Digests instead of tokens", StoredTokens=after.names.StoredTokens)
     token = after.new_token().json["token"]
     key = names.new_key("bob")
-    assert [names.guard.verify(one).subject for one in (token, key)] == ["ann", "bob"]
+    assert [names.guard.verify(each).subject for each in (token, key)] == ["ann", "bob"]
     assert key not in str(names.keys)
     with pytest.raises(InvalidTokenError):
         names.guard.verify(key[:-1] + ("a" if key[-1] != "a" else "b"))

@@ -56,14 +56,14 @@ def _after() -> Application:
 
 def test_both_applications_answer_alike(before: Application, after: Application) -> None:
     """Signing in, refreshing and signing out."""
-    for one in (before, after):
-        signed_in = one.sign_in()
-        assert one.me(signed_in["access_token"]).json == {"user": "ann"}
-        refreshed = one.refresh(signed_in["refresh_token"]).json["access_token"]
-        assert one.me(refreshed).json == {"user": "ann"}
-        assert one.log_out(refreshed) == 204
-        assert one.me(refreshed).status_code == 401
-        wrong = one.client.post("/login", json={"name": "ann", "password": "no"})
+    for each in (before, after):
+        signed_in = each.sign_in()
+        assert each.me(signed_in["access_token"]).json == {"user": "ann"}
+        refreshed = each.refresh(signed_in["refresh_token"]).json["access_token"]
+        assert each.me(refreshed).json == {"user": "ann"}
+        assert each.log_out(refreshed) == 204
+        assert each.me(refreshed).status_code == 401
+        wrong = each.client.post("/login", json={"name": "ann", "password": "no"})
         assert wrong.status_code == 401
 
 
@@ -87,10 +87,10 @@ def test_new_tokens_are_good_for_one_thing(after: Application) -> None:
 def test_a_logout_ends_the_refresh_token(before: Application, after: Application) -> None:
     """The old application ends the access token alone."""
     statuses = []
-    for one in (before, after):
-        signed_in = one.sign_in()
-        one.log_out(signed_in["access_token"])
-        statuses.append(one.refresh(signed_in["refresh_token"]).status_code)
+    for each in (before, after):
+        signed_in = each.sign_in()
+        each.log_out(signed_in["access_token"])
+        statuses.append(each.refresh(signed_in["refresh_token"]).status_code)
     assert statuses == [200, 401]
 
 
@@ -119,14 +119,14 @@ def test_an_old_logout_stays(before: Application) -> None:
 
 def test_what_the_table_says_of_refusals(before: Application, after: Application) -> None:
     """No token, a bad one, and a scheme in lower case."""
-    assert [one.client.get("/me").status_code for one in (before, after)] == [401, 401]
+    assert [each.client.get("/me").status_code for each in (before, after)] == [401, 401]
     assert "WWW-Authenticate" in after.client.get("/me").headers
     bad = jwt.encode({"sub": "ann"}, SECRET + "x", "HS256")
-    assert [one.me(bad).status_code for one in (before, after)] == [422, 401]
+    assert [each.me(bad).status_code for each in (before, after)] == [422, 401]
     statuses = []
-    for one in (before, after):
-        field = {"Authorization": "bearer " + one.sign_in()["access_token"]}
-        statuses.append(one.client.get("/me", headers=field).status_code)
+    for each in (before, after):
+        field = {"Authorization": "bearer " + each.sign_in()["access_token"]}
+        statuses.append(each.client.get("/me", headers=field).status_code)
     assert statuses == [401, 200]
 
 
@@ -134,7 +134,7 @@ def test_an_expired_token_is_refused_by_both(before: Application, after: Applica
     """With 401."""
     with before.names.app.app_context():
         token = create_access_token("ann", expires_delta=timedelta(seconds=-60))
-    assert [one.me(token).status_code for one in (before, after)] == [401, 401]
+    assert [each.me(token).status_code for each in (before, after)] == [401, 401]
 
 
 def test_the_body_can_stay(before: Application) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from providers.internet import Asked
+from providers.internet import ProviderRequest
 
 
 def introspection(url: str, client_id: str, secret: str, answers: Mapping[Any, Any]) -> dict[str, Any]:
@@ -23,9 +23,9 @@ def introspection(url: str, client_id: str, secret: str, answers: Mapping[Any, A
     expected = f"Basic {base64.b64encode(pair.encode()).decode()}"
     known = {name if isinstance(name, str) else name(): answer for name, answer in answers.items()}
 
-    def page(asked: Asked) -> Any:
-        if asked.headers.get("authorization") != expected:
+    def page(question: ProviderRequest) -> Any:
+        if question.headers.get("authorization") != expected:
             return None
-        return known.get(asked.form["token"], {"active": False})
+        return known.get(question.form["token"], {"active": False})
 
     return {url: page}

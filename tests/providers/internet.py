@@ -28,7 +28,7 @@ _USAGES = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProviderRequest:
     """A request that a provider gets."""
 
     headers: Mapping[str, str]
@@ -43,11 +43,11 @@ class Internet:
         self.authority = authority
         self.pages: dict[str, Any] = {}
 
-    def answer(self, url: str, asked: Asked) -> tuple[int, str, bytes]:
+    def answer(self, url: str, question: ProviderRequest) -> tuple[int, str, bytes]:
         """Return status, media type and body for a request."""
         page = self.pages.get(url)
         if callable(page):
-            page = page(asked)
+            page = page(question)
         if page is None:
             return 404, "text/plain", b"not here"
         if isinstance(page, str):
@@ -81,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers.get("content-length", 0))).decode())
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(headers, {name: values[0] for name, values in form.items()})
-        status, kind, body = self.server.internet.answer(f"https://{self.host}{self.path}", asked)
+        question = ProviderRequest(headers, {name: values[0] for name, values in form.items()})
+        status, kind, body = self.server.internet.answer(f"https://{self.host}{self.path}", question)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

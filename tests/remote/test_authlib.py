@@ -163,5 +163,5 @@ def test_the_server_is_gone(ask):
     later = run(guard.decide(bearer(token), time.time() + 310))
     assert later.auth.principal.subject == "ann"
     assert ask(guard, [opaque]) == [503]
-    assert [one.state for one in guard.health(time.time() + 310)] == ["stale", "failing"]
+    assert [each.state for each in guard.health(time.time() + 310)] == ["stale", "failing"]
     guard.close()

@@ -60,11 +60,11 @@ async def send(app, path="/"):
     return sent[0]["status"]
 
 
-async def arrive(asked):
+async def arrive(flows):
     """A crowd as sockets bring it: some in each turn of the loop."""
     tasks = []
-    for number, one in enumerate(asked):
-        tasks.append(asyncio.create_task(one))
+    for number, flow in enumerate(flows):
+        tasks.append(asyncio.create_task(flow))
         if number % 20 == 0:
             await asyncio.sleep(0)
     return await asyncio.gather(*tasks)
@@ -185,7 +185,7 @@ def test_200_cold_requests_discover_once(server):
     async def main():
         async with beating():
             decisions = await arrive(run_async(guard.decide(bearer(text), NOW)) for text in tokens)
-        assert [subject(one) for one in decisions] == [str(number) for number in range(200)]
+        assert [subject(decision) for decision in decisions] == [str(number) for number in range(200)]
 
     asyncio.run(main())
     assert [seen.path for seen in server.seen] == ["/.well-known/openid-configuration", "/jwks"]
@@ -200,7 +200,9 @@ def test_200_requests_with_a_rotated_key_fetch_once(server):
     async def main():
         await run_async(guard.decide(bearer(token()), NOW))
         server.pages["/jwks"] = answer({"keys": [jwk(ec_key(), kid="b", alg="ES256")]})
-        decisions = await asyncio.gather(*[run_async(guard.decide(bearer(one), NOW + 0.1)) for one in tokens])
+        decisions = await asyncio.gather(
+            *[run_async(guard.decide(bearer(each), NOW + 0.1)) for each in tokens]
+        )
         assert [subject(decision) for decision in decisions] == [str(number) for number in range(200)]
 
     asyncio.run(main())
@@ -214,8 +216,8 @@ def test_failures_are_shared_too(server):
     guard = Guard(keys(f"{server.url}/jwks"))
 
     async def main():
-        asked = [run_async(guard.decide(bearer(token(jti=str(number))), NOW)) for number in range(100)]
-        assert {one.refusal.status for one in await asyncio.gather(*asked)} == {503}
+        flows = [run_async(guard.decide(bearer(token(jti=str(number))), NOW)) for number in range(100)]
+        assert {decision.refusal.status for decision in await asyncio.gather(*flows)} == {503}
 
     asyncio.run(main())
     assert server.count("/jwks") == 1
@@ -235,14 +237,14 @@ def test_good_tokens_do_not_wait_beside_a_flood(server):
         slow.before = lambda: go_on.wait(20)
         server.pages["/jwks"] = slow
         try:
-            waiting = [asyncio.create_task(run_async(guard.decide(bearer(one), NOW + 1))) for one in flood]
+            waiting = [asyncio.create_task(run_async(guard.decide(bearer(each), NOW + 1))) for each in flood]
             await asyncio.sleep(0.05)
-            decisions = [await run_async(guard.decide(bearer(one), NOW + 1)) for one in good]
+            decisions = [await run_async(guard.decide(bearer(each), NOW + 1)) for each in good]
             assert {subject(decision) for decision in decisions} == {"ann"}
-            assert not any(one.done() for one in waiting)
+            assert not any(each.done() for each in waiting)
         finally:
             go_on.set()
-        assert {one.refusal.status for one in await asyncio.gather(*waiting)} == {401}
+        assert {each.refusal.status for each in await asyncio.gather(*waiting)} == {401}
 
     asyncio.run(main())
     assert server.count("/jwks") == 2

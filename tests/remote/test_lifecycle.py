@@ -458,7 +458,7 @@ def test_a_refresh_in_the_background_is_not_waited_for(server):
 
 def test_health_tells_of_each_remote(server, guard):
     """At the time of day, unless another is given."""
-    assert [one.state for one in guard.health()] == ["unused", "unused"]
+    assert [each.state for each in guard.health()] == ["unused", "unused"]
     run(guard.decide(bearer("opaque"), time.time()))
     server.pages["/introspect"] = answer({}, 500)
     run(guard.decide(bearer("other"), time.time()))

@@ -233,10 +233,10 @@ def phase(request: pytest.FixtureRequest, held: Held) -> Iterator[Phase]:
         with ThreadPoolExecutor(8) as pool:
 
             def in_threads(name: str, now: float, meanwhile: Callable[[], None] | None = None) -> set[int]:
-                asked = [pool.submit(run, guard.decide(bearer(text), now)) for text in texts(name)]
+                futures = [pool.submit(run, guard.decide(bearer(text), now)) for text in texts(name)]
                 if meanwhile:
                     meanwhile()
-                return {status_of(one.result()) for one in asked}
+                return {status_of(future.result()) for future in futures}
 
             yield in_threads
     else:
@@ -244,14 +244,14 @@ def phase(request: pytest.FixtureRequest, held: Held) -> Iterator[Phase]:
 
             def in_loop(name: str, now: float, meanwhile: Callable[[], None] | None = None) -> set[int]:
                 async def main() -> set[int]:
-                    asked = [
+                    futures = [
                         asyncio.ensure_future(run_async(guard.decide(bearer(text), now)))
                         for text in texts(name)
                     ]
                     await asyncio.sleep(0)
                     if meanwhile:
                         meanwhile()
-                    return set(map(status_of, await asyncio.gather(*asked)))
+                    return set(map(status_of, await asyncio.gather(*futures)))
 
                 return runner.run(main())
 

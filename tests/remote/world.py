@@ -21,7 +21,7 @@ class World:
 
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}
-        self.asked: list[Fetch] = []
+        self.calls: list[Fetch] = []
 
     def run(self, flow: Flow[Result]) -> Result:
         """Run a flow to its end."""
@@ -44,7 +44,7 @@ class World:
             answer = self.run(question.make())
             return answer if question.wait else None
         assert isinstance(question, Fetch)
-        self.asked.append(question)
+        self.calls.append(question)
         page = self.pages.get(question.url, Response(404, {}, b""))
         answer = page if isinstance(page, Response | FetchFailedError) else page(question)
         if isinstance(answer, FetchFailedError):

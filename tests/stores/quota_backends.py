@@ -43,7 +43,7 @@ class MemoryBackend:
         self.counters: dict[str, Counter] = {}
         self.live = 1
         self.calls: list[str] = []
-        self.asked: list[Ask] = []
+        self.last_asks: list[Ask] = []
         self.owners: list[str] = []
         self.errors: list[BaseException] = []
         self.before: Callable[[], None] = lambda: None
@@ -65,7 +65,7 @@ class MemoryBackend:
 
     def _take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         self.owners.append(owner)
-        self.asked = list(asks)
+        self.last_asks = list(asks)
         counters = [copy.deepcopy(self.counters.get(ask.key, Counter(self.now))) for ask in asks]
         epochs = [counter.epoch for counter in counters]
         admitted, answers = blocks.take(counters, asks, self.now, live)

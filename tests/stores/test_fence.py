@@ -191,8 +191,8 @@ def play(process: Process, order: list[str], names: dict[str, str]) -> None:
 def two_of_each(shared: bool) -> dict[str, str]:
     """Two fills and two revocations, of the same credential or of two."""
     number = next(NUMBERS)
-    one, other = f"a{number}", f"a{number}" if shared else f"b{number}"
-    return {"f1": one, "f2": other, "r1": one, "r2": other}
+    first, other = f"a{number}", f"a{number}" if shared else f"b{number}"
+    return {"f1": first, "f2": other, "r1": first, "r2": other}
 
 
 def play_all(kind: str, shared: bool, step: int) -> int:

@@ -57,10 +57,12 @@ def test_forked_workers_follow_the_log(url: str) -> None:
                 name, processes = f"t{number}", set[str]()
                 while len(processes) < 2:
                     answers = list(pool.map(ask, [name] * 8))
-                    assert {(one.status, one.field("x-mode")) for one in answers} == {(200, "pushed")}
-                    processes |= {one.field("x-process") for one in answers}
+                    assert {(answer.status, answer.field("x-mode")) for answer in answers} == {
+                        (200, "pushed")
+                    }
+                    processes |= {answer.field("x-process") for answer in answers}
                 store.revocations.revoke(token_id=name, until=UNTIL, wait=True)
-                assert {one.status for one in pool.map(ask, [name] * 16)} == {401}
+                assert {answer.status for answer in pool.map(ask, [name] * 16)} == {401}
     finally:
         stop(server)
         store.close()

@@ -118,7 +118,7 @@ def test_a_process_after_a_fork_takes_no_revision_for_one_of_its_parent(world: W
 def test_health_tells_of_the_store(world: World) -> None:
     """Its name, mode, lag, number and outages, in a list with the remotes."""
     guard = a_guard(world)
-    assert [(one.name, one.state) for one in guard.health()] == [("store", "unused")]
+    assert [(each.name, each.state) for each in guard.health()] == [("store", "unused")]
     decide(guard)
     world.monotonic += BOUND / 2
     (told,) = guard.health()

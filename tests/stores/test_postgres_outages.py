@@ -71,14 +71,14 @@ def test_revoking_on_a_frozen_server_fails_in_time(server: OwnPostgres) -> None:
 def test_store_behind_a_pooler(server: OwnPostgres) -> None:
     """Behind PgBouncer in transaction mode, revocations hold in another process within the bound."""
     with pgbouncer(server) as url:
-        one, other = PostgresStore(url), PostgresStore(url)
+        first, other = PostgresStore(url), PostgresStore(url)
         principal = Principal(subject="ann", scopes=frozenset(), claims={"jti": "p1"}, token_id="p1")
         assert not other.revocations.is_revoked(principal)
-        one.revocations.revoke(token_id="p1", until=time.time() + 60)
+        first.revocations.revoke(token_id="p1", until=time.time() + 60)
         end = time.monotonic() + 5
         while not other.revocations.is_revoked(principal):
             assert time.monotonic() < end
-        one.close()
+        first.close()
         other.close()
 
 

@@ -58,8 +58,8 @@ class Load:
         """Return the statuses of requests that began and ended in a time."""
         return {
             status
-            for begin, end, asked, status in self.answers
-            if asked == path and since <= begin and end <= until
+            for begin, end, is_asked, status in self.answers
+            if is_asked == path and since <= begin and end <= until
         }
 
 

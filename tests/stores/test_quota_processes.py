@@ -31,13 +31,13 @@ class Fleet:
     Attributes:
         begin: when they began.
         events: when each request began and ended, its cost, and what became of it.
-        left: what the store said that is left, when nobody asked any more.
+        remaining: what the store said that is left, when nobody asked any more.
         last: the requests after that, the first of them for all that was left.
     """
 
     begin: float
     events: list[tuple[float, float, int, str]] = field(default_factory=list)
-    left: tuple[int, ...] = ()
+    remaining: tuple[int, ...] = ()
     last: list[tuple[float, float, int, str]] = field(default_factory=list)
 
     def admitted(self) -> list[tuple[float, float, int]]:
@@ -102,8 +102,8 @@ def sleep_until(moment: float) -> None:
 def ask_for_the_rest(fleet: Fleet, kind: str, place: str) -> None:
     """Take all that is left, by one request, while the other processes are alive and idle."""
     store: Any = open_store(kind, place)
-    fleet.left = tuple(state.remaining for state in store.take(takes(10**9)).states)
-    for cost in (min(fleet.left), 1, 7, 64):
+    fleet.remaining = tuple(state.remaining for state in store.take(takes(10**9)).states)
+    for cost in (min(fleet.remaining), 1, 7, 64):
         started = time.monotonic()
         what = ask(store, cost)
         fleet.last.append((started, time.monotonic(), cost, what))
@@ -160,11 +160,11 @@ def test_a_cost_that_fits_is_admitted(fleet: Fleet) -> None:
     assert fleet.last[0][3] == "admitted"
     last = fleet.begin + LOAD_SECONDS - QUOTAS[1].window
     taken = sum(cost for _, ended, cost in fleet.admitted() if ended > last)
-    assert fleet.left[1] >= QUOTAS[1].count - taken
+    assert fleet.remaining[1] >= QUOTAS[1].count - taken
 
 
 @pytest.mark.slow
 def test_what_is_taken_adds_up(fleet: Fleet) -> None:
     """But for what the process had borrowed that was killed."""
-    lost = QUOTAS[2].count - fleet.left[2] - sum(cost for _, _, cost in fleet.admitted())
+    lost = QUOTAS[2].count - fleet.remaining[2] - sum(cost for _, _, cost in fleet.admitted())
     assert 0 <= lost <= MAX_LOST

@@ -40,7 +40,7 @@ def test_requests_that_follow_soon_borrow_more_and_more() -> None:
         calls = len(world.store.calls)
         assert world.admits(HOUR)
         if len(world.store.calls) > calls:
-            wants.append(world.store.asked[0].wants)
+            wants.append(world.store.last_asks[0].wants)
     assert wants == [0, 4, 20, 64, 64, 64]
 
 
@@ -53,7 +53,7 @@ def test_steady_requests_borrow_as_before_when_a_slot_ends() -> None:
         world.later(0.0004)
         if world.at_once(many) is None:
             assert world.admits(many)
-            wants.append(world.store.asked[0].wants)
+            wants.append(world.store.last_asks[0].wants)
         world.processes[0].borrow_ahead()
     first, later = wants[:4], wants[4:]
     assert first == [0, 4, 20, 64]
@@ -71,7 +71,7 @@ def test_a_slow_caller_borrows_as_much_as_it_spends_in_a_second() -> None:
     for _ in range(5):
         world.later(10)
         world.take(HOUR)
-    assert all(ask.wants == 0 for ask in world.store.asked)
+    assert all(ask.wants == 0 for ask in world.store.last_asks)
 
 
 def test_what_is_borrowed_is_taken_without_a_call() -> None:
@@ -81,11 +81,11 @@ def test_what_is_borrowed_is_taken_without_a_call() -> None:
     borrowed = world.lend(MINUTE)
     assert borrowed > 0
     world.store.calls.clear()
-    for left in reversed(range(borrowed)):
+    for remaining in reversed(range(borrowed)):
         taken = world.at_once(MINUTE)
         assert taken is not None
         assert taken.admitted
-        assert taken.states[0].remaining == 1000 - 2 - borrowed + left
+        assert taken.states[0].remaining == 1000 - 2 - borrowed + remaining
     assert world.at_once(MINUTE) is None
     assert world.store.calls == []
 
@@ -260,13 +260,13 @@ def test_several_calls_at_once_borrow_once() -> None:
     def meanwhile() -> None:
         world.store.before = lambda: None
         world.take(MINUTE)
-        wants.append(world.store.asked[0].wants)
+        wants.append(world.store.last_asks[0].wants)
 
     world.later(0.001)
     world.store.before = meanwhile
     world.take(MINUTE)
     assert wants == [0]
-    assert world.store.asked[0].wants > 0
+    assert world.store.last_asks[0].wants > 0
 
 
 @pytest.mark.parametrize("cost", [0, -1])
@@ -463,7 +463,7 @@ def test_a_call_on_a_connection_that_was_closed_is_made_again_without_rests() ->
     world.lend(FEW)
     world.store.errors = [StoreConnectionLostError("lost")]
     assert world.admits(FEW, cost=5)
-    assert world.store.asked[0].rests == ()
+    assert world.store.last_asks[0].rests == ()
     world.store.errors = [StoreConnectionLostError("lost")]
     world.later(20)
     assert world.processes[0].keep()
@@ -674,7 +674,7 @@ def _lent_64(world: World, *quotas: Quota) -> None:
     for _ in range(200):
         world.later(0.0001)
         assert world.admits(*quotas)
-        if world.store.asked[0].wants == 64:
+        if world.store.last_asks[0].wants == 64:
             return
     raise AssertionError("never borrowed 64")
 
@@ -765,10 +765,10 @@ def test_a_slow_store_leaves_the_thread_time_to_keep() -> None:
     world = World()
     callers = ["ann", "bob", "cy"]
     for caller in callers:
-        while not world.store.asked or world.store.asked[0].wants < 64:
+        while not world.store.last_asks or world.store.last_asks[0].wants < 64:
             world.later(0.0001)
             assert world.admits(HOUR, caller=caller)
-        world.store.asked.clear()
+        world.store.last_asks.clear()
     for caller in callers:
         for _ in range(40):
             assert world.at_once(HOUR, caller=caller) is not None

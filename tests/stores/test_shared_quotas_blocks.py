@@ -39,7 +39,7 @@ def rest_of(answer: Answer, amount: int, *, window: int = MINUTE, is_daily: bool
     return Rest("owner", "key", window, is_daily, answer.epoch, answer.slot, amount)
 
 
-def one(counter: Counter, what: Ask, now: int, live: int = 1) -> tuple[bool, Answer]:
+def take_single(counter: Counter, what: Ask, now: int, live: int = 1) -> tuple[bool, Answer]:
     admitted, [answer] = take([counter], [what], now, live)
     return admitted, answer
 
@@ -56,11 +56,11 @@ def test_what_is_taken_counts_for_the_window_and_a_120th_longer_at_most(window: 
     length = slot_length(window, is_daily=False)
     for now in (NOON, NOON // length * length, NOON // length * length + length - 1):
         counter = Counter(now)
-        _, answer = one(counter, ask(1, window), now)
+        _, answer = take_single(counter, ask(1, window), now)
         assert answer.ends_in + window * MICROSECONDS <= answer.reset
         assert answer.reset <= (SLOTS + 1) * length <= (window + window / 120) * MICROSECONDS + 121
-        assert one(counter, ask(1, window), now + answer.reset - 1)[0] is False
-        assert one(counter, ask(1, window), now + answer.reset)[0] is True
+        assert take_single(counter, ask(1, window), now + answer.reset - 1)[0] is False
+        assert take_single(counter, ask(1, window), now + answer.reset)[0] is True
 
 
 def test_a_refused_request_takes_from_no_quota() -> None:
@@ -84,12 +84,12 @@ def test_a_quota_that_is_not_enforced_and_short_is_left_alone() -> None:
 def test_rests_come_back_before_the_cost_is_looked_at() -> None:
     """So that a process never blocks itself; also if the request is refused all the same."""
     counter = Counter(NOON)
-    _, first = one(counter, ask(10, wants=3), NOON)
+    _, first = take_single(counter, ask(10, wants=3), NOON)
     assert first.lent == 3
-    assert one(counter, ask(10, cost=9, rests=[rest_of(first, 3)]), NOON)[0]
-    _, second = one(Counter(NOON), ask(100, wants=40), NOON)
+    assert take_single(counter, ask(10, cost=9, rests=[rest_of(first, 3)]), NOON)[0]
+    _, second = take_single(Counter(NOON), ask(100, wants=40), NOON)
     counter = Counter(second.epoch, [second.slot], [second.used])
-    admitted, answer = one(counter, ask(100, cost=101, rests=[rest_of(second, second.lent)]), NOON)
+    admitted, answer = take_single(counter, ask(100, cost=101, rests=[rest_of(second, second.lent)]), NOON)
     assert (admitted, answer.used, answer.wait) == (False, 1, -1)
 
 
@@ -99,7 +99,7 @@ def test_rests_come_back_before_the_cost_is_looked_at() -> None:
 def test_a_rest_is_taken_from_its_own_slot_alone(epoch: int, slot: int, amount: int, used: int) -> None:
     """Not from what others took in another slot, or in another life of the counter; and never below zero."""
     counter = Counter(NOON)
-    _, answer = one(counter, ask(100, cost=10), NOON)
+    _, answer = take_single(counter, ask(100, cost=10), NOON)
     rest = Rest("owner", "key", MINUTE, False, answer.epoch + epoch, answer.slot + slot, amount)
     give_back(counter, rest, NOON)
     assert sum(counter.amounts) == used
@@ -108,9 +108,9 @@ def test_a_rest_is_taken_from_its_own_slot_alone(epoch: int, slot: int, amount: 
 def test_a_rest_that_counts_no_longer_is_ignored() -> None:
     """Its slot is gone, and later slots are of others."""
     counter = Counter(NOON)
-    _, old = one(counter, ask(100, cost=10), NOON)
+    _, old = take_single(counter, ask(100, cost=10), NOON)
     later = NOON + old.reset
-    one(counter, ask(100, cost=10), later)
+    take_single(counter, ask(100, cost=10), later)
     give_back(counter, rest_of(old, 10), later)
     assert sum(counter.amounts) == 10
 
@@ -134,66 +134,66 @@ def test_half_of_what_is_left_is_lent_by_all_together(
     count: int, cost: int, live: int, wants: int, lent: int
 ) -> None:
     """A block is at most 64 with the cost, and no more than the process wants."""
-    assert one(Counter(NOON), ask(count, cost=cost, wants=wants), NOON, live)[1].lent == lent
+    assert take_single(Counter(NOON), ask(count, cost=cost, wants=wants), NOON, live)[1].lent == lent
 
 
 def test_nothing_is_lent_above_95_percent() -> None:
     """What is left is for those who come first."""
     counter = Counter(NOON)
-    one(counter, ask(1000, cost=949), NOON)
-    assert one(counter, ask(1000, wants=64), NOON)[1].lent == 24  # 950 are used
-    assert one(counter, ask(1000, wants=64), NOON)[1].lent == 0
+    take_single(counter, ask(1000, cost=949), NOON)
+    assert take_single(counter, ask(1000, wants=64), NOON)[1].lent == 24  # 950 are used
+    assert take_single(counter, ask(1000, wants=64), NOON)[1].lent == 0
 
 
 def test_a_refused_cost_is_told_when_it_fits() -> None:
     """When so many slots have expired; never, if it is above the count."""
     counter = Counter(NOON)
     for seconds in (0, 10, 20):
-        one(counter, ask(9, cost=3), NOON + seconds * MICROSECONDS)
+        take_single(counter, ask(9, cost=3), NOON + seconds * MICROSECONDS)
     now = NOON + 20 * MICROSECONDS
     for cost, wait in ((1, 40.5), (3, 40.5), (4, 50.5), (9, 60.5)):
-        admitted, answer = one(counter, ask(9, cost=cost), now)
+        admitted, answer = take_single(counter, ask(9, cost=cost), now)
         assert (admitted, answer.wait) == (False, wait * MICROSECONDS)
-    assert one(counter, ask(9, cost=10), now)[1].wait == -1
+    assert take_single(counter, ask(9, cost=10), now)[1].wait == -1
 
 
 def test_a_clock_that_goes_back_forgets_nothing_and_blocks_for_a_window_at_most() -> None:
     """What was taken later counts from now on."""
     counter = Counter(NOON)
     for seconds in range(50):
-        one(counter, ask(50), NOON + seconds * MICROSECONDS)
+        take_single(counter, ask(50), NOON + seconds * MICROSECONDS)
     back = NOON - 3600 * MICROSECONDS
-    admitted, answer = one(counter, ask(50), back)
+    admitted, answer = take_single(counter, ask(50), back)
     assert (admitted, answer.used) == (False, 50)
     assert answer.wait <= 61 * MICROSECONDS
-    assert one(counter, ask(50), back + answer.wait)[0]
+    assert take_single(counter, ask(50), back + answer.wait)[0]
 
 
 def test_what_is_lent_before_the_clock_goes_back_counts_for_a_window_after_it_is_spent() -> None:
     """The lease is spent at the last moment, when the slot has ended that is the current one now."""
     counter = Counter(NOON)
-    _, answer = one(counter, ask(101, wants=49), NOON)
+    _, answer = take_single(counter, ask(101, wants=49), NOON)
     assert (answer.used, answer.ends_in) == (50, MICROSECONDS // 2)
     just_before_the_next_slot = NOON - 3600 * MICROSECONDS - 1
-    assert not one(counter, ask(50, cost=1), just_before_the_next_slot)[0]
+    assert not take_single(counter, ask(50, cost=1), just_before_the_next_slot)[0]
     spent = just_before_the_next_slot + answer.ends_in
-    assert not one(counter, ask(50, cost=1), spent + MINUTE * MICROSECONDS)[0]
+    assert not take_single(counter, ask(50, cost=1), spent + MINUTE * MICROSECONDS)[0]
 
 
 def test_a_lease_after_the_clock_went_back_lives_no_longer_than_any_other() -> None:
     """Although its slot is the next one."""
     counter = Counter(NOON)
-    one(counter, ask(100), NOON)
-    _, answer = one(counter, ask(100, wants=64), NOON - 10 * MICROSECONDS)
+    take_single(counter, ask(100), NOON)
+    _, answer = take_single(counter, ask(100, wants=64), NOON - 10 * MICROSECONDS)
     assert (answer.lent > 0, answer.ends_in) == (True, MICROSECONDS // 2)
 
 
 def test_a_lease_of_a_slot_that_comes_again_is_not_given_back() -> None:
     """After the clock went back, others take in a slot of the same number."""
     counter = Counter(NOON)
-    _, before = one(counter, ask(100, cost=1, wants=9), NOON)
-    one(counter, ask(100), NOON - 10 * MICROSECONDS)
-    _, again = one(counter, ask(100, cost=20), NOON)
+    _, before = take_single(counter, ask(100, cost=1, wants=9), NOON)
+    take_single(counter, ask(100), NOON - 10 * MICROSECONDS)
+    _, again = take_single(counter, ask(100, cost=20), NOON)
     assert again.slot == before.slot
     assert again.epoch != before.epoch
     give_back(counter, rest_of(before, 9), NOON)
@@ -204,25 +204,28 @@ def test_a_day_ends_at_midnight_utc() -> None:
     """Not a day after the first request."""
     counter = Counter(NOON)
     daily = ask(3, 86_400, is_daily=True, cost=3)
-    _, answer = one(counter, daily, NOON)
+    _, answer = take_single(counter, daily, NOON)
     assert answer.reset == DAY // 2
-    assert one(counter, daily, NOON + DAY // 2 - 1)[1].wait == 1
-    assert one(counter, daily, NOON + DAY // 2)[0]
+    assert take_single(counter, daily, NOON + DAY // 2 - 1)[1].wait == 1
+    assert take_single(counter, daily, NOON + DAY // 2)[0]
 
 
 def test_a_lease_of_a_day_ends_after_a_120th_of_it_or_at_midnight() -> None:
     """It is not spent on the next day."""
     daily = ask(1000, 86_400, is_daily=True, wants=64)
-    assert one(Counter(NOON), daily, NOON)[1].ends_in == 720 * MICROSECONDS
-    assert one(Counter(NOON), daily, NOON + DAY // 2 - 5)[1].ends_in == 5
+    assert take_single(Counter(NOON), daily, NOON)[1].ends_in == 720 * MICROSECONDS
+    assert take_single(Counter(NOON), daily, NOON + DAY // 2 - 5)[1].ends_in == 5
 
 
 def test_a_day_is_not_given_twice_if_the_clock_goes_back() -> None:
     """The later day goes on."""
     counter, daily = Counter(NOON), ask(3, 86_400, is_daily=True, cost=3)
-    assert one(counter, daily, NOON)[0]
-    assert one(counter, daily, NOON - DAY) == (False, (3, 3 * DAY // 2, 3 * DAY // 2, *counter_tail(counter)))
-    assert one(counter, daily, NOON + DAY // 2)[0]
+    assert take_single(counter, daily, NOON)[0]
+    assert take_single(counter, daily, NOON - DAY) == (
+        False,
+        (3, 3 * DAY // 2, 3 * DAY // 2, *counter_tail(counter)),
+    )
+    assert take_single(counter, daily, NOON + DAY // 2)[0]
 
 
 def counter_tail(counter: Counter) -> tuple[int, ...]:
@@ -232,8 +235,8 @@ def counter_tail(counter: Counter) -> tuple[int, ...]:
 def test_a_clock_that_was_days_ahead_does_not_block_for_days() -> None:
     """What was taken then counts for today."""
     counter, daily = Counter(NOON), ask(3, 86_400, is_daily=True, cost=3)
-    one(counter, daily, NOON + 30 * DAY)
-    admitted, answer = one(counter, daily, NOON)
+    take_single(counter, daily, NOON + 30 * DAY)
+    admitted, answer = take_single(counter, daily, NOON)
     assert (admitted, answer.wait) == (False, DAY // 2)
 
 
@@ -258,7 +261,7 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
                 if chance.random() < 0.8:
                     rests.append(rest_of(answer, amount - used, window=window))
         cost = chance.randint(1, max(1, min(count, count // 20)))
-        admitted, answer = one(
+        admitted, answer = take_single(
             counter, ask(count, window, cost=cost, wants=MAX_BLOCK, rests=rests), now, chance.choice([1, 4])
         )
         assert answer.used == sum(counter.amounts) <= count
@@ -282,8 +285,8 @@ def test_until_is_when_nothing_counts_any_more_and_seldom_changes() -> None:
     """A row is deleted then; each change of the time would be one of its index, too."""
     counter = Counter(NOON)
     assert counter.until(MINUTE, is_daily=False) == 0
-    _, answer = one(counter, ask(10), NOON)
+    _, answer = take_single(counter, ask(10), NOON)
     until = counter.until(MINUTE, is_daily=False)
     assert NOON + answer.reset <= until < NOON + answer.reset + 600 * MICROSECONDS
-    one(counter, ask(10), NOON + MICROSECONDS)
+    take_single(counter, ask(10), NOON + MICROSECONDS)
     assert counter.until(MINUTE, is_daily=False) == until

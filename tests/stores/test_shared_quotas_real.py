@@ -520,11 +520,11 @@ class _Slow(MemoryBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.has_asked, self.may_answer = threading.Event(), threading.Event()
+        self.has_begun, self.may_answer = threading.Event(), threading.Event()
 
     def take(self, owner: str, asks: Sequence[Ask], live: int) -> tuple[bool, Sequence[Answer]]:
         if threading.current_thread().name == "authguard-quotas":
-            self.has_asked.set()
+            self.has_begun.set()
             assert self.may_answer.wait(30)
         return super().take(owner, asks, live)
 
@@ -533,12 +533,12 @@ def test_a_request_waits_for_what_the_thread_borrows() -> None:
     """It does not ask the store, too."""
     clock, backend = [1000.0], _Slow()
     store = _leased(backend, clock)
-    while store.take(takes([MANY])) and not (backend.asked and backend.asked[0].wants == 64):
+    while store.take(takes([MANY])) and not (backend.last_asks and backend.last_asks[0].wants == 64):
         clock[0] += 0.0001
         backend.now += 100
     while store.take_at_once(takes([MANY])) is not None:
         pass
-    assert backend.has_asked.wait(30)
+    assert backend.has_begun.wait(30)
     backend.calls.clear()
     states: list[Taken] = []
     requests = [threading.Thread(target=lambda: states.append(store.take(takes([MANY])))) for _ in range(20)]

@@ -69,9 +69,9 @@ def test_an_event_loop_finds_the_keys(make: Callable[[FakeIssuer], Any], issuer:
 def test_the_metadata_of_rfc_8414_are_there_too(issuer: FakeIssuer) -> None:
     """At their own place, with the same issuer."""
     tenant = FakeIssuer(f"{URL}/tenant")
-    for one, path in ((issuer, ""), (tenant, "/tenant")):
-        answer = by_client(one).get(f"{URL}/.well-known/oauth-authorization-server{path}")
-        assert answer.json()["issuer"] == one.url
+    for each, path in ((issuer, ""), (tenant, "/tenant")):
+        answer = by_client(each).get(f"{URL}/.well-known/oauth-authorization-server{path}")
+        assert answer.json()["issuer"] == each.url
 
 
 def test_a_token_has_what_is_asked_for(issuer: FakeIssuer) -> None:
@@ -145,10 +145,10 @@ def test_a_token_is_revoked_over_http(issuer: FakeIssuer) -> None:
     assert client.post(url, data={"token": token}).status_code == 401
     assert client.post(url, data={"token": token}, auth=("api", "x")).status_code == 401
     secret = {"client_id": issuer.client_id, "client_secret": issuer.client_secret}
-    asked = {"token": token, **secret}
-    assert client.post(f"{URL}/introspect", data=asked).json()["active"] is True
-    assert client.post(url, data=asked).status_code == 200
-    assert client.post(f"{URL}/introspect", data=asked).json() == {"active": False}
+    form = {"token": token, **secret}
+    assert client.post(f"{URL}/introspect", data=form).json()["active"] is True
+    assert client.post(url, data=form).status_code == 200
+    assert client.post(f"{URL}/introspect", data=form).json() == {"active": False}
 
 
 def test_a_wrong_secret_is_an_outage_of_ours(clock: Clock) -> None:

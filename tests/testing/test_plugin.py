@@ -30,8 +30,8 @@ def test_the_plugin_is_registered() -> None:
     """As pytest finds it where the package is installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"authguard": "pytest_authguard"}
-    (found,) = entry_points(group="pytest11", name="authguard")
-    assert found.value == "pytest_authguard"
+    (plugin,) = entry_points(group="pytest11", name="authguard")
+    assert plugin.value == "pytest_authguard"
 
 
 def test_all_blocks_of_the_page_are_files() -> None:

@@ -39,8 +39,8 @@ def _skipped() -> Iterator[str]:
     for mark in SKIPPED:
         yield from (f"{mark}//{EVIL}", f"/{mark}/{EVIL}", f"/{mark}\\{EVIL}", f"//{mark}{EVIL}")
         yield from (f"{mark}https://{EVIL}", f"htt{mark}ps://{EVIL}", f"java{mark}script:alert(1)")
-    for one, two in product("\t\n\r", repeat=2):
-        yield from (f"{one}/{two}/{EVIL}", f"/{one}{two}\\{EVIL}")
+    for first, two in product("\t\n\r", repeat=2):
+        yield from (f"{first}/{two}/{EVIL}", f"/{first}{two}\\{EVIL}")
 
 
 def _blanks() -> Iterator[str]:

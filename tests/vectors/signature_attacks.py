@@ -107,7 +107,9 @@ def _ecdsa() -> Iterator[bytes]:
     data = signed_part("ES256", ec_key()).encode()
     der = ec_key().sign(data, ec.ECDSA(hashes.SHA256()))
     r, s = decode_dss_signature(der)
-    pairs = [(one, two) for one in (0, 1, P256_ORDER, 2**256 - 1) for two in (0, 1, P256_ORDER, 2**256 - 1)]
+    pairs = [
+        (first, two) for first in (0, 1, P256_ORDER, 2**256 - 1) for two in (0, 1, P256_ORDER, 2**256 - 1)
+    ]
     pairs += [
         (r, 0),
         (0, s),
@@ -119,7 +121,7 @@ def _ecdsa() -> Iterator[bytes]:
         (r, 1),
         (1, s),
     ]
-    yield from (one.to_bytes(32, "big") + two.to_bytes(32, "big") for one, two in pairs)
+    yield from (first.to_bytes(32, "big") + two.to_bytes(32, "big") for first, two in pairs)
     good = r.to_bytes(32, "big") + s.to_bytes(32, "big")
     yield from (der, good[:-1], good[1:], good + b"\0", b"\0" + good, good[:32], good * 2, b"\0", good[::-1])
     yield good[:32] + b"\0" + good[32:]

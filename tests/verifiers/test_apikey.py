@@ -22,11 +22,11 @@ def test_the_principal_of_a_key() -> None:
     """Subject, scopes, roles, name and expiry come from the key."""
     until = datetime(2027, 6, 1, tzinfo=UTC)
     key = APIKey("robot", scopes=["a"], roles=["b"], expires_at=until, key_id="k1")
-    found = verify(APIKeyVerifier({KEY: key}))
-    principal = found.principal
+    verified = verify(APIKeyVerifier({KEY: key}))
+    principal = verified.principal
     assert (principal.subject, principal.scopes, principal.roles) == ("robot", {"a"}, {"b"})
     assert (principal.key_id, principal.method) == ("k1", "api_key")
-    assert found.until == principal.expires_at == until.timestamp()
+    assert verified.until == principal.expires_at == until.timestamp()
 
 
 def test_a_key_without_name_has_one() -> None:
@@ -44,10 +44,10 @@ def test_a_key_is_refused_on_the_second_it_expires() -> None:
 
 def test_a_function_is_asked_again_after_a_while() -> None:
     """What it said is remembered for cache_ttl; what it did not know for ten seconds at most."""
-    asked: list[str] = []
+    calls: list[str] = []
 
     def find(digest: str) -> APIKey | None:
-        asked.append(digest)
+        calls.append(digest)
         return APIKey("robot") if digest == digest_api_key(KEY) else None
 
     verifier = APIKeyVerifier(find)
@@ -55,17 +55,17 @@ def test_a_function_is_asked_again_after_a_while() -> None:
     for now in (NOW, NOW + 9.9, NOW + 10):
         with pytest.raises(InvalidAPIKeyError):
             verify(verifier, "sk_live_unknown_key_1", now)
-    assert len(asked) == 3
+    assert len(calls) == 3
 
 
 def test_no_cache_asks_each_time() -> None:
     """cache_ttl=0 remembers neither yes nor no."""
-    asked: list[str] = []
-    verifier = APIKeyVerifier(asked.append, cache_ttl=0)
+    calls: list[str] = []
+    verifier = APIKeyVerifier(calls.append, cache_ttl=0)
     for _ in range(2):
         with pytest.raises(InvalidAPIKeyError):
             verify(verifier)
-    assert len(asked) == 2
+    assert len(calls) == 2
     assert verify(APIKeyVerifier(lambda _: APIKey("robot"), cache_ttl=0)).until == NOW
 
 

@@ -76,28 +76,28 @@ COMPARED = [
 
 
 @EACH_WAY
-@pytest.mark.parametrize(("asked", "said", "same"), COMPARED, ids=repr)
-def test_a_value_is_compared_with_its_type(way, asked, said, same):
+@pytest.mark.parametrize(("required", "value", "same"), COMPARED, ids=repr)
+def test_a_value_is_compared_with_its_type(way, required, value, same):
     """True is not 1, and text is compared character by character."""
     if same:
-        assert WAYS[way](claims(org=said), claims={"org": asked}).subject == "ann"
+        assert WAYS[way](claims(org=value), claims={"org": required}).subject == "ann"
         return
     with pytest.raises(InvalidTokenError) as caught:
-        WAYS[way](claims(org=said), claims={"org": asked})
+        WAYS[way](claims(org=value), claims={"org": required})
     assert caught.value.claim == "org"
 
 
 @EACH_WAY
 def test_each_claim_has_to_hold(way):
     """One that holds does not help another."""
-    asked = {"repository_owner": "acme", "ref_protected": "true"}
+    required = {"repository_owner": "acme", "ref_protected": "true"}
     good = {"repository_owner": "acme", "ref_protected": "true"}
-    assert WAYS[way](claims(**good), claims=asked).subject == "ann"
+    assert WAYS[way](claims(**good), claims=required).subject == "ann"
     for name in good:
         with pytest.raises(InvalidTokenError):
-            WAYS[way](claims(**{**good, name: "other"}), claims=asked)
+            WAYS[way](claims(**{**good, name: "other"}), claims=required)
         with pytest.raises(InvalidTokenError):
-            WAYS[way](claims(**{**good, name: ...}), claims=asked)
+            WAYS[way](claims(**{**good, name: ...}), claims=required)
 
 
 @EACH_WAY
@@ -121,10 +121,10 @@ def test_the_subject_and_the_client_can_be_asked_for(way):
 
 def test_what_is_asked_cannot_be_changed_later():
     """The mapping of the caller is copied."""
-    asked = {"org": ["acme"]}
-    verifier = by_jwt(claims=asked)
-    asked["org"].append("evil")
-    asked.clear()
+    required = {"org": ["acme"]}
+    verifier = by_jwt(claims=required)
+    required["org"].append("evil")
+    required.clear()
     with pytest.raises(InvalidTokenError):
         judge(verifier, Credential(make_token(claims(org="evil")), "bearer"), NOW)
 

@@ -55,18 +55,18 @@ def form(question):
 
 def test_an_active_token_names_its_caller():
     """With all that the answer says."""
-    found = ask(world(iss=ISSUER, exp=NOW + 600, jti="7", roles=["admin"], username="Ann")).principal
-    assert (found.subject, found.client_id, found.issuer) == ("ann", "app", ISSUER)
-    assert (found.scopes, found.roles) == ({"read", "write"}, {"admin"})
-    assert (found.token_id, found.expires_at, found.method) == ("7", NOW + 600, "bearer")
-    assert found.claims["username"] == "Ann"
+    principal = ask(world(iss=ISSUER, exp=NOW + 600, jti="7", roles=["admin"], username="Ann")).principal
+    assert (principal.subject, principal.client_id, principal.issuer) == ("ann", "app", ISSUER)
+    assert (principal.scopes, principal.roles) == ({"read", "write"}, {"admin"})
+    assert (principal.token_id, principal.expires_at, principal.method) == ("7", NOW + 600, "bearer")
+    assert principal.claims["username"] == "Ann"
 
 
 def test_the_token_is_posted_in_a_form():
     """Never in the URL (RFC 7662 section 2.1)."""
     where = world()
     ask(where, token="a+b/c=")
-    (question,) = where.asked
+    (question,) = where.calls
     assert (question.method, question.url) == ("POST", URL)
     assert question.headers["content-type"] == "application/x-www-form-urlencoded"
     assert question.headers["accept"] == "application/json"
@@ -78,7 +78,7 @@ def test_the_hint_can_be_set(hint, sent):
     """Or left out."""
     where = world()
     ask(where, verifier(token_type_hint=hint))
-    assert form(where.asked[0]).get("token_type_hint") == sent
+    assert form(where.calls[0]).get("token_type_hint") == sent
 
 
 def basic(question):
@@ -95,23 +95,23 @@ def test_client_secret_basic_is_form_urlencoded(raw, sent):
     where = world()
     name = "my api" if raw else "my api:1"
     ask(where, verifier(auth=ClientAuth.basic(name, "s+cr%t é", raw=raw)))
-    assert basic(where.asked[0]) == sent
+    assert basic(where.calls[0]) == sent
 
 
 def test_client_secret_post_goes_into_the_form():
     """And into no field."""
     where = world()
     ask(where, verifier(auth=ClientAuth.post("api", "s3cret")))
-    sent = form(where.asked[0])
+    sent = form(where.calls[0])
     assert (sent["client_id"], sent["client_secret"]) == ("api", "s3cret")
-    assert "authorization" not in where.asked[0].headers
+    assert "authorization" not in where.calls[0].headers
 
 
 def test_a_bearer_token_of_our_own():
     """RFC 7662 section 2.1."""
     where = world()
     ask(where, verifier(auth=ClientAuth.bearer("0urs")))
-    assert where.asked[0].headers["authorization"] == "Bearer 0urs"
+    assert where.calls[0].headers["authorization"] == "Bearer 0urs"
 
 
 @pytest.mark.parametrize(("issuer", "audience"), [(None, URL), (ISSUER, ISSUER)])
@@ -122,17 +122,17 @@ def test_private_key_jwt_signs_an_assertion(issuer, audience):
     by = verifier(auth=auth, issuer=issuer, cache_ttl=0)
     ask(where, by)
     ask(where, by)
-    sent = [form(question) for question in where.asked]
+    sent = [form(question) for question in where.calls]
     assert sent[0]["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     read = [
         pyjwt.decode(
-            one["client_assertion"],
+            each["client_assertion"],
             ec_key().public_key(),
             ["ES256"],
             audience=audience,
             options={"verify_exp": False, "verify_iat": False},
         )
-        for one in sent
+        for each in sent
     ]
     assert (read[0]["iss"], read[0]["sub"], read[0]["exp"]) == ("api", "api", NOW + 60)
     assert read[0]["jti"] != read[1]["jti"]
@@ -240,11 +240,11 @@ def test_inactive_is_remembered_for_ten_seconds():
     for now in (NOW, NOW + 9):
         with pytest.raises(InvalidTokenError):
             ask(where, by, now=now)
-    assert len(where.asked) == 1
+    assert len(where.calls) == 1
     for other, token, now in ((by, "opaque", NOW + 10), (by, "another", NOW), (verifier(), "opaque", NOW)):
         with pytest.raises(InvalidTokenError):
             ask(where, other, token, now=now)
-    assert len(where.asked) == 4
+    assert len(where.calls) == 4
 
 
 def test_without_a_cache_each_request_asks():
@@ -253,7 +253,7 @@ def test_without_a_cache_each_request_asks():
     for _ in range(3):
         with pytest.raises(InvalidTokenError):
             ask(where, by)
-    assert len(where.asked) == 3
+    assert len(where.calls) == 3
 
 
 OUTAGES = {
@@ -318,7 +318,7 @@ def test_nobody_asks_while_the_endpoint_wants_a_pause():
     for token in "abc":
         with pytest.raises(VerificationUnavailableError):
             ask(where, by, token, now=NOW + 1)
-    assert len(where.asked) == 1
+    assert len(where.calls) == 1
 
 
 def test_a_429_that_does_not_say_means_five_seconds():
@@ -328,13 +328,13 @@ def test_a_429_that_does_not_say_means_five_seconds():
     assert raised.value.retry_after == 5
 
 
-@pytest.mark.parametrize(("kind", "asked"), [("connect", 2), ("broken", 2), ("timeout", 1), ("tls", 1)])
-def test_what_was_not_answered_is_asked_once_more(kind, asked):
+@pytest.mark.parametrize(("kind", "calls"), [("connect", 2), ("broken", 2), ("timeout", 1), ("tls", 1)])
+def test_what_was_not_answered_is_asked_once_more(kind, calls):
     """If nobody was there, or a kept connection was just closed; never after a timeout."""
     where = world(down(kind))
     with pytest.raises(VerificationUnavailableError):
         ask(where)
-    assert len(where.asked) == asked
+    assert len(where.calls) == calls
 
 
 def test_a_dead_endpoint_costs_one_timeout_and_then_nothing():
@@ -343,7 +343,7 @@ def test_a_dead_endpoint_costs_one_timeout_and_then_nothing():
     for number in range(100):
         with pytest.raises(VerificationUnavailableError):
             ask(where, by, str(number), now=NOW + number / 1000)
-    assert len(where.asked) == 1
+    assert len(where.calls) == 1
 
 
 def test_refused_connections_open_the_circuit_too():
@@ -352,7 +352,7 @@ def test_refused_connections_open_the_circuit_too():
     for number in range(100):
         with pytest.raises(VerificationUnavailableError):
             ask(where, by, str(number))
-    assert len(where.asked) == 3 * 2
+    assert len(where.calls) == 3 * 2
 
 
 def test_a_token_that_the_endpoint_cannot_digest_does_not_open_the_circuit():
@@ -372,9 +372,9 @@ def test_jwts_are_verified_before_anybody_is_asked():
     where = world(iss=ISSUER, client_id=...)
     with pytest.raises(InvalidSignatureError):
         ask(where, by, make_token(key=SECRET[::-1]))
-    assert where.asked == []
-    found = ask(where, by, make_token(claims(scope="from the token")))
-    assert (found.principal.scopes, found.until) == ({"from", "the", "token"}, NOW + 30)
+    assert where.calls == []
+    principal = ask(where, by, make_token(claims(scope="from the token")))
+    assert (principal.principal.scopes, principal.until) == ({"from", "the", "token"}, NOW + 30)
     with pytest.raises(InvalidTokenError):
         ask(world(active=False), by, make_token(claims(jti="revoked")))
 
@@ -429,8 +429,8 @@ def test_it_is_for_tokens_or_for_api_keys(options, method, accepted):
 def test_api_keys_may_be_of_any_kind():
     """Issuers say what they like of the kind of a key."""
     by = verifier(header="X-API-Key", token_type_hint="api_key")
-    found = ask(world(token_type="api_key"), by, "sk_live_1", "api_key").principal
-    assert (found.subject, found.method) == ("ann", "api_key")
+    principal = ask(world(token_type="api_key"), by, "sk_live_1", "api_key").principal
+    assert (principal.subject, principal.method) == ("ann", "api_key")
 
 
 # Signed answers: RFC 9701
@@ -456,7 +456,7 @@ def test_a_signed_answer_is_verified():
     """It was asked for, and only what is in token_introspection counts."""
     where = world(signed(sub="mallory", exp=NOW - 999))
     assert ask(where, for_signed()).principal.subject == "ann"
-    assert where.asked[0].headers["accept"] == "application/token-introspection+jwt"
+    assert where.calls[0].headers["accept"] == "application/token-introspection+jwt"
 
 
 @pytest.mark.parametrize("iat", [NOW - 90, NOW + 90])

@@ -52,13 +52,13 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     members = {"subject": "robot", "scopes": ["a"], "roles": ["b"], "key_id": "k1", "disabled": False}
     as_json = {digest_api_key(KEY): members | {"expires_at": "2027-06-01T00:00:00+00:00"}}
     more = 'scopes = ["a"]\nroles = ["b"]\nkey_id = "k1"\ndisabled = false\nexpires_at = 2027-06-01T00:00:00Z'
-    found = [
+    results = [
         APIKeyFile(written(tmp_path / "k.json", json.dumps(as_json))).find(digest_api_key(KEY), NOW)[0],
         APIKeyFile(written(tmp_path / "k.toml", toml(more=more))).find(digest_api_key(KEY), NOW)[0],
     ]
-    assert found[0] == found[1]
-    assert found[0] is not None
-    assert found[0].expires_at == 1811808000.0
+    assert results[0] == results[1]
+    assert results[0] is not None
+    assert results[0].expires_at == 1811808000.0
 
 
 def test_a_change_counts_within_a_second(tmp_path: Path) -> None:

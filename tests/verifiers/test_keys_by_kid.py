@@ -75,7 +75,7 @@ def test_the_key_is_fetched_by_the_kid_of_the_token(world: World) -> None:
     for _ in range(3):
         verified = verify(world, by, token())
         assert (verified.principal.key_id, verified.until) == (KID, NOW + 300)
-    assert [question.url for question in world.asked] == [at(KID)]
+    assert [question.url for question in world.calls] == [at(KID)]
 
 
 FORMS: dict[str, Any] = {
@@ -131,7 +131,7 @@ def test_a_key_that_the_issuer_does_not_have_is_refused(world: World, answer: Re
     for second in (0, 1, 29):
         with pytest.raises(InvalidSignatureError, match="no key"):
             verify(world, by, token("unknown"), NOW + second)
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
     world.pages[at("unknown")] = as_pem()
     assert verify(world, by, token("unknown"), NOW + 31).principal.key_id == "unknown"
 
@@ -148,7 +148,7 @@ def test_a_kid_that_could_change_the_url_asks_for_nothing(world: World, kid: str
     """Its alphabet is checked before it goes into one."""
     with pytest.raises(InvalidTokenError):
         verify(world, verifier(), token(kid))
-    assert world.asked == []
+    assert world.calls == []
 
 
 @pytest.mark.parametrize("kid", ["a", "A-z_0.9", "a.b.c", "a" * 128])
@@ -174,7 +174,7 @@ def test_a_flood_of_unknown_kids_costs_three_fetches_and_then_one_in_30_seconds(
             except VerificationUnavailableError as error:
                 assert 1 <= error.retry_after <= 30
                 unavailable += 1
-    assert len(world.asked) - 1 <= 3 + 120 / 30
+    assert len(world.calls) - 1 <= 3 + 120 / 30
     assert unavailable > 900
 
 
@@ -186,7 +186,7 @@ def test_memory_stays_bounded(world: World) -> None:
         verify(world, by, token(f"k{number}"), NOW + number)
     keys = by._source._keys  # type: ignore[union-attr]
     assert len(keys._kept) <= 64
-    assert len(keys._asked) <= 16
+    assert len(keys._pending) <= 16
 
 
 def test_keys_that_exist_cost_no_budget(world: World) -> None:
@@ -204,7 +204,7 @@ def test_requests_that_are_given_up_leave_nothing_behind(world: World) -> None:
         flow = by.flow(Credential(token(f"x{number}"), "bearer"), NOW + 31 * number)
         next(flow)  # type: ignore[arg-type]
         flow.close()  # type: ignore[union-attr]
-    assert len(by._source._keys._asked) <= 16  # type: ignore[union-attr]
+    assert len(by._source._keys._pending) <= 16  # type: ignore[union-attr]
     assert verify(world, by, token(), NOW + 3000).principal.key_id == KID
 
 
@@ -236,7 +236,7 @@ def test_a_key_is_fetched_again_before_it_is_due(world: World) -> None:
     for second in (0, 269, 271, 540, 800):
         assert verify(world, by, token(), NOW + second).principal.key_id == KID
         assert by.health(NOW + second)[0].state == "fresh"
-    assert len(world.asked) == 3
+    assert len(world.calls) == 3
 
 
 def test_a_known_key_outlives_an_outage(world: World) -> None:
@@ -258,7 +258,7 @@ def test_an_outage_costs_unknown_kids_one_fetch(world: World) -> None:
         world.pages[at(f"x{number}")] = down("timeout")
         with pytest.raises(VerificationUnavailableError):
             verify(world, by, token(f"x{number}"))
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
 
 
 def test_a_forged_signature_is_refused(world: World) -> None:
@@ -270,7 +270,7 @@ def test_a_forged_signature_is_refused(world: World) -> None:
         key = rsa_key() if algorithm == "RS256" else pem(ec_key())
         with pytest.raises(InvalidSignatureError):
             verify(world, by, token("other", key, algorithm))
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
 
 
 def test_health_begins_unused_and_says_what_is_fresh(world: World) -> None:

@@ -36,12 +36,12 @@ def _verify(kid, algorithm="ES256", key=None):
 
 def test_the_kid_as_it_is_finds_its_key():
     """Each of two names that differ in case has its own key."""
-    found = [
+    results = [
         _verify("Key-1"),
         _verify("key-2", "RS256", rsa_key()),
         _verify("KEY-2", "ES384", ec_key("P-384")),
     ]
-    assert found == ["Key-1", "key-2", "KEY-2"]
+    assert results == ["Key-1", "key-2", "KEY-2"]
 
 
 @pytest.mark.parametrize("kid", OTHERS, ids=ascii)

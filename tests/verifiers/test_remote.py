@@ -61,15 +61,15 @@ def verify(world, by, text, now=NOW):
 def test_keys_are_fetched_for_the_first_token_only(world):
     """And not when the verifier is built."""
     by = verifier()
-    assert world.asked == []
+    assert world.calls == []
     assert [verify(world, by, token(sub=name)).principal.subject for name in ("ann", "bob")] == ["ann", "bob"]
-    assert [question.url for question in world.asked] == [URL]
+    assert [question.url for question in world.calls] == [URL]
 
 
 def test_an_answer_may_have_64_kibibytes(world):
     """The driver reads no more of one."""
     verify(world, verifier(), token())
-    assert [question.max_bytes for question in world.asked] == [64 * 1024]
+    assert [question.max_bytes for question in world.calls] == [64 * 1024]
 
 
 def test_a_principal_is_remembered_while_the_keys_are_fresh(world):
@@ -83,7 +83,7 @@ def test_cache_control_is_honoured(world):
     by = verifier()
     verify(world, by, token())
     verify(world, by, token(), NOW + 3500)
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
 
 
 def test_a_forged_signature_is_refused(world):
@@ -99,7 +99,7 @@ def test_200_tokens_with_a_rotated_key_cost_one_fetch(world):
     world.pages[URL] = key_set("a", "b")
     for number in range(200):
         assert verify(world, by, token("b", sub=str(number)), NOW + 0.1).principal.key_id == "b"
-    assert len(world.asked) == 2
+    assert len(world.calls) == 2
 
 
 def test_a_token_without_kid_finds_the_successor_of_the_only_key(world):
@@ -116,7 +116,7 @@ def test_a_token_without_kid_finds_the_successor_of_the_only_key(world):
     for _ in range(10):
         with pytest.raises(InvalidSignatureError):
             verify(world, by, bare(ec_key()))
-    assert len(world.asked) == 3
+    assert len(world.calls) == 3
 
 
 def test_an_unknown_key_is_refused_after_a_fetch(world):
@@ -125,7 +125,7 @@ def test_an_unknown_key_is_refused_after_a_fetch(world):
     for _ in range(5):
         with pytest.raises(InvalidSignatureError, match="no key"):
             verify(world, by, token("unknown"))
-    assert len(world.asked) <= 2
+    assert len(world.calls) <= 2
 
 
 @pytest.mark.parametrize("text", ["none", "HS256"])
@@ -133,7 +133,7 @@ def test_tokens_for_other_algorithms_cost_no_fetch(world, text):
     """The algorithm is not among those that we have been told."""
     with pytest.raises(InvalidSignatureError):
         verify(world, verifier(), make_token(algorithm=text, header={"alg": text}, signed_with="HS256"))
-    assert world.asked == []
+    assert world.calls == []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_nobody_asks_again_in_the_pause_after_a_failure(world):
     for _ in range(5):
         with pytest.raises(VerificationUnavailableError):
             verify(world, by, token())
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,10 @@ def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, doc
     by = JWTVerifier(keys, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER)
     with pytest.raises(VerificationUnavailableError):
         verify(world, by, token())
-    asked = len(world.asked)
+    calls_before = len(world.calls)
     with pytest.raises(VerificationUnavailableError):
-        verify(world, by, token(), NOW + 2 * asked + 0.4)
-    assert len(world.asked) == asked
+        verify(world, by, token(), NOW + 2 * calls_before + 0.4)
+    assert len(world.calls) == calls_before
 
 
 def test_known_keys_outlive_an_outage_of_24_hours(world):
@@ -259,7 +259,7 @@ def test_state_is_never_shared(world):
     for _ in range(2):
         by = JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
         verify(world, by, token())
-    assert len(world.asked) == 2
+    assert len(world.calls) == 2
 
 
 def test_our_name_and_fields_of_the_users_are_sent(world):
@@ -352,10 +352,10 @@ def discovered(issuer=ISSUER, **options):
 def test_an_issuer_is_discovered_for_the_first_token(world):
     """Metadata, then keys; both are used again."""
     by = discovered()
-    assert world.asked == []
+    assert world.calls == []
     for _ in range(2):
         assert verify(world, by, token()).principal.issuer == ISSUER
-    assert [question.url for question in world.asked] == [OIDC, URL]
+    assert [question.url for question in world.calls] == [OIDC, URL]
 
 
 def test_oauth_metadata_is_found_where_there_is_no_openid_configuration(world):
@@ -383,7 +383,7 @@ def test_metadata_of_another_issuer_is_unusable(world):
     by = discovered()
     with pytest.raises(VerificationUnavailableError, match="of issuer 'https://issuer.example/', not"):
         verify(world, by, token())
-    assert URL not in [question.url for question in world.asked]
+    assert URL not in [question.url for question in world.calls]
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def test_fields_go_to_their_origins_alone(world, url, origins, sent):
     world.pages[url] = key_set("a")
     http = HTTPOptions(headers={"X-Secret": "s3cret", "User-Agent": "mine"}, origins=origins)
     verify(world, discovered(http=http), token())
-    metadata, keys = (question.channel.headers_for(question.url) for question in world.asked)
+    metadata, keys = (question.channel.headers_for(question.url) for question in world.calls)
     assert metadata == {"user-agent": "mine", "x-secret": "s3cret"}
     if sent:
         assert keys == metadata
@@ -487,7 +487,7 @@ def test_metadata_that_turns_bad_leaves_the_last_good_one(world):
     verify(world, by, token())
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": "https://10.0.0.1/jwks"})
     assert verify(world, by, token(), NOW + 3 * 3600).principal.subject == "ann"
-    assert {question.url for question in world.asked} == {OIDC, OAUTH, URL}
+    assert {question.url for question in world.calls} == {OIDC, OAUTH, URL}
 
 
 def test_an_issuer_that_is_down_is_asked_once(world):
@@ -495,7 +495,7 @@ def test_an_issuer_that_is_down_is_asked_once(world):
     world.pages[OIDC] = down("timeout")
     with pytest.raises(VerificationUnavailableError):
         verify(world, discovered(), token())
-    assert len(world.asked) == 1
+    assert len(world.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -588,7 +588,7 @@ def test_several_issuers_stand_side_by_side(world):
     (both,) = JWTVerifier.together([discovered(), discovered("https://other.example")])
     with pytest.raises(InvalidIssuerError):
         verify(world, both, token(iss="https://third.example"))
-    assert world.asked == []
+    assert world.calls == []
     assert verify(world, both, token()).principal.issuer == ISSUER
     assert [health.state for health in both.health(NOW)] == ["fresh", "unused"]
     assert len(both.channels()) == 2
@@ -606,14 +606,14 @@ JKU = {
 def test_a_jku_may_only_name_the_key_set_that_is_used(world, case, by):
     """Cloud Foundry UAA sends it with each token; it is compared, and never fetched."""
     url, accepted = JKU[case]
-    one = verifier() if by == "url" else discovered()
+    jwt_verifier = verifier() if by == "url" else discovered()
     text = make_token(claims(exp=NOW + 600), algorithm="ES256", key=ec_key(), kid="a", jku=url)
     if accepted:
-        assert verify(world, one, text).principal.subject == "ann"
+        assert verify(world, jwt_verifier, text).principal.subject == "ann"
     else:
         with pytest.raises(InvalidTokenError):
-            verify(world, one, text)
-    assert "https://evil.example/jwks" not in [fetch.url for fetch in world.asked]
+            verify(world, jwt_verifier, text)
+    assert "https://evil.example/jwks" not in [fetch.url for fetch in world.calls]
 
 
 @pytest.mark.parametrize("kid", ["b", None], ids=["a kid", "no kid"])

@@ -243,10 +243,10 @@ class Function:
 
     def __init__(self, *accepted):
         self.accepted = set(accepted)
-        self.asked = []
+        self.calls = []
 
     def __call__(self, issuer):
-        self.asked.append(issuer)
+        self.calls.append(issuer)
         return issuer in self.accepted
 
 
@@ -260,7 +260,7 @@ def test_a_function_accepts_issuers():
         verify(verifier, of(TWO))
     with pytest.raises(InvalidIssuerError):
         verify(verifier, of(TWO), NOW + REFUSED_SECONDS - 1)
-    assert function.asked == [of(ONE), of(TWO)]
+    assert function.calls == [of(ONE), of(TWO)]
 
 
 def test_an_issuer_that_is_no_longer_accepted_is_refused():
@@ -290,7 +290,7 @@ def test_answers_of_a_clock_that_was_set_back_do_not_count():
     verifier = jwt(function, None)
     verify(verifier, of(ONE), NOW + 500)
     verify(verifier, of(ONE), NOW)
-    assert len(function.asked) == 2
+    assert len(function.calls) == 2
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_function_is_asked_about_good_tokens_alone(payload):
     function = Function(of(ONE))
     with pytest.raises(InvalidTokenError):
         judge(jwt(function, None), Credential(make_token(payload), "bearer"), NOW)
-    assert function.asked == []
+    assert function.calls == []
 
 
 def test_a_function_is_not_asked_about_forged_tokens():
@@ -320,7 +320,7 @@ def test_a_function_is_not_asked_about_forged_tokens():
     function = Function(of(ONE))
     with pytest.raises(InvalidTokenError):
         verify(jwt(function, None), of(ONE), key=OTHER_SECRET)
-    assert function.asked == []
+    assert function.calls == []
 
 
 def test_a_function_may_be_async():
@@ -382,7 +382,7 @@ def test_a_function_is_for_issuers_that_no_other_verifier_names():
         ]:
             token = make_token(claims(iss=issuer), key=secret)
             assert isinstance(run(guard.decide(bearer(token), NOW)), Allow if allowed else Deny)
-    assert "https://other.example" not in function.asked
+    assert "https://other.example" not in function.calls
 
 
 def test_a_function_is_not_asked_about_the_issuer_of_another_verifier():
@@ -394,7 +394,7 @@ def test_a_function_is_not_asked_about_the_issuer_of_another_verifier():
     for verifiers in ([anyone, other], [other, anyone]):
         token = make_token(claims(iss="https://other.example"), key=long, algorithm="HS384")
         assert isinstance(run(Guard(*verifiers).decide(bearer(token), NOW)), Deny)
-    assert function.asked == []
+    assert function.calls == []
 
 
 def test_two_functions_for_one_algorithm_are_refused():

@@ -166,12 +166,12 @@ def _values(enum: type[Enum]) -> str:
 
 def _members(cls: type) -> dict[str, Any]:
     """Return the public methods and properties, with those of private bases."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base is cls or (base.__module__.startswith("authguard") and _is_private(base)):
-            found.update({name: value for name, value in vars(base).items() if not name.startswith("_")})
+            results.update({name: value for name, value in vars(base).items() if not name.startswith("_")})
     is_shown = (property, staticmethod, classmethod)
-    return {n: v for n, v in sorted(found.items()) if isinstance(v, is_shown) or inspect.isfunction(v)}
+    return {n: v for n, v in sorted(results.items()) if isinstance(v, is_shown) or inspect.isfunction(v)}
 
 
 def _is_private(base: type) -> bool:

@@ -55,7 +55,7 @@ secrets are never shown. `Rule("/transfer", max_age=-1)` raises:
 
 def classes_by_code(*modules: ModuleType) -> dict[str, list[type[errors.RefusedError]]]:
     """Return the refusals that modules define, by their code."""
-    found: dict[str, list[type[errors.RefusedError]]] = {}
+    results: dict[str, list[type[errors.RefusedError]]] = {}
     for module in modules:
         for thing in vars(module).values():
             if (
@@ -63,8 +63,8 @@ def classes_by_code(*modules: ModuleType) -> dict[str, list[type[errors.RefusedE
                 and issubclass(thing, errors.RefusedError)
                 and thing.__module__ == module.__name__
             ):
-                found.setdefault(thing.code, []).append(thing)
-    return dict(sorted(found.items(), key=lambda entry: (entry[1][0].status_code, entry[0])))
+                results.setdefault(thing.code, []).append(thing)
+    return dict(sorted(results.items(), key=lambda entry: (entry[1][0].status_code, entry[0])))
 
 
 def page() -> str:

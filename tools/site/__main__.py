@@ -32,11 +32,11 @@ def main(folder: Path) -> int:
     if status:
         return status
     llms.write(sources, folder / "html")
-    found = dead.problems(folder / "html")
-    for problem in found:
+    problems = dead.problems(folder / "html")
+    for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(sources.texts)} pages in {folder / 'html'}; open index.html")
-    return 1 if found or pages.missing() else 0
+    return 1 if problems or pages.missing() else 0
 
 
 if __name__ == "__main__":

@@ -29,17 +29,17 @@ class _Reader(HTMLParser):
 def problems(folder: Path) -> list[str]:
     """Return a line for each dead link, dead anchor and request to another site."""
     pages = {path: _Reader(path) for path in sorted(folder.rglob("*.html"))}
-    found = []
+    results = []
     for path, page in pages.items():
         where = path.relative_to(folder).as_posix()
-        found += [f"{where} loads {target}" for target in page.loaded if _is_elsewhere(target)]
+        results += [f"{where} loads {target}" for target in page.loaded if _is_elsewhere(target)]
         for target in (*page.links, *page.loaded):
             if not _is_elsewhere(target) and not target.startswith(("mailto:", "data:")):
-                found += _dead(target, path, pages, where)
+                results += _dead(target, path, pages, where)
     for style in sorted(folder.rglob("*.css")):
         targets = ["".join(match) for match in _LOADED_BY_CSS.findall(style.read_text(encoding="utf-8"))]
-        found += [f"{style.name} loads {target}" for target in targets if _is_elsewhere(target)]
-    return found
+        results += [f"{style.name} loads {target}" for target in targets if _is_elsewhere(target)]
+    return results
 
 
 def _is_elsewhere(target: str) -> bool:

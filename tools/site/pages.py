@@ -74,7 +74,7 @@ def sections(docs: Path = DOCS, root: Path = ROOT) -> list[Section]:
     """
     entries = tomllib.loads((docs / "navigation.toml").read_text(encoding="utf-8"))["section"]
     named = {entry for section in entries for entry in section["pages"] if not entry.endswith("/*")}
-    found = []
+    results = []
     for section in entries:
         sources: list[Path] = []
         for entry in section["pages"]:
@@ -87,8 +87,8 @@ def sections(docs: Path = DOCS, root: Path = ROOT) -> list[Section]:
                 sources.append(docs / f"{entry}.md")
         pages = tuple(Page(path, place_of(path, docs, root)) for path in sources if path.exists())
         if pages:
-            found.append(Section(section["title"], pages))
-    return found
+            results.append(Section(section["title"], pages))
+    return results
 
 
 def missing(docs: Path = DOCS, root: Path = ROOT) -> list[str]:

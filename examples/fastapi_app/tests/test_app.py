@@ -132,8 +132,8 @@ def test_signing_in_and_out(client, accounts):
     assert client.get("/api/me").json()["method"] == "cookie"
     assert f"signed in as <strong>{ADA}" in client.get("/").text
     token = client.cookies["access_token"]
-    left = client.post("/id/logout", headers=BROWSER)
-    assert (left.status_code, left.headers["location"]) == (303, "/id/login?notice=logged-out")
+    signed_out = client.post("/id/logout", headers=BROWSER)
+    assert (signed_out.status_code, signed_out.headers["location"]) == (303, "/id/login?notice=logged-out")
     assert "access_token" not in client.cookies
     assert client.get("/api/me", headers={"authorization": f"Bearer {token}"}).status_code == 401
 

@@ -124,7 +124,7 @@ def test_the_page_it_names_is_there(demo):
 def test_nothing_is_left_of_it(tmp_path, number):
     """Ended by Control-C or from outside, it stops cleanly, and takes its accounts with it."""
     with running(tmp_path) as demo:
-        assert [one.stat().st_mode & 0o077 for one in demo.temporary.iterdir()] == [0]
+        assert [each.stat().st_mode & 0o077 for each in demo.temporary.iterdir()] == [0]
         assert demo.stop(number) == 0
     assert list(demo.temporary.iterdir()) == []
     assert "Traceback" not in demo.printed

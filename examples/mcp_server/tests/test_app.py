@@ -116,11 +116,11 @@ def authorization_server(issuer):
 
 @pytest.fixture(scope="module", name="settings")
 def _settings():
-    with listening() as one, listening() as two:
+    with listening() as first, listening() as two:
         # The issuer as the package writes it, which is what its client compares.
-        issuer = str(AnyHttpUrl(address(one)))
+        issuer = str(AnyHttpUrl(address(first)))
         settings = Settings(issuer=issuer, keys=PUBLIC, resource=address(two) + "/mcp")
-        with serving(authorization_server(issuer), one), serving(create_app(settings), two):
+        with serving(authorization_server(issuer), first), serving(create_app(settings), two):
             yield settings
 
 

@@ -177,18 +177,18 @@ class Pace:
         most: the most work, in units of which a signature with a secret costs 1.
 
     Attributes:
-        left: the rest; what comes when there is none is asked for by `Later`.
+        remaining: the rest; what comes when there is none is asked for by `Later`.
     """
 
-    __slots__ = ("_most", "left")
+    __slots__ = ("_most", "remaining")
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.left = most
+        self.remaining = most
 
     def begin(self) -> None:
         """Reset the count, because nothing waits."""
-        self.left = self._most
+        self.remaining = self._most
 
 
 class Later(Question[Answer]):

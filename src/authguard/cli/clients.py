@@ -63,9 +63,9 @@ def create(
 def list_clients(*, as_json: bool, database: str | None, config: str | None) -> None:
     """List all clients, the oldest first. Their secrets are not stored."""
     with _open(database, config) as registry:
-        found = registry.list()
+        registrations = registry.list()
     if as_json:
-        echo_json([_document(client) | {"created_at": created_at} for client, created_at in found])
+        echo_json([_document(client) | {"created_at": created_at} for client, created_at in registrations])
         return
     rows = [
         [
@@ -76,7 +76,7 @@ def list_clients(*, as_json: bool, database: str | None, config: str | None) -> 
             " ".join(sorted(client.scopes)),
             moment(created_at),
         ]
-        for client, created_at in found
+        for client, created_at in registrations
     ]
     echo_table(["id", "name", "kind", "state", "scopes", "created"], rows)
 

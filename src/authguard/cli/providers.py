@@ -36,7 +36,8 @@ def providers(*, as_json: bool, config: str | None) -> None:
     elif described:
         click.echo("\n\n".join(map(_in_words, described)))
     for name, missing in missing_settings(settings).items():
-        note(f"{name} is not configured: set {' and '.join(f'AUTHGUARD_{one.upper()}' for one in missing)}")
+        variables = " and ".join(f"AUTHGUARD_{setting.upper()}" for setting in missing)
+        note(f"{name} is not configured: set {variables}")
     if not described:
         raise Failure("no provider is configured")
 

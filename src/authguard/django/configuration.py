@@ -131,8 +131,8 @@ def _misplaced(layers: list[tuple[str, Any]], place: int) -> Iterator[Configurat
 
 
 def _reason(layer: Any, reasons: dict[tuple[str, str], str]) -> str:
-    found = (why for kind, why in reasons.items() if isinstance(layer, type) and has_base(layer, *kind))
-    return next(found, "")
+    matching = (why for kind, why in reasons.items() if isinstance(layer, type) and has_base(layer, *kind))
+    return next(matching, "")
 
 
 def _is_kind(layer: Any, kind: type) -> bool:

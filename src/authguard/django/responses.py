@@ -90,8 +90,8 @@ def keep_private(result: Any, decision: Decision) -> Any:
         decision: the decision about the request, which may add directives.
     """
     if isinstance(result, HttpResponseBase) and not result.has_header("Cache-Control"):
-        asked = dict(_as_text(decision.response_fields)).get(_CACHE_CONTROL, "private")
-        result.headers["Cache-Control"] = _private(asked)
+        directives = dict(_as_text(decision.response_fields)).get(_CACHE_CONTROL, "private")
+        result.headers["Cache-Control"] = _private(directives)
     return result
 
 

@@ -99,15 +99,15 @@ class Threads:
 
     def _work(self, jobs: "SimpleQueue[Job | None]") -> None:
         while (job := jobs.get()) is not None:
-            left = job()
+            finish = job()
             # Before the caller is woken, so that its next call uses this thread and starts no other.
             with self._lock:
                 self._unfinished -= 1
-            if left is not None:
-                left()
+            if finish is not None:
+                finish()
             # What was sent, such as a password, does not stay here until there is more work. Nor does it stay
             # in the frames that the traceback of an error leads to, by which a future would keep itself.
-            del job, left
+            del job, finish
 
     def close(self) -> None:
         """Take no more work, and wait until what was asked for is done."""

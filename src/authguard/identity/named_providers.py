@@ -73,7 +73,7 @@ def _provider(name: str, table: object) -> NamedProvider:
     if isinstance(table, NamedProvider):
         return table
     option = f"oidc_providers.{name}"
-    known = [one.name for one in fields(NamedProvider)]
+    known = [each.name for each in fields(NamedProvider)]
     if not isinstance(table, Mapping):
         raise ConfigurationError(f"{option} must be a table with {', '.join(_NEEDED)}, got another type")
     if unknown := sorted(str(key) for key in table.keys() - set(known)):

@@ -47,27 +47,27 @@ def read_variables(
     Raises:
         ConfigurationError: if a variable is not a setting, or a file cannot be read.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for variable, text in environment.items():
         if not variable.startswith(ENVIRONMENT) or is_of_orchestrator(variable, text):
             continue
         name = variable.removeprefix(ENVIRONMENT).lower()
         secret = name.removesuffix(FILE)
         if name in names:
-            found[name] = text
+            values[name] = text
         elif name.endswith(FILE) and secret in secrets:
             if f"{ENVIRONMENT}{secret.upper()}" in environment:
                 raise ConfigurationError(
                     f"{secret} must be given once, got {ENVIRONMENT}{secret.upper()} and {variable}: leave "
                     "one of them out"
                 )
-            found[secret] = read_secret_file(variable, text)
+            values[secret] = read_secret_file(variable, text)
         else:
             advice = _advice(name, names, secrets)
             raise ConfigurationError(
                 f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}"
             )
-    return found
+    return values
 
 
 def is_of_orchestrator(variable: str, text: str) -> bool:

@@ -108,14 +108,14 @@ def _conditions(client_ids: object, claims: object) -> Conditions | None:
 
 def unusable_claims(expected: Expectations, claims: Mapping[str, Any]) -> list[str]:
     """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
-    found: list[str] = []
+    problems: list[str] = []
 
     def report(name: ClaimName, why: str) -> None:
-        found.append(f"{shown_name(name)} {why}")
+        problems.append(f"{shown_name(name)} {why}")
 
     names_at(claims, expected.scope_claims, report, split=True)
     names_at(claims, expected.role_claims, report, split=False)
-    return found
+    return problems
 
 
 def _log_unusable(name: ClaimName, why: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from authguard._core.flow import Channel, FetchFailedError, Flow, Response
 from authguard._core.jose.claim_paths import ClaimName
 from authguard._core.jose.conditions import Values
-from authguard._core.jose.issuers import one_issuer
+from authguard._core.jose.issuers import check_single_issuer
 from authguard._core.model import Credential
 from authguard._core.options import (
     Duration,
@@ -113,7 +113,7 @@ class IntrospectionVerifier(Verifier):
     ) -> None:
         self._endpoint = check_remote(endpoint, "endpoint", http)
         self._auth = _client_auth(client_id, client_secret, auth, self._endpoint, http)
-        self._issuer = one_issuer(issuer)
+        self._issuer = check_single_issuer(issuer)
         self._jwt = _check_jwt(jwt)
         self.openid_configuration = None if jwt is None else jwt.openid_configuration
         self.header = None if header is None else check_key_field(header)

@@ -57,7 +57,7 @@ class Place(NamedTuple):
     max_stale: float
 
 
-class _Found(NamedTuple):
+class _KeyOfToken(NamedTuple):
     """Hold the key of a token.
 
     Attributes:
@@ -95,8 +95,8 @@ class KeySource:
         if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
             raise InvalidSignatureError("the token's alg is not among the algorithms", cause=Cause.ALGORITHM)
         state = self.state_for(header, now)
-        found = _find(state, token, now)
-        plan = state.plan(header, found.key, now)
+        candidate = _find(state, token, now)
+        plan = state.plan(header, candidate.key, now)
         if plan is Plan.REFRESH:
             yield from self._fetch(state, now, wait=False)
         elif plan is Plan.WAIT:
@@ -105,18 +105,18 @@ class KeySource:
             is_old = not state.is_as_new_as(now)
             if is_old and state.plan(header, _find(state, token, now).key, now) is Plan.WAIT:
                 yield from self._fetch(state, now)
-            found = _find(state, token, now)
-            plan = state.plan_after(header, found.key, now)
+            candidate = _find(state, token, now)
+            plan = state.plan_after(header, candidate.key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
                 f"the keys of {state.name} cannot be fetched: {state.reason}",
                 retry_after=ceil(state.backoff.remaining(now)),
             )
-        if found.key is None:
+        if candidate.key is None:
             raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
-        if not found.verified and not found.key.verifies(token.signed, token.signature):
+        if not candidate.verified and not candidate.key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
-        return found.key, state.usable_until(now)
+        return candidate.key, state.usable_until(now)
 
     def _fetch(self, state: RemoteKeys, now: float, *, wait: bool = True) -> Flow[None]:
         seen = state.attempts
@@ -191,7 +191,7 @@ class KeySource:
         return self._state.health(time.time() if now is None else now)
 
 
-def _find(state: RemoteKeys, token: Token, now: float) -> _Found:
+def _find(state: RemoteKeys, token: Token, now: float) -> _KeyOfToken:
     """Find the key of a token.
 
     A token without a known `kid` is tried with the few keys that fit. If none of them signed it, a newer key
@@ -199,8 +199,8 @@ def _find(state: RemoteKeys, token: Token, now: float) -> _Found:
     """
     key = state.find(token.header, now)
     if key is not None and key.key_id is not None and key.key_id == token.header.key_id:
-        return _Found(key, verified=False)
-    return _Found(signer_of(token, state.candidates(token.header, now)), verified=True)
+        return _KeyOfToken(key, verified=False)
+    return _KeyOfToken(signer_of(token, state.candidates(token.header, now)), verified=True)
 
 
 def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:

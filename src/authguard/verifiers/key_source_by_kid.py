@@ -8,7 +8,7 @@ from authguard._core.flow import FetchFailedError
 from authguard._core.jose.compact import Header
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.remote.keys import Parse, Plan, RemoteKeys
-from authguard._core.remote.keys_by_kid import KeysByKid, ParseOne
+from authguard._core.remote.keys_by_kid import KeysByKid, ParseSingleKey
 from authguard.errors import Cause, InvalidSignatureError, VerificationUnavailableError
 from authguard.verifiers.http import Remote
 from authguard.verifiers.key_source import KeySource, Location, Place, UnusableAnswerError, logger
@@ -41,7 +41,7 @@ class KeySourceByKid(KeySource):
 
     def parser(self, location: Location, state: RemoteKeys) -> Parse:
         """Return the parser of the key of a `kid`."""
-        return ParseOne(self._algorithms, state.key_id)
+        return ParseSingleKey(self._algorithms, state.key_id)
 
     def fetched(self, state: RemoteKeys) -> None:
         """Store the key."""

@@ -95,7 +95,7 @@ class Answered:
             while True:
                 try:
                     answer = self._take(question) if isinstance(question, Call) else (yield question)
-                    if answer is _NOT_ASKED:
+                    if answer is _NO_ANSWER:
                         answer = yield question
                 except Exception as error:
                     question = flow.throw(error)
@@ -114,7 +114,7 @@ class Answered:
                 if error is not None:
                     raise error
                 return answer
-        return _NOT_ASKED
+        return _NO_ANSWER
 
 
-_NOT_ASKED = object()
+_NO_ANSWER = object()

@@ -198,12 +198,12 @@ class Callers:
     ) -> Recalled:
         try:
             verifier = self._verifier_of(credential)
-            if self._pace.left <= 0 and not has_waited:
+            if self._pace.remaining <= 0 and not has_waited:
                 return self._verify_later(verifier, credential, digest, now)
-            self._pace.left -= (work := _work_of(verifier))
+            self._pace.remaining -= (work := _work_of(verifier))
             verified = verifier.flow(credential, now)
             if not isinstance(verified, Verified):
-                self._pace.left += work  # nothing is verified yet
+                self._pace.remaining += work  # nothing is verified yet
                 question = self._shared(credential, digest, now)
                 return UNDECIDED if question is None else AskFirst(question)
             known = self._remember(credential, digest, verified, now)
@@ -338,9 +338,9 @@ class Callers:
         try:
             verifier = self._verifier_of(credential)
             work = _work_of(verifier)
-            if self._pace.left <= 0:
+            if self._pace.remaining <= 0:
                 yield from Later(self._pace, work, _take_turn)
-            self._pace.left -= work
+            self._pace.remaining -= work
             verified = yield from as_flow(verifier.flow(credential, now))
             return self._remember(credential, digest, verified, now)
         except Exception as raised:

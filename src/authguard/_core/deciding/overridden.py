@@ -123,12 +123,12 @@ def _of_this_context(path: Overridable) -> Callers | Overridden:
     the task as well.
     """
     callers = tuple(path.all_callers)
-    own = next((one for one in reversed(_entered.get()) if one in callers), None)
-    for one in reversed(callers):
-        if not isinstance(one, Overridden):  # the guard's own are the first
+    own = next((override for override in reversed(_entered.get()) if override in callers), None)
+    for override in reversed(callers):
+        if not isinstance(override, Overridden):  # the guard's own are the first
             continue
-        if own in (one, *one.within) if own is not None else one.everywhere:
-            return one
+        if own in (override, *override.within) if own is not None else override.everywhere:
+            return override
     return callers[0]
 
 
@@ -150,7 +150,7 @@ def overriding(
     finally:
         path.all_callers.remove(overridden)
         # It may end in another context than it was entered in: that one notices by the list above.
-        _entered.set(tuple(one for one in _entered.get() if one is not overridden))
+        _entered.set(tuple(other for other in _entered.get() if other is not overridden))
         _use_last(path)
 
 

@@ -88,16 +88,16 @@ class StraightPath:
         return recalled
 
     def _confirm(
-        self, asked: AskAbout, answer: Any, request_key: RequestKey, now: float
+        self, question: AskAbout, answer: Any, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Prepared:
         """Decide as `recall` does, by what a function of the application has answered about a caller."""
-        taken = asked.take(answer)
+        taken = question.take(answer)
         if type(taken) is not Known:
             return taken
-        if self._users.ttl and taken is not asked.known:
-            self._users.keep(asked.known, taken, now)
+        if self._users.ttl and taken is not question.known:
+            self._users.keep(question.known, taken, now)
         settled = self._settle(taken, request_key, now)
-        return asked.answered(answer) if settled is UNDECIDED else settled
+        return question.answered(answer) if settled is UNDECIDED else settled
 
     def _recall_beside_cookie(
         self, fields: Presented, request_key: RequestKey, now: float

@@ -100,8 +100,8 @@ class Telling:
     def around_confirm(self, confirm: Confirm) -> Confirm:
         """Return a function that confirms, and tells of what is decided."""
 
-        def confirm_and_tell(asked: Any, answered: Any, request_key: RequestKey, now: float) -> Any:
-            confirmed = confirm(asked, answered, request_key, now)
+        def confirm_and_tell(question: Any, answered: Any, request_key: RequestKey, now: float) -> Any:
+            confirmed = confirm(question, answered, request_key, now)
             if confirmed.is_decision:
                 rule = self._policy.find_for_http(request_key).rule
                 self._tell_allowed(confirmed, rule, request_key, now)  # pyright: ignore

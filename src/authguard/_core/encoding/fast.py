@@ -54,8 +54,8 @@ def find_base64_decoder() -> Callable[[bytes], bytes] | None:
 
 def packages_in_use() -> list[str]:
     """Return the names of the packages that read tokens here; none where Python's own modules do."""
-    found = {"jiter": find_json_reader(), "pybase64": find_base64_decoder()}
-    return [name for name, reader in found.items() if reader is not None]
+    readers = {"jiter": find_json_reader(), "pybase64": find_base64_decoder()}
+    return [name for name, reader in readers.items() if reader is not None]
 
 
 def _is_since(version: str, first: tuple[int, int]) -> bool:

@@ -92,8 +92,8 @@ def _find_dotted(parts: list[str], value: object) -> object:
     if isinstance(value, Mapping):
         for end in range(len(parts), 0, -1):
             below = value.get(".".join(parts[:end]))
-            if below is not None and (found := _find_dotted(parts[end:], below)) is not None:
-                return found
+            if below is not None and (nested := _find_dotted(parts[end:], below)) is not None:
+                return nested
     return None
 
 

@@ -81,7 +81,7 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
     return expected
 
 
-def one_issuer(issuer: object) -> str | None:
+def check_single_issuer(issuer: object) -> str | None:
     """Check an option that takes one issuer alone, or None.
 
     Raises:

@@ -156,7 +156,7 @@ def _check_strength(data: bytes, option: str) -> None:
 def _hmac_key(
     data: bytes, algorithms: frozenset[str], key_id: str | None, option: str = "the secret"
 ) -> VerificationKey:
-    algorithm = _the_one(algorithms & SYMMETRIC, "an HMAC secret")
+    algorithm = _single_algorithm(algorithms & SYMMETRIC, "an HMAC secret")
     least = _HMAC[algorithm]
     if len(data) < least:
         raise UnusableKeyError(
@@ -269,18 +269,20 @@ def bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificati
     """Find the algorithm of a public key, and check its strength."""
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key.public_numbers())
-        algorithm = _the_one(algorithms.intersection(_RSA), "an RSA key")
+        algorithm = _single_algorithm(algorithms.intersection(_RSA), "an RSA key")
     elif isinstance(key, ec.EllipticCurvePublicKey):
         names = {_curve(name).name: algorithm for name, (algorithm, _) in _CURVES.items()}
-        algorithm = _the_one(algorithms & {names.get(key.curve.name, "")}, f"a key on {key.curve.name}")
+        algorithm = _single_algorithm(
+            algorithms & {names.get(key.curve.name, "")}, f"a key on {key.curve.name}"
+        )
     elif isinstance(key, ed25519.Ed25519PublicKey):
-        algorithm = _the_one(algorithms & {"EdDSA"}, "an Ed25519 key")
+        algorithm = _single_algorithm(algorithms & {"EdDSA"}, "an Ed25519 key")
     else:
         raise UnusableKeyError(f"a key must be RSA, EC or Ed25519, got {type_of(key)}")
     return VerificationKey(algorithm, key_id, checker(algorithm, key), key)
 
 
-def _the_one(candidates: frozenset[str], what: str) -> str:
+def _single_algorithm(candidates: frozenset[str], what: str) -> str:
     if not candidates:
         raise UnusableKeyError(f"algorithms must name one for {what}, got none")
     if len(candidates) > 1:

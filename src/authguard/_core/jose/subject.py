@@ -42,9 +42,9 @@ def subject_of(
         chosen: the claims that name the subject; None for `sub`.
     """
     if chosen is not None:
-        found = _first(claims, chosen.paths)
-        if found is not None:
-            path, subject = found
+        first_claim = _first(claims, chosen.paths)
+        if first_claim is not None:
+            path, subject = first_claim
             if shown_name(path.name) in CLIENT_CLAIMS:  # also a tuple of one name
                 return f"{CLIENT_PREFIX}{subject}"
         elif chosen.required:

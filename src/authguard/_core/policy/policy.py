@@ -22,7 +22,7 @@ MAX_METHOD = 64
 #: Places in the trees of rules that the decision about one path may visit.
 MAX_VISITS = 10_000
 
-_ASKED = ("protected", "requirements", "optional", "quotas", "cost")
+_DEMANDS = ("protected", "requirements", "optional", "quotas", "cost")
 _REMEMBERED_VERDICTS = 10_000
 _MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
 # A request is decided in up to three steps, and the second should not cost what the first has cost.
@@ -98,7 +98,7 @@ class Verdict:
 
 def ask_the_same(first: Verdict, second: Verdict) -> bool:
     """Return whether two verdicts ask the same of callers, whatever their rules are called."""
-    return all(getattr(first, name) == getattr(second, name) for name in _ASKED)
+    return all(getattr(first, name) == getattr(second, name) for name in _DEMANDS)
 
 
 class Policy:

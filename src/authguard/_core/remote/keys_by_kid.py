@@ -24,7 +24,7 @@ PLACE = "{kid}"
 MAX_KEPT = 64
 # Nothing that could end the path of a URL, lead out of it, or be read in two ways.
 _KEY_ID = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
-_MAX_ASKED = 16
+_MAX_PENDING = 16
 
 
 def check_template(url: str) -> None:
@@ -60,7 +60,7 @@ class KeysByKid:
         self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
         self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
         self._kept: dict[str, RemoteKeys] = {}
-        self._asked: dict[str, RemoteKeys] = {}
+        self._pending: dict[str, RemoteKeys] = {}
         self._reason = ""
 
     def find(self, key_id: str, now: float) -> RemoteKeys | Plan:
@@ -69,18 +69,18 @@ class KeysByKid:
         An unknown one is fetched a few times at once, and then once in 30 seconds; meanwhile the answer is
         that it is unknown. A `kid` that the issuer reported as missing is refused for 30 seconds.
         """
-        state = self._kept.get(key_id) or self._asked.get(key_id)
+        state = self._kept.get(key_id) or self._pending.get(key_id)
         if state is not None:
             return state
         if not _KEY_ID.match(key_id) or now < (self._missing.get(_mark(key_id)) or 0.0):
             return Plan.REFUSE
         if self.backoff.remaining(now) > 0 or not self._budget.take(now):
             return Plan.UNAVAILABLE
-        if len(self._asked) >= _MAX_ASKED:  # of requests that were given up before they asked
-            self._asked.pop(next(iter(self._asked)), None)
+        if len(self._pending) >= _MAX_PENDING:  # of requests that were given up before they asked
+            self._pending.pop(next(iter(self._pending)), None)
         ttl, max_stale, random = self._options
         url = self._template.replace(PLACE, key_id)
-        state = self._asked[key_id] = RemoteKeys(
+        state = self._pending[key_id] = RemoteKeys(
             url, ttl, max_stale, random, backoff=self.backoff, key_id=key_id
         )
         return state
@@ -91,7 +91,7 @@ class KeysByKid:
 
     def has_come(self, state: RemoteKeys) -> None:
         """Record that a key was fetched: store it, and return the attempt to the budget."""
-        self._asked.pop(state.key_id, None)
+        self._pending.pop(state.key_id, None)
         self._reason = ""
         if state.key_id in self._kept:
             return
@@ -104,12 +104,12 @@ class KeysByKid:
         """Record that the issuer does not have the key, or has withdrawn it."""
         state.withdraw()
         self._kept.pop(state.key_id, None)
-        self._asked.pop(state.key_id, None)
+        self._pending.pop(state.key_id, None)
         self._missing.put(_mark(state.key_id), now + UNKNOWN_SECONDS)
 
     def has_failed(self, state: RemoteKeys, reason: str) -> None:
         """Record that a fetch has failed; a known key is still used."""
-        self._asked.pop(state.key_id, None)
+        self._pending.pop(state.key_id, None)
         self._reason = reason
 
     def health(self, now: float) -> RemoteHealth:
@@ -122,7 +122,7 @@ class KeysByKid:
         return replace(newest, name=self.name, reason=self._reason)
 
 
-class ParseOne(Parse):
+class ParseSingleKey(Parse):
     """Read the one key that is at the URL of a `kid`.
 
     Args:

@@ -76,8 +76,8 @@ def _access(answer: Answer) -> str:
     parts = [" and ".join(map(str, answer.requirements)), *map(str, answer.quotas)]
     if answer.cost != 1:
         parts.append(f"cost {answer.cost}")
-    asked = ", ".join(filter(None, parts))
-    return f"{answer.access}: {asked}" if asked else answer.access
+    demands = ", ".join(filter(None, parts))
+    return f"{answer.access}: {demands}" if demands else answer.access
 
 
 def _coloured(cell: str) -> str:

@@ -45,12 +45,12 @@ def guards_of(app: Any) -> list[tuple[Guard, str]]:
     """
     if isinstance(app, Guard):
         return [(app, "")]
-    found: dict[tuple[int, str], tuple[Guard, str]] = {}
+    guards: dict[tuple[int, str], tuple[Guard, str]] = {}
     for place in _places(app, RoutePlace()):
         for layer in place.layers:
             mount = "/".join(place.path.split("/")[: layer.depth + 1]) if layer.depth else ""
-            found.setdefault((id(layer.guard), mount), (layer.guard, mount))
-    return list(found.values())
+            guards.setdefault((id(layer.guard), mount), (layer.guard, mount))
+    return list(guards.values())
 
 
 def _places(app: Any, place: RoutePlace) -> Iterator[RoutePlace | Route]:

@@ -251,8 +251,10 @@ def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: 
     if isinstance(error, InvalidIssuerError) and verifier is None:
         return _of_no_issuer(text, claims, guard)
     if isinstance(verifier, JWTVerifier):
-        asked = verifier.expectations
-        expected = Expected(verifier.algorithms, verifier.issuer, tuple(sorted(asked.audience)), asked.leeway)
+        expectations = verifier.expectations
+        expected = Expected(
+            verifier.algorithms, verifier.issuer, tuple(sorted(expectations.audience)), expectations.leeway
+        )
         finding = explain(error, _parts_of(text), claims, expected, now)
         return finding._replace(advice=finding.advice.replace(" (--audience)", "") + fields)
     compare = f"Compare the token with the options of the verifier.{fields}"
@@ -261,14 +263,18 @@ def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: 
 
 def _of_no_issuer(text: str, claims: Mapping[str, Any], guard: Guard) -> Finding:
     """Explain that no verifier of a guard accepts the issuer of a token, or its algorithm."""
-    asked = [each for each in guard.verifiers if isinstance(each, JWTVerifier) and each.token_header is None]
+    verifiers = [
+        each for each in guard.verifiers if isinstance(each, JWTVerifier) and each.token_header is None
+    ]
     issuer, algorithm = claims.get("iss"), _algorithm_of(text)
-    there = " or ".join(f"{shown(each.issuer)} with {', '.join(sorted(each.algorithms))}" for each in asked)
+    there = " or ".join(
+        f"{shown(each.issuer)} with {', '.join(sorted(each.algorithms))}" for each in verifiers
+    )
     reason = (
         f"no verifier for this issuer and algorithm: the token has {shown(issuer)} and {shown(algorithm)}, "
         f"expected {there}"
     )
-    if any(name == issuer for each in asked for name, _ in each.jwts):
+    if any(name == issuer for each in verifiers for name, _ in each.jwts):
         return Finding(
             "algorithm", reason, "Change the algorithm of the issuer, or allow the one that it uses."
         )

@@ -131,12 +131,12 @@ def inspect(
             "or --file",
             MISUSED,
         )
-    asked = _Asked(factory, method, path, field)
+    question = _Question(factory, method, path, field)
     if application is not None:
         _check_app_alone(options, database, config)
-        _inspect_by(application, asked, file, all_claims=all_claims, as_json=as_json)
+        _inspect_by(application, question, file, all_claims=all_claims, as_json=as_json)
         return
-    if asked != _Asked():
+    if question != _Question():
         raise Failure("--factory, --path, --method and --header go with --app", MISUSED)
     with _checker(CheckOptions(**options), database, config) as checker:
         text = _read(file)
@@ -201,8 +201,8 @@ def _read(file: str | None) -> str:
     return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
 
 
-class _Asked(NamedTuple):
-    """Hold the questions for an application."""
+class _Question(NamedTuple):
+    """Hold the question for an application."""
 
     factory: bool = False
     method: str = "GET"
@@ -218,19 +218,19 @@ def _check_app_alone(options: Mapping[str, Any], database: str | None, config: s
 
 
 def _inspect_by(
-    application: str, asked: _Asked, file: str | None, *, all_claims: bool, as_json: bool
+    application: str, question: _Question, file: str | None, *, all_claims: bool, as_json: bool
 ) -> None:
     """Show the answers of the guards of an application."""
-    if asked.path is not None and (not asked.path.startswith("/") or "?" in asked.path):
+    if question.path is not None and (not question.path.startswith("/") or "?" in question.path):
         raise Failure("--path begins with a slash, and has no query", MISUSED)
-    with application_guards(application, factory=asked.factory) as guards:
+    with application_guards(application, factory=question.factory) as guards:
         text = _read(file)
         if not text:
             raise Failure("no token was given: write it to standard input, or use --file", MISUSED)
         now = time.time()
         header, claims = contents_of(text)
-        place = None if asked.path is None else (asked.method, asked.path)
-        answers = answers_of(guards, text, claims, now, place=place, field=asked.field)
+        place = None if question.path is None else (question.method, question.path)
+        answers = answers_of(guards, text, claims, now, place=place, field=question.field)
     if not answers:
         raise Failure(f"no guard of {application} covers that path", MISUSED)
     refusing = next((answer for answer in answers if answer.finding is not None), None)

@@ -112,13 +112,13 @@ class UsageRecorder:
         """Return the counts of some keys that are not written yet."""
         with self.lock:
             batch = () if self._batch is None else self._batch.uses
-            found = [row for row in batch if row.key_id in key_ids]
+            rows = [row for row in batch if row.key_id in key_ids]
             for key_id in key_ids:
                 for cell, uses in self._cells.get(key_id, {}).items():
-                    found.append(Uses(key_id, *cell, uses))
+                    rows.append(Uses(key_id, *cell, uses))
                 for counter in self._noted.get(key_id, ()):
-                    found += [Uses(key_id, *cell, uses) for cell, uses in counter.cells()]
-        return found
+                    rows += [Uses(key_id, *cell, uses) for cell, uses in counter.cells()]
+        return rows
 
     def flush(self) -> None:
         """Write all counts.

@@ -106,26 +106,26 @@ class ServiceDocument:
         return "api-keys" if segments[1:3] == ["auth", "api-keys"] else segments[1]
 
     def _operation(self, route: Route, schemas: "_Schemas") -> dict[str, Any]:
-        found = operation_of(route.endpoint)
+        operation = operation_of(route.endpoint)
         summary, text = texts_of(route.endpoint)
         described: dict[str, Any] = {
             "tags": [self._tag(route.path)],
             "operationId": self._id(route),
             "summary": summary,
             **({"description": text} if text else {}),
-            "security": self._security(found.access),
+            "security": self._security(operation.access),
         }
-        if parameters := [*self._path_parameters(route), *_parameters(found)]:
+        if parameters := [*self._path_parameters(route), *_parameters(operation)]:
             described["parameters"] = parameters
         content = {
             media: {"schema": schemas.of(kind)}
-            for media, kind in ((_JSON, found.json), (_FORM, found.form))
+            for media, kind in ((_JSON, operation.json), (_FORM, operation.form))
             if kind is not None
         }
         if content:
-            described["requestBody"] = {"required": found.needs_body, "content": content}
+            described["requestBody"] = {"required": operation.needs_body, "content": content}
         described["responses"] = {
-            str(status): answer for status, answer in sorted(_answers(found, schemas).items())
+            str(status): answer for status, answer in sorted(_answers(operation, schemas).items())
         }
         return described
 
@@ -183,8 +183,8 @@ class _Schemas:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         kinds: dict[Any, None] = dict.fromkeys(PROBLEMS)
-        for found in operations:
-            kinds |= dict.fromkeys([found.json, found.form, *found.answers.values()])
+        for operation in operations:
+            kinds |= dict.fromkeys([operation.json, operation.form, *operation.answers.values()])
         kinds.pop(None, None)
         adapters: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = [
             (kind, "validation", TypeAdapter(kind)) for kind in kinds
@@ -198,7 +198,7 @@ class _Schemas:
         return self._made[kind]
 
 
-def _parameters(found: Operation) -> list[dict[str, Any]]:
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
     """Return the query parameters and the request fields."""
     return [
         {
@@ -208,18 +208,18 @@ def _parameters(found: Operation) -> list[dict[str, Any]]:
             "description": parameter.description,
             "schema": dict(parameter.schema),
         }
-        for parameter in found.parameters
+        for parameter in operation.parameters
     ]
 
 
-def _answers(found: Operation, schemas: _Schemas) -> dict[int, dict[str, Any]]:
+def _answers(operation: Operation, schemas: _Schemas) -> dict[int, dict[str, Any]]:
     """Return the responses of an operation by status."""
-    answers = refusals_of(found)
+    answers = refusals_of(operation)
     fields = {
-        name: {"description": text, "schema": {"type": "string"}} for name, text in found.fields.items()
+        name: {"description": text, "schema": {"type": "string"}} for name, text in operation.fields.items()
     }
-    limits = LIMITS if found.access is Access.OWNER else {}
-    for status, kind in found.answers.items():
+    limits = LIMITS if operation.access is Access.OWNER else {}
+    for status, kind in operation.answers.items():
         answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
         if kind is not None:
             answer["content"] = {_JSON: {"schema": schemas.of(kind)}}

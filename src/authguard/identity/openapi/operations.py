@@ -122,10 +122,10 @@ class Operation:
 
 def operation(**described: Any) -> Callable[[AnyEndpoint], AnyEndpoint]:
     """Describe an endpoint; the arguments are those of `Operation`."""
-    found = Operation(**described)
+    description = Operation(**described)
 
     def describe(endpoint: AnyEndpoint) -> AnyEndpoint:
-        setattr(endpoint, _ATTRIBUTE, found)
+        setattr(endpoint, _ATTRIBUTE, description)
         return endpoint
 
     return describe
@@ -137,10 +137,10 @@ def operation_of(endpoint: Callable[..., Any]) -> Operation:
     Raises:
         LookupError: if it has no description.
     """
-    found: Operation | None = getattr(endpoint, _ATTRIBUTE, None)
-    if found is None:
+    description: Operation | None = getattr(endpoint, _ATTRIBUTE, None)
+    if description is None:
         raise LookupError(f"{endpoint} must be described by @operation(…)")
-    return found
+    return description
 
 
 def texts_of(endpoint: Callable[..., Any]) -> tuple[str, str]:

@@ -62,8 +62,8 @@ def refusals_of(operation: Operation) -> dict[int, dict[str, Any]]:
     by_status: dict[int, list[type[RefusedError]]] = defaultdict(list)
     for kind in operation.refusals:
         by_status[kind.status_code].append(kind)
-    found = {status: _problem(status, kinds, operation.pages) for status, kinds in by_status.items()}
-    return found | {status: _oauth_problem(status) for status in operation.oauth}
+    problems = {status: _problem(status, kinds, operation.pages) for status, kinds in by_status.items()}
+    return problems | {status: _oauth_problem(status) for status in operation.oauth}
 
 
 def _problem(status: int, kinds: Iterable[type[RefusedError]], pages: bool) -> dict[str, Any]:

@@ -100,8 +100,8 @@ def verify_imported(password_hash: str, password: str) -> bool | None:
 
 
 def _matches(password_hash: str) -> "list[tuple[_Format, re.Match[str]]]":
-    found = ((kind, kind.pattern.fullmatch(password_hash)) for kind in _FORMATS)
-    return [(kind, match) for kind, match in found if match is not None]
+    attempts = ((kind, kind.pattern.fullmatch(password_hash)) for kind in _FORMATS)
+    return [(kind, match) for kind, match in attempts if match is not None]
 
 
 def _bound(number: int, most: int, cost: str) -> None:
@@ -147,8 +147,8 @@ def _check_pbkdf2(match: re.Match[str]) -> None:
 
 def _verify_pbkdf2(match: re.Match[str], password: bytes) -> bool:
     expected = _decode(match[4]) if match.re is _DJANGO else bytes.fromhex(match[4])
-    found = hashlib.pbkdf2_hmac(match[1], password, match[3].encode(), int(match[2]))
-    return hmac.compare_digest(found, expected)
+    digest = hashlib.pbkdf2_hmac(match[1], password, match[3].encode(), int(match[2]))
+    return hmac.compare_digest(digest, expected)
 
 
 def _decode(text: str) -> bytes:
@@ -170,8 +170,8 @@ def _verify_scrypt(match: re.Match[str], password: bytes) -> bool:
     n, r, p = (int(match[index]) for index in (1, 2, 3))
     # OpenSSL counts a few more blocks.
     limit = 132 * n * r * p + 1024 * 1024
-    found = hashlib.scrypt(password, salt=match[4].encode(), n=n, r=r, p=p, maxmem=limit, dklen=64)
-    return hmac.compare_digest(found, bytes.fromhex(match[5]))
+    digest = hashlib.scrypt(password, salt=match[4].encode(), n=n, r=r, p=p, maxmem=limit, dklen=64)
+    return hmac.compare_digest(digest, bytes.fromhex(match[5]))
 
 
 _FORMATS = (

@@ -174,9 +174,9 @@ class LeakReports:
             if row.key_id in exposures or _is_revoked_lately(row, now):
                 sessions[row.key_id] = row.session
         if exposures:
-            found = list(exposures.values())
-            exposure_store.revoke_exposed(connection, found, now)
-            told = [(exposure.user_id, exposure.key_id) for exposure in found]
+            newly_exposed = list(exposures.values())
+            exposure_store.revoke_exposed(connection, newly_exposed, now)
+            told = [(exposure.user_id, exposure.key_id) for exposure in newly_exposed]
             self._base.mails.add_all(connection, EXPOSED_KIND, told)
         if sessions:
             end_keys(connection, sessions, now)

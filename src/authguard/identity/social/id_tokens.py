@@ -69,8 +69,8 @@ class IDToken:
         digest = new_hash(
             f"sha{_BITS.get(self.algorithm, self.algorithm[-3:])}", access_token.encode()
         ).digest()
-        found = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
-        if not isinstance(expected, str) or not compare_digest(expected.encode(), found.encode()):
+        computed = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+        if not isinstance(expected, str) or not compare_digest(expected.encode(), computed.encode()):
             raise SocialSignInError("an ID token for another access token")
 
     def auth_time(self, now: float) -> float:

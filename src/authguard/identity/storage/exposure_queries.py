@@ -50,8 +50,8 @@ class Exposure(NamedTuple):
     place: str | None
 
 
-class FoundKey(NamedTuple):
-    """Hold a found key, for the mail to its owner.
+class ExposedKey(NamedTuple):
+    """Hold an exposed key, for the mail to its owner.
 
     Attributes:
         key_id: the key.
@@ -130,8 +130,8 @@ def list_exposed(connection: Connection, key_ids: Collection[str], found_at: flo
     return set(connection.execute(select(api_key_exposures.c.key_id).where(is_noted)).scalars())
 
 
-def list_found(connection: Connection, key_ids: Collection[str]) -> list[FoundKey]:
-    """List found keys, in the order of their creation."""
+def list_keys_for_mail(connection: Connection, key_ids: Collection[str]) -> list[ExposedKey]:
+    """List exposed keys, in the order of their creation."""
     statement = (
         select(api_keys, api_key_exposures.c.source, api_key_exposures.c.place)
         .join(api_keys, api_keys.c.id == api_key_exposures.c.key_id)
@@ -139,6 +139,6 @@ def list_found(connection: Connection, key_ids: Collection[str]) -> list[FoundKe
         .order_by(api_keys.c.created_at, api_keys.c.id)
     )
     return [
-        FoundKey(row.id, f"{row.prefix}{row.readable_id}", row.created_at, row.source, row.place)
+        ExposedKey(row.id, f"{row.prefix}{row.readable_id}", row.created_at, row.source, row.place)
         for row in connection.execute(statement)
     ]

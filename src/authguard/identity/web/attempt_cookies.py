@@ -71,7 +71,7 @@ class AttemptCookies:
     def take(self, request: Request, state: str) -> dict[str, str] | None:
         """Return what was remembered of an attempt; None for none of this browser, or one that is too old."""
         name = _name_of(state)
-        values = [value for found, value in self._cookies(request) if found == name]
+        values = [value for cookie_name, value in self._cookies(request) if cookie_name == name]
         if len(values) != 1:  # of two, one was planted
             return None
         try:

@@ -110,7 +110,7 @@ def take(counters: Sequence[Counter], asks: Sequence[Ask], now: int, live: int) 
     if not admitted:
         live = 0
     each = zip(counters, asks, slots, strict=True)
-    return admitted, [_take_one(counter, ask, slot, now, live) for counter, ask, slot in each]
+    return admitted, [_take_cost(counter, ask, slot, now, live) for counter, ask, slot in each]
 
 
 def is_to_be_kept(counter: Counter, epoch: int, ask: Ask, *, admitted: bool) -> bool:
@@ -126,7 +126,7 @@ def is_to_be_kept(counter: Counter, epoch: int, ask: Ask, *, admitted: bool) -> 
     return admitted or bool(ask.rests) or counter.epoch != epoch
 
 
-def _take_one(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Answer:
+def _take_cost(counter: Counter, ask: Ask, slot: int, now: int, live: int) -> Answer:
     """Take a cost and lend, unless too little is left or the request is refused (`live` is 0)."""
     used, lent, wait = sum(counter.amounts), 0, 0
     if used + ask.cost > ask.limit:

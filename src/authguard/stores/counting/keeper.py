@@ -87,7 +87,7 @@ class Keeper:
 
     def _wait(self, signal: Event, due: float) -> None:
         """Wait until the task is due or the thread has to end; run the urgent task when it is requested."""
-        while (left := due - time.monotonic()) > 0 and signal.wait(left) and signal is self._signal:
+        while (remaining := due - time.monotonic()) > 0 and signal.wait(remaining) and signal is self._signal:
             signal.clear()
             urgent = self._urgent()
             if urgent is None:

@@ -78,7 +78,7 @@ def reason_of(error: exc.SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None)
     text = str(cause)
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
-    words = next((words for said, words in _TEXTS.items() if re.search(said, text)), None)
+    words = next((words for pattern, words in _TEXTS.items() if re.search(pattern, text)), None)
     if isinstance(code, str):
         words = words or _of_code(code)
         return f"{words} ({code})" if words else f"error {code}"

@@ -155,24 +155,26 @@ def take_mails(
         return []
     rows: Sequence[Any] = [row]
     if row.kind in together:
-        of_one = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
-        due = due.where(of_one).order_by(mails.c.try_at, mails.c.id)
+        is_together = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
+        due = due.where(is_together).order_by(mails.c.try_at, mails.c.id)
         rows = connection.execute(due.limit(MAX_TOGETHER)).all()
     taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="") for row in rows]
     values = {"try_at": until, "tries": mails.c.tries + 1, "reason": ""}
-    statement = update(mails).where(mails.c.id == bindparam("one")).values(values)
-    connection.execute(statement, [{"one": mail.id} for mail in taken])
+    statement = update(mails).where(mails.c.id == bindparam("mail_id")).values(values)
+    connection.execute(statement, [{"mail_id": mail.id} for mail in taken])
     return taken
 
 
 # The mail was not requested again since it was taken.
-_is_unchanged = (mails.c.id == bindparam("one")) & (mails.c.try_at == bindparam("taken_until", type_=Double))
+_is_unchanged = (mails.c.id == bindparam("mail_id")) & (
+    mails.c.try_at == bindparam("taken_until", type_=Double)
+)
 
 
 def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
     # In one order, so that two such transactions never wait for each other.
     names = sorted((mail.id, mail.try_at) for mail in taken)
-    return [{"one": mail_id, "taken_until": until} for mail_id, until in names]
+    return [{"mail_id": mail_id, "taken_until": until} for mail_id, until in names]
 
 
 def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
@@ -206,9 +208,9 @@ def put_off(connection: Connection, taken: Sequence[WaitingMail], try_at: float,
     reason = reason[:200]
     statement = update(mails).where(_is_unchanged).values(try_at=try_at, reason=reason)
     connection.execute(statement, _names(taken))
-    is_new = (mails.c.id == bindparam("one")) & (mails.c.tries == 0)
+    is_new = (mails.c.id == bindparam("mail_id")) & (mails.c.tries == 0)
     statement = update(mails).where(is_new).values(tries=1, reason=reason)
-    connection.execute(statement, [{"one": name["one"]} for name in _names(taken)])
+    connection.execute(statement, [{"mail_id": name["mail_id"]} for name in _names(taken)])
 
 
 def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:

@@ -126,23 +126,23 @@ def read_json_lines(file: TextIO) -> Iterator[Line]:
 
 def _json_record(line: str) -> AccountRecord | RecordError:
     try:
-        found = json.loads(line, object_pairs_hook=_once)
+        members = json.loads(line, object_pairs_hook=_once)
     except RecordError as error:
         return error
     except (ValueError, RecursionError):
         return RecordError("must be an object in JSON")
-    if not isinstance(found, dict):
+    if not isinstance(members, dict):
         return RecordError("must be an object in JSON")
-    if any(name not in COLUMNS for name in found):
+    if any(name not in COLUMNS for name in members):
         return RecordError(f"must have no members but {', '.join(COLUMNS)}")
-    return _record(found, _of_json)
+    return _record(members, _of_json)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise RecordError("must have each member once")
-    return found
+    return members
 
 
 class _Reading(NamedTuple):

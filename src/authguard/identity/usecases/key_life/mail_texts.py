@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import User
 from authguard.identity.settings import Settings
-from authguard.identity.storage.exposure_queries import FoundKey
+from authguard.identity.storage.exposure_queries import ExposedKey
 from authguard.identity.storage.key_event_queries import EventOfKey, KeyEvent
 
 MAX_SHOWN_NAME = 60  # characters
@@ -57,27 +57,27 @@ _ACTORS = {"owner": "from your account", "operator": "by the operator of the ser
 _OF_TIME = ("expiring", "expired")
 
 
-def key_mail(found: Sequence[EventOfKey], user: User, settings: Settings) -> Mail:
+def key_mail(events: Sequence[EventOfKey], user: User, settings: Settings) -> Mail:
     """Return the mail about events of one name of the keys of one account.
 
     Args:
-        found: the events with their keys; at least one.
+        events: the events with their keys; at least one.
         user: the account.
         settings: where the pages are.
     """
-    number, name = len(found), found[0].event.name
+    number, name = len(events), events[0].event.name
     happened = _HAPPENED[name][number > 1]
     subject = f"An API key {happened}" if number == 1 else f"{number} API keys {happened}"
-    lines = [_line(each, user) for each in found[:MAX_SHOWN_EVENTS]]
+    lines = [_line(each, user) for each in events[:MAX_SHOWN_EVENTS]]
     if number > MAX_SHOWN_EVENTS:
         lines.append(f"And {number - MAX_SHOWN_EVENTS} more.")
     parts = [f"{subject}:", "\n".join(lines), _meaning(name, number), _advice(name, settings)]
     return Mail(user.email, subject, "\n\n".join(parts))
 
 
-def _line(found: EventOfKey, user: User) -> str:
+def _line(entry: EventOfKey, user: User) -> str:
     """Return what tells a key from others, and what has happened to it."""
-    key, event = found.key, found.event
+    key, event = entry.key, entry.event
     title = f"{key.prefix}{key.readable_id}…"
     if user.email_verified and (name := plain_name(key.name)):
         title = f"{name} ({title})"
@@ -102,8 +102,8 @@ def _meaning(name: str, number: int) -> str:
     text = _MEANING[name]
     if number == 1:
         return text
-    for one, several in (("its text", "their texts"), ("use it", "use them"), ("it is", "they are")):
-        text = text.replace(one, several)
+    for singular, plural in (("its text", "their texts"), ("use it", "use them"), ("it is", "they are")):
+        text = text.replace(singular, plural)
     return text.replace("another one", "others")
 
 
@@ -128,20 +128,20 @@ def _moment(seconds: float, clock: str = "%H:%M") -> str:
     return f"{date.day} {date.strftime(f'%B %Y, {clock}')} UTC"
 
 
-def exposed_mail(found: Sequence[FoundKey], user: User, settings: Settings) -> Mail:
+def exposed_mail(keys: Sequence[ExposedKey], user: User, settings: Settings) -> Mail:
     """Return the mail that tells the owner of API keys that they were found in public and revoked.
 
     It contains no text written by an owner, so that it cannot be used to send messages.
 
     Args:
-        found: the keys; at least one.
+        keys: the keys; at least one.
         user: the account.
         settings: whether there are pages, and where.
     """
-    many = len(found) > 1
-    parts = [_EXPOSED[many], *(_found_key(key) for key in found[:MAX_SHOWN_KEYS])]
-    if len(found) > MAX_SHOWN_KEYS:
-        parts.append(f"And {len(found) - MAX_SHOWN_KEYS} more.")
+    many = len(keys) > 1
+    parts = [_EXPOSED[many], *(_exposed_key(key) for key in keys[:MAX_SHOWN_KEYS])]
+    if len(keys) > MAX_SHOWN_KEYS:
+        parts.append(f"And {len(keys) - MAX_SHOWN_KEYS} more.")
     parts.append(_EXPOSED_ADVICE)
     if settings.pages:
         parts.append(f"Your keys: {settings.page_url('/account/keys')}")
@@ -149,7 +149,7 @@ def exposed_mail(found: Sequence[FoundKey], user: User, settings: Settings) -> M
     return Mail(user.email, subject, "\n\n".join(parts))
 
 
-def _found_key(key: FoundKey) -> str:
+def _exposed_key(key: ExposedKey) -> str:
     """Return the lines of a mail that name a key and where it was found."""
     made = datetime.fromtimestamp(int(key.created_at), UTC).date().isoformat()
     lines = [f"{key.text}_…", f"Id: {key.key_id}", f"Created: {made}"]

@@ -50,9 +50,9 @@ class KeyMails:
             return None
         wanted = {mail.details for mail in mails}
         with self._base.database.read() as connection:
-            found = event_store.list_events(connection, name, {text.partition(" ")[0] for text in wanted})
+            events = event_store.list_events(connection, name, {text.partition(" ")[0] for text in wanted})
         now = self._base.clock()
-        told = [each for each in found if details_of(each.event) in wanted and _is_told(each, now)]
+        told = [each for each in events if details_of(each.event) in wanted and _is_told(each, now)]
         if not told:
             return None
         self._count(_EXPIRY if name in ("expiring", "expired") else _SECURITY, mails, user)
@@ -61,11 +61,11 @@ class KeyMails:
     def _of_exposures(self, mails: Sequence[WaitingMail], user: User) -> Mail | None:
         """Return the mail about keys that were found in public; None if they are gone."""
         with self._base.database.read() as connection:
-            found = exposure_store.list_found(connection, [mail.details for mail in mails])
-        if not found:
+            keys = exposure_store.list_keys_for_mail(connection, [mail.details for mail in mails])
+        if not keys:
             return None
         self._count(_EXPOSED, mails, user)
-        return exposed_mail(found, user, self._base.settings)
+        return exposed_mail(keys, user, self._base.settings)
 
     def _count(self, kind: str, mails: Sequence[WaitingMail], user: User) -> None:
         """Count a mail, unless an earlier try of it has been counted.
@@ -78,8 +78,8 @@ class KeyMails:
             raise FullMailboxError
 
 
-def _is_told(found: EventOfKey, now: float) -> bool:
+def _is_told(entry: EventOfKey, now: float) -> bool:
     """Return whether the owner is to be told of an event still."""
-    event, key = found
+    event, key = entry
     # A later mail tells more.
     return event.name != "expiring" or (key.revoked_at is None and days_left(key, now) == event.number)

@@ -34,7 +34,7 @@ from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _ASK, _CHANGE = "ask_email_change", "change_email"
-_NEW, _ASKED, _NOTICE = "new_address", "address_asked", "notice"
+_NEW, _WISH, _NOTICE = "new_address", "address_asked", "notice"
 _UNPROVEN = "unproven"  # details of a mail to an address that its account had never proven
 _CHANGED = "changed"  # the purpose of a token that has changed an address
 
@@ -57,7 +57,7 @@ class AddressChanges:
         self._proofs = proofs
         self._owner_proofs = owner_proofs
         base.mails.register(_NEW, self._mail_to_new_address)
-        base.mails.register(_ASKED, self._mail_of_wish)
+        base.mails.register(_WISH, self._mail_of_wish)
         base.mails.register("address_changed", self._mail_of_change)
 
     @records(_ASK)
@@ -87,7 +87,7 @@ class AddressChanges:
             user = lock_proven(connection, proof)
             change_store.put_change(connection, AddressChange(user.id, address, now, ends_at))
             base.mails.add(connection, _NEW, user_id=user.id)
-            base.mails.add(connection, _ASKED, user_id=user.id)
+            base.mails.add(connection, _WISH, user_id=user.id)
         base.succeeded(_ASK, caller, user_id=user.id)
 
     def _mail_to_new_address(self, mail: WaitingMail, user: User) -> Mail | None:
@@ -113,10 +113,10 @@ class AddressChanges:
 
     def _mail_of_wish(self, mail: WaitingMail, user: User) -> Mail | None:
         # Counted separately from the mails that strangers can cause, which could use up the limit.
-        kind = _ASKED if user.email_verified else _NOTICE
+        kind = _WISH if user.email_verified else _NOTICE
         if mail.tries <= 1 and not count_mail(self._base, kind, user):
             return None
-        return Mail(user.email, *texts.address_asked(self._base.settings))
+        return Mail(user.email, *texts.address_wish(self._base.settings))
 
     def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
         before = replace(user, email=mail.address or user.email)
@@ -151,16 +151,16 @@ class AddressChanges:
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
-        found = self.find(token)
-        if found is None:
+        pending = self.find(token)
+        if pending is None:
             # Checked afterwards, because another request may have used the token meanwhile.
             if (changed_id := self.find_changed(token)) is not None:
                 return changed_id
             base.wrong_secret(_CHANGE, caller)
             raise InvalidLinkError
-        owner, proof = self._owner_of(found.user_id, principal, password, caller)
+        owner, proof = self._owner_of(pending.user_id, principal, password, caller)
         with base.database.write() as connection:
-            user = self._lock(connection, found.user_id, proof)
+            user = self._lock(connection, pending.user_id, proof)
             change = change_store.take_by_digest(connection, sha256_hex(token), base.clock())
             if change is None:
                 if self._changed_by(connection, token) == user.id:

@@ -27,7 +27,7 @@ def address_taken(settings: Settings) -> tuple[str, str]:
     )
 
 
-def address_asked(settings: Settings) -> tuple[str, str]:
+def address_wish(settings: Settings) -> tuple[str, str]:
     """Return subject and text for the owner of an account that is to have another address."""
     return "Your e-mail address is about to change", (
         "Somebody, probably you, asked for another e-mail address for your account. It changes when the "

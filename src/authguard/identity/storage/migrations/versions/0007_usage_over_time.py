@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 _PERIODS = ("minutes", "hours", "days", "months")
-_LEFT = sa.text("uses <> rolled")
+_NOT_ROLLED_UP = sa.text("uses <> rolled")
 
 
 def upgrade() -> None:
@@ -59,7 +59,9 @@ def _create(name: str) -> None:
     op.create_index(f"ix_{name}_user_id", name, ["user_id", "start"])
     op.create_index(f"ix_{name}_start", name, ["start"])
     for suffix, columns in (("left", ["start"]), ("left_of", ["user_id", "start"])):
-        op.create_index(f"ix_{name}_{suffix}", name, columns, sqlite_where=_LEFT, postgresql_where=_LEFT)
+        op.create_index(
+            f"ix_{name}_{suffix}", name, columns, sqlite_where=_NOT_ROLLED_UP, postgresql_where=_NOT_ROLLED_UP
+        )
 
 
 def downgrade() -> None:

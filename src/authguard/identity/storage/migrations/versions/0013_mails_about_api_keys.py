@@ -35,7 +35,7 @@ def upgrade() -> None:
     """Move what waits, and drop the columns."""
     connection = op.get_bind()
     for statement in (_EVENTS, _EXPOSURES):
-        rows = [_row(found) for found in connection.execute(sa.text(statement))]
+        rows = [_row(row) for row in connection.execute(sa.text(statement))]
         if rows:
             connection.execute(_ADD, rows)
     for table, column, index in _COLUMNS:
@@ -43,9 +43,9 @@ def upgrade() -> None:
         op.drop_column(table, column)
 
 
-def _row(found: Any) -> dict[str, Any]:
+def _row(row: Any) -> dict[str, Any]:
     """Return a row as the service of this release writes it."""
-    user_id, name, key_id, number, asked_at, try_at = found
+    user_id, name, key_id, number, asked_at, try_at = row
     kind, details = f"api_key_{name}", key_id if number is None else f"{key_id} {number}"
     mail_id = sha256("\0".join((kind, user_id, details)).encode()).hexdigest()
     values = {"id": mail_id, "kind": kind, "user_id": user_id, "details": details}
