@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import shutil
+import sysconfig
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -254,7 +255,8 @@ def make_proof(
 
 def program(name: str) -> str:
     """Return the path of a program; without it the test is skipped, and in CI it fails."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", sysconfig.get_path("scripts")]
+    path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"{name} is not installed")

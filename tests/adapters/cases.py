@@ -31,25 +31,25 @@ from adapters.answering import (
     token,
 )
 
-#: Who presents nothing, on each kind of path.
+#: Requests without a credential, on each kind of path.
 PATHS: dict[str, Case] = {
-    "nobody on a public page": Case(path="/public"),
-    "nobody on the root page": Case(path="/"),
-    "nobody below a public page": Case(path="/public/logo.svg"),
-    "nobody on the login page": Case(method="POST", path="/login"),
-    "nobody on a protected page": Case(status=401, challenge=BEARER),
-    "nobody on a page of no list": Case(path="/other", status=401, challenge=BEARER),
-    "nobody with HEAD": Case(method="HEAD", status=401, challenge=BEARER),
-    "nobody with an unknown method": Case(method="PROPFIND", status=401, challenge=BEARER),
-    "nobody beside a public page": Case(path="/publicity", status=401, challenge=BEARER),
-    "nobody with the method WEBSOCKET": Case(method="WEBSOCKET", path="/socket", status=401, challenge=BEARER),
-    "nobody with the method websocket": Case(method="websocket", path="/socket", status=401, challenge=BEARER),
-    "nobody with a method in small letters": Case(method="get", status=401, challenge=BEARER),
-    "nobody on a path that is too long": Case(path="/public/" + "a" * 9000, status=401, challenge=BEARER),
+    "no credential on a public page": Case(path="/public"),
+    "no credential on the root page": Case(path="/"),
+    "no credential below a public page": Case(path="/public/logo.svg"),
+    "no credential on the login page": Case(method="POST", path="/login"),
+    "no credential on a protected page": Case(status=401, challenge=BEARER),
+    "no credential on a page of no list": Case(path="/other", status=401, challenge=BEARER),
+    "no credential with HEAD": Case(method="HEAD", status=401, challenge=BEARER),
+    "no credential with an unknown method": Case(method="PROPFIND", status=401, challenge=BEARER),
+    "no credential beside a public page": Case(path="/publicity", status=401, challenge=BEARER),
+    "no credential with the method WEBSOCKET": Case(method="WEBSOCKET", path="/socket", status=401, challenge=BEARER),
+    "no credential with the method websocket": Case(method="websocket", path="/socket", status=401, challenge=BEARER),
+    "no credential with a method in small letters": Case(method="get", status=401, challenge=BEARER),
+    "no credential on a path that is too long": Case(path="/public/" + "a" * 9000, status=401, challenge=BEARER),
     "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=401, challenge=BEARER),
-    "nobody on an odd path": Case(path="/public/../private", status=401, challenge=BEARER),
-    "nobody on a path with a line break": Case(path="/public/%0a", status=401, challenge=BEARER),
-    "nobody on a path that is not UTF-8": Case(path="/public/%ff", status=401, challenge=BEARER),
+    "no credential on an odd path": Case(path="/public/../private", status=401, challenge=BEARER),
+    "no credential on a path with a line break": Case(path="/public/%0a", status=401, challenge=BEARER),
+    "no credential on a path that is not UTF-8": Case(path="/public/%ff", status=401, challenge=BEARER),
 }  # fmt: skip
 
 #: One Authorization field.
@@ -123,7 +123,7 @@ SCOPES: dict[str, Case] = {
     "a role that is there": Case(path="/roles", fields=[bearer(ADMIN)], subject="somebody"),
 }  # fmt: skip
 
-#: How long ago somebody signed in, and how (RFC 9470).
+#: Age and method of the sign-in (RFC 9470).
 SIGN_INS: dict[str, Case] = {
     "a recent sign-in": Case(path="/recent", fields=[bearer(FRESH)], subject="somebody"),
     "a sign-in in the cookie": Case(path="/recent", fields=[cookie(FRESH)], subject="somebody"),
@@ -199,7 +199,7 @@ PREFLIGHTS: dict[str, Case] = {
     "OPTIONS without a method": Case(method="OPTIONS", fields=PREFLIGHT[:1], status=401, challenge=BEARER),
 }  # fmt: skip
 
-#: Who is sent to the login page.
+#: Redirects to the login page.
 BROWSERS: dict[str, Case] = {
     "a browser": Case(fields=[HTML], status=303, location="/login?next=%2Fprivate"),
     "a browser that says so": Case(path="/private?a=1&b=%2F", fields=[NAVIGATES], status=303, location="/login?next=%2Fprivate%3Fa%3D1%26b%3D%252F"),
@@ -249,7 +249,7 @@ COOKIES: dict[str, Case] = {
     "signing in from another site": Case(method="POST", path="/login", fields=[CROSS], status=403),
 }  # fmt: skip
 
-#: Who is shown a page, and who gets a problem document.
+#: Pages and problem documents.
 PAGES: dict[str, Case] = {
     "a form of a browser": Case(method="POST", fields=[NAVIGATES, SAME], status=401, challenge=BEARER, page=True),
     "a form of another site": Case(method="POST", fields=[NAVIGATES, CROSS, cookie(GOOD)], status=403, page=True),
@@ -262,7 +262,7 @@ PAGES: dict[str, Case] = {
     "HTMX that lacks a scope": Case(path="/admin", fields=[*HTMX, HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
 }  # fmt: skip
 
-#: Rules that take some kinds of credential.
+#: Rules that accept some kinds of credential.
 KINDS: dict[str, Case] = {
     "a key where keys are taken": Case(path="/hooks", fields=[api_key(KEY)], subject="robot"),
     "a key as Bearer where keys are taken": Case(path="/hooks", fields=[bearer(KEY)], subject="robot"),
@@ -271,7 +271,7 @@ KINDS: dict[str, Case] = {
     "a bad token where keys are taken": Case(path="/hooks", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
     "a cookie where keys are taken": Case(path="/hooks", fields=[cookie(GOOD)], status=401, challenge=BEARER),
     "a key beside a cookie where keys are taken": Case(path="/hooks", fields=[api_key(KEY), cookie(GOOD)], subject="robot"),
-    "nobody where keys are taken": Case(path="/hooks", status=401, challenge=BEARER),
+    "no credential where keys are taken": Case(path="/hooks", status=401, challenge=BEARER),
     "a browser where keys are taken": Case(path="/hooks", fields=[HTML, cookie(GOOD)], status=401, challenge=BEARER, page=True),
     "a cookie where the cookie is taken": Case(path="/form", fields=[cookie(GOOD)], subject="somebody"),
     "a token where the cookie is taken": Case(path="/form", fields=[bearer(GOOD)], status=401, challenge=BEARER),
@@ -279,16 +279,16 @@ KINDS: dict[str, Case] = {
     "a cookie where the cookie is taken, on an odd path": Case(path="/hooks/../form", fields=[cookie(GOOD)], status=401, challenge=BEARER),
 }  # fmt: skip
 
-#: Where a rule knows the scopes, and sends no browser to sign in.
+#: Rules with scopes, and without a redirect to the login page.
 CHALLENGES: dict[str, Case] = {
-    "nobody where a scope is needed": Case(path="/admin", status=401, challenge=f'{BEARER}, scope="admin"'),
+    "no credential where a scope is needed": Case(path="/admin", status=401, challenge=f'{BEARER}, scope="admin"'),
     "a bad token where a scope is needed": Case(path="/api", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
     "a browser where no redirect is wanted": Case(path="/api/x", fields=[HTML], status=401, challenge=f'{BEARER}, scope="read"', page=True),
     "a stale cookie where no redirect is wanted": Case(path="/api", fields=[HTML, cookie(EXPIRED)], status=401, challenge=INVALID_TOKEN, page=True),
     "HTMX where no redirect is wanted": Case(path="/api", fields=HTMX, status=401, challenge=f'{BEARER}, scope="read"'),
 }  # fmt: skip
 
-#: Where no credential is looked for.
+#: Places that the guard does not read.
 ELSEWHERE: dict[str, Case] = {
     "a token in the query": Case(path=f"/private?access_token={GOOD}", status=401, challenge=BEARER),
     "a token for a proxy": Case(fields=[("Proxy-Authorization", f"Bearer {GOOD}".encode())], status=401, challenge=BEARER),

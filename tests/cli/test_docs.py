@@ -1,4 +1,4 @@
-"""docs/cli.md and the tree of commands say the same."""
+"""docs/cli.md, docs/reference/cli.md and the tree of commands say the same."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 
 from authguard.cli.root import root
 
-TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "cli.md").read_text(encoding="utf-8")
+REFERENCE = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
@@ -23,14 +25,14 @@ def commands(group=root, path=("authguard",)):
 
 def options_of(command):
     """The long options of a command."""
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    return {name for parameter in options for name in parameter.opts if name.startswith("--")}
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    return {name for option in options for name in option.opts if name.startswith("--")}
 
 
 def section_of(path):
-    """What stands under the heading of a command."""
-    match = re.search(rf"^## `{path}`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    return "" if match is None else match[1]
+    """The text of the reference below the heading of a command."""
+    section = re.search(rf"^## `{path}`\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)
+    return "" if section is None else section[1]
 
 
 COMMANDS = dict(commands())
@@ -38,40 +40,45 @@ EACH_COMMAND = pytest.mark.parametrize("path", COMMANDS)
 
 
 @EACH_COMMAND
-def test_command_has_a_section(path):
-    """Each command has a section that is called after it."""
-    assert section_of(path)
-
-
-@EACH_COMMAND
 def test_options_are_described(path):
-    """Each option and argument of a command is in its section."""
+    """Each option of a command has a row in the reference, and each argument is in its usage."""
     section = section_of(path)
-    arguments = [parameter for parameter in COMMANDS[path].params if isinstance(parameter, click.Argument)]
-    assert options_of(COMMANDS[path]) - set(_OPTION.findall(section)) == set()
+    rows = "\n".join(re.findall(r"^\| (`-[^|]*)\|", section, re.MULTILINE))
+    usage = re.search(rf"^    {path}.*$", section, re.MULTILINE)[0].upper()
+    arguments = [param for param in COMMANDS[path].params if isinstance(param, click.Argument)]
+    assert set(_OPTION.findall(rows)) == options_of(COMMANDS[path])
     assert [
-        parameter.name
-        for parameter in arguments
-        if str(parameter.metavar or parameter.name).upper() not in section.upper()
+        argument.name for argument in arguments if str(argument.metavar or argument.name).upper() not in usage
     ] == []
 
 
 @EACH_COMMAND
-def test_described_options_exist(path):
-    """The lines that show how a command is used, and the table of its options, have none that it has not."""
-    lines = re.findall(rf"^    {path} .*(?:\n     +.*)*|^\| `-[^|]*\|", section_of(path), re.MULTILINE)
-    usage = "\n".join(lines)
-    assert set(_OPTION.findall(usage)) - options_of(COMMANDS[path]) == set()
+def test_a_command_is_in_the_table(path):
+    """The table of docs/cli.md has a link to the reference of each command."""
+    assert f"](reference/cli.md#{path.replace(' ', '-')})" in TEXT
+
+
+def test_the_options_of_the_page_exist():
+    """docs/cli.md names no option that no command has; `--help` and `--version` are of all."""
+    known = {name for command in COMMANDS.values() for name in options_of(command)}
+    assert set(_OPTION.findall(TEXT)) - known - {"--help", "--version"} == set()
+
+
+@EACH_COMMAND
+def test_examples_have_options_of_their_command(path):
+    """A line that shows a command has no option that this command does not have."""
+    lines = re.findall(rf"^ .*\b{path} .*$", TEXT, re.MULTILINE)
+    assert set(_OPTION.findall("\n".join(lines))) - options_of(COMMANDS[path]) == set()
 
 
 def test_no_section_of_a_command_that_is_gone():
     """Each section that is called after a command is about one that exists."""
-    assert set(re.findall(r"^## `(authguard[^`]*)`$", TEXT, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^## `(authguard[^`]*)`$", TEXT, re.MULTILINE)) <= set(COMMANDS)
 
 
 @EACH_COMMAND
 def test_help_says_what_everything_is_for(path):
     """Each command and each of its options has a help text."""
-    options = [parameter for parameter in COMMANDS[path].params if isinstance(parameter, click.Option)]
+    options = [param for param in COMMANDS[path].params if isinstance(param, click.Option)]
     assert COMMANDS[path].help
-    assert [parameter.name for parameter in options if not parameter.help] == []
+    assert [option.name for option in options if not option.help] == []

@@ -75,6 +75,12 @@ def test_no_answer_is_stored(kind, status, code, challenge):
 
 
 @every_error
+def test_no_browser_guesses_the_type_of_a_refusal(kind, status, code, challenge):
+    """A refusal has `X-Content-Type-Options: nosniff`."""
+    assert header(refuse(kind(), API), "x-content-type-options") == "nosniff"
+
+
+@every_error
 def test_the_challenge_is_that_of_rfc_6750(kind, status, code, challenge):
     """401 has a challenge, other answers only where an error code is defined."""
     value = header(refuse(kind(), API), "www-authenticate")

@@ -18,7 +18,7 @@ def test_a_page_says_what_changes(page: str) -> None:
     """For users and for code, and with which versions it was tried."""
     text = (FOLDER / page).read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert {"What changes for your users", "What changes for your code"} <= set(headings)
+    assert {"Changes for your users", "Changes for your code"} <= set(headings)
     assert "\nTried with " in text.partition("\n## ")[0]
 
 

@@ -28,7 +28,7 @@ def test_a_test_that_is_named_is_there(path: str) -> None:
 
 def test_what_there_is_names_a_test() -> None:
     """Each yes has a file that shows it."""
-    table = TEXT.partition("\n## What there is\n")[2].partition("\n## ")[0]
+    table = TEXT.partition("\n## Features\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+) \| yes \| ([^|]*) \|", table, re.MULTILINE)
     assert rows and [name for name, shown in rows if "test_" not in shown] == []
 

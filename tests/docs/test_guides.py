@@ -166,14 +166,14 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _foreign_patterns() -> list[tuple[str, str, bool]]:
     """The table for users of other frameworks: a pattern there, the one here, whether that covers more."""
-    table = read(RULES).partition("| coming from |")[2].partition("\n\n")[0]
+    table = read(RULES).partition("| framework | its pattern |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)`(, which covers more)? \|$", table, re.MULTILINE)
     return [(there, here, bool(wider)) for there, here, wider in rows]
 
 
 def test_table_for_users_of_other_frameworks_is_read() -> None:
     """Each row of the table is one of the tests below."""
-    table = read(RULES).partition("| coming from |")[2].partition("\n\n")[0]
+    table = read(RULES).partition("| framework | its pattern |")[2].partition("\n\n")[0]
     assert len(_foreign_patterns()) == table.count("\n") - 1 > 10
 
 
@@ -212,7 +212,7 @@ def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
 
 def _log_lines() -> list[str]:
     """Return what is fixed in each log line of docs/guides/refused.md."""
-    table = read(f"{FOLDER}refused.md").partition("| log line | what to look at |")[2].partition("\n\n")[0]
+    table = read(f"{FOLDER}refused.md").partition("| log line | cause to check |")[2].partition("\n\n")[0]
     lines = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     return [part for line in lines for part in re.split(r"…|^\w+ \(|[;)]", line) if len(part.strip()) > 2]
 

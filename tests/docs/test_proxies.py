@@ -1,8 +1,6 @@
-"""The configurations of docs/guides/proxies.md, in nginx and Caddy, in front of a guarded application."""
+"""The configurations of docs/guides/proxies.md, in nginx, Caddy and Traefik, in front of an application."""
 
 import asyncio
-import contextlib
-import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -28,7 +26,21 @@ from support import AUDIENCE, ISSUER, SECRET, program
 
 PAGE = "docs/guides/proxies.md"
 NAME = "api.example.com"
+#: The address that requests come from, which is not that of the proxies.
+CLIENT = "127.0.0.2"
 FORGED = "203.0.113.9"
+FORGED_FIELDS = {
+    "X-Forwarded-For": FORGED,
+    "X-Forwarded-Proto": "http",
+    "X-Forwarded-Host": FORGED,
+    "X-Forwarded-Port": "203",
+    "X-Forwarded-Prefix": f"/{FORGED}",
+    "X-Real-Ip": FORGED,
+    "Forwarded": f"for={FORGED};proto=http;host={FORGED}",
+}
+#: Names that WSGI servers may treat as those with hyphens.
+FORGED_ALIASES = {name.replace("-", "_"): value for name, value in FORGED_FIELDS.items() if "-" in name}
+FORGED_ALIASES["X_API_Key"] = FORGED
 
 
 @pytest.fixture(name="folder", scope="module")
@@ -44,7 +56,8 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def _caller(request: Request) -> JSONResponse:
     assert request.client
-    return JSONResponse([request.user.subject, request.client.host, request.url.scheme])
+    seen = [request.user.subject, request.client.host, request.url.scheme]
+    return JSONResponse({"seen": seen, "fields": list(request.headers.items())})
 
 
 async def _echo(websocket: WebSocket) -> None:
@@ -64,14 +77,13 @@ def _upstream() -> Iterator[str]:
         yield url.removeprefix("http://")
 
 
-def changed(language: str, changes: dict[str, str]) -> str:
-    """Return the block of the page in this language, with ports and paths of the test."""
-    (block,) = blocks(PAGE, language)
-    text = block.text
+def changed(language: str, changes: dict[str, str]) -> list[str]:
+    """Return the blocks of the page in this language, with ports and paths of the test."""
+    texts = [block.text for block in blocks(PAGE, language)]
     for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
+        assert any(old in text for text in texts)
+        texts = [text.replace(old, new) for text in texts]
+    return texts
 
 
 def nginx(folder: Path, upstream: str, port: int) -> list[str]:
@@ -85,7 +97,7 @@ def nginx(folder: Path, upstream: str, port: int) -> list[str]:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     head = f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
-    block = changed("nginx", changes)
+    (block,) = changed("nginx", changes)
     (folder / "nginx.conf").write_text(f"{head}http {{ access_log off; {temporary}\n{block}\n}}")
     return [program("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
@@ -95,8 +107,24 @@ def caddy(folder: Path, upstream: str, port: int) -> list[str]:
     tls = f"tls {folder}/{NAME}.pem {folder}/{NAME}.key"
     changes = {f"{NAME} {{": f"{NAME}:{port} {{\n\tbind 127.0.0.1\n\t{tls}", "127.0.0.1:8000": upstream}
     options = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
-    (folder / "Caddyfile").write_text(options + changed("caddyfile", changes))
+    (block,) = changed("caddyfile", changes)
+    (folder / "Caddyfile").write_text(options + block)
     return [program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+def traefik(folder: Path, upstream: str, port: int) -> list[str]:
+    """Write the configurations of Traefik; the command that runs it."""
+    changes = {
+        '":443"': f'"127.0.0.1:{port}"',
+        "/etc/traefik/": f"{folder}/",
+        "/etc/ssl/private/": f"{folder}/",
+        "/etc/ssl/": f"{folder}/",
+        "127.0.0.1:8000": upstream,
+    }
+    static, dynamic = changed("yaml", changes)
+    (folder / "traefik.yml").write_text(f"{static}\nglobal:\n  checkNewVersion: false\n")
+    (folder / "api.yml").write_text(dynamic)
+    return [program("traefik"), "--configFile", str(folder / "traefik.yml")]
 
 
 class Proxy(NamedTuple):
@@ -105,15 +133,15 @@ class Proxy(NamedTuple):
     port: int
     context: ssl.SSLContext
 
-    def get(self, **fields: str) -> httpx.Response:
+    def get(self, fields: dict[str, str]) -> httpx.Response:
         """Return the answer to a request for the name of the page."""
-        url = f"https://127.0.0.1:{self.port}/"
-        with httpx.Client(verify=self.context, trust_env=False) as client:
-            sent = {"Host": NAME, **{name.replace("_", "-"): value for name, value in fields.items()}}
-            return client.get(url, headers=sent, extensions={"sni_hostname": NAME})
+        transport = httpx.HTTPTransport(verify=self.context, local_address=CLIENT, trust_env=False)
+        with httpx.Client(transport=transport) as client:
+            url = f"https://127.0.0.1:{self.port}/"
+            return client.get(url, headers={"Host": NAME, **fields}, extensions={"sni_hostname": NAME})
 
 
-@pytest.fixture(name="proxy", params=[nginx, caddy], ids=lambda maker: maker.__name__)
+@pytest.fixture(name="proxy", params=[nginx, caddy, traefik], ids=lambda maker: maker.__name__)
 def _proxy(
     request: pytest.FixtureRequest, folder: Path, upstream: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Proxy]:
@@ -124,15 +152,11 @@ def _proxy(
     context = ssl.create_default_context(cafile=str(folder / f"{NAME}.pem"))
     with subprocess.Popen(command(folder, upstream, port), stderr=subprocess.DEVNULL) as process:
         try:
-            wait_until(lambda: _listens(port), "the proxy does not listen")
-            yield Proxy(port, context)
+            proxy = Proxy(port, context)
+            wait_until(lambda: proxy.get({}).status_code == 401, "the proxy does not answer")
+            yield proxy
         finally:
             process.terminate()
-
-
-def _listens(port: int) -> bool:
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
-        return True
 
 
 @pytest.fixture
@@ -143,14 +167,25 @@ def bearer() -> dict[str, str]:
 
 def test_the_guard_gets_the_credential(proxy: Proxy, bearer: dict[str, str]) -> None:
     """Without a token the answer is 401; with it the application knows the address and the scheme."""
-    assert proxy.get().status_code == 401
-    assert proxy.get(**bearer).json() == ["ann", "127.0.0.1", "https"]
+    assert proxy.get({}).status_code == 401
+    assert proxy.get(bearer).json()["seen"] == ["ann", CLIENT, "https"]
 
 
-def test_forwarded_fields_of_a_caller_are_replaced(proxy: Proxy, bearer: dict[str, str]) -> None:
-    """A caller cannot choose its address or its scheme."""
-    forged = {"X_Forwarded_For": FORGED, "X_Forwarded_Proto": "http"}
-    assert proxy.get(**bearer, **forged).json() == ["ann", "127.0.0.1", "https"]
+@pytest.mark.parametrize("forged", [FORGED_FIELDS, FORGED_ALIASES], ids=["fields", "aliases"])
+def test_forwarded_fields_of_a_caller_are_replaced(
+    proxy: Proxy, bearer: dict[str, str], forged: dict[str, str]
+) -> None:
+    """A caller chooses neither its address nor its scheme, and none of its values reaches the application."""
+    answer = proxy.get(bearer | forged).json()
+    assert answer["seen"] == ["ann", CLIENT, "https"]
+    values = set(forged.values())
+    assert [(name, value) for name, value in answer["fields"] if value in values or FORGED in value] == []
+
+
+def test_a_caller_cannot_remove_the_fields_of_the_proxy(proxy: Proxy, bearer: dict[str, str]) -> None:
+    """A proxy sets its fields after it has removed those that `Connection` names."""
+    answer = proxy.get(bearer | {"Connection": "close, X-Forwarded-For, X-Forwarded-Proto"}).json()
+    assert answer["seen"] == ["ann", CLIENT, "https"]
 
 
 def test_a_websocket_is_passed_on(proxy: Proxy, bearer: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from adapters.cases import CASES
 #: The server refuses the request before the guard sees it, with one of these statuses; 0 is no answer at all.
 Own = dict[str, set[int]]
 _MEGABYTE = ("a key of a megabyte", "two keys of a megabyte")
-_SMALL = ("nobody with the method websocket", "nobody with a method in small letters")
+_SMALL = ("no credential with the method websocket", "no credential with a method in small letters")
 
 
 def _all(names: tuple[str, ...], *statuses: int) -> Own:
@@ -16,7 +16,7 @@ def _all(names: tuple[str, ...], *statuses: int) -> Own:
 # uvicorn closes while the fields are still being sent, so its 400 does not always arrive.
 _H11 = _all(_MEGABYTE, 0, 400)
 # httptools knows the methods of its list alone.
-_HTTPTOOLS = _all((*_SMALL, "nobody with the method WEBSOCKET"), 400)
+_HTTPTOOLS = _all((*_SMALL, "no credential with the method WEBSOCKET"), 400)
 # 64 KiB for all fields.
 _HYPERCORN = _all(_MEGABYTE, 0, 431)
 # 400 KiB for all fields.
@@ -26,7 +26,7 @@ _DAPHNE = _all((*_MEGABYTE, "a token too long"), 0, 400)
 # Methods in capitals, 4,094 bytes for the first line, 8,190 bytes for a field.
 _GUNICORN = {
     **_all(_SMALL, 400),
-    **_all(("nobody on a path that is too long",), 0, 414),
+    **_all(("no credential on a path that is too long",), 0, 414),
     **_all((*_MEGABYTE, "a token too long"), 0, 431),
 }
 

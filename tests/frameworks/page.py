@@ -27,7 +27,7 @@ def frameworks() -> str:
 
 def servers() -> str:
     """Return the table of servers."""
-    rows = ["| server | version | command | what it answers itself |", "|---|---|---|---|"]
+    rows = ["| server | version | command | answers of the server itself |", "|---|---|---|---|"]
     for name, kind in KINDS.items():
         command = re.sub(
             r"--\S+ (127\.0\.0\.1\S*|\{port\}|warning|0|1)( |$)|--no-\S+ ", "", kind.command

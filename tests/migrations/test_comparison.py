@@ -32,7 +32,7 @@ from migrations.support import PASSWORD, SECRET, run
 from migrations.test_authlib import Quiet
 
 TEXT = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text(encoding="utf-8")
-TABLE = TEXT.partition("\n## What was run\n")[2].partition("\n## ")[0]
+TABLE = TEXT.partition("\n## Measured answers\n")[2].partition("\n## ")[0]
 _, _, *LINES = [line for line in TABLE.splitlines() if line.startswith("|")]
 ROWS = {
     name: cells for name, *cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in LINES)

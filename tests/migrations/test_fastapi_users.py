@@ -150,7 +150,7 @@ def test_what_the_tables_say_of_refusals(moved: Moved) -> None:
 def test_the_endpoints_of_the_table_are_there(moved: Moved) -> None:
     """None of them is a 404 or 405."""
     text = Path(__file__).parents[2].joinpath("docs", "coming-from", PAGE).read_text(encoding="utf-8")
-    table = text.partition("## What changes for your clients")[2].partition("\n## ")[0]
+    table = text.partition("## Changes for your clients")[2].partition("\n## ")[0]
     posted = {"/id/v1/auth/login", "/id/v1/auth/logout", "/id/v1/auth/register", "/id/v1/auth/verify-email"}
     posted |= {"/id/v1/auth/verify-email/resend", "/id/v1/auth/forgot-password", "/id/v1/auth/reset-password"}
     assert all(path.removeprefix("/id/v1") in table for path in posted)

@@ -32,7 +32,7 @@ _NAMES = {
 _OTHER_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 #: One case of each refusal is shown whole.
 _SHOWN = (
-    "nobody on a protected page",
+    "no credential on a protected page",
     "an expired token",
     "two Authorization fields",
     "a scope that is missing",

@@ -25,7 +25,7 @@ _CAUSES = """\
 The log line of a refusal has the cause in parentheses: `refused with 401: invalid_token (audience)`.
 `error.cause` is the same for programs, and `authguard token inspect` says it of a token.
 
-| cause | the credential is | what to do |
+| cause | description | remedy |
 |---|---|---|
 """
 _IDENTITY = """\
@@ -40,7 +40,7 @@ _OAUTH = """\
 The token, introspection and revocation endpoints answer with `error` and `error_description` (RFC 6749,
 section 5.2): 401 for `invalid_client`, and 400 for all others.
 
-| `error` | when | what to do |
+| `error` | condition | remedy |
 |---|---|---|
 """
 _CONFIGURATION = """\

@@ -40,20 +40,26 @@ def apikeys() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    help="A scope, such as read. May be repeated. Default: read and write.",
+    help="A scope, such as read, which the account must have. May be repeated. Default: read and write.",
 )
 @click.option(
-    "--kind", default="sk_live", show_default=True, help="The prefix of the key: sk_live, sk_test, claw, ak."
+    "--kind",
+    default="sk_live",
+    show_default=True,
+    help="The prefix of the key: sk_live, sk_test, claw, ak, or one of api_key_prefixes without its last _.",
 )
 @click.option(
-    "--expires-in-days", type=int, metavar="DAYS", help="Days until it expires. Default: from the settings."
+    "--expires-in-days",
+    type=int,
+    metavar="DAYS",
+    help="Days until the key expires, 1 to 3650. Default: from the settings.",
 )
-@click.option("--tier", help="The tier, which sets its limits. Default: from the settings.")
+@click.option("--tier", help="The tier, which sets the limits of the key. Default: from the settings.")
 @click.option(
     "--network",
     "networks",
     multiple=True,
-    help="An address or network from which it may be used. May be repeated.",
+    help="An address or network from which the key may be used. May be repeated. Default: all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
 @with_settings
@@ -179,7 +185,7 @@ def notify(database: str | None, config: str | None) -> None:
     default=0,
     show_default=True,
     metavar="SECONDS",
-    help="How long the old secret stays valid from then on, up to 30 days.",
+    help="The time for which the old secret stays valid from then on, up to 30 days.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the key as JSON.")
 @with_settings
@@ -198,15 +204,22 @@ def rotate(
 
 @apikeys.command()
 @click.argument("key_id")
-@click.option("--from", "begin", type=_MOMENT, metavar="DATE", help="The first period, in UTC.")
-@click.option("--to", "end", type=_MOMENT, metavar="DATE", help="The last period. Default: now.")
+@click.option(
+    "--from",
+    "begin",
+    type=_MOMENT,
+    metavar="DATE",
+    help="The first period in UTC, such as 2026-11-01 or 2026-11-01T08:00. Default: an hour, a day, 30"
+    " days or a year before --to.",
+)
+@click.option("--to", "end", type=_MOMENT, metavar="DATE", help="The last period, in UTC. Default: now.")
 @click.option(
     "--by",
     "period",
     type=click.Choice(list(_SHOWN)),
     default="day",
     show_default=True,
-    help="The length of a period.",
+    help="The length of a period. By default, minutes are stored for 2 days, and hours for 90.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write rules, outcomes and generations as JSON.")
 @with_settings

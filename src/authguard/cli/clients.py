@@ -34,7 +34,8 @@ def clients() -> None:
 @click.option(
     "--public",
     is_flag=True,
-    help="A public client without a secret, such as a browser page or a mobile app, in which users sign in.",
+    help="Register a public client: it has no secret, such as a browser page or a mobile app. Users "
+    "sign in through it, and it gets no tokens for itself.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the client as JSON.")
 @with_settings

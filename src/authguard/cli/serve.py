@@ -51,7 +51,7 @@ Tell = Callable[[str], None]
     default=1,
     show_default=True,
     type=click.IntRange(1, _MAX_WORKERS),
-    help="The number of processes. More than one needs limits in Redis.",
+    help="The number of processes. More than one needs a limits_url of Redis.",
 )
 @click.option(
     "--root-path",
@@ -61,8 +61,8 @@ Tell = Callable[[str], None]
 @click.option(
     "--forwarded-allow-ips",
     metavar="ADDRESSES",
-    help="Proxies whose X-Forwarded-For is believed, such as 10.0.0.1,10.0.0.0/8. By default none is: "
-    "limits count by address, and a proxy that is believed can name any.",
+    help="The proxies whose X-Forwarded-For is used, such as 10.0.0.1,10.0.0.0/8. Default: none, because "
+    "limits count by address, and such a proxy can name any address.",
 )
 @click.option(
     "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="The log level."
@@ -72,14 +72,14 @@ Tell = Callable[[str], None]
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="The format; json writes one object per line.",
+    help="The format of the log; json writes one object per line.",
 )
 @click.option(
     "--access-log",
     type=click.Choice(("all", "errors", "none")),
     default="all",
     show_default=True,
-    help="The requests to log; errors are responses with a status of 400 or more.",
+    help="The requests to log on standard output; errors are responses with a status of 400 or more.",
 )
 @with_settings
 def serve(*, dev: bool, database: str | None, config: str | None, **options: Any) -> None:

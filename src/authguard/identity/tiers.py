@@ -36,7 +36,7 @@ class Tier:
             check_whole(getattr(self, name), f"{name} of a tier such as Tier(10, 1000)", 1, MAX_REQUESTS)
 
 
-#: `free` is the documents'; the others are ours.
+#: The tiers without a setting: requests a minute, and requests a day.
 DEFAULT_TIERS: Mapping[str, Tier] = {
     "free": Tier(10, 1_000),
     "basic": Tier(60, 10_000),

@@ -24,9 +24,15 @@ _SHOWN_EXCEPTIONS = 3
 @click.option(
     "--factory", is_flag=True, help="APP is a function without arguments that returns the application."
 )
-@click.option("--unclassified", is_flag=True, help="Show only unclassified routes.")
 @click.option(
-    "--allow", "allowed", multiple=True, metavar="PATTERN", help="Accept that this rule matches no route."
+    "--unclassified", is_flag=True, help="Show only unclassified routes. The counts are of all routes."
+)
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="PATTERN",
+    help="Accept that the rule with this path matches no route. May be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with a sample path for each route.")
 def routes(

@@ -44,15 +44,24 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     "--app",
     "application",
     metavar="MODULE:APP",
-    help="Ask the guards of this application, as authguard routes finds them, or a Guard.",
+    help="Ask the guards of this application, or this Guard, such as main:guard.",
 )
 @click.option(
     "--factory", is_flag=True, help="APP is a function without arguments that returns the application."
 )
-@click.option("--path", metavar="PATH", help="With --app: the path of a request, to check its rule, too.")
-@click.option("--method", metavar="METHOD", default="GET", help="With --path: the method. Default: GET.")
 @click.option(
-    "--header", "field", metavar="NAME", help="With --app: the field of the token. Default: Authorization."
+    "--path",
+    metavar="PATH",
+    help="With --app: check the rule of this path, too. Default: no rule is checked.",
+)
+@click.option(
+    "--method", metavar="METHOD", default="GET", help="With --path: the method of the request. Default: GET."
+)
+@click.option(
+    "--header",
+    "field",
+    metavar="NAME",
+    help="With --app: the field that has the token, such as X-API-Key. Default: Authorization.",
 )
 @click.option(
     "--key",
@@ -61,17 +70,25 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     metavar="FILE|URL",
     help="A file with public keys (PEM, JWK or JWK set) or a secret, or the https URL of a JWK set.",
 )
-@click.option("--secret-env", metavar="NAME", help="The variable with the secret.")
-@click.option("--discover", metavar="ISSUER", help="Find the keys of this issuer through its metadata.")
+@click.option("--secret-env", metavar="NAME", help="The environment variable with the secret.")
+@click.option(
+    "--discover",
+    metavar="ISSUER",
+    help="Find the keys of this issuer through its metadata. This issuer is then the expected one.",
+)
 @click.option("--issuer", metavar="ISS", help="The expected iss. Default: any.")
 @click.option(
-    "--audience", metavar="AUD", multiple=True, help="An expected aud. May be repeated. Default: none."
+    "--audience",
+    metavar="AUD",
+    multiple=True,
+    help="An accepted aud. May be repeated. Default: only a token without aud is accepted.",
 )
 @click.option(
     "--algorithm",
     metavar="ALG",
     multiple=True,
-    help="An allowed algorithm. May be repeated. Default: those of the keys.",
+    help="An allowed algorithm. May be repeated. Default: those of the keys; HS256 for a secret. "
+    "Required for an RSA key in PEM.",
 )
 @click.option(
     "--tenant",
@@ -79,27 +96,52 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     multiple=True,
     help="An allowed value of {tenantid} in --issuer. May be repeated.",
 )
-@click.option("--client-id", metavar="ID", multiple=True, help="An expected client. May be repeated.")
+@click.option(
+    "--client-id",
+    metavar="ID",
+    multiple=True,
+    help="An accepted client, as client_ids of JWTVerifier. May be repeated.",
+)
 @click.option(
     "--expect-claim",
     metavar="NAME=TEXT",
     multiple=True,
-    help="An expected claim; NAME:=JSON for numbers, true and false. May be repeated.",
+    help="A required claim, as claims of JWTVerifier. NAME:=JSON is for numbers, true and false. May "
+    "be repeated; several values of one name are alternatives.",
 )
 @click.option(
     "--expect-header",
     metavar="NAME=TEXT",
     multiple=True,
-    help="An expected header parameter, in the same form.",
+    help="A required parameter of the header, as header_claims of JWTVerifier, in the same form.",
 )
 @click.option(
-    "--subject-claim", metavar="NAME", multiple=True, help="The claim of the subject. Default: sub."
+    "--subject-claim",
+    metavar="NAME",
+    multiple=True,
+    help="The claim of the subject. May be repeated. Default: sub.",
 )
-@click.option("--scope-claim", metavar="NAME", multiple=True, help="The claim of the scopes. Default: scope.")
-@click.option("--role-claim", metavar="NAME", multiple=True, help="The claim of the roles. Default: roles.")
+@click.option(
+    "--scope-claim",
+    metavar="NAME",
+    multiple=True,
+    help="The claim of the scopes. May be repeated. Default: scope.",
+)
+@click.option(
+    "--role-claim",
+    metavar="NAME",
+    multiple=True,
+    help="The claim of the roles. May be repeated. Default: roles.",
+)
 @click.option("--padding", is_flag=True, help="Accept parts that end in =, as AWS load balancers write them.")
-@click.option("--claims", "all_claims", is_flag=True, help="Show the values of all claims.")
-@click.option("--json", "as_json", is_flag=True, help="Write it as JSON.")
+@click.option(
+    "--claims",
+    "all_claims",
+    is_flag=True,
+    help="Show the values of all claims. Default: those of iss, sub, aud, exp, iat, nbf, jti, "
+    "auth_time and acr, and the names of the others.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON.")
 @with_settings
 def inspect(
     *,

@@ -32,23 +32,32 @@ token.add_command(inspect)
     "--key",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Sign with the private key in this file (PEM or JWK), or with the secret in it.",
+    help="Sign with the private key (PEM or JWK) or the secret in this file.",
 )
-@click.option("--secret-env", metavar="NAME", help="Sign with the secret in this variable.")
+@click.option("--secret-env", metavar="NAME", help="Sign with the secret in this environment variable.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), help="The algorithm. Default: that of the key.")
-@click.option("--kid", help="The kid of the header. Default: that of the JWK.")
-@click.option("--subject", metavar="SUB", help="The sub. Default: `somebody`.")
-@click.option("--scope", multiple=True, help="A scope. May be repeated.")
-@click.option("--role", multiple=True, help="A role, in the claim roles. May be repeated.")
-@click.option("--issuer", metavar="ISS", help="The iss.")
-@click.option("--audience", metavar="AUD", multiple=True, help="The aud. May be repeated.")
+@click.option("--kid", help="The kid in the header of the token. Default: that of the JWK.")
+@click.option("--subject", metavar="SUB", help="The claim sub. Default: `somebody`.")
+@click.option("--scope", multiple=True, help="A scope of the token. May be repeated.")
+@click.option(
+    "--role",
+    multiple=True,
+    help="A role in the claim roles, which JWTVerifier reads by default. May be repeated.",
+)
+@click.option("--issuer", metavar="ISS", help="The claim iss.")
+@click.option("--audience", metavar="AUD", multiple=True, help="The claim aud. May be repeated, for a list.")
 @click.option(
     "--expires-in",
     metavar="SECONDS",
     type=int,
-    help=f"Seconds until it expires; negative for an expired token. Default: {_EXPIRES_IN}.",
+    help=f"Seconds until the token expires; a negative number for an expired token. Default: {_EXPIRES_IN}.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write a token response as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Write a token response as JSON, with --user with the refresh token.",
+)
 @with_settings
 def issue(
     *,

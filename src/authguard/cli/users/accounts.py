@@ -18,7 +18,7 @@ _PAGE_SIZE, _MAX_PAGE_SIZE = 1000, 10_000
 @click.command()
 @click.argument("email")
 @click.option("--role", help="The role. Default: from the settings.")
-@click.option("--name", default="", help="The name of its owner.")
+@click.option("--name", default="", help="The name of the owner.")
 @click.option("--verified", is_flag=True, help="Mark the address as verified.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, as one line.")
 @click.option("--json", "as_json", is_flag=True, help="Write the account as JSON.")

@@ -98,8 +98,10 @@ def set_password(
 @click.command("set-role")
 @click.argument("account")
 @click.argument("roles", nargs=-1, required=True)
-@click.option("--scope", "scopes", multiple=True, help="A scope of its tokens. May be repeated.")
-@click.option("--no-scopes", is_flag=True, help="Its tokens have no scope any more.")
+@click.option(
+    "--scope", "scopes", multiple=True, help="A scope of its tokens; all others are removed. May be repeated."
+)
+@click.option("--no-scopes", is_flag=True, help="Remove all scopes of its tokens.")
 @_json
 @with_settings
 def set_role(

@@ -21,7 +21,9 @@ _EVERY = 1000  # lines between two updates of the progress bar
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check whether all lines are valid.")
-@click.option("--json", "as_json", is_flag=True, help="Write the numbers as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Write the numbers of accounts as JSON: made and existing."
+)
 @with_settings
 def import_file(*, file: Path, check: bool, as_json: bool, database: str | None, config: str | None) -> None:
     """Create the accounts of a file: FILE.csv, or FILE.jsonl with one object per line.

@@ -161,7 +161,7 @@ class NewPair(TypedDict):
 
 
 class PairShown(TypedDict):
-    """Show an API key in a list, in the format of the document of key pairs."""
+    """Show an API key in a list, in the format of a key pair."""
 
     _id: _Id
     key: Annotated[str, Field(description="Its first twelve characters.")]

@@ -53,7 +53,7 @@ class SigningKey:
     """Hold a key to sign with.
 
     Attributes:
-        kid: its name in the key set; None for the secret, as in the documents' tokens.
+        kid: its name in the key set; None for an HMAC secret.
         algorithm: the one algorithm it is for.
         key: the private key, or the secret.
         public_jwk: its public part; None for the secret.

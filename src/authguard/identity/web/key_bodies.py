@@ -18,7 +18,7 @@ def _read_and_write() -> list[Any]:
 
 
 class CreateKey(JSONBody):
-    """Take the body of `api-keys`; the document has the name and the days."""
+    """Take the body of `api-keys`; only the name is required."""
 
     name: str
     expires_in_days: int | None = None
