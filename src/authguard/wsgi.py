@@ -27,6 +27,7 @@ from authguard._core.request import (
 )
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._forwarded import warn_if_inside
+from authguard._interface import check_wsgi
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
 from authguard.drivers.blocking import complete, run
@@ -200,8 +201,9 @@ class AuthGuardMiddleware:
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if `guard` is not a Guard, or if `@requires` is above the decorator of a Flask
-            view, where it guards nothing. If such a view is added later, Flask answers each request with 500.
+        ConfigurationError: if `guard` is not a Guard; if `app` is an ASGI application; or if `@requires` is
+            above the decorator of a Flask view, where it guards nothing. If such a view is added later, Flask
+            answers each request with 500.
     """
 
     def __init__(
@@ -209,6 +211,7 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_wsgi(app)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
