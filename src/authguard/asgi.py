@@ -32,7 +32,7 @@ from authguard._core.options import Duration, check_flag, check_function, check_
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
-from authguard._interface import check_asgi
+from authguard._layers import check_asgi
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import complete, run

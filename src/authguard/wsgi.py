@@ -27,7 +27,7 @@ from authguard._core.request import (
 )
 from authguard._endpoint import check_order, check_order_of_flask
 from authguard._forwarded import warn_if_inside
-from authguard._interface import check_wsgi
+from authguard._layers import check_wsgi
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
 from authguard.drivers.blocking import complete, run
