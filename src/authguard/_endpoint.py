@@ -139,12 +139,22 @@ def check_order_of_flask(app: Any) -> None:
     Args:
         app: a Flask application, its `wsgi_app`, or middleware around it; other applications are ignored.
     """
+    for flask in flasks_below(app):
+        functions = flask.before_request_funcs
+        functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, flask, []))
+
+
+def flasks_below(app: Any) -> Iterator[Any]:
+    """Yield the Flask application below layers of middleware, if there is one.
+
+    Args:
+        app: a Flask application, its `wsgi_app`, or middleware around it.
+    """
     layer = app
     for _ in range(_MAX_WRAPPERS):
         owner = getattr(layer, "__self__", layer)  # from the bound method `Flask.wsgi_app`
-        functions = getattr(owner, "before_request_funcs", None)
-        if isinstance(functions, dict):
-            functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, owner, []))
+        if isinstance(getattr(owner, "before_request_funcs", None), dict):
+            yield owner
         if owner is not layer or layer is None:
             break
         layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)

@@ -103,7 +103,12 @@ class Denials:
         return Deny(error, refusal)
 
     def deny(
-        self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
+        self,
+        request: RequestView,
+        error: RefusedError,
+        requirement: Requirement | None = None,
+        *,
+        redirects: bool = True,
     ) -> Flow[Deny]:
         """Return the answer to an error.
 
@@ -113,9 +118,11 @@ class Denials:
             request: the request.
             error: why the request is refused.
             requirement: the requirement of the route in addition to the rules.
+            redirects: whether a browser may be redirected to the login page.
         """
         needs = self._needs(request, error, requirement)
-        refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
+        redirect = self._redirect(request, error, needs) if redirects else None
+        refusal = redirect or self._refuse(request, error, needs)
         if self.on_error is not None and refusal.error is not None:
             try:
                 replaced = yield from Call(self.on_error, request, refusal)
