@@ -49,6 +49,10 @@ def _replays(digest: str, seconds: int) -> bool:
     return True
 
 
+def _wsgi_application(environ: Any, start_response: Any) -> None:
+    """Stand for a WSGI application that is built and not called."""
+
+
 def _application(scope: Any, receive: Any, send: Any) -> None:
     """Stand for an application."""
 
@@ -370,7 +374,7 @@ BUILT: dict[str, Built] = {
     ),
     "wsgi": Built(
         wsgi.AuthGuardMiddleware,
-        {"app": _application, "guard": ag.Guard(verifier())},
+        {"app": _wsgi_application, "guard": ag.Guard(verifier())},
         {"app": "function", "guard": "object", "clock": "function"},
     ),
     **{

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 
 from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
+from authguard._signatures import misspelled_in
 from authguard.errors import ConfigurationError
 
 _MAX_WRAPPERS = 100  # wrappers around a function; the search must also end for one that wraps itself
@@ -138,12 +139,22 @@ def check_order_of_flask(app: Any) -> None:
     Args:
         app: a Flask application, its `wsgi_app`, or middleware around it; other applications are ignored.
     """
+    for flask in flasks_below(app):
+        functions = flask.before_request_funcs
+        functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, flask, []))
+
+
+def flasks_below(app: Any) -> Iterator[Any]:
+    """Yield the Flask application below layers of middleware, if there is one.
+
+    Args:
+        app: a Flask application, its `wsgi_app`, or middleware around it.
+    """
     layer = app
     for _ in range(_MAX_WRAPPERS):
         owner = getattr(layer, "__self__", layer)  # from the bound method `Flask.wsgi_app`
-        functions = getattr(owner, "before_request_funcs", None)
-        if isinstance(functions, dict):
-            functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, owner, []))
+        if isinstance(getattr(owner, "before_request_funcs", None), dict):
+            yield owner
         if owner is not layer or layer is None:
             break
         layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
@@ -168,24 +179,44 @@ def misplaced_in(app: Any) -> list[str]:
     """
     routes = list(_routes(app, "", {}))
     used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
-    return [
+    sentences = [
         f"@requires must be below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
         "it above, where it guards nothing: write the decorator of the route first, and @requires(...) below "
         "it"
         for route in routes
         if _is_misplaced(route.endpoint, used)
-    ] + [
+    ]
+    sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
         "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
         for route in routes
         if any(map(_is_decorator, route.calls))
     ]
+    for route in routes:
+        if route.has_dependencies:
+            name = f"{route.path} ({_name(route.endpoint)})"
+            sentences += misspelled_in(route.calls, name, _is_guarding)
+    return sentences
 
 
 class _Route(NamedTuple):
+    """Hold a route.
+
+    Attributes:
+        path: its path.
+        endpoint: its endpoint.
+        calls: the endpoint, and the dependencies of FastAPI, including nested ones.
+        has_dependencies: whether FastAPI fills the parameters of the calls.
+    """
+
     path: str
     endpoint: Any
     calls: tuple[Any, ...]
+    has_dependencies: bool = False
+
+
+def _is_guarding(call: Any) -> bool:
+    return bool(required_by(call))
 
 
 def _is_decorator(call: Any) -> bool:
@@ -251,12 +282,14 @@ def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
     included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
     if included is not None:
         context = getattr(route, "include_context", None)
+        prefix = path + str(getattr(context, "prefix", ""))
         for included_dependency in getattr(context, "dependencies", ()):
-            yield _Route("", None, (included_dependency.dependency,))
-        yield from _routes(included, path + str(getattr(context, "prefix", "")), seen)
+            yield _Route(prefix or "/", None, (included_dependency.dependency,), has_dependencies=True)
+        yield from _routes(included, prefix, seen)
     elif hasattr(route, "endpoint"):
-        calls = (route.endpoint, *_calls(getattr(route, "dependant", None)))
-        yield _Route(whole_path, route.endpoint, calls)
+        dependant = getattr(route, "dependant", None)
+        calls = (route.endpoint, *_calls(dependant))
+        yield _Route(whole_path, route.endpoint, calls, has_dependencies=dependant is not None)
     else:
         yield from _routes(getattr(route, "app", None), whole_path, seen)
 
@@ -275,4 +308,6 @@ def _views(app: Any) -> Iterator[_Route]:
 
 
 def _name(endpoint: Any) -> str:
+    if endpoint is None:
+        return "include_router"
     return getattr(endpoint, "__qualname__", type(endpoint).__qualname__)

@@ -1,8 +1,14 @@
-"""Examine layers of middleware: how they can be called, and what their instances refer to."""
+"""Examine applications and layers of middleware: how they can be called, and what they refer to."""
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Literal
+
+from authguard._core.options import type_of
+from authguard.errors import ConfigurationError
+
+_NAMES = {"asgi": ("scope", "receive", "send"), "wsgi": ("environ", "start_response")}
 
 
 def takes(app: Any, count: int) -> bool:
@@ -31,3 +37,71 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
                     yield name, member.__get__(layer)
                 except AttributeError:
                     continue  # the slot has not been set
+
+
+def check_asgi(app: Any) -> None:
+    """Check that an application is not one of WSGI.
+
+    Args:
+        app: the application. One whose interface cannot be known is taken.
+
+    Raises:
+        ConfigurationError: names the middleware for it.
+    """
+    if _interface_of(app) == "wsgi":
+        raise ConfigurationError(
+            f"app must be an ASGI application, got a WSGI application ({_name_of(app)}): write "
+            "from authguard.wsgi import AuthGuardMiddleware"
+        )
+
+
+def check_wsgi(app: Any) -> None:
+    """Check that an application is not one of ASGI.
+
+    Args:
+        app: the application. One whose interface cannot be known is taken.
+
+    Raises:
+        ConfigurationError: names the middleware for it.
+    """
+    if _interface_of(app) == "asgi":
+        raise ConfigurationError(
+            f"app must be a WSGI application, got an ASGI application ({_name_of(app)}): write "
+            "from authguard.asgi import AuthGuardMiddleware"
+        )
+
+
+def _interface_of(app: Any) -> Literal["asgi", "wsgi"] | None:
+    """Return the only interface that an application can have; None if its signature does not say."""
+    if isinstance(app, partial):
+        return None
+    is_instance = not (isinstance(app, type) or inspect.isroutine(app))
+    # Of the instance, because a class may set another callable for each instance, as some monitoring does.
+    called = app.__call__ if is_instance else app
+    if inspect.iscoroutinefunction(called):
+        return "asgi"
+    try:
+        # Not of a function that a decorator wraps, because the decorator may change the arguments.
+        signature = inspect.signature(called, follow_wrapped=False)
+    except (TypeError, ValueError):  # as for some that are written in C
+        return None
+    names = tuple(signature.parameters)
+    for interface in ("asgi", "wsgi"):
+        if names[: len(_NAMES[interface])] == _NAMES[interface]:
+            return interface
+    takes_two, takes_three = _takes(signature, 2), _takes(signature, 3)
+    if takes_two == takes_three:
+        return None
+    return "asgi" if takes_three else "wsgi"
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _name_of(app: Any) -> str:
+    return str(app.__name__) if inspect.isroutine(app) else type_of(app)

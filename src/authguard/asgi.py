@@ -32,6 +32,7 @@ from authguard._core.options import Duration, check_flag, check_function, check_
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
+from authguard._layers import check_asgi
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import complete, run
@@ -69,9 +70,10 @@ class AuthGuardMiddleware:
             plus the status, such as 4401. Scripts in a browser can read only this.
 
     Raises:
-        ConfigurationError: if `guard` is not a Guard; if `recheck` is not a number of seconds above 0; if
-            `@requires` is above the decorator of a route of Starlette or FastAPI, where it guards nothing; or
-            if an application with its own root path is mounted at `/`, where rules cannot be applied.
+        ConfigurationError: if `guard` is not a Guard; if `app` is a WSGI application; if `recheck` is not a
+            number of seconds above 0; if `@requires` is above the decorator of a route of Starlette or
+            FastAPI, where it guards nothing; or if an application with its own root path is mounted at `/`,
+            where rules cannot be applied.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_asgi(app)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)

@@ -15,6 +15,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from urllib.parse import parse_qsl
 
+from authguard._core.answer.denials import as_refused
+from authguard._core.callbacks import Callback
 from authguard._core.endpoint import Endpoint
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.jwk import ASYMMETRIC
@@ -116,7 +118,7 @@ class BackChannelLogout(Endpoint):
         check_function(replays, "replays", "replays=store.replays", or_none=False, takes="digest, seconds")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.revocations = revocations
-        self._replays = replays
+        self._replays: Callback[bool] = Callback(replays, "replays")
         self._lifetime = check_seconds(token_lifetime, "token_lifetime", _MAX_LIFETIME, least=1)
         self._leeway = leeway
         self._clock = clock
@@ -222,10 +224,14 @@ class BackChannelLogout(Endpoint):
         try:
             # First, although it may happen twice: if the token were recorded before an outage, its issuer
             # could not send it again.
-            yield from Call[Any](partial(self.revocations.revoke, **named))
-            is_new = yield from Call[bool](self._replays, digest, seconds)
-        except OSError as error:  # ConnectionError and TimeoutError among them
-            raise VerificationUnavailableError("the store does not answer", retry_after=1) from error
+            revoke: Callback[Any] = Callback(partial(self.revocations.revoke, **named), "revocations")
+            yield from Call(revoke)
+            is_new = yield from Call(self._replays, digest, seconds)
+        except Exception as error:
+            refused = as_refused(error)
+            if not isinstance(refused, VerificationUnavailableError):
+                raise
+            raise VerificationUnavailableError(refused.reason, retry_after=1) from error
         if not is_new:
             raise InvalidRequestError("the logout token has been used before")
 

@@ -1,5 +1,6 @@
 """Guard WSGI applications (PEP 3333): Flask, Django, Bottle and anything else."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,11 +27,12 @@ from authguard._core.request import (
     credentials_among,
     http_method,
 )
-from authguard._endpoint import check_order, check_order_of_flask
+from authguard._endpoint import check_order, check_order_of_flask, flasks_below
 from authguard._forwarded import warn_if_inside
-from authguard._logs import log_refusal
+from authguard._layers import check_wsgi
+from authguard._logs import log_raised, log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
-from authguard.drivers.blocking import complete, run
+from authguard.drivers.blocking import complete, run, run_anywhere
 from authguard.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -40,10 +42,8 @@ HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
 _PROOFS = "authguard.proofs"
-_PROXY_FIX = (
-    "app = ProxyFix(AuthGuardMiddleware(app, guard=guard)), or app.wsgi_app = ProxyFix(app.wsgi_app) after "
-    "init_app(app, guard)"
-)
+_PROXY_FIX = """app = ProxyFix(AuthGuardMiddleware(app, guard=guard)), or app.wsgi_app = \
+ProxyFix(app.wsgi_app) after init_app(app, guard)"""
 
 # The fields of `WSGIHandled` except the environ: a tuple, because it costs each request less than the object.
 _HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
@@ -85,8 +85,7 @@ class WSGIRequest(RequestView):
     @property
     def query(self) -> str:
         """Return the raw query string."""
-        query: str = self.environ.get("QUERY_STRING", "")
-        return query
+        return str(self.environ.get("QUERY_STRING", ""))
 
     def fields(self, name: bytes) -> list[bytes]:
         """Return the values of a header field; WSGI servers join several into one."""
@@ -201,8 +200,9 @@ class AuthGuardMiddleware:
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if `guard` is not a Guard, or if `@requires` is above the decorator of a Flask
-            view, where it guards nothing. If such a view is added later, Flask answers each request with 500.
+        ConfigurationError: if `guard` is not a Guard; if `app` is an ASGI application; or if `@requires` is
+            above the decorator of a Flask view, where it guards nothing. If such a view is added later, Flask
+            answers each request with 500.
     """
 
     def __init__(
@@ -210,9 +210,12 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
+        check_wsgi(app)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
+        for flask in flasks_below(app):
+            flask.error_handler_spec[None][None].setdefault(RefusedError, answer_in_flask)
         warn_if_inside(app, _PROXY_FIX)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
@@ -251,7 +254,22 @@ class AuthGuardMiddleware:
         environ[USER] = decision.user
         environ[AUTH] = decision.auth
         environ[HANDLED] = (guard, root_path, path, decision, now)
-        return self.app(environ, start_response)
+        try:
+            return self.app(environ, start_response)
+        except RefusedError as error:
+            return self._raised(error, environ, start_response)
+
+    def _raised(
+        self, error: RefusedError, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer a refusal that the application has raised, if the response has not begun."""
+        if error.status_code == 500:
+            raise error  # a bug is logged by the server, as any other
+        denied = refusal_of_raised(handled_by_guard(environ), error)
+        raised = sys.exc_info()
+        # With it, the server raises the error again if fields have been sent.
+        start: Any = lambda status, fields: start_response(status, fields, raised)  # noqa: E731
+        return responder(denied.refusal)(environ, start)
 
     def decide(
         self,
@@ -331,8 +349,7 @@ class _WithEndpoint:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         is_for_it = _decoded(environ.get("PATH_INFO", "")) == self._endpoint.path
-        app: WSGIApplication = self._endpoint.wsgi if is_for_it else self.app
-        return app(environ, start_response)
+        return (self._endpoint.wsgi if is_for_it else self.app)(environ, start_response)
 
 
 def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFields) -> None:
@@ -340,6 +357,22 @@ def leave(environ: "WSGIEnvironment", auth: Auth, user: Any, handled: _HandledFi
     environ[USER] = user
     environ[AUTH] = auth
     environ[HANDLED] = handled
+
+
+def refusal_of_raised(handled: WSGIHandled, error: RefusedError) -> Deny:
+    """Return the answer to a refusal that a view has raised, such as one of `Guard.verify`, and log it."""
+    request, auth = handled.request, handled.decision.auth
+    denied = run_anywhere(handled.guard.refuse(request, error, auth, handled.at))
+    log_raised(request, denied)
+    return denied
+
+
+def answer_in_flask(error: RefusedError) -> Any:
+    """Answer such a refusal; a handler of Flask, which answers exceptions of views itself."""
+    environ = sys.modules["flask"].request.environ
+    if HANDLED not in environ or error.status_code == 500:
+        raise error
+    return responder(refusal_of_raised(handled_by_guard(environ), error).refusal)
 
 
 def handled_by_guard(environ: "WSGIEnvironment") -> WSGIHandled:
@@ -361,8 +394,7 @@ def responder(refusal: Refusal) -> "WSGIApplication":
     """Return a WSGI application that sends a refusal."""
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        phrase = HTTPStatus(refusal.status).phrase
-        start_response(f"{refusal.status} {phrase}", refusal.fields())
+        start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", refusal.fields())
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
 
     return respond

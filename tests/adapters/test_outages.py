@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import errno
+import functools
 import json
 import logging
 import secrets
@@ -246,6 +247,17 @@ def places(fail: Any, **rules: Any) -> dict[str, tuple[Guard, Any]]:
 
 
 PLACES = list(places(lambda *_: None))
+#: How the log names the callback of each place.
+FAIL = "adapters.test_outages.failing.<locals>.fail"
+SOURCES = {
+    "verifier": f"verifier {FAIL}",
+    "loader": f"user_loader {FAIL}",
+    "revocations": f"revocations {FAIL}",
+    "memory": "revocations adapters.test_outages.places.<locals>.plain",
+    "function": f"keys {FAIL}",
+    "refresh": "keys adapters.test_outages.KeyStore",
+    "find": "keys adapters.test_outages.KeyStore",
+}
 
 
 def failing(name: str, *, coroutine: bool = False) -> Any:
@@ -281,7 +293,7 @@ def test_an_outage_of_a_callback_is_503(face: Any, place: str, name: str, caplog
     assert json.loads(answer.body)["code"] == "unavailable"
     (record,) = [record for record in caplog.records if record.name == "authguard"]
     assert record.levelno == logging.WARNING
-    assert "a callback or verifier raised" in record.getMessage()
+    assert f"{SOURCES[place]} raised " in record.getMessage()
     assert TOKEN not in caplog.text
     assert KEY not in caplog.text
 
@@ -291,6 +303,61 @@ def test_an_outage_of_a_coroutine_is_503(face: Any, place: str) -> None:
     """A function that is awaited is like any other."""
     guard, fields = places(failing("ConnectionError", coroutine=True))[place]
     assert face(guard, fields).status == 503
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_log_names_the_callback_of_a_bug(face: Any, place: str, caplog: Any) -> None:
+    """By its option and its name, so that an operator knows where to look."""
+    guard, fields = places(failing("TypeError"))[place]
+    face(guard, fields)
+    assert f"{SOURCES[place]} raised" in caplog.records[0].getMessage()
+
+
+def test_the_log_names_a_callback_of_a_known_caller(face: Any, caplog: Any) -> None:
+    """A remembered caller is decided about on another path, and the line is the same."""
+    errors: list[Exception] = []
+
+    def load(principal: Principal) -> Principal:
+        if errors:
+            raise errors[0]
+        return principal
+
+    guard = Guard(verifier(), user_loader=load)
+    assert face(guard, AUTHORIZATION).status == 200
+    errors.append(ConnectionResetError())
+    assert face(guard, AUTHORIZATION).status == 503
+    name = "test_the_log_names_a_callback_of_a_known_caller.<locals>.load"
+    assert f"user_loader adapters.test_outages.{name} raised ConnectionResetError" in caplog.text
+
+
+def test_the_log_names_the_function_of_proofs_and_of_issuers(face: Any, caplog: Any) -> None:
+    """Options of verifiers and of proofs are named, too."""
+    token = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
+    proof = make_proof(token, htu="https://api.example/private")
+    guard = Guard(verifier(), proofs=[DPoP("https://api.example", replays=failing("ConnectionError"))])
+    face(guard, [("Authorization", f"DPoP {token}".encode()), ("DPoP", proof.encode())])
+    by_issuer = JWTVerifier(SECRET, algorithms=["HS256"], issuer=failing("ConnectionError"), audience=None)
+    of_an_issuer = issue_token(SECRET, now=NOW, iss="https://a.example")
+    face(Guard(by_issuer), [("Authorization", f"Bearer {of_an_issuer}".encode())])
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"replays {FAIL} raised ConnectionError",
+        f"issuer {FAIL} raised ConnectionError",
+    ]
+
+
+def test_the_log_names_a_class_and_a_partial(face: Any, caplog: Any) -> None:
+    """A callable object is named by its class, and a partial by its function."""
+
+    class Loader:
+        def __call__(self, principal: Principal) -> str:
+            raise ConnectionError
+
+    face(Guard(verifier(), user_loader=Loader()), AUTHORIZATION)
+    face(Guard(verifier(), user_loader=functools.partial(failing("ConnectionError"))), AUTHORIZATION)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.endswith(".<locals>.Loader raised ConnectionError")
+    assert second.endswith(f"user_loader {FAIL} raised ConnectionError")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -321,7 +388,7 @@ def test_the_log_names_on_error(face: Any, name: str, caplog: Any) -> None:
     """A verifier that is sound is not looked at in vain."""
     face(Guard(verifier(), on_error=failing(name)), [])
     (record,) = caplog.records
-    assert "on_error raised" in record.getMessage()
+    assert f"on_error {FAIL} raised" in record.getMessage()
 
 
 @pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("redis", 503), ("TypeError", 500)])

@@ -162,7 +162,7 @@ def test_a_store_that_fails_lets_nobody_through(
     for path in ("/private", "/maybe"):
         answer = ask(app, "GET", path, [bearer(GOOD)])
         assert answer.status == status
-    assert "the store of quotas raised" in caplog.text
+    assert "quota_store adapters.quotas.Slow.take raised" in caplog.text
     problem = json.loads(answer.body)
     if status == 503:
         assert problem["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"

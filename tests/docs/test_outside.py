@@ -40,8 +40,19 @@ def token(**changes: Any) -> str:
 @pytest.fixture(name="client")
 def _client(monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv("JWT_SECRET", SECRET)
-    (block,) = blocks("outside.md")
+    _, block = blocks("outside.md")
     return TestClient(run(block)["app"])
+
+
+def test_a_refusal_that_a_view_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is answered as by the guard."""
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    client = TestClient(run(blocks("outside.md")[0])["app"])
+    assert client.post("/receipts", json={"token": token()}).json() == {"subject": "ann"}
+    refused = client.post("/receipts", json={"token": token(expires_in=-4000)})
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert refused.headers["cache-control"] == "no-store"
 
 
 def test_a_token_of_the_first_message(client: TestClient) -> None:

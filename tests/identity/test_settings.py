@@ -205,3 +205,64 @@ def test_every_setting_is_documented():
     """docs/identity.md has a row for each setting, with its default, and for no other."""
     table = DOCS.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in fields(Settings)]
+
+
+def test_all_faults_are_in_one_error():
+    """An operator corrects all settings before the next start."""
+    environment = {
+        "AUTHGUARD_ALGORITHM": "none",
+        "AUTHGUARD_DATABASE": "mysql://x",
+        "AUTHGUARD_WORKER_THREADS": "many",
+        "AUTHGUARD_ACCESS_LIFETIME": "1",
+        "AUTHGUARD_DEV": "perhaps",
+        "AUTHGUARD_ISSUR": "https://a.example",
+        "AUTHGUARD_PREFIXES": "v1",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(environment)
+    faults = str(caught.value).split("; ")
+    for start in (
+        "each variable AUTHGUARD_… must be a setting, got AUTHGUARD_ISSUR: write AUTHGUARD_ISSUER",
+        "AUTHGUARD_WORKER_THREADS must be a whole number",
+        "AUTHGUARD_DEV must be true or false",
+        "secret and issuer must be given, got nothing: set AUTHGUARD_SECRET and AUTHGUARD_ISSUER",
+        "algorithm must",
+        "database must",
+        "access_lifetime must",
+        "prefixes must",
+    ):
+        assert any(fault.startswith(start) for fault in faults), start
+
+
+def test_a_secret_that_cannot_be_read_is_not_missing(tmp_path):
+    """The error names the file, and does not ask for the variable."""
+    environment = {"AUTHGUARD_SECRET_FILE": str(tmp_path / "none"), "AUTHGUARD_ISSUER": "https://a.example"}
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(environment)
+    assert "AUTHGUARD_SECRET_FILE must be the path" in str(caught.value)
+    assert "must be given, got nothing" not in str(caught.value)
+
+
+def test_all_faults_of_a_program_are_in_one_error():
+    """Also with values of wrong types, which later checks must not trip over."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(
+            secret="short",
+            issuer=5,
+            api_key_prefixes=5,
+            api_key_tiers=5,
+            pages_path=5,
+            cookie_name=None,
+            limits=5,
+        )
+    for name in (
+        "secret",
+        "issuer",
+        "api_key_prefixes",
+        "api_key_tiers",
+        "pages_path",
+        "cookie_name",
+        "limits",
+    ):
+        assert f"{name} must" in str(caught.value), name
+    assert str(caught.value).count("pages_path") == 1

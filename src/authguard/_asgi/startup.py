@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from authguard._asgi.raised import answer_raised
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
 from authguard._endpoint import order_error
 from authguard._mounted import mount_error
@@ -21,6 +22,7 @@ def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
         ConfigurationError: if it must not start, and is the whole application.
     """
     error = _error(app, has_rules=has_rules)
+    answer_raised(app)
     whole = _whole(app)
     if whole is not None:
         if error is not None:
@@ -50,6 +52,7 @@ def _check_when_called(app: Any, *, has_rules: bool) -> None:
         error = _error(app, has_rules=has_rules)
         if error is not None:
             raise error
+        answer_raised(app)
         return build()
 
     app.build_middleware_stack = checked
@@ -69,6 +72,7 @@ class _Failing:
 def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
     """Return the application to start, now that it is complete; see `startable`."""
     error = _error(app, has_rules=has_rules)
+    answer_raised(app)
     return app if error is None else _Failing(error)
 
 

@@ -1,6 +1,7 @@
 """Determine how a function of the application is called: awaited, at once, or in a thread."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isroutine
 from types import GeneratorType
@@ -15,6 +16,8 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 #: The attribute of a declared function. It is the function itself: `functools.wraps` copies attributes to
 #: wrappers, which may block all the same.
 _MARK = "__authguard_in_memory__"
+#: The attribute of an exception: the function that has raised it.
+_SOURCE = "__authguard_source__"
 
 
 def in_memory(function: FunctionT) -> FunctionT:
@@ -94,24 +97,63 @@ class Callback(Generic[Answer]):
 
     Args:
         function: the function.
+        option: the name of the option that it is given by; empty for one of this package.
         in_memory: it never waits, as the object that it is a method of says.
 
     Attributes:
         function: the function.
+        option: the name of the option.
         is_async: to call it gives something to await.
         in_memory: it is a plain function that never waits.
         may_block: it is a plain function that may wait, so that no event loop may call it.
     """
 
-    __slots__ = ("function", "in_memory", "is_async", "may_block")
+    __slots__ = ("function", "in_memory", "is_async", "may_block", "option")
 
     def __init__(
-        self, function: Callable[..., Answer | Awaitable[Answer]], *, in_memory: bool = False
+        self,
+        function: Callable[..., Answer | Awaitable[Answer]],
+        option: str = "",
+        *,
+        in_memory: bool = False,
     ) -> None:
         self.function = function
+        self.option = option
         self.is_async = is_async(function)
         self.in_memory = not self.is_async and (in_memory or is_in_memory(function))
         self.may_block = not self.is_async and not self.in_memory
+
+
+def source_name(option: str, function: object) -> str:
+    """Return how a log line names a function of the application, such as `user_loader shop.users.load`.
+
+    Args:
+        option: the name of the option that it is given by.
+        function: the function, or another callable.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    name = f"{getattr(named, '__module__', None) or ''}.{getattr(named, '__qualname__', '')}"
+    return f"{option} {name.strip('.')}".strip()
+
+
+def note_source(error: Exception, option: str, function: object) -> None:
+    """Note on an exception which function has raised it, for the log.
+
+    Args:
+        error: the exception.
+        option: the name of the option that the function is given by.
+        function: the function, or another callable.
+    """
+    with suppress(AttributeError):  # it takes no attributes
+        setattr(error, _SOURCE, source_name(option, function))
+
+
+def source_of(error: Exception) -> str | None:
+    """Return the name of the function that has raised an exception, if it is known."""
+    source: str | None = getattr(error, _SOURCE, None)
+    return source
 
 
 def says_in_memory(owner: object, option: str, method: str) -> bool:

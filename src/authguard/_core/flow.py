@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from authguard._core.callbacks import Callback
+from authguard._core.callbacks import Callback, note_source
 from authguard._core.hosts import Origin, origin_of
 
 Result = TypeVar("Result")
@@ -49,6 +49,13 @@ class Call(Question[Answer]):
     ) -> None:
         self.callback = function if isinstance(function, Callback) else Callback(function)
         self.arguments = arguments
+
+    def __iter__(self) -> Generator[Question[Answer], Answer, Answer]:
+        try:
+            return (yield self)
+        except Exception as error:
+            note_source(error, self.callback.option, self.callback.function)
+            raise
 
 
 class Opened(Protocol):

@@ -198,6 +198,11 @@ class Guard(OverriddenInTests, VerifiesOutside):
         )
         return flow if self._telling is None else self._telling.follow(flow, request, now, "route", auth)
 
+    def refuse(self, request: RequestView, error: RefusedError, auth: Auth, now: float) -> Flow[Deny]:
+        """Return the answer to a refusal that a view has raised; see `LaterChecks.refuse`."""
+        flow = self._later_checks.refuse(request, error)
+        return flow if self._telling is None else self._telling.follow(flow, request, now, "route", auth)
+
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a long connection may continue; see `LaterChecks.recheck`."""
         flow = self._later_checks.recheck(request, auth, now)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
-from authguard._core.callbacks import Callback, is_in_memory, says_in_memory
+from authguard._core.callbacks import Callback, is_in_memory, note_source, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
 from authguard._core.options import check_method
@@ -115,7 +115,7 @@ class Logouts:
         self.store = store
         memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
         in_memory = says_in_memory(store, "revocations", "is_revoked") or is_in_memory(store.is_revoked)
-        self.is_revoked: Callback[object] = Callback(store.is_revoked)
+        self.is_revoked: Callback[object] = Callback(store.is_revoked, "revocations")
         self.is_memory = in_memory or memory is not None
         self.revision: Callable[[], int | None] = _always if in_memory else _never
         self._is_known_revoked: Callable[[Principal], object] = store.is_revoked
@@ -151,7 +151,11 @@ class Logouts:
         if self.revision() is None:
             revoked = yield from Call(self.is_revoked, principal)
         else:
-            revoked = self._is_known_revoked(principal)
+            try:
+                revoked = self._is_known_revoked(principal)
+            except Exception as error:
+                note_source(error, "revocations", self._is_known_revoked)
+                raise
         if revoked is None:
             raise TypeError("is_revoked() must return whether the principal is revoked")
         if revoked:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
-from authguard._core.callbacks import Callback, says_in_memory
+from authguard._core.callbacks import Callback, note_source, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import check_text, check_text_list, got, type_of
@@ -139,7 +139,7 @@ class Verifier(ABC):
 class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
         in_memory = says_in_memory(verifier, "a verifier", "verify")
-        self._verify: Callback[Any] = Callback(verifier.verify, in_memory=in_memory)
+        self._verify: Callback[Any] = Callback(verifier.verify, "verifier", in_memory=in_memory)
         self.header = getattr(verifier, "header", None)
         self.prefixes = check_text_list(getattr(verifier, "prefixes", ()), "prefixes of a verifier")
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
@@ -151,7 +151,13 @@ class _Adapted(Verifier):
         is_key = credential.method == "api_key"
         if is_key and self.is_for_keys and not self.carries(credential):
             return False
-        return is_key == self.is_for_keys if self._accepts is None else bool(self._accepts(credential))
+        if self._accepts is None:
+            return is_key == self.is_for_keys
+        try:
+            return bool(self._accepts(credential))
+        except Exception as error:
+            note_source(error, "verifier", self._accepts)
+            raise
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         principal: Any = yield from Call(self._verify, credential)

@@ -21,6 +21,7 @@ from authguard._core.model import Auth, Principal
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark
 from authguard._refused import refuse
+from authguard._signatures import name_dependency
 from authguard.starlette import authorize
 
 FACE = "authguard.fastapi"  # the module from which all of this is imported
@@ -146,6 +147,10 @@ current_user = _CurrentUser()
 
 #: The dependency for the principal, if a `user_loader` returns the application's own users.
 current_principal = _CurrentPrincipal()
+
+name_dependency(current_user, "current_user", "CurrentUser")
+name_dependency(current_principal, "current_principal", "CurrentPrincipal")
+name_dependency(optional_user, "optional_user", "OptionalUser")
 
 #: The type to write in signatures: `async def me(user: CurrentUser): ...`. With a `user_loader`, name what
 #: it returns: `CurrentUser[User]`.

@@ -17,9 +17,10 @@ from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
-from authguard._flask.refusal import answer
+from authguard._flask.refusal import answer, answer_raised
 from authguard._logs import logger
-from authguard.wsgi import AuthGuardMiddleware, leave, responder
+from authguard.errors import RefusedError
+from authguard.wsgi import AuthGuardMiddleware, answer_in_flask, leave, responder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -49,6 +50,9 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
         app.wsgi_app = middleware  # type: ignore[method-assign]
     else:
         outer.app = middleware
+    handlers = app.error_handler_spec[None][None]
+    if handlers.get(RefusedError, answer_in_flask) is answer_in_flask:
+        handlers[RefusedError] = answer_raised
     app.teardown_request(_note_raised)
     if middleware.has_layers:
         app.before_request_funcs[None].insert(0, check_unchanged)

@@ -12,6 +12,8 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from authguard._core.answer.refusal import Refusal
 from authguard._logs import logger
 from authguard._preflight.flask_views import as_cross_origin
+from authguard.errors import RefusedError
+from authguard.wsgi import HANDLED, handled_by_guard, refusal_of_raised
 
 # Fields of a refusal that describe its body or redirect; a response of the application has its own.
 _OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))
@@ -84,6 +86,15 @@ def _handle(error: RefusedHTTPException) -> Any:
         for handler in _handlers(type(error)):
             return handler(error)
     return error.response
+
+
+def answer_raised(error: RefusedError) -> Any:
+    """Answer a refusal that a view has raised, such as one of `Guard.verify`; a handler of Flask."""
+    if HANDLED not in request.environ or error.status_code == 500:
+        raise error
+    denied = refusal_of_raised(handled_by_guard(request.environ), error)
+    app: Any = request_ctx.app
+    return app.handle_user_exception(refused(app, denied.refusal))
 
 
 def _handlers(kind: type[Exception]) -> Iterator[Any]:

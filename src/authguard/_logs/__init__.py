@@ -66,6 +66,20 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
             _counts.log(denied.error)
 
 
+def log_raised(request: RequestView, denied: Deny) -> None:
+    """Log a refusal that the application has raised, as by `Guard.verify`.
+
+    Without its reason, unless it is an outage: the credential may be from a message, so that it would not be
+    found in the reason and removed.
+    """
+    if isinstance(denied.error, VerificationUnavailableError):
+        log_refusal(request, denied)
+    elif logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s %s: %s (raised by the application)", *where(request), denied.error.code)
+    elif logger.isEnabledFor(logging.INFO):
+        _counts.log(denied.error)
+
+
 def _log_hint(request: RequestView, denied: Deny) -> None:
     """Warn once about a setting that the operator must change."""
     hint = denied.error.hint if isinstance(denied.error, MissingCredentialsError) else None

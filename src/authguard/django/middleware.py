@@ -15,16 +15,16 @@ from authguard._core.answer.decision import Allow, Decision, Deny
 from authguard._core.flow import Flow
 from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
-from authguard._logs import log_refusal
+from authguard._logs import log_raised, log_refusal
 from authguard._preflight.sealed import Seal, Search
 from authguard.django import endpoints
 from authguard.django.configuration import get_guard, has_cors_layer, order_error
 from authguard.django.handled import handled_by_guard, leave
 from authguard.django.requests import check_method, path_error, view_of
 from authguard.django.responses import RefusedHTTPException, add_fields, as_response, sealed
-from authguard.drivers import asynchronous, blocking
+from authguard.drivers import asynchronous, blocking, run_anywhere
 from authguard.drivers.threads import in_sensitive_thread
-from authguard.errors import ConfigurationError
+from authguard.errors import ConfigurationError, RefusedError
 
 
 class AuthGuardMiddleware:
@@ -166,10 +166,16 @@ class AuthGuardMiddleware:
         self._process_view(request, view, args, kwargs)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the answer to a refusal raised by `requires`; None for other exceptions."""
-        if not isinstance(exception, RefusedHTTPException):
-            return None
-        return as_response(exception.refusal, handled_by_guard(request).view.method)
+        """Return the answer to a refusal, raised by `requires` or `Guard.verify`; None for other errors."""
+        if isinstance(exception, RefusedHTTPException):
+            return as_response(exception.refusal, handled_by_guard(request).view.method)
+        if not isinstance(exception, RefusedError) or exception.status_code == 500:
+            return None  # a bug is logged by Django, as any other
+        handled = handled_by_guard(request)
+        auth = handled.decision.auth
+        denied = run_anywhere(self.guard.refuse(handled.view, exception, auth, handled.at))
+        log_raised(handled.view, denied)
+        return as_response(denied.refusal, handled.view.method)
 
 
 def _view(view: RequestView, *_: Any) -> RequestView:

@@ -8,12 +8,27 @@ from urllib.parse import urlsplit
 from authguard._core.hosts import is_host, is_loopback
 from authguard._core.jose.jwk import from_secret
 from authguard._core.options import check_list, check_text, check_text_list, check_url, got
+from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import check_product_name, check_sender
 from authguard.identity.model import KEY_EVENTS
+from authguard.identity.setting_faults import Faults
 from authguard.verifiers.secret_text import check_secret_text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_DATABASE = re.compile(r"sqlite:///|postgres(?:ql(?:\+psycopg)?)?://")
+_POSTGRES = re.compile(r"postgres(?:ql)?://")
+_ROLE = re.compile(r"(?s:.{1,64})\Z")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
+_MAY_BE_NONE = ("audience", "mail_from")
+_TEXTS = (
+    *_MAY_BE_NONE,
+    "github_client_id",
+    "linkedin_client_id",
+    "oidc_issuer",
+    "oidc_client_id",
+    "pages_path",
+)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,1000}\Z")
 
 
@@ -152,3 +167,84 @@ def check_scanner(keys_url: object, token: str) -> None:
         name = "secret_scanning_token"
         check_text(token, name, pattern=_TOKEN, must=must, secret=True)
         check_secret_text(token, name, chosen_here=False)
+
+
+def check_paths(prefixes: Iterable[str]) -> tuple[str, ...]:
+    """Return the prefixes of the API.
+
+    Raises:
+        ConfigurationError: if there is none, or it is no path.
+    """
+    paths = check_list(prefixes, "prefixes", '"/v1"')
+    if not paths:
+        raise ConfigurationError('prefixes must name at least one, such as "/v1", got an empty list')
+    return tuple(local_path(prefix, "prefixes") for prefix in paths)
+
+
+def check_key_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return the scopes that an API key may have.
+
+    Raises:
+        ConfigurationError: if one is no scope, or is `admin`.
+    """
+    named = check_text_list(scopes, "api_key_scopes", '"invoices:read"')
+    must = "be a scope of 1 to 64 characters, and not admin, which admin_roles gives"
+    for scope in named:
+        check_text(scope if scope != "admin" else "", "each of api_key_scopes", pattern=_SCOPE, must=must)
+    return named
+
+
+def check_database(url: str) -> str:
+    """Return the URL of the database, with the name of the driver.
+
+    Raises:
+        ConfigurationError: if it is no URL of a database that the service can use.
+    """
+    must = "be sqlite:///file or postgresql://user@host/name"
+    check_text(url, "database", pattern=_DATABASE, must=must, secret=True)
+    return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
+
+
+def check_role(role: str) -> str:
+    """Return the role of new accounts.
+
+    Raises:
+        ConfigurationError: if it is too short or too long.
+    """
+    return check_text(role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
+
+
+def check_texts(settings: Any, faults: Faults) -> None:
+    """Check the texts that may be empty or None; further checks are made where they are used.
+
+    Args:
+        settings: all of them.
+        faults: notes each wrong one.
+    """
+    for name in ("smtp_url", "limits_url", "revocations_url"):
+        with faults.noting():
+            if getattr(settings, name) is not None or name == "limits_url":
+                check_text(getattr(settings, name), name, must="be a URL", secret=True)
+    for name in _TEXTS:
+        with faults.noting():
+            if getattr(settings, name) is not None or name not in _MAY_BE_NONE:
+                check_text_or_empty(getattr(settings, name), name)
+    for name in ("cookie_name", "refresh_cookie_name"):
+        with faults.noting():
+            check_text(getattr(settings, name), name)
+
+
+def check_scanning(settings: Any, faults: Faults) -> None:
+    """Check the settings of the scanner of secrets.
+
+    Args:
+        settings: all of them.
+        faults: notes each wrong one.
+    """
+    with faults.noting():
+        if settings.secret_scanning is True and not settings.api_keys:
+            raise ConfigurationError(
+                "secret_scanning must be False where api_keys is, since there are no keys to find, got True"
+            )
+    with faults.noting():
+        check_scanner(settings.secret_scanning_keys_url, settings.secret_scanning_token)

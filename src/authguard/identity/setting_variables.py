@@ -7,6 +7,7 @@ from pathlib import Path
 
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
+from authguard.identity.setting_faults import Faults
 
 #: The prefix of the variables of settings.
 ENVIRONMENT = "AUTHGUARD_"
@@ -35,7 +36,7 @@ _OF_ORCHESTRATORS = tuple(
 
 
 def read_variables(
-    environment: Mapping[str, str], names: Collection[str], secrets: Collection[str]
+    environment: Mapping[str, str], names: Collection[str], secrets: Collection[str], faults: Faults
 ) -> dict[str, str]:
     """Return the texts of the settings in environment variables, by setting name.
 
@@ -43,31 +44,34 @@ def read_variables(
         environment: all variables.
         names: the settings.
         secrets: those that a file may contain: `AUTHGUARD_SECRET_FILE` has the path of one.
-
-    Raises:
-        ConfigurationError: if a variable is not a setting, or a file cannot be read.
+        faults: notes each variable that is not a setting, and each file that cannot be read.
     """
-    values: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for variable, text in environment.items():
         if not variable.startswith(ENVIRONMENT) or is_of_orchestrator(variable, text):
             continue
         name = variable.removeprefix(ENVIRONMENT).lower()
         secret = name.removesuffix(FILE)
         if name in names:
-            values[name] = text
+            texts[name] = text
         elif name.endswith(FILE) and secret in secrets:
-            if f"{ENVIRONMENT}{secret.upper()}" in environment:
-                raise ConfigurationError(
-                    f"{secret} must be given once, got {ENVIRONMENT}{secret.upper()} and {variable}: leave "
-                    "one of them out"
-                )
-            values[secret] = read_secret_file(variable, text)
+            texts.setdefault(secret, "")
+            with faults.noting():
+                texts[secret] = _from_file(variable, secret, text, environment)
         else:
             advice = _advice(name, names, secrets)
-            raise ConfigurationError(
-                f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}"
-            )
-    return values
+            faults.texts.append(f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}")
+    return texts
+
+
+def _from_file(variable: str, secret: str, path: str, environment: Mapping[str, str]) -> str:
+    """Return the secret in the file that a variable names."""
+    if f"{ENVIRONMENT}{secret.upper()}" in environment:
+        raise ConfigurationError(
+            f"{secret} must be given once, got {ENVIRONMENT}{secret.upper()} and {variable}: leave one of "
+            "them out"
+        )
+    return read_secret_file(variable, path)
 
 
 def is_of_orchestrator(variable: str, text: str) -> bool:

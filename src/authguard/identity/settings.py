@@ -1,9 +1,10 @@
 """Hold the settings of the identity service, checked when they are built."""
 
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +13,6 @@ from authguard._core.credential.key_format import check_check_secret, check_pref
 from authguard._core.options import (
     check_choice,
     check_flag,
-    check_list,
-    check_text,
     check_text_list,
     check_whole,
     got,
@@ -26,16 +25,21 @@ from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
 from authguard.identity.passwords.configured import check_breaches, policy_from
 from authguard.identity.setting_checks import (
+    check_database,
     check_issuer,
     check_key_mails,
+    check_key_scopes,
     check_mail,
     check_origins,
-    check_scanner,
+    check_paths,
+    check_role,
+    check_scanning,
     check_secrets,
-    check_text_or_empty,
+    check_texts,
     origin_of,
 )
 from authguard.identity.setting_durations import check_durations
+from authguard.identity.setting_faults import Faults
 from authguard.identity.setting_sources import read_file, read_variable
 from authguard.identity.setting_variables import ENVIRONMENT, nearest, read_variables
 from authguard.identity.tiers import parse_tiers
@@ -43,13 +47,36 @@ from authguard.identity.tiers import parse_tiers
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-_DATABASE = re.compile(r"sqlite:///|postgres(?:ql(?:\+psycopg)?)?://")
-_POSTGRES = re.compile(r"postgres(?:ql)?://")
-_ROLE = re.compile(r"(?s:.{1,64})\Z")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 #: The key prefixes of the API documents, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
+#: The settings that must be given, each with a value with which only the others are checked.
+_REQUIRED = {"secret": token_urlsafe(32), "issuer": "https://issuer.example"}
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
+
+
+def _own_prefixes(prefixes: Iterable[str]) -> tuple[str, ...]:
+    own = check_prefixes(prefixes, "api_key_prefixes")
+    check_prefixes((*KEY_PREFIXES, *own), "api_key_prefixes")
+    return own
+
+
+#: By setting, the function that returns its checked value.
+_CHECKED: dict[str, Callable[[Any], Any]] = {
+    "issuer": check_issuer,
+    "database": check_database,
+    "limits": parse_limits,
+    "oidc_providers": parse_providers,
+    "prefixes": check_paths,
+    "redirect_uris": partial(
+        check_text_list, option="redirect_uris", example='"https://app.example.com/callback"'
+    ),
+    "cors_origins": check_origins,
+    "api_key_prefixes": _own_prefixes,
+    "api_key_scopes": check_key_scopes,
+    "api_key_mails": check_key_mails,
+    "admin_roles": partial(check_text_list, option="admin_roles", example='"ADMIN"'),
+    "default_role": check_role,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,33 +264,28 @@ class Settings:
     dev: bool = False
 
     def __post_init__(self) -> None:
-        check_secrets(self, _PROVIDER_SECRETS)
-        object.__setattr__(self, "issuer", check_issuer(self.issuer))
-        check_choice(self.algorithm, "algorithm", ALGORITHMS)
-        if self.access_token_typ is not None:
-            check_choice(self.access_token_typ, "access_token_typ", ("JWT", "at+jwt"))
-        must = "be sqlite:///file or postgresql://user@host/name"
-        check_text(self.database, "database", pattern=_DATABASE, must=must, secret=True)
-        database = _POSTGRES.sub("postgresql+psycopg://", self.database, count=1)
-        object.__setattr__(self, "database", database)
-        self._check_numbers()
-        object.__setattr__(self, "limits", parse_limits(self.limits))
-        object.__setattr__(self, "oidc_providers", parse_providers(self.oidc_providers))
-        prefixes = check_list(self.prefixes, "prefixes", '"/v1"')
-        if not prefixes:
-            raise ConfigurationError('prefixes must name at least one, such as "/v1", got an empty list')
-        object.__setattr__(self, "prefixes", tuple(local_path(prefix, "prefixes") for prefix in prefixes))
-        uris = check_text_list(self.redirect_uris, "redirect_uris", '"https://app.example.com/callback"')
-        object.__setattr__(self, "redirect_uris", uris)
-        object.__setattr__(self, "cors_origins", check_origins(self.cors_origins))
-        check_text(self.default_role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
-        self._check_texts()
-        self._check_api_keys()
-        parse_brand(self.brand)
-        check_mail(self.smtp_url, self.mail_from, self.product_name)
-        if self.pages_path:
-            path = local_path(self.pages_path, "pages_path")
-            object.__setattr__(self, "pages_path", path.rstrip("/"))
+        faults = Faults()
+        for name, checked in _CHECKED.items():
+            with faults.noting():
+                object.__setattr__(self, name, checked(getattr(self, name)))
+        with faults.noting():
+            check_choice(self.algorithm, "algorithm", ALGORITHMS)
+        with faults.noting():
+            if self.access_token_typ is not None:
+                check_choice(self.access_token_typ, "access_token_typ", ("JWT", "at+jwt"))
+        with faults.noting():
+            check_secrets(self, _PROVIDER_SECRETS)
+        self._check_numbers(faults)
+        check_texts(self, faults)
+        self._check_api_keys(faults)
+        with faults.noting():
+            parse_brand(self.brand)
+        with faults.noting():
+            check_mail(self.smtp_url, self.mail_from, self.product_name)
+        with faults.noting():
+            if isinstance(self.pages_path, str) and self.pages_path:
+                object.__setattr__(self, "pages_path", local_path(self.pages_path, "pages_path").rstrip("/"))
+        faults.raise_all()
         if self.access_cookie.name == self.refresh_cookie.name:
             raise ConfigurationError(
                 f"cookie_name and refresh_cookie_name must be two names, got {got(self.cookie_name)} for both"
@@ -300,49 +322,28 @@ class Settings:
         """Return the URL of a page, for a link in a mail."""
         return f"{self.issuer}{quote(self.pages_path)}{path}"
 
-    def _check_texts(self) -> None:
-        """Check the texts that may be empty or None; further checks are made where they are used."""
-        for name in ("smtp_url", "limits_url", "revocations_url"):
-            if getattr(self, name) is not None or name == "limits_url":
-                check_text(getattr(self, name), name, must="be a URL", secret=True)
-        for name in ("audience", "mail_from"):
-            if getattr(self, name) is not None:
-                check_text_or_empty(getattr(self, name), name)
-        for name in ("github_client_id", "linkedin_client_id", "oidc_issuer", "oidc_client_id", "pages_path"):
-            check_text_or_empty(getattr(self, name), name)
-        for name in ("cookie_name", "refresh_cookie_name"):
-            check_text(getattr(self, name), name)
+    def _check_api_keys(self, faults: Faults) -> None:
+        with faults.noting():
+            check_check_secret(self.api_key_check_secret, "api_key_check_secret")
+        with faults.noting():
+            object.__setattr__(self, "api_key_tiers", parse_tiers(self.api_key_tiers))
+            check_choice(self.api_key_tier, "api_key_tier", self.api_key_tiers)
+        check_scanning(self, faults)
 
-    def _check_api_keys(self) -> None:
-        given = check_prefixes(self.api_key_prefixes, "api_key_prefixes")
-        check_prefixes((*KEY_PREFIXES, *given), "api_key_prefixes")
-        object.__setattr__(self, "api_key_prefixes", given)
-        check_check_secret(self.api_key_check_secret, "api_key_check_secret")
-        object.__setattr__(self, "api_key_tiers", parse_tiers(self.api_key_tiers))
-        check_choice(self.api_key_tier, "api_key_tier", self.api_key_tiers)
-        scopes = check_text_list(self.api_key_scopes, "api_key_scopes", '"invoices:read"')
-        must = "be a scope of 1 to 64 characters, and not admin, which admin_roles gives"
-        for scope in scopes:
-            check_text(scope if scope != "admin" else "", "each of api_key_scopes", pattern=_SCOPE, must=must)
-        object.__setattr__(self, "api_key_scopes", scopes)
-        roles = check_text_list(self.admin_roles, "admin_roles", '"ADMIN"')
-        object.__setattr__(self, "admin_roles", roles)
-        object.__setattr__(self, "api_key_mails", check_key_mails(self.api_key_mails))
-        if check_flag(self.secret_scanning, "secret_scanning") and not self.api_keys:
-            raise ConfigurationError(
-                "secret_scanning must be False where api_keys is, since there are no keys to find, got True"
-            )
-        check_scanner(self.secret_scanning_keys_url, self.secret_scanning_token)
-
-    def _check_numbers(self) -> None:
-        for name, seconds in check_durations(self).items():
-            object.__setattr__(self, name, seconds)
-        check_whole(self.worker_threads, "worker_threads", 1, 256)
+    def _check_numbers(self, faults: Faults) -> None:
+        with faults.noting():
+            for name, seconds in check_durations(self).items():
+                object.__setattr__(self, name, seconds)
+        with faults.noting():
+            check_whole(self.worker_threads, "worker_threads", 1, 256)
         for setting in fields(self):
             if setting.type is bool:
-                check_flag(getattr(self, setting.name), setting.name)
-        policy_from(self.password_policy)
-        check_breaches(self.breached_passwords, fail_open=self.breached_passwords_fail_open)
+                with faults.noting():
+                    check_flag(getattr(self, setting.name), setting.name)
+        with faults.noting():
+            policy_from(self.password_policy)
+        with faults.noting():
+            check_breaches(self.breached_passwords, fail_open=self.breached_passwords_fail_open)
 
     @property
     def token_audience(self) -> str:
@@ -358,13 +359,17 @@ class Settings:
         Raises:
             ConfigurationError: if a variable is not a setting, or cannot be parsed as one.
         """
-        names = [setting.name for setting in fields(cls)]
-        secrets = [setting.name for setting in fields(cls) if not setting.repr]
-        read = read_variables(environment, ["config", *names], secrets)
-        path = read.pop("config", None)
         kinds = {setting.name: setting.type for setting in fields(cls)}
-        values = {name: read_variable(name, value, kinds[name]) for name, value in read.items()} | overrides
-        return _build(cls, (read_file(path) if path else {}) | values)
+        secret_names = [setting.name for setting in fields(cls) if not setting.repr]
+        faults = Faults()
+        read = read_variables(environment, ["config", *kinds], secret_names, faults)
+        path = read.pop("config", None)
+        values = {}
+        for name, value in read.items():
+            with faults.noting():
+                values[name] = read_variable(name, value, kinds[name])
+        # A setting that cannot be read is not missing.
+        return _build(cls, (read_file(path) if path else {}) | values | overrides, faults, read.keys())
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":
@@ -373,16 +378,23 @@ class Settings:
         Raises:
             ConfigurationError: if it cannot be read, or has an unknown name.
         """
-        return _build(cls, read_file(path) | overrides)
+        return _build(cls, read_file(path) | overrides, Faults())
 
 
-def _build(cls: type[Settings], values: dict[str, Any]) -> Settings:
+def _build(
+    cls: type[Settings], values: dict[str, Any], faults: Faults, unread: Collection[str] = ()
+) -> Settings:
+    """Build settings, and name all that are unknown, missing or wrong in one error."""
     names = {setting.name for setting in fields(cls)}
     if unknown := sorted(values.keys() - names):
         meant = nearest(unknown[0], names)
         advice = f": write {meant}" if meant else ""
-        raise ConfigurationError(f"each setting must be one of Settings, got {', '.join(unknown)}{advice}")
-    if missing := [name for name in ("secret", "issuer") if name not in values]:
+        faults.texts.append(f"each setting must be one of Settings, got {', '.join(unknown)}{advice}")
+    if missing := [name for name in _REQUIRED if name not in values and name not in unread]:
         variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)
-        raise ConfigurationError(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
-    return cls(**values)
+        faults.texts.append(f"{' and '.join(missing)} must be given, got nothing: set {variables}")
+    good = _REQUIRED if faults.texts else {}
+    with faults.noting():
+        settings = cls(**(good | {name: value for name, value in values.items() if name in names}))
+    faults.raise_all()
+    return settings

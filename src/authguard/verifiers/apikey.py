@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from cachetools import LRUCache
 
-from authguard._core.callbacks import Callback
+from authguard._core.callbacks import Callback, note_source
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import (
@@ -164,9 +164,13 @@ class APIKeyVerifier(Verifier):
         if isinstance(self._store, Callback):
             key, until = yield from self._ask(self._store, digest, now)
         else:
-            if self._store.is_due(now):
-                yield from Call(self._store.refresh, now)
-            key, until = self._store.find(digest, now)
+            try:
+                if self._store.is_due(now):
+                    yield from Call(self._store.refresh, now)
+                key, until = self._store.find(digest, now)
+            except Exception as error:
+                note_source(error, "keys", type(self._store))
+                raise
         if key is None:
             raise InvalidAPIKeyError("unknown API key")
         key_id = key.key_id or digest[:12]
@@ -262,7 +266,7 @@ def _store(keys: Any) -> "KeyStore | Callback[APIKey | None]":
         return cast("KeyStore", keys)
     if callable(keys):
         check_arguments(keys, "keys", "digest")
-        return Callback(cast("Lookup", keys))
+        return Callback(cast("Lookup", keys), "keys")
     raise ConfigurationError(
         "keys must be a mapping of key text to APIKey, an APIKeyFile, or a function, got "
         f"{type_of(keys)}: write {{key: APIKey(…)}}, or APIKeyFile(path) for a file"

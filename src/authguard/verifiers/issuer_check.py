@@ -21,7 +21,7 @@ class IssuerChecker:
     """
 
     def __init__(self, function: IssuerCheck) -> None:
-        self._function: Callback[object] = Callback(function)
+        self._function: Callback[object] = Callback(function, "issuer")
         self._answers: Memory[str, tuple[bool, float]] = Memory(_MAX_ISSUERS)
 
     def check(self, issuer: str, now: float) -> Flow[float]:

@@ -9,6 +9,7 @@ from authguard._core.answer.negotiation import VARY, is_htmx, reads_pages
 from authguard._core.answer.redirect import local_prefix, login_location, navigates
 from authguard._core.answer.refusal import Challenges, Parameters, Refusal, refuse, see_other
 from authguard._core.answer.step_up import RedirectLoopDetector
+from authguard._core.callbacks import source_name, source_of
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
@@ -101,7 +102,12 @@ class Denials:
         return Deny(error, refusal)
 
     def deny(
-        self, request: RequestView, error: RefusedError, requirement: Requirement | None = None
+        self,
+        request: RequestView,
+        error: RefusedError,
+        requirement: Requirement | None = None,
+        *,
+        redirects: bool = True,
     ) -> Flow[Deny]:
         """Return the answer to an error.
 
@@ -111,9 +117,11 @@ class Denials:
             request: the request.
             error: why the request is refused.
             requirement: the requirement of the route in addition to the rules.
+            redirects: whether a browser may be redirected to the login page.
         """
         needs = self._needs(request, error, requirement)
-        refusal = self._redirect(request, error, needs) or self._refuse(request, error, needs)
+        redirect = self._redirect(request, error, needs) if redirects else None
+        refusal = redirect or self._refuse(request, error, needs)
         if self.on_error is not None and refusal.error is not None:
             try:
                 replaced = yield from Call(self.on_error, request, refusal)
@@ -121,7 +129,7 @@ class Denials:
                     raise TypeError("on_error must return a Refusal")
                 refusal = replaced
             except Exception as raised:
-                error = as_refused(raised, "on_error")
+                error = as_refused(raised, source_name("on_error", self.on_error))
                 refusal = self._refuse(request, error, needs)
         return Deny(error, refusal)
 
@@ -196,15 +204,16 @@ def _parameters(error: RefusedError) -> Parameters:
     return error.parameters if isinstance(error, InsufficientUserAuthenticationError) else ()
 
 
-def as_refused(error: Exception, source: str = "a callback or verifier") -> RefusedError:
+def as_refused(error: Exception, source: str | None = None) -> RefusedError:
     """Return the refusal for an exception: 503 for an outage, 500 for any other.
 
     Args:
         error: the exception; a `RefusedError` is returned unchanged.
-        source: the callback that raised it, for the log.
+        source: the callback that raised it, for the log; None for the one that is noted on the exception.
     """
     if isinstance(error, RefusedError):
         return error
+    source = source or source_of(error) or "a callback or verifier"
     outage = _find_outage(error)
     wrong_option = isinstance(error, ConfigurationError)
     refused: RefusedError = UnexpectedError(str(error) if wrong_option else f"{source} raised")

@@ -86,6 +86,18 @@ class LaterChecks:
         if terms is not None and terms.recount is not None and outcome is not None:
             terms.recount(now, self._policy.find_for(request.request_key).rule, outcome)
 
+    def refuse(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
+        """Return the answer to a refusal that the application itself has raised, as by `Guard.verify`.
+
+        Never a redirect to the login page: the refused credential may be another one than that of the
+        request, and a user who is signed in would be redirected in a loop.
+
+        Args:
+            request: the request.
+            error: why it is refused.
+        """
+        return (yield from self._denials.deny(request, error, redirects=False))
+
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
         """Check again whether a connection that lasts, such as a websocket, may go on; return None if it may.
 

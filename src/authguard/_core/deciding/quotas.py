@@ -11,7 +11,7 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.rate_limit import limit_field, limit_template, policy_field, refused_field
 from authguard._core.answer.response_fields import ResponseFields
-from authguard._core.callbacks import says_in_memory
+from authguard._core.callbacks import says_in_memory, source_name
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
 from authguard._core.model import Principal, api_key_id
@@ -174,7 +174,7 @@ class Quotas:
         except QuotaUnavailableError:
             raise
         except Exception as raised:
-            refused = as_refused(raised, "the store of quotas")
+            refused = as_refused(raised, source_name("quota_store", function))
             if not isinstance(refused, VerificationUnavailableError):
                 raise refused from raised
             raise QuotaUnavailableError(refused.reason, retry_after=refused.retry_after) from raised

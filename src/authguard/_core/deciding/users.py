@@ -36,7 +36,7 @@ class Users:
 
     def __init__(self, loader: UserLoader | None, ttl: object) -> None:
         check_function(loader, "user_loader", takes="principal")
-        self.loader = None if loader is None else Callback(loader)
+        self.loader = None if loader is None else Callback(loader, "user_loader")
         self.ttl = check_seconds(ttl, "user_ttl", _MAX_TTL)
         if self.ttl and loader is None:
             raise ConfigurationError(
