@@ -1,6 +1,7 @@
 """Build the answer to an error: a login redirect or a page for a browser, otherwise a problem document."""
 
 import errno
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -33,6 +34,10 @@ OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusa
 _OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
 # In other drivers, `OperationalError` may also be a mistake in a statement.
 _OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
+# The SQLSTATE classes that psycopg raises as an `OperationalError`: connection, authorization, database name,
+# rollback, resources, locks, operators, system. asyncpg has classes of its own for them, under `sqlstate`.
+_OUTAGE_SQLSTATES = ("08", "28", "3D", "40", "53", "55", "57", "58")
+_SQLSTATE = re.compile("[0-9A-Z]{5}", re.ASCII)
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
 _MAX_CAUSES = 8  # libraries wrap an exception two or three times
 
@@ -234,7 +239,7 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
         if error is None:
             break
         kind = type(error)
-        if any(_is_outage(base) for base in kind.__mro__):
+        if any(_is_outage(base) for base in kind.__mro__) or _is_database_outage(error):
             return error
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
@@ -251,9 +256,20 @@ def _is_outage(kind: type) -> bool:
     return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
 
 
+def _is_database_outage(error: BaseException) -> bool:
+    sqlstate = getattr(error, "sqlstate", None)
+    if isinstance(sqlstate, str) and sqlstate.startswith(_OUTAGE_SQLSTATES):
+        return True
+    # SQLAlchemy sets this for any driver whose connection is lost.
+    return getattr(error, "connection_invalidated", None) is True
+
+
 def _describe(error: BaseException, outage: BaseException) -> str:
     """Name the exceptions, with the text only of those of the operating system, which has no secrets."""
     text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
+    sqlstate = getattr(outage, "sqlstate", None)
+    if isinstance(sqlstate, str) and _SQLSTATE.fullmatch(sqlstate):
+        return f"{text} (SQLSTATE {sqlstate})"
     return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
 
 
