@@ -101,7 +101,7 @@ def real_lost_connection() -> Exception:
     """What SQLAlchemy raises for a connection that has been lost, with a driver that has no such exception."""
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.connect() as connection, pytest.raises(sqlalchemy.exc.ProgrammingError) as caught:
-        connection.connection.driver_connection.close()
+        connection.connection.dbapi_connection.close()
         connection.exec_driver_sql("SELECT 1")
     engine.dispose()
     return caught.value
