@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Literal, Protocol, TypeAlias, cast
 
 from authguard._core.callbacks import Callback, is_in_memory, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
-from authguard._core.options import check_method
+from authguard._core.options import check_method, unusable_answer
 from authguard.errors import RevokedTokenError
 
 Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
@@ -152,8 +153,8 @@ class Logouts:
             revoked = yield from Call(self.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
-        if revoked is None:
-            raise TypeError("is_revoked() must return whether the principal is revoked")
+        if revoked is None or isinstance(revoked, CoroutineType):
+            raise unusable_answer("is_revoked()", "whether the principal is revoked", revoked)
         if revoked:
             raise RevokedTokenError("revoked", key_id=api_key_id(principal))
 

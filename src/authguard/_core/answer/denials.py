@@ -13,7 +13,7 @@ from authguard._core.answer.step_up import RedirectLoopDetector
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
-from authguard._core.options import check_function
+from authguard._core.options import check_function, unusable_answer
 from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Requirement
@@ -124,7 +124,7 @@ class Denials:
             try:
                 replaced = yield from Call(self.on_error, request, refusal)
                 if not isinstance(replaced, Refusal):
-                    raise TypeError("on_error must return a Refusal")
+                    raise unusable_answer("on_error", "a Refusal", replaced)
                 refusal = replaced
             except Exception as raised:
                 error = as_refused(raised, "on_error")

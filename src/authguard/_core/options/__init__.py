@@ -1,5 +1,6 @@
 """Check options when an object is built, with one form of error: `X must …, got …: write …`."""
 
+from authguard._core.options.answers import unusable_answer
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
@@ -59,4 +60,5 @@ __all__ = [
     "got",
     "is_numeric_date",
     "type_of",
+    "unusable_answer",
 ]
