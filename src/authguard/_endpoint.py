@@ -3,11 +3,12 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from authguard._core.options import type_of
+from authguard._core.policy.names import check_not_empty
 from authguard._core.policy.rules import Requirement
 from authguard._signatures import misspelled_in
 from authguard.errors import ConfigurationError
@@ -32,12 +33,14 @@ def requirements_of(endpoint: Any) -> tuple[Requirement, ...]:
     return requirements
 
 
-def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
+def requirement_of(
+    scopes: tuple[Any, ...], any_of: Iterable[str], roles: Iterable[str], *others: Any
+) -> Requirement:
     """Return the requirement of a decorator.
 
     Raises:
-        ConfigurationError: if the decorator has no parentheses, scopes are in a list, or a name can never
-            match.
+        ConfigurationError: if the decorator has no parentheses, scopes are in a list, a list is empty, or a
+            name can never match.
     """
     if scopes and callable(scopes[0]):
         raise ConfigurationError(
@@ -48,7 +51,10 @@ def requirement_of(scopes: tuple[Any, ...], *others: Any) -> Requirement:
         raise ConfigurationError(
             f"the scopes of @requires must be separate arguments, got a list: write @requires({each})"
         )
-    return Requirement(scopes, *others)
+    requirement = Requirement(scopes, any_of, roles, *others)
+    check_not_empty("any_of", any_of, requirement.any_of, "no requirement")
+    check_not_empty("roles", roles, requirement.roles, "no requirement")
+    return requirement
 
 
 def decorator_of(

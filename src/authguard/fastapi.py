@@ -18,6 +18,7 @@ from authguard._arguments import INJECTED, among, by_annotation, name_of, signat
 from authguard._asgi.connection import check_recheck
 from authguard._core.guard import Guard
 from authguard._core.options import check_flag, check_function, check_object
+from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import requirement_of
 from authguard._fastapi.dependencies import (
@@ -60,8 +61,8 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 def requires(
     *scopes: str,
-    any_of: Iterable[str] = (),
-    roles: Iterable[str] = (),
+    any_of: Iterable[str] = LEFT_OUT,
+    roles: Iterable[str] = LEFT_OUT,
     acr: str | Iterable[str] | None = None,
     max_age: float | timedelta | None = None,
 ) -> Callable[[Endpoint], Endpoint]:

@@ -18,6 +18,7 @@ with needs_extra("flask"):
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Principal
 from authguard._core.options import check_flag, check_function, check_object
+from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
 from authguard._flask import handled
@@ -128,8 +129,8 @@ def _for_templates(app: Flask) -> dict[str, Any]:
 
 def requires(
     *scopes: str,
-    any_of: Iterable[str] = (),
-    roles: Iterable[str] = (),
+    any_of: Iterable[str] = LEFT_OUT,
+    roles: Iterable[str] = LEFT_OUT,
     acr: str | Iterable[str] | None = None,
     max_age: float | timedelta | None = None,
 ) -> Callable[[ViewT], ViewT]:

@@ -17,6 +17,7 @@ from authguard._arguments import INJECTED, Find, connection_finder
 from authguard._core.answer.decision import Deny
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
+from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, mark, requirement_of
 from authguard._logs import log_refusal
@@ -138,8 +139,8 @@ def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:
 
 def requires(
     *scopes: str,
-    any_of: Iterable[str] = (),
-    roles: Iterable[str] = (),
+    any_of: Iterable[str] = LEFT_OUT,
+    roles: Iterable[str] = LEFT_OUT,
     acr: str | Iterable[str] | None = None,
     max_age: float | timedelta | None = None,
 ) -> Callable[[Endpoint], Endpoint]:

@@ -22,6 +22,7 @@ import authguard.flask
 import authguard.starlette
 import authguard.wsgi
 from authguard import Guard
+from authguard._core.policy.names import LEFT_OUT
 
 METHODS = ["GET", "POST", "OPTIONS", "DELETE"]
 PATHS = ["/", "/public", "/private", "/admin", "/maybe", "/lenient", "/roles", "/login", "/{rest:path}"]
@@ -198,8 +199,8 @@ def decorated_starlette(guard: Guard, clock: Callable[[], float], requirement: d
 
     @requires(
         *requirement.get("scopes", ()),
-        any_of=requirement.get("any_of", ()),
-        roles=requirement.get("roles", ()),
+        any_of=requirement.get("any_of", LEFT_OUT),
+        roles=requirement.get("roles", LEFT_OUT),
         acr=requirement.get("acr"),
         max_age=requirement.get("max_age"),
     )
@@ -217,8 +218,8 @@ def decorated_sync_starlette(guard: Guard, clock: Callable[[], float], requireme
 
     @requires(
         *requirement.get("scopes", ()),
-        any_of=requirement.get("any_of", ()),
-        roles=requirement.get("roles", ()),
+        any_of=requirement.get("any_of", LEFT_OUT),
+        roles=requirement.get("roles", LEFT_OUT),
         acr=requirement.get("acr"),
         max_age=requirement.get("max_age"),
     )
@@ -238,8 +239,8 @@ def decorated_fastapi(guard: Guard, clock: Callable[[], float], requirement: dic
     @app.api_route("/route", methods=METHODS)
     @requires(
         *requirement.get("scopes", ()),
-        any_of=requirement.get("any_of", ()),
-        roles=requirement.get("roles", ()),
+        any_of=requirement.get("any_of", LEFT_OUT),
+        roles=requirement.get("roles", LEFT_OUT),
         acr=requirement.get("acr"),
         max_age=requirement.get("max_age"),
     )
@@ -258,8 +259,8 @@ def decorated_flask(guard: Guard, clock: Callable[[], float], requirement: dict[
     @app.route("/route", methods=METHODS, provide_automatic_options=False)
     @requires(
         *requirement.get("scopes", ()),
-        any_of=requirement.get("any_of", ()),
-        roles=requirement.get("roles", ()),
+        any_of=requirement.get("any_of", LEFT_OUT),
+        roles=requirement.get("roles", LEFT_OUT),
         acr=requirement.get("acr"),
         max_age=requirement.get("max_age"),
     )

@@ -47,6 +47,8 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 class StoreError(Exception):
     """What a library makes of an outage."""
 
+    sqlstate: str | None = None
+
 
 class StoreGroup(ExceptionGroup[Exception]):
     """What a library makes of several errors."""
@@ -96,6 +98,23 @@ def real_statement_error() -> Exception:
     return caught.value
 
 
+def real_lost_connection() -> Exception:
+    """What SQLAlchemy raises for a connection that has been lost, with a driver that has no such exception."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.ProgrammingError) as caught:
+        connection.connection.dbapi_connection.close()
+        connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
+    return caught.value
+
+
+def with_sqlstate(sqlstate: str | None) -> StoreError:
+    """What asyncpg raises, whose exceptions share no class with those of psycopg."""
+    error = StoreError("terminating connection")
+    error.sqlstate = sqlstate
+    return error
+
+
 def _closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -119,6 +138,15 @@ OUTAGES: dict[str, Any] = {
     "SQLAlchemy with psycopg": lambda: real_postgres_error(
         sqlalchemy.exc.OperationalError, sqlalchemy_connect
     ),
+    "SQLAlchemy, connection lost": real_lost_connection,
+    "asyncpg, the server stops": lambda: with_sqlstate("57P01"),
+    "asyncpg, connection lost": lambda: with_sqlstate("08003"),
+    "asyncpg, too many connections": lambda: with_sqlstate("53300"),
+    "asyncpg, no such database": lambda: with_sqlstate("3D000"),
+    "asyncpg, wrong password": lambda: with_sqlstate("28P01"),
+    "asyncpg, deadlock": lambda: with_sqlstate("40P01"),
+    "asyncpg, a lock is not available": lambda: with_sqlstate("55P03"),
+    "SQLAlchemy with asyncpg": lambda: chained(StoreError("x"), with_sqlstate("57P01")),
     "redis, closed": lambda: redis.exceptions.ConnectionError("Connection closed by server."),
     "redis, too slow": lambda: redis.exceptions.TimeoutError("Timeout reading from socket"),
     "httpx": real_httpx_error,
@@ -135,6 +163,8 @@ BUGS: dict[str, Any] = {
     "a mistake in a statement": lambda: real_statement_error(),  # noqa: PLW0108  # which stands below
     "a file that is not there": lambda: FileNotFoundError(errno.ENOENT, "No such file or directory"),
     "a file that may not be read": lambda: PermissionError(errno.EACCES, "Permission denied"),
+    "asyncpg, no such table": lambda: with_sqlstate("42P01"),
+    "asyncpg, without a SQLSTATE": lambda: with_sqlstate(None),
     "an error of a library": lambda: StoreError("x"),
     "an error of a library, caused by a bug": lambda: chained(StoreError("x"), TypeError("y")),
     "a bug while an outage is handled": lambda: chained(NameError("x"), ConnectionError("y"), implicit=True),
@@ -190,6 +220,14 @@ def test_the_reason_names_what_was_raised_and_why() -> None:
         f"([Errno {errno.ECONNREFUSED}] Connection refused)"
     )
     assert as_refused(ConnectionError("a secret")).reason == "a callback or verifier raised ConnectionError"
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "end"), [("57P01", "StoreError (SQLSTATE 57P01)"), ("57P01\n", "StoreError")]
+)
+def test_the_reason_names_the_sqlstate(sqlstate: str, end: str) -> None:
+    """A wrong password differs from a server that stops; a value that is not five characters is not shown."""
+    assert as_refused(with_sqlstate(sqlstate)).reason.endswith(end)
 
 
 class Custom:

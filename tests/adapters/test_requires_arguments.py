@@ -12,7 +12,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+import authguard.django
 import authguard.fastapi
+import authguard.flask
 import authguard.starlette
 from adapters.callers import (
     FACES,
@@ -174,3 +176,14 @@ def test_the_signature_that_fastapi_sees_keeps_what_cannot_be_evaluated() -> Non
     async def page(number: int) -> "Elsewhere": ...  # type: ignore[name-defined]  # noqa: F821
 
     assert list(inspect.signature(page).parameters) == ["number", "authguard_connection"]
+
+
+@pytest.mark.parametrize(
+    "module", [authguard.fastapi, authguard.flask, authguard.starlette, authguard.django]
+)
+@pytest.mark.parametrize("option", ["any_of", "roles"])
+def test_a_list_without_names_is_refused(module: Any, option: str) -> None:
+    """A list that a setting left empty would admit every caller."""
+    words = f"^{option} must name at least one, got an empty list: leave {option} out for no requirement"
+    with pytest.raises(ConfigurationError, match=words):
+        module.requires(**{option: []})

@@ -57,7 +57,6 @@ def test_names_in_another_spelling_are_refused_with_the_one_that_works(option, v
     [
         ("methods", {"GET", "PROPFIND"}, {"GET", "PROPFIND"}),
         ("methods", [HTTPMethod.GET], {"GET"}),
-        ("methods", [], set()),
         ("roles", ["Global Admin"], {"Global Admin"}),
     ],
     ids=lambda value: repr(sorted(value) if isinstance(value, set) else value),
@@ -72,3 +71,19 @@ def test_optional_is_refused_with_the_values_that_work():
     """The error about `optional` names both values."""
     with pytest.raises(ConfigurationError, match=re.escape('must be "strict" or "lenient", got True')):
         Rule("/a", optional=True)
+
+
+@pytest.mark.parametrize("empty", [[], (), set(), iter([])], ids=lambda empty: type(empty).__name__)
+@pytest.mark.parametrize("option", ["methods", "scopes", "any_of", "roles"])
+def test_a_list_without_names_is_refused(option, empty):
+    """A list that a setting left empty would open the path to every caller, or to every method."""
+    with pytest.raises(
+        ConfigurationError, match=f"^{option} must name at least one, got an empty list: leave"
+    ):
+        Rule("/a", **{option: empty})
+
+
+def test_names_that_are_left_out_require_nothing():
+    """Only an option that is set must have a name."""
+    rule = Rule("/a")
+    assert (rule.methods, rule.requirement.arguments()) == (frozenset(), "")

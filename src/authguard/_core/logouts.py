@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias, cast
 from authguard._core.callbacks import UNANSWERED, Callback, is_in_memory, note_source, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
-from authguard._core.options import check_method
+from authguard._core.options import check_method, unusable_answer
 from authguard.errors import RevokedTokenError
 
 Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
@@ -157,7 +157,7 @@ class Logouts:
                 note_source(error, "revocations", self._is_known_revoked)
                 raise
         if revoked is None or type(revoked) in UNANSWERED:
-            raise TypeError("is_revoked() must return whether the principal is revoked")
+            raise unusable_answer("is_revoked()", "whether the principal is revoked", revoked)
         if revoked:
             raise RevokedTokenError("revoked", key_id=api_key_id(principal))
 

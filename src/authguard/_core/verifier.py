@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from authguard._core.callbacks import Callback, note_source, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.options import check_plain_methods, check_text, check_text_list, got, type_of
+from authguard._core.options import check_plain_methods, check_text, check_text_list, got, type_of, unusable_answer
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.terms import Terms
 from authguard.errors import ConfigurationError
@@ -164,7 +164,7 @@ class _Adapted(Verifier):
     def flow(self, credential: Credential, now: float) -> Flow[Verified]:
         principal: Any = yield from Call(self._verify, credential)
         if not isinstance(principal, Principal):
-            raise TypeError("verify() must return a Principal, or raise InvalidTokenError")
+            raise unusable_answer("verify()", "a Principal, or raise InvalidTokenError", principal)
         if principal.is_authenticated and principal.method != credential.method:
             principal = replace(principal, method=credential.method)
         return Verified(principal, until=now)

@@ -12,6 +12,7 @@ from django.views import View
 
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.flow import Flow
+from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
 from authguard._logs import log_refusal
@@ -25,8 +26,8 @@ ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 def requires(
     *scopes: str,
-    any_of: Iterable[str] = (),
-    roles: Iterable[str] = (),
+    any_of: Iterable[str] = LEFT_OUT,
+    roles: Iterable[str] = LEFT_OUT,
     acr: str | Iterable[str] | None = None,
     max_age: float | timedelta | None = None,
 ) -> Callable[[ViewT], ViewT]:

@@ -24,6 +24,7 @@ from authguard._core.options import (
     check_text,
     got,
     type_of,
+    unusable_answer,
 )
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
@@ -194,7 +195,7 @@ class APIKeyVerifier(Verifier):
             with self._refused_lock:
                 self._refused[digest] = now + min(_REFUSED_SECONDS, self._cache_ttl)
         elif not isinstance(key, APIKey):
-            raise TypeError("the function for API keys must return an APIKey or None")
+            raise unusable_answer("the function for API keys", "an APIKey or None", key)
         return key, now + self._cache_ttl
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.issuers import IssuerCheck
 from authguard._core.memory import Memory
+from authguard._core.options import unusable_answer
 from authguard.errors import InvalidIssuerError
 
 #: Seconds for which an answer is cached; a removed tenant may be accepted for that long.
@@ -37,7 +38,7 @@ class IssuerChecker:
         if now >= until or until > now + ACCEPTED_SECONDS:  # too old, or the clock was set back
             answer = yield from Call(self._function, issuer)
             if not isinstance(answer, bool):
-                raise TypeError("the function of issuer= must return True or False")
+                raise unusable_answer("the function of issuer=", "True or False", answer)
             accepted, until = answer, now + (ACCEPTED_SECONDS if answer else REFUSED_SECONDS)
             self._answers.put(issuer, (accepted, until))
         if not accepted:

@@ -13,9 +13,17 @@ from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
-#: Types of no user. None refuses the request. False means the same to many, and a coroutine was not awaited:
-#: taken for users, they would let everybody pass.
-NO_USERS = UNANSWERED | {NoneType, bool}
+# Types of no user. None refuses the request. False means the same to many, and a coroutine was not awaited:
+# taken for users, they would let everybody pass.
+_NO_USERS = UNANSWERED | {NoneType, bool}
+# An empty one of these is the result of a query without a row, such as that of `.all()`.
+_COLLECTIONS = frozenset({list, tuple, dict, set, frozenset})
+
+
+def is_user(answer: object) -> bool:
+    """Return whether the answer of a `user_loader` may be a user of the application."""
+    kind = type(answer)
+    return kind not in _NO_USERS and (kind not in _COLLECTIONS or bool(answer))
 
 
 @final

@@ -1,6 +1,7 @@
 """Build the answer to an error: a login redirect or a page for a browser, otherwise a problem document."""
 
 import errno
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from authguard._core.callbacks import source_name, source_of
 from authguard._core.credential.extractor import Extractor
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, api_key_id
-from authguard._core.options import check_function
+from authguard._core.options import check_function, unusable_answer
 from authguard._core.policy.needs import NO_NEEDS, Needs, needs_of
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Requirement
@@ -34,6 +35,10 @@ OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusa
 _OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
 # In other drivers, `OperationalError` may also be a mistake in a statement.
 _OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
+# The SQLSTATE classes that psycopg raises as an `OperationalError`: connection, authorization, database name,
+# rollback, resources, locks, operators, system. asyncpg has classes of its own for them, under `sqlstate`.
+_OUTAGE_SQLSTATES = ("08", "28", "3D", "40", "53", "55", "57", "58")
+_SQLSTATE = re.compile("[0-9A-Z]{5}", re.ASCII)
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
 _MAX_CAUSES = 8  # libraries wrap an exception two or three times
 
@@ -126,7 +131,7 @@ class Denials:
             try:
                 replaced = yield from Call(self.on_error, request, refusal)
                 if not isinstance(replaced, Refusal):
-                    raise TypeError("on_error must return a Refusal")
+                    raise unusable_answer("on_error", "a Refusal", replaced)
                 refusal = replaced
             except Exception as raised:
                 error = as_refused(raised, source_name("on_error", self.on_error))
@@ -242,7 +247,7 @@ def _find_outage(error: BaseException | None) -> BaseException | None:
         if error is None:
             break
         kind = type(error)
-        if any(_is_outage(base) for base in kind.__mro__):
+        if any(_is_outage(base) for base in kind.__mro__) or _is_database_outage(error):
             return error
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
@@ -259,9 +264,20 @@ def _is_outage(kind: type) -> bool:
     return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
 
 
+def _is_database_outage(error: BaseException) -> bool:
+    sqlstate = getattr(error, "sqlstate", None)
+    if isinstance(sqlstate, str) and sqlstate.startswith(_OUTAGE_SQLSTATES):
+        return True
+    # SQLAlchemy sets this for any driver whose connection is lost.
+    return getattr(error, "connection_invalidated", None) is True
+
+
 def _describe(error: BaseException, outage: BaseException) -> str:
     """Name the exceptions, with the text only of those of the operating system, which has no secrets."""
     text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
+    sqlstate = getattr(outage, "sqlstate", None)
+    if isinstance(sqlstate, str) and _SQLSTATE.fullmatch(sqlstate):
+        return f"{text} (SQLSTATE {sqlstate})"
     return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
 
 

@@ -15,7 +15,7 @@ from authguard._core.callbacks import says_in_memory, source_name
 from authguard._core.flow import Call, Flow
 from authguard._core.memory import Memory
 from authguard._core.model import Principal, api_key_id
-from authguard._core.options import check_method, check_text, got
+from authguard._core.options import check_method, check_text, got, unusable_answer
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
 from authguard._core.quota import Quota, check_quotas
@@ -138,7 +138,7 @@ class Quotas:
             return
         taken = yield from self._ask(self._store.take, takes, self._take_at_once)
         if not isinstance(taken, Taken):
-            raise TypeError("take() of a store of quotas must return a Taken")
+            raise unusable_answer("take() of a store of quotas", "a Taken", taken)
         if not taken.admitted:
             raise _exceeded(limits, taken, principal)
         charge.taken, charge.fields = taken, _fields(limits, taken)

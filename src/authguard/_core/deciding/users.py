@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from authguard._core.answer.decision import NO_USERS, Known
+from authguard._core.answer.decision import Known, is_user
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
@@ -52,7 +52,7 @@ class Users:
 
         Raises:
             InvalidTokenError: if the user no longer exists.
-            ConfigurationError: if the function returns a bool or a coroutine.
+            ConfigurationError: if the function returns a bool, a coroutine or an empty collection.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -68,7 +68,7 @@ class Users:
         user = yield from Call(self.loader, principal)
         if user is None:
             raise InvalidTokenError("the user no longer exists")
-        if type(user) in NO_USERS:
+        if not is_user(user):
             remedy = "return None to refuse the request"
             if isinstance(user, CoroutineType):
                 user.close()  # or Python would warn that it was never awaited

@@ -1,5 +1,6 @@
 """Check options when an object is built, with one form of error: `X must …, got …: write …`."""
 
+from authguard._core.options.answers import unusable_answer
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
@@ -67,4 +68,5 @@ __all__ = [
     "is_async_function",
     "is_numeric_date",
     "type_of",
+    "unusable_answer",
 ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import get_args
+from typing import Final, final, get_args
 
 from authguard._core.model import Kind
 from authguard._core.options import check_choice, check_list, got
@@ -18,6 +18,16 @@ _OTHER_SEPARATORS = re.compile(r"[\s,]+")
 _USUAL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "WEBSOCKET")
 _ALIKE = ("PROPPATCH", "ORDERPATCH")  # of the IANA registry of HTTP methods
 _RESEMBLANCE = 0.65  # from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
+
+
+@final
+class _LeftOut(tuple[str, ...]):
+    """Mark an option that was left out, and not set to a list that happens to be empty."""
+
+    __slots__ = ()
+
+
+LEFT_OUT: Final = _LeftOut()
 
 
 def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
@@ -40,27 +50,22 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
     return frozenset(name for name in listed if isinstance(name, str))
 
 
-def check_needs(names: object, option: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
-    """Check the names of scopes or roles that a rule requires.
-
-    An empty list comes from a setting that was not read: the rule would let every caller pass. The default,
-    an empty tuple, requires none.
+def check_not_empty(option: str, names: object, checked: frozenset[str], meaning: str) -> None:
+    """Refuse a list without names: a rule that gets it from a setting would require nothing.
 
     Args:
-        names: as for `check_names`.
-        option: as for `check_names`.
-        grammar: as for `check_names`.
+        option: the option that the list is given for.
+        names: the value of the option.
+        checked: the names in it.
+        meaning: what an option that is left out stands for.
 
     Raises:
-        ConfigurationError: as `check_names` does, and for an empty list.
+        ConfigurationError: if the option is set, and has no name.
     """
-    needs = check_names(names, option, grammar)
-    if not needs and not isinstance(names, (tuple, frozenset)):
+    if not checked and names is not LEFT_OUT:
         raise ConfigurationError(
-            f"{option} must name at least one, got an empty {type(names).__name__}: leave {option} out where "
-            "any authenticated caller may pass"
+            f"{option} must name at least one, got an empty list: leave {option} out for {meaning}"
         )
-    return needs
 
 
 def check_methods(names: object) -> frozenset[str]:
@@ -73,8 +78,8 @@ def check_methods(names: object) -> frozenset[str]:
     for name in methods:
         if methods_of([name]) != (name,) or name != name.upper():
             raise ConfigurationError(
-                "methods must be in capitals, without HEAD, which always follows GET, and empty for all "
-                f"methods, got {name!r}: {_write(methods, 'methods')}"
+                "methods must be in capitals, without HEAD, which always follows GET, and left out for "
+                f"all methods, got {name!r}: {_write(methods, 'methods')}"
             )
         alike = get_close_matches(name, _USUAL_METHODS, n=1, cutoff=_RESEMBLANCE)
         if alike and name not in (*_USUAL_METHODS, *_ALIKE):

@@ -17,7 +17,7 @@ from authguard._core.options import (
     check_whole_seconds,
     is_numeric_date,
 )
-from authguard._core.policy.names import check_kinds, check_methods, check_needs
+from authguard._core.policy.names import LEFT_OUT, check_kinds, check_methods, check_names, check_not_empty
 from authguard._core.policy.patterns import local_path, parse_pattern
 from authguard._core.quota import Quota, check_quota_or_list
 from authguard.errors import (
@@ -69,9 +69,9 @@ class Requirement:
         *,
         credentials: Iterable[str] | None = None,
     ) -> None:
-        self.scopes = check_needs(scopes, "scopes", SCOPE)
-        self.any_of = check_needs(any_of, "any_of", SCOPE)
-        self.roles = check_needs(roles, "roles", None)
+        self.scopes = check_names(scopes, "scopes", SCOPE)
+        self.any_of = check_names(any_of, "any_of", SCOPE)
+        self.roles = check_names(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
         self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
         #: Whether it asks how or when the caller has signed in.
@@ -230,7 +230,7 @@ class Rule:
     Args:
         path: the pattern, starting with a slash, as the application sees it: decoded, and below the mount
             point.
-        methods: the methods of the rule; all if empty. `GET` includes `HEAD`, and in protected_paths
+        methods: the methods of the rule; all if left out. `GET` includes `HEAD`, and in protected_paths
             websockets too; `WEBSOCKET` names websocket handshakes.
         scopes: scopes that the caller must have, all of them.
         any_of: scopes of which the caller must have at least one.
@@ -274,10 +274,10 @@ class Rule:
         self,
         path: str,
         *,
-        methods: Iterable[str] = (),
-        scopes: Iterable[str] = (),
-        any_of: Iterable[str] = (),
-        roles: Iterable[str] = (),
+        methods: Iterable[str] = LEFT_OUT,
+        scopes: Iterable[str] = LEFT_OUT,
+        any_of: Iterable[str] = LEFT_OUT,
+        roles: Iterable[str] = LEFT_OUT,
         acr: str | Iterable[str] | None = None,
         max_age: float | Duration | None = None,
         credentials: Iterable[Kind] | None = None,
@@ -292,6 +292,10 @@ class Rule:
         self.path = path
         self.methods = check_methods(methods)
         self.requirement = Requirement(scopes, any_of, roles, acr, max_age, credentials=credentials)
+        check_not_empty("methods", methods, self.methods, "all methods")
+        check_not_empty("scopes", scopes, self.requirement.scopes, "no requirement")
+        check_not_empty("any_of", any_of, self.requirement.any_of, "no requirement")
+        check_not_empty("roles", roles, self.requirement.roles, "no requirement")
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
         self.login_redirect = check_flag(login_redirect, f"Rule({path!r}): login_redirect")
