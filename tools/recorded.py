@@ -25,7 +25,9 @@ from tools.mutations import Mutant, constants_of
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / ".mutation"  # git ignores it
-FOLDERS = ("core", "verifiers", "adapters", "stores", "testing", "remote", "identity", ".")  # `.` is tests/
+# Below tests/: tests that read the sources or run them in another process, so that no line is recorded for them.
+UNSEEN = ("docs/test_spellings.py", "test_first_fetch.py", "test_kept_loop.py")
+FOLDERS = ("core", "verifiers", "adapters", "stores", "testing", "remote", "identity", ".", UNSEEN[0])
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
 FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
 MIN_TEST_SECONDS = 0.002  # what is not measured of a test
@@ -178,7 +180,8 @@ class Recorded:
         nearest = self._nearest_files(tests)
         first = [test for test in ordered if _file_of(test) in nearest][:FIRST_TESTS]
         chosen = set(first)
-        others = [test for test in ordered if test not in chosen]
+        unseen = sorted(test for test in self.durations if _file_of(test).removeprefix("tests/") in UNSEEN)
+        others = [test for test in dict.fromkeys((*ordered, *unseen)) if test not in chosen]
         return [several for several in (first, others) if several]
 
     def _nearest_files(self, tests: set[str]) -> list[str]:
