@@ -25,7 +25,7 @@ from tools.mutations import Mutant, constants_of
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / ".mutation"  # git ignores it
-# Below tests/: tests that read the sources or run them in another process, so that no line is recorded for them.
+# Tests that read the sources or run them in another process, so that no line is recorded for them.
 UNSEEN = ("docs/test_spellings.py", "test_first_fetch.py", "test_kept_loop.py")
 FOLDERS = ("core", "verifiers", "adapters", "stores", "testing", "remote", "identity", ".", UNSEEN[0])
 MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
