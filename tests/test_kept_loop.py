@@ -275,10 +275,17 @@ def test_what_still_runs_does_not_keep_the_process() -> None:
 
         kept = []
 
+        async def work():
+            try:
+                await asyncio.sleep(600)
+            finally:
+                print("ended")
+
         async def ask():
-            kept.append(asyncio.create_task(asyncio.sleep(600)))
+            kept.append(asyncio.create_task(work()))
+            await asyncio.sleep(0)
 
         wait_for(ask, ())
         """
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "ended\n")

@@ -158,12 +158,16 @@ def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() ->
         APIKeyHeader(name="X-API-Key"),
         APIKeyQuery(name="q"),
     )
+    other = APIKeyHeader(name="X-Other", scheme_name="Other")
 
     @app.get("/password")
     def _password(token: Annotated[str, Security(password, scopes=["mine"])]) -> None: ...
 
     @app.get("/key")
     def _key(key: Annotated[str, Security(key)], user: CurrentUser) -> None: ...
+
+    @app.get("/other")
+    def _other(key: Annotated[str, Security(other)], user: CurrentUser) -> None: ...
 
     @app.get("/query")
     def _query(key: Annotated[str, Security(query)], token: Annotated[str, Security(password)]) -> None: ...
@@ -178,6 +182,7 @@ def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() ->
     guards: list[dict[str, list[str]]] = [{"Bearer": []}, {"APIKey": []}]
     assert get(app, "/password")["security"] == [{"OAuth2PasswordBearer": ["mine"]}]
     assert get(app, "/key")["security"] == [*guards, {"APIKeyHeader": []}]
+    assert get(app, "/other")["security"] == [{**each, "Other": []} for each in guards]
     assert get(app, "/query")["security"] == [{"OAuth2PasswordBearer": [], "APIKeyQuery": []}]
     assert get(app, "/basic")["security"] == [{**each, "HTTPBasic": []} for each in guards]
     assert get(app, "/open")["security"] == [{"APIKeyQuery": []}]

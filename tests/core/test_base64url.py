@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authguard._core.jose.compact import base64url
+from authguard._core.jose.compact import base64url, read_compact
 from authguard.errors import MalformedTokenError
+from support import b64
 
 ALPHABET = (string.ascii_letters + string.digits + "-_").encode()
 
@@ -50,3 +51,12 @@ def test_texts_with_one_byte_changed(text, data):
 def test_a_group_of_other_characters(other, place):
     """Readers that skip them would not miss them, since what is left has the right length."""
     assert decoded(b"QUJD"[:place] + other + b"QUJD"[place:]) is None
+
+
+def test_a_token_with_padding_is_read_where_that_is_allowed_alone():
+    """Else each token would have a second spelling."""
+    head, payload, signature = b64(b'{"alg":"HS256"}'), b64(b"{ }"), b64(bytes(32))
+    text = f"{head}.{payload}.{signature}="
+    assert read_compact(text, padding=True).signature == bytes(32)
+    with pytest.raises(MalformedTokenError):
+        read_compact(text)

@@ -117,6 +117,8 @@ NOT_TOLD_APART = {
     "introspected tokens of one issuer": (
         [introspection(jwt=jwt()), introspection("b", jwt=jwt())], "HS256 of 'https://issuer.example'"),
     "JWTs of one issuer, introspected, too": ([jwt(), introspection(jwt=jwt())], "keep one of them"),
+    "JWTs of two issuers, one introspected, too": (
+        [jwt(OTHER_SECRET, OTHER), jwt(), introspection(jwt=jwt())], "keep one of them"),
     "JWTs of any issuer, introspected, too": (
         [jwt(issuer=None), introspection(jwt=jwt())], "must both name their issuer"),
     "JWTs twice": ([jwt(), jwt()], "got two for"),

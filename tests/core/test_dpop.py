@@ -343,6 +343,16 @@ def test_a_proof_is_used_once():
     assert "iat" in refused(proof, own_proofs, now=NOW + 31).reason
 
 
+def test_the_key_of_a_client_is_read_once():
+    """Its next proof has the same header."""
+    one, proof = dpop(), make_proof(TOKEN)
+    head = proof.partition(".")[0].encode()
+    check(proof, one)
+    read = one._keys.get(head)
+    check(make_proof(TOKEN), one)
+    assert one._keys.get(head) is read
+
+
 def test_two_keys_may_have_one_jti():
     """A jti is of its key, and nobody can use up those of others."""
     own_proofs, other = dpop(), ec.generate_private_key(ec.SECP256R1())

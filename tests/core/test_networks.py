@@ -19,6 +19,7 @@ from authguard.errors import ConfigurationError
         ("::FFFF:C000:0201", "192.0.2.1"),
         ("fe80::1%eth0", "fe80::1"),
         ("::ffff:192.0.2.1%1", "192.0.2.1"),
+        (f"fe80::1%{'a' * 56}", "fe80::1"),
     ],
 )
 def test_an_address_has_one_form(text: str, address: str) -> None:
@@ -37,6 +38,7 @@ def test_an_address_has_one_form(text: str, address: str) -> None:
         " 192.0.2.1",
         "192.0.2.1:80",
         "[::1]",
+        f"fe80::1%{'a' * 57}",
         "1" * 5_000,
         None,
     ],

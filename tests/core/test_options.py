@@ -151,7 +151,8 @@ class Called:
 )
 def test_a_function_of_other_arguments_is_a_configuration_error(kind, option, takes, function):
     """It would fail at each request, and where it only watches, nobody would see it."""
-    says = rf"^{option} must be a function of .* write def name\({takes}\)$"
+    number = "2 arguments" if "," in takes else "one argument"
+    says = rf"^{option} must be a function of {number}, got .* write def name\({takes}\)$"
     with pytest.raises(ConfigurationError, match=says):
         KINDS[kind](**{option: function})
 

@@ -234,6 +234,17 @@ def test_a_rule_is_told_once():
     assert len(tree.covering(("x",) * 200, "GET", WorkBudget(MAX_VISITS))) == 1
 
 
+@pytest.mark.parametrize(("letter", "is_read"), [("e", True), ("é", False)])
+def test_segments_beyond_ascii_cost_more(letter, is_read):
+    """To fold one costs four times as much, so that a path is refused which is read in ASCII."""
+    path = "/" + "".join(f"{letter}{number}%2523{letter}{number}E%2f" for number in range(100))[:1020]
+    if is_read:
+        assert len(readings(path)) > 1
+    else:
+        with pytest.raises(TooMuchWorkError):
+            readings(path)
+
+
 def test_a_budget_is_spent_to_the_last():
     """And not beyond."""
     budget = WorkBudget(3)

@@ -191,6 +191,14 @@ def test_what_is_not_strict_json_is_no_answer(kind, body):
         read_json(Response(200, {"content-type": kind}, body))
 
 
+def test_an_answer_may_nest_as_deep_as_its_limit():
+    """Its object, and seven lists within."""
+    body = b'{"a":' + b"[" * 7 + b"[]" + b"]" * 7 + b"}"
+    with pytest.raises(JSONError, match="nests deeper than 8"):
+        read_json(Response(200, {"content-type": "application/json"}, body))
+    assert read_json(Response(200, {"content-type": "application/json"}, body.replace(b"[]", b"1")))
+
+
 @pytest.mark.parametrize(
     "url",
     [

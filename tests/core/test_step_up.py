@@ -24,6 +24,18 @@ def lacks(requirement, principal):
     return caught.value
 
 
+@pytest.mark.parametrize(
+    "requirement",
+    [Requirement(["read"]), Requirement(roles=["boss"]), Requirement(["read"], max_age=300)],
+    ids=repr,
+)
+def test_a_scope_or_role_that_is_missing(requirement):
+    """However recent the sign-in is, and before a decision asks for another one."""
+    assert not requirement.is_met_by(caller(auth_time=NOW), NOW)
+    with pytest.raises(InsufficientScopeError):
+        requirement.check(caller(), NOW)
+
+
 @pytest.mark.parametrize("acr", ["phr", ["phr"], ["x", "phr"], ("phr", "phr")], ids=str)
 def test_an_acr_that_is_accepted(acr):
     """One of them is enough; one alone needs no list."""

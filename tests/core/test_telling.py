@@ -117,6 +117,13 @@ def test_a_browser_is_sent_to_sign_in():
     assert [(event.status, event.reason) for event in events] == [(303, "missing_credentials")]
 
 
+def test_what_the_guard_serves_has_a_rule_of_its_own():
+    """The login page is open without a rule of the application's."""
+    events = []
+    decide(told(events, login_path="/login"), FakeRequest("/login"))
+    assert [(event.allowed, event.rule) for event in events] == [(True, "(served by the guard)")]
+
+
 def test_an_answer_that_is_replaced():
     """The status is the one that is sent."""
     from dataclasses import replace

@@ -22,13 +22,25 @@ from django.urls import re_path
 from django.views.decorators.cache import cache_page
 
 from adapters.answering import ADMIN, AUDIENCE, GOOD, ISSUER, KEY, NOW, PREFLIGHT, SECRET, bearer, token
-from authguard import AccessCookie, APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Rule
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    ConfigurationError,
+    DPoP,
+    Guard,
+    JWTVerifier,
+    Rule,
+)
 from authguard.django import AuthGuardMiddleware, RefusedHTTPException, requires
 from authguard.testing import override
 from frameworks.django_project import CORS_LAYER, GUARD, Guarded, Project, subject, urls
+from support import ec_key, jwk, make_proof, thumbprint
 
 KINDS = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+OF_A_KEY = token(cnf={"jkt": thumbprint(jwk(ec_key()))})
+PROOF = ("DPoP", make_proof(OF_A_KEY, htm="POST", htu="https://api.example/open").encode())
 SPA = "https://spa.example"
 
 
@@ -36,6 +48,7 @@ def guard(**options: Any) -> Guard:
     """A guard for tokens and keys, with a login page."""
     verifiers = [
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE, header="X-Token"),
         APIKeyVerifier({KEY: APIKey("robot")}),
     ]
     return Guard(*verifiers, **({"public_paths": ["/open"], "login_path": "/login"} | options))
@@ -139,17 +152,29 @@ def test_a_missing_slash_is_not_told_to_strangers(kind: str) -> None:
     [
         ([bearer(GOOD)], 200),
         ([("X-API-Key", KEY.encode())], 200),
+        ([("X-Token", GOOD.encode())], 200),
+        ([("Authorization", f"DPoP {OF_A_KEY}".encode()), PROOF], 200),
         ([bearer(GOOD), ("Sec-Fetch-Site", b"same-origin")], 200),
         ([bearer(GOOD), ("Sec-Fetch-Site", b"cross-site")], 403),
         ([bearer(GOOD), ("Origin", b"https://evil.example")], 403),
         ([("Cookie", f"session={GOOD}".encode()), ("Sec-Fetch-Site", b"same-origin")], 403),
         ([], 403),
     ],
-    ids=["token", "key", "same site", "another site", "another origin", "cookie", "nobody"],
+    ids=[
+        "token",
+        "key",
+        "own field",
+        "DPoP",
+        "same site",
+        "another site",
+        "another origin",
+        "cookie",
+        "nobody",
+    ],
 )
 def test_a_token_in_a_field_needs_no_csrf_token(kind: str, fields: list[Any], status: int) -> None:
     """Browsers send none by themselves. Where one comes from another site, a proxy may have added it."""
-    rules = guard(cookie=AccessCookie("session", secure=False))
+    rules = guard(cookie=AccessCookie("session", secure=False), proofs=[DPoP("https://api.example")])
     answer = project(kind, url("open", say("done")), rules=rules).ask("POST", "/open", fields)
     assert answer.status == status
     if status == 403:

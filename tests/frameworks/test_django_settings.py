@@ -52,6 +52,11 @@ async def abuild() -> Guard:
     return make_guard()
 
 
+def plain_layer(get_response: Any) -> Any:
+    """Middleware that is a function."""
+    return get_response
+
+
 def build_nothing() -> None:
     """What has forgotten to return it."""
 
@@ -125,7 +130,7 @@ def test_the_wrong_order_is_refused_at_the_start(name: str) -> None:
     with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers):
         with pytest.raises(ConfigurationError) as raised:
             WSGIHandler()
-        with pytest.raises(SystemCheckError, match="authguard.E002"):
+        with pytest.raises(SystemCheckError, match=r"\(authguard\.E002\)"):
             call_command("check")
     text = str(raised.value)
     assert text.startswith(f"MIDDLEWARE must have {other} ")
@@ -134,7 +139,13 @@ def test_the_wrong_order_is_refused_at_the_start(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "layers", [STANDARD, [OWN], [STORING, CORS_LAYER, SESSIONS, AUTHENTICATION, REMOTE_USER, GUARD, FETCHING]]
+    "layers",
+    [
+        STANDARD,
+        [OWN],
+        [STORING, CORS_LAYER, SESSIONS, AUTHENTICATION, REMOTE_USER, GUARD, FETCHING],
+        [f"{__name__}.plain_layer", GUARD, f"{__name__}.plain_layer"],
+    ],
 )
 def test_the_right_order_is_taken(layers: list[str]) -> None:
     """The control of the test above."""
@@ -163,8 +174,8 @@ def test_around_a_whole_application_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "identifier"),
     [
-        ({"AUTHGUARD": None}, "authguard.E001"),
-        ({"MIDDLEWARE": []}, "authguard.E003"),
+        ({"AUTHGUARD": None}, r"\(authguard\.E001\)"),
+        ({"MIDDLEWARE": []}, r"\(authguard\.E003\)"),
     ],
 )
 def test_the_check_says_what_is_wrong(changes: dict[str, Any], identifier: str) -> None:
@@ -194,7 +205,7 @@ def test_the_check_knows_cookies_that_django_would_show(name: str, is_shown: boo
     cookie = AccessCookie(name, secure=False)
     with override_settings(AUTHGUARD=make_guard(cookie=cookie), ROOT_URLCONF=EVERYWHERE):
         if is_shown:
-            with pytest.raises(SystemCheckError, match=r"authguard\.W004"):
+            with pytest.raises(SystemCheckError, match=r"\(authguard\.W004\)"):
                 call_command("check", fail_level="WARNING")
         else:
             call_command("check", fail_level="WARNING")
@@ -206,7 +217,7 @@ def test_a_view_that_no_middleware_has_seen_says_so() -> None:
 
     request = RequestFactory().get("/")
     for call in (requires()(lambda request: None), current_principal):
-        with pytest.raises(RuntimeError, match="MIDDLEWARE; in a test with a RequestFactory write"):
+        with pytest.raises(RuntimeError, match=f'add "{OWN}" to MIDDLEWARE; in a test with a RequestFactory'):
             call(request)
 
 

@@ -310,3 +310,11 @@ def test_decoys_are_few(counts, app):
     counts.service.sessions.end_now(["none"])
     with database.read() as connection:
         assert connection.exec_driver_sql(query).scalar() == 0
+
+
+def test_a_verified_address_leaves_no_decoy(counts):
+    """Who signs in by a provider that has verified the address proves to know the account."""
+    query = "SELECT count(*) FROM authguard_replays WHERE substr(digest, 1, 6) = 'decoy-'"
+    counts.service.sign_in_with(SocialIdentity("hub", "0", "social0@example.com", True, "Mona"))
+    with counts.service.database.read() as connection:
+        assert connection.exec_driver_sql(query).scalar() == 0

@@ -254,6 +254,7 @@ class TestProviderThatDoesNotVerify:
         assert not mallory.is_in(face)
         assert not mallory.sign_in(MALLORY, face)
         assert ann.is_in(face)
+        assert "It was unlinked" in ann.mail("GitHub was linked to your account").text
         assert prevented(events) == ["identity"]
 
     def test_another_provider_that_does_not_verify(self, mallory, ann, face):

@@ -23,6 +23,7 @@ class World:
         self.began = -1000.0
         self.marks: list[Mark] = []
         self.readings = 0
+        self.page_marks = 1_000_000
         self.on_read: Callable[[], None] = lambda: None
         self.closed = threading.Event()
         self.processes: list[SharedRevocations] = []
@@ -55,8 +56,10 @@ class FakeLog:
         world.readings += 1
         world.on_read()
         state: State = "ok" if position.epoch in ("", world.epoch) else "lost"
-        reached = Position(world.epoch, len(world.marks), "tip")
-        return Page(state, reached, world.monotonic - world.began, world.marks[position.sequence :])
+        end = min(position.sequence + world.page_marks, len(world.marks))
+        reached, marks = Position(world.epoch, end, "tip"), world.marks[position.sequence : end]
+        is_last = end == len(world.marks)
+        return Page(state, reached, world.monotonic - world.began, marks, is_last=is_last)
 
     def append(self, marks: Sequence[Mark], *, lost_epoch: str = "") -> int:
         """Write marks."""

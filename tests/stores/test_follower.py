@@ -154,6 +154,18 @@ def test_too_many_marks_for_memory_are_asked_for_one_by_one(world: World) -> Non
         process.is_revoked(principal("t3"))
 
 
+def test_a_copy_that_lacks_marks_is_not_used_while_the_rest_is_read(world: World) -> None:
+    """The marks of the next page have no room: from then on requests ask the store."""
+    process = revocations(world, max_marks=10)
+    process._follower.step()
+    for number in range(30):
+        revoke(world, f"t{number}")
+    modes: list[bool] = []
+    world.page_marks, world.on_read = 15, lambda: modes.append(process._follower.is_current())
+    process._follower.step()
+    assert modes == [True, False]
+
+
 def overfull(world: World) -> SharedRevocations:
     """A process that cannot hold the twelve marks there are, which end in a minute."""
     for number in range(12):

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -249,3 +250,17 @@ def test_a_proof_is_used_once(open_log: OpenLog) -> None:
     assert other.use_proof("other", 30)
     assert log.use_proof("ended", -1)
     assert other.use_proof("ended", 30)
+
+
+def test_a_revocation_is_on_the_disk_when_it_is_written(tmp_path: Path) -> None:
+    """A power cut loses none; a beat of a process that reads may be lost, and does not wait for the disk."""
+    connections = SQLiteConnections(tmp_path / "log.db", 1.0)
+    hurried = partial(connections._transaction, "BEGIN IMMEDIATE", hurried=True)
+    settings = []
+    for begin in (connections.write, connections.statements, hurried):
+        with begin() as execute:
+            names = ("synchronous", "busy_timeout")
+            settings.append(tuple(execute(f"PRAGMA {name}", ()).fetchone()[0] for name in names))
+    connections.close()
+    full, normal = 2, 1
+    assert settings == [(full, 1000), (full, 1000), (normal, 100)]

@@ -4,9 +4,19 @@ import json
 
 import pytest
 
-from authguard import APIKey, APIKeyVerifier, Credential, InvalidTokenError, JWTVerifier, RemoteKeySet
+from authguard import (
+    APIKey,
+    APIKeyVerifier,
+    ClientAuth,
+    Credential,
+    IntrospectionVerifier,
+    InvalidTokenError,
+    JWTVerifier,
+    RemoteKeySet,
+)
 from authguard._core.answer.refusal import Challenges, refuse
 from authguard.errors import Cause, RevokedTokenError, UnprovenTokenError
+from remote.world import World, page
 from support import AUDIENCE, ISSUER, NOW, SECRET, b64, claims, judge, make_token
 
 OTHER = "another-Secret-2xL7mZ4pR8tW1yB6nC5sD0fGh"
@@ -92,6 +102,18 @@ def test_an_api_key_is_refused_with_its_cause(key, cause):
     with pytest.raises(InvalidTokenError) as raised:
         judge(APIKeyVerifier(KEYS), Credential(key, "api_key", "x-api-key"), NOW)
     assert raised.value.cause is cause
+
+
+def test_a_token_that_is_not_active_has_a_cause_of_its_own():
+    """As the introspection endpoint says."""
+    world = World()
+    world.pages[f"{ISSUER}/introspect"] = page({"active": False})
+    verifier = IntrospectionVerifier(
+        f"{ISSUER}/introspect", audience=AUDIENCE, auth=ClientAuth.bearer("t0ken")
+    )
+    with pytest.raises(InvalidTokenError) as raised:
+        world.run(verifier.flow(Credential("opaque", "bearer"), NOW))
+    assert raised.value.cause is Cause.INACTIVE
 
 
 @pytest.mark.parametrize(

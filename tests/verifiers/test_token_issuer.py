@@ -155,7 +155,11 @@ def test_a_token_expires() -> None:
     """After its ttl, and that of a single token may be another."""
     tokens = make(ttl=60)
     guard = Guard(tokens.verifier(leeway=0))
-    for text, seconds in ((tokens.issue("ann"), 60), (tokens.issue("ann", ttl=10), 10)):
+    for text, seconds in (
+        (tokens.issue("ann"), 60),
+        (tokens.issue("ann", ttl=10), 10),
+        (make(ttl=1).issue("ann"), 1),
+    ):
         assert guard.verify(text, now=NOW + seconds - 1).subject == "ann"
         with pytest.raises(ExpiredTokenError):
             guard.verify(text, now=NOW + seconds)

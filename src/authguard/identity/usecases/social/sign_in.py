@@ -172,9 +172,9 @@ class SocialSignIn:
         self, connection: Connection, identity: SocialIdentity, caller: Caller
     ) -> tuple[User | None, _NewLink | None]:
         base = self._base
-        address = parse_email(identity.email or "")
         if not identity.email:
             raise self._failed(identity, caller, NoAddressError(), SocialReason.NO_ADDRESS)
+        address = parse_email(identity.email)
         if address is None:
             raise self._failed(identity, caller, NoAddressError(), SocialReason.BAD_IDENTITY)
         now = base.clock()
