@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from authguard.cli.root import root
-from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.databases import compiled_statements, empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 
 
 @pytest.fixture

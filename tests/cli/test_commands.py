@@ -1,4 +1,4 @@
-"""The command as its users run it: in a process of its own, on a real database and a real socket."""
+"""The command as its users run it: on a real database, on a real socket, and in a process of its own."""
 
 import gc
 import signal
@@ -13,7 +13,7 @@ from authguard._core.encoding.fast import packages_in_use
 from authguard.cli.output import Failure, printable
 from authguard.cli.serve import _for_development
 from authguard.cli.serving.heap import settled_heap
-from cli.support import COMMAND, PASSWORD, environment, run
+from cli.support import COMMAND, PASSWORD, environment, invoke, run
 
 
 def test_the_version_names_what_reads_tokens():
@@ -26,26 +26,26 @@ def test_the_version_names_what_reads_tokens():
 def test_account_is_made_and_listed(tmp_path):
     """An account that was made is listed, and its password is nowhere in the output."""
     url = f"sqlite:///{tmp_path}/a.db"
-    assert run("db", "upgrade", "--database", url).returncode == 0
+    assert invoke("db", "upgrade", "--database", url).exit_code == 0
     made = run("users", "create", "ann@example.com", "--password-stdin", "--database", url, given=PASSWORD)
-    listed = run("users", "list", "--json", "--database", url)
-    assert (made.returncode, listed.returncode) == (0, 0)
+    listed = invoke("users", "list", "--json", "--database", url)
+    assert (made.returncode, listed.exit_code) == (0, 0)
     assert '"email": "ann@example.com"' in listed.stdout
     assert PASSWORD not in made.stdout + made.stderr + listed.stdout
 
 
 def test_old_tables_name_the_command(tmp_path):
     """Without tables the error is one line that names the command, with exit status 2."""
-    done = run("users", "list", "--database", f"sqlite:///{tmp_path}/a.db")
-    assert done.returncode == 2
+    done = invoke("users", "list", "--database", f"sqlite:///{tmp_path}/a.db")
+    assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
     assert "authguard db upgrade" in done.stderr
 
 
 def test_missing_settings_are_one_line():
     """Without a secret, `serve` says what to set, with exit status 2 and no traceback."""
-    done = run("serve", "--port", "0")
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    done = invoke("serve", "--port", "0")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
     assert "AUTHGUARD_SECRET" in done.stderr
 
 
@@ -56,7 +56,7 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "PRIVATE" not in done.stdout and '"d"' not in done.stdout
     before = path.read_text()
-    assert run("keys", "generate", "-o", str(path)).returncode == 1
+    assert invoke("keys", "generate", "-o", str(path)).exit_code == 1
     assert path.read_text() == before
 
 

@@ -15,10 +15,10 @@ from authguard.identity.reasons import Flow, Reason
 from authguard.identity.scanning.matches import SOURCES, UNKNOWN_SOURCE
 from authguard.identity.social_reasons import SocialReason
 from event_loop import one_event_loop  # noqa: F401  # a fixture
-from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
+from identity.databases import compiled_statements, empty_url, postgres_url, sqlite_url  # noqa: F401  # fixtures
 from identity.documented_answers import watch_answers
-from identity.leaks import Leaks, close_connections, watching
-from identity.support import ANN, Clock, Postbox, browser, service_at
+from identity.leaks import Leaks, watching
+from identity.support import ANN, Clock, Postbox, browser, close_connections, service_at
 
 
 @pytest.fixture(scope="session", autouse=True)

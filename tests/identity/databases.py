@@ -1,10 +1,35 @@
 """The two databases: whatever stores something is tested over both."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import sqlalchemy
+from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from identity.support import empty, postgres_database, upgrade
+from authguard.identity.storage import database
+from identity.support import close_connections, empty, postgres_database, upgrade
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """Keep the statements that SQLAlchemy has compiled, because each test makes an engine of its own.
+
+    SQLAlchemy compares the dialects of a kept statement and of the engine. Those of all tests are set alike.
+    """
+    compiled: dict[Any, Any] = {}
+
+    def create_engine(*args: Any, **options: Any) -> Engine:
+        return sqlalchemy.create_engine(*args, **options, execution_options={"compiled_cache": compiled})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", create_engine)
+        for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
+            patch.setattr(dialect, "__eq__", lambda one, other: type(one) is type(other), raising=False)
+            patch.setattr(dialect, "__hash__", lambda one: hash(type(one)), raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +37,7 @@ def postgres_url() -> Iterator[str]:
     with postgres_database() as url:
         upgrade(url)
         yield url
+        close_connections()
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.identity.social.provider import Provider
 from authguard.identity.usecases.oauth.clients import Clients
 from identity.processes import Processes, shapes_in, watch_processes
+from identity.support import kept_connection
 
 MIN_SECRET = 8
 MIN_PROVIDER_SECRET = 6  # that of most tests
@@ -63,7 +64,6 @@ _KEY_FILE = "/account/keys/file"
 _ONLY_STORED = {"password hash", "encrypted key"}
 _HTTP_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PLAIN_RECORD = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
-_connections: dict[str, psycopg.Connection[Any]] = {}
 #: A name of a place, and the text that stands there.
 Place = tuple[str, str]
 
@@ -166,7 +166,7 @@ def stored_texts(url: str) -> list[Place]:
     """Return (place, text) of all that a database holds; nothing if it is gone."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return _postgres_rows(url.replace("+psycopg", ""))
+        return _postgres_rows(url)
     path, places = Path(parsed.database or ""), []
     for file in (path, Path(f"{path}-wal"), Path(f"{path}-journal")):
         with contextlib.suppress(OSError):
@@ -182,23 +182,13 @@ def stored_texts(url: str) -> list[Place]:
 
 def _postgres_rows(url: str) -> list[Place]:
     with contextlib.suppress(psycopg.Error):
-        connection = _connections.get(url)
-        if connection is None or connection.closed:
-            options = "-c statement_timeout=5s"
-            connection = psycopg.connect(url, autocommit=True, connect_timeout=3, options=options)
-            _connections[url] = connection
+        connection = kept_connection(url)
         names = connection.execute(
             "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
         ).fetchall()
         query = " UNION ALL ".join(f"SELECT '{name}', t::text FROM {name} t" for (name,) in names)
         return [(f"the table {name}", text) for name, text in connection.execute(query)] if query else []
     return []
-
-
-def close_connections() -> None:
-    """Close what `stored_texts` has kept open."""
-    while _connections:
-        _connections.popitem()[1].close()
 
 
 # What is noted, and how.

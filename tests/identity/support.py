@@ -112,18 +112,51 @@ def postgres_database() -> Iterator[str]:
         engine.dispose()
 
 
+_TABLES = [
+    *(table.name for table in reversed(metadata.sorted_tables)),
+    *("authguard_marks", "authguard_tips", "authguard_readers", "authguard_replays"),
+]
+# To delete from a table costs more than to see that it is empty, as most of them are.
+_WITH_ROWS = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in _TABLES)
+_connections: dict[str, psycopg.Connection[Any]] = {}
+
+
 def empty(url: str) -> None:
     """Delete all rows."""
-    tables = [table.name for table in reversed(metadata.sorted_tables)]
-    tables += ["authguard_marks", "authguard_tips", "authguard_readers", "authguard_replays"]
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as database, database:
             database.execute("PRAGMA synchronous = OFF")
-            for name in tables:
-                database.execute(f"DELETE FROM {name}")
-    else:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute("; ".join(f"DELETE FROM {name}" for name in tables))
+            _empty(database)
+        return
+    try:
+        _empty(kept_connection(url))
+    except psycopg.OperationalError:  # a test has ended it, or restarted the server
+        close_connections()
+        _empty(kept_connection(url))
+
+
+def _empty(connection: sqlite3.Connection | psycopg.Connection[Any]) -> None:
+    with_rows = {name for (name,) in connection.execute(_WITH_ROWS).fetchall()}
+    for name in _TABLES:
+        if name in with_rows:
+            connection.execute(f"DELETE FROM {name}")
+
+
+def kept_connection(url: str) -> psycopg.Connection[Any]:
+    """Return a connection to PostgreSQL that several tests use, each transaction with one statement."""
+    address = url.replace("+psycopg", "")
+    connection = _connections.get(address)
+    if connection is None or connection.closed:
+        options = "-c statement_timeout=5s"
+        connection = psycopg.connect(address, autocommit=True, connect_timeout=3, options=options)
+        _connections[address] = connection
+    return connection
+
+
+def close_connections() -> None:
+    """Close the connections that `kept_connection` has opened."""
+    while _connections:
+        _connections.popitem()[1].close()
 
 
 def settings(url: str, **given: Any) -> Settings:
