@@ -244,7 +244,7 @@ class AuthGuardMiddleware:
             request = _request(environ, guard, presented)
             return self._answer(guard.present(request, recalled, now), request, start_response, now)
         else:
-            decision = self.decide(environ, presented, request_key, now, recalled)
+            decision = self._decide(environ, presented, request_key, now, recalled)
         if not decision.reaches_app:
             request = _request(environ, guard, presented)
             return self._answer(decision, request, start_response, now)
@@ -271,7 +271,7 @@ class AuthGuardMiddleware:
         start: Any = lambda status, fields: start_response(status, fields, raised)  # noqa: E731
         return responder(denied.refusal)(environ, start)
 
-    def decide(
+    def _decide(
         self,
         environ: "WSGIEnvironment",
         presented: Presented,

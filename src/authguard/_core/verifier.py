@@ -9,7 +9,14 @@ from typing import Any, Protocol, cast
 from authguard._core.callbacks import Callback, note_source, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.options import check_plain_methods, check_text, check_text_list, got, type_of, unusable_answer
+from authguard._core.options import (
+    check_plain_methods,
+    check_text,
+    check_text_list,
+    got,
+    type_of,
+    unusable_answer,
+)
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.terms import Terms
 from authguard.errors import ConfigurationError

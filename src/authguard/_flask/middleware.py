@@ -106,7 +106,7 @@ class FlaskMiddleware(AuthGuardMiddleware):
         self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Handle one request, and end the application context that `decide` has begun."""
+        """Handle one request, and end the application context that `_decide` has begun."""
         self._open_mounts.warn_once()
         if self.has_layers:
             note_method(environ)
@@ -126,13 +126,13 @@ class FlaskMiddleware(AuthGuardMiddleware):
         _pop(context)
         return response
 
-    def decide(self, environ: "WSGIEnvironment", *given: Any) -> Decision:
+    def _decide(self, environ: "WSGIEnvironment", *given: Any) -> Decision:
         """Decide in an application context, which callbacks and views share.
 
         Without callbacks the context of the view is enough; to begin another costs as much as the decision.
         """
         self._begin_context(environ)
-        return super().decide(environ, *given)
+        return super()._decide(environ, *given)
 
     def _begin_context(self, environ: "WSGIEnvironment") -> None:
         # As in Flask, an existing context is used, such as that of a test.
