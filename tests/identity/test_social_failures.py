@@ -312,7 +312,7 @@ def test_codes_of_providers_are_cleaned(sent, kept):
 
 def test_all_reasons_are_documented():
     """The table of docs/identity.md has each reason, and no other."""
-    section = DOCUMENT.partition("### When signing in with a provider fails")[2].partition("\n## ")[0]
+    section = DOCUMENT.partition("### Failures of a sign-in with a provider")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert sorted(rows) == sorted(SocialReason)
     tested = {reason for _, reason, _, _ in CASES.values()}
