@@ -431,6 +431,17 @@ def test_a_guard_that_cannot_do_it_is_refused(options: dict[str, Any], lacks: st
         Site(**options)
 
 
+def test_an_async_store_is_refused() -> None:
+    """Nothing would await `revoke`: who signs out would be told so, and copies of the token would stay good."""
+
+    class Store(MemoryRevocations):
+        async def revoke(self, **named: Any) -> None:  # type: ignore[override]
+            """Revoke nothing."""
+
+    with pytest.raises(ConfigurationError, match="must have a plain revoke, got an async one"):
+        Site(revocations=Store())
+
+
 @pytest.mark.parametrize("grants", [True, ["read"], "read"])
 def test_what_is_no_mapping_is_not_granted(site: Site, grants: Any) -> None:
     """A user in the place of a mapping is a mistake, and is said."""

@@ -50,6 +50,17 @@ def test_a_name_may_be_given(client, old):
     assert "Server, second" in [key["name"] for key in client.get("/api-keys").json()]
 
 
+def test_an_async_update_is_refused(client, old):
+    """Nothing would await it, and the old key would be revoked while the services still use it."""
+
+    async def update(key):
+        """Switch the services."""
+
+    with pytest.raises(ConfigurationError, match="update must be a plain function, got an async one"):
+        rotate_api_key(client, old["id"], update)
+    assert len(client.get("/api-keys").json()) == 1
+
+
 @pytest.mark.parametrize("name", ["", 5, True, b"n", ["n"]])
 def test_a_name_is_text(client, old, name):
     """Another name is an error, and no key is made."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isroutine
-from types import GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import Any, Generic, TypeVar, cast
 
 from authguard._core.options import check_function
@@ -11,6 +11,12 @@ from authguard.errors import ConfigurationError
 
 Answer = TypeVar("Answer")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+#: Types of values that contain no answer yet: a call, an `await`, `next` or `return` is missing. Such a value
+#: is true, whatever the answer would be.
+UNANSWERED: frozenset[type] = frozenset(
+    {AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, filter, map, partial}
+)
 
 #: The attribute of a declared function. It is the function itself: `functools.wraps` copies attributes to
 #: wrappers, which may block all the same.

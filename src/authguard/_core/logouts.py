@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
-from authguard._core.callbacks import Callback, is_in_memory, says_in_memory
+from authguard._core.callbacks import UNANSWERED, Callback, is_in_memory, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
 from authguard._core.options import check_method
@@ -152,7 +152,7 @@ class Logouts:
             revoked = yield from Call(self.is_revoked, principal)
         else:
             revoked = self._is_known_revoked(principal)
-        if revoked is None:
+        if revoked is None or type(revoked) in UNANSWERED:
             raise TypeError("is_revoked() must return whether the principal is revoked")
         if revoked:
             raise RevokedTokenError("revoked", key_id=api_key_id(principal))

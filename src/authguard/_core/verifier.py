@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from authguard._core.callbacks import Callback, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
-from authguard._core.options import check_text, check_text_list, got, type_of
+from authguard._core.options import check_plain_methods, check_text, check_text_list, got, type_of
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.terms import Terms
 from authguard.errors import ConfigurationError
@@ -144,6 +144,8 @@ class _Adapted(Verifier):
         self.prefixes = check_text_list(getattr(verifier, "prefixes", ()), "prefixes of a verifier")
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
         self.chooses_itself = self._accepts is not None
+        if self.chooses_itself:
+            check_plain_methods(verifier, "a verifier", "accepts", "def accepts(self, credential)")
         self.takes_any_token = not self.chooses_itself and not self.is_for_keys
         self._name = type(verifier).__name__
 

@@ -15,11 +15,12 @@ from authguard._core.model import Credential, Principal
 from authguard._core.options import (
     Duration,
     check_flag,
-    check_function,
     check_mapping,
     check_moment,
     check_object,
+    check_plain_function,
     check_whole_seconds,
+    is_async_function,
 )
 from authguard._core.policy.patterns import local_path
 from authguard._core.verifier import Verified
@@ -92,6 +93,10 @@ class BrowserSessions:
             raise ConfigurationError(
                 f"guard of BrowserSessions must have {missing[0]}, got one without: write {write}"
             )
+        if is_async_function(guard.revocations.revoke):  # type: ignore[union-attr]  # which was checked
+            raise ConfigurationError(
+                f"guard of BrowserSessions must have a plain revoke, got an async one: write {write}"
+            )
         self._guard = guard
         self._cookie: AccessCookie = guard.cookie  # type: ignore[assignment]  # which was checked
         self._revocations: Any = guard.revocations
@@ -152,7 +157,7 @@ class BrowserSessions:
             grants: returns further arguments of `TokenIssuer.issue` for a subject, such as `{"scopes":
                 [...]}`; None if the user no longer exists.
         """
-        check_function(grants, "grants", "resume(lambda subject: {…})", or_none=False, takes="subject")
+        check_plain_function(grants, "grants", "return the arguments", "subject")
         if request.method not in ("GET", "HEAD") or any(name in request.args for name in _ANEW):
             return None
         try:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 
-from authguard._core.options import check_function, check_object, check_text, check_whole
+from authguard._core.options import check_object, check_plain_function, check_text, check_whole
 
 
 def rotate_api_key(
@@ -40,7 +40,7 @@ def rotate_api_key(
     """
     check_object(client, "client", httpx.Client, "client=httpx.Client(…)", or_none=False)
     check_text(old_key_id, "old_key_id", must="be the id of the key to revoke")
-    check_function(update, "update", or_none=False, takes="new_key")
+    check_plain_function(update, "update", "wait in it until all services use the key", "new_key")
     if name is None:
         name = f"Rotated Key {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     check_text(name, "name", must="be the name of the new key")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TypeAlias
 
-from authguard._core.options import check_function
+from authguard._core.options import check_plain_function
 
 logger = logging.getLogger("authguard.audit")
 
@@ -51,6 +51,16 @@ class Event:
 Hook: TypeAlias = Callable[[Event], None]
 
 
+def check_hook(hook: object) -> None:
+    """Check a hook; None is allowed.
+
+    Raises:
+        ConfigurationError: if it is not a plain function of an event: nothing would await another one.
+    """
+    if hook is not None:
+        check_plain_function(hook, "audit_hook", "put the event into a queue that a task reads", "event")
+
+
 class Audit:
     """Record events; thread-safe.
 
@@ -60,7 +70,7 @@ class Audit:
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
-        check_function(hook, "audit_hook", takes="event")
+        check_hook(hook)
         self._hook = hook
         self._lock = Lock()
         self._counts: Counter[tuple[str, str]] = Counter()

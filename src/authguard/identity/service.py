@@ -21,9 +21,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from authguard._core.options import check_function, check_method, check_object
+from authguard._core.options import check_function, check_object, check_plain_methods
 from authguard.errors import ConfigurationError
-from authguard.identity.audit import Audit, Event, Hook
+from authguard.identity.audit import Audit, Event, Hook, check_hook
 from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
@@ -113,7 +113,7 @@ class IdentityService:
     ) -> None:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         _check_parts(mailer, policy, breaches, hasher, limiter)
-        check_function(audit_hook, "audit_hook", takes="event")
+        check_hook(audit_hook)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self.settings = settings
         self.clock = clock
@@ -282,11 +282,14 @@ class IdentityService:
 
 
 def _check_parts(mailer: object, policy: object, breaches: object, hasher: object, limiter: object) -> None:
-    check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
+    check_plain_methods(mailer, "mailer", "send", "mailer=SMTPMailer(…)")
     check_object(policy, "policy", PasswordPolicy, "policy=PasswordPolicy()")
-    check_method(breaches, "breaches", "is_breached", "breaches=BreachedService()")
-    check_method(hasher, "hasher", "verify_dummy", "hasher=PasswordHasher()")
-    check_method(limiter, "limiter", "hit", "limiter=Limiter()")
+    check_plain_methods(policy, "policy", "check", "policy=PasswordPolicy()")
+    check_plain_methods(breaches, "breaches", "is_breached", "breaches=BreachedService()")
+    check_plain_methods(
+        hasher, "hasher", "hash, verify, verify_dummy, needs_rehash", "hasher=PasswordHasher()"
+    )
+    check_plain_methods(limiter, "limiter", "hit, count_login, count_mail, may_send", "limiter=Limiter()")
 
 
 def _outbox(settings: Settings, mailer: Mailer | None) -> Outbox:

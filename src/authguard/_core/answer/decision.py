@@ -1,12 +1,13 @@
 """Define the decisions of the guard: let the request pass, or send this answer."""
 
 from dataclasses import dataclass
-from types import CoroutineType, NoneType
+from types import NoneType
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
+from authguard._core.callbacks import UNANSWERED
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
@@ -14,7 +15,7 @@ from authguard.errors import RefusedError
 
 #: Types of no user. None refuses the request. False means the same to many, and a coroutine was not awaited:
 #: taken for users, they would let everybody pass.
-NO_USERS = frozenset({NoneType, bool, CoroutineType})
+NO_USERS = UNANSWERED | {NoneType, bool}
 
 
 @final

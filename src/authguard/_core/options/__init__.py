@@ -18,6 +18,8 @@ from authguard._core.options.objects import (
     check_method,
     check_object,
     check_plain_function,
+    check_plain_methods,
+    is_async_function,
 )
 from authguard._core.options.text import (
     check_choice,
@@ -49,6 +51,7 @@ __all__ = [
     "check_no_metadata_url",
     "check_object",
     "check_plain_function",
+    "check_plain_methods",
     "check_seconds",
     "check_text",
     "check_text_list",
@@ -57,6 +60,7 @@ __all__ = [
     "check_whole",
     "check_whole_seconds",
     "got",
+    "is_async_function",
     "is_numeric_date",
     "type_of",
 ]

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction, isroutine, signature
+from inspect import (
+    CO_ITERABLE_COROUTINE,
+    isasyncgenfunction,
+    iscoroutinefunction,
+    isgeneratorfunction,
+    isroutine,
+    signature,
+)
+from typing import Any
 
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
@@ -36,14 +44,43 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         or_none: whether None is allowed.
 
     Raises:
-        ConfigurationError: if it has no such method, or is a class.
+        ConfigurationError: if it has no such method, the method is a generator, or the value is a class.
     """
     if value is None and or_none:
         return
-    if isinstance(value, type) or not callable(getattr(value, method, None)):
+    function = None if isinstance(value, type) else getattr(value, method, None)
+    if not callable(function):
         raise ConfigurationError(
             f"{option} must be an object with {method}(…), got {_got(value)}: write {write}"
         )
+    _check_returns(function, f"{method} of {option}")
+
+
+def check_plain_methods(
+    value: object, option: str, methods: str, write: str, *, or_none: bool = True
+) -> None:
+    """Check an option that takes an object whose methods are called without waiting for them.
+
+    The coroutine of an `async` method would be taken for its answer: a wrong password would be right.
+
+    Args:
+        value: the object.
+        option: the name of the option.
+        methods: the names of the methods, such as `"hash, verify"`.
+        write: the spelling that works.
+        or_none: whether None is allowed.
+
+    Raises:
+        ConfigurationError: if a method is missing, `async` or a generator, or the value is a class.
+    """
+    if value is None and or_none:
+        return
+    for method in methods.split(", "):
+        check_method(value, option, method, write, or_none=False)
+        if is_async_function(getattr(value, method)):
+            raise ConfigurationError(
+                f"{option} must have a plain {method}, got an async one: write def {method}(…)"
+            )
 
 
 def check_function(
@@ -79,8 +116,9 @@ def check_arguments(function: Callable[..., object], option: str, takes: str) ->
         takes: the arguments that it is called with, by position.
 
     Raises:
-        ConfigurationError: if the function takes other arguments.
+        ConfigurationError: if the function takes other arguments, or is a generator.
     """
+    _check_returns(function, option)
     try:
         known = signature(function, follow_wrapped=False)
     except (TypeError, ValueError):  # as for some that are written in C
@@ -109,14 +147,34 @@ def check_plain_function(value: object, option: str, instead: str, takes: str) -
         ConfigurationError: for anything else.
     """
     check_function(value, option, or_none=False, takes=takes)
-    function = value
-    while isinstance(function, partial):
-        function = function.func
-    called = function if isroutine(function) else type(function).__call__
-    if iscoroutinefunction(called) or isasyncgenfunction(called):
+    if is_async_function(value):
         raise ConfigurationError(
             f"{option} must be a plain function, got an async one: write def {option}(…), and {instead}"
         )
+
+
+def is_async_function(function: object) -> bool:
+    """Return whether a function is `async`."""
+    called = _called(function)
+    return iscoroutinefunction(called) or isasyncgenfunction(called)
+
+
+def _check_returns(function: object, option: str) -> None:
+    """Refuse a generator, as dependencies of FastAPI may be: what a call gives is true for every caller."""
+    called = _called(function)
+    flags = getattr(getattr(called, "__code__", None), "co_flags", 0)
+    is_generator = isgeneratorfunction(called) and not flags & CO_ITERABLE_COROUTINE
+    if is_generator or isasyncgenfunction(called):
+        raise ConfigurationError(
+            f"{option} must be a function that returns, got a generator: write return in the place of yield"
+        )
+
+
+def _called(function: Any) -> Any:
+    """Return the function that a call runs, without what `partial` has put around it."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004 (as in callbacks)
 
 
 def _got(value: object) -> str:

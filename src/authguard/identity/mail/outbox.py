@@ -12,7 +12,14 @@ from math import inf
 from threading import Condition, Thread
 from typing import Literal, TypeAlias
 
-from authguard._core.options import check_function, check_list, check_method, check_seconds, check_whole, got
+from authguard._core.options import (
+    check_function,
+    check_list,
+    check_plain_methods,
+    check_seconds,
+    check_whole,
+    got,
+)
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_product_name
 
@@ -84,7 +91,7 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
-        check_method(mailer, "mailer", "send", "mailer=SMTPMailer(…)", or_none=False)
+        check_plain_methods(mailer, "mailer", "send", "mailer=SMTPMailer(…)", or_none=False)
         check_function(clock, "clock", "clock=time.monotonic", or_none=False)
         check_function(random, "random", "random=random.random", or_none=False)
         self._mailer, self._clock, self._random = mailer, clock, random
