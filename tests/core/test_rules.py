@@ -293,3 +293,17 @@ def test_a_rule_has_a_name_of_bounded_length():
 def test_the_reason_names_what_is_missing(requirement, reason):
     """For the log and for `authguard token inspect`; callers are told less."""
     assert requirement.not_granted(ANN).reason == reason
+
+
+@pytest.mark.parametrize("empty", [[], set(), {}.keys(), iter(())], ids=["list", "set", "keys", "iterator"])
+@pytest.mark.parametrize("option", ["scopes", "any_of", "roles"])
+def test_an_empty_list_of_needs_is_refused(option, empty):
+    """It comes from a setting that was not read, and would let every caller pass."""
+    with pytest.raises(ConfigurationError, match=f"{option} must name at least one, got an empty"):
+        Rule("/admin", **{option: empty})
+
+
+@pytest.mark.parametrize("option", ["scopes", "any_of", "roles"])
+def test_an_empty_tuple_of_needs_is_the_default(option):
+    """It is what is left out."""
+    assert not Rule("/admin", **{option: ()}).requirement

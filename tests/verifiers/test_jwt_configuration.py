@@ -7,7 +7,15 @@ import sys
 
 import pytest
 
-from authguard import ConfigurationError, Credential, Guard, InvalidTokenError, JWTVerifier, RemoteKeySet
+from authguard import (
+    ConfigurationError,
+    Credential,
+    Guard,
+    InvalidTokenError,
+    JWTVerifier,
+    RemoteKeySet,
+    TokenIssuer,
+)
 from authguard._core.answer.decision import Allow
 from authguard.drivers import run
 from support import (
@@ -290,3 +298,16 @@ def test_a_remote_key_set_stands_alone(keys):
     """Each has an issuer of its own; the error says how to write that."""
     with pytest.raises(ConfigurationError, match=r'JWTVerifier\(RemoteKeySet\("https://…"\), …\) for each'):
         JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+@pytest.mark.parametrize("text", ["{}\n", " {}", "{}\r\n", "\t{}"])
+@pytest.mark.parametrize("option", ["issuer", "audience"])
+def test_white_space_around_an_issuer_or_audience_is_refused(option, text):
+    """A line break at the end of a file or variable would refuse every token; the error has what works."""
+    value = {"issuer": ISSUER, "audience": AUDIENCE}[option]
+    for given in (text.format(value), [text.format(value)]):
+        if option == "audience" or isinstance(given, str):
+            with pytest.raises(ConfigurationError, match=f"{option} must be without white .* '{value}'"):
+                build(**{option: given})
+    with pytest.raises(ConfigurationError, match=f"{option} must be without white space"):
+        TokenIssuer(SECRET, **{"issuer": ISSUER, "audience": AUDIENCE, option: text.format(value)})

@@ -10,9 +10,10 @@ from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.options import (
     Duration,
     check_function,
+    check_identifier,
+    check_identifiers,
     check_mapping,
     check_text,
-    check_text_or_list,
     check_whole_seconds,
     got,
 )
@@ -86,8 +87,8 @@ class TokenIssuer:
     ) -> None:
         self._key = read_signing_key(key, algorithm)
         self.algorithm = self._key.algorithm
-        self._issuer = check_text(issuer, "issuer")
-        self._audience = check_text_or_list(audience, "audience")
+        self._issuer = check_identifier(issuer, "issuer")
+        self._audience = check_identifiers(audience, "audience")
         self.ttl = check_whole_seconds(ttl, "ttl", MAX_TTL, least=1)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock

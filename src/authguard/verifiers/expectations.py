@@ -14,11 +14,11 @@ from authguard._core.options import (
     MAX_LEEWAY,
     Duration,
     check_flag,
+    check_identifiers,
     check_list,
     check_seconds,
     check_text,
     check_text_list,
-    check_text_or_list,
     type_of,
 )
 from authguard.errors import ConfigurationError
@@ -46,7 +46,7 @@ def expectations(
     Raises:
         ConfigurationError: if an option has the wrong type, or options contradict each other.
     """
-    audiences = () if audience is None else check_text_or_list(audience, "audience")
+    audiences = () if audience is None else check_identifiers(audience, "audience")
     required = check_text_list(required_claims, "required_claims", '"exp"')
     conditions = _conditions(client_ids, claims)
     subject = None if subject_claims is None else _subject(subject_claims, required)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
-from authguard._core.options import check_arguments, check_list, check_text, got
+from authguard._core.options import check_arguments, check_identifier, check_list, check_text, got
 from authguard.errors import ConfigurationError, InvalidIssuerError
 
 MAX_TENANTS = 10_000
@@ -69,7 +69,7 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
         )
     else:
         must = "be text that is not empty, a function, or None"
-        text = check_text(issuer, "issuer", must=must)
+        text = check_identifier(issuer, "issuer", must=must)
         if _BRACES.search(text):
             return _of_tenants(text, tenants)
         expected = text
@@ -89,7 +89,7 @@ def one_issuer(issuer: object) -> str | None:
     """
     if issuer is None:
         return None
-    text = check_text(issuer, "issuer")
+    text = check_identifier(issuer, "issuer")
     if _BRACES.search(text):
         raise ConfigurationError(
             f"issuer must be one issuer here, got {got(text)}: write a verifier for each tenant"

@@ -24,6 +24,8 @@ from authguard._core.options.objects import (
 from authguard._core.options.text import (
     check_choice,
     check_flag,
+    check_identifier,
+    check_identifiers,
     check_list,
     check_mapping,
     check_text,
@@ -43,6 +45,8 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_function",
+    "check_identifier",
+    "check_identifiers",
     "check_list",
     "check_mapping",
     "check_method",

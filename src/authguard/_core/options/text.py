@@ -33,6 +33,36 @@ def check_text(
     raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}")
 
 
+def check_identifier(value: object, option: str, *, must: str = "be text that is not empty") -> str:
+    """Check a text that is compared exactly, such as an issuer: it has no white space around it.
+
+    A line break at the end of a file or variable would refuse each token.
+
+    Args:
+        value: the text.
+        option: the name of the option.
+        must: what it must be, for the error.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    text = check_text(value, option, must=must)
+    if text != text.strip():
+        raise ConfigurationError(
+            f"{option} must be without white space around it, got {got(text)}: write {text.strip()!r}"
+        )
+    return text
+
+
+def check_identifiers(values: object, option: str) -> tuple[str, ...]:
+    """Check an option that takes one such text, or a list of them that is not empty.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    return tuple(check_identifier(text, option) for text in check_text_or_list(values, option))
+
+
 def check_flag(value: object, option: str, must: str = "be True or False") -> bool:
     """Check an option that is True or False.
 

@@ -40,6 +40,29 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
     return frozenset(name for name in listed if isinstance(name, str))
 
 
+def check_needs(names: object, option: str, grammar: re.Pattern[str] | None) -> frozenset[str]:
+    """Check the names of scopes or roles that a rule requires.
+
+    An empty list comes from a setting that was not read: the rule would let every caller pass. The default,
+    an empty tuple, requires none.
+
+    Args:
+        names: as for `check_names`.
+        option: as for `check_names`.
+        grammar: as for `check_names`.
+
+    Raises:
+        ConfigurationError: as `check_names` does, and for an empty list.
+    """
+    needs = check_names(names, option, grammar)
+    if not needs and not isinstance(names, (tuple, frozenset)):
+        raise ConfigurationError(
+            f"{option} must name at least one, got an empty {type(names).__name__}: leave {option} out where "
+            "any authenticated caller may pass"
+        )
+    return needs
+
+
 def check_methods(names: object) -> frozenset[str]:
     """Check the methods of a rule: in capitals, each by its own name.
 

@@ -17,7 +17,7 @@ from authguard._core.options import (
     check_whole_seconds,
     is_numeric_date,
 )
-from authguard._core.policy.names import check_kinds, check_methods, check_names
+from authguard._core.policy.names import check_kinds, check_methods, check_needs
 from authguard._core.policy.patterns import local_path, parse_pattern
 from authguard._core.quota import Quota, check_quota_or_list
 from authguard.errors import (
@@ -69,9 +69,9 @@ class Requirement:
         *,
         credentials: Iterable[str] | None = None,
     ) -> None:
-        self.scopes = check_names(scopes, "scopes", SCOPE)
-        self.any_of = check_names(any_of, "any_of", SCOPE)
-        self.roles = check_names(roles, "roles", None)
+        self.scopes = check_needs(scopes, "scopes", SCOPE)
+        self.any_of = check_needs(any_of, "any_of", SCOPE)
+        self.roles = check_needs(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
         self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
         #: Whether it asks how or when the caller has signed in.

@@ -17,8 +17,8 @@ from authguard._core.networks import Network, parse_network
 from authguard._core.options import (
     Duration,
     check_flag,
+    check_identifier,
     check_seconds,
-    check_text,
     check_text_list,
 )
 from authguard._core.terms import Count, Terms
@@ -103,7 +103,7 @@ class SQLAPIKeys(Verifier):
         self._scopes = None if scopes is None else check_text_list(scopes, "scopes", '"invoices:read"')
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
-        self._issuer = None if issuer is None else check_text(issuer, "issuer")
+        self._issuer = None if issuer is None else check_identifier(issuer, "issuer")
         check_database(database, 'SQLAPIKeys("postgresql://…")')
         self._owns_database = isinstance(database, str)
         if isinstance(database, str):
