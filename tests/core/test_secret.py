@@ -116,6 +116,8 @@ PLACEHOLDERS = [
     "!vault jwt",
     "<%= ENV['JWT_SECRET'] %>",
     "env:JWT_SECRET",
+    "env.JWT_SECRET",
+    "azure-keyvault:jwt-secret",
     "env(JWT_SECRET)",
     "arn:aws:secretsmanager:eu-central-1:123456789012:secret:jwt",
     'os.environ["JWT_SECRET"]',
@@ -223,6 +225,17 @@ WEAK = [
     "this is my very secret key for tokens",
     "django-insecure-secret-key-for-development",
     "super-secret-jwt-token-with-at-least-32-characters-long",
+    "your_jwt_secret_key_here_minimum_32_chars",
+    "some-long-random-string-at-least-32-chars",
+    "jwt-secret-minimum-256-bits-required-for-hs256",
+    "use-openssl-rand-hex-32-to-generate-this",
+    "openssl rand -hex 32 openssl rand -hex 32",
+    "python -c 'import secrets; print(secrets.token_hex())'",
+    "local-dev-secret-change-in-prod-0123456789",
+    "test-secret-key-for-unit-tests-only-32b",
+    "supersecretkeyyoushouldnotcommittogithub",
+    "my-32-character-ultra-secure-and-ultra-long-secret",
+    "foobarbazfoobarbazfoobarbazfoobar1",
 ]
 
 

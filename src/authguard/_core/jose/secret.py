@@ -36,7 +36,7 @@ _PLACEHOLDERS = re.compile(
     | <[A-Za-z][\w -]*>\Z                              # <secret>
     | \{[A-Za-z_]\w*\}\Z                               # {secret}
     | (?:\$(?:env:)?[A-Z_][A-Z0-9_]{2,}|%[A-Z_][A-Z0-9_]*%)[/\\]   # $HOME/jwt
-    | (?:env|vault|ssm|arn|secretsmanager|op|keyring)[:(]
+    | (?:env|vault|ssm|arn|secretsmanager|op|keyring)[:(] | env\.[A-Z] | [a-z-]+vault:
     | @Microsoft\.KeyVault\( | \{cipher\} | ENC\[ | ENC\( | \$ANSIBLE_VAULT; | !vault\b | <%=  # not resolved
     | (?:os\.)?(?:environ\b|getenv\b) | process\.env\b
     | [A-Z]+[0-9]{0,2}(?:_(?:[A-Z]+[0-9]{0,2}|[0-9]{1,2}))+\Z   # JWT_SECRET
@@ -70,13 +70,16 @@ _SEQUENCES = (
 )
 _WORDS = frozenset(
     """
-    admin and api app application auth authentication authorization authguard bearer bit byte change
-    characters company default demo development django dragon dummy enough enter example fastapi flask for
-    generate generated hello here hmac hs256 hs384 hs512 iloveyou insecure insert jwt key least letmein
-    local login long master monkey must need not p4ssw0rd p@ssw0rd p@ssword passw0rd passwd password passwort
-    phrase placeholder please private production project public put qwerty random replace root s3cr3t safe
-    sample secret secure security server service session sha256 should sign signature signing something
-    staging string super test testing that the this todo token use user value very welcome with world your
+    admin and api app application auth authentication authguard authorization bar base64 baz bearer
+    before bit byte change char character characters chars commit company default demo deploy deploying
+    deployment dev development django dragon dummy enough enter example fastapi flask foo foobar for
+    from generate generated github goes hello here hmac hs256 hs384 hs512 iloveyou insecure insert jwt
+    key least length letmein local login long make master max maximum min minimum monkey must my need
+    new not only openssl p4ssw0rd p@ssw0rd p@ssword passw0rd passwd password passwort paste phrase
+    placeholder please print private prod production project public put python qwerty rand random
+    replace required root s3cr3t safe sample secret secure security server service session sha256 should
+    sign signature signing some something staging string strong super supersecret test testing that the
+    this todo token token_hex ultra unit until use user value very welcome with world you your
     """.split()  # noqa: SIM905 (a list would be a hundred lines)
 )
 _ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
