@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
-from authguard import AccessCookie, Guard, InvalidTokenError, VerificationUnavailableError
+from authguard import AccessCookie, Guard, InvalidTokenError, JWTVerifier, VerificationUnavailableError
+from support import SECRET
 
 NOW = 1_800_000_000.0
 VALUE = "v4lue-Of_16.char"
@@ -165,3 +166,30 @@ def test_many_short_cookies_are_no_reason_to_leave_anything_out(logged: Any) -> 
     """They are not looked for."""
     cookies = "; ".join(f"c{number}={number}" for number in range(3000)).encode()
     assert logged(BEARER, ("Cookie", cookies)) == logged(BEARER)
+
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJlLW9mLXRva2Vu"
+KEY = "sk_live_0123456789abcdefghij"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (f"/socket/{TOKEN}", "/socket/[redacted]"),
+        (f"/private;access_token={TOKEN}/x", "/private;access_token=[redacted]/x"),
+        (f"/{'a' * 150}/{TOKEN}", f"/{'a' * 150}/[redacted]"),
+        (f"/v1/{KEY}/orders", "/v1/[redacted]/orders"),
+        ("/eyJ/test_live/sk_live_/a_test_b", "/eyJ/test_live/sk_live_/a_test_b"),
+    ],
+    ids=["token", "parameter", "cut", "key", "neither"],
+)
+@pytest.mark.parametrize(("face", "ask", "make"), FACES, ids=[face[0] for face in FACES])
+def test_a_credential_in_the_path_is_not_logged(
+    face: str, ask: Any, make: Any, path: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client may have put it there by mistake, and it may be valid."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    guard = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None))
+    assert ask(make(guard, lambda: NOW), "GET", path, []).status == 401
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert repr(shown) in record.getMessage()

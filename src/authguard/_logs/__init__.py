@@ -27,6 +27,10 @@ _REDACTED = "[redacted]"
 _COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter cookie contains no secret
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard does not read them
+# A client that puts its token or API key into the path is refused, but the credential may be valid.
+_IN_PATH = re.compile(
+    r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
+)
 _counts = RefusalCounts()
 _hinted: set[str] = set()  # bounded by the number of cookies: one line for each hint
 
@@ -75,9 +79,10 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 
 
 def where(request: RequestView) -> tuple[str, str]:
-    """Return method and path for a log line."""
+    """Return method and path for a log line, without JWTs and API keys in the path."""
+    path = _IN_PATH.sub(_REDACTED, request.path[:_MAX_PATH])
     # ascii() escapes line breaks and escape sequences, which could forge a log line.
-    return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(request.path[:_MAX_PATH])
+    return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(path)
 
 
 def _reason(request: RequestView, denied: Deny) -> str:
