@@ -198,3 +198,31 @@ def test_work_that_raises_keeps_no_others_waiting() -> None:
     error, behind, after = asyncio.run(answers())
     assert isinstance(error, ValueError)
     assert (behind, after) == ("behind", "after")
+
+
+def test_a_shared_flow_that_is_cancelled_from_inside_fails_and_is_not_repeated() -> None:
+    """A client of the application may raise CancelledError; for those who wait it is an outage."""
+    calls = []
+
+    async def fetch() -> None:
+        calls.append("fetch")
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    channel = Channel()
+
+    def flow() -> Flow[Any]:
+        return (yield from Shared(channel, "key", lambda: iter_call(fetch)))
+
+    async def both_wait() -> list[Any]:
+        waiting = asyncio.gather(run_async(flow()), run_async(flow()), return_exceptions=True)
+        return await asyncio.wait_for(waiting, 5)
+
+    outcomes = asyncio.run(both_wait())
+    assert [type(outcome) for outcome in outcomes] == [ConnectionError, ConnectionError]
+    assert calls == ["fetch"]
+
+
+def iter_call(function: Callable[..., Any]) -> Flow[Any]:
+    """A flow with one call."""
+    return (yield from Call[Any](function))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jinja2 import Template
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -162,6 +163,25 @@ def test_the_page_shows_each_operation_and_runs_nothing(full: Identity) -> None:
     ids = re.findall(r' id="([^"]+)"', response.text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', response.text)) <= set(ids)
+
+
+def test_the_page_is_rendered_once_for_each_mount_point(
+    full: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask for it, and rendering it takes some 20 ms of the event loop."""
+    rendered, render = [], Template.render
+    monkeypatch.setattr(
+        Template, "render", lambda self, *given: rendered.append(self.name) or render(self, *given)
+    )
+    texts = [
+        TestClient(full, root_path=root, base_url=ISSUER).get(f"{root}/docs{query}").text
+        for root in ("", "/id", "", "/id")
+        for query in ("", "?notice=deleted")
+    ]
+    assert rendered == ["reference.html"] * 2
+    assert len(set(texts)) == 2
+    assert 'href="/id/openapi.json"' in texts[2]
+    assert "Your account was deleted" not in texts[1]
 
 
 def test_the_page_is_where_the_pages_are(url: str) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from authguard import Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, RemoteKeySet
+from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import InvalidTokenError, VerificationUnavailableError
 from authguard.testing import issue_token
 from support import AUDIENCE, ISSUER, NOW, claims, ec_key, jwk, make_token
@@ -173,3 +175,29 @@ def test_introspection() -> None:
         assert guard.verify("good").subject == "ann"
         with pytest.raises(InvalidTokenError):
             guard.verify(issue_token("k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"))
+
+
+@pytest.mark.parametrize("kind", ["keys", "introspection"])
+def test_a_client_that_is_cancelled_from_inside_is_an_outage(kind: str) -> None:
+    """As by a scope of its own that ends: the answer is 503, and nothing is sent again without end."""
+    sent = []
+
+    async def cancelled(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url)
+        raise asyncio.CancelledError
+
+    async def main() -> int:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(cancelled)) as client:
+            guard = guard_by(client)
+            if kind == "introspection":
+                http = HTTPOptions(client=client)
+                asked = "https://issuer.example/introspect"
+                guard = Guard(IntrospectionVerifier(asked, client_id="a", client_secret="s" * 40, http=http))
+            app = AuthGuardMiddleware(Starlette(), guard=guard, clock=lambda: NOW)
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="https://a.example") as caller:
+                asking = caller.get("/", headers={"authorization": f"Bearer {TOKEN}"})
+                return (await asyncio.wait_for(asking, 5)).status_code
+
+    assert asyncio.run(main()) == 503
+    assert len(sent) == 1

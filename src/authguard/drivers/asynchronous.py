@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from authguard._core.answer.decision import Decision, Known, Prepared
+from authguard._core.answer.denials import as_refused
 from authguard._core.callbacks import is_async, is_awaitable
 from authguard._core.deciding.asking import AskAbout
-from authguard._core.deciding.callers import AskFirst
+from authguard._core.deciding.callers import AskFirst, Refused
 from authguard._core.deciding.straight_path import Open
 from authguard._core.flow import Call, Channel, Fetch, Flow, Later, Question, Response, Shared
 from authguard._core.guard import Guard
@@ -59,7 +60,7 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     return await complete(guard, make_request, source, presented, request_key, now, recalled)  # pyright: ignore
 
 
-async def complete(  # noqa: PLR0917 (as above)
+async def complete(  # noqa: C901, PLR0917 (as above)
     guard: Guard,
     make_request: Callable[[Source, Guard, Presented], RequestView],
     source: Source,
@@ -81,7 +82,10 @@ async def complete(  # noqa: PLR0917 (as above)
     """
     if isinstance(recalled, AskFirst):
         # No flow for each of many callers: each waits for a future, and then the caller is known.
-        outcome: Any = await ask(recalled.question)
+        try:
+            outcome: Any = await ask(recalled.question)
+        except Exception as error:  # the flow answers it: an outage of the driver is not one of the caller
+            outcome = Refused(as_refused(error))
         recalled = outcome
         if isinstance(outcome, Known):  # a refusal is not remembered: to recall it would verify it again
             again = guard.recall(presented, request_key, now)
@@ -253,6 +257,10 @@ class LoopState:
     def _landed(self, flight: _Flight) -> None:
         del self._flights[flight.shared.key]
         if flight.task.cancelled():
+            if self._channel.opened.get(self._loop) is self:
+                # A client of the application has raised it. To start again would repeat that without end.
+                self._fail(flight, ConnectionError("the request to another server was cancelled"))
+                return
             # This is closed; the next object that is opened answers the waiting callers.
             for waiter in flight.waiters:
                 if not waiter.done():
@@ -264,6 +272,12 @@ class LoopState:
         if error is not None and not flight.waiters:
             logger.error("a flow in the background failed", exc_info=error)
         self._wake(flight)
+
+    @staticmethod
+    def _fail(flight: _Flight, error: Exception) -> None:
+        for waiter in flight.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
 
     def _wake(self, flight: _Flight) -> None:
         """Resume some of the waiting callers, and the others in the next turns of the loop.

@@ -146,11 +146,12 @@ def check_plain_function(value: object, option: str, instead: str, takes: str) -
     Raises:
         ConfigurationError: for anything else.
     """
-    check_function(value, option, or_none=False, takes=takes)
+    check_function(value, option, or_none=False)
     if is_async_function(value):
         raise ConfigurationError(
             f"{option} must be a plain function, got an async one: write def {option}(…), and {instead}"
         )
+    check_function(value, option, takes=takes)
 
 
 def is_async_function(function: object) -> bool:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from authguard._core.memory import Memory
 from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
 from authguard.identity.pages.views import Views
 from authguard.identity.settings import Settings
@@ -15,6 +16,7 @@ from authguard.identity.web.messages import page_path
 #: The path of the page, below `Settings.pages_path`.
 REFERENCE_PAGE = "/docs"
 _METHODS = ("get", "post", "delete")
+_REMEMBERED = 8  # mount points; a server has one, but a proxy may let callers name others
 
 
 class ReferencePage:
@@ -28,6 +30,8 @@ class ReferencePage:
 
     def __init__(self, settings: Settings, views: Views, document: ServiceDocument) -> None:
         self._settings, self._views, self._document = settings, views, document
+        # By mount point. Rendering takes some 20 ms of the event loop, and anybody may ask for it.
+        self._rendered: Memory[str, bytes] = Memory(_REMEMBERED)
 
     def routes(self) -> list[Route]:
         """Return the route; none if the document is switched off."""
@@ -37,14 +41,23 @@ class ReferencePage:
 
     async def reference_page(self, request: Request) -> Response:
         """Show the document."""
+        mount = request.scope.get("root_path") or ""
+        html = self._rendered.get(mount)
+        if html is None:
+            html = self._render(request)
+            self._rendered.put(mount, html)
+        return self._views.html(html)
+
+    def _render(self, request: Request) -> bytes:
         content = self._document.content
         values: dict[str, Any] = {
             "document": content,
             "document_path": page_path(request, "", DOCUMENT),
             "groups": [(tag, list(_operations(content, tag["name"]))) for tag in content["tags"]],
             "type_of": type_text,
+            "notice": "",  # as one page for all queries
         }
-        return self._views.page(request, "reference", **values)
+        return bytes(self._views.page(request, "reference", **values).body)
 
 
 def _operations(content: Mapping[str, Any], tag: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -130,7 +130,16 @@ class Views:
             status: the HTTP status.
             values: the variables of the template.
         """
-        return HTMLResponse(self._render(request, template, **values), status, self._headers)
+        return self.html(self._render(request, template, **values), status)
+
+    def html(self, content: str | bytes, status: int = 200) -> Response:
+        """Show a page that is rendered already.
+
+        Args:
+            content: its HTML.
+            status: the HTTP status.
+        """
+        return HTMLResponse(content, status, self._headers)
 
     def refusal(
         self, request: Request, error: RefusedError, template: str = "error", **values: Any
