@@ -29,6 +29,7 @@ from authguard._endpoint import check_order, check_order_of_flask
 from authguard._forwarded import warn_if_inside
 from authguard._logs import log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
+from authguard._processes import UnsharedState, WithUnsharedState
 from authguard.drivers.blocking import complete, run
 from authguard.errors import RefusedError
 
@@ -213,6 +214,8 @@ class AuthGuardMiddleware:
         check_order(app)
         check_order_of_flask(app)
         warn_if_inside(app, _PROXY_FIX)
+        state = UnsharedState(guard)
+        app = WithUnsharedState(app, state) if state else app
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
