@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from authguard._core.options import type_of
-from authguard._core.policy.names import check_not_empty
 from authguard._core.policy.rules import Requirement
 from authguard._signatures import misspelled_in
 from authguard.errors import ConfigurationError
@@ -52,8 +51,7 @@ def requirement_of(
             f"the scopes of @requires must be separate arguments, got a list: write @requires({each})"
         )
     requirement = Requirement(scopes, any_of, roles, *others)
-    check_not_empty("any_of", any_of, requirement.any_of, "no requirement")
-    check_not_empty("roles", roles, requirement.roles, "no requirement")
+    requirement.check_not_empty(any_of=any_of, roles=roles)
     return requirement
 
 

@@ -32,6 +32,7 @@ from authguard._forwarded import warn_if_inside
 from authguard._layers import check_wsgi
 from authguard._logs import log_raised, log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
+from authguard._processes import UnsharedState, WithUnsharedState
 from authguard.drivers.blocking import complete, run, run_anywhere
 from authguard.errors import RefusedError
 
@@ -217,6 +218,8 @@ class AuthGuardMiddleware:
         for flask in flasks_below(app):
             flask.error_handler_spec[None][None].setdefault(RefusedError, answer_in_flask)
         warn_if_inside(app, _PROXY_FIX)
+        state = UnsharedState(guard)
+        app = WithUnsharedState(app, state) if state else app
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)

@@ -56,6 +56,18 @@ def test_two_workers(database):
 
 
 @pytest.mark.slow
+def test_workers_that_start_slowly_are_not_killed(database, tmp_path):
+    """On a busy machine, a worker needs more than five seconds before it answers its supervisor."""
+    slow = 'import sys, time\nif "--multiprocessing-fork" in sys.argv:\n    time.sleep(7)\n'
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    with served("--dev", "--workers", "2", PYTHONPATH=paths, **database) as server:
+        assert server.get("/readyz").status_code == 200
+        server.end()
+    assert "died" not in server.err
+
+
+@pytest.mark.slow
 def test_workers_end_with_their_parent(database):
     """After a crash of the parent no worker keeps the port."""
     with served("--dev", "--workers", "2", **database) as server:

@@ -21,7 +21,7 @@ from django.test.utils import override_settings
 from django.views import View
 
 from adapters.answering import AUDIENCE, ISSUER, SECRET
-from authguard import AccessCookie, ConfigurationError, Guard, JWTVerifier
+from authguard import AccessCookie, ConfigurationError, Guard, JWTVerifier, MemoryRevocations
 from authguard.django import AuthGuardMiddleware, current_principal, get_guard, requires
 from frameworks.django_project import CORS_LAYER, EVERYWHERE, GUARD, STANDARD
 
@@ -69,6 +69,18 @@ def test_the_guard_is_what_the_setting_leads_to(setting: Any) -> None:
             assert isinstance(get_guard(), Guard)
         else:
             assert get_guard() is the_guard
+
+
+@pytest.mark.parametrize(("server", "lines"), [("example.com", 1), ("testserver", 0)])
+def test_several_processes_with_revocations_in_memory_are_named(server: str, lines: int, caplog: Any) -> None:
+    """A logout would reach one of them alone; the test client of Django always claims several."""
+    guard = make_guard(revocations=MemoryRevocations())
+    chosen = {"AUTHGUARD": guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
+    with override_settings(**chosen, ALLOWED_HOSTS=["*"]):
+        client = Client(SERVER_NAME=server, headers={"host": "example.com"})
+        for _ in range(2):
+            client.get("/")
+    assert caplog.text.count("the server has several processes, and each has its own revocations") == lines
 
 
 def test_a_function_is_called_once() -> None:

@@ -23,6 +23,9 @@ from authguard.cli.serving.heap import settled_heap
 if TYPE_CHECKING:
     from authguard.identity import Settings
 
+# A worker answers its supervisor when it has imported the service. On a busy machine that takes longer than
+# uvicorn's five seconds, and workers that are killed and started again would keep the machine busy.
+_WORKER_SECONDS = 60
 _GRACE_SECONDS = 10  # for requests that are in progress when the service stops
 _LEVELS = ("debug", "info", "warning", "error")
 _MAX_WORKERS = 256
@@ -146,6 +149,7 @@ def _server(
         server_header=False,
         ws="none",  # no limiters are needed, and uvicorn would log their queries
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
     )
     if workers > 1:
         app.close()

@@ -17,6 +17,7 @@ from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
 from authguard._logs import log_raised, log_refusal
 from authguard._preflight.sealed import Seal, Search
+from authguard._processes import UnsharedState
 from authguard.django import endpoints
 from authguard.django.configuration import get_guard, has_cors_layer, order_error
 from authguard.django.handled import handled_by_guard, leave
@@ -55,6 +56,7 @@ class AuthGuardMiddleware:
             raise error
         self.guard = get_guard()
         self.get_response = get_response
+        self._unshared_state = UnsharedState(self.guard)
         self._seal = Seal()
         self._has_cors_layer = has_cors_layer()
         self._is_async = iscoroutinefunction(get_response)
@@ -72,6 +74,10 @@ class AuthGuardMiddleware:
         """Handle one request: return a response, or the coroutine of one."""
         if self._is_async:
             return self._acall(request)
+        if self._unshared_state:
+            # The test client of Django says that it has several processes.
+            is_test_client = request.META.get("SERVER_NAME") == "testserver"
+            self._unshared_state.warn_once({} if is_test_client else request.META)
         view, now = view_of(request, self.guard), self.clock()
         decision = blocking.decide(self.guard, _view, view, view.presented, view.request_key, now)
         response = self._answer(request, view, decision, now)

@@ -79,14 +79,14 @@ class Quotas:
         write = 'RedisQuotas("redis://…")' if is_shared else "MemoryQuotas()"
         for method in ("take", "give_back"):
             check_method(store, "quota_store", method, f"quota_store={write}")
-        self._store = Quotas.default_store() if store is None else store
+        self.store = Quotas.default_store() if store is None else store
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
-        self._in_memory = says_in_memory(self._store, "quota_store", "take")
+        self._in_memory = says_in_memory(self.store, "quota_store", "take")
         #: A function for the straight path; None for none.
         self._take_at_once: Callable[[Sequence[Take]], Any] | None = (
-            self._store.take if self._in_memory else getattr(self._store, "take_at_once", None)
+            self.store.take if self._in_memory else getattr(self.store, "take_at_once", None)
         )
         self._limits: Memory[tuple[Any, ...], Limits] = Memory(_MAX_SETS)
 
@@ -136,7 +136,7 @@ class Quotas:
         if not takes:
             charge.taken = NOTHING
             return
-        taken = yield from self._ask(self._store.take, takes, self._take_at_once)
+        taken = yield from self._ask(self.store.take, takes, self._take_at_once)
         if not isinstance(taken, Taken):
             raise unusable_answer("take() of a store of quotas", "a Taken", taken)
         if not taken.admitted:
@@ -151,11 +151,11 @@ class Quotas:
         taken, charge.taken, charge.fields, charge.is_refused = charge.taken, None, (), False
         if taken is not None and taken is not NOTHING:
             with suppress(QuotaUnavailableError):
-                yield from self._ask(self._store.give_back, taken)
+                yield from self._ask(self.store.give_back, taken)
 
     def give_back_unused(self) -> Flow[None]:
         """Have the store give back what this process holds in advance, if there is such a store."""
-        give_back: Callable[[], Any] | None = getattr(self._store, "give_back_unused", None)
+        give_back: Callable[[], Any] | None = getattr(self.store, "give_back_unused", None)
         if give_back is not None:
             yield from Call(give_back)
 
@@ -189,7 +189,7 @@ class Quotas:
 
     def health(self) -> Sequence[QuotaHealth]:
         """Return how the store is doing, if it says so."""
-        health: Callable[[], QuotaHealth] | None = getattr(self._store, "health", None)
+        health: Callable[[], QuotaHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
 
     def may_refuse(self, verdict: Verdict) -> bool:

@@ -80,6 +80,15 @@ class Requirement:
         #: Whether it asks for more than scopes and roles.
         self.asks_more = self.signing_in or bool(self.credentials)
 
+    def check_not_empty(self, **options: object) -> None:
+        """Raise ConfigurationError if an option was set to a list without names.
+
+        Args:
+            options: the values of `scopes`, `any_of` and `roles`, as they were given.
+        """
+        for option, names in options.items():
+            check_not_empty(option, names, getattr(self, option), "no requirement")
+
     def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
         """Return what the principal has not been granted, as an error; None if nothing is missing."""
         if not principal.scopes >= self.scopes:
@@ -293,9 +302,7 @@ class Rule:
         self.methods = check_methods(methods)
         self.requirement = Requirement(scopes, any_of, roles, acr, max_age, credentials=credentials)
         check_not_empty("methods", methods, self.methods, "all methods")
-        check_not_empty("scopes", scopes, self.requirement.scopes, "no requirement")
-        check_not_empty("any_of", any_of, self.requirement.any_of, "no requirement")
-        check_not_empty("roles", roles, self.requirement.roles, "no requirement")
+        self.requirement.check_not_empty(scopes=scopes, any_of=any_of, roles=roles)
         self.optional: Optional | None = optional
         self.login_path = None if login_path is None else local_path(login_path, "login_path")
         self.login_redirect = check_flag(login_redirect, f"Rule({path!r}): login_redirect")

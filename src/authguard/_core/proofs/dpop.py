@@ -108,6 +108,7 @@ class DPoP(Proof):
         check_function(replays, "replays", write, takes="digest, seconds")
         self._nonces = None if nonce_secret is None else Nonces(nonce_secret)
         self._replays = None if replays is None else Callback(replays, "replays")
+        self.in_memory = replays is None
         self._used = UsedProofs(proofs_per_key, 2 * self._window)
         self._memory: object = self._used if replays is None else replays
         self._keys: Memory[bytes, tuple[str, VerificationKey]] = Memory(_REMEMBERED_KEYS)

@@ -23,6 +23,8 @@ class Proof(ABC):
     member: ClassVar[str]
     #: Of the signatures that a scheme of its own asks for, as its challenge lists them.
     algorithms: Sequence[str] = ()
+    #: Whether used proofs are noted in the memory of this process.
+    in_memory: bool = False
 
     @property
     @abstractmethod
@@ -65,6 +67,11 @@ class Proofs:
             if proof.member in self._proofs:
                 raise ConfigurationError(f"proofs must have one of each kind, got two {type(proof).__name__}")
             self._proofs[proof.member] = proof
+
+    @property
+    def in_memory(self) -> bool:
+        """Return whether used proofs are noted in the memory of this process."""
+        return any(proof.in_memory for proof in self._proofs.values())
 
     @property
     def members(self) -> frozenset[str]:

@@ -1,0 +1,69 @@
+"""Warn if a server with several processes runs a guard whose state is in the memory of each."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from authguard._core.guard import Guard
+from authguard._logs import logger
+from authguard.stores.counting.memory import MemoryQuotas
+from authguard.stores.memory import MemoryRevocations
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class UnsharedState:
+    """Find the state of a guard that each process has for itself.
+
+    Args:
+        guard: the guard.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._options = tuple(_unshared_options(guard))
+
+    def __bool__(self) -> bool:
+        return bool(self._options)
+
+    def warn_once(self, environ: Mapping[str, Any]) -> None:
+        """Log a warning at the first request, if the server says that it has several processes (PEP 3333).
+
+        Args:
+            environ: that of the request. ASGI servers do not say it.
+        """
+        options, self._options = self._options, ()
+        if options and environ.get("wsgi.multiprocess"):
+            logger.warning(
+                "the server has several processes, and each has its own %s: what is revoked or counted in "
+                "one is unknown to the others; give all of them one store of authguard.stores, such as "
+                "RedisStore",
+                " and ".join(options),
+            )
+
+
+class WithUnsharedState:
+    """Call the application, and look at the first request for a server with several processes.
+
+    Args:
+        app: the application.
+        state: the state that each process has for itself.
+    """
+
+    def __init__(self, app: "WSGIApplication", state: UnsharedState) -> None:
+        self.app = app
+        self._state = state
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Handle one request."""
+        if self._state:
+            self._state.warn_once(environ)
+        return self.app(environ, start_response)
+
+
+def _unshared_options(guard: Guard) -> Iterable[str]:
+    if isinstance(guard.revocations, MemoryRevocations):
+        yield "revocations"
+    if guard.quotas is not None and isinstance(guard.quotas.store, MemoryQuotas):
+        yield "quotas"
+    if guard.proofs.in_memory:
+        yield "used DPoP proofs"
