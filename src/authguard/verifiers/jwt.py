@@ -133,8 +133,12 @@ class JWTVerifier(Verifier):
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
         #: Whether a token is verified by keys and claims only, and the keys are local.
-        self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
-        self._is_plain = self._is_plain and not self._keys.has_issuers
+        self._is_plain = (
+            isinstance(self._keys, KeySet)
+            and not self._keys.has_issuers
+            and self._issuer_check is None
+            and header_claims is None
+        )
         self.has_public_keys = not self.algorithms & SYMMETRIC
 
     @property
