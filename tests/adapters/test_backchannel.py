@@ -5,12 +5,13 @@ import io
 from typing import Any
 from urllib.parse import urlencode
 
-import jwt
+import jwt as pyjwt
 import pytest
 
 from authguard import ConfigurationError, MemoryRevocations, Principal, VerificationUnavailableError
 from authguard.backchannel import MAX_BODY, BackChannelLogout
 from authguard.testing import issue_token
+from support import ec_key, jwk, make_token
 
 NOW = 1_800_000_000.0
 SECRET = "b4ck-0nly-Secret-of-enough-bytes-6Tz-91"
@@ -33,7 +34,8 @@ class World:
             "replays": Replays(),
             "clock": lambda: self.now,
         }
-        self.endpoint = BackChannelLogout(SECRET, **(given | options))
+        keys = options.pop("keys", SECRET)
+        self.endpoint = BackChannelLogout(keys, **(given | options))
 
 
 class Replays:
@@ -62,8 +64,8 @@ def token(key: str = SECRET, typ: str | None = "logout+jwt", **claims: Any) -> s
     absent = [name for name, value in body.items() if value is None]
     made = issue_token(key, now=NOW, headers={"typ": typ}, **{n: v for n, v in body.items() if v is not None})
     if absent:
-        decoded = jwt.decode(made, options={"verify_signature": False})
-        made = jwt.encode(
+        decoded = pyjwt.decode(made, options={"verify_signature": False})
+        made = pyjwt.encode(
             {name: value for name, value in decoded.items() if name not in absent}, key, headers={"typ": typ}
         )
     return made
@@ -199,8 +201,8 @@ def test_a_bad_token_is_400_and_ends_nothing(ask: Any, bad: dict[str, Any]) -> N
 @EACH_FACE
 def test_a_token_without_signature_is_400(ask: Any) -> None:
     """`alg: none` is no algorithm of ours."""
-    claims = jwt.decode(token(), options={"verify_signature": False})
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"typ": "logout+jwt"})
+    claims = pyjwt.decode(token(), options={"verify_signature": False})
+    unsigned = pyjwt.encode(claims, None, algorithm="none", headers={"typ": "logout+jwt"})
     assert post(ask, World(replays=Replays()), unsigned) == 400
 
 
@@ -287,3 +289,28 @@ def test_options_are_checked(bad: dict[str, Any]) -> None:
     """When the endpoint is built."""
     with pytest.raises(ConfigurationError):
         World(**bad)
+
+
+def test_a_key_of_one_tenant_signs_logout_tokens_of_this_tenant() -> None:
+    """The member `issuer` of a key, as Microsoft Entra ID publishes it, is compared with the `iss`."""
+    issuer = "https://login.example/8f2c/v2.0"
+    for tenant, status in (("{tenantid}", 200), ("8f2c", 200), ("72f9", 400)):
+        key = jwk(ec_key(), kid="a", alg="ES256", issuer=f"https://login.example/{tenant}/v2.0")
+        world = World(algorithms=["ES256"], issuer=issuer, keys={"keys": [key]})
+        text = make_token(
+            {
+                "iss": issuer,
+                "aud": CLIENT,
+                "iat": NOW,
+                "exp": NOW + 60,
+                "jti": "j",
+                "sid": "s",
+                "events": {EVENT: {}},
+            },
+            algorithm="ES256",
+            key=ec_key(),
+            typ="logout+jwt",
+            kid="a",
+        )
+        body = urlencode({"logout_token": text}).encode()
+        assert ask_asgi(world.endpoint, "POST", FORM, body)[0] == status, tenant

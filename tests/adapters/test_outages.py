@@ -384,6 +384,14 @@ def test_the_log_names_the_function_of_proofs_and_of_issuers(face: Any, caplog: 
     ]
 
 
+def test_the_log_names_the_choice_of_a_verifier(face: Any, caplog: Any) -> None:
+    """A verifier that says which credentials are its own is named, too."""
+    custom: Any = Custom(failing("ConnectionError"))
+    custom.accepts = failing("ConnectionError")
+    assert face(Guard(custom), AUTHORIZATION).status == 503
+    assert f"verifier {FAIL} raised ConnectionError" in caplog.text
+
+
 def test_the_log_names_a_class_and_a_partial(face: Any, caplog: Any) -> None:
     """A callable object is named by its class, and a partial by its function."""
 

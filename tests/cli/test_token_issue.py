@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from authguard import Credential, JWTVerifier
+from authguard._core.policy.rules import Requirement
 from authguard.errors import ExpiredTokenError
 from cli.support import AUDIENCE, ISSUER, SECRET, invoke, run
 from support import ec_key, ed25519_key, judge, jwk, pem, rsa_key
@@ -92,6 +93,18 @@ def test_token_can_be_expired_already(tmp_path):
         verified(token, pem(ec_key()), time.time(), issuer=None, audience=None)
 
 
+def test_the_time_of_the_sign_in_is_given(tmp_path):
+    """Rules with `max_age` can be tried; without the option there is no claim."""
+    key = write(tmp_path / "key.pem", private_pem(ec_key()))
+    recent = Requirement(max_age=60)
+    for options, is_recent in ((("--auth-time", str(int(time.time()))), True), (("--auth-time", "5"), False)):
+        token = invoke("token", "issue", "--key", key, *options).stdout.strip()
+        principal = verified(token, pem(ec_key()), time.time(), issuer=None, audience=None)
+        assert recent.is_met_by(principal, time.time()) is is_recent
+    token = invoke("token", "issue", "--key", key).stdout.strip()
+    assert "auth_time" not in verified(token, pem(ec_key()), time.time(), issuer=None, audience=None).claims
+
+
 def test_json_has_no_refresh_token():
     """A token that is signed with a key comes alone."""
     done = invoke("token", "issue", "--secret-env", "THE_SECRET", "--json", THE_SECRET=SECRET)
@@ -136,6 +149,7 @@ def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
         (("--user", "ann@example.com", "--secret-env", "A"), "one of --user"),
         (("--user", "ann@example.com", "--scope", "read"), "--key or --secret-env"),
         (("--user", "ann@example.com", "--expires-in", "0"), "--key or --secret-env"),
+        (("--user", "ann@example.com", "--auth-time", "0"), "--key or --secret-env"),
         (("--secret-env", "A", "--database", "sqlite:///a.db"), "use them with --user"),
         (("--secret-env", "NOT_SET"), "NOT_SET is not set"),
         (("--secret-env", "SHORT"), "at least 32 random bytes"),

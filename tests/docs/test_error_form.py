@@ -14,6 +14,7 @@ FORM = re.compile(r"(?s).+ must .+, got .+")
 KINDS = {"ConfigurationError", "MissingExtraError", "UnusableKeyError"}
 # Errors whose text is not written where they are made.
 ELSEWHERE = {
+    ("setting_faults.py", "'; '.join(self.texts)"): "the texts of errors of this form",
     (
         "_endpoint.py",
         "'; '.join(misplaced)",

@@ -1,11 +1,14 @@
 """Deleting one's own account: who can, what is left, and what happens beside it."""
 
+import io
+
 import pytest
 
 from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenError
 from authguard.identity import Identity, SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, InvalidFieldsError, StoreUnavailableError
 from authguard.identity.model import Tokens
+from authguard.identity.usecases.administration.account_files import read_csv
 from identity.api_key_support import create, rows, verify
 from identity.keys import bearer
 from identity.people import EMAIL, NEW
@@ -55,6 +58,20 @@ def test_all_tokens_end(service, tokens):
         service.sessions.refresh(tokens.refresh_token, CALLER)
     with pytest.raises(InvalidCredentialsError):
         service.accounts.login(EMAIL, PASSWORD, CALLER)
+
+
+def test_an_import_with_the_same_id_revives_nothing(service, tokens):
+    """Tokens and API keys of the deleted account stay refused: only the `sub` is there again."""
+    principal = principal_of(service, tokens.access_token)
+    key = create(service, principal)
+    delete(service, tokens)
+    lines = read_csv(io.StringIO(f"id,email\n{principal.subject},{EMAIL}\n"))
+    assert service.account_import.add(lines).made == 1
+    assert not is_alive(service, tokens.access_token) and service.revocations.is_revoked(principal)
+    with pytest.raises(InvalidTokenError):
+        service.sessions.refresh(tokens.refresh_token, CALLER)
+    with pytest.raises(InvalidTokenError):
+        verify(service, key.text)
 
 
 @pytest.mark.parametrize("password", [None, "wrong", ""])

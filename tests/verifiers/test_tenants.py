@@ -10,7 +10,7 @@ from authguard.drivers import run
 from authguard.drivers.asynchronous import run as run_async
 from authguard.errors import InvalidIssuerError, InvalidTokenError
 from authguard.verifiers.issuer_check import ACCEPTED_SECONDS, REFUSED_SECONDS
-from support import AUDIENCE, NOW, SECRET, bearer, claims, judge, make_token
+from support import AUDIENCE, NOW, SECRET, bearer, claims, ec_key, judge, jwk, make_token
 
 ENTRA = "https://login.example/{tenantid}/v2.0"
 ONE, TWO = "8f2c0d5e-6c0f-4b57-9f3f-2d0b1a7a1c11", "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -429,3 +429,58 @@ def test_a_function_and_any_issuer_are_not_told_apart():
 def test_answers_count_for_as_long_as_the_documentation_says():
     """Half a minute for yes, ten seconds for no."""
     assert (ACCEPTED_SECONDS, REFUSED_SECONDS) == (30, 10)
+
+
+def _with_key_issuer(key_issuer):
+    """Return a verifier of several tenants whose one key has a member `issuer`."""
+    key = jwk(ec_key(), kid="a", alg="ES256", **({} if key_issuer is None else {"issuer": key_issuer}))
+    return JWTVerifier(
+        {"keys": [key]}, algorithms=["ES256"], issuer=ENTRA, tenants=[ONE, TWO], audience=AUDIENCE
+    )
+
+
+def _verify_by_key(verifier, issuer):
+    token = make_token(claims(iss=issuer), key=ec_key(), algorithm="ES256", kid="a")
+    return judge(verifier, Credential(token, "bearer"), NOW).principal
+
+
+@pytest.mark.parametrize(
+    "key_issuer", [None, ENTRA, of(ONE), f"https://login.microsoftonline.com/{ONE}/v2.0", 5, "none"]
+)
+def test_a_key_signs_for_its_issuer(key_issuer):
+    """A key of all tenants signs for each, and a member that is no URL says nothing."""
+    assert _verify_by_key(_with_key_issuer(key_issuer), of(ONE)).issuer == of(ONE)
+
+
+@pytest.mark.parametrize(
+    "key_issuer",
+    [
+        of(TWO),
+        "https://login.example/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "https://other.example",
+        "https://",
+    ],
+)
+def test_a_key_of_another_issuer_is_refused(key_issuer):
+    """A key of another tenant in the same set signs nothing for this one, although the tenant is accepted."""
+    with pytest.raises(InvalidIssuerError):
+        _verify_by_key(_with_key_issuer(key_issuer), of(ONE))
+
+
+@pytest.mark.parametrize(
+    "issuer", [f"https://sts.windows.net/{ONE}/", f"https://{ONE}.ciamlogin.com/{ONE}/v2.0"]
+)
+def test_a_tenant_may_have_another_form_of_its_issuer(issuer):
+    """As tokens of version 1.0 have, which are signed by keys with the issuer of version 2.0."""
+    key = jwk(ec_key(), kid="a", alg="ES256", issuer=f"https://login.microsoftonline.com/{ONE}/v2.0")
+    verifier = JWTVerifier({"keys": [key]}, algorithms=["ES256"], issuer=issuer, audience=AUDIENCE)
+    assert _verify_by_key(verifier, issuer).issuer == issuer
+
+
+def test_the_host_does_not_name_the_tenant():
+    """Only the path does, so that no host with the name of another tenant is taken."""
+    issuer = f"https://{ONE}/{TWO}/v2.0"
+    key = jwk(ec_key(), kid="a", alg="ES256", issuer=of(ONE))
+    verifier = JWTVerifier({"keys": [key]}, algorithms=["ES256"], issuer=issuer, audience=AUDIENCE)
+    with pytest.raises(InvalidIssuerError):
+        _verify_by_key(verifier, issuer)

@@ -9,7 +9,7 @@ from authguard._core.jose.claim_paths import ClaimName
 from authguard._core.jose.claims import read_claims, verify_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.jose.conditions import Values, check_header, header_conditions
-from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, issuers_of
+from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, check_key_issuer, issuers_of
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
@@ -133,7 +133,12 @@ class JWTVerifier(Verifier):
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
         self._issuer_check = IssuerChecker(issuer) if callable(issuer) else None
         #: Whether a token is verified by keys and claims only, and the keys are local.
-        self._is_plain = self._source is None and self._issuer_check is None and header_claims is None
+        self._is_plain = (
+            isinstance(self._keys, KeySet)
+            and not self._keys.has_issuers
+            and self._issuer_check is None
+            and header_claims is None
+        )
         self.has_public_keys = not self.algorithms & SYMMETRIC
 
     @property
@@ -169,6 +174,8 @@ class JWTVerifier(Verifier):
         if self._header_conditions:
             check_header(token, self._header_conditions)
         verified = self._verified(token, credential, now, key, known_until)
+        if key.issuer is not None:
+            check_key_issuer(key.issuer, verified.principal.issuer)
         if self._issuer_check is not None:
             until = yield from self._issuer_check.check(verified.principal.issuer or "", now)
             verified.until = min(verified.until, until)

@@ -67,5 +67,5 @@ class _VerifiedLogout(Verified):
     """Hold a logout instead of a principal."""
 
     def __init__(self, logout: Logout, until: float) -> None:
-        super().__init__(Principal(logout.subject or "logout"), until)
+        super().__init__(Principal(logout.subject or "logout", issuer=logout.issuer), until)
         self.logout = logout

@@ -6,6 +6,7 @@ from typing import Any
 from authguard._core.flow import Channel, Flow, Response
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import read_compact
+from authguard._core.jose.issuers import check_key_issuer
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.options import got, is_numeric_date
 from authguard._core.remote.http import RemoteHealth
@@ -66,10 +67,12 @@ class AnswerKeys:
             if token.header.type != _TYPE:
                 raise UnusableAnswerError("the answer is a token of another type")
             if isinstance(self._keys, KeySet):
-                self._keys.verify(token)
+                key = self._keys.verify(token)
             else:
-                yield from self._keys.verify(token, now)
+                key, _ = yield from self._keys.verify(token, now)
             _, claims = read_claims(token)
+            if key.issuer is not None:
+                check_key_issuer(key.issuer, claims.get("iss"))
         except InvalidTokenError as error:
             raise UnusableAnswerError(f"the signed answer is not valid: {error.reason}") from error
         return self._check(claims, now)

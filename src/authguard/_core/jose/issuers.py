@@ -15,6 +15,8 @@ IssuerCheck: TypeAlias = Callable[[str], bool | Awaitable[bool]]
 
 # One segment of a path or a label of a host, as it is written; so that no tenant leads to another issuer.
 _TENANT = re.compile(r"(?!\.{1,2}\Z)(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,255}\Z")
+# The `issuer` of a key of Microsoft Entra ID.
+_OF_KEY = re.compile(r"https://[^/]+/(?P<tenant>[^/]+)/v2\.0\Z")
 _BRACES = re.compile(r"[{}*]")
 
 
@@ -44,6 +46,25 @@ def check_issuer(issuer: object, expected: "str | Issuers | None") -> None:
     accepted = expected.accepted if isinstance(expected, Issuers) else ()
     if not is_text or (accepted is not None and issuer not in accepted):
         raise InvalidIssuerError("another issuer")
+
+
+def check_key_issuer(key_issuer: str, issuer: object) -> None:
+    """Raise an error if a key is that of another issuer than the token's.
+
+    Microsoft Entra ID publishes keys of several tenants in one set, and names the issuer of each. A key whose
+    issuer has `{tenantid}` in it may sign for any tenant. A key of one tenant signs only for this tenant,
+    also where the tokens have another form of its issuer, such as `https://sts.windows.net/<tenant>/`.
+
+    Args:
+        key_issuer: the member `issuer` of the key.
+        issuer: the `iss` of the token, which is compared with the expected issuer elsewhere.
+    """
+    entra = _OF_KEY.match(key_issuer)
+    tenant = entra["tenant"] if entra else ""
+    if tenant == TENANT or issuer == key_issuer:
+        return
+    if not tenant or not isinstance(issuer, str) or tenant not in issuer.split("/")[3:]:
+        raise InvalidIssuerError("signed by a key of another issuer")
 
 
 def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers | None:

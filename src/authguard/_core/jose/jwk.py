@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -72,12 +72,15 @@ class VerificationKey:
         verifies: a function of signed bytes and signature that returns whether the signature was made with
             this key.
         material: equal for a key that is given twice: the public key, or the digest of a secret.
+        issuer: the issuer that alone uses the key, by the member `issuer` of Microsoft Entra ID; None for
+            any.
     """
 
     algorithm: str
     key_id: str | None
     verifies: Check = field(repr=False, compare=False)
     material: Any = field(repr=False)
+    issuer: str | None = None
 
 
 def from_secret(
@@ -199,9 +202,14 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
                 f"{named} must be public, got a private key: a verifier needs only its public part"
             )
         public = _public_key(_unpadded(jwk) if lenient else jwk, lenient=lenient)
-        return bind(public, algorithms, key_id)
+        return replace(bind(public, algorithms, key_id), issuer=_issuer_of(jwk))
     except UnusableKeyError as error:
         raise UnusableKeyError(f"{named}: {error}") from error
+
+
+def _issuer_of(jwk: Mapping[str, Any]) -> str | None:
+    issuer = jwk.get("issuer")
+    return issuer if isinstance(issuer, str) and issuer.startswith("https://") else None
 
 
 def _unpadded(jwk: Mapping[str, Any]) -> dict[str, Any]:

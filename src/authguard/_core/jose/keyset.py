@@ -71,6 +71,8 @@ class KeySet:
                 )
             else:
                 self._named[key_id, algorithm] = (group[0],)
+        #: Whether a key has an issuer of its own, which a token's issuer must be compared with.
+        self.has_issuers = any(key.issuer is not None for key in self._keys)
         self._key_ids = frozenset(key.key_id for key in self._keys)
         self._for_nameless = {
             algorithm: self._meant_without_kid(algorithm, tries_named=tries_named)

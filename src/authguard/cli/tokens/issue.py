@@ -53,6 +53,12 @@ token.add_command(inspect)
     help=f"Seconds until the token expires; a negative number for an expired token. Default: {_EXPIRES_IN}.",
 )
 @click.option(
+    "--auth-time",
+    metavar="SECONDS",
+    type=click.IntRange(min=0),
+    help='The claim auth_time, in seconds since the epoch, for rules with max_age: "$(date +%s)" for now.',
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -131,6 +137,7 @@ def _signed(
     issuer: str | None,
     audience: tuple[str, ...],
     expires_in: int | None,
+    auth_time: int | None,
     **_: Any,
 ) -> dict[str, Any]:
     seconds = _EXPIRES_IN if expires_in is None else expires_in
@@ -139,6 +146,7 @@ def _signed(
         "iss": issuer,
         "aud": audience[0] if len(audience) == 1 else list(audience) or None,
         "roles": list(role) or None,
+        "auth_time": auth_time,
         "jti": secrets.token_hex(16),
     }
     text = issue_token(
