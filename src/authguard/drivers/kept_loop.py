@@ -31,7 +31,7 @@ def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, .
     """
     here, process = SyncToAsync.threadlocal, os.getpid()
     before = getattr(here, "main_event_loop", None), getattr(here, "main_event_loop_pid", None)
-    is_inside = before[1] == process and before[0].is_running()
+    is_inside = before[1] == process and before[0] is not None and before[0].is_running()
     loop = before[0] if is_inside else _kept.loop()
     here.main_event_loop, here.main_event_loop_pid = loop, process
     try:
