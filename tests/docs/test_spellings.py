@@ -66,7 +66,7 @@ def unusable(texts: set[str], names: set[str]) -> list[str]:
     return wrong
 
 
-def test_each_spelling_can_be_written():
+def test_each_spelling_can_be_written() -> None:
     """An error names an option that exists, and recommends what Python can read."""
     trees = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))]
     texts = {text for tree in trees for text in texts_of(tree)}
@@ -74,7 +74,7 @@ def test_each_spelling_can_be_written():
     assert unusable(texts, {name for tree in trees for name in names_of(tree)}) == []
 
 
-def test_a_wrong_spelling_is_reported():
+def test_a_wrong_spelling_is_reported() -> None:
     """A name that nothing has, and text after the last bracket, are reported."""
     source = 'check_list(names, "names", "namesn")\ncheck_object(key, "key", Key, write="key=Key(…)k")'
     texts = set(texts_of(ast.parse(source)))

@@ -116,3 +116,13 @@ def test_memory_does_not_grow_with_the_file(service):
 
     peak(100)  # what is made once
     assert peak(3_000) < peak(300) + 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [("", False), ("0", False), ("no", False), ("FALSE", False), ("1", True), ("yes", True), ("True ", True)],
+)
+def test_the_words_for_true_and_false(text, flag):
+    """In any case, and with spaces around them."""
+    (line,) = read_csv(io.StringIO(f"email,verified\na@example.com,{text}\n", newline=""))
+    assert line.record.verified is flag

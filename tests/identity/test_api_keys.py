@@ -138,7 +138,7 @@ WRONG = {
     "expires_in_days": [0, -1, 3_651, 1.5, "90", True],
     "tier": ["gold", "", 7],
     "metadata": [
-        {"a": "x" * 2_048},
+        {"a": "x" * 2_041},
         {"a": "\ud83d"},
         {1: 2},
         ["a"],
@@ -160,6 +160,12 @@ def test_a_wrong_field_is_named(service: IdentityService, ann: Principal, field:
         create(service, ann, **{field: WRONG[field][index]})
     assert list(refused.value.fields) == [field]
     assert rows(service, "api_keys") == []
+
+
+@pytest.mark.one_database
+def test_metadata_may_have_two_kibibytes(service: IdentityService, ann: Principal) -> None:
+    """Of JSON without spaces."""
+    create(service, ann, metadata={"a": "x" * 2_040})
 
 
 @pytest.mark.one_database

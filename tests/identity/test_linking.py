@@ -54,8 +54,10 @@ def ann(app, service, postbox):
 
 
 def prevented(events):
-    """The reasons of the takeovers that were prevented."""
-    return [event.reason for event in events if event.name == "takeover_prevented"]
+    """The reasons of the takeovers that were prevented; each names the account."""
+    told = [event for event in events if event.name == "takeover_prevented"]
+    assert all(event.user_id for event in told)
+    return [event.reason for event in told]
 
 
 class TestNothingProven:

@@ -23,6 +23,7 @@ class World:
         self.began = -1000.0
         self.marks: list[Mark] = []
         self.readings = 0
+        self.counts = 0
         self.page_marks = 1_000_000
         self.on_read: Callable[[], None] = lambda: None
         self.closed = threading.Event()
@@ -75,6 +76,7 @@ class FakeLog:
     def count(self, now: float, most: int) -> int:
         """Count the marks that have not ended."""
         self._answer()
+        self.world.counts += 1
         return min(most, sum(mark.until > now for mark in self.world.marks))
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:

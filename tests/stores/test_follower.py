@@ -202,6 +202,15 @@ def test_a_process_does_not_hold_marks_again_that_hardly_fit(world: World) -> No
     assert process.is_revoked(principal("n9"))
 
 
+def test_the_marks_in_the_store_are_counted_once_in_a_minute(world: World) -> None:
+    """However often the log is read."""
+    process = overfull(world)
+    for seconds in (59, 2, 1, 1):
+        world.monotonic += seconds
+        process._follower.step()
+    assert world.counts == 1
+
+
 def test_an_outage_while_marks_are_read_again_loses_none(world: World) -> None:
     """The reading goes on where it stopped."""
     process = overfull(world)

@@ -12,7 +12,7 @@ import pytest
 from authguard import MemoryQuotas, Quota
 from authguard.errors import QuotaUnavailableError
 from authguard.stores import Take, Taken
-from authguard.stores.counting.windows import MAX_ENTRIES
+from authguard.stores.counting.windows import MAX_ENTRIES, SlidingWindow
 from sizes import size
 
 DAY = 86_400
@@ -406,3 +406,14 @@ def test_health_counts_requests() -> None:
     assert (health.name, health.counters, health.max_counters) == ("memory", 2, 100_000)
     assert (health.admitted, health.refused, health.would_refuse) == (10, 3, 0)
     assert (health.state, health.reason) == ("fresh", "")
+
+
+def test_what_is_given_back_leaves_the_entries_before_it() -> None:
+    """An amount is not taken for a time, although both are numbers of one log."""
+    window = SlidingWindow(60)
+    window.take(10, 5, 0.0)
+    window.take(10, 1, 1.0)
+    window.give_back(1, 1.0, 1.0)
+    window.expire(60.0)
+    assert window.used == 0
+    assert window.reset(60.0) == 0.0

@@ -30,10 +30,9 @@ def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, .
     database, runs in this thread meanwhile.
     """
     here, process = SyncToAsync.threadlocal, os.getpid()
-    loop_before: Any = getattr(here, "main_event_loop", None)
-    before = loop_before, getattr(here, "main_event_loop_pid", None)
-    is_inside = before[1] == process and loop_before.is_running()
-    loop = loop_before if is_inside else _kept.loop()
+    before = getattr(here, "main_event_loop", None), getattr(here, "main_event_loop_pid", None)
+    is_inside = before[1] == process and before[0] is not None and before[0].is_running()
+    loop = before[0] if is_inside else _kept.loop()
     here.main_event_loop, here.main_event_loop_pid = loop, process
     try:
         result: Result = _Waiting(function)(*arguments)
