@@ -13,7 +13,7 @@ import pytest
 from selenium import webdriver
 
 from authguard.identity import Identity, IdentityService
-from browser.support import CHROMIUM, DRIVER, PASSWORD, start
+from browser.support import CHROMIUM, DRIVER, PASSWORD, Browsers
 from identity.support import Postbox, service_at, serving, upgrade
 
 
@@ -26,13 +26,17 @@ def needs_chromium() -> None:
         pytest.skip(f"{' and '.join(missing)} not installed")
 
 
+@pytest.fixture(scope="session")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    browsers = Browsers(tmp_path_factory.mktemp("profiles"))
+    yield browsers
+    browsers.quit()
+
+
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    driver = start(tmp_path / "profile")
-    try:
+def browser(browsers: Browsers) -> Iterator[webdriver.Chrome]:
+    with browsers.use("with scripts") as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture
@@ -62,13 +66,10 @@ def identity_site(service: IdentityService) -> Iterator[str]:
 
 
 @pytest.fixture
-def browser_without_scripts(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+def browser_without_scripts(browsers: Browsers) -> Iterator[webdriver.Chrome]:
     """A browser without JavaScript."""
-    driver = start(tmp_path / "profile", scripts=False)
-    try:
+    with browsers.use("without scripts", scripts=False) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture

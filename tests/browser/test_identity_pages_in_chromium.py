@@ -1,7 +1,6 @@
 """The pages of the identity service in a real browser, with JavaScript off unless a test says otherwise."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -9,7 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from authguard.identity import Caller, IdentityService
-from browser.support import EMAIL, PASSWORD, fill, leave, look, press, start, words
+from browser.support import EMAIL, PASSWORD, Browsers, fill, leave, look, press, words
 from identity.support import Postbox
 
 NEW, NEWEST = "2-Password for tests!", "3-Password for tests!"
@@ -26,13 +25,10 @@ def browser(browser_without_scripts: webdriver.Chrome) -> webdriver.Chrome:
 
 
 @pytest.fixture
-def another(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+def another(browsers: Browsers) -> Iterator[webdriver.Chrome]:
     """Another browser."""
-    driver = start(tmp_path / "another", scripts=False)
-    try:
+    with browsers.use("another", scripts=False) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def link_of(service: IdentityService, postbox: Postbox) -> str:

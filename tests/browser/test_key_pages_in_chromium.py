@@ -1,6 +1,7 @@
 """The pages of API keys in a real browser, with JavaScript off: a key is seen once."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from authguard.identity import IdentityService
 from authguard.identity.keys.texts import KeyTexts
-from browser.support import EMAIL, PASSWORD, fill, leave, look, press, words
+from browser.support import EMAIL, PASSWORD, fill, leave, look, press, start, words
 
 
 @pytest.fixture
@@ -124,10 +125,21 @@ def test_a_double_click_selects_the_key(
     assert ends == (0, len(key))
 
 
+@pytest.fixture
+def own_browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """A browser that no other test uses, so that it can be ended, and its profile searched."""
+    driver = start(tmp_path / "profile", scripts=False)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
 def test_a_pair_is_downloaded(
-    browser: webdriver.Chrome, site: str, service: IdentityService, tmp_path: Path
+    own_browser: webdriver.Chrome, site: str, service: IdentityService, tmp_path: Path
 ) -> None:
     """The file has both, a line each; the browser keeps neither of them anywhere else."""
+    browser = own_browser
     sign_in(browser, site, service)
     folder = tmp_path / "downloads"
     folder.mkdir()

@@ -19,15 +19,15 @@ from browser.support import PASSWORD, leave, press
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The FastAPI example in a process of its own."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "PORT": str(port), "DEMO_PASSWORD": PASSWORD}
-    with (tmp_path / "server.log").open("w") as log:
+    with (tmp_path_factory.mktemp("example") / "server.log").open("w") as log:
         command = [sys.executable, "-m", "examples.fastapi_app"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

@@ -27,8 +27,8 @@ def compiled_statements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "create_engine", create_engine)
         for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
-            patch.setattr(dialect, "__eq__", lambda one, other: type(one) is type(other), raising=False)
-            patch.setattr(dialect, "__hash__", lambda one: hash(type(one)), raising=False)
+            patch.setattr(dialect, "__eq__", lambda self, other: type(self) is type(other), raising=False)
+            patch.setattr(dialect, "__hash__", lambda self: hash(type(self)), raising=False)
         yield
 
 
