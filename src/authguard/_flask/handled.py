@@ -8,7 +8,7 @@ from authguard._asgi.request import HANDLED as HANDLED_ON_SCOPE
 from authguard._asgi.request import ASGIHandled
 from authguard._asgi.request import handled_by_guard as handled_on_scope
 from authguard._core.model import Auth
-from authguard.wsgi import AUTH, HANDLED, USER, WSGIHandled
+from authguard._wsgi.request import AUTH, HANDLED, USER, WSGIHandled
 
 # The key under which bridges from ASGI to WSGI, such as a2wsgi, store the scope of the connection.
 _SCOPE = "asgi.scope"

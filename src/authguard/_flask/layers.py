@@ -9,7 +9,7 @@ from authguard._core.policy.policy import ask_the_same
 from authguard._core.request import RequestKey
 from authguard._logs import where
 from authguard._preflight.flask_views import flask_of
-from authguard.wsgi import HANDLED, WSGIHandled, WSGIRequest
+from authguard._wsgi.request import HANDLED, WSGIHandled, WSGIRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

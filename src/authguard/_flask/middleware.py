@@ -19,8 +19,9 @@ from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer, answer_raised
 from authguard._logs import logger
+from authguard._wsgi.request import leave
 from authguard.errors import RefusedError
-from authguard.wsgi import AuthGuardMiddleware, answer_in_flask, leave, responder
+from authguard.wsgi import AuthGuardMiddleware, answer_in_flask, responder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

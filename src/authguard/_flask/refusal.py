@@ -12,8 +12,9 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from authguard._core.answer.refusal import Refusal
 from authguard._logs import logger
 from authguard._preflight.flask_views import as_cross_origin
+from authguard._wsgi.request import HANDLED, handled_by_guard
 from authguard.errors import RefusedError
-from authguard.wsgi import HANDLED, handled_by_guard, refusal_of_raised
+from authguard.wsgi import refusal_of_raised
 
 # Fields of a refusal that describe its body or redirect; a response of the application has its own.
 _OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))

@@ -17,7 +17,7 @@ from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
 from authguard._logs import log_raised, log_refusal
 from authguard._preflight.sealed import Seal, Search
-from authguard._processes import UnsharedState
+from authguard._wsgi.processes import UnsharedState
 from authguard.django import endpoints
 from authguard.django.configuration import get_guard, has_cors_layer, order_error
 from authguard.django.handled import handled_by_guard, leave

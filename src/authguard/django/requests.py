@@ -9,7 +9,7 @@ from authguard._asgi.request import ASGIRequest
 from authguard._core.guard import Guard
 from authguard._core.policy.policy import ask_the_same
 from authguard._core.request import RequestView, http_method
-from authguard.wsgi import WSGIRequest
+from authguard._wsgi.request import WSGIRequest
 
 _OWN_SITE = "same-origin"
 

@@ -1,0 +1,1 @@
+"""Hold the parts of `authguard.wsgi`: requests, and warnings about several processes."""
