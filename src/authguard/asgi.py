@@ -143,8 +143,7 @@ class AuthGuardMiddleware:
         else:
             decision = await complete(guard, ASGIRequest, scope, presented, request_key, now, recalled)
         if not decision.reaches_app:
-            request = ASGIRequest(scope, guard, presented)
-            await self._answer(decision, request, receive, send, now)
+            await self._answer(decision, ASGIRequest(scope, guard, presented), receive, send, now)
             return
         if decision.response_fields:
             send = _adding(send, decision.response_fields)

@@ -341,7 +341,8 @@ def test_spelling_in_an_error_is_accepted(text, before, after):
         spelling = spelling_of(pattern)
         assert str(spelling) in str(error)
         for path in spelling.paths:
-            assert Rule(ast.literal_eval(repr(path)), methods=spelling.methods).path == path
+            methods = {"methods": spelling.methods} if spelling.methods else {}
+            assert Rule(ast.literal_eval(repr(path)), **methods).path == path
 
 
 WORDS = [

@@ -301,9 +301,3 @@ def test_an_empty_list_of_needs_is_refused(option, empty):
     """It comes from a setting that was not read, and would let every caller pass."""
     with pytest.raises(ConfigurationError, match=f"{option} must name at least one, got an empty"):
         Rule("/admin", **{option: empty})
-
-
-@pytest.mark.parametrize("option", ["scopes", "any_of", "roles"])
-def test_an_empty_tuple_of_needs_is_the_default(option):
-    """It is what is left out."""
-    assert not Rule("/admin", **{option: ()}).requirement

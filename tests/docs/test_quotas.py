@@ -62,7 +62,7 @@ def test_processes_share_what_they_count(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert answers[-1].status_code == 429
     assert (tmp_path / "quotas.db").exists()
     for guard in stores:
-        guard.quotas._store.close()
+        guard.quotas.store.close()
 
 
 async def _hello(scope: Any, receive: Any, send: Any) -> None:

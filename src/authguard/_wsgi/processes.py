@@ -52,10 +52,12 @@ class WithUnsharedState:
     def __init__(self, app: "WSGIApplication", state: UnsharedState) -> None:
         self.app = app
         self._state = state
+        self._is_checked = False
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""
-        if self._state:
+        if not self._is_checked:
+            self._is_checked = True
             self._state.warn_once(environ)
         return self.app(environ, start_response)
 

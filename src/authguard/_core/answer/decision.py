@@ -13,11 +13,13 @@ from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
-# Types of no user. None refuses the request. False means the same to many, and a coroutine was not awaited:
-# taken for users, they would let everybody pass.
+# None refuses the request. False means the same to many, and a coroutine was not awaited. Taken for users,
+# they would let everybody pass.
 _NO_USERS = UNANSWERED | {NoneType, bool}
 # An empty one of these is the result of a query without a row, such as that of `.all()`.
 _COLLECTIONS = frozenset({list, tuple, dict, set, frozenset})
+#: Types with values that are no user. Values of others are users, so that a usual one costs no call.
+DOUBTFUL_USERS = _NO_USERS | _COLLECTIONS
 
 
 def is_user(answer: object) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
-from authguard._core.answer.decision import Known, is_user
+from authguard._core.answer.decision import DOUBTFUL_USERS, Known, is_user
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal
@@ -54,7 +54,7 @@ class AskAbout(Call[Any]):
             else the answers, of which the flow says what they mean.
         """
         if self._is_revoked is None:
-            if not is_user(answer):
+            if type(answer) in DOUBTFUL_USERS and not is_user(answer):
                 return self.answered(answer)
             return self.known.with_user(answer)
         if answer is not False:

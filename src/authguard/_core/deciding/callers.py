@@ -10,6 +10,7 @@ from authguard._core.answer.decision import Known
 from authguard._core.answer.denials import as_refused
 from authguard._core.answer.response_fields import response_fields, vary_on
 from authguard._core.deciding.asking import Answered, AskAbout
+from authguard._core.deciding.pacing import MAX_WORK_AT_ONCE, work_of
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import check_counts
 from authguard._core.deciding.users import Users
@@ -31,11 +32,6 @@ from authguard.errors import (
     RevokedTokenError,
     UnprovenTokenError,
 )
-
-# Done at once, before the event loop turns. 64 signatures by public keys take some 6 ms with ES256, and 10 ms
-# with EdDSA. A token with a secret takes an eighth of that.
-_MAX_WORK_AT_ONCE = 512
-_WORK_OF_PUBLIC_KEY = 8
 
 _METHODS = ("bearer", "api_key", "cookie", "dpop", "header")
 _CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "cookie"))
@@ -116,7 +112,7 @@ class Callers:
         self._proofs = proofs
         self._proxies = parts.proxies
         self._logouts = logouts
-        self._pace = Pace(_MAX_WORK_AT_ONCE)
+        self._pace = Pace(MAX_WORK_AT_ONCE)
         in_memory = self._logouts_in_memory = logouts if logouts is not None and logouts.is_memory else None
         self._revision = None if in_memory is None else in_memory.revision
         self.users = users
@@ -200,7 +196,7 @@ class Callers:
             verifier = self._verifier_of(credential)
             if self._pace.remaining <= 0 and not has_waited:
                 return self._verify_later(verifier, credential, digest, now)
-            self._pace.remaining -= (work := _work_of(verifier))
+            self._pace.remaining -= (work := work_of(verifier))
             verified = verifier.flow(credential, now)
             if not isinstance(verified, Verified):
                 self._pace.remaining += work  # nothing is verified yet
@@ -225,7 +221,7 @@ class Callers:
         if verifier.channels():  # the flow waits for its turn by itself
             return UNDECIDED
         verify = partial(self._verify_now, credential, digest, now, has_waited=True)
-        return AskFirst(Later(self._pace, _work_of(verifier), verify))
+        return AskFirst(Later(self._pace, work_of(verifier), verify))
 
     def identify(
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
@@ -337,7 +333,7 @@ class Callers:
     def _verify(self, credential: Credential, digest: bytes, now: float) -> Flow[Outcome]:
         try:
             verifier = self._verifier_of(credential)
-            work = _work_of(verifier)
+            work = work_of(verifier)
             if self._pace.remaining <= 0:
                 yield from Later(self._pace, work, _take_turn)
             self._pace.remaining -= work
@@ -379,10 +375,6 @@ class Callers:
             if verifier.accepts(credential):
                 return verifier
         raise InvalidTokenError("no verifier accepts this kind of credential")
-
-
-def _work_of(verifier: Verifier) -> int:
-    return _WORK_OF_PUBLIC_KEY if verifier.has_public_keys else 1
 
 
 def _take_turn() -> None:
