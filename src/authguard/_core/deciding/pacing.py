@@ -1,4 +1,4 @@
-"""Weigh verifications, so that many of them do not keep the event loop from its other tasks."""
+"""Count the work of verifications, so that they do not keep the event loop from its other tasks."""
 
 from authguard._core.verifier import Verifier
 
