@@ -31,7 +31,7 @@ from authguard.fastapi import install
 from authguard.testing import issue_token
 from support import SECRET
 
-OTHER = issue_token(SECRET, expires_in=-4000)
+OTHER = issue_token(SECRET, now=1_700_000_000)
 Raise = Callable[[Guard], None]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from frameworks.support import need
 
-need("django")
+need("django", "corsheaders", "rest_framework")
 
 pytestmark = pytest.mark.frameworks
 
@@ -20,7 +20,7 @@ from authguard.errors import InvalidTokenError, UnexpectedError
 from authguard.testing import issue_token
 from frameworks.django_project import Project
 
-EXPIRED = issue_token(SECRET, expires_in=-4000, iss=ISSUER, aud=AUDIENCE)
+EXPIRED = issue_token(SECRET, now=1_700_000_000, iss=ISSUER, aud=AUDIENCE)
 KINDS = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 
 

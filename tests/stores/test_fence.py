@@ -12,7 +12,7 @@ import pytest
 from authguard import APIKey, APIKeyVerifier, Guard, IntrospectionVerifier, digest_api_key
 from authguard._core.answer.decision import Deny, Known
 from authguard._core.deciding.callers import _digest_of
-from authguard._core.flow import Call, Fetch, Flow, Question, Response, Shared
+from authguard._core.flow import Call, Fetch, Flow, Later, Question, Response, Shared
 from authguard.stores.marks import make_mark
 from sizes import size
 from stores.fake_log import NOW, World, revocations
@@ -133,9 +133,13 @@ class Fill:
     def _send(self, answer: Any) -> None:
         try:
             question = self.flows[-1].send(answer)
-            while isinstance(question, Shared):
-                self.flows.append(question.make())
-                question = next(self.flows[-1])
+            while isinstance(question, (Shared, Later)):
+                if isinstance(question, Shared):
+                    self.flows.append(question.make())
+                    question = next(self.flows[-1])
+                else:  # it only waits for its turn
+                    question.pace.begin()
+                    question = self.flows[-1].send(question.work())
             self.question = question
         except StopIteration as stop:
             self.flows.pop()
