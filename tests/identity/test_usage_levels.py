@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -354,6 +354,8 @@ def test_deleting_an_account_deletes_its_usage(
     assert tables(service.database) == [{}] * 4
 
 
+MAX_RATIO = 8  # to read all of the table would cost a hundred times as much
+ROWS_ALONE = "CREATE TEMPORARY TABLE rows_alone AS SELECT * FROM api_key_usage_days WHERE key_id = :key"
 A_YEAR = """
 INSERT INTO api_key_usage_days (key_id, start, generation, rule, outcome, user_id, uses, rolled)
 WITH RECURSIVE
@@ -367,10 +369,14 @@ FROM names, days, outcomes
 
 
 @pytest.mark.slow
-def test_a_year_of_a_key_is_read_in_five_milliseconds(
+def test_a_year_of_a_key_costs_little_more_than_its_rows(
     service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a million rows, with three outcomes each day: processor time, which other programs do not change."""
+    """Among a million rows, with three outcomes each day, beside the same rows in a table of their own.
+
+    A ratio of processor times depends little on other programs and on the machine. On a usual one, the rows alone
+    take 1 to 3 ms, and the key takes 4.
+    """
     key = create(service, ann).key
     with service.database.write(flush=False) as connection:
         if not service.database.is_sqlite:
@@ -381,10 +387,15 @@ def test_a_year_of_a_key_is_read_in_five_milliseconds(
     monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.WARNING)
     quiet = Database(service.settings.database)
     with quiet.read() as connection:
+        connection.execute(text(ROWS_ALONE), {"key": key.id})
+        alone = least_cost(lambda: connection.exec_driver_sql("SELECT * FROM rows_alone").all())
         for level, count in ((DAY, 3 * 365), (MONTH, 0)):  # all days are rolled up, as the rows say
             milliseconds = cost_of(connection, key, level, count)
-            print(f"{connection.dialect.name}: a year of a key by the {level.name}: {milliseconds:.1f} ms")
-            assert milliseconds <= 5
+            print(
+                f"{connection.dialect.name}: a year of a key by the {level.name}: {milliseconds:.1f} ms, "
+                f"its rows alone: {alone:.1f} ms"
+            )
+            assert milliseconds <= MAX_RATIO * alone
     quiet.close()
 
 
@@ -393,13 +404,23 @@ def cost_of(connection: Connection, key: StoredAPIKey, level: Level, count: int)
     end = YEAR_START + 365 * SECONDS_OF_DAY
     statements: list[tuple] = []
     event.listen(connection.engine, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
+
+    def read() -> None:
+        assert len(read_usage(connection, key, level, YEAR_START, end)) == count
+
+    cost = least_cost(read)
+    if connection.dialect.name == "sqlite":  # it runs in this thread
+        return cost
+    statement, values = statements[0]
+    plans = [connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).all() for _ in range(10)]
+    return cost + min(float(plan[-1][0].split()[2]) for plan in plans)
+
+
+def least_cost(read: Callable[[], object]) -> float:
+    """The least processor time of this thread for some readings, in milliseconds."""
     times = []
     for _ in range(30):
         started = time.thread_time()
-        assert len(read_usage(connection, key, level, YEAR_START, end)) == count
+        read()
         times.append(time.thread_time() - started)
-    if connection.dialect.name == "sqlite":  # it runs in this thread
-        return min(times) * 1_000
-    statement, values = statements[0]
-    plans = [connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).all() for _ in range(10)]
-    return min(times) * 1_000 + min(float(plan[-1][0].split()[2]) for plan in plans)
+    return min(times) * 1_000
