@@ -374,8 +374,8 @@ def test_a_year_of_a_key_costs_little_more_than_its_rows(
 ) -> None:
     """Among a million rows, with three outcomes each day, beside the same rows in a table of their own.
 
-    A ratio of processor times depends little on other programs and on the machine. On a usual one, the rows alone
-    take 1 to 3 ms, and the key takes 4.
+    A ratio of processor times depends little on other programs and on the machine. Usually the rows alone
+    take 1 to 3 ms, and the year of the key takes 4.
     """
     key = create(service, ann).key
     with service.database.write(flush=False) as connection:
