@@ -13,8 +13,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
 from authguard._core.answer.decision import Decision, Deny
+from authguard._core.deciding.straight_path import Open
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
+from authguard._core.request import Presented, RequestKey
 from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer, answer_raised
@@ -127,13 +129,20 @@ class FlaskMiddleware(AuthGuardMiddleware):
         _pop(context)
         return response
 
-    def _decide(self, environ: "WSGIEnvironment", *given: Any) -> Decision:
+    def _decide(
+        self,
+        environ: "WSGIEnvironment",
+        presented: Presented,
+        request_key: RequestKey,
+        now: float,
+        recalled: Open,
+    ) -> Decision:
         """Decide in an application context, which callbacks and views share.
 
         Without callbacks the context of the view is enough; to begin another costs as much as the decision.
         """
         self._begin_context(environ)
-        return super()._decide(environ, *given)
+        return super()._decide(environ, presented, request_key, now, recalled)
 
     def _begin_context(self, environ: "WSGIEnvironment") -> None:
         # As in Flask, an existing context is used, such as that of a test.

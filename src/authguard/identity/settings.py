@@ -50,7 +50,7 @@ _DAY = 86_400
 #: The key prefixes of the API documents, and those of the guide.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
 #: The settings that must be given, each with a value with which only the others are checked.
-_REQUIRED = {"secret": token_urlsafe(32), "issuer": "https://issuer.example"}
+_REQUIRED: dict[str, Any] = {"secret": token_urlsafe(32), "issuer": "https://issuer.example"}
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
 
 
