@@ -35,6 +35,7 @@ def run(*args: str, given: str = "", **variables: str) -> subprocess.CompletedPr
 
 def invoke(*args: str, given: str = "", **variables: str) -> Result:
     """Run the command in this process; `result.stdout`, `stderr` and `exit_code`."""
+    assert "serve" not in args, "serve changes the logging and the signals of its process: use run()"
     from authguard.cli.root import root
 
     unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("AUTHGUARD_")}

@@ -44,8 +44,8 @@ def test_old_tables_name_the_command(tmp_path):
 
 def test_missing_settings_are_one_line():
     """Without a secret, `serve` says what to set, with exit status 2 and no traceback."""
-    done = invoke("serve", "--port", "0")
-    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    done = run("serve", "--port", "0")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "AUTHGUARD_SECRET" in done.stderr
 
 
