@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, has_app_context, has_request_context
+from flask import Flask, got_request_exception, has_app_context, has_request_context
 from flask.globals import app_ctx, request_ctx
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _CONTEXT = "authguard.context"  # in the environ: the application context of callbacks
-_RAISED = "authguard_raised"  # set on an application context: the exception of the view, or None
+_RAISED = "authguard_raised"  # set on an application context: the exception of the view
 
 
 def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callable[[], float]) -> None:
@@ -56,7 +56,7 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
     handlers = app.error_handler_spec[None][None]
     if handlers.get(RefusedError, answer_in_flask) is answer_in_flask:
         handlers[RefusedError] = answer_raised
-    app.teardown_request(_note_raised)
+    got_request_exception.connect(_note_raised, app)
     if middleware.has_layers:
         app.before_request_funcs[None].insert(0, check_unchanged)
 
@@ -76,8 +76,13 @@ def _pop(context: Any, raised: BaseException | None = None) -> None:
         context.pop(getattr(context, _RAISED, raised))
 
 
-def _note_raised(raised: BaseException | None) -> None:
-    setattr(app_ctx, _RAISED, raised)
+def _note_raised(app: Flask, exception: BaseException, **_: Any) -> None:
+    """Note the exception with which Flask ends a request.
+
+    By a signal, because Flask would call a function of `teardown_request` for each request.
+    """
+    if not app.should_ignore_error(exception):
+        setattr(app_ctx, _RAISED, exception)
 
 
 class FlaskMiddleware(AuthGuardMiddleware):

@@ -7,7 +7,7 @@ from typing import Any
 from authguard._core.flow import Later
 from authguard.drivers.pool import outcome_of, settle
 
-MAX_IN_TURN = 256  # units of a `Pace`: 32 signatures by public keys, each of which takes 0.1 ms
+MAX_IN_TURN = 128  # units of a `Pace`: 32 signatures by public keys, each of which takes 0.1 ms
 
 
 class Turns:

@@ -4,8 +4,8 @@ from authguard._core.verifier import Verifier
 
 #: Done at once, before the event loop turns. 64 signatures by public keys take some 6 ms with ES256, and 10
 #: with EdDSA.
-MAX_WORK_AT_ONCE = 512
-_WORK_OF_PUBLIC_KEY = 8
+MAX_WORK_AT_ONCE = 256
+_WORK_OF_PUBLIC_KEY = 4
 
 
 def work_of(verifier: Verifier) -> int:
