@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from authguard.identity import Settings
 
 # A worker answers its supervisor when it has imported the service. On a busy machine that takes longer than
-# uvicorn's five seconds, and workers that are killed and started again would keep the machine busy. A worker that
+# uvicorn's five seconds, and workers that are killed and started again would keep the machine busy. One that
 # ends while it is asked may be missed for as long.
 _WORKER_SECONDS = 20
 _GRACE_SECONDS = 10  # for requests that are in progress when the service stops
