@@ -39,35 +39,22 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
                     continue  # the slot has not been set
 
 
-def check_asgi(app: Any) -> None:
-    """Check that an application is not one of WSGI.
+def check_interface(app: Any, interface: Literal["asgi", "wsgi"]) -> None:
+    """Check that an application is not one of the other interface.
 
     Args:
         app: the application. One whose interface cannot be known is taken.
+        interface: the interface of the middleware.
 
     Raises:
         ConfigurationError: names the middleware for it.
     """
-    if _interface_of(app) == "wsgi":
+    other = _interface_of(app)
+    if other not in (None, interface):
+        articles = {"asgi": "an ASGI", "wsgi": "a WSGI"}
         raise ConfigurationError(
-            f"app must be an ASGI application, got a WSGI application ({_name_of(app)}): write "
-            "from authguard.wsgi import AuthGuardMiddleware"
-        )
-
-
-def check_wsgi(app: Any) -> None:
-    """Check that an application is not one of ASGI.
-
-    Args:
-        app: the application. One whose interface cannot be known is taken.
-
-    Raises:
-        ConfigurationError: names the middleware for it.
-    """
-    if _interface_of(app) == "asgi":
-        raise ConfigurationError(
-            f"app must be a WSGI application, got an ASGI application ({_name_of(app)}): write "
-            "from authguard.asgi import AuthGuardMiddleware"
+            f"app must be {articles[interface]} application, got {articles[str(other)]} application "
+            f"({_name_of(app)}): write from authguard.{other} import AuthGuardMiddleware"
         )
 
 

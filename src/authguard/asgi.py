@@ -32,7 +32,7 @@ from authguard._core.options import Duration, check_flag, check_function, check_
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
-from authguard._layers import check_asgi
+from authguard._layers import check_interface
 from authguard._logs import log_refusal
 from authguard._preflight.asgi import ASGIPreflights
 from authguard.drivers.asynchronous import complete, run
@@ -87,7 +87,7 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
-        check_asgi(app)
+        check_interface(app, "asgi")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)

@@ -20,7 +20,7 @@ from authguard._core.options import check_function, check_object
 from authguard._core.request import Presented, RequestKey
 from authguard._endpoint import check_order, check_order_of_flask, flasks_below
 from authguard._forwarded import warn_if_inside
-from authguard._layers import check_wsgi
+from authguard._layers import check_interface
 from authguard._logs import log_raised, log_refusal
 from authguard._preflight.wsgi import WSGIPreflights
 from authguard._wsgi.processes import UnsharedState, WithUnsharedState
@@ -82,7 +82,7 @@ class AuthGuardMiddleware:
     ) -> None:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
-        check_wsgi(app)
+        check_interface(app, "wsgi")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
         check_order_of_flask(app)
