@@ -445,7 +445,16 @@ def _verify_by_key(verifier, issuer):
 
 
 @pytest.mark.parametrize(
-    "key_issuer", [None, ENTRA, of(ONE), f"https://login.microsoftonline.com/{ONE}/v2.0", 5, "none"]
+    "key_issuer",
+    [
+        None,
+        ENTRA,
+        "https://sts.windows.net/{tenantid}/",
+        of(ONE),
+        f"https://login.microsoftonline.com/{ONE}/v2.0",
+        5,
+        "none",
+    ],
 )
 def test_a_key_signs_for_its_issuer(key_issuer):
     """A key of all tenants signs for each, and a member that is no URL says nothing."""

@@ -59,10 +59,10 @@ def check_key_issuer(key_issuer: str, issuer: object) -> None:
         key_issuer: the member `issuer` of the key.
         issuer: the `iss` of the token, which is compared with the expected issuer elsewhere.
     """
+    if TENANT in key_issuer.split("/") or issuer == key_issuer:
+        return
     entra = _OF_KEY.match(key_issuer)
     tenant = entra["tenant"] if entra else ""
-    if tenant == TENANT or issuer == key_issuer:
-        return
     if not tenant or not isinstance(issuer, str) or tenant not in issuer.split("/")[3:]:
         raise InvalidIssuerError("signed by a key of another issuer")
 
