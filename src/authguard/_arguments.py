@@ -58,7 +58,8 @@ def by_annotation(signature: inspect.Signature, *, text: bool = False) -> list[i
 
     Args:
         signature: the signature of the function.
-        text: whether to also accept annotations that cannot be evaluated and name one of these types.
+        text: whether to accept also an annotation that cannot be evaluated, if its text names one of these
+            types.
     """
     annotated = [
         parameter
@@ -70,7 +71,8 @@ def by_annotation(signature: inspect.Signature, *, text: bool = False) -> list[i
 
 
 def _is_connection(annotation: Any, *, text: bool) -> bool:
-    annotation = getattr(annotation, "__value__", annotation)  # of `type Alias = …`
+    # the value of an alias that `type Alias = …` defines
+    annotation = getattr(annotation, "__value__", annotation)
     if isinstance(annotation, str):
         return text and bool(_TYPES_IN_TEXT.search(annotation))
     origin = get_origin(annotation)
@@ -102,11 +104,19 @@ def connection_finder(endpoint: Any) -> Find:
         if parameter.name == name and _says_nothing(parameter.annotation)
     ]
     if not chosen and not any(parameter.kind in _VARIABLE for parameter in parameters):
+        named = [parameter for parameter in parameters if parameter.name in _NAMES]
+        others = ", ".join(f"{each.name}: {_type_of(each)}, which is neither" for each in named)
         raise ConfigurationError(
-            f"{name_of(endpoint)} must take a request or a websocket, got neither: add a parameter such as "
-            "`request: Request`"
+            f"{name_of(endpoint)} must take a request or a websocket, got {others or 'neither'}: add a "
+            "parameter such as `request: Request` of Starlette; in another framework, write a Rule in "
+            "protected_paths"
         )
     return among(endpoint, chosen, parameters)
+
+
+def _type_of(parameter: inspect.Parameter) -> str:
+    kind = get_origin(parameter.annotation) or parameter.annotation
+    return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
 
 
 def _says_nothing(annotation: Any) -> bool:
@@ -139,7 +149,10 @@ def among(
         for value in (*args, *kwargs.values()):
             if isinstance(value, HTTPConnection):
                 return value
-        raise TypeError(f"{name_of(endpoint)} was called without its request or websocket")
+        raise TypeError(
+            f"{name_of(endpoint)} was called without its request or websocket: pass it on; in Flask and "
+            "Django, import requires from authguard.flask or authguard.django"
+        )
 
     return find
 
@@ -153,6 +166,6 @@ def _place(parameter: inspect.Parameter, parameters: Sequence[inspect.Parameter]
 
 
 def name_of(endpoint: Any) -> str:
-    """Return the name of a callable for messages; for partials and objects, that of their class."""
+    """Return the name of a callable for messages; for a partial or another object, the name of its class."""
     name: str = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
     return name

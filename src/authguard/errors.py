@@ -1,7 +1,7 @@
 """Define every error of authguard, and the HTTP answer of each.
 
     AuthGuardError
-    ├── ConfigurationError               raised while an object is built; says what to change
+    ├── ConfigurationError               raised while an object is built; names the correction
     ├── LoginError                       raised by `authguard.client`: a sign-in or sign-out failed
     └── RefusedError                     a refused request
         ├── InvalidRequestError          400  invalid_request     malformed, or several in header fields
@@ -50,7 +50,7 @@ class LoginError(AuthGuardError):
     """Report that a client could not sign in, refresh or sign out.
 
     Args:
-        reason: what failed, without secrets.
+        reason: the failure, without secrets.
         status_code: the status of the service's answer; None without an answer.
     """
 
@@ -79,7 +79,7 @@ class RefusedError(AuthGuardError):
     #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
     key_id: str | None = None
     #: Counts the request for the presented API key after the guard refused it; None for no counting.
-    count: "Callable[[float, str | None, str, str], None] | None" = None
+    count: "Callable[..., None] | None" = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason or self.detail
@@ -100,7 +100,7 @@ class MissingCredentialsError(RefusedError):
     """Refuse a request without a credential; the challenge then carries no error code.
 
     Args:
-        reason: what is missing.
+        reason: the missing part.
         hint: the option that an operator must change so that the sent credential is read.
     """
 
@@ -210,7 +210,7 @@ class UnprovenTokenError(InvalidTokenError):
     """Refuse a token that is bound to a key or certificate, and was sent without its proof (RFC 7800).
 
     Args:
-        reason: what was missing.
+        reason: the missing part.
         scheme: the scheme that the token should have been sent with, if it was another.
     """
 
@@ -236,7 +236,7 @@ class NonceRequiredError(InvalidProofError):
     """Ask for a nonce of this server in the DPoP proof (RFC 9449 section 9).
 
     Args:
-        reason: what was missing.
+        reason: the missing part.
         nonce: the nonce to use.
     """
 
@@ -253,7 +253,7 @@ class InsufficientScopeError(RefusedError):
     """Refuse a known caller who lacks a scope or a role.
 
     Args:
-        reason: what the caller lacks.
+        reason: the missing scopes or roles.
         scopes: the scopes that the resource needs, for the challenge.
     """
 
@@ -272,7 +272,7 @@ class InsufficientUserAuthenticationError(RefusedError):
     """Require another sign-in: the last one is too old, or used another method (RFC 9470 section 3).
 
     Args:
-        reason: what was lacking.
+        reason: the requirement that was not met.
         acr_values: the values of `acr` that are accepted, the preferred one first.
         max_age: the greatest age of the sign-in, in seconds.
     """
@@ -334,7 +334,7 @@ class RateLimitedError(RefusedError):
         window: its length in seconds.
         retry_after: seconds after which a request is allowed again, at least 1.
         violated: the names of all limits that were exceeded; None for this one.
-        fields: the RateLimit fields, if there are several limits; empty to send those of this one.
+        fields: the RateLimit fields, if several limits apply; empty to send those of this one.
     """
 
     status_code = 429
@@ -377,7 +377,7 @@ class VerificationUnavailableError(RefusedError):
     `__cause__`.
 
     Args:
-        reason: what is down.
+        reason: the part that is down.
         retry_after: seconds after which to try again, at least 1.
     """
 

@@ -1,4 +1,4 @@
-"""What goes on the wire."""
+"""The status, the fields and the body of a refusal."""
 
 import json
 
@@ -43,14 +43,14 @@ def header(refusal, name):
 
 @every_error
 def test_the_status_is_that_of_the_error(kind, status, code, challenge):
-    """Each class has its status, in the line and in the document."""
+    """Each class of error has its status, in the status line and in the document."""
     refusal = refuse(kind(), API)
     assert (refusal.status, json.loads(refusal.body)["status"]) == (status, status)
 
 
 @every_error
 def test_the_body_is_a_problem_document(kind, status, code, challenge):
-    """The document has the members of RFC 9457, and the code."""
+    """The document has the members of RFC 9457, and the error code."""
     problem = json.loads(refuse(kind(), API).body)
     assert problem == {
         "type": "about:blank",
@@ -63,14 +63,14 @@ def test_the_body_is_a_problem_document(kind, status, code, challenge):
 
 @every_error
 def test_the_reason_is_not_shown(kind, status, code, challenge):
-    """What went wrong is for logs alone."""
+    """The reason of an error is not in the answer; only the log has it."""
     refusal = refuse(kind("the inner reason"), API)
     assert "inner reason" not in repr(refusal.headers) + refusal.body.decode()
 
 
 @every_error
 def test_no_answer_is_stored(kind, status, code, challenge):
-    """No cache keeps a refusal."""
+    """A refusal has `Cache-Control: no-store`."""
     assert header(refuse(kind(), API), "cache-control") == "no-store"
 
 
@@ -82,7 +82,7 @@ def test_no_browser_guesses_the_type_of_a_refusal(kind, status, code, challenge)
 
 @every_error
 def test_the_challenge_is_that_of_rfc_6750(kind, status, code, challenge):
-    """401 has a challenge, other answers only where an error code is defined."""
+    """A 401 has a challenge; another status has one only if RFC 6750 defines an error code for it."""
     value = header(refuse(kind(), API), "www-authenticate")
     if challenge:
         assert value == f'Bearer realm="api", error="{challenge}", error_description="{kind.detail}"'
@@ -91,13 +91,13 @@ def test_the_challenge_is_that_of_rfc_6750(kind, status, code, challenge):
 
 
 def test_all_invalid_tokens_get_one_answer():
-    """An attacker cannot tell forged from expired."""
+    """A forged token and an expired one get the same answer, so that an attacker cannot compare them."""
     kinds = [kind for kind, _, code, _ in ANSWERS if code == "invalid_token"]
     assert len({(refuse(kind(), API).headers, refuse(kind(), API).body) for kind in kinds}) == 1
 
 
 def test_the_challenge_names_the_scopes():
-    """What the resource needs is told, in order."""
+    """The challenge of a 403 lists the missing scopes in order."""
     value = header(refuse(errors.InsufficientScopeError(scopes={"b", "a"}), API), "www-authenticate")
     assert value.endswith(', scope="a b"')
 
@@ -112,7 +112,7 @@ def test_the_challenge_names_the_scopes():
     ids=["acr", "age", "both"],
 )
 def test_the_challenge_says_how_to_sign_in(question, end):
-    """As RFC 9470 section 3 writes it, and only what is asked; the preferred value comes first."""
+    """The challenge has the parameters of RFC 9470 section 3 that the error has, in order of preference."""
     error = errors.InsufficientUserAuthenticationError(**question)
     assert header(refuse(error, API), "www-authenticate") == (
         'Bearer realm="api", error="insufficient_user_authentication", '
@@ -121,7 +121,7 @@ def test_the_challenge_says_how_to_sign_in(question, end):
 
 
 def test_the_challenge_to_sign_in_is_in_the_scheme_that_was_used():
-    """The other scheme's challenge says nothing of it."""
+    """The challenge to sign in again is part of the DPoP challenge alone if the credential came by DPoP."""
     error = errors.InsufficientUserAuthenticationError(max_age=60)
     value = header(refuse(error, Challenges("api", algorithms="ES256"), "DPoP"), "www-authenticate")
     assert value == (
@@ -131,28 +131,28 @@ def test_the_challenge_to_sign_in_is_in_the_scheme_that_was_used():
 
 
 def test_unavailable_says_when_to_try_again():
-    """503 has Retry-After."""
+    """A 503 has the field Retry-After."""
     assert header(refuse(errors.VerificationUnavailableError(retry_after=9), API), "retry-after") == "9"
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 0.2], ids=str)
 def test_retry_after_is_at_least_a_second(seconds):
-    """Nobody is told to come back at once."""
+    """Retry-After is at least one second."""
     assert errors.VerificationUnavailableError(retry_after=seconds).retry_after == 1
 
 
 def test_the_reason_of_an_error_defaults_to_its_detail():
-    """An error without a reason says what everybody is told."""
+    """The reason of an error without a text of its own is its public detail."""
     assert errors.MissingCredentialsError().reason == "Authentication is required."
 
 
 def test_a_configuration_error_is_a_value_error():
-    """Who catches ValueError catches it."""
+    """`except ValueError` catches a ConfigurationError."""
     assert issubclass(errors.ConfigurationError, ValueError)
 
 
 def test_a_login_redirect_is_a_303_that_is_not_stored():
-    """It holds the location and no body."""
+    """A login redirect is a 303 with a location, without a body, and is not stored."""
     refusal = see_other("/login")
     assert (refusal.status, refusal.body, refusal.error) == (303, b"", None)
     assert dict(refusal.headers) == {
@@ -167,14 +167,14 @@ REFUSAL = refuse(errors.InvalidTokenError(), API)
 
 @pytest.mark.parametrize("body", ["<p>ä", "<p>ä".encode()], ids=["text", "bytes"])
 def test_with_body_changes_body_and_content_type(body):
-    """The new body has its media type, and just one."""
+    """`with_body` replaces the body and the media type."""
     changed = REFUSAL.with_body(body, "text/html")
     kinds = [value for name, value in changed.headers if name == "content-type"]
     assert (changed.body, kinds) == ("<p>ä".encode(), ["text/html"])
 
 
 def test_with_body_keeps_status_challenge_and_caching():
-    """All but the body stays."""
+    """`with_body` keeps the status, the challenge and `Cache-Control`."""
     changed = REFUSAL.with_body("x", "text/plain")
     assert changed.status == 401
     assert header(changed, "www-authenticate") == header(REFUSAL, "www-authenticate")
@@ -182,7 +182,7 @@ def test_with_body_keeps_status_challenge_and_caching():
 
 
 def test_with_json_writes_json():
-    """The document is written as JSON."""
+    """`with_json` writes the document as JSON."""
     changed = REFUSAL.with_json({"error": "no"})
     assert (json.loads(changed.body), header(changed, "content-type")) == (
         {"error": "no"},
@@ -191,22 +191,22 @@ def test_with_json_writes_json():
 
 
 def test_with_header_adds_a_field_in_lower_case():
-    """The field comes last, its name in lower case."""
+    """`with_header` adds the field at the end, with its name in lower case."""
     assert REFUSAL.with_header("X-Id", "7").headers[-1] == ("x-id", "7")
 
 
 @pytest.mark.parametrize("field", [("a\nb", "x"), ("a", "x\r\nb: c"), ("a", "x\ry"), ("a", "x\0")], ids=repr)
 def test_with_header_refuses_to_split_the_response(field):
-    """A line break in a field is an error."""
+    """`with_header` raises ValueError for a line break or a NUL in a field."""
     with pytest.raises(ValueError, match="line break"):
         REFUSAL.with_header(*field)
 
 
 def test_fields_have_the_length_of_the_body():
-    """The length is that of the bytes."""
+    """The content-length is the number of bytes of the body."""
     assert REFUSAL.with_body("ä", "text/plain").fields()[-1] == ("content-length", "2")
 
 
 def test_a_refusal_carries_its_error():
-    """What went wrong is there for handlers."""
+    """A refusal has its error as an attribute."""
     assert isinstance(REFUSAL.error, errors.InvalidTokenError)

@@ -1,4 +1,4 @@
-"""A challenge names the scopes that a rule or a decorator asks for (RFC 6750 section 3)."""
+"""A challenge names the scopes that a rule or a decorator requires (RFC 6750 section 3)."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def guard(*rules, **options):
 
 
 def answers(own_guard, request):
-    """The challenges of the straight path and of the flow."""
+    """Return the challenges of the straight path and of the flow."""
     key = (request.method, request.path, request.root_path)
     recalled = own_guard.recall(request.presented, key, NOW)
     refusals = [run(own_guard.decide(request, NOW)).refusal]
@@ -28,20 +28,20 @@ def answers(own_guard, request):
 
 @pytest.mark.parametrize("options", [{}, {"login_path": "/login"}], ids=["plain", "with a login page"])
 def test_whoever_presents_nothing_learns_the_scopes(options):
-    """So that the first token has them: MCP clients ask for these."""
+    """A request without a credential gets a challenge with the scopes of the rule, as MCP clients need."""
     request = FakeRequest("/admin", headers={"accept": "*/*"})
     assert answers(guard(RULE, **options), request) == {'Bearer realm="api", scope="a b c"'}
 
 
 def test_whoever_presents_a_bad_token_learns_the_scopes():
-    """Beside the error."""
+    """The challenge for an invalid token has the scopes beside the error."""
     (value,) = answers(guard(RULE), bearer("a.b.c", "/admin"))
     assert value.startswith('Bearer realm="api", error="invalid_token", ')
     assert value.endswith(', scope="a b c"')
 
 
 def test_whoever_signed_in_too_long_ago_learns_the_scopes():
-    """The next token must have them, too."""
+    """The challenge to sign in again has the scopes, which the next token needs too."""
     (value,) = answers(
         guard(Rule("/x", max_age=60, any_of=["read"])), bearer(make_token(claims(scope="read")), "/x")
     )
@@ -49,33 +49,33 @@ def test_whoever_signed_in_too_long_ago_learns_the_scopes():
 
 
 def test_where_a_rule_knows_no_scope_there_is_none():
-    """An empty parameter would mean that none is enough."""
+    """A challenge has no scope parameter if the rule names no scopes."""
     assert answers(guard(), FakeRequest("/")) == {'Bearer realm="api"'}
     assert answers(guard(Rule("/r", roles=["x"])), FakeRequest("/r")) == {'Bearer realm="api"'}
 
 
 def test_a_malformed_request_is_told_no_scopes():
-    """It is about the form of the request."""
+    """The challenge of a malformed request has no scopes."""
     request = FakeRequest("/admin", headers=[("authorization", "Bearer a"), ("authorization", "Bearer b")])
     (value,) = answers(guard(RULE), request)
     assert "scope=" not in value
 
 
 def test_a_missing_scope_names_the_scopes_once():
-    """As before: 403 and what is lacking."""
+    """The 403 for a missing scope has the scope parameter once."""
     (value,) = answers(guard(RULE), bearer(make_token(), "/admin"))
     assert value.count("scope=") == 1
 
 
 def test_each_scheme_names_the_scopes():
-    """A client that speaks one of them reads one."""
+    """The Bearer challenge and the DPoP challenge each have the scopes."""
     own_guard = guard(RULE, proofs=[DPoP("https://site.example")])
     (value,) = answers(own_guard, FakeRequest("/admin"))
     assert value.count('scope="a b c"') == 2
 
 
 def test_a_decorator_names_the_scopes():
-    """On a public path, beside those of nobody else."""
+    """The challenge for a decorator on a public path has the scopes of the decorator."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     own_guard = Guard(jwt, public_paths=["/p"])
     denied = run(own_guard.authorize(FakeRequest("/p"), ANONYMOUS_AUTH, None, Requirement(["read"]), NOW))
@@ -83,14 +83,14 @@ def test_a_decorator_names_the_scopes():
 
 
 def test_a_decorator_names_those_of_the_rule_too():
-    """Where the rule lets everybody pass."""
+    """The challenge for a decorator has the scopes of the decorator and of the rule."""
     own_guard = guard(Rule("/maybe", optional="strict"), RULE)
     denied = run(own_guard.authorize(FakeRequest("/admin"), ANONYMOUS_AUTH, None, Requirement(["z"]), NOW))
     assert dict(denied.refusal.headers)["www-authenticate"] == 'Bearer realm="api", scope="a b c z"'
 
 
 def test_a_caller_by_key_learns_the_scopes():
-    """A key may be an OAuth client's, too."""
+    """A refused API key gets a challenge with the scopes."""
     own_guard = Guard(APIKeyVerifier({"sk_live_0123456789": APIKey("bob")}), protected_paths=[RULE])
     request = FakeRequest("/admin", headers={"x-api-key": "sk_live_9876543210"})
     assert answers(own_guard, request).pop().endswith(', scope="a b c"')

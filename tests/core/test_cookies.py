@@ -14,7 +14,7 @@ DEVELOPMENT = AccessCookie(secure=False)
     "name", ["", "a b", "a=b", "a;b", "ä", "__Host-a", "__host-a", "__Secure-a", "a\n"], ids=repr
 )
 def test_names_that_browsers_would_not_send_are_refused(name):
-    """A name is a plain token; the prefix is ours to add."""
+    """A cookie name with a prefix or with characters outside of a token is refused."""
     with pytest.raises(ConfigurationError):
         AccessCookie(name)
 
@@ -33,20 +33,20 @@ def test_names_that_browsers_would_not_send_are_refused(name):
     ids=repr,
 )
 def test_origins_that_browsers_would_not_send_are_refused(origins):
-    """An origin is scheme, host and port, in lower case."""
+    """A trusted origin must be scheme, host and port in lower case."""
     with pytest.raises(ConfigurationError):
         AccessCookie(trusted_origins=origins)
 
 
 def test_the_origins_may_be_an_iterator():
-    """Every origin of an iterator is kept, though checking reads it once."""
+    """All origins of an iterator are kept, although checking them uses the iterator up."""
     cookie = AccessCookie(trusted_origins=iter(["https://a.example"]))
     assert cookie.trusted_origins == {"https://a.example"}
 
 
 @pytest.mark.parametrize("scheme", [None, "https", "http", "wss", "ws", ""], ids=repr)
 def test_issue_is_secure_and_prefixed_whatever_the_scheme(scheme):
-    """The cookie cannot be planted by a sibling, nor read by scripts, also behind a proxy that ends TLS."""
+    """The cookie has `__Host-`, HttpOnly and Secure for each scheme, also behind a proxy that ends TLS."""
     assert COOKIE.issue("a.b.c", scheme=scheme, max_age=60) == (
         "__Host-access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
@@ -54,7 +54,7 @@ def test_issue_is_secure_and_prefixed_whatever_the_scheme(scheme):
 
 @pytest.mark.parametrize("scheme", [None, "https", "http"], ids=repr)
 def test_issue_for_development_has_the_plain_name(scheme):
-    """With secure=False browsers take it under plain http."""
+    """With `secure=False` the cookie has its plain name and no Secure, for browsers under plain http."""
     assert DEVELOPMENT.issue("a.b.c", scheme=scheme, max_age=60) == (
         "access_token=a.b.c; Max-Age=60; Path=/; HttpOnly; SameSite=Lax"
     )
@@ -62,7 +62,7 @@ def test_issue_for_development_has_the_plain_name(scheme):
 
 @pytest.mark.parametrize("secure", [None, 1, 0, "true", "", [], "https"], ids=repr)
 def test_secure_is_true_or_false(secure):
-    """Anything else is refused, with the spelling that works."""
+    """Any other value than True or False is refused."""
     with pytest.raises(ConfigurationError, match=r"secure must be True, or False .* got "):
         AccessCookie(secure=secure)
 
@@ -81,7 +81,7 @@ def test_secure_is_true_or_false(secure):
     ids=str,
 )
 def test_a_cookie_of_a_development_site_is_hinted_at(cookie, request_, hinted):
-    """Over http the plain name shows that the switch is missing."""
+    """A cookie with the plain name over http gets the hint to set `secure=False`."""
     value, scheme = request_
     hint = {"default": COOKIE, "development": DEVELOPMENT}[cookie].hint(with_cookies(value, scheme=scheme))
     assert (hint is not None and "AccessCookie('access_token', secure=False)" in hint) is hinted
@@ -89,16 +89,26 @@ def test_a_cookie_of_a_development_site_is_hinted_at(cookie, request_, hinted):
 
 @pytest.mark.parametrize("token", ["", "a b", "a;b", "a\r\nSet-Cookie: x", "ä", 'a"', "a,b"], ids=repr)
 def test_what_cookies_cannot_carry_is_no_token(token):
-    """Nothing can split the field."""
+    """A token with characters that a cookie cannot carry is refused."""
     with pytest.raises(ValueError, match="cannot be a token"):
         COOKIE.issue(token, scheme="https", max_age=60)
+
+
+@pytest.mark.parametrize(
+    ("token", "error"),
+    [(b"abc", r"got bytes: write token\.decode\(\)"), (None, "got None"), (["abc"], "got list")],
+)
+def test_a_token_for_the_cookie_is_text(token, error):
+    """A token that is not text is refused, and the error names its type alone."""
+    with pytest.raises(ConfigurationError, match=f"token must be text, {error}"):
+        COOKIE.issue(token, max_age=60)
 
 
 @pytest.mark.parametrize(
     ("length", "fits"), [(4096 - 19, True), (4096 - 18, False)], ids=["fits", "too-large"]
 )
 def test_a_token_too_large_for_browsers_is_refused(length, fits):
-    """Name and value have 4096 bytes at most."""
+    """A cookie whose name and value are longer than 4096 bytes is refused."""
     assert len("__Host-access_token") == 19
     if fits:
         assert COOKIE.issue("a" * length, scheme="https", max_age=1)
@@ -108,7 +118,7 @@ def test_a_token_too_large_for_browsers_is_refused(length, fits):
 
 
 def test_clear_has_the_same_name_and_attributes():
-    """A browser replaces only the cookie of the same name, path and security."""
+    """`clear` has the name and the attributes of `issue`, because browsers compare them."""
     assert COOKIE.clear() == COOKIE.clear(scheme="http")
     assert COOKIE.clear() == "__Host-access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
     assert DEVELOPMENT.clear() == "access_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
@@ -154,12 +164,12 @@ def with_cookies(*values, scheme="https"):
     ],
 )
 def test_the_token_is_read(request_, token):
-    """Exactly the cookie with the prefix counts, whatever scheme the server reports."""
+    """The token is read from the cookie with the prefix, for any scheme of the server."""
     assert COOKIE.read(request_) == token
 
 
 def test_the_token_is_read_for_development():
-    """With secure=False the plain name counts, and no other."""
+    """With `secure=False` the token is read from the cookie with the plain name alone."""
     assert DEVELOPMENT.read(with_cookies("access_token=t; __Host-access_token=u", scheme="http")) == "t"
     assert DEVELOPMENT.read(with_cookies("__Host-access_token=u", scheme="https")) is None
 
@@ -174,7 +184,7 @@ def test_the_token_is_read_for_development():
     ids=["one-field", "two-fields", "one-empty"],
 )
 def test_a_cookie_sent_twice_is_refused(request_):
-    """One of the two has been planted."""
+    """Two cookies of the same name are refused, because one of them may be planted."""
     with pytest.raises(InvalidRequestError):
         COOKIE.read(request_)
 
@@ -189,13 +199,13 @@ APP = (HOST, "app.example")
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_safe_methods_never_count(method):
-    """Links from other sites work."""
+    """A request by a safe method is never cross-site."""
     assert COOKIE.is_cross_site(post([(SITE, "cross-site")], method=method)) is False
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "WEBSOCKET", "get", "TRACE"])
 def test_other_methods_count(method):
-    """All that is not safe needs proof."""
+    """A cross-site request by any other method is cross-site."""
     assert COOKIE.is_cross_site(post([(SITE, "cross-site")], method=method)) is True
 
 
@@ -259,31 +269,39 @@ def test_other_methods_count(method):
     ],
 )
 def test_who_started_the_request(request_, verdict):
-    """Fetch Metadata decides, else Origin against Host; None if nothing tells."""
+    """Fetch Metadata decides, and without it Origin compared with Host; without both the result is None."""
     assert COOKIE.is_cross_site(request_) is verdict
 
 
 def test_a_trusted_origin_may_send_unsafe_requests():
-    """What was trusted is not cross-site, whatever Fetch Metadata says."""
+    """A trusted origin is not cross-site, even if Fetch Metadata has another value."""
     cookie = AccessCookie(trusted_origins=["https://spa.example"])
     assert cookie.is_cross_site(post([(ORIGIN, "https://spa.example"), (SITE, "same-site"), APP])) is False
 
 
 def test_trust_in_one_origin_is_no_trust_in_another():
-    """Other origins stay cross-site."""
+    """An origin beside a trusted one is cross-site."""
     cookie = AccessCookie(trusted_origins=["https://spa.example"])
     assert cookie.is_cross_site(post([(ORIGIN, "https://evil.example"), (SITE, "same-site"), APP])) is True
 
 
 def test_a_cookie_may_last_until_the_browser_is_closed() -> None:
-    """It has no Max-Age then."""
+    """A cookie with `max_age=None` has no Max-Age."""
     assert COOKIE.issue("a.b.c", max_age=None) == (
         "__Host-access_token=a.b.c; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
 
 
 def test_a_cookie_beside_another_has_its_attributes() -> None:
-    """But for what is about the access token alone."""
+    """`beside` returns a cookie with the same prefix option, and without `no_store`."""
     cookie = AccessCookie("__Secure-a", host_prefix=False, no_store=True).beside("remember")
     assert cookie == AccessCookie("__Secure-a-remember", host_prefix=False)
     assert AccessCookie("a", secure=False).beside("x").clear().startswith("a-x=;")
+
+
+def test_an_origin_of_plain_http_is_trusted_only_on_loopback():
+    """A trusted origin of plain http is refused, except on loopback or with `secure=False`."""
+    with pytest.raises(ConfigurationError, match="each of trusted_origins must be https"):
+        AccessCookie(trusted_origins=["http://app.example.com"])
+    AccessCookie(trusted_origins=["http://localhost:3000", "https://app.example.com"])
+    AccessCookie(trusted_origins=["http://app.example.com"], secure=False)

@@ -1,4 +1,4 @@
-"""What an operator is told about a token that came in a way that is not read."""
+"""Hints to the operator about a token that was sent in a way that the guard does not read."""
 
 import logging
 from typing import Any
@@ -14,7 +14,7 @@ JWT = make_token()
 
 
 def hint(field: str, *, dpop: bool = False, cookie: AccessCookie | None = None) -> str | None:
-    """The hint for an Authorization field."""
+    """Return the hint for an Authorization field."""
     extractor = Extractor(["x-api-key"], ["sk_"], cookie, dpop=dpop)
     request = FakeRequest(headers=[("authorization", field)], scheme="http")
     assert extractor.extract(request) is None
@@ -33,33 +33,33 @@ def hint(field: str, *, dpop: bool = False, cookie: AccessCookie | None = None) 
     ids=["Token", "token", "JWT", "no scheme", "no scheme, with spaces"],
 )
 def test_the_hint_names_what_was_sent(field: str, says: str) -> None:
-    """And what to send in its place, without the token."""
+    """The hint names the scheme that was sent and the scheme to send, and never shows the token."""
     text = hint(field)
     assert text is not None and says in text and "'Bearer '" in text
     assert JWT not in text
 
 
 def test_dpop_without_proofs_is_named() -> None:
-    """It is the guard that has to be changed."""
+    """The hint for a DPoP token tells the operator to set `proofs`."""
     assert "proofs=[DPoP(…)]" in (hint(f"DPoP {JWT}") or "")
 
 
 @pytest.mark.parametrize(
-    "field", ["Basic YTpi", "Token", "Negotiate abc", "hello", "eyJ", "a.b.c", "Digest a=b, c=d"]
+    "field", ["Basic YTpi", "Token", "Negotiate abc", "hello", "eyJ", "a.b.c", f"{JWT} x", "Digest a=b, c=d"]
 )
 def test_other_schemes_are_the_applications_own(field: str) -> None:
-    """There is no hint about them."""
+    """Another scheme, or a field without a JWT, gets no hint."""
     assert hint(field, cookie=AccessCookie()) is None
 
 
 def test_the_hint_of_the_cookie_stays() -> None:
-    """A cookie that came by its plain name over http."""
+    """A cookie with its plain name over http gets a hint."""
     request = FakeRequest(headers=[("cookie", "access_token=x")], scheme="http")
     assert "access_token" in (Extractor([], [], AccessCookie()).hint(request) or "")
 
 
 def test_the_hint_is_logged_once(caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the middleware, at WARNING, for each kind."""
+    """The middleware logs a hint of one kind once, at WARNING."""
     from starlette.testclient import TestClient
 
     from authguard import Guard

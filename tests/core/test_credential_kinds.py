@@ -1,4 +1,4 @@
-"""Rules that take some kinds of credential, and rules that send no browser to sign in."""
+"""Rules that accept certain kinds of credential, and rules without a login redirect."""
 
 import pytest
 
@@ -24,7 +24,7 @@ CF = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE,
 
 
 class Partners:
-    """A verifier of an application that says of each key that it is a token."""
+    """Verify keys of an application, and return principals with the default method."""
 
     header = "X-Partner-Key"
 
@@ -63,7 +63,7 @@ CALLERS = {
 @pytest.mark.parametrize("kind", ["bearer", "api_key", "cookie"])
 @pytest.mark.parametrize("caller", CALLERS)
 def test_a_rule_takes_the_kinds_that_it_names(kind, caller):
-    """Also the second time, when the credential is remembered."""
+    """A rule accepts the kinds that it names, for a first-seen and for a remembered credential."""
     own_guard = guard(Rule("/", credentials=[kind]))
     request = CALLERS[caller]
     for _ in range(2):
@@ -73,26 +73,26 @@ def test_a_rule_takes_the_kinds_that_it_names(kind, caller):
 
 
 def test_another_kind_is_a_401_without_an_error_code():
-    """RFC 6750 section 3.1: a client that has used an unsupported method must not throw its token away."""
+    """Another kind gets a 401 without an error code, so that the client keeps its token (RFC 6750)."""
     answer = refusal(guard(Rule("/", credentials={"api_key"})), bearer(make_token()))
     assert (answer.status, answer.error.code) == (401, "unaccepted_credential")
     assert dict(answer.headers)["www-authenticate"] == 'Bearer realm="api"'
 
 
 def test_a_bad_credential_of_another_kind_is_a_bad_one():
-    """What is verified first is told first."""
+    """An invalid credential of another kind is refused as invalid."""
     own_guard = guard(Rule("/", credentials={"api_key"}))
     assert refusal(own_guard, bearer("a.b.c")).error.code == "invalid_token"
 
 
 def test_the_kind_comes_before_scopes():
-    """Whoever must present another credential has other scopes."""
+    """A credential of another kind is a 401, even if a scope is missing too."""
     own_guard = guard(Rule("/", credentials={"api_key"}, scopes=["x"]))
     assert refusal(own_guard, bearer(make_token())).status == 401
 
 
 def test_the_kind_is_how_it_came_and_not_what_a_verifier_says():
-    """A verifier of an application may leave `method` at its default."""
+    """The kind is the way that the credential was sent, regardless of the verifier's `method`."""
     own_guard = Guard(Partners(), protected_paths=[Rule("/", credentials={"api_key"})])
     fields = (b"x-partner-key",)
     request = FakeRequest(headers={"x-partner-key": "k"}, credential_fields=fields)
@@ -100,7 +100,7 @@ def test_the_kind_is_how_it_came_and_not_what_a_verifier_says():
 
 
 def test_odd_paths_take_what_all_readings_take():
-    """A path that may be read in two ways is held to both rules."""
+    """An odd path accepts only the kinds that the rules of all its readings accept."""
     own_guard = guard(Rule("/a", credentials={"api_key"}), Rule("/b", credentials={"bearer"}))
     for request in (key("/a/../b"), bearer(make_token(), "/a/../b")):
         assert refusal(own_guard, request).status == 401
@@ -117,21 +117,21 @@ def test_odd_paths_take_what_all_readings_take():
     ],
 )
 def test_the_challenge_names_the_schemes_that_are_taken(kinds, expected):
-    """A 401 has at least one challenge (RFC 9110 section 15.5.2)."""
+    """The challenge has the schemes of the accepted kinds, and at least one (RFC 9110 section 15.5.2)."""
     own_guard = guard(Rule("/", credentials=kinds), proofs=[DPoP("https://site.example")])
     value = challenge(own_guard, FakeRequest())
     assert [each for each in ("Bearer", "DPoP") if f"{each} realm" in value] == expected.split()
 
 
 def test_where_no_token_is_taken_no_issuer_is_named():
-    """A client would get a token there, and be refused with it."""
+    """The challenge names no metadata where no token is accepted, because a token would be refused."""
     resource = ResourceMetadata("https://api.example", authorization_servers=["https://issuer.example"])
     own_guard = guard(Rule("/", credentials=["api_key"], scopes=["x"]), resource=resource)
     assert challenge(own_guard, FakeRequest()) == 'Bearer realm="api"'
 
 
 def test_nobody_is_sent_to_sign_in_where_the_cookie_is_not_taken():
-    """Signing in would lead back to the same answer, for ever."""
+    """A browser is not redirected to sign in where the cookie is not accepted, which would be a loop."""
     own_guard = guard(Rule("/", credentials=["api_key"]), login_path="/login")
     browser = {"accept": "text/html"}
     assert refusal(own_guard, FakeRequest("/x", headers=browser)).status == 401
@@ -139,7 +139,7 @@ def test_nobody_is_sent_to_sign_in_where_the_cookie_is_not_taken():
 
 
 def test_a_key_of_another_kind_counts_as_forbidden():
-    """The verifier of the key is told what became of it."""
+    """The outcome of a key of another kind is "forbidden"."""
     from authguard._core.terms import outcome_of
 
     error = refusal(guard(Rule("/", credentials=["bearer"])), key()).error
@@ -147,7 +147,7 @@ def test_a_key_of_another_kind_counts_as_forbidden():
 
 
 def test_a_connection_is_held_to_the_kind():
-    """What is checked again later is checked by the same rule."""
+    """A recheck applies the rule of the connection."""
     own_guard = guard(Rule("/", credentials=["bearer"]))
     allowed = run(own_guard.decide(bearer(make_token()), NOW))
     assert run(own_guard.recheck(bearer(make_token()), allowed.auth, NOW)) is None
@@ -165,27 +165,27 @@ def test_a_connection_is_held_to_the_kind():
     ],
 )
 def test_a_kind_that_does_not_exist_is_refused(kinds, says):
-    """The error names those that there are."""
+    """An unknown kind is refused, and the error lists the kinds."""
     with pytest.raises(ConfigurationError, match=says):
         Rule("/", credentials=kinds)
 
 
 @pytest.mark.parametrize("kind", ["api_key", "cookie", "dpop", "header"])
 def test_a_kind_that_nobody_can_present_is_refused(kind):
-    """Such a rule would lock everybody out."""
+    """A kind that the guard cannot read is refused, because no request could pass the rule."""
     with pytest.raises(ConfigurationError, match=f"kinds that the guard reads .* got '{kind}'"):
         Guard(JWT, protected_paths=[Rule("/", credentials={kind})])
 
 
 def test_tokens_that_no_verifier_takes_are_refused():
-    """A guard with API keys alone, or with tokens in a field of their own, has no Bearer tokens."""
+    """The kind "bearer" is refused if no verifier reads Bearer tokens."""
     for verifier in (APIKeyVerifier({KEY: APIKey("bob")}), CF):
         with pytest.raises(ConfigurationError, match="got 'bearer': add a JWTVerifier"):
             Guard(verifier, protected_paths=[Rule("/", credentials=["bearer"])])
 
 
 def test_tokens_in_a_field_of_their_own_are_a_kind():
-    """As `Principal.method` names them."""
+    """A token in a field of its own has the kind "header"."""
     own_guard = Guard(CF, protected_paths=[Rule("/", credentials=["header"])])
     fields = (b"x-token",)
     request = FakeRequest(headers={"x-token": make_token()}, credential_fields=fields)
@@ -193,19 +193,19 @@ def test_tokens_in_a_field_of_their_own_are_a_kind():
 
 
 def test_kinds_are_refused_where_the_caller_is_optional():
-    """As scopes are."""
+    """A rule with kinds and with an optional caller is refused."""
     with pytest.raises(ConfigurationError, match="where credential api_key is required"):
         Rule("/", credentials=["api_key"], optional="strict")
 
 
 def test_kinds_are_refused_in_public_paths():
-    """As scopes are."""
+    """A rule with kinds is refused in `public_paths`."""
     with pytest.raises(ConfigurationError, match="ask for nothing"):
         Guard(JWT, public_paths=[Rule("/", credentials=["bearer"])])
 
 
 def test_a_rule_shows_its_kinds():
-    """As it is written, and in words."""
+    """The repr of a rule shows its kinds, and its requirement names them in words."""
     rule = Rule("/a", credentials={"cookie", "bearer"}, login_redirect=False)
     assert repr(rule) == "Rule('/a', credentials=['bearer', 'cookie'], login_redirect=False)"
     assert str(rule.requirement) == "one of the credentials bearer, cookie"
@@ -213,7 +213,7 @@ def test_a_rule_shows_its_kinds():
 
 
 def test_a_rule_switches_the_login_redirect_off():
-    """The most specific rule decides."""
+    """The most specific rule decides whether a browser is redirected to sign in."""
     rules = ["/", Rule("/api", login_redirect=False), "/api/docs"]
     own_guard = guard(*rules, login_path="/login")
     paths = ["/page", "/api", "/api/x", "/api/docs"]
@@ -224,25 +224,25 @@ def test_a_rule_switches_the_login_redirect_off():
 
 
 def test_a_rule_switches_the_redirect_of_htmx_off():
-    """It is a redirect to the login page, too."""
+    """`login_redirect=False` switches off the redirect of htmx too."""
     own_guard = guard(Rule("/", login_redirect=False), login_path="/login")
     answer = refusal(own_guard, FakeRequest("/x", headers={"hx-request": "true"}))
     assert (answer.status, "hx-redirect" in dict(answer.headers)) == (401, False)
 
 
 def test_a_login_page_without_a_redirect_is_refused():
-    """One of them must be meant."""
+    """`login_path` with `login_redirect=False` is refused."""
     with pytest.raises(ConfigurationError, match="login_path must be left out with login_redirect=False"):
         Rule("/", login_path="/x", login_redirect=False)
 
 
 def test_the_switch_is_refused_in_public_paths():
-    """Nobody is sent to sign in from there."""
+    """`login_redirect` is refused in `public_paths`."""
     with pytest.raises(ConfigurationError, match="ask for nothing"):
         Guard(JWT, public_paths=[Rule("/", login_redirect=False)])
 
 
 def test_a_malformed_request_is_told_the_schemes_that_are_taken():
-    """As everybody else is."""
+    """The challenge of a malformed request has the schemes of the accepted kinds alone."""
     own_guard = guard(Rule("/", credentials=["bearer"]), proofs=[DPoP("https://site.example")])
     assert "DPoP" not in challenge(own_guard, FakeRequest(headers={"authorization": "Bearer"}))

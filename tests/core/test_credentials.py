@@ -1,4 +1,4 @@
-"""From header fields to a credential."""
+"""The extraction of a credential from header fields."""
 
 import pytest
 from hypothesis import given
@@ -21,19 +21,19 @@ AUTH, KEY, COOKIE = "authorization", "x-api-key", "cookie"
 
 
 def test_the_fields_to_present_are_known():
-    """An adapter is told which fields to keep apart."""
+    """The extractor lists the fields that an adapter must collect."""
     assert EXTRACTOR.fields == {b"authorization", b"x-api-key", b"x-other", b"cookie"}
 
 
 @pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ","], ids=str)
 def test_a_prefix_with_a_comma_is_refused(prefix):
-    """Whichever verifier has it: no request could bring such a key."""
+    """A prefix of API keys with a comma is refused, because a field cannot carry such a key."""
     with pytest.raises(ConfigurationError, match="must not contain a comma"):
         Extractor([], [prefix], None)
 
 
 def test_without_a_cookie_cookies_are_no_credential_field():
-    """A guard without a cookie does not look at cookies."""
+    """A guard without a cookie does not read the Cookie field."""
     assert Extractor([], [], None).fields == {b"authorization"}
 
 
@@ -103,7 +103,7 @@ def test_without_a_cookie_cookies_are_no_credential_field():
     ],
 )
 def test_the_credential_is_found(headers, credential):
-    """One well-formed credential comes out; other schemes are not ours to judge."""
+    """One well-formed credential is returned; a field with another scheme is ignored."""
     assert extract(*headers) == credential
 
 
@@ -152,7 +152,7 @@ def test_the_credential_is_found(headers, credential):
     ids=lambda headers: ascii(" + ".join(f"{name} {value}" for name, value in headers))[:80],
 )
 def test_what_is_not_one_well_formed_credential_is_a_bad_request(headers):
-    """Several, joined, empty and malformed credentials are refused."""
+    """Several, joined, empty or malformed credentials are refused."""
     with pytest.raises(InvalidRequestError):
         extract(*headers)
 
@@ -163,31 +163,31 @@ def test_what_is_not_one_well_formed_credential_is_a_bad_request(headers):
     ids=["empty", "space", "two", "not-ascii", "nul", "del", "too-long"],
 )
 def test_what_cannot_be_an_api_key_is_refused(value):
-    """A key is visible ASCII, not empty and not too long."""
+    """An API key that is empty, too long or not visible ASCII is refused."""
     with pytest.raises(InvalidAPIKeyError):
         extract((KEY, value))
 
 
 def test_a_bad_key_is_not_rescued_by_a_cookie():
-    """The field decides, also where it is empty."""
+    """An invalid API key is refused, even if the request has a valid cookie."""
     with pytest.raises(InvalidAPIKeyError):
         extract((KEY, ""), (COOKIE, "__Host-access_token=a.b.c"))
 
 
 def test_a_token_may_be_long():
-    """The limit itself is allowed."""
+    """A token of the maximal length is accepted."""
     assert extract((AUTH, "Bearer " + "a" * MAX_CREDENTIAL)).method == "bearer"
 
 
 def test_a_token_may_not_be_too_long():
-    """One byte more is refused before it is decoded."""
+    """A token that is one byte too long is refused before it is decoded."""
     with pytest.raises(MalformedTokenError):
         extract((AUTH, "Bearer " + "a" * (MAX_CREDENTIAL + 1)))
 
 
 @pytest.mark.parametrize("scheme", ["Digest", "Signature", "X"])
 def test_parameters_of_another_scheme_are_read_up_to_a_bound(scheme):
-    """Which is that of credentials; a single value without a comma may be longer."""
+    """Parameters of another scheme are read up to the limit of credentials; a single value may be longer."""
     parameter = "a=b,"
     short = f"{scheme} {parameter * (MAX_CREDENTIAL // len(parameter) - 10)}a=b"
     assert extract((AUTH, short)) is None
@@ -197,7 +197,7 @@ def test_parameters_of_another_scheme_are_read_up_to_a_bound(scheme):
 
 
 def test_a_token_in_a_cookie_may_not_be_too_long():
-    """The limit is that of fields."""
+    """A token in a cookie has the same limit as a token in a field."""
     cookie = "__Host-access_token=" + "a" * MAX_CREDENTIAL
     assert extract((COOKIE, cookie)).method == "cookie"
     with pytest.raises(MalformedTokenError):
@@ -225,7 +225,7 @@ value = st.binary(max_size=40) | st.builds(
 
 @given(st.lists(st.tuples(field, value), max_size=4))
 def test_no_bytes_raise_anything_but_a_refusal(headers):
-    """Whatever is sent, there is a credential, nothing, or a refusal."""
+    """Any bytes in the fields give a credential, None or a refusal, and no other exception."""
     try:
         credential = extract(*headers)
     except RefusedError:

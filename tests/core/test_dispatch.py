@@ -1,4 +1,4 @@
-"""Which of several verifiers is asked, and which cannot be told apart."""
+"""The choice among several verifiers, and the combinations that are refused as ambiguous."""
 
 import pytest
 
@@ -43,11 +43,11 @@ def keys(key=KEY, **options):
 
 
 class SubclassedJWTVerifier(JWTVerifier):
-    """A subclass of a built-in verifier."""
+    """Be a subclass of a built-in verifier."""
 
 
 class Own:
-    """A verifier of the user's own, for tokens of any form."""
+    """Verify tokens of any form, as a verifier of the application."""
 
     def __init__(self, **members):
         vars(self).update(members)
@@ -57,7 +57,7 @@ class Own:
 
 
 def chosen_verifier(verifiers, *credential):
-    """The first that accepts the credential."""
+    """Return the first verifier that accepts the credential."""
     verifiers = [as_verifier(verifier) for verifier in verifiers]
     return next((each for each in arrange(verifiers) if each.accepts(Credential(*credential))), None)
 
@@ -85,6 +85,8 @@ TOLD_APART = {
     "own ones that choose": [Own(accepts=lambda _: False), Own(accepts=lambda _: True)],
     "an own one that chooses, and another": [Own(accepts=lambda _: False), Own()],
     "own keys": [Own(header="X-A"), Own(header="X-B")],
+    "own keys by prefix in one field": [
+        Own(header="X-A", prefixes=["aa_"]), Own(header="X-A", prefixes=["bb_"])],
     "own keys by prefix": [Own(prefixes=["aa_"]), Own(prefixes=["bb_"])],
     "an own one that chooses among keys": [Own(header="X-API-Key", accepts=lambda _: False), keys()],
 }  # fmt: skip
@@ -92,7 +94,7 @@ TOLD_APART = {
 
 @pytest.mark.parametrize("case", TOLD_APART)
 def test_verifiers_that_can_be_told_apart(case):
-    """In either order, except where one of the user's own chooses by itself."""
+    """A guard takes verifiers that can be distinguished, in either order unless one chooses by itself."""
     assert Guard(*TOLD_APART[case])
     if "chooses" not in case:
         assert Guard(*reversed(TOLD_APART[case]))
@@ -135,7 +137,7 @@ NOT_TOLD_APART = {
 
 @pytest.mark.parametrize("case", NOT_TOLD_APART)
 def test_verifiers_that_cannot_be_told_apart_are_refused(case):
-    """When the guard is built, in either order, with what would tell them apart."""
+    """A guard refuses ambiguous verifiers in either order, and the error names the option to change."""
     verifiers, says = NOT_TOLD_APART[case]
     with pytest.raises(ConfigurationError, match=says):
         Guard(*verifiers)
@@ -146,7 +148,7 @@ def test_verifiers_that_cannot_be_told_apart_are_refused(case):
 
 @pytest.mark.parametrize("header", ["Authorization", "COOKIE", "Host", "X_Key", "X Key", "", 5])
 def test_a_field_that_means_something_else_is_refused(header):
-    """By every kind of verifier that reads one."""
+    """A field with another meaning or an invalid name is refused by each verifier that reads a field."""
     with pytest.raises(ConfigurationError, match="must be a field"):
         introspection(header=header)
     with pytest.raises(ConfigurationError, match="must be a field"):
@@ -154,7 +156,7 @@ def test_a_field_that_means_something_else_is_refused(header):
 
 
 def test_a_key_in_a_shared_field_goes_by_its_prefix():
-    """A key with the prefix of neither is nobody's."""
+    """Verifiers that share a field get the keys with their prefixes; a key with neither prefix is a 401."""
     first, second = keys(), keys(PARTNER, prefixes=["pk_live_"])
     guard = Guard(first, second)
     for key, status in ((KEY, 200), (PARTNER, 200), ("sk_live_unknown-0123", 401), (BARE, 401)):
@@ -164,14 +166,14 @@ def test_a_key_in_a_shared_field_goes_by_its_prefix():
 
 
 def test_what_takes_any_token_is_asked_last():
-    """The form chooses: a JWT goes to the verifier of JWTs, wherever it stands."""
+    """A JWT goes to the JWT verifier, and other tokens to the one that takes any token, in either order."""
     for verifiers in ([introspection(), jwt()], [jwt(), introspection()], [Own(), jwt()], [jwt(), Own()]):
         assert "JWTVerifier" in repr(chosen_verifier(verifiers, "a.b.c", "bearer", "authorization"))
         assert "JWTVerifier" not in repr(chosen_verifier(verifiers, "opaque", "bearer", "authorization"))
 
 
 def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
-    """The first that accepts the credential, among those that choose by themselves."""
+    """Two verifiers of the application with `accepts` are asked in their order."""
     first, second = (
         Own(accepts=lambda credential: credential.value == "a"),
         Own(accepts=lambda credential: True),
@@ -188,7 +190,7 @@ def test_own_verifiers_are_asked_in_the_order_in_which_they_stand():
 
 
 class BoundKeys(Verifier):
-    """Verifies all keys in a field, which are bound to the certificate of the tests."""
+    """Verify all keys in a field, which are bound to the certificate of the tests."""
 
     def __init__(self, header):
         self.header = header
@@ -202,7 +204,7 @@ class BoundKeys(Verifier):
 
 
 def test_a_bound_key_known_in_one_field_is_not_known_in_another():
-    """What needs a proof with each request is remembered by its field, too."""
+    """A bound key that is remembered for one field is not known in another field."""
     guard = Guard(BoundKeys("X-A"), BoundKeys("X-B"), proofs=[MutualTLS()])
     for header in ("X-A", "X-B", "X-A", "X-B"):
         request = TLSRequest("/", headers=[(header, BARE)], credential_fields=guard.credential_fields)
@@ -211,7 +213,7 @@ def test_a_bound_key_known_in_one_field_is_not_known_in_another():
 
 
 def test_own_keys_with_a_prefix_alone_reach_their_verifier():
-    """It has no field, and needs none."""
+    """A verifier with prefixes and without a field gets keys from the Authorization field."""
     own = Own(prefixes=["own_"])
     assert chosen_verifier([own, jwt()], "own_key", "api_key", "authorization") is not None
     assert chosen_verifier([own, jwt()], "own_key", "api_key", "x-api-key") is None
@@ -219,7 +221,7 @@ def test_own_keys_with_a_prefix_alone_reach_their_verifier():
 
 
 def test_an_own_verifier_that_chooses_is_asked_about_its_own_field_only():
-    """What came in the field of another is not its to judge."""
+    """A verifier with `accepts` does not get a credential from the field of another verifier."""
     own = Own(header="X-Own", accepts=lambda _: True)
     assert chosen_verifier([own], "key", "api_key", "x-own") is not None
     assert chosen_verifier([own, keys(prefixes=[])], "key", "api_key", "x-api-key") is not None
@@ -227,7 +229,7 @@ def test_an_own_verifier_that_chooses_is_asked_about_its_own_field_only():
 
 
 def several_endpoints(first=None):
-    """A guard with the endpoints of two issuers, and a world with both."""
+    """Return a guard with the endpoints of two issuers, and a world with both."""
     world = World()
     for name, subject in (("a", "ann"), ("b", "bob")):
         answer = {"active": True, "sub": subject, "aud": AUDIENCE}
@@ -241,7 +243,7 @@ OTHER_TOKEN = make_token(claims(iss=OTHER, sub="bob"), key=OTHER_SECRET)
 
 
 def test_the_issuer_chooses_the_endpoint():
-    """A JWT is asked about where it comes from, and shared by all who bring it."""
+    """A JWT is introspected at the endpoint of its issuer, and concurrent requests share the answer."""
     guard, world = several_endpoints()
     for token, name in ((TOKEN, "a"), (OTHER_TOKEN, "b")):
         assert isinstance(next(guard.decide(bearer(token), NOW)), Shared)
@@ -256,14 +258,14 @@ def test_the_issuer_chooses_the_endpoint():
     ids=["opaque", "garbage", "third", "none", "number", "forged"],
 )  # fmt: skip
 def test_no_endpoint_is_asked_about_a_token_that_is_for_none(token):
-    """Of several it cannot be told whose an opaque token is."""
+    """With several endpoints, an opaque token or one of another issuer is refused without introspection."""
     guard, world = several_endpoints()
     assert world.run(guard.decide(bearer(token), NOW)).refusal.status == 401
     assert world.calls == []
 
 
 def test_a_jwt_verifier_beside_an_endpoint_of_another_issuer():
-    """JWTs by issuer; opaque tokens go to the endpoint."""
+    """A JWT goes to the verifier of its issuer, and an opaque token to the endpoint."""
     guard, world = several_endpoints(jwt())
     for token, count in ((TOKEN, 0), (OTHER_TOKEN, 1), ("opaque", 2)):
         assert isinstance(world.run(guard.decide(bearer(token), NOW)), Allow)
@@ -271,7 +273,7 @@ def test_a_jwt_verifier_beside_an_endpoint_of_another_issuer():
 
 
 def test_a_guard_knows_its_remotes_however_they_are_chosen():
-    """Each endpoint is named once, and closed with the guard."""
+    """`health` names each endpoint once, and `close` closes it."""
     guard, _ = several_endpoints(jwt())
     assert [remote.name for remote in guard.health(NOW)] == ["https://b.example/introspect"]
     assert "IntrospectionVerifier" in repr(guard)

@@ -64,7 +64,7 @@ def refused(*arguments, error=InvalidProofError, **options):
 
 
 def test_the_example_of_the_rfc():
-    """Its proof, for its token and key, at its time; and once only."""
+    """The proof of RFC 9449 passes for its token and key at its time, and only once."""
     own_proofs = DPoP("https://resource.example.org")
     request = FakeRequest("/protectedresource", headers={"dpop": RFC_PROOF})
     arguments = (request, Credential(RFC_TOKEN, "dpop"), RFC_THUMBPRINT, RFC_ISSUED + 1)
@@ -74,7 +74,7 @@ def test_the_example_of_the_rfc():
 
 
 def test_the_thumbprint_of_rfc_7638():
-    """Section 3.1: an RSA key with members that do not count."""
+    """The RSA key of RFC 7638 section 3.1 has its thumbprint, although it has further members."""
     key = {
         "kty": "RSA",
         "n": (
@@ -94,7 +94,7 @@ def test_the_thumbprint_of_rfc_7638():
     "key", [{}, {"kty": "EC"}, {"kty": "oct", "k": "AA"}, {"kty": 1}, {"kty": []}], ids=str
 )
 def test_other_keys_have_no_thumbprint(key):
-    """Nothing is guessed."""
+    """A key of another type, or without its members, has no thumbprint."""
     assert thumbprint_of(key) is None
 
 
@@ -105,7 +105,7 @@ def test_other_keys_have_no_thumbprint(key):
     ids=["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"],
 )  # fmt: skip
 def test_a_good_proof_passes(key, algorithm):
-    """With each kind of key."""
+    """A valid proof passes with each kind of key."""
     own_proofs = dpop(algorithms=[algorithm])
     check(make_proof(TOKEN, key=key, algorithm=algorithm), own_proofs, bound_to=thumbprint(jwk(key)))
 
@@ -116,25 +116,25 @@ def test_a_good_proof_passes(key, algorithm):
      "https://api.example/a?q=1"],
 )  # fmt: skip
 def test_spellings_of_the_uri_pass(htu):
-    """Those that RFC 3986 says are equivalent, and a query, which does not count."""
+    """A proof passes if its URI is equivalent by RFC 3986, or has a query."""
     check(make_proof(TOKEN, htu=htu))
 
 
 def test_the_mount_point_is_part_of_the_uri():
-    """The client knows nothing of mounts."""
+    """The URI of a proof includes the mount point."""
     proof = make_proof(TOKEN, htu="https://api.example/v1/a")
     check(proof, root_path="/v1")
 
 
 def test_several_origins_may_be_named():
-    """For an application with several names."""
+    """A proof passes for each of several origins."""
     own_proofs = DPoP(["https://api.example", "https://www.example"])
     check(make_proof(TOKEN), own_proofs)
     check(make_proof(TOKEN, htu="https://www.example/a"), own_proofs)
 
 
 def test_a_handshake_is_a_get():
-    """As it is on the wire."""
+    """A proof for GET passes for a websocket handshake."""
     check(make_proof(TOKEN), method="WEBSOCKET")
 
 
@@ -179,7 +179,7 @@ CLAIMS = {
 
 @pytest.mark.parametrize("changes", CLAIMS.values(), ids=CLAIMS)
 def test_a_claim_that_is_wrong(changes):
-    """Each of them by itself."""
+    """A proof with one wrong claim is refused."""
     refused(make_proof(TOKEN, **changes))
 
 
@@ -208,18 +208,18 @@ HEADERS = {
 
 @pytest.mark.parametrize("changes", HEADERS.values(), ids=HEADERS)
 def test_a_header_that_is_wrong(changes):
-    """Each member by itself."""
+    """A proof with one wrong member of the header is refused."""
     refused(make_proof(TOKEN, header=changes))
 
 
 def test_a_point_that_is_not_on_the_curve():
-    """Though the token is bound to it."""
+    """A key that is not a point of the curve is refused, even if the token is bound to it."""
     key = {**jwk(ec_key()), "y": b64(b"\x01" * 32)}
     refused(make_proof(TOKEN, header={"jwk": key}), bound_to=thumbprint(key))
 
 
 def test_an_exp_too_large_for_a_float_is_far_away():
-    """JSON has no bound for whole numbers, and this one lies in the future."""
+    """A proof with an `exp` that is too large for a float passes."""
     check(make_proof(TOKEN, exp=10**400))
 
 
@@ -229,7 +229,7 @@ def test_an_exp_too_large_for_a_float_is_far_away():
      (8200, 65_537), (16_384, 65_537)],
 )  # fmt: skip
 def test_an_rsa_key_that_takes_too_long_to_use_is_refused(bits, exponent):
-    """Callers choose their keys: it is refused by its size, before a number is made of it."""
+    """A proof with a large RSA key is refused by the size of its numbers, because its use takes too long."""
     key = {"kty": "RSA", "n": number(2**bits - 159), "e": number(exponent)}
     proof = make_proof(TOKEN, header={"jwk": key, "alg": "PS256"})
     assert "too large" in refused(proof, bound_to=thumbprint(key)).reason
@@ -238,19 +238,19 @@ def test_an_rsa_key_that_takes_too_long_to_use_is_refused(bits, exponent):
 @pytest.mark.parametrize("bits", [2048, 3072, 4096])
 @pytest.mark.parametrize("exponent", [65_537, 2**32 + 1, 2**64 - 59])
 def test_an_rsa_key_of_a_usual_size_is_not_too_large(bits, exponent):
-    """As other software makes them."""
+    """A proof with an RSA key of a usual size is not refused as too large."""
     key = {"kty": "RSA", "n": number(2**bits - 159), "e": number(exponent)}
     proof = make_proof(TOKEN, header={"jwk": key, "alg": "PS256"})
     assert "too large" not in refused(proof, bound_to=thumbprint(key)).reason
 
 
 def test_a_proof_that_another_key_has_signed():
-    """The key in the header must be the one that signed it."""
+    """A proof that was signed with another key than that of its header is refused."""
     refused(make_proof(TOKEN, signed_with=ec.generate_private_key(ec.SECP256R1())))
 
 
 def test_the_key_of_somebody_else():
-    """A proof that is good in itself, for a token that is bound to another key."""
+    """A valid proof is refused if the token is bound to another key."""
     other = ec.generate_private_key(ec.SECP256R1())
     own_proofs, proof = dpop(), make_proof(TOKEN, key=other)
     check(proof, own_proofs, bound_to=thumbprint(jwk(other)))
@@ -258,7 +258,7 @@ def test_the_key_of_somebody_else():
 
 
 def test_a_token_for_dpop_is_sent_by_dpop():
-    """As a Bearer token or in a cookie it is refused, with or without a proof."""
+    """A bound token that came as Bearer, cookie or API key is refused, even with a proof."""
     for method in ("bearer", "cookie", "api_key"):
         error = refused(make_proof(TOKEN), sent_by=method, error=UnprovenTokenError)
         assert error.challenge_scheme == "DPoP"
@@ -287,12 +287,12 @@ FIELDS = {
 
 @pytest.mark.parametrize("proofs", FIELDS.values(), ids=FIELDS)
 def test_exactly_one_proof(proofs):
-    """None, several, joined ones, and what is none."""
+    """A request must have exactly one proof, in one field."""
     refused(proofs)
 
 
 def test_claims_that_are_no_object():
-    """With a good signature over them."""
+    """A proof whose signed claims are no JSON object is refused."""
     head, _, _ = make_proof(TOKEN).split(".")
     signed = f"{head}.{b64(b'[]')}"
     refused(f"{signed}.{b64(sign(signed.encode(), 'ES256', ec_key()))}")
@@ -300,7 +300,7 @@ def test_claims_that_are_no_object():
 
 @pytest.mark.parametrize("date", ['"exp": 1e999', '"nbf": -1e999'])
 def test_a_date_that_is_infinite_is_none(date):
-    """JSON can write a number that is infinite as a float."""
+    """A date that is infinite as a float is refused."""
     head, payload, _ = make_proof(TOKEN).split(".")
     claims = base64url(payload.encode()).decode().replace("{", f"{{{date}, ", 1)
     signed = f"{head}.{b64(claims.encode())}"
@@ -309,7 +309,7 @@ def test_a_date_that_is_infinite_is_none(date):
 
 @given(st.binary(max_size=300) | st.text(st.characters(codec="ascii"), max_size=300).map(str.encode))
 def test_no_field_makes_another_error(field):
-    """Whatever it holds, it is refused."""
+    """Any bytes in the field are refused with an InvalidProofError."""
     refused(field)
 
 
@@ -323,19 +323,19 @@ anything = values | st.lists(values, max_size=3) | st.dictionaries(members, valu
     st.sampled_from(["header", "claims"]),
 )
 def test_no_members_make_another_error(members, where):
-    """Whatever types they are of."""
+    """Members of any types are refused with an InvalidProofError."""
     claims = {"jti": ..., "iat": members.get("kid"), "htu": members.get("typ"), "ath": members.get("alg")}
     try:
         check(make_proof(TOKEN, header=members) if where == "header" else make_proof(TOKEN, **claims))
     except RefusedError as error:
         assert isinstance(error, InvalidProofError)
     else:
-        # Only members that do not count have been added.
+        # only members that are ignored have been added
         assert where == "header" and set(members) <= {"kid", "x5c"}
 
 
 def test_a_proof_is_used_once():
-    """Not even for the same request."""
+    """A proof that was used before is refused, also for the same request."""
     own_proofs, proof = dpop(), make_proof(TOKEN)
     check(proof, own_proofs)
     assert "used before" in refused(proof, own_proofs).reason
@@ -344,7 +344,7 @@ def test_a_proof_is_used_once():
 
 
 def test_the_key_of_a_client_is_read_once():
-    """Its next proof has the same header."""
+    """The key of a client is parsed once, because its next proof has the same header."""
     one, proof = dpop(), make_proof(TOKEN)
     head = proof.partition(".")[0].encode()
     check(proof, one)
@@ -354,14 +354,14 @@ def test_the_key_of_a_client_is_read_once():
 
 
 def test_two_keys_may_have_one_jti():
-    """A jti is of its key, and nobody can use up those of others."""
+    """Two keys may use the same `jti`."""
     own_proofs, other = dpop(), ec.generate_private_key(ec.SECP256R1())
     check(make_proof(TOKEN, jti="x", key=other), own_proofs, bound_to=thumbprint(jwk(other)))
     check(make_proof(TOKEN, jti="x"), own_proofs)
 
 
 def test_a_bad_proof_is_not_used_up():
-    """Only good ones take room; the same jti is good afterwards."""
+    """The `jti` of a refused proof can be used again."""
     own_proofs = dpop()
     refused(make_proof(TOKEN, jti="x", htm="POST"), own_proofs)
     refused(make_proof(TOKEN, jti="x", ath="no"), own_proofs)
@@ -369,7 +369,7 @@ def test_a_bad_proof_is_not_used_up():
 
 
 def test_a_busy_key_is_told_to_wait():
-    """That is no fault of its token: 503, and not 401."""
+    """A key with too many proofs gets a 503, because its token is valid."""
     own_proofs = dpop(proofs_per_key=2)
     check(make_proof(TOKEN), own_proofs)
     check(make_proof(TOKEN), own_proofs)
@@ -377,7 +377,7 @@ def test_a_busy_key_is_told_to_wait():
 
 
 def test_a_nonce_is_asked_for():
-    """The first answer has it, and with it the proof is good; the refused one was not used up."""
+    """A proof without a nonce gets a nonce, and the same `jti` passes with that nonce."""
     own_proofs = dpop(nonce_secret=NONCE_SECRET)
     nonce = refused(make_proof(TOKEN, jti="x"), own_proofs, error=NonceRequiredError).nonce
     check(make_proof(TOKEN, jti="x", nonce=nonce), own_proofs)
@@ -385,12 +385,12 @@ def test_a_nonce_is_asked_for():
 
 @pytest.mark.parametrize("nonce", ["", "x", "\xe9", 7, None, True])
 def test_a_nonce_that_is_not_ours(nonce):
-    """It is replaced by one that is."""
+    """A nonce that the server has not issued is refused, and the answer has a new one."""
     refused(make_proof(TOKEN, nonce=nonce), dpop(nonce_secret=NONCE_SECRET), error=NonceRequiredError)
 
 
 def test_a_nonce_is_for_one_key():
-    """That of another client is of no use."""
+    """A nonce that was issued for another key is refused."""
     own_proofs = dpop(nonce_secret=NONCE_SECRET)
     other = ec.generate_private_key(ec.SECP256R1())
     bound_to = thumbprint(jwk(other))
@@ -401,7 +401,7 @@ def test_a_nonce_is_for_one_key():
 
 
 def test_a_nonce_grows_old():
-    """Good for 150 seconds at least, and for 450 at most; all processes with the secret know it."""
+    """A nonce is valid for 150 to 450 seconds, in all processes with the secret."""
     nonce = refused(make_proof(TOKEN), dpop(nonce_secret=NONCE_SECRET), error=NonceRequiredError).nonce
     other = dpop(nonce_secret=NONCE_SECRET.encode())
     for later in (0, 149, -149):
@@ -411,17 +411,17 @@ def test_a_nonce_grows_old():
 
 
 def test_a_proof_that_is_bad_gets_no_nonce():
-    """Only who has the key is given one."""
+    """An invalid proof gets no nonce."""
     error = refused(make_proof(TOKEN, htm="POST"), dpop(nonce_secret=NONCE_SECRET))
     assert not isinstance(error, NonceRequiredError)
 
 
 def test_a_shared_store_is_asked():
-    """With a digest, in which nothing of the proof can be read, and how long to keep it."""
+    """A shared store gets a digest of the proof, and the seconds to keep it."""
     kept = {}
 
     def replays(digest, seconds):
-        return None if digest in kept else not kept.update({digest: seconds})
+        return digest not in kept and not kept.update({digest: seconds})
 
     own_proofs, proof = dpop(replays=replays), make_proof(TOKEN, jti="secret", iat=NOW - 10)
     check(proof, own_proofs)
@@ -431,7 +431,7 @@ def test_a_shared_store_is_asked():
 
 
 def test_a_shared_store_may_be_async():
-    """A coroutine function is awaited."""
+    """A shared store may be a coroutine function."""
 
     async def replays(digest, seconds):
         return True
@@ -439,14 +439,21 @@ def test_a_shared_store_may_be_async():
     check(make_proof(TOKEN), dpop(replays=replays))
 
 
-@pytest.mark.parametrize("answer", [None, False, 0, 1, "OK"])
-def test_only_true_is_a_yes(answer):
-    """A store that says anything else has not noted the proof for the first time."""
+@pytest.mark.parametrize("answer", [False, 0, None])
+def test_a_proof_that_the_store_knows_is_refused(answer):
+    """A proof that the store knows is refused."""
     refused(make_proof(TOKEN), dpop(replays=lambda digest, seconds: answer))
 
 
+@pytest.mark.parametrize("answer", [2, "OK", "", b"1", {"is_new": False}], ids=repr)
+def test_a_store_says_yes_or_no(answer):
+    """An answer of the store that is neither true nor false is a TypeError, and the proof does not pass."""
+    with pytest.raises(TypeError, match=f"^replays must return True or False, got {type(answer).__name__}$"):
+        check(make_proof(TOKEN), dpop(replays=lambda digest, seconds: answer))
+
+
 def test_a_secret_of_nonces_needs_32_bytes():
-    """As many as it is asked for."""
+    """A secret for nonces may be 32 random bytes."""
     assert dpop(nonce_secret=sha256(b"a seed").digest())
 
 
@@ -472,13 +479,13 @@ def test_a_secret_of_nonces_needs_32_bytes():
     ids=range(15),
 )
 def test_a_mistake_is_named_when_it_is_built(build, says):
-    """What cannot be meant raises, and says what to change."""
+    """Options that contradict each other or are out of range are refused, with the correction."""
     with pytest.raises(ConfigurationError, match=says):
         build()
 
 
 def test_it_shows_no_secret():
-    """Only what is public."""
+    """The repr shows the origins and not the secret."""
     shown = repr(dpop(nonce_secret=NONCE_SECRET))
     assert "https://api.example" in shown
     assert NONCE_SECRET not in shown

@@ -1,4 +1,4 @@
-"""The extra `fast` changes how long it takes to read a token, and nothing else."""
+"""The extra `fast` reads tokens with the same results as the standard library."""
 
 import itertools
 import json
@@ -54,7 +54,7 @@ TEXTS = [
 
 
 def outcome(data):
-    """What reading an object says: text and members, each with its type, or the words of the error."""
+    """Return the text and the members of a read object with their types, or the text of the error."""
     try:
         text, members = read_object(data)
     except JSONError as error:
@@ -63,7 +63,7 @@ def outcome(data):
 
 
 def agrees(data):
-    """Return whether bytes read alike with and without the extra."""
+    """Return whether bytes have the same outcome with and without the extra."""
     with without_fast():
         expected = outcome(data)
     return outcome(data) == expected
@@ -74,13 +74,13 @@ def agrees(data):
     "around", ['{"a":%s}', '{ "sub" : %s }\n', '{"b":[%s],"c":{"d":%s}}', "%s", '{"a":1}%s']
 )
 def test_a_value_is_read_alike(value, around):
-    """The same value of the same type, or the same refusal."""
+    """A value is read as the same value of the same type, or refused alike."""
     assert agrees(around.replace("%s", value).encode())
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_what_is_not_strict_is_refused_alike(text):
-    """What the strict reader refuses is refused in the same words."""
+    """Text that the strict reader refuses is refused with the same error."""
     assert agrees(text.encode("utf-8", "surrogatepass"))
     assert isinstance(outcome(text.encode("utf-8", "surrogatepass")), str)
 
@@ -96,31 +96,31 @@ def test_what_is_not_strict_is_refused_alike(text):
     ids=range(12),
 )  # fmt: skip
 def test_encodings_are_read_alike(data):
-    """UTF-8 alone, without a mark."""
+    """Only UTF-8 without a byte order mark is read, with and without the extra."""
     assert agrees(data)
 
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_alike(data):
-    """Whatever the bytes."""
+    """Any bytes have the same outcome with and without the extra."""
     assert agrees(data)
 
 
 @given(st.text('{}[]":,\\u0dD8a1eE+-.NIntrufls \n\té\ufeff', max_size=60))
 def test_any_text_is_read_alike(text):
-    """Whatever the text, alone and as a member."""
+    """Any text has the same outcome, alone and as a member."""
     assert agrees(text.encode("utf-8", "surrogatepass"))
     assert agrees(b'{"a":%s}' % text.encode("utf-8", "surrogatepass"))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.decimals(allow_nan=False, allow_infinity=False))
 def test_numbers_are_read_alike(number):
-    """The nearest double, however many digits there are."""
+    """A number is read as the nearest double, regardless of the number of digits."""
     assert agrees(f'{{"a":{number}}}'.encode())
 
 
 def decoded(text):
-    """The bytes of a part of a token, or why there are none."""
+    """Return the bytes of a part of a token, or the text of the error."""
     try:
         return compact.base64url(text)
     except MalformedTokenError as error:
@@ -128,7 +128,7 @@ def decoded(text):
 
 
 def test_base64_is_decoded_alike():
-    """Every byte at each place of a short part, and long parts with one other byte."""
+    """Short parts with each byte at each place, and long parts with one wrong byte, are decoded alike."""
     draw = random.Random(5)
     pairs = [bytes(pair) for pair in itertools.product(range(256), b"AQgw048/+=-_\n")]
     parts = [pair[:at] + b"A" * more + pair[at:] for pair in pairs for more in range(4) for at in range(3)]
@@ -145,7 +145,7 @@ def test_base64_is_decoded_alike():
 
 
 def verdict(verifier, token):
-    """The principal and until when it is remembered, or all that a refusal says."""
+    """Return the principal and its end, or the class and the reasons of a refusal."""
     try:
         verified = verifier.flow(Credential(token, "bearer", "authorization"), NOW)
     except RefusedError as error:
@@ -155,7 +155,7 @@ def verdict(verifier, token):
 
 
 def mutated(draw, text, parts):
-    """A text with one to three changes: a part put in, left out or doubled, another byte or value."""
+    """Return a text with one to three random changes."""
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
         at = draw.randrange(len(text) + 1)
         end = min(len(text), at + draw.choice((0, 1, 1, 4, 20)))
@@ -199,7 +199,7 @@ TOKEN_PARTS = [
 
 
 def changed_tokens(seed, count):
-    """Tokens with a changed header or changed claims, signed; and some that were changed after that."""
+    """Yield tokens with a changed header or changed claims, and tokens changed after they were signed."""
     draw = random.Random(seed)
     header = b'{"alg":"HS256","typ":"at+jwt"}'
     claims = json.dumps(
@@ -224,7 +224,7 @@ def changed_tokens(seed, count):
 
 
 def differences(seed, count):
-    """The tokens with another verdict or reason than without the extra, and how many were taken."""
+    """Return the tokens with another verdict than without the extra, and the number of accepted ones."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     results, taken = [], 0
     tokens = changed_tokens(seed, count)
@@ -240,7 +240,7 @@ def differences(seed, count):
 
 
 def test_some_changed_tokens_have_the_same_verdict():
-    """The same principal, or the same reason; both occur."""
+    """Changed tokens have the same principal or reason, and a part of them is accepted."""
     count = 5000
     result, taken = differences(seed=1, count=count)
     assert result == []
@@ -250,12 +250,12 @@ def test_some_changed_tokens_have_the_same_verdict():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 10))
 def test_changed_tokens_have_the_same_verdict(seed):
-    """A million tokens, each changed in its claims, its header or its text."""
+    """Up to a million changed tokens have the same verdict."""
     assert differences(seed, size(10_000, 125_000))[0] == []
 
 
 def test_the_packages_are_used_where_they_are_installed():
-    """Else the comparisons here would compare nothing."""
+    """The packages of the extra are used if they are installed, so that the comparisons here compare them."""
     pytest.importorskip("jiter")
     pytest.importorskip("pybase64")
     assert fast.find_json_reader() is not None
@@ -266,7 +266,7 @@ def test_the_packages_are_used_where_they_are_installed():
 
 
 def test_values_of_claims_are_not_kept():
-    """jiter keeps the texts that it has read for the whole process: here only the names of claims."""
+    """The values of claims are not put into the cache of jiter, which lasts as long as the process."""
     jiter = pytest.importorskip("jiter")
     jiter.cache_clear()
     for number in range(100):
@@ -277,7 +277,7 @@ def test_values_of_claims_are_not_kept():
 
 
 def test_nothing_is_needed_of_the_packages(monkeypatch):
-    """Where they are not installed, Python's own modules read."""
+    """Without the packages the modules of Python read tokens."""
     monkeypatch.setitem(sys.modules, "jiter", None)
     monkeypatch.setitem(sys.modules, "pybase64", None)
     assert fast.find_json_reader() is None
@@ -287,7 +287,7 @@ def test_nothing_is_needed_of_the_packages(monkeypatch):
 
 @pytest.mark.parametrize("version", ["0.9.1", "0.4.0", "unknown", "", "0.a", "0", "1.0rc1"])
 def test_another_jiter_is_not_used(monkeypatch, version):
-    """Other packages bring old ones, which have not been compared."""
+    """A version of jiter outside of the extra's range is not used, because it has not been compared."""
     monkeypatch.setitem(sys.modules, "jiter", SimpleNamespace(__version__=version))
     assert fast.find_json_reader() is None
 
@@ -297,14 +297,14 @@ def test_another_jiter_is_not_used(monkeypatch, version):
     ["1.3.2 (C extension active - AVX2)", "1.5.1 (C extension inactive)", "1.5.1", "x (C extension active)"],
 )
 def test_another_pybase64_is_not_used(monkeypatch, version):
-    """Nor one whose part in C is missing, which would be slower."""
+    """An old pybase64, or one without its C extension, is not used."""
     monkeypatch.setitem(sys.modules, "pybase64", SimpleNamespace(get_version=lambda: version))
     assert fast.find_base64_decoder() is None
 
 
 @pytest.mark.parametrize("version", ["1.4.0", "1.5.1", "2.0.0"])
 def test_later_versions_of_pybase64_are_used(monkeypatch, version):
-    """From the bound on, which is the one of the extra."""
+    """A version of pybase64 from the extra's lower bound on is used."""
     told = f"{version} (C extension active - AVX2)"
     monkeypatch.setitem(sys.modules, "pybase64", SimpleNamespace(get_version=lambda: told, b64decode=None))
     assert fast.find_base64_decoder() is not None
@@ -312,6 +312,6 @@ def test_later_versions_of_pybase64_are_used(monkeypatch, version):
 
 @pytest.mark.parametrize("version", ["0.10.0", "0.19.0", "1.0.0", "1.0"])
 def test_later_versions_are_used(monkeypatch, version):
-    """From the bound on, which is the one of the extra."""
+    """A version of jiter from the extra's lower bound on is used."""
     monkeypatch.setitem(sys.modules, "jiter", SimpleNamespace(__version__=version, from_json=None))
     assert fast.find_json_reader() is not None

@@ -1,4 +1,4 @@
-"""From a request to a decision."""
+"""The decision of a guard about a request."""
 
 import pytest
 
@@ -40,37 +40,37 @@ def decide(request, **options):
 
 
 def test_a_good_token_passes():
-    """The user is the principal."""
+    """A valid token passes, and the user is the principal."""
     assert decide(bearer(make_token())).user.subject == "ann"
 
 
 def test_a_good_key_passes():
-    """A key in its own field names its subject."""
+    """A valid API key passes, and the user has its subject."""
     assert decide(FakeRequest(headers={"x-api-key": "sk_live_0123456789"})).user.subject == "bob"
 
 
 def test_nobody_is_refused():
-    """Without a credential a protected path answers 401."""
+    """A request without a credential on a protected path is a 401."""
     assert decide(FakeRequest("/a")).refusal.status == 401
 
 
 def test_nobody_passes_on_public_paths():
-    """A public path needs nobody."""
+    """A request without a credential passes on a public path."""
     assert isinstance(decide(FakeRequest("/p"), public_paths=["/p"]), Allow)
 
 
 def test_a_missing_scope_is_a_403():
-    """Who is known and lacks a scope is told so."""
+    """A caller without a required scope gets a 403."""
     assert decide(bearer(make_token()), protected_paths=[Rule("/", scopes=["x"])]).refusal.status == 403
 
 
 def test_a_callback_that_raises_is_a_500():
-    """Nothing that a callback raises lets anybody pass."""
+    """A callback that raises makes the answer a 500."""
     assert decide(bearer(make_token()), user_loader=lambda _: 1 / 0).refusal.status == 500
 
 
 def test_a_revoked_subject_is_refused():
-    """A logout holds at once, for remembered tokens too."""
+    """A remembered token is refused at once after its subject is revoked."""
     store = MemoryRevocations(clock=lambda: NOW)
     own_guard, request = guard(revocations=store), bearer(make_token())
     run(own_guard.decide(request, NOW))
@@ -91,7 +91,7 @@ def test_a_revoked_subject_is_refused():
     ids=["none", "no verifier", "cache", "realm", "login path", "empty list"],
 )
 def test_a_mistake_is_named_when_it_is_built(build, says):
-    """What cannot be meant raises, and says what to change."""
+    """Options that contradict each other or are out of range are refused, with the correction."""
     with pytest.raises(ConfigurationError, match=says):
         build()
 
@@ -101,7 +101,7 @@ def recall(own_guard, request, now=NOW):
 
 
 def test_the_straight_path_knows_who_was_verified():
-    """Only until it expires."""
+    """The straight path remembers a verified token until it expires."""
     own_guard, request = guard(), bearer(make_token())
     run(own_guard.decide(request, NOW))
     assert recall(own_guard, request).user.subject == "ann"
@@ -110,7 +110,7 @@ def test_the_straight_path_knows_who_was_verified():
 
 
 def test_the_straight_path_verifies_a_first_seen_token():
-    """At once, since the keys are here; the second time it is remembered."""
+    """The straight path verifies a first-seen token with keys at hand, and remembers the result."""
     own_guard, request = guard(), bearer(make_token())
     first = recall(own_guard, request)
     assert first.user.subject == "ann"
@@ -129,7 +129,7 @@ FORGED = make_token(key="another secret, of 32 bytes or more")
     ],
 )
 def test_the_straight_path_refuses_as_the_flow_does(request_, kind):
-    """At once, where the answer needs nothing else of the request."""
+    """The straight path and the flow refuse with the same answer."""
     refused = recall(guard(), request_)
     assert type(refused.error) is kind
     refusal, flowing = (
@@ -157,7 +157,7 @@ REPLACING = {"on_error": lambda request, refusal: refusal.with_body("sorry", "te
     ],
 )
 def test_the_straight_path_says_why_it_found_nobody(options, request_):
-    """Where the answer depends on more, so that `decide` need not verify the token again."""
+    """The flow uses the refusal of the straight path, and does not verify the token again."""
     own_guard = guard(**options)
     refused = recall(own_guard, request_)
     assert isinstance(refused, Refused)
@@ -168,7 +168,7 @@ def test_the_straight_path_says_why_it_found_nobody(options, request_):
 
 
 def test_a_forged_token_is_refused_at_once_where_browsers_are_sent_to_sign_in():
-    """A program that sends a bad header field is never redirected."""
+    """A forged token in a header field is refused at once, and not redirected to the login page."""
     assert recall(guard(login_path="/login"), bearer(FORGED)).refusal.status == 401
 
 
@@ -186,13 +186,13 @@ def test_a_forged_token_is_refused_at_once_where_browsers_are_sent_to_sign_in():
     ],
 )
 def test_the_straight_path_leaves_unusual_spellings_to_the_flow(field):
-    """It says nothing of a field that it would have to take apart."""
+    """The straight path leaves unusual spellings of a field to the flow."""
     request = FakeRequest("/", headers=[("authorization", field.format(make_token()))])
     assert recall(guard(), request) is UNDECIDED
 
 
 def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
-    """As an error of ours, with the exception; nobody passes."""
+    """A verifier that raises on the straight path makes a 500 in the flow."""
 
     class Broken(JWTVerifier):
         def flow(self, credential, now):
@@ -205,7 +205,7 @@ def test_a_verifier_that_fails_on_the_straight_path_fails_in_the_flow():
 
 
 def test_the_straight_path_lets_nobody_pass_a_rule():
-    """What a rule requires is asked there, too."""
+    """The straight path applies the rule of the path."""
     own_guard = guard(protected_paths=[Rule("/a", scopes=["x"]), "/b"])
     run(own_guard.decide(bearer(make_token(), "/b"), NOW))
     assert recall(own_guard, bearer(make_token(), "/b")) is not UNDECIDED
@@ -213,14 +213,14 @@ def test_the_straight_path_lets_nobody_pass_a_rule():
 
 
 def test_the_straight_path_decides_nothing_where_each_request_has_a_slow_step():
-    """A user to load, or a store to ask."""
+    """The straight path returns a question if a user must be loaded for each request."""
     own_guard, request = guard(user_loader=lambda principal: principal), bearer(make_token())
     run(own_guard.decide(request, NOW))
     assert isinstance(recall(own_guard, request), AskAbout)
 
 
 def test_a_login_page_never_leads_to_itself():
-    """A page that demands a user, at the login path, is a 401 and no loop."""
+    """A login page that requires a user is a 401, because a redirect would be a loop."""
     own_guard = guard(login_path="/login")
     request = FakeRequest("/login", headers={"accept": "text/html"})
     denied = run(own_guard.authorize(request, ANONYMOUS_AUTH, None, Requirement(), NOW))
@@ -228,7 +228,7 @@ def test_a_login_page_never_leads_to_itself():
 
 
 def test_next_is_made_safe_by_the_guard():
-    """It knows its own login page."""
+    """`safe_next` returns the root for the login page and for another site."""
     own_guard = guard(login_path="/enter")
     assert [own_guard.safe_next(text) for text in ("/enter", "//evil", "/page?x=1")] == [
         "/",
@@ -238,7 +238,7 @@ def test_next_is_made_safe_by_the_guard():
 
 
 def test_an_override_with_a_user_of_ones_own():
-    """The application's own user, with the principal that the rules see."""
+    """An override with a user of the application has a principal that the rules see."""
     own_guard = guard(user_loader=lambda principal: None)
     with own_guard.override("ada"):
         allowed = run(own_guard.decide(FakeRequest("/a"), NOW))
@@ -253,7 +253,7 @@ def subject_of(own_guard):
 
 @pytest.mark.parametrize("first_to_end", ["ann", "bob"])
 def test_overrides_that_overlap_end_in_any_order(first_to_end):
-    """The one that was entered last holds, and after both of them the guard is as it was."""
+    """The override that was entered last applies; after both have ended the guard is as before."""
     own_guard = guard()
     overrides = {name: override(own_guard, Principal(name)) for name in ("ann", "bob")}
     seen = []
@@ -269,7 +269,7 @@ def test_overrides_that_overlap_end_in_any_order(first_to_end):
 
 
 class Interrupted:
-    """Stands for a guard; another thread comes just before an attribute is set."""
+    """Simulate a guard that another thread interrupts just before an attribute is set."""
 
     def __init__(self):
         self.own = object()
@@ -289,7 +289,7 @@ class Interrupted:
 
 
 def test_overrides_of_two_threads_that_end_at_once():
-    """No override is left behind by the thread that has looked first, and sets the attribute last."""
+    """Two overrides that end at the same time in two threads leave none behind."""
     own_guard = Interrupted()
     ann, bob, cyd = (overriding(own_guard, name, None) for name in ("ann", "bob", "cyd"))
     for entered in (ann, bob, cyd):
@@ -302,12 +302,12 @@ def test_overrides_of_two_threads_that_end_at_once():
 
 
 def test_explain_names_the_rule():
-    """In words."""
+    """`explain` names the rule of a path."""
     assert "Rule('/p')" in guard(protected_paths=["/p"]).explain("GET", "/p/x").reason
 
 
 def test_a_remembered_token_expires_in_the_flow_too():
-    """What was verified once is verified again when its time is over."""
+    """A remembered token is refused in the flow after it has expired."""
     own_guard, request = guard(), bearer(make_token())
     assert isinstance(run(own_guard.decide(request, NOW)), Allow)
     assert isinstance(run(own_guard.decide(request, NOW + 629)), Allow)
@@ -315,21 +315,21 @@ def test_a_remembered_token_expires_in_the_flow_too():
 
 
 def test_the_straight_path_knows_pages_that_are_open_to_all():
-    """Nobody needs to be looked for; on a protected page it is known at once that nobody is there."""
+    """The straight path lets an anonymous caller pass on a public path, and refuses it on a protected one."""
     own_guard = guard(public_paths=["/open"])
     assert recall(own_guard, FakeRequest("/open")).auth is ANONYMOUS_AUTH
     assert isinstance(recall(own_guard, FakeRequest("/other")).error, MissingCredentialsError)
 
 
 def test_a_login_page_with_a_cookie_is_looked_at_by_the_flow():
-    """Another site might be signing its visitor in there."""
+    """A POST to a login page with a cookie is decided by the flow, which checks its origin."""
     own_guard = guard(public_paths=["/open"], login_path="/login", cookie=AccessCookie())
     assert recall(own_guard, FakeRequest("/open")).auth is ANONYMOUS_AUTH
     assert recall(own_guard, FakeRequest("/login", method="POST")) is UNDECIDED
 
 
 def test_a_login_page_of_one_rule_is_not_that_of_another():
-    """Where no login page is named, a browser gets the 401."""
+    """A browser is redirected to the login page of the rule, and gets a 401 without one."""
     own_guard = guard(protected_paths=[Rule("/shop", login_path="/shop/enter"), "/staff"])
     html = {"accept": "text/html"}
     assert run(own_guard.decide(FakeRequest("/shop/cart", headers=html), NOW)).refusal.status == 303
@@ -337,7 +337,33 @@ def test_a_login_page_of_one_rule_is_not_that_of_another():
 
 
 def test_a_guard_with_keys_at_hand_has_nothing_to_tell_of_remotes():
-    """It asks none, and has nothing to close."""
+    """A guard without remotes has an empty health, and nothing to close."""
     own_guard = guard()
     assert own_guard.health() == []
     own_guard.close()
+
+
+class OwnVerifier(JWTVerifier):
+    """Be a verifier of the application."""
+
+
+def test_a_guard_of_built_in_parts_calls_nothing_of_the_application():
+    """`calls_at_once` is set only for a guard with functions or classes of the application."""
+    options = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
+    assert not guard().calls_at_once
+    assert not guard(revocations=MemoryRevocations()).calls_at_once
+    assert Guard(OwnVerifier(SECRET, **options)).calls_at_once
+    assert guard(on_decision=lambda event: None).calls_at_once
+
+
+@pytest.mark.parametrize("path", ["admin", "https://api.example.com/admin"])
+def test_a_path_without_a_slash_cannot_be_explained(path):
+    """`explain` refuses a path without a slash, which would have the rule of an odd path."""
+    with pytest.raises(ConfigurationError, match=f"^path must start with a slash, got '{path}'.*: write '/"):
+        guard().explain("GET", path)
+
+
+@pytest.mark.parametrize("path", ["", "/", "*"])
+def test_each_path_of_a_request_can_be_explained(path):
+    """`explain` accepts the empty path, the root and `*`."""
+    assert guard().explain("OPTIONS", path).protected

@@ -1,4 +1,4 @@
-"""Hosts of URLs that remotes name: which are public, which are the same, and which are none."""
+"""The hosts of URLs that remotes name: public, private, the same as another one, or invalid."""
 
 import pytest
 
@@ -11,7 +11,7 @@ ISSUER = "https://issuer.example/tenant"
 PRIVATE = [
     "127.0.0.1",
     "127.255.255.254",
-    "0.0.0.0",  # noqa: S104 (a host to refuse, and none to listen at)
+    "0.0.0.0",  # noqa: S104 (a host to refuse; no server listens at it)
     "10.1.2.3",
     "100.64.0.1",
     "100.100.100.200",
@@ -136,7 +136,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("host", [*PRIVATE, *ODD])
 def test_what_is_not_plainly_public_is_refused_with_the_option(host: str) -> None:
-    """In each spelling, and the error says what to set; with the option it is good."""
+    """A private or odd host is refused with the advice to set `allow_private`, which lets it pass."""
     url = f"https://{host}:8443/jwks?x=1"
     with pytest.raises(ConfigurationError, match=r"HTTPOptions\(allow_private=True\)"):
         check_named_url(url, "jwks_uri", ISSUER)
@@ -145,14 +145,14 @@ def test_what_is_not_plainly_public_is_refused_with_the_option(host: str) -> Non
 
 @pytest.mark.parametrize("host", PUBLIC)
 def test_public_hosts_may_be_named(host: str) -> None:
-    """A name counts as one, since names are not resolved."""
+    """A public host passes; a name counts as public, because it is not resolved."""
     url = f"https://{host}/jwks"
     assert check_named_url(url, "jwks_uri", ISSUER) == url
 
 
 @pytest.mark.parametrize("host", UNREADABLE)
 def test_a_host_that_programs_read_differently_is_none(host: str) -> None:
-    """No option helps."""
+    """A host that two programs may read differently is refused with all options."""
     with pytest.raises(ConfigurationError, match="jwks_uri must (be a URL|have no user name)"):
         check_named_url(f"https://{host}/jwks", "jwks_uri", ISSUER, allow_private=True, plain_http=True)
 
@@ -170,7 +170,7 @@ def test_a_host_that_programs_read_differently_is_none(host: str) -> None:
     ],
 )
 def test_the_own_host_may_always_be_named(issuer: str, url: str) -> None:
-    """On any port, for the program has configured it."""
+    """The host of the issuer may be named on any port."""
     assert check_named_url(url, "jwks_uri", issuer) == url
 
 
@@ -185,7 +185,7 @@ def test_the_own_host_may_always_be_named(issuer: str, url: str) -> None:
     ],
 )
 def test_another_private_host_may_not(issuer: str, url: str) -> None:
-    """Even if the own one is private."""
+    """Another private host is refused, even if the issuer's host is private."""
     with pytest.raises(ConfigurationError, match="allow_private"):
         check_named_url(url, "jwks_uri", issuer)
 
@@ -202,27 +202,27 @@ def test_another_private_host_may_not(issuer: str, url: str) -> None:
     ],
 )
 def test_no_remote_leads_from_https_to_plain_http(issuer: str, url: str) -> None:
-    """Nor from loopback to plain http elsewhere; only the program may allow that."""
+    """A remote may not lead from https, or from loopback, to plain http elsewhere without `plain_http`."""
     with pytest.raises(ConfigurationError, match="is plain http"):
         check_named_url(url, "jwks_uri", issuer)
     assert check_named_url(url, "jwks_uri", issuer, plain_http=True) == url
 
 
 def test_plain_http_stays_on_loopback_if_private_hosts_are_allowed() -> None:
-    """A private network is no reason for it."""
+    """`allow_private` allows plain http on loopback, and not in a private network."""
     assert check_named_url("http://127.0.0.1/", "jwks_uri", ISSUER, allow_private=True) == "http://127.0.0.1/"
     with pytest.raises(ConfigurationError, match="is plain http"):
         check_named_url("http://10.0.0.1/", "jwks_uri", ISSUER, allow_private=True)
 
 
 def test_the_error_names_the_option_of_the_caller() -> None:
-    """The identity service has another one."""
+    """The error names the option of the caller."""
     with pytest.raises(ConfigurationError, match="set the option of mine"):
         check_named_url("https://10.0.0.1/", "token_endpoint", ISSUER, option="the option of mine")
 
 
 def test_hosts_by_themselves() -> None:
-    """An IPv6 address stands without its brackets, as urlsplit gives it."""
+    """`is_host` takes an IPv6 address without brackets, and `is_same_host` ignores case and a final dot."""
     assert is_host("::1")
     assert not is_host("1:2")
     assert is_public_host("2606:4700::1111")
@@ -243,5 +243,5 @@ def test_hosts_by_themselves() -> None:
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, same: bool) -> None:
-    """With the port of the scheme where none is given."""
+    """An origin has the default port of its scheme if the URL has no port."""
     assert (origin_of(url) == origin_of("https://a.example")) is same

@@ -1,4 +1,4 @@
-"""Keys that are refused when they are loaded, each with its reason."""
+"""Keys that are refused when they are loaded, with the reason."""
 
 import base64
 import hashlib
@@ -24,20 +24,20 @@ LONG = b64(b"0123456789abcdef0123456789abcdef-random")
 
 
 def private_pem():
-    """An EC key with its private part."""
+    """Return an EC key with its private part."""
     return ec_key().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def dsa_pem():
-    """A key of a kind that no JWT is signed with."""
+    """Return a key of a kind that no JWT is signed with."""
     numbers = dsa.generate_parameters(2048).generate_private_key()
     return pem(numbers)
 
 
 def certificate():
-    """A certificate of the EC key."""
+    """Return a certificate of the EC key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
     builder = x509.CertificateBuilder(name, name, ec_key().public_key(), 1)
     made = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(
@@ -64,14 +64,14 @@ GOOD = {
 
 @pytest.mark.parametrize("exponent", [2**32 - 1, 2**256 + 1])
 def test_an_exponent_may_be_longer_than_usual(exponent):
-    """As FIPS 186 allows, for keys of usual size."""
+    """An RSA key with a long exponent is accepted, as FIPS 186 allows it."""
     (key,) = parse_keys({**RSA_JWK, "e": number(exponent)}, RS)
     assert key.algorithm == "RS256"
 
 
 @pytest.mark.parametrize("case", GOOD)
 def test_a_good_key_has_one_algorithm(case):
-    """Bound when it is loaded."""
+    """A valid key is bound to one algorithm when it is loaded."""
     source, algorithms, algorithm = GOOD[case]
     (key,) = parse_keys(source, algorithms)
     assert key.algorithm == algorithm
@@ -95,7 +95,11 @@ BAD = {
         "must hold a public key",
     ),
     "PEM of another kind": (dsa_pem(), ASYMMETRIC, "must be RSA, EC or Ed25519"),
-    "PEM as a secret": (pem(rsa_key()), HS, "algorithms must name one"),
+    "PEM as a secret": (
+        pem(rsa_key()),
+        HS,
+        "algorithms must name one for an RSA key, got HS256: write 'RS256'",
+    ),
     "another curve": (pem(ec.generate_private_key(ec.SECP256K1())), ASYMMETRIC, "secp256k1"),
     "RSA for two algorithms": (pem(rsa_key()), frozenset({"RS256", "PS256"}), "PS256, RS256"),
     "half JSON": ('{"kty": "oct"', HS, "must be JSON"),
@@ -120,7 +124,7 @@ BAD = {
     "an exponent of zero bytes": ({**RSA_JWK, "e": b64(b"\0\0")}, RS, "zero byte"),
     "off the curve": ({**EC_JWK, "y": number(5, 32)}, ES, "key without kid"),
     "a short coordinate": ({**EC_JWK, "x": b64(b"x" * 31)}, ES, "32 bytes, got 31"),
-    "a curve for another algorithm": (jwk(ec_key("P-384")), ES, "algorithms must name one"),
+    "a curve for another algorithm": (jwk(ec_key("P-384")), ES, "secp384r1, got ES256: write 'ES384'"),
     "X25519": ({"kty": "OKP", "crv": "X25519", "x": b64(b"x" * 32)}, ASYMMETRIC, "kty and crv must"),
     "a set that is no list": ({"keys": {}}, RS, "list of objects"),
     "a set of text": ({"keys": ["x"]}, RS, "list of objects"),
@@ -137,14 +141,14 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_key_says_why(case):
-    """The reason is in the message."""
+    """An invalid key is refused with its reason."""
     source, algorithms, says = BAD[case]
     with pytest.raises(ConfigurationError, match=says):
         parse_keys(source, algorithms)
 
 
 def _der(text):
-    """The bytes of a key or certificate in PEM."""
+    """Return the bytes of a key or certificate in PEM."""
     lines = (text if isinstance(text, str) else text.decode()).splitlines()
     return base64.b64decode("".join(lines[1:-1]))
 
@@ -173,35 +177,35 @@ PUBLIC = {
 
 @pytest.mark.parametrize("case", PUBLIC)
 def test_a_public_key_is_no_secret(case):
-    """Everybody has it, so everybody could sign with it."""
+    """A public key is refused as an HMAC secret, because all readers of it could sign."""
     with pytest.raises(ConfigurationError, match="must be an HMAC secret, got a public key"):
         parse_keys(PUBLIC[case], HS)
 
 
 @pytest.mark.parametrize("beginning", [b"\x30\x82", b"[", b"[[[", b"\0\0\0\x07"], ids=repr)
 def test_a_random_secret_may_begin_like_a_key(beginning):
-    """In base64, and as bytes or text."""
+    """A random secret that begins like a key or like JSON is accepted."""
     secret = beginning + hashlib.sha512(beginning).hexdigest().encode()
     for text in (secret, base64.b64encode(secret).decode(), b64(secret)):
         assert [key.algorithm for key in parse_keys(text, HS)] == ["HS256"]
 
 
 def test_unusable_keys_of_a_set_are_skipped():
-    """One odd key does not take the others with it."""
+    """Unusable keys of a key set are skipped, and the others are used."""
     odd = [{"kty": "AKP"}, {**RSA_JWK, "use": "enc"}, {"kty": "EC", "crv": "P-999"}]
     keys = parse_keys({"keys": [*odd, {**RSA_JWK, "kid": "good"}]}, RS)
     assert [key.key_id for key in keys] == ["good"]
 
 
 def roca_modulus():
-    """2048 bits that the faulty generator could have made, as far as the fingerprint can tell."""
+    """Return a modulus of 2048 bits with the fingerprint of ROCA."""
     product = prod(n for n in range(3, 168) if all(n % d for d in range(2, n)))
     start = pow(65537, 12345, product) + (product << (2048 - product.bit_length()))
     return start if start % 2 else start + product
 
 
 def test_a_key_with_the_fingerprint_of_roca():
-    """Such keys can be factored, and are refused; a sound one has no such fingerprint."""
+    """A key with the fingerprint of ROCA is refused, because it can be factored."""
     assert not _is_roca(rsa_key().public_key().public_numbers().n)
     assert _is_roca(roca_modulus())
     with pytest.raises(ConfigurationError, match="ROCA"):
@@ -226,7 +230,7 @@ def test_a_key_with_the_fingerprint_of_roca():
     ids=["none", "five without kid", "kid twice", "mixed", "too many"],
 )
 def test_a_set_that_cannot_be_told_apart(keys, says):
-    """Each token must mean one key."""
+    """A key set that is empty or has too many keys without kid is refused."""
     with pytest.raises(ConfigurationError, match=says):
         KeySet(keys)
 
@@ -236,19 +240,21 @@ def test_a_set_that_cannot_be_told_apart(keys, says):
     [
         ("HS256", "must be a list"),
         ([], "got an empty list"),
-        (["none"], "unknown or unsafe"),
+        (["none"], "got unknown or unsafe 'none'$"),
+        (["hs256"], "got unknown or unsafe 'hs256': write 'HS256'$"),
+        (["s3cr3t-in-the-wrong-place"], "got unknown or unsafe longer text$"),
         (["ES256K"], "unknown or unsafe"),
         (["HS256", "RS256"], "pass for a secret"),
     ],
     ids=str,
 )
 def test_algorithms_that_cannot_be_meant(algorithms, says):
-    """An allow list is named on purpose."""
+    """Algorithms that are unknown, unsafe, empty or no list are refused."""
     with pytest.raises(ConfigurationError, match=says):
         check_algorithms(algorithms)
 
 
 def test_a_set_says_what_is_in_it():
-    """By algorithm and kid, and its size."""
+    """The repr of a key set shows algorithms and kids, and its length is the number of keys."""
     keys = KeySet(parse_keys({**RSA_JWK, "kid": "a"}, RS))
     assert (repr(keys), len(keys)) == ("KeySet(RS256 a)", 1)

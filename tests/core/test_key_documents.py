@@ -1,4 +1,4 @@
-"""The documents that issuers publish their keys in, with the oddities of real ones."""
+"""The documents with the keys of issuers, in the forms that real issuers use."""
 
 import base64
 import json
@@ -30,23 +30,23 @@ OTHER = jwk(rsa_key(3072), kid="b", alg="RS256", use="sig")
 
 
 def from_remote(document: Any) -> list[tuple[str | None, str]]:
-    """The names of the keys that a fetched document has."""
+    """Return the kids and algorithms of the keys of a fetched document."""
     return [(key.key_id, key.algorithm) for key in Parse(SIGNATURES)(document)[0]]
 
 
 def from_here(document: Any) -> list[tuple[str | None, str]]:
-    """The names of the keys that the same document has in the program."""
+    """Return the kids and algorithms of the keys of the same document in the program."""
     return [(key.key_id, key.algorithm) for key in KeySet(parse_keys(document, SIGNATURES))._keys]
 
 
 def with_zero(member: str, key: dict[str, Any]) -> dict[str, Any]:
-    """The key with the zero byte before a number that Java writes."""
+    """Return the key with a zero byte before a number, as Java writes it."""
     data = base64.urlsafe_b64decode(key[member] + "=" * (-len(key[member]) % 4))
     return {**key, member: b64(b"\0" + data)}
 
 
 def padded(key: dict[str, Any]) -> dict[str, Any]:
-    """The key with padding after its numbers."""
+    """Return the key with padding after its numbers."""
     return {
         name: value + "=" * (-len(value) % 4) if name in ("n", "e", "x", "y") else value
         for name, value in key.items()
@@ -90,7 +90,7 @@ SETS: dict[str, tuple[list[Any], list[tuple[str | None, str]]]] = {
 @pytest.mark.parametrize("read", [from_remote, from_here], ids=["remote", "local"])
 @pytest.mark.parametrize("case", SETS)
 def test_the_good_keys_of_an_odd_set_are_used(case: str, read: Any) -> None:
-    """Whether it is fetched or at hand: one reader serves both."""
+    """The valid keys of an odd key set are used, both from a remote and in the program."""
     members, names = SETS[case]
     assert read({"keys": members}) == names
 
@@ -98,7 +98,7 @@ def test_the_good_keys_of_an_odd_set_are_used(case: str, read: Any) -> None:
 def certificate(
     key: Any, *, signed_by: Any = None, subject: str = "issuer", issuer: str | None = None
 ) -> str:
-    """A certificate of a key in PEM, signed by itself or another one."""
+    """Return a certificate of a key in PEM, signed by itself or by another key."""
     names = [
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer or subject)
     ]
@@ -138,23 +138,23 @@ DOCUMENTS: dict[str, tuple[Any, list[tuple[str | None, str]]]] = {
 @pytest.mark.parametrize("read", [from_remote, from_here], ids=["remote", "local"])
 @pytest.mark.parametrize("case", DOCUMENTS)
 def test_keys_come_in_several_forms(case: str, read: Any) -> None:
-    """A JWK set, a JWK, PEM by kid as Google has it, and PEM."""
+    """Keys are read from a JWK set, a JWK, PEM by kid, and PEM."""
     document, names = DOCUMENTS[case]
     assert read(document) == names
 
 
 def test_a_map_of_pem_may_be_json_text() -> None:
-    """As it is downloaded from the issuer."""
+    """A map of PEM by kid may be JSON text."""
     assert from_here(json.dumps({"a": pem(rsa_key())})) == [A]
 
 
 def test_an_ambiguous_kid_spoils_its_algorithm_alone() -> None:
-    """The key of another algorithm under the same kid can still be told."""
+    """Two keys of one algorithm with the same kid are dropped, and a key of another algorithm is kept."""
     assert from_remote({"keys": [RSA, {**OTHER, "kid": "a"}, EC]}) == [("a", "ES256")]
 
 
 def of_unknown_curve(text: str) -> str:
-    """A key or certificate whose curve no library knows."""
+    """Return a key or certificate whose curve is unknown."""
     lines = text.splitlines()
     curve = bytes.fromhex("06082a8648ce3d030107")
     data = base64.b64decode("".join(lines[1:-1])).replace(curve, curve[:-1] + b"\x7f")
@@ -195,7 +195,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_what_cannot_be_used_says_why(case: str) -> None:
-    """Locally as an error; a fetched document has the same reason in its health."""
+    """An unusable document is an error in the program, and has the same reason in the health of a remote."""
     document, says = UNUSABLE[case]
     with pytest.raises(ConfigurationError, match=says):
         parse_keys(document, SIGNATURES)
@@ -205,7 +205,7 @@ def test_what_cannot_be_used_says_why(case: str) -> None:
 
 
 def test_secrets_and_private_keys_of_a_fetched_set_are_never_used() -> None:
-    """Everybody can read them; nor is a public key used that came with its private part."""
+    """Secrets and private keys of a fetched key set are not used, because they have been published."""
     secrets = [
         {"kty": "oct", "k": b64(SECRET.encode()), "kid": "s"},
         {**RSA, "d": "AQAB"},
@@ -215,7 +215,7 @@ def test_secrets_and_private_keys_of_a_fetched_set_are_never_used() -> None:
 
 
 def test_a_callers_own_key_is_read_strictly() -> None:
-    """Its thumbprint depends on the spelling."""
+    """A key of a caller is read strictly, because its thumbprint depends on the spelling."""
     for key in (with_zero("n", RSA), padded(RSA), with_zero("x", EC)):
         with pytest.raises(ConfigurationError):
             from_jwk(key, SIGNATURES)
@@ -225,7 +225,7 @@ def test_a_callers_own_key_is_read_strictly() -> None:
 
 
 class Counted:
-    """Keys that count how often they are asked."""
+    """Count the calls of keys."""
 
     def __init__(self, keys: list[VerificationKey]) -> None:
         self.calls = 0
@@ -246,20 +246,20 @@ SECRETS = [f"{number}-{SECRET}" for number in range(4)]
 
 
 def token(key: Any, algorithm: str = "HS256", **members: Any) -> Token:
-    """A token taken apart."""
+    """Return a parsed token."""
     return read_compact(make_token(algorithm=algorithm, key=key, **members))
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_all_secrets_are_tried_whichever_fits(secret: str) -> None:
-    """The time does not tell which one it was."""
+    """All secrets are tried, so that the time does not show which one was used."""
     counted = Counted(parse_keys(SECRETS, HS))
     KeySet(counted.keys).verify(token(secret))
     assert counted.calls == 4
 
 
 def test_the_first_public_key_that_fits_ends_the_search() -> None:
-    """It is no secret which one it is."""
+    """The search ends with the first public key that verifies the signature."""
     counted = Counted(parse_keys([pem(rsa_key()), pem(rsa_key(3072))], frozenset({"RS256"})))
     KeySet(counted.keys).verify(token(rsa_key(), "RS256"))
     assert counted.calls == 1
@@ -267,7 +267,7 @@ def test_the_first_public_key_that_fits_ends_the_search() -> None:
 
 @pytest.mark.parametrize("members", [{}, {"kid": "unknown"}], ids=["no kid", "an unknown kid"])
 def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None:
-    """Of a set that has more of them without kid, the first four are tried, and health says so."""
+    """At most four keys without kid are tried for a forged token, and the health has the reason."""
     keys, reasons = Parse(SIGNATURES)({"keys": [jwk(ec_key.__wrapped__()) for _ in range(6)]})
     counted = Counted(keys)
     with pytest.raises(InvalidSignatureError):
@@ -277,7 +277,7 @@ def test_a_forged_token_costs_four_keys_at_most(members: dict[str, str]) -> None
 
 
 def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
-    """However many the fetched set has."""
+    """At most four named keys of a fetched set are tried for a token without kid."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(9)]
     counted = Counted(Parse(SIGNATURES)({"keys": named})[0])
     with pytest.raises(InvalidSignatureError):
@@ -286,7 +286,7 @@ def test_a_token_without_kid_is_tried_with_four_named_keys_at_most() -> None:
 
 
 def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> None:
-    """If there are several: whoever wrote them down knows how to name them. One alone can be meant."""
+    """A token without kid is not tried with several named keys at hand, and is tried with a single one."""
     keys = [jwk(key, kid=name) for name, key in (("a", ec_key()), ("b", ec_key.__wrapped__()))]
     counted = Counted(parse_keys(keys, SIGNATURES))
     with pytest.raises(InvalidSignatureError, match="no key"):
@@ -297,14 +297,14 @@ def test_a_token_without_kid_is_tried_with_no_named_keys_that_are_at_hand() -> N
 
 @pytest.mark.parametrize("tries_named", [True, False])
 def test_a_token_without_kid_is_tried_with_the_keys_without_kid_first(tries_named: bool) -> None:
-    """However many have one."""
+    """A token without kid is tried with the keys without kid first."""
     named = [jwk(ec_key.__wrapped__(), kid=str(number)) for number in range(5)]
     keys = Parse(SIGNATURES)({"keys": [*named, jwk(ec_key())]})[0]
     assert KeySet(keys, tries_named=tries_named).verify(token(ec_key(), "ES256")).key_id is None
 
 
 def test_a_named_key_is_the_only_one_that_is_tried() -> None:
-    """A kid that is known excludes the keys without kid, too."""
+    """A token with a known kid is tried with that key alone."""
     keys = parse_keys([EC, pem(ec_key.__wrapped__())], SIGNATURES)
     counted = Counted(keys)
     with pytest.raises(InvalidSignatureError):
@@ -313,7 +313,7 @@ def test_a_named_key_is_the_only_one_that_is_tried() -> None:
 
 
 def test_a_kid_of_another_algorithm_excludes_the_keys_without_kid() -> None:
-    """The token names a key that is here, and is not for its algorithm."""
+    """A kid of a key for another algorithm excludes the keys without kid."""
     keys = KeySet(parse_keys([RSA, pem(ec_key())], SIGNATURES))
     assert keys.verify(token(ec_key(), "ES256", kid="b")).key_id is None
     with pytest.raises(InvalidSignatureError):
@@ -321,12 +321,12 @@ def test_a_kid_of_another_algorithm_excludes_the_keys_without_kid() -> None:
 
 
 def test_no_candidate_signs_nothing() -> None:
-    """There is no key to try."""
+    """A token without a candidate key has no signer."""
     assert signer_of(token(SECRET), ()) is None
 
 
 def test_a_secret_that_is_given_twice_is_one() -> None:
-    """As where the new and the old variable still hold the same."""
+    """A secret that is given twice is one key."""
     assert len(KeySet(parse_keys([SECRET, SECRET, SECRET.encode()], HS))) == 1
 
 
@@ -343,7 +343,7 @@ def test_a_secret_that_is_given_twice_is_one() -> None:
     ids=["a brace", "a brace and a quote", "bytes"],
 )
 def test_a_random_secret_may_begin_like_json(secret: str | bytes) -> None:
-    """After the brace of JSON comes a name."""
+    """A random secret that begins with a brace is accepted, because JSON has a name after it."""
     assert [key.algorithm for key in parse_keys(secret, HS)] == ["HS256"]
 
 
@@ -364,7 +364,7 @@ def test_a_random_secret_may_begin_like_json(secret: str | bytes) -> None:
     ],
 )
 def test_broken_json_is_no_secret(text: str) -> None:
-    """Somebody meant a key set, which may be public."""
+    """Broken JSON is refused as a secret, because it may be a public key set."""
     with pytest.raises(ConfigurationError, match="must be JSON"):
         parse_keys(text, HS)
 
@@ -387,20 +387,20 @@ TYPES = [
 
 
 def answer(body: bytes, kind: str | None) -> Response:
-    """An answer of a media type."""
+    """Return an answer of a media type."""
     return Response(200, {} if kind is None else {"content-type": kind}, body)
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 def test_a_file_may_be_served_without_its_type(kind: str | None) -> None:
-    """Object stores and pages of repositories do not know it."""
+    """A key set without its media type is read, as file servers send it."""
     for body in (b'{"keys": []}', b'\xef\xbb\xbf{"keys": []}\n'):
         assert read_key_document(answer(body, kind)) == {"keys": []}
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-pem-file", "application/octet-stream", None])
 def test_pem_may_be_served_as_a_file(kind: str | None) -> None:
-    """As AWS does for its load balancers."""
+    """PEM is read from the media types of files, as AWS sends it."""
     assert read_key_document(answer(pem(ec_key()).encode(), kind)) == pem(ec_key())
 
 
@@ -409,21 +409,21 @@ def test_pem_may_be_served_as_a_file(kind: str | None) -> None:
 )
 @pytest.mark.parametrize("body", [b'{"keys": []}', pem(ec_key()).encode()], ids=["json", "pem"])
 def test_what_says_that_it_is_something_else_is_not_read(kind: str, body: bytes) -> None:
-    """A page of a portal, for example."""
+    """A key document with another media type, such as a page of HTML, is refused."""
     with pytest.raises(JSONError):
         read_key_document(answer(body, kind))
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", None])
 def test_other_answers_must_say_that_they_are_json(kind: str | None) -> None:
-    """Introspection is no static file."""
+    """An introspection answer without the media type of JSON is refused."""
     with pytest.raises(JSONError):
         read_json(answer(b"{}", kind))
 
 
 @pytest.mark.parametrize("text", ["-----BEGIN X-----", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
 def test_many_blocks_without_an_end_are_refused_at_once(text: str) -> None:
-    """Not after a search from each of them to the end of the text, which takes minutes."""
+    """A text with many beginnings of PEM blocks is refused within a second."""
     began = time.process_time()
     with pytest.raises(ConfigurationError, match="up to 16"):
         parse_keys(text * 20_000, SIGNATURES)

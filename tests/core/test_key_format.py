@@ -1,4 +1,4 @@
-"""The text of API keys: what is made is well-formed, and nothing else is."""
+"""The format of API keys: each generated key is well-formed, and no other text is."""
 
 import random
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from authguard._core.credential.key_format import MAX_KEY, KeyFormat, readable_id_of
+from authguard._core.credential.key_format import MAX_KEY, KeyFormat, looks_like_key, readable_id_of
 from authguard.errors import ConfigurationError
 from sizes import size
 
@@ -25,33 +25,53 @@ def _keys(request: pytest.FixtureRequest) -> KeyFormat:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_new_key_is_well_formed(keys: KeyFormat, prefix: str) -> None:
-    """It has a prefix, an id, a secret and a check, and no other characters than [A-Za-z0-9_]."""
+    """A new key has a prefix, an id, a secret and a check, of the characters [A-Za-z0-9_] alone."""
     text = keys.make(prefix)
     assert re.fullmatch(rf"{prefix}[0-9A-Za-z]{{16}}_[0-9A-Za-z]{{43}}_[0-9A-Za-z]{{6}}", text)
     assert keys.is_well_formed(text)
 
 
+@pytest.mark.parametrize("prefix", [*PREFIXES, "clsk_", "acme_prod_"])
+def test_a_key_looks_like_one(prefix: str) -> None:
+    """A key with any prefix, and a random text with a usual prefix, looks like a key."""
+    assert looks_like_key(KeyFormat([prefix]).make(prefix))
+    assert looks_like_key("sk_test_" + "a-b_C4" * 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key_550e8400-e29b-41d4-a716-446655440000", "665f1a2b3c4d5e6f7a8b9c0d", "sk_live_abcd",
+        "ak_123456789", "sk_live_billing", "the_production_server_of_frankfurt",
+        "1f0a5e9d8b4c", "", "sk_live_" + "é" * 40,
+    ],
+)  # fmt: skip
+def test_an_id_or_a_name_does_not_look_like_a_key(text: str) -> None:
+    """The id of an API document, the beginning of a key or a chosen name does not look like a key."""
+    assert not looks_like_key(text)
+
+
 def test_the_readable_id_is_in_the_text(keys: KeyFormat) -> None:
-    """A log or a mail can name the key by it."""
+    """The text of a key contains its readable id."""
     text = keys.make("claw_", "0123456789abcDEF")
     assert text.startswith("claw_0123456789abcDEF_")
     assert readable_id_of(text) == "0123456789abcDEF"
 
 
 def test_no_two_keys_are_alike(keys: KeyFormat) -> None:
-    """Ids and secrets are random."""
+    """The ids and the secrets of a thousand keys are all different."""
     texts = {keys.make("ak_") for _ in range(1_000)}
     assert len({text.split("_")[1] for text in texts}) == len({text.split("_")[2] for text in texts}) == 1_000
 
 
 def test_every_place_of_a_secret_is_random() -> None:
-    """43 of 62 characters hold 32 bytes and hardly more."""
+    """Each place of a secret takes nearly all 62 characters."""
     secrets = [FORMATS["crc32"].make("ak_").split("_")[2] for _ in range(3_000)]
     assert min(len(set(place)) for place in zip(*secrets, strict=True)) >= 60
 
 
 def mutations(text: str, rng: random.Random) -> Iterator[str]:
-    """One changed, dropped, doubled and swapped character, anywhere."""
+    """Yield the text with one character changed, dropped, doubled or swapped."""
     place = rng.randrange(len(text))
     other = rng.choice(ALPHABET + "_-. é")
     if other != text[place]:
@@ -69,7 +89,7 @@ def mutations(text: str, rng: random.Random) -> Iterator[str]:
 
 
 def test_a_mistyped_key_is_noticed(keys: KeyFormat) -> None:
-    """One changed, dropped, doubled or swapped character, of 10^5 keys."""
+    """A key with one changed, dropped, doubled or swapped character is not well-formed."""
     rng = random.Random(17)
     for _ in range(size(2_000, 100_000)):
         text = keys.make(rng.choice(PREFIXES))
@@ -97,13 +117,13 @@ VARIANTS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_of_a_key_is_none(keys: KeyFormat, variant: str) -> None:
-    """Case, white space, full-width digits, another prefix."""
+    """A key in another case, with white space or with another prefix is not well-formed."""
     text = keys.make("sk_live_", "a0b1c2d3e4f5G6H7")
     assert not keys.is_well_formed(VARIANTS[variant](text))
 
 
 def test_text_of_the_right_shape_is_no_key(keys: KeyFormat) -> None:
-    """Random strings, 10^6 of them."""
+    """Random texts of the right shape are not well-formed."""
     rng = random.Random(17)
     for _ in range(size(20_000, 1_000_000)):
         body = "".join(rng.choices(ALPHABET, k=65))
@@ -111,14 +131,14 @@ def test_text_of_the_right_shape_is_no_key(keys: KeyFormat) -> None:
 
 
 def test_an_outsider_cannot_make_a_check() -> None:
-    """With a secret for it; without one it is a plain checksum."""
+    """A check without the secret, or with another secret, is not well-formed."""
     assert not FORMATS["hmac"].is_well_formed(FORMATS["crc32"].make("ak_"))
     other = KeyFormat(PREFIXES, check_secret=CHECK_SECRET + "x")
     assert not FORMATS["hmac"].is_well_formed(other.make("ak_"))
 
 
 def test_longer_keys_are_read(keys: KeyFormat) -> None:
-    """A later format may have a longer id; texts beyond the bound are refused unread."""
+    """A key with a longer id is well-formed up to the maximal length."""
     longer = keys.make("ak_", "i" * 400)
     assert keys.is_well_formed(longer)
     assert len(keys.make("ak_", "i" * 460)) > MAX_KEY
@@ -137,7 +157,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_known_as_such_at_once(keys: KeyFormat, name: str) -> None:
-    """No text makes the check slow: far below a millisecond, on any machine."""
+    """The check of garbage takes less than 200 microseconds."""
     text = GARBAGE[name]
     best = min(_seconds(keys, text) for _ in range(20))
     assert not keys.is_well_formed(text)
@@ -151,7 +171,7 @@ def _seconds(keys: KeyFormat, text: str) -> float:
 
 
 def test_the_pattern_is_for_scanners() -> None:
-    """It finds keys in a text, and nothing around them."""
+    """The pattern finds each key in a text, and nothing around it."""
     text = FORMATS["crc32"].make("claw_")
     pattern = re.compile(FORMATS["crc32"].pattern)
     assert pattern.findall(f'key = "{text}" # {text}') == [text, text]
@@ -160,36 +180,36 @@ def test_the_pattern_is_for_scanners() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "a", "ak", "_ak_", "1k_", "a-k_", "ak__", "ä_", 7, "x" * 32 + "_"])
 def test_an_odd_prefix_is_refused(prefix) -> None:
-    """Letters, digits and underscores, one at the end."""
+    """A prefix must have letters, digits and underscores, and one underscore at the end."""
     with pytest.raises(ConfigurationError, match="each of prefixes must"):
         KeyFormat([prefix])
 
 
 def test_a_prefix_may_not_begin_with_another() -> None:
-    """A key would be of two kinds."""
+    """A prefix that begins with another prefix is refused, because a key would be of two kinds."""
     with pytest.raises(ConfigurationError, match="one kind of keys"):
         KeyFormat(["sk_", "sk_live_"])
 
 
 def test_a_weak_check_secret_is_refused() -> None:
-    """And it is not shown."""
+    """A weak check secret is refused, and not shown."""
     with pytest.raises(ConfigurationError, match="at least 16") as error:
         KeyFormat(PREFIXES, check_secret="hunter2")
     assert "hunter2" not in str(error.value)
 
 
 def test_a_format_has_a_prefix() -> None:
-    """Without any prefix no key could be told from other text."""
+    """A format without a prefix is refused."""
     with pytest.raises(ConfigurationError, match="prefixes must name at least one"):
         KeyFormat([])
 
 
 def test_keys_are_made_with_prefixes_of_the_format(keys: KeyFormat) -> None:
-    """A key with another prefix would be refused by the format that made it."""
+    """`make` refuses a prefix that the format does not have."""
     with pytest.raises(ValueError, match="prefix must be one of the format"):
         keys.make("pk_")
 
 
 def test_a_format_shows_no_secret(keys: KeyFormat) -> None:
-    """Its repr has the prefixes alone."""
+    """The repr of a format shows the prefixes alone."""
     assert repr(keys) == "KeyFormat(['sk_live_', 'sk_test_', 'claw_', 'ak_'])"

@@ -1,4 +1,4 @@
-"""Keys, and which of them a token must have been signed with."""
+"""The choice of the key that a token must have been signed with."""
 
 import json
 
@@ -11,7 +11,7 @@ from support import VECTORS, needs_vectors
 
 
 def cases():
-    """All cases of the signature vectors."""
+    """Return all cases of the signature vectors."""
     path = VECTORS / "jws_vectors.json"
     return json.loads(path.read_text(encoding="utf-8"))["vectors"] if path.is_file() else []
 
@@ -22,7 +22,7 @@ CASES = cases()
 @needs_vectors
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_the_strict_verdict_on_signatures(case):
-    """Each vector is accepted or refused as the strict reading of the standards has it."""
+    """Each vector is accepted or refused as a strict reading of the standards demands."""
     algorithms = frozenset({case["key_alg"] or case["alg"]}) & (SYMMETRIC | ASYMMETRIC)
     try:
         KeySet(parse_keys(case["jwk"], algorithms)).verify(read_compact(case["jws"]))
@@ -34,5 +34,5 @@ def test_the_strict_verdict_on_signatures(case):
 
 @needs_vectors
 def test_there_are_cases():
-    """The vectors hold valid and invalid cases."""
+    """The vectors have valid and invalid cases."""
     assert {case["strict"] for case in CASES} == {"valid", "invalid"}

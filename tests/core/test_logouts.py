@@ -1,29 +1,31 @@
-"""A store of revocations that processes share answers from memory while that may be trusted."""
+"""A store of revocations that processes share answers from memory while its memory is valid."""
 
 from typing import Any
 
 import pytest
 
-from authguard import Guard, JWTVerifier, MemoryRevocations, Principal
+from authguard import ClientAuth, Guard, IntrospectionVerifier, JWTVerifier, MemoryRevocations, Principal
 from authguard._core.answer.decision import Allow, Deny, Known
+from authguard._core.deciding.callers import AskFirst
 from authguard._core.logouts import StoreHealth
 from authguard.drivers import run
 from authguard.drivers.blocking import decide
 from authguard.errors import RevokedTokenError
+from remote.world import World, page
 from support import AUDIENCE, ISSUER, NOW, SECRET, bearer, make_token
 
 TOKEN = make_token()
 
 
 class SharedStore:
-    """A store with a memory, as it is written outside of the package.
+    """Be a store with a memory, written as outside of the package.
 
     Attributes:
-        number: the revision of memory; None while it may not be trusted.
+        number: the revision of memory; None while memory is not valid.
         revoked: subjects, in the store and in memory.
-        looked_up: how often memory was searched.
-        waited_for: how often the store itself was asked.
-        fault: what asking for the revision raises; None for nothing.
+        looked_up: the number of searches in memory.
+        waited_for: the number of calls of the store itself.
+        fault: the exception that the revision raises, or None.
     """
 
     def __init__(self) -> None:
@@ -44,12 +46,12 @@ class SharedStore:
         return principal.subject in self.revoked
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Ask the store."""
+        """Search the store."""
         self.waited_for += 1
         return principal.subject in self.revoked
 
     def health(self) -> StoreHealth:
-        """Return how the store is followed."""
+        """Return the health of the store."""
         mode = "stale" if self.number is None else "pushed"
         return StoreHealth("shared", mode, lag=0.0, sequence=7, reconnects=0, reason="")
 
@@ -66,7 +68,7 @@ def guard(store: SharedStore) -> Guard:
 
 
 def is_allowed(guard: Guard) -> bool:
-    """Return whether the token is accepted, as adapters ask; else it must be refused as revoked."""
+    """Return whether the token is accepted; a refusal must be the one of a revoked token."""
     request = bearer(TOKEN)
     recalled = guard.recall(request.presented, (request.method, request.path, request.root_path), NOW)
     if isinstance(recalled, Known):
@@ -77,7 +79,7 @@ def is_allowed(guard: Guard) -> bool:
 
 
 def test_memory_is_searched_once_for_each_revision(guard: Guard, store: SharedStore) -> None:
-    """A remembered caller is looked up again only after the revision has changed."""
+    """Memory is searched again for a remembered caller only after the revision has changed."""
     assert all(is_allowed(guard) for _ in range(5))
     before = store.looked_up
     assert is_allowed(guard)
@@ -88,11 +90,26 @@ def test_memory_is_searched_once_for_each_revision(guard: Guard, store: SharedSt
 
 
 def test_a_revocation_that_memory_learns_of_holds_at_once(guard: Guard, store: SharedStore) -> None:
-    """The next request after the revision has changed is refused."""
+    """The next request after a revocation with a new revision is refused."""
     assert is_allowed(guard)
     store.revoked.add("ann")
     store.number = 2
     assert not is_allowed(guard)
+
+
+def test_the_first_request_with_a_revoked_token_is_refused_as_revoked(store: SharedStore) -> None:
+    """The first request with a revoked opaque token, whose question is shared, is refused as revoked."""
+    world, url = World(), f"{ISSUER}/introspect"
+    world.pages[url] = page({"active": True, "sub": "ann", "aud": AUDIENCE})
+    verifier = IntrospectionVerifier(url, audience=AUDIENCE, auth=ClientAuth.bearer("t0ken"))
+    guard = Guard(verifier, revocations=store)
+    store.revoked.add("ann")
+    request = bearer("opaque")
+    recalled = guard.recall(request.presented, (request.method, request.path, request.root_path), NOW)
+    assert isinstance(recalled, AskFirst)
+    decision = world.run(guard.decide(request, NOW, recalled))
+    assert isinstance(decision, Deny)
+    assert isinstance(decision.error, RevokedTokenError)
 
 
 def test_the_store_is_waited_for_while_memory_may_not_be_trusted(guard: Guard, store: SharedStore) -> None:
@@ -110,14 +127,14 @@ def test_the_store_is_waited_for_while_memory_may_not_be_trusted(guard: Guard, s
 def test_health_of_the_store_is_that_of_the_guard(
     guard: Guard, store: SharedStore, number: int | None, state: str
 ) -> None:
-    """The guard tells how the store is followed, in the words that remote key sets have."""
+    """The health of the guard has the name and the state of the store."""
     store.number = number
     (health,) = guard.health(NOW)
     assert (health.name, health.state) == ("shared", state)
 
 
 class Counted(MemoryRevocations):
-    """Revocations of one process, which count how often they are searched."""
+    """Count the searches of the revocations of one process."""
 
     searched = 0
 
@@ -132,7 +149,7 @@ def with_revocations(revocations: Any) -> Guard:
 
 
 def test_revocations_of_one_process_are_searched_after_each_revocation() -> None:
-    """In between, a remembered caller is not looked up; a revocation of another one lets it pass."""
+    """A remembered caller is looked up again after each revocation, and only then."""
     revocations = Counted(clock=lambda: NOW)
     guard = with_revocations(revocations)
     assert all(is_allowed(guard) for _ in range(5))
@@ -145,7 +162,7 @@ def test_revocations_of_one_process_are_searched_after_each_revocation() -> None
 
 
 class Stricter(MemoryRevocations):
-    """A store of an application, which refuses more than what was revoked."""
+    """Refuse more callers than those that were revoked, as a store of an application."""
 
     closed = False
 
@@ -154,7 +171,7 @@ class Stricter(MemoryRevocations):
 
 
 def test_a_class_of_the_application_is_asked_each_time() -> None:
-    """Its own `is_revoked` holds, although the class that it comes from answers from memory."""
+    """A class of the application with its own `is_revoked` is called for each request."""
     revocations = Stricter(clock=lambda: NOW)
     guard = with_revocations(revocations)
     assert all(is_allowed(guard) for _ in range(3))
@@ -166,7 +183,7 @@ def test_a_class_of_the_application_is_asked_each_time() -> None:
 
 
 def test_a_function_of_the_application_is_asked_each_time() -> None:
-    """So does one that is put on the store itself."""
+    """A function of the application that replaces `is_revoked` is called for each request."""
     revocations, gone = MemoryRevocations(clock=lambda: NOW), set[str]()
     revocations.is_revoked = lambda principal: principal.subject in gone  # type: ignore[method-assign]
     guard = with_revocations(revocations)
@@ -176,7 +193,7 @@ def test_a_function_of_the_application_is_asked_each_time() -> None:
 
 
 class StricterShared(SharedStore):
-    """A store of an application with a memory, which refuses more than what memory knows."""
+    """Refuse more callers than those that memory knows, as a store of an application."""
 
     closed = False
 
@@ -185,7 +202,7 @@ class StricterShared(SharedStore):
 
 
 def test_a_class_of_the_application_with_a_shared_store_is_asked_each_time() -> None:
-    """Memory answers for the `is_revoked` that it was written beside, and for no other."""
+    """A shared store of the application with its own `is_revoked` is called for each request."""
     store = StricterShared()
     guard = with_revocations(store)
     assert all(is_allowed(guard) for _ in range(3))
@@ -198,7 +215,7 @@ def test_a_class_of_the_application_with_a_shared_store_is_asked_each_time() -> 
 def test_a_fault_of_the_revision_is_a_refusal(
     guard: Guard, store: SharedStore, is_known: bool, fault: Exception, status: int
 ) -> None:
-    """Nothing is raised at the server, and no caller passes."""
+    """A revision that raises makes the answer a 503 or a 500, and no caller passes."""
     request = bearer(TOKEN)
     key = (request.method, request.path, request.root_path)
     if is_known:

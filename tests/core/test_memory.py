@@ -6,7 +6,7 @@ from authguard._core.memory import Memory
 
 
 def test_what_was_put_is_found():
-    """A value is found under its key."""
+    """A value is found by its key."""
     memory = Memory(4)
     memory.put("a", 1)
     assert memory.get("a") == 1
@@ -18,7 +18,7 @@ def test_what_was_not_put_is_not_found():
 
 
 def test_the_older_generation_is_still_found():
-    """A value survives one change of generations."""
+    """A value is kept after one change of generations."""
     memory = Memory(4)
     for key in "abc":
         memory.put(key, key)
@@ -26,7 +26,7 @@ def test_the_older_generation_is_still_found():
 
 
 def test_what_nobody_asks_for_is_forgotten():
-    """A value that nobody asked for goes with its generation."""
+    """A value that was not read is dropped with its generation."""
     memory = Memory(4)
     for key in "abcde":
         memory.put(key, key)
@@ -34,7 +34,7 @@ def test_what_nobody_asks_for_is_forgotten():
 
 
 def test_what_is_asked_for_stays():
-    """Asking for a value moves it to the young generation."""
+    """A value that was read moves to the young generation."""
     memory = Memory(4)
     for key in "abc":
         memory.put(key, key)
@@ -46,7 +46,7 @@ def test_what_is_asked_for_stays():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 100], ids=lambda size: f"size-{size}")
 def test_it_never_holds_more_than_its_size(size):
-    """However much is put, no more than the size is held (two at least)."""
+    """The memory has at most as many values as its size, which is at least two."""
     memory = Memory(size)
     for number in range(1000):
         memory.put(number, number)
@@ -55,7 +55,7 @@ def test_it_never_holds_more_than_its_size(size):
 
 @pytest.mark.parametrize("size", [2, 10, 100], ids=lambda size: f"size-{size}")
 def test_it_always_holds_half_of_its_size(size):
-    """The last half of what was put is always there."""
+    """The newest half of the values is always in memory."""
     memory = Memory(size)
     for number in range(1000):
         memory.put(number, number)
@@ -63,7 +63,7 @@ def test_it_always_holds_half_of_its_size(size):
 
 
 def test_forget_drops_one_thing_from_both_generations():
-    """A forgotten value is not found again, wherever it was."""
+    """A forgotten value is dropped from both generations."""
     memory = Memory(4)
     for key in "abc":
         memory.put(key, key)
@@ -73,7 +73,7 @@ def test_forget_drops_one_thing_from_both_generations():
 
 
 def test_forget_does_not_mind_unknown_keys():
-    """Forgetting what is not there changes nothing."""
+    """`forget` with an unknown key changes nothing."""
     memory = Memory(4)
     memory.put("a", 1)
     memory.forget("b")
@@ -81,7 +81,7 @@ def test_forget_does_not_mind_unknown_keys():
 
 
 def test_clear_drops_everything():
-    """After clear nothing is held."""
+    """After `clear` the memory is empty."""
     memory = Memory(4)
     for key in "abc":
         memory.put(key, key)

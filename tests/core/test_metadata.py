@@ -1,10 +1,19 @@
-"""What the protected resource says about itself: RFC 9728."""
+"""The metadata of the protected resource (RFC 9728)."""
 
 import json
+from typing import Any
 
 import pytest
 
-from authguard import ConfigurationError, DPoP, Guard, JWTVerifier, MutualTLS, ResourceMetadata
+from authguard import (
+    ConfigurationError,
+    DPoP,
+    Guard,
+    IntrospectionVerifier,
+    JWTVerifier,
+    MutualTLS,
+    ResourceMetadata,
+)
 from support import SECRET
 
 PREFIX = "/.well-known/oauth-protected-resource"
@@ -29,13 +38,13 @@ def document(metadata, **options):
     ],
 )
 def test_where_it_is(resource, url, paths):
-    """The well-known path stands between host and path (section 3.1); it is also at the root."""
+    """The well-known path is between host and path (section 3.1), and at the root too."""
     metadata = ResourceMetadata(resource)
     assert (metadata.url, metadata.paths) == (url, paths)
 
 
 def test_what_it_says():
-    """The members of section 2, `resource` character by character."""
+    """The metadata has the members of section 2, with `resource` as it was written."""
     metadata = ResourceMetadata(
         "https://API.example.com/mcp", ISSUERS, scopes_supported=["read"], resource_name="Notes"
     )
@@ -49,12 +58,12 @@ def test_what_it_says():
 
 
 def test_what_is_empty_is_left_out():
-    """Section 3.2."""
+    """An empty member is left out (section 3.2)."""
     assert set(document(ResourceMetadata("https://h"))) == {"resource", "bearer_methods_supported"}
 
 
 def test_the_proofs_are_told():
-    """So that clients know which tokens to get."""
+    """The metadata has the kinds of proofs that the guard accepts."""
     proofs = [DPoP("https://h", algorithms=["ES256"]), MutualTLS()]
     metadata = document(ResourceMetadata("https://h"), proofs=proofs)
     assert metadata["dpop_signing_alg_values_supported"] == ["ES256"]
@@ -63,7 +72,7 @@ def test_the_proofs_are_told():
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_any_site_may_read_it(method):
-    """It is for scripts, too."""
+    """The metadata can be read by scripts of each origin."""
     answer = Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None),
         resource=ResourceMetadata("https://h"),
@@ -92,6 +101,54 @@ def test_any_site_may_read_it(method):
     ids=range(13),
 )
 def test_a_mistake_is_named_when_it_is_built(options, says):
-    """What cannot be meant raises, and says what to change."""
+    """A value that is no resource URL or no list of issuers is refused, with the correction."""
     with pytest.raises(ConfigurationError, match=says):
         ResourceMetadata(**options)
+
+
+RESOURCE = "https://api.example.com/mcp"
+
+
+def warned(caplog: pytest.LogCaptureFixture, *options: Any, servers: Any = ISSUERS) -> list[str]:
+    """Build a guard of verifiers with these issuers and audiences; return its warnings."""
+    verifiers = [
+        JWTVerifier(SECRET, algorithms=["HS256"], issuer=issuer, audience=audience)
+        for issuer, audience in options
+    ]
+    Guard(*verifiers, resource=ResourceMetadata(RESOURCE, servers))
+    return caplog.messages
+
+
+@pytest.mark.parametrize("issuer", [ISSUERS[0], None])
+@pytest.mark.parametrize("audience", ["https://api.example.com", RESOURCE + "/", ["a", "b"]], ids=str)
+def test_a_verifier_with_another_audience_is_a_warning(
+    caplog: pytest.LogCaptureFixture, audience: Any, issuer: str | None
+) -> None:
+    """A verifier with another audience is a warning, because it would refuse the tokens for the resource."""
+    (line,) = warned(caplog, (issuer, audience))
+    assert line.startswith(f"audience must contain the resource '{RESOURCE}'")
+    assert f"write audience='{RESOURCE}'" in line
+
+
+@pytest.mark.parametrize("audience", [RESOURCE, ["other", RESOURCE], None], ids=str)
+def test_the_audience_of_the_resource_is_no_warning(caplog: pytest.LogCaptureFixture, audience: Any) -> None:
+    """A verifier whose audience contains the resource, or is None, gives no warning."""
+    assert warned(caplog, (ISSUERS[0], audience)) == []
+
+
+def test_an_issuer_that_the_metadata_do_not_name_may_have_any_audience(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A verifier of an issuer outside of the metadata may have any audience."""
+    options = [(ISSUERS[0], RESOURCE), ("https://other.example.com", "web")]
+    assert warned(caplog, *options) == []
+    assert len(warned(caplog, *options, servers=())) == 1
+
+
+def test_introspection_with_another_audience_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """An introspection verifier with another audience is a warning."""
+    verifier = IntrospectionVerifier(
+        "https://auth.example.com/introspect", client_id="api", client_secret=SECRET, audience="api"
+    )
+    Guard(verifier, resource=ResourceMetadata(RESOURCE, ISSUERS))
+    assert len(caplog.messages) == 1

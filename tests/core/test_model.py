@@ -1,4 +1,4 @@
-"""The nouns."""
+"""The classes of credentials, claims and principals."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from authguard._core.model import ANONYMOUS_AUTH, Auth, Claims, make_principal
 
 
 def test_a_credential_does_not_show_its_value():
-    """The secret is in no representation."""
+    """The repr of a credential does not show its value."""
     assert "topsecret" not in repr(Credential("topsecret", "bearer"))
 
 
@@ -19,52 +19,52 @@ def test_claims_are_read_from_their_text():
 
 
 def test_claims_raise_key_error():
-    """A claim that is not there is a KeyError, as in any mapping."""
+    """A missing claim raises KeyError."""
     with pytest.raises(KeyError):
         Claims("{}")["a"]
 
 
 def test_claims_are_a_mapping():
-    """Names, length and membership are those of the object."""
+    """Claims have the names, the length and the membership of a mapping."""
     claims = Claims('{"a": 1, "b": 2}')
     assert (list(claims), len(claims), "a" in claims, claims.get("c")) == (["a", "b"], 2, True, None)
 
 
 def test_claims_cannot_be_changed_by_who_reads_them():
-    """What one reader changes, the next one does not see."""
+    """A list of the claims that a reader changes does not change the claims."""
     claims = Claims('{"a": [1]}')
     claims["a"].append(2)
     assert claims["a"] == [1]
 
 
 def test_claims_show_names_and_no_values():
-    """The representation has the names of the claims alone."""
+    """The repr of claims shows their names alone."""
     assert repr(Claims('{"email": "ann@example.com"}')) == "Claims(email)"
 
 
 def test_a_principal_does_not_show_its_claims():
-    """The representation leaves claims out."""
+    """The repr of a principal does not show its claims."""
     assert "ann@example.com" not in repr(Principal("ann", claims={"email": "ann@example.com"}))
 
 
 def test_a_principal_is_authenticated():
-    """Somebody is somebody."""
+    """A principal with a subject is authenticated."""
     assert Principal("ann").is_authenticated
 
 
 def test_anonymous_is_not_authenticated():
-    """Nobody is nobody."""
+    """The anonymous principal is not authenticated."""
     assert not ANONYMOUS.is_authenticated
 
 
 @pytest.mark.parametrize("name", ["display_name", "identity"])
 def test_a_principal_has_the_names_that_starlette_uses(name):
-    """Both names give the subject."""
+    """A principal has both names that Starlette uses for the subject."""
     assert getattr(Principal("ann"), name) == "ann"
 
 
 def test_a_principal_cannot_be_changed():
-    """It is shared by requests, so it is frozen."""
+    """A principal is frozen, because requests share it."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Principal("ann").subject = "bob"
 
@@ -75,18 +75,18 @@ def test_principals_can_be_hashed_in_spite_of_their_claims():
 
 
 def test_auth_adds_authenticated():
-    """Starlette's own scope is added, and the principal's are left as they are."""
+    """Auth adds the scope of Starlette, and leaves the scopes of the principal unchanged."""
     auth = Auth(Principal("ann", scopes=frozenset({"read"})), "Cookie")
     assert (auth.scopes, auth.principal.scopes, auth.vary) == ({"read", "authenticated"}, {"read"}, "Cookie")
 
 
 def test_auth_of_nobody_has_no_scopes():
-    """Nobody is not given `authenticated`."""
+    """The auth of an anonymous caller has no scopes."""
     assert ANONYMOUS_AUTH.scopes == frozenset()
 
 
 def test_a_principal_made_at_once_is_one_made_by_its_constructor():
-    """Equal in every field, and frozen all the same."""
+    """`make_principal` returns the same as the constructor, and its result is frozen."""
     values = {
         "subject": "ann", "scopes": frozenset({"read"}), "roles": frozenset({"boss"}),
         "claims": Claims("{}"),

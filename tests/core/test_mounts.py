@@ -1,4 +1,4 @@
-"""Mount points: what is below them, where they are misplaced, and how a path is decided then."""
+"""Mount points: the path below them, misplaced ones, and the decision about such a path."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ STRICT = Policy(None, ["/public"])
 
 
 def ask(policy, root_path, written):
-    """The verdict about a path as an ASGI server gives it."""
+    """Return the verdict about a path as an ASGI server gives it."""
     return policy.find("GET", below(root_path, written), root_path, is_misplaced(root_path, written))
 
 
@@ -37,7 +37,7 @@ def ask(policy, root_path, written):
     ],
 )
 def test_below_is_what_starlette_routes_by(root_path, path, rest):
-    """The mount point is removed where it is the proper beginning."""
+    """The mount point is removed if the path begins with it as a whole segment."""
     assert below(root_path, path) == rest
 
 
@@ -70,20 +70,20 @@ MISPLACED = [
 @pytest.mark.parametrize(("root_path", "written"), MISPLACED)
 @pytest.mark.parametrize("policy", [BOTH, NARROW], ids=["both", "narrow"])
 def test_a_misplaced_mount_point_is_read_in_every_way(policy, root_path, written):
-    """One of the ways leads to the rule, and the path is never public."""
+    """A path with a misplaced mount point is protected, and has the rule of one of its readings."""
     verdict = ask(policy, root_path, written)
     assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
 
 
 def test_a_rule_with_the_name_of_a_misplaced_mount_point_holds():
-    """Some remove the first of several, and some all of them."""
+    """A rule whose path has the name of a misplaced mount point applies."""
     policy = Policy([Rule("/bb/app", scopes=["admin"])], ["/public"])
     assert ask(policy, "/app", "/b/appb/app").requirements == (ADMIN,)
 
 
 @pytest.mark.parametrize(("root_path", "written"), MISPLACED)
 def test_a_misplaced_mount_point_is_not_public(root_path, written):
-    """Where no rule protects it, either."""
+    """A path with a misplaced mount point is protected, even if no rule names it."""
     assert ask(STRICT, root_path, written).protected
 
 
@@ -101,7 +101,7 @@ def test_a_misplaced_mount_point_is_not_public(root_path, written):
     ],
 )
 def test_a_mount_point_that_occurs_again_is_read_in_every_way(root_path, written):
-    """Some frameworks take what comes after the last one."""
+    """A path with a repeated mount point has the rule after the last one, as some frameworks route."""
     verdict = ask(BOTH, root_path, written)
     assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
     assert ask(NARROW, root_path, written).requirements == (ADMIN,)
@@ -121,7 +121,7 @@ def test_a_mount_point_that_occurs_again_is_read_in_every_way(root_path, written
     ],
 )
 def test_a_public_rule_may_have_the_mount_point_in_it(rule, root_path, written):
-    """What it spells out is nothing that a caller has appended, and a part of a word is no mount point."""
+    """A public rule may spell out the mount point, and a part of a word is no mount point."""
     assert not ask(Policy(None, [rule]), root_path, written).protected
 
 
@@ -134,12 +134,12 @@ def test_a_public_rule_may_have_the_mount_point_in_it(rule, root_path, written):
     ],
 )
 def test_a_wildcard_does_not_spell_the_mount_point_out(rule, root_path, written):
-    """Nor does the tail of a rule."""
+    """A public rule does not match a repeated mount point by a wildcard or by its tail."""
     assert ask(Policy(None, [rule]), root_path, written).protected
 
 
 def test_a_rule_with_the_mount_point_in_it_still_gives_relief():
-    """Where an application has a path that is named like its mount point."""
+    """A rule that spells out the mount point can lift the requirement of a rule above."""
     policy = Policy([Rule("/admin", scopes=["admin"]), Rule("/admin/profile")], None)
     assert ask(policy, "/profile", "/profile/admin/profile/x").requirements == ()
     assert ask(policy, "/profile", "/profile/admin/x").requirements == (ADMIN,)
@@ -147,7 +147,7 @@ def test_a_rule_with_the_mount_point_in_it_still_gives_relief():
 
 
 def test_a_narrow_guard_leaves_what_no_reading_protects():
-    """A mount point that occurs again closes nothing by itself, where all that is not listed is open."""
+    """With `protected_paths` alone, a repeated mount point does not protect a path that no rule names."""
     assert not ask(NARROW, "/app", "/app/x/app/y").protected
 
 
@@ -162,20 +162,20 @@ def test_a_narrow_guard_leaves_what_no_reading_protects():
     ],
 )
 def test_the_last_repetition_of_a_mount_point_is_found(root_path, segments, end):
-    """The end of the last one counts, in any case of letters, and 0 stands for none."""
+    """`last_end` returns the end of the last repetition in any case of letters, or 0."""
     assert Mount(root_path).last_end(segments) == end
 
 
 @pytest.mark.parametrize("root_path", ["/", "//", ""])
 @pytest.mark.parametrize("written", ["/public", "/public/x/y"])
 def test_slashes_alone_are_no_mount_point(root_path, written):
-    """Public pages stay public."""
+    """A mount point of slashes alone is ignored."""
     assert not ask(BOTH, root_path, written).protected
 
 
 @pytest.mark.parametrize("root_path", ["/app", "app", "/app/", "/a/b", "/ä", "/my app"])
 def test_a_plain_mount_point_changes_nothing(root_path):
-    """Where a proxy has removed it, and where it is the proper beginning."""
+    """A plain mount point does not change the verdict, whether the path begins with it or not."""
     prefix = "/" + root_path.strip("/")
     assert not ask(BOTH, root_path, "/public/x").protected
     assert ask(BOTH, root_path, "/admin").requirements == (ADMIN,)
@@ -189,7 +189,7 @@ def test_a_plain_mount_point_changes_nothing(root_path):
     ["/x/../admin", "/.//admin", "/admin;a=b", "/%61dmin", "/x\\..\\admin", "/\uff41dmin", "/admin."],
 )
 def test_a_mount_point_that_is_odd_is_read_in_every_way(root_path):
-    """Rules with the mount point in them hold however it is spelled."""
+    """A rule that includes the mount point applies to an odd spelling of the mount point."""
     verdict = ask(BOTH, root_path, "/public")
     assert (verdict.protected, verdict.requirements) == (True, (ADMIN,))
 
@@ -198,13 +198,13 @@ def test_a_mount_point_that_is_odd_is_read_in_every_way(root_path):
     "written", ["/public//app/admin", "/x/%61pp/admin", "/%2561pp/admin", "/x;y/app/admin"]
 )
 def test_an_odd_path_is_read_below_the_mount_point_too(written):
-    """However the mount point is spelled in it."""
+    """An odd path is read below each spelling of the mount point."""
     assert ask(BOTH, "/app", written).requirements == (ADMIN,)
 
 
 @pytest.mark.parametrize("written", ["//admin", "/app//admin", "/x/../admin", "/x/app/admin"])
 def test_an_odd_path_is_read_with_the_mount_point_too(written):
-    """Rules may be written with it."""
+    """An odd path is also read with the mount point, because rules may include it."""
     policy = Policy([Rule("/app/admin", scopes=["admin"])], ["/public"])
     assert ask(policy, "/app", written).requirements == (ADMIN,)
 
@@ -212,44 +212,44 @@ def test_an_odd_path_is_read_with_the_mount_point_too(written):
 @pytest.mark.parametrize("times", [MAX_MOUNT_POINTS + 1, 50, 200])
 @pytest.mark.parametrize("before", ["", "/public"], ids=["again", "misplaced"])
 def test_a_mount_point_that_occurs_too_often_asks_for_everything(times, before):
-    """Each of them is a beginning for another reading."""
+    """A path with too many mount points has the requirements of all rules."""
     policy = Policy([Rule("/admin", scopes=["admin"]), Rule("/b", scopes=["b"])], ["/public"])
     verdict = ask(policy, "/app", before + "/app" * (times + 1))
     assert set(verdict.requirements) == {ADMIN, Requirement(["b"])}
 
 
 def test_as_many_mount_points_as_are_read():
-    """The bound is no smaller than it says."""
+    """A path with the maximal number of mount points has the rule of its reading."""
     assert ask(BOTH, "/app", "/public" + "/app" * MAX_MOUNT_POINTS + "/admin").requirements == (ADMIN,)
 
 
 def test_mount_points_within_words_are_counted_too():
-    """One more than are read is too much work, with the mount point of the request itself."""
+    """Mount points within words count for the maximal number."""
     assert Mount("/app").ways("/apple" * (MAX_MOUNT_POINTS - 1), misplaced=False)
     with pytest.raises(TooMuchWorkError):
         Mount("/app").ways("/apple" * MAX_MOUNT_POINTS, misplaced=False)
 
 
 def test_a_path_that_is_too_long_is_not_searched():
-    """It asks for everything in any case."""
+    """A path that is too long is not searched, and has the requirements of all rules."""
     assert not is_misplaced("/app", "/x/app" + "/y" * MAX_PATH)
     assert ask(BOTH, "/app", "/x/app" + "/y" * MAX_PATH).requirements == (ADMIN,)
 
 
 def test_a_mount_point_that_is_too_long_is_refused():
-    """Before it is folded."""
+    """A mount point that is too long is refused before it is normalised."""
     with pytest.raises(TooMuchWorkError):
         Mount("/" + "\ufdfa" * 2000)
 
 
 def test_a_login_page_stays_open():
-    """Though its name is that of the mount point."""
+    """A login page is public, even if the mount point has the same name."""
     policy = Policy(None, ["/public"], ["/login"])
     assert not ask(policy, "/login", "/login/login").protected
 
 
 def test_what_is_misplaced_is_remembered_apart():
-    """The same path below a mount point is another one."""
+    """A misplaced mount point is remembered separately from the same path below a mount point."""
     policy = Policy(None, ["/public"])
     paths = [("/public/appx", "/app", False), ("/public/appx", "/app", True)]
     for _ in range(2):
@@ -257,7 +257,7 @@ def test_what_is_misplaced_is_remembered_apart():
 
 
 def litestar(root_path, path):
-    """How Litestar 2 routes."""
+    """Return the path that Litestar 2 routes by."""
     return "/" + path.split(root_path, maxsplit=1)[-1].strip("/")
 
 
@@ -292,7 +292,7 @@ pieces = st.lists(
     root_path=st.sampled_from(["/app", "/a", "/app/x", "app"]),
 )
 def test_whatever_a_framework_makes_of_it_the_rule_is_asked(route, path, root_path):
-    """If a framework would run the page of a rule, the caller needs what the rule asks for."""
+    """If a framework would route a path to the page of a rule, the verdict has the rule's requirement."""
     routed = route(root_path, path)
     if routed.startswith("/admin/") or routed == "/admin":
         assert ADMIN in ask(BOTH, root_path, path).requirements
@@ -303,7 +303,7 @@ def test_whatever_a_framework_makes_of_it_the_rule_is_asked(route, path, root_pa
     path=pieces.filter(lambda path: path.startswith("/")), root_path=st.sampled_from(["/app", "/a", "app"])
 )
 def test_a_public_path_has_the_mount_point_at_its_beginning_only(path, root_path):
-    """Else it is protected, whatever the readings are."""
+    """A path is public only if the mount point is at its beginning alone."""
     if not ask(STRICT, root_path, path).protected:
         rest = below(root_path, path)
         assert is_canonical(rest)
@@ -316,6 +316,6 @@ def test_a_public_path_has_the_mount_point_at_its_beginning_only(path, root_path
     "path", ["/app//appadmin", "/app/./appadmin", "/app/x/../appadmin/app", "/app//app/appadmin"]
 )
 def test_a_mount_point_within_a_word_of_an_odd_path_is_removed_too(path):
-    """A framework that removes it wherever it is would run the page of the rule."""
+    """A mount point within a word of an odd path is removed, as some frameworks do."""
     assert ADMIN in ask(BOTH, "/app", path).requirements
     assert ADMIN in ask(NARROW, "/app", path).requirements

@@ -1,4 +1,4 @@
-"""Names in rules: those in other frameworks' spellings are refused with the one that works."""
+"""Names in rules in the spelling of other frameworks are refused, with the correct spelling."""
 
 import re
 from http import HTTPMethod
@@ -46,7 +46,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("option", "value", "words"), WRONG, ids=repr)
 def test_names_in_another_spelling_are_refused_with_the_one_that_works(option, value, words):
-    """The error contains the list that is meant, as it is written in Python."""
+    """The error contains the list as it is written in Python."""
     with pytest.raises(ConfigurationError, match=f"^{option} must be .* got ") as caught:
         Rule("/a", **{option: value})
     assert f"write {words}" in str(caught.value) or words in str(caught.value)
@@ -62,7 +62,7 @@ def test_names_in_another_spelling_are_refused_with_the_one_that_works(option, v
     ids=lambda value: repr(sorted(value) if isinstance(value, set) else value),
 )
 def test_names_that_can_be_matched_are_taken(option, value, names):
-    """Any iterable of names is a list, and a role may contain spaces."""
+    """Any iterable of names is accepted, and a role may contain spaces."""
     rule = Rule("/a", **{option: value})
     assert (rule.methods if option == "methods" else rule.requirement.roles) == names
 
@@ -76,7 +76,7 @@ def test_optional_is_refused_with_the_values_that_work():
 @pytest.mark.parametrize("empty", [[], (), set(), iter([])], ids=lambda empty: type(empty).__name__)
 @pytest.mark.parametrize("option", ["methods", "scopes", "any_of", "roles"])
 def test_a_list_without_names_is_refused(option, empty):
-    """A list that a setting left empty would open the path to every caller, or to every method."""
+    """An empty list is refused, because it would open the path to every caller or every method."""
     with pytest.raises(
         ConfigurationError, match=f"^{option} must name at least one, got an empty list: leave"
     ):
@@ -84,6 +84,6 @@ def test_a_list_without_names_is_refused(option, empty):
 
 
 def test_names_that_are_left_out_require_nothing():
-    """Only an option that is set must have a name."""
+    """A rule without options has no requirement."""
     rule = Rule("/a")
     assert (rule.methods, rule.requirement.arguments()) == (frozenset(), "")

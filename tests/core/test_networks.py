@@ -23,7 +23,7 @@ from authguard.errors import ConfigurationError
     ],
 )
 def test_an_address_has_one_form(text: str, address: str) -> None:
-    """IPv4 that is written as IPv6 is IPv4, and the name of a link is left out."""
+    """IPv4 written as IPv6 is read as IPv4, and the zone is left out."""
     assert str(parse_address(text)) == address
 
 
@@ -44,7 +44,7 @@ def test_an_address_has_one_form(text: str, address: str) -> None:
     ],
 )
 def test_other_text_is_no_address(text: str | None) -> None:
-    """Nothing is guessed."""
+    """Text that is no address is None."""
     assert parse_address(text) is None
 
 
@@ -61,7 +61,7 @@ def test_other_text_is_no_address(text: str | None) -> None:
     ],
 )
 def test_a_network_has_one_form(text: str, network: str) -> None:
-    """Of a single address, too."""
+    """A network has one form, and an address is a network of one."""
     assert str(parse_network(text)) == network
 
 
@@ -69,12 +69,12 @@ def test_a_network_has_one_form(text: str, network: str) -> None:
     "text", ["", "x", "10.0.0.1/8", "10.0.0.0/33", "fe80::%1/64", "1" * 5_000, "10.0.0.0/8 "]
 )
 def test_other_text_is_no_network(text: str) -> None:
-    """Nor is an address with bits behind its prefix."""
+    """Text that is no network, or has bits after its prefix, is None."""
     assert parse_network(text) is None
 
 
 def test_networks_hold_addresses_of_their_kind() -> None:
-    """`::/0` has no IPv4 address, and nothing has one that is not known."""
+    """`::/0` contains no IPv4 address, and no network contains None."""
     everything = [parse_network("::/0")]
     assert is_within(parse_address("2001:db8::1"), everything)  # type: ignore[arg-type]
     assert not is_within(parse_address("192.0.2.1"), everything)  # type: ignore[arg-type]
@@ -94,13 +94,13 @@ def test_networks_hold_addresses_of_their_kind() -> None:
     ],
 )
 def test_networks_within_networks(outer: list[str], inner: list[str], expected: bool) -> None:
-    """Each of the inner ones in one of the outer ones."""
+    """`covers` is true if each inner network is within one of the outer ones."""
     assert covers([parse_network(t) for t in outer], [parse_network(t) for t in inner]) is expected  # type: ignore[misc]
 
 
 @dataclass
 class Request(RequestView):
-    """A request as far as its address goes."""
+    """Be a request with the members that the address is read from."""
 
     peer: str | None = None  # type: ignore[assignment]  # an attribute will do
     forwarded: list[bytes] = field(default_factory=list)
@@ -116,11 +116,11 @@ PROXIES = TrustedProxies(["10.0.0.0/24", "2001:db8::/64"])
 @pytest.mark.parametrize(
     ("peer", "forwarded", "client"),
     [
-        # From anybody else the field is not read.
+        # An address that is not listed: the field is not read.
         ("192.0.2.1", [b"198.51.100.1"], "192.0.2.1"),
         ("192.0.2.1", [], "192.0.2.1"),
         ("10.0.1.1", [b"198.51.100.1"], "10.0.1.1"),
-        # From a proxy, the last that is none counts: what a client writes itself comes before it.
+        # A proxy: the last address that is not listed counts, because the client can write those before it.
         ("10.0.0.1", [b"198.51.100.1"], "198.51.100.1"),
         ("::ffff:10.0.0.1", [b"198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", [b"203.0.113.7, 198.51.100.1"], "198.51.100.1"),
@@ -128,10 +128,10 @@ PROXIES = TrustedProxies(["10.0.0.0/24", "2001:db8::/64"])
         ("10.0.0.1", [b"203.0.113.7, 198.51.100.1 ,\t10.0.0.2"], "198.51.100.1"),
         ("10.0.0.1", [b"198.51.100.1, 2001:db8::2"], "198.51.100.1"),
         ("10.0.0.1", [b"::ffff:198.51.100.1"], "198.51.100.1"),
-        # A proxy that asks for itself.
+        # A request of a proxy itself.
         ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", [b"10.0.0.2"], "10.0.0.2"),
-        # What is no address is no address.
+        # Text that is no address is ignored.
         ("10.0.0.1", [b"198.51.100.1, unknown"], None),
         ("10.0.0.1", [b"198.51.100.1, "], None),
         ("10.0.0.1", [b"198.51.100.1:443"], None),
@@ -142,24 +142,24 @@ PROXIES = TrustedProxies(["10.0.0.0/24", "2001:db8::/64"])
     ],
 )
 def test_the_address_of_a_client(peer: str | None, forwarded: list[bytes], client: str | None) -> None:
-    """By the server, or by a proxy that is listed."""
+    """The client's address is that of the server, or that of a listed proxy's field."""
     address = PROXIES.client_address(Request(peer, forwarded))
     assert (None if address is None else str(address)) == client
 
 
 def test_a_long_field_is_not_read_to_its_end() -> None:
-    """Of proxies that are listed, so many in a row are none that we have."""
+    """A long field is not read to its end."""
     address = PROXIES.client_address(Request("10.0.0.1", [b"198.51.100.1" + b",10.0.0.2" * 5_000]))
     assert str(address) == "10.0.0.2"
 
 
 def test_without_proxies_the_server_is_believed() -> None:
-    """And no field."""
+    """Without proxies the address is that of the server."""
     assert str(TrustedProxies([]).client_address(Request("10.0.0.1", [b"198.51.100.1"]))) == "10.0.0.1"
 
 
 @pytest.mark.parametrize("proxies", ["10.0.0.0/8", ["0.0.0.0/0"], ["::/0"], ["10.0.0.1/8"], [""], [7], None])
 def test_proxies_that_cannot_be_meant(proxies: object) -> None:
-    """Everybody is no proxy."""
+    """Proxies that are invalid, or are all addresses, are refused."""
     with pytest.raises(ConfigurationError, match="proxies"):
         TrustedProxies(proxies)  # type: ignore[arg-type]

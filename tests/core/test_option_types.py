@@ -26,7 +26,7 @@ OPTIONS = [(name, option) for name, built in BUILT.items() for option, kind in b
 
 
 def complaint(name, option, value):
-    """Return what is wrong with how a value of a wrong type is refused; None for nothing."""
+    """Return the fault of the refusal of a value of a wrong type; None if it has none."""
     target, good, _, _ = BUILT[name]
     try:
         target(**{**good, option: value})
@@ -42,7 +42,7 @@ def complaint(name, option, value):
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=str)
 def test_a_value_of_a_wrong_type_is_a_configuration_error_that_names_the_option(name, option):
-    """It says what the option must be, and is neither a TypeError nor a 500 for the first request."""
+    """A value of a wrong type is a ConfigurationError that names the option."""
     kind = BUILT[name].kinds[option]
     takes_none = kind.endswith("?") or kind == "texts"
     values = [value for value in WRONG[kind.rstrip("?")] if not (value is None and takes_none)]
@@ -50,7 +50,7 @@ def test_a_value_of_a_wrong_type_is_a_configuration_error_that_names_the_option(
 
 
 STORE = SimpleNamespace(revocations=None, replays=None)
-#: What a spelling may name besides the public names.
+#: The names that a spelling may have besides the public names.
 NAMES = {
     "asyncio": asyncio,
     "time": time,
@@ -65,7 +65,7 @@ NAMES = {
 
 
 def spellings(name, option):
-    """Return what the errors of an option say to write, if that is an argument."""
+    """Yield the arguments that the errors of an option advise to write."""
     target, good, kinds, _ = BUILT[name]
     for value in WRONG[kinds[option].rstrip("?")]:
         try:
@@ -77,7 +77,7 @@ def spellings(name, option):
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=str)
 def test_what_an_error_says_to_write_is_python(name, option):
-    """It can be copied, and each name in it is there."""
+    """The advised argument is valid Python, and all its names exist."""
     public = {**vars(authguard), **BUILT, **NAMES, "dict": dict}
     for spelling in spellings(name, option):
         for node in ast.walk(ast.parse(f"dict({spelling})", mode="eval").body):
@@ -90,7 +90,7 @@ def test_what_an_error_says_to_write_is_python(name, option):
 
 @pytest.mark.parametrize("name", BUILT)
 def test_each_option_is_in_the_table(name):
-    """An option that is added has to be checked as well."""
+    """Each option of a class is in the table of this file."""
     target, _, kinds, exempt = BUILT[name]
     if name in ("Guard", "answer_keys", "tenants"):
         pytest.skip("the same class as another row")
@@ -98,7 +98,7 @@ def test_each_option_is_in_the_table(name):
 
 
 def test_each_public_class_is_in_the_table():
-    """A class that is added has to be checked as well."""
+    """Each public class is in the table of this file."""
     errors = {
         name
         for name in authguard.__all__
@@ -108,12 +108,13 @@ def test_each_public_class_is_in_the_table():
 
 
 def test_the_guard_has_no_option_beside_the_table():
-    """Those of a guard, which takes verifiers side by side, too."""
+    """Each option of the Guard is in the table of this file."""
     assert set(inspect.signature(authguard.Guard).parameters) - {"verifiers"} == {*BUILT["Guard"].kinds}
 
 
-#: At least as long as what they must not be shorter than.
+#: Values that are at least as long as the lower bound of the option.
 LONG_ENOUGH = {
+    "api_key_lifetime": timedelta(hours=1),
     "signing_key_lifetime": timedelta(days=90),
     "session_lifetime": timedelta(days=365),
     "usage_minutes_kept": timedelta(days=1),
@@ -125,7 +126,7 @@ DURATIONS = [(name, option) for name, option in OPTIONS if BUILT[name].kinds[opt
 
 @pytest.mark.parametrize(("name", "option"), DURATIONS, ids=str)
 def test_a_duration_may_be_a_timedelta(name, option):
-    """It is as good as a number of seconds, and is kept as one."""
+    """A duration may be a timedelta, which is kept as a number of seconds."""
     target, good, _, _ = BUILT[name]
     short = timedelta(minutes=5) if name == "Settings" else timedelta(seconds=5)
     built = target(**{**good, option: LONG_ENOUGH.get(option, short)})
@@ -137,7 +138,7 @@ def test_a_duration_may_be_a_timedelta(name, option):
     [("APIKey", "expires_at"), ("Principal", "expires_at"), ("MemoryRevocations.revoke", "until")],
 )
 def test_a_moment_may_be_a_datetime_with_a_time_zone(name, option):
-    """It is as good as seconds since the epoch."""
+    """A moment may be a datetime with a time zone."""
     target, good, _, _ = BUILT[name]
     built = target(**{**good, option: datetime(2030, 1, 1, tzinfo=UTC)})
     assert isinstance(built, Receipt) or getattr(built, option) == 1893456000
@@ -186,7 +187,7 @@ MARKER = "hunter2-hunter2"
     ids=["text", "control", "bytes", "list", "value", "key", "URL"],
 )
 def test_no_error_shows_a_secret(name, option, value):
-    """Neither its text, nor that of the errors that led to it."""
+    """No error shows a secret, and neither do the errors that caused it."""
     target, good, _, _ = BUILT[name]
     try:
         target(**{**good, option: value})
@@ -198,14 +199,14 @@ def test_no_error_shows_a_secret(name, option, value):
 
 
 def test_no_error_shows_the_value_of_a_field():
-    """A field such as Authorization may hold a token; the name of the field is shown."""
+    """The error about a field shows its name, and not its value."""
     with pytest.raises(ConfigurationError, match="the value of 'X-A' in headers must be") as raised:
         authguard.HTTPOptions(headers={"X-A": f"\x00{MARKER}"})
     assert MARKER not in str(raised.value)
 
 
 def test_infinity_is_no_duration():
-    """It is a float, and no clock reaches it."""
+    """Infinity is refused as a duration."""
     with pytest.raises(ConfigurationError, match="leeway must be between 0 and 300 seconds, got inf"):
         target, good, _, _ = BUILT["JWTVerifier"]
         target(**{**good, "leeway": inf})

@@ -23,7 +23,14 @@ from authguard import (
     ResourceMetadata,
     Rule,
 )
-from authguard._core.options import check_choice, check_function, check_moment
+from authguard._core.options import (
+    check_choice,
+    check_function,
+    check_identifier,
+    check_identifiers,
+    check_moment,
+    check_url,
+)
 from support import AUDIENCE, ISSUER, SECRET
 
 JWT = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE}
@@ -47,7 +54,7 @@ KINDS = {
     "Rule": lambda **options: Rule("/a", **options),
 }
 
-#: What people write who expect another type, or have forgotten to call something.
+#: Values of other types, such as a class that was not called.
 WRONG = {
     ("Guard", "cookie"): [True, "access_token", AccessCookie, {}],
     ("Guard", "revocations"): [{"id"}, "redis://", MemoryRevocations, 5],
@@ -97,7 +104,7 @@ WRONG = {
     ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:40],
 )
 def test_an_option_of_the_wrong_type_is_a_configuration_error(kind, option, value):
-    """It is neither a TypeError without a name, nor a 500 for the first request."""
+    """An option of a wrong type is a ConfigurationError when the object is built."""
     with pytest.raises(ConfigurationError):
         KINDS[kind](**{option: value})
 
@@ -125,7 +132,7 @@ def test_an_option_of_the_wrong_type_is_a_configuration_error(kind, option, valu
     ids=str,
 )  # fmt: skip
 def test_the_error_says_what_to_write(kind, option, value, says):
-    """It names the option, the type that it has, and the spelling that works."""
+    """The error names the option, the given type and the correct spelling."""
     with pytest.raises(ConfigurationError, match=says):
         KINDS[kind](**{option: value})
 
@@ -150,7 +157,7 @@ class Called:
     "function", [lambda: None, lambda first, two, three: None, Called()], ids=["few", "many", "object"]
 )
 def test_a_function_of_other_arguments_is_a_configuration_error(kind, option, takes, function):
-    """It would fail at each request, and where it only watches, nobody would see it."""
+    """A function with the wrong number of arguments is refused, because each call would fail."""
     number = "2 arguments" if "," in takes else "one argument"
     says = rf"^{option} must be a function of {number}, got .* write def name\({takes}\)$"
     with pytest.raises(ConfigurationError, match=says):
@@ -168,24 +175,38 @@ def _decorated(*arguments, **options):
 
 @pytest.mark.parametrize("function", [_of_two, _decorated, partial(Called(), 1, 2), dict, max, Mock()])
 def test_a_function_that_may_take_what_it_gets_is_taken(function):
-    """Further arguments have defaults, a decorator passes them on, or they are not known."""
+    """A function is accepted if its other arguments have defaults, or its signature is unknown."""
     check_function(function, "option", takes="one")
 
 
 def test_a_choice_is_text():
-    """An object that is equal to every word is none of them."""
+    """An object that is equal to every text is refused as a choice."""
     with pytest.raises(ConfigurationError, match='kind must be "a" or "b", got'):
         check_choice(ANY, "kind", ["a", "b"])
 
 
 def test_the_class_of_a_moment_is_no_moment():
-    """It has the methods of one, and is refused before they are called."""
+    """The class datetime is refused as a moment."""
     with pytest.raises(ConfigurationError, match="until must be seconds .*, got the class datetime$"):
         check_moment(datetime, "until")
 
 
 def test_an_error_does_not_show_what_may_be_a_secret():
-    """The type is named, and not the value."""
+    """The error names the type of a value that may be a secret, and not the value."""
     with pytest.raises(ConfigurationError) as caught:
         KINDS["IntrospectionVerifier"](jwt=SECRET)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "`"])
+def test_an_identifier_in_quotes_is_refused_with_the_spelling_that_works(quote: str) -> None:
+    """Quotes around an issuer or audience are an error, because no token would match it."""
+    for check in (check_identifier, check_identifiers):
+        with pytest.raises(ConfigurationError, match="without quotes around it, got .*: write 'demo'$"):
+            check(f"{quote}demo{quote}", "issuer")
+
+
+def test_a_url_in_quotes_is_refused_with_the_spelling_that_works() -> None:
+    """Quotes around a URL are an error that has the URL without them."""
+    with pytest.raises(ConfigurationError, match="write 'https://auth.example.com'$"):
+        check_url('"https://auth.example.com"', "issuer")

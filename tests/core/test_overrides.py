@@ -1,4 +1,4 @@
-"""Overrides of several threads and tasks: each sees its own."""
+"""Overrides in several threads and tasks: each thread or task has its own."""
 
 import asyncio
 import contextvars
@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from authguard import ConfigurationError, Guard, JWTVerifier, Principal
+from authguard import ANONYMOUS, ConfigurationError, Guard, JWTVerifier, Principal
 from authguard._core.answer.decision import Allow
 from authguard.drivers import run
 from authguard.testing import override
@@ -15,7 +15,7 @@ from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, make_tok
 
 
 def guard(**options) -> Guard:
-    """Return a guard that protects everything."""
+    """Return a guard that protects all paths."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
 
 
@@ -32,7 +32,7 @@ def in_thread(work, *arguments):
 
 
 def test_threads_that_overlap_see_their_own():
-    """Each of eight threads reads its user while all of them have one."""
+    """Each of eight threads sees its own override while all of them have one."""
     own_guard, meet = guard(), Barrier(8, timeout=10)
 
     def be(name):
@@ -50,7 +50,7 @@ def test_threads_that_overlap_see_their_own():
 
 
 def test_tasks_that_overlap_see_their_own():
-    """Tasks of one event loop, each of which yields to the others inside of its override."""
+    """Each task of one event loop sees its own override, although they alternate."""
     own_guard = guard()
 
     async def be(name):
@@ -70,7 +70,7 @@ def test_tasks_that_overlap_see_their_own():
 
 
 def test_a_thread_without_one_sees_the_last():
-    """Such as that of a server that the test has started."""
+    """A thread without an override sees the last one, such as the thread of a server in the test."""
     own_guard = guard()
     with override(own_guard, Principal("ann")):
         assert in_thread(caller, own_guard) == "ann"
@@ -81,7 +81,7 @@ def test_a_thread_without_one_sees_the_last():
 
 
 def test_a_thread_without_one_does_not_see_what_is_not_everywhere():
-    """It is asked for a credential, and its good one is taken."""
+    """A thread without an override does not see one with `everywhere=False`, and needs a credential."""
     own_guard = guard()
     with override(own_guard, Principal("eve"), everywhere=False):
         assert caller(own_guard) == "eve"
@@ -92,14 +92,14 @@ def test_a_thread_without_one_does_not_see_what_is_not_everywhere():
 
 
 def test_a_thread_without_one_has_users_of_the_application():
-    """As the guard's `user_loader` finds them, while another thread has one that is not everywhere."""
+    """A thread beside an override with `everywhere=False` gets the user of `user_loader`."""
     own_guard = guard(user_loader=lambda principal: Principal(f"user {principal.subject}"))
     with override(own_guard, Principal("eve"), everywhere=False):
         assert in_thread(caller, own_guard, bearer(make_token())) == "user ann"
 
 
 def test_a_guard_that_is_not_overridden_is_not_touched():
-    """The override of one guard says nothing of another."""
+    """The override of one guard does not apply to another guard."""
     own_guard, other = guard(), guard()
     with override(own_guard, Principal("ann")):
         assert caller(other) is None
@@ -108,7 +108,7 @@ def test_a_guard_that_is_not_overridden_is_not_touched():
 
 
 def test_a_task_sees_what_is_entered_later_around_it():
-    """A connection that was opened inside of an override is told when the test enters another one."""
+    """A connection that was opened within an override sees an override that is entered later."""
     own_guard = guard()
     with override(own_guard, Principal("ann")):
         connection = contextvars.copy_context()
@@ -119,7 +119,7 @@ def test_a_task_sees_what_is_entered_later_around_it():
 
 
 def test_a_task_does_not_see_what_another_has_entered_within_the_same():
-    """Two tests inside of one override of the session keep their own users."""
+    """Two tests within one override of the session keep their own users."""
     own_guard = guard()
     with override(own_guard, Principal("session")):
         first, second = contextvars.copy_context(), contextvars.copy_context()
@@ -134,7 +134,7 @@ def test_a_task_does_not_see_what_another_has_entered_within_the_same():
 
 
 def test_one_that_ends_in_another_thread_has_ended():
-    """The context that has entered it sees that, too."""
+    """An override that another thread has ended is ended in the context that entered it."""
     own_guard = guard()
     entered = override(own_guard, Principal("ann"))
     entered.__enter__()
@@ -145,16 +145,35 @@ def test_one_that_ends_in_another_thread_has_ended():
 
 
 def test_a_user_that_is_gone_is_refused():
-    """As a guard refuses the caller whom its `user_loader` does not find."""
+    """An override with None as the user is a refusal."""
     own_guard = guard()
     with override(own_guard, None, principal=Principal("ann")):
         assert caller(own_guard) is None
 
 
 def test_everywhere_must_be_a_flag():
-    """Else it would be taken for True in silence."""
+    """`everywhere` must be a bool."""
     with (
         pytest.raises(ConfigurationError, match="everywhere must be"),
         override(guard(), None, everywhere="no"),
     ):
         pass
+
+
+def test_a_principal_in_the_place_of_a_user_is_a_warning(caplog):
+    """A principal instead of a user of the application is a warning."""
+    own_guard = guard(user_loader=lambda principal: {"name": principal.subject})
+    with override(own_guard, Principal("ann")):
+        pass
+    (line,) = caplog.messages
+    assert "write override(guard, user, principal=Principal(…))" in line
+
+
+@pytest.mark.parametrize("user", [ANONYMOUS, {"name": "ann"}], ids=["anonymous", "own user"])
+def test_other_overrides_of_a_guard_with_users_are_no_warning(caplog, user):
+    """An anonymous caller, or a user of the application, gives no warning."""
+    with override(guard(user_loader=lambda principal: {"name": principal.subject}), user):
+        pass
+    with override(guard(), Principal("ann")):
+        pass
+    assert caplog.messages == []

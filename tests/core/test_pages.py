@@ -1,4 +1,4 @@
-"""What a person's browser shows in the place of a problem document."""
+"""The page that a browser gets instead of a problem document."""
 
 import json
 import re
@@ -48,7 +48,7 @@ ERRORS = [
 
 
 class OwnError(RefusedError):
-    """An error of an application, with what HTML must not take for markup."""
+    """Be an error of an application with text that looks like markup."""
 
     status_code = 403
     code = "<script>"
@@ -63,12 +63,12 @@ def guard(*rules, **options):
 
 
 def shape(answer):
-    """All of an answer but the exception, of which each has its own."""
+    """Return all of an answer except its exception."""
     return (answer.status, answer.headers, answer.body, answer.is_page)
 
 
 def refusal(own_guard, request):
-    """The answer, which the straight path and the flow give alike."""
+    """Return the refusal, after a check that the straight path and the flow give the same one."""
     flowing = run(own_guard.decide(request, NOW)).refusal
     recalled = own_guard.recall(request.presented, (request.method, request.path, request.root_path), NOW)
     if hasattr(recalled, "refusal"):
@@ -87,7 +87,7 @@ def links(answer):
 @pytest.mark.parametrize("sign_in", [None, "/login?next=%2F" + "x" * 5000], ids=["plain", "a long link"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_each_error_has_a_small_page(error, sign_in):
-    """It has a language, a title, one heading, a sentence and the code for those who run the site."""
+    """The page of each error has a language, a title, one heading, a sentence and the error code."""
     page = page_of(error, sign_in).decode()
     assert len(page.encode()) < 4096
     assert '<html lang="en">' in page
@@ -99,7 +99,7 @@ def test_each_error_has_a_small_page(error, sign_in):
 
 
 def test_a_page_says_what_to_do_next_where_nothing_links_to_a_login_page():
-    """Not where another sign-in would be in vain."""
+    """A page without a link to a login page tells the user to sign in, unless a sign-in would not help."""
     assert (
         "Sign in on this site, and open this page again." in page_of(MissingCredentialsError(), None).decode()
     )
@@ -108,7 +108,7 @@ def test_a_page_says_what_to_do_next_where_nothing_links_to_a_login_page():
 
 
 def test_what_an_application_says_is_escaped():
-    """Its errors say what they like."""
+    """The text of an application's error is escaped."""
     page = page_of(OwnError(), '/login?next="><script>').decode()
     assert "&lt;b&gt;no&lt;/b&gt;" in page
     assert "a &amp; &quot;b&quot;" in page
@@ -116,7 +116,7 @@ def test_what_an_application_says_is_escaped():
 
 
 def test_the_style_is_the_only_thing_that_the_policy_allows():
-    """It is named by its digest, so that nothing else can be put in."""
+    """The policy of a page allows its style alone, by digest."""
     answer = refuse(MissingCredentialsError(), Challenges("api")).with_page()
     style = re.search("<style>(.*)</style>", answer.body.decode())[1]
     digest = b64encode(sha256(style.encode()).digest()).decode()
@@ -128,7 +128,7 @@ def test_the_style_is_the_only_thing_that_the_policy_allows():
 
 
 def test_a_page_keeps_what_programs_are_told():
-    """Status, challenge and caching are the same; caches are told what they depend on."""
+    """A page has the same status, challenge, caching and Vary as the problem document."""
     program = refusal(guard(), FakeRequest("/x"))
     page = refusal(guard(), browser())
     assert (page.status, page.is_page, program.is_page) == (401, True, False)
@@ -150,13 +150,13 @@ def test_a_page_keeps_what_programs_are_told():
     ],
 )
 def test_a_page_says_when_to_try_again(retry_after, words):
-    """Never sooner than `Retry-After`."""
+    """A page names a time to try again that is not shorter than `Retry-After`."""
     error = RateLimitedError("a", quota=1, window=60, retry_after=retry_after)
     assert f"Try again in {words}." in page_of(error, None).decode()
 
 
 def test_a_quota_is_refused_by_a_page():
-    """With what waits in the fields of the answer."""
+    """The refusal of a quota is a page with `Retry-After`."""
     own_guard = guard(quotas=[Quota(1, 60)])
     request = browser(cookie=f"access_token={make_token()}")
     run(own_guard.decide(request, NOW))
@@ -165,7 +165,7 @@ def test_a_quota_is_refused_by_a_page():
 
 
 def test_a_page_without_a_login_page_links_nowhere():
-    """There is nowhere to sign in."""
+    """A page has no link if the guard has no login page."""
     assert links(refusal(guard(), browser())) == []
 
 
@@ -182,14 +182,14 @@ def test_a_page_without_a_login_page_links_nowhere():
     ids=["no redirect", "mounted", "a form, no redirect", "a form", "a bad token", "of the rule"],
 )
 def test_a_page_links_to_the_login_page(request_, link):
-    """Where no redirect leads there."""
+    """A page links to the login page where no redirect leads to it."""
     rules = [Rule("/api", login_redirect=False), Rule("/own", login_path="/sign-in")]
     answer = refusal(guard(*rules, login_path="/login"), request_)
     assert (answer.status, answer.is_page, links(answer)) == (401, True, [link])
 
 
 def test_a_page_about_an_old_sign_in_links_to_another():
-    """The login page learns what is needed."""
+    """The link of a page about an old sign-in has the required `max_age`."""
     rule = Rule("/x", max_age=60, login_redirect=False)
     token = make_token(claims(auth_time=NOW - 100))
     answer = refusal(guard(rule, login_path="/login"), browser(cookie=f"access_token={token}"))
@@ -198,21 +198,21 @@ def test_a_page_about_an_old_sign_in_links_to_another():
 
 @pytest.mark.parametrize("rule", [Rule("/x", credentials=["api_key"]), Rule("/x", scopes=["a"])], ids=str)
 def test_a_page_does_not_link_where_signing_in_is_in_vain(rule):
-    """The same caller would get the same answer."""
+    """A page has no link to the login page if a sign-in would not help."""
     request = browser(cookie=f"access_token={make_token()}")
     answer = refusal(guard(rule, login_path="/login"), request)
     assert (answer.is_page, links(answer)) == (True, [])
 
 
 def test_a_handshake_is_refused_without_a_page():
-    """No browser shows it, whatever it accepts."""
+    """A refused handshake gets a problem document, even if it accepts HTML."""
     answer = run(guard().decide(browser(method="WEBSOCKET"), NOW)).refusal
     assert (answer.is_page, json.loads(answer.body)["status"]) == (False, 401)
     assert "vary" not in dict(answer.headers)
 
 
 def test_a_connection_that_is_checked_again_gets_no_page():
-    """Nor later."""
+    """A connection that is refused at a recheck gets no page."""
     own_guard = guard()
     request = browser(method="WEBSOCKET", authorization=f"Bearer {make_token()}")
     allowed = run(own_guard.decide(request, NOW))
@@ -220,7 +220,7 @@ def test_a_connection_that_is_checked_again_gets_no_page():
 
 
 def test_an_application_replaces_the_page():
-    """One function, which sees whether a person reads it; the policy of the old page goes with it."""
+    """`on_error` can replace the page, and the policy of the old page is removed."""
 
     def own(request, refusal):
         if not refusal.is_page:
@@ -235,14 +235,14 @@ def test_an_application_replaces_the_page():
 
 
 def test_an_application_does_without_pages():
-    """Everybody gets the problem document then."""
+    """`on_error` can return the problem document for all callers."""
     own_guard = guard(on_error=lambda _, refusal: refusal.as_problem())
     page, program = refusal(own_guard, browser()), refusal(own_guard, FakeRequest("/x"))
     assert shape(page) == shape(program)
 
 
 def test_a_problem_names_the_limits_as_before():
-    """What is made again is what was made first."""
+    """`as_problem` of a page returns the body and the fields of the first answer."""
     error = RateLimitedError("a", quota=1, window=60, retry_after=9)
     made = refuse(error, Challenges("api"))
     assert sorted(made.with_page().as_problem().headers) == sorted(made.headers)
@@ -250,13 +250,13 @@ def test_a_problem_names_the_limits_as_before():
 
 
 def test_a_function_that_raises_leaves_a_page():
-    """The answer to the person is a page still."""
+    """A page is sent as a 500 if `on_error` raises."""
     answer = run(guard(on_error=lambda *_: 1 / 0).decide(browser(), NOW)).refusal
     assert (answer.status, answer.is_page) == (500, True)
 
 
 def test_a_login_redirect_is_no_page():
-    """It has no body, and is for `on_error` to leave alone."""
+    """A login redirect is no page, and `on_error` is not called for it."""
     seen = []
     own_guard = guard(login_path="/login", on_error=lambda _, refusal: seen.append(refusal) or refusal)
     answer = refusal(own_guard, browser())
@@ -265,6 +265,6 @@ def test_a_login_redirect_is_no_page():
 
 
 def test_nothing_that_the_caller_sent_is_on_the_page():
-    """Not the path, not a field; the link has the path, percent-encoded."""
+    """A page shows neither the path nor the fields of the request."""
     answer = refusal(guard(), browser("/<marker>", cookie="access_token=marker"))
     assert b"marker" not in answer.body

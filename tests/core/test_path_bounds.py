@@ -1,4 +1,4 @@
-"""How much work one path can make: it is counted in characters and in places visited, never in time."""
+"""Bounds of the work that one path can cause, in characters and visited places, never in time."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ EVERYTHING = (Requirement(["x"]), Requirement(roles=["y"]))
 
 
 def policy(*more):
-    """A policy that asks for two different things."""
+    """Return a policy with two different requirements."""
     return Policy([Rule("/a", scopes=["x"]), Rule("/b", roles=["y"]), *more], ["/public"])
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Counts the characters that Unicode's tables are asked about, and the texts that are normalized."""
+    """Count the characters that are looked up in the tables of Unicode, and the texts that are normalized."""
     count = SimpleNamespace(characters=0, longest=0, texts=[])
 
     def normalize(form, text):
@@ -95,7 +95,7 @@ def mounted() -> Iterator[tuple[str, int, str]]:
     """Yield each unit and length with one mount point in turn, or with all of them."""
     for place, (unit, length) in enumerate(product(UNITS, LENGTHS)):
         for number in range(size(1, len(ROOT_PATHS))):
-            # The lengths are a multiple of the mount points, so the units shift the turn.
+            # The number of lengths is a multiple of the number of mount points, so the units shift the turn.
             yield unit, length, ROOT_PATHS[(place + place // len(LENGTHS) + number) % len(ROOT_PATHS)]
 
 
@@ -104,11 +104,11 @@ def mounted() -> Iterator[tuple[str, int, str]]:
     [pytest.param(*case, id=f"{case[0]}-{case[1]}-{len(case[2])}") for case in mounted()],
 )
 def test_the_work_for_a_path_is_bounded(counted, unit, length, root_path):
-    """Whatever the path and its length: so many characters are normalized and looked up, no more."""
+    """The number of characters that are normalized and looked up for any path has an upper bound."""
     text = UNITS[unit]
     path = ("/" + text * (length // len(text) + 1))[:length]
     assert policy().find("GET", path, root_path).protected
-    # One reads, one folds the mount point, and each expansion is seen before it is refused.
+    # One reading, one folded mount point, and each expansion before it is refused.
     assert counted.characters <= 2 * MAX_READ_CHARACTERS + 40 * MAX_ODD_PATH
     assert counted.longest <= 18 * MAX_ODD_PATH
 
@@ -116,7 +116,7 @@ def test_the_work_for_a_path_is_bounded(counted, unit, length, root_path):
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_the_readings_are_bounded(unit, length):
-    """What is read is at most so many characters together; else all of it is refused."""
+    """The readings of a path have a bounded number of characters together, or the path is refused."""
     text = UNITS[unit]
     path = ("/" + text * (length // len(text) + 1))[:length]
     try:
@@ -142,7 +142,7 @@ def test_the_readings_are_bounded(unit, length):
     ids=lambda path: ascii(path)[9:25],
 )
 def test_a_path_that_grows_too_long_asks_for_everything(path):
-    """Be it too long as it is sent, or after an expansion."""
+    """A path that is too long, as it was sent or after an expansion, has all requirements."""
     verdict = policy().find("GET", path)
     assert (verdict.protected, verdict.requirements, verdict.optional) == (True, EVERYTHING, None)
     assert verdict.reason == "an odd path, too long to be read in every way"
@@ -164,7 +164,7 @@ def test_a_path_that_grows_too_long_asks_for_everything(path):
     ids=lambda value: f"{ascii(value)[:8]}-{len(value)}" if isinstance(value, str) else str(value),
 )
 def test_a_canonical_path_is_bounded(path, canonical):
-    """By its length, and by its number of segments; more closely where it is not plain ASCII."""
+    """A canonical path is bounded by its length and its segments, and more strictly outside of ASCII."""
     assert is_canonical(path) is canonical
 
 
@@ -174,26 +174,26 @@ def test_a_canonical_path_is_bounded(path, canonical):
     ids=["long", "not-ascii", "segments"],
 )
 def test_a_plain_path_beyond_the_bounds_is_not_public(path):
-    """Nobody reads it in the way in which it is written."""
+    """A plain path beyond the bounds is not public, and has all requirements."""
     assert policy().find("GET", path).requirements == EVERYTHING
 
 
 @pytest.mark.parametrize("root_path", ["/" + "a" * MAX_ODD_PATH, "/" + "\ufdfa" * 9000, "/app" * 60_000])
 def test_a_mount_point_beyond_the_bounds_asks_for_everything(root_path):
-    """A proxy's field may have made it what it is."""
+    """A mount point beyond the bounds, which a proxy may have set, has all requirements."""
     assert policy().find("GET", "/public", root_path).requirements == EVERYTHING
 
 
 def test_each_distinct_segment_is_folded_once(counted):
-    """However many forms of the path have it."""
+    """Each distinct segment is folded once for all forms of the path."""
     assert ("straße".casefold(), "x") in readings("/straße;a=b//c\\..//x?y#z%2525")
     assert counted.texts.count("straße") == 1
 
 
 def test_a_text_that_decoding_leaves_alone_is_read_once(counted):
-    """A second decoding of it has nothing new."""
+    """A text that decoding does not change is read once."""
     readings("/é//x")
-    assert sorted(counted.texts) == ["/é//x", "é", "é"]  # all of it, and twice when it is folded
+    assert sorted(counted.texts) == ["/é//x", "é", "é"]  # the path, and twice its segment while folding
 
 
 STARS = [Rule(f"/**/a/**/b{number}/**/c", scopes=[f"s{number}"]) for number in range(120)]
@@ -208,7 +208,7 @@ STARS = [Rule(f"/**/a/**/b{number}/**/c", scopes=[f"s{number}"]) for number in r
     ids=["canonical", "odd"],
 )
 def test_the_places_visited_are_bounded(path):
-    """A path that leads through many `**` at once asks for everything."""
+    """A path that matches many rules with `**` at once has all requirements."""
     verdict = policy(*STARS).find("GET", path)
     assert len(verdict.requirements) == 122
     assert verdict.reason == "an odd path, too long to be read in every way"
@@ -217,26 +217,26 @@ def test_the_places_visited_are_bounded(path):
 @pytest.mark.parametrize("segments", [10_000, 100_000])
 @pytest.mark.parametrize("word", ["a", "A", "a;", ".", "é", "b1"])
 def test_many_segments_are_not_looked_up(segments, word):
-    """Neither in the tree of rules, nor in any reading."""
+    """A path with many segments is looked up neither in the tree of rules nor in a reading."""
     verdict = policy(*STARS).find("GET", f"/{word}" * segments)
     assert len(verdict.requirements) == 122
 
 
 def test_an_ordinary_path_is_far_from_the_bounds():
-    """Also with many rules that have `**`."""
+    """An ordinary path has the requirement of its rule, also with many rules with `**`."""
     verdict = policy(*STARS).find("GET", "/x/a/y/b7/z/c")
     assert verdict.requirements == (Requirement(["s7"]),)
 
 
 def test_a_rule_is_told_once():
-    """Though `**` stands for each of the segments."""
+    """A rule with `**` is listed once, although `**` matches each of the segments."""
     tree = Policy(["/**/x"], None)._protected
     assert len(tree.covering(("x",) * 200, "GET", WorkBudget(MAX_VISITS))) == 1
 
 
 @pytest.mark.parametrize(("letter", "is_read"), [("e", True), ("é", False)])
 def test_segments_beyond_ascii_cost_more(letter, is_read):
-    """To fold one costs four times as much, so that a path is refused which is read in ASCII."""
+    """A segment outside of ASCII costs more, so that a path is refused that is read in ASCII."""
     path = "/" + "".join(f"{letter}{number}%2523{letter}{number}E%2f" for number in range(100))[:1020]
     if is_read:
         assert len(readings(path)) > 1
@@ -246,7 +246,7 @@ def test_segments_beyond_ascii_cost_more(letter, is_read):
 
 
 def test_a_budget_is_spent_to_the_last():
-    """And not beyond."""
+    """A budget is spent to the last unit, and the next one raises."""
     budget = WorkBudget(3)
     budget.spend(3)
     with pytest.raises(TooMuchWorkError):
@@ -254,7 +254,7 @@ def test_a_budget_is_spent_to_the_last():
 
 
 def test_long_paths_are_not_kept():
-    """The memory of verdicts has an upper bound in characters, whatever is asked."""
+    """The memory of verdicts has an upper bound in characters for any paths."""
     own_policy = policy()
     for number in range(2000):
         own_policy.find("GET", f"/public/{number}/" + "x" * 600)
@@ -272,7 +272,7 @@ def test_long_paths_are_not_kept():
     [(512, True, True), (513, False, True), (16_384, False, True), (16_385, False, False)],
 )
 def test_the_longest_paths_that_are_kept(size, in_memory, once):
-    """512 characters with the others, and 16,384 for the length of a request."""
+    """Paths up to 512 characters are kept with the others, and up to 16,384 for the time of a request."""
     own_policy = policy()
     key = ("GET", "/public/".ljust(size - 3, "x"), "")
     verdict = own_policy.find(*key)
@@ -282,6 +282,6 @@ def test_the_longest_paths_that_are_kept(size, in_memory, once):
 
 
 def test_a_long_path_is_decided_once_for_a_request():
-    """The steps of one request ask several times."""
+    """A long path is decided once for a request, whose steps ask several times."""
     own_policy, path = policy(), "/public/" + "x" * 5000
     assert own_policy.find("GET", path) is own_policy.find("GET", path)

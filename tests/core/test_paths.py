@@ -30,7 +30,7 @@ from support import lines, needs_vectors
     ],
 )
 def test_ordinary_paths_are_canonical(path):
-    """What everybody reads in the same way is canonical."""
+    """A path that all programs read in the same way is canonical."""
     assert is_canonical(path)
 
 
@@ -83,7 +83,7 @@ def test_ordinary_paths_are_canonical(path):
     ids=ascii,
 )
 def test_odd_paths_are_not_canonical(path):
-    """What somebody might read in another way is not canonical."""
+    """A path that a program may read in another way is not canonical."""
     assert not is_canonical(path)
 
 
@@ -93,7 +93,7 @@ def test_odd_paths_are_not_canonical(path):
     ids=["root", "empty", "one", "slash", "two"],
 )
 def test_split_gives_the_segments(path, segments):
-    """The segments are as they stand, but for slashes at the ends."""
+    """The segments are unchanged, without slashes at the ends."""
     assert split(path) == segments
 
 
@@ -125,7 +125,7 @@ def test_split_gives_the_segments(path, segments):
     ],
 )
 def test_fold_forgives(path, segments):
-    """The most forgiving router's segments come out."""
+    """`fold` returns the segments of the most tolerant router."""
     assert fold(path) == segments
 
 
@@ -164,12 +164,12 @@ def test_fold_forgives(path, segments):
     ids=ascii,
 )
 def test_readings_find_what_a_path_may_mean(path):
-    """One of the readings is what a router may make of it."""
+    """One of the readings is the path that a router may read."""
     assert ("admin",) in readings(path)
 
 
 def test_a_canonical_path_reads_as_itself():
-    """Nothing is invented for a plain path."""
+    """A canonical path has itself as its only reading."""
     assert readings("/a/b") == {("a", "b")}
 
 
@@ -196,7 +196,7 @@ wild_path = st.lists(segment, max_size=6).map(lambda parts: "/" + "/".join(parts
 
 @given(wild_path)
 def test_the_fast_answer_agrees_with_the_definition(path):
-    """A canonical path begins with a slash, and has none of what is ever undone."""
+    """A canonical path begins with a slash, and has nothing that a program might decode or remove."""
     if is_canonical(path):
         assert path.startswith("/")
         assert not set(path) & set("\\;%?#\x00\n\r\t")
@@ -207,13 +207,13 @@ def test_the_fast_answer_agrees_with_the_definition(path):
 
 @given(wild_path)
 def test_readings_never_fail(path):
-    """Whatever the path, there is at least one reading."""
+    """Each path has at least one reading."""
     assert readings(path[:1024])
 
 
 @given(wild_path)
 def test_the_plain_folding_is_one_of_the_readings(path):
-    """What a path plainly says is never missed."""
+    """The folded path is one of the readings of a canonical path."""
     assert fold(path) in readings(path) or not is_canonical(path)
 
 
@@ -224,7 +224,7 @@ PUBLIC = Policy(None, ["/public/**", "/healthz", "/static/**"])
     wild_path | wild_path.map(lambda path: "/public" + path) | wild_path.map(lambda path: "/static" + path)
 )
 def test_a_path_judged_public_is_canonical(path):
-    """Law 6: there is one way to read it, and that is listed."""
+    """A public path is canonical, has one reading, and is listed."""
     if not PUBLIC.find("GET", path).protected:
         assert is_canonical(path)
         assert path.rstrip("/") == "/healthz" or split(path)[0] in ("public", "static")
@@ -236,7 +236,7 @@ PROTECTED = Policy(["/admin", "/api/v1/secrets"], None)
 
 @st.composite
 def mangled(draw):
-    """A protected path, spelled in a way that some router or proxy would undo."""
+    """Draw a protected path in a spelling that a router or proxy might decode."""
     path = draw(st.sampled_from(["/admin", "/admin/users/7", "/api/v1/secrets", "/api/v1/secrets/x.y"]))
     slashes = st.sampled_from(["/", "//", "/./", "///", "/x/../", "/;a=b/", "/.//"])
     out = ""
@@ -257,7 +257,7 @@ def mangled(draw):
 
 @given(mangled())
 def test_a_mangled_protected_path_stays_protected(path):
-    """Where only what is listed is protected, no spelling of it gets out."""
+    """A mangled spelling of a protected path is protected, even if only that path is protected."""
     assert PROTECTED.find("GET", path).protected
 
 
@@ -269,7 +269,7 @@ TARGETS = lines("path_bypass.txt")
     "target", TARGETS, ids=[f"{number}-{ascii(line)}" for number, line in enumerate(TARGETS)]
 )
 def test_no_known_bypass_is_judged_public(target):
-    """A target is public only if it is canonical and literally inside the public area."""
+    """A target is public only if it is canonical and literally below a public path."""
     path = unquote(target.partition("?")[0])
     if not PUBLIC.find("GET", path).protected:
         assert is_canonical(path)
@@ -282,7 +282,7 @@ def test_no_known_bypass_is_judged_public(target):
     "target", TARGETS, ids=[f"{number}-{ascii(line)}" for number, line in enumerate(TARGETS)]
 )
 def test_no_known_bypass_escapes_a_narrow_guard(target):
-    """Where only /admin is protected, whatever reads as /admin is protected."""
+    """If only /admin is protected, each target with the reading /admin is protected."""
     path = unquote(target.partition("?")[0])
     if any(way[:1] == ("admin",) for way in readings(path)):
         assert Policy(["/admin"], None).find("GET", path).protected
@@ -290,5 +290,5 @@ def test_no_known_bypass_escapes_a_narrow_guard(target):
 
 @needs_vectors
 def test_there_are_targets():
-    """The list of targets is not empty."""
+    """The list has more than a hundred targets."""
     assert len(TARGETS) > 100

@@ -1,4 +1,4 @@
-"""Path patterns: those of other routers are refused with the spelling that works."""
+"""Path patterns of other routers are refused with the correct spelling."""
 
 import ast
 import re
@@ -19,13 +19,13 @@ from authguard._core.policy.spelling import spelling_of
 
 
 def error_of(pattern):
-    """The message with which a pattern is refused."""
+    """Return the message with which a pattern is refused."""
     with pytest.raises(ConfigurationError) as caught:
         Rule(pattern)
     return str(caught.value)
 
 
-#: By the framework that it comes from: the pattern, and the spelling for as much.
+#: By framework: the pattern, and the spelling that covers the same.
 EQUAL = {
     "FastAPI": ("/users/{id}", "'/users/*'"),
     "FastAPI, rest": ("/files/{rest:path}", "'/files/**'"),
@@ -104,7 +104,7 @@ EQUAL = {
     "nothing": ("", "'/'"),
 }
 
-#: The same where the next spelling covers more.
+#: The same for patterns whose next spelling covers more.
 WIDER = {
     "chi, anything": ("/files/{rest:*}", "'/files/**'"),
     "Hono, more of a class": ("/users/:id{[0-9]+}", "'/users/*'"),
@@ -171,21 +171,21 @@ WIDER = {
 
 @pytest.mark.parametrize(("pattern", "spelling"), EQUAL.values(), ids=EQUAL)
 def test_foreign_pattern_is_refused_with_the_equal_spelling(pattern, spelling):
-    """The error contains the rule that covers as much, and nothing of covering more."""
+    """The error contains the spelling that covers the same, without a remark about covering more."""
     message = error_of(pattern)
     assert message.partition(": write ")[2] == spelling
 
 
 @pytest.mark.parametrize(("pattern", "spelling"), WIDER.values(), ids=WIDER)
 def test_foreign_pattern_is_refused_with_the_next_wider_spelling(pattern, spelling):
-    """Where no rule covers as much, the error contains the next wider one, and says that it is."""
+    """The error contains the next wider spelling, and the remark that it covers more."""
     message = error_of(pattern)
     assert message.partition(": write ")[2].startswith(f"{spelling}, which covers more (in public_paths,")
 
 
 @pytest.mark.parametrize("converter", ["str", "string", "default", "unicode"])
 def test_a_converter_that_takes_any_segment_is_equal_to_a_star(converter):
-    """Of Starlette, Sanic, Flask and Django, in their ways to write it."""
+    """A converter of Starlette, Sanic, Flask or Django that takes any segment is translated to a star."""
     for parameter in (f"{{id:{converter}}}", f"<id:{converter}>", f"<{converter}:id>"):
         assert error_of(f"/users/{parameter}").endswith("write '/users/*'")
 
@@ -195,7 +195,7 @@ def test_a_converter_that_takes_any_segment_is_equal_to_a_star(converter):
     ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "REPORT", "QUERY"],
 )
 def test_each_method_before_a_path_is_translated(method):
-    """In capitals or not."""
+    """A method before a path, in capitals or not, is translated to `methods`."""
     assert error_of(f"{method} /users").endswith(f"write Rule('/users', methods=['{method}'])")
     assert error_of(f"{method.lower()}: /users").endswith(f"write Rule('/users', methods=['{method}'])")
 
@@ -205,7 +205,7 @@ def test_each_method_before_a_path_is_translated(method):
     [("/admin*", "'/admin'"), ("/a/b.*", "'/a/b'"), ("/search?debug", "'/search'"), ("/user?", "'/user'")],
 )
 def test_prefix_is_offered_beside_the_wider_rule(pattern, spelling):
-    """The plain path is likely to be meant, and is offered, too."""
+    """The error offers the plain path beside the wider rule."""
     assert error_of(pattern).endswith(f", or {spelling} for it and what is below it")
 
 
@@ -220,12 +220,12 @@ def test_prefix_is_offered_beside_the_wider_rule(pattern, spelling):
     ],
 )  # fmt: skip
 def test_characters_of_real_paths_are_taken(path):
-    """A real path may contain these characters."""
+    """A path with characters that real paths have is accepted."""
     assert Rule(path).segments == tuple(path.strip("/").split("/"))
 
 
 class RoutePattern:
-    """As `URLPattern.pattern` of Django is."""
+    """Convert to text as `URLPattern.pattern` of Django does."""
 
     def __str__(self):
         return "users/<int:pk>/"
@@ -254,9 +254,49 @@ OBJECTS = {
 
 @pytest.mark.parametrize(("value", "kind", "spelling"), OBJECTS.values(), ids=OBJECTS)
 def test_object_for_a_path_is_refused_with_its_text(value, kind, spelling):
-    """Objects that contain a path are no path; the error contains theirs."""
+    """An object that contains a path is refused, and the error contains its path."""
     message = error_of(value)
     assert message.startswith(f"path must be text or a Rule, got {kind}: write {spelling}")
+
+
+@pytest.mark.parametrize(
+    ("value", "spelling"),
+    [
+        (("GET", "/a"), "Rule('/a', methods=['GET'])"),
+        (["POST", "/users/{id}"], "Rule('/users/*', methods=['POST'])"),
+        ((["GET", "POST"], "/a"), "Rule('/a', methods=['GET', 'POST'])"),
+        (("/a", "GET"), "Rule('/a', methods=['GET'])"),
+        (("WEBSOCKET", "/ws"), "Rule('/ws', methods=['WEBSOCKET'])"),
+        ("GET", "Rule('/admin', methods=['GET'])"),
+        (("get", "/a"), "Rule('/a', methods=['GET'])"),
+        (("admin", "/a"), "'/admin'"),
+    ],
+)
+def test_a_method_beside_a_path_is_no_path(value, spelling):
+    """A pair of a method and a path, in either order, is refused with a Rule that has both."""
+    assert error_of(value).partition(": write ")[2].startswith(spelling)
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("auth.login", "/login"), ("accounts:login", "/login"), ("shop.auth.sign_in", "/sign_in"),
+        ("a:b.login", "/login"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_view_is_no_path(name, example):
+    """The name of a view of Flask-Login or Django is refused as a login path."""
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"such as {example!r}, got {name!r}, which looks")
+    ):
+        local_path(name, "login_path")
+
+
+@pytest.mark.parametrize("file", ["login.html", "auth/login.php", "sign.in.htm"])
+def test_the_name_of_a_file_is_not_the_name_of_a_view(file):
+    """The name of a file is refused with the path that ends in it."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"such as {'/' + file!r}, got ")):
+        local_path(file, "login_path")
 
 
 LISTS = {
@@ -276,14 +316,14 @@ LISTS = {
 @pytest.mark.parametrize("name", ["protected_paths", "public_paths"])
 @pytest.mark.parametrize(("value", "words"), LISTS.values(), ids=LISTS)
 def test_list_of_a_wrong_shape_is_refused(value, words, name):
-    """A path, a mapping and other objects are no list; the error contains the list to write."""
+    """A path, a mapping or another object is refused as a list, and the error contains the list to write."""
     with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
         Policy(**{"protected_paths": None, "public_paths": None, name: value})
     assert str(caught.value).startswith(f"{name} must be a list of paths and rules")
 
 
 def test_any_iterable_is_a_list():
-    """Generators, sets and the keys of a mapping are lists of paths."""
+    """A generator, a set or the keys of a mapping is accepted as a list of paths."""
     assert listed((path for path in ["/a"]), "public_paths") == ["/a"]
     assert listed({"/a"}, "public_paths") == ["/a"]
     assert listed({"/a": 1}.keys(), "public_paths") == ["/a"]
@@ -291,7 +331,7 @@ def test_any_iterable_is_a_list():
 
 @pytest.mark.parametrize("name", ["protected_paths", "public_paths"])
 def test_elements_of_the_lists_are_checked(name):
-    """A foreign pattern in either list is refused when the guard is built."""
+    """A pattern of another router in either list is refused when the guard is built."""
     with pytest.raises(ConfigurationError, match=re.escape("write '/users/*'")):
         Policy(**{"protected_paths": None, "public_paths": None, name: ["/users/{id}"]})
 
@@ -306,7 +346,7 @@ def test_elements_of_the_lists_are_checked(name):
     ],
 )  # fmt: skip
 def test_plain_path_is_refused_with_the_spelling_that_works(path, example):
-    """A login page is a plain path, and its error contains one."""
+    """A login page with a wrong path is refused, and the error contains a correct one."""
     with pytest.raises(ConfigurationError, match=re.escape(f"such as {example!r}, got ")):
         local_path(path, "login_path")
 
@@ -333,7 +373,7 @@ SEGMENT = st.sampled_from(
     st.sampled_from(["", "/", "$", "/$", "?", "\\Z", " "]),
 )
 def test_spelling_in_an_error_is_accepted(text, before, after):
-    """Any text is taken or refused, and all that an error says to write is taken."""
+    """Any text is accepted or refused, and each spelling in an error is accepted."""
     pattern = before + text + after
     try:
         Rule(pattern)
@@ -366,19 +406,19 @@ TEMPLATES = [
 
 
 def covers(spelling, path):
-    """Whether a rule of the spelling protects the path."""
+    """Return whether a rule of the spelling protects the path."""
     verdict = Policy([*spelling.paths], ["/made-up-and-open"]).find("GET", path)
     return verdict.protected and not verdict.by_default
 
 
 def opens(spelling, path):
-    """Whether a public rule of the spelling opens the path."""
+    """Return whether a public rule of the spelling opens the path."""
     return not Policy(["/"], [*spelling.paths]).find("GET", path).protected
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_spelling_covers_all_that_a_route_of_starlette_does(template):
-    """A rule in the spelling covers each path of the route, and opens no other unless the error says so."""
+    """A rule in the spelling covers each path of a Starlette route, and opens others only with a remark."""
     regex, _, _ = compile_path(template)
     spelling = spelling_of(template)
     for path in filter(None, WORDS):
@@ -393,7 +433,7 @@ def test_spelling_covers_all_that_a_route_of_starlette_does(template):
     ["/<a>", "/users/<a>", "/<a>/<b>", "/users/<int:a>", "/<path:p>", "/users/<path:p>", "/<n>.html"],
 )
 def test_spelling_covers_all_that_a_route_of_werkzeug_does(template):
-    """The same for routes of Flask."""
+    """A rule in the spelling covers each path of a Flask route, and opens others only with a remark."""
     adapter = Map([WerkzeugRule(template, endpoint="x")]).bind("host")
     spelling = spelling_of(template)
     for path in filter(None, WORDS):
@@ -417,7 +457,7 @@ def test_spelling_covers_all_that_a_route_of_werkzeug_does(template):
     ],
 )
 def test_spelling_covers_all_that_a_regular_expression_does(regex):
-    """The same for regular expressions, matched against whole paths."""
+    """A rule in the spelling covers each whole path that a regular expression matches."""
     spelling = spelling_of(re.compile(regex))
     matching = [path for path in WORDS if re.fullmatch(regex, path)]
     assert matching
@@ -426,7 +466,7 @@ def test_spelling_covers_all_that_a_regular_expression_does(regex):
 
 @pytest.mark.parametrize(("number", "first"), [(16, "'/w0/x', '/w0/y', '/w1/*'"), (17, "'/w0/*', '/w1/*'")])
 def test_few_alternatives_are_written_out(number, first):
-    """With more than sixteen paths in it, the rest of what to write is given with wildcards."""
+    """Up to sixteen alternatives are written out, and more are written with wildcards."""
     words = "|".join(f"w{n}" for n in range(number))
     with pytest.raises(ConfigurationError, match=re.escape(f"write {first}")):
         Rule(f"/({words})/(x|y)")

@@ -1,4 +1,4 @@
-"""Which rule decides."""
+"""The choice of the rule that decides about a path."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def protected(policy, path, method="GET", root_path=""):
 
 
 def test_without_lists_everything_is_protected():
-    """Closed by default."""
+    """Without lists of paths each path is protected."""
     assert protected(Policy(None, None), "/anything")
 
 
@@ -29,7 +29,7 @@ def test_without_lists_everything_is_protected():
     ],
 )
 def test_protected_paths_alone_narrow(path, kept):
-    """A protected word covers all below it and nothing beside it."""
+    """A protected word covers all paths below it, and none beside it."""
     assert protected(Policy(["/admin"], None), path) is kept
 
 
@@ -45,23 +45,23 @@ def test_protected_paths_alone_narrow(path, kept):
     ],
 )
 def test_public_paths_open(path, kept):
-    """A public word opens all below it, by its exact letters."""
+    """A public word opens all paths below it, in exactly its letters."""
     assert protected(Policy(None, ["/public"]), path) is kept
 
 
 def test_with_both_what_neither_names_is_protected():
-    """Two lists close what they do not name."""
+    """With both lists a path that neither names is protected."""
     assert protected(Policy(["/admin"], ["/public"]), "/other")
 
 
 def test_a_public_root_is_one_page():
-    """`/` among public paths is the root page alone."""
+    """`/` in `public_paths` is the root page alone."""
     policy = Policy(None, ["/"])
     assert [protected(policy, path) for path in ("/", "", "/a")] == [False, False, True]
 
 
 def test_a_protected_root_is_everything():
-    """`/` among protected paths covers all."""
+    """`/` in `protected_paths` covers all paths."""
     assert protected(Policy(["/"], None), "/a/b")
 
 
@@ -78,7 +78,7 @@ def test_a_protected_root_is_everything():
     ],
 )
 def test_public_wildcards_open_what_they_match(pattern, opened, closed):
-    """A public pattern with wildcards opens exactly what it matches."""
+    """A public pattern with wildcards opens the paths that it matches, and no others."""
     policy = Policy(None, [pattern])
     assert [path for path in opened + closed if not protected(policy, path)] == opened
 
@@ -92,7 +92,7 @@ def test_public_wildcards_open_what_they_match(pattern, opened, closed):
     ],
 )
 def test_protected_wildcards_cover_what_is_below(pattern, closed, opened):
-    """A protected pattern goes on below what it matches."""
+    """A protected pattern also covers the paths below those that it matches."""
     policy = Policy([pattern], None)
     assert [path for path in closed + opened if protected(policy, path)] == closed
 
@@ -114,30 +114,30 @@ def test_protected_wildcards_cover_what_is_below(pattern, closed, opened):
     ],
 )
 def test_the_most_specific_rule_decides(protects, opens, path, kept):
-    """A word beats `*`, `*` beats `**`, and the longer pattern wins."""
+    """A word is more specific than `*`, `*` is more specific than `**`, and a longer pattern wins."""
     assert protected(Policy([protects], [opens]), path) is kept
 
 
 def test_of_protected_rules_the_most_specific_asks():
-    """Only the winner's requirement counts for a plain path."""
+    """A plain path has the requirement of the most specific rule alone."""
     policy = Policy([Rule("/a", scopes=["x"]), Rule("/a/b", scopes=["y"])], None)
     assert policy.find("GET", "/a/b").requirements == (Requirement(["y"]),)
 
 
 def test_a_rule_by_method_beats_the_rule_for_all():
-    """The same place asks more for one method."""
+    """A rule for a method is more specific than a rule for all methods."""
     policy = Policy([Rule("/a"), Rule("/a", methods=["DELETE"], scopes=["x"])], None)
     assert [bool(policy.find(m, "/a").requirements) for m in ("GET", "DELETE")] == [False, True]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "WEBSOCKET", "get"])
 def test_a_protected_get_covers_head_and_handshakes(method):
-    """HEAD is never weaker than GET, and a handshake is a GET."""
+    """A protected GET also covers HEAD and handshakes."""
     assert protected(Policy([Rule("/a", methods=["GET"])], None), "/a", method)
 
 
 def test_a_protected_get_leaves_other_methods():
-    """Methods that are not named are not covered."""
+    """A protected GET does not cover other methods."""
     assert not protected(Policy([Rule("/a", methods=["GET"])], None), "/a", "POST")
 
 
@@ -145,24 +145,24 @@ def test_a_protected_get_leaves_other_methods():
     ("method", "kept"), [("GET", False), ("HEAD", False), ("WEBSOCKET", True), ("get", True), ("POST", True)]
 )
 def test_a_public_get_opens_get_and_head(method, kept):
-    """Opening GET opens no handshake, and no method in other letters."""
+    """A public GET opens neither handshakes nor methods in other letters."""
     assert protected(Policy(None, [Rule("/a", methods=["GET"])]), "/a", method) is kept
 
 
 def test_head_by_its_own_get_rule_is_as_strict():
-    """A GET rule with a scope asks the same of HEAD."""
+    """A GET rule with a scope applies to HEAD too."""
     policy = Policy([Rule("/a"), Rule("/a", methods=["GET"], scopes=["x"])], None)
     assert policy.find("HEAD", "/a").requirements == (Requirement(["x"]),)
 
 
 def test_a_rule_for_handshakes_beats_the_rule_for_get():
-    """A GET rule covers handshakes only where there is no rule of their own."""
+    """A rule for handshakes is more specific for them than a GET rule."""
     rules = [Rule("/a", methods=["GET"], scopes=["x"]), Rule("/a", methods=["WEBSOCKET"], scopes=["y"])]
     assert Policy(rules, None).find("WEBSOCKET", "/a").requirements == (Requirement(["y"]),)
 
 
 def test_the_login_page_is_open():
-    """One signs in there, so it is not protected."""
+    """The login page is public by its exact path."""
     policy = Policy(["/"], None, ["/login"])
     assert [protected(policy, p) for p in ("/login", "/login/", "/login/x", "/LOGIN", "//login")] == [
         False,
@@ -174,23 +174,23 @@ def test_the_login_page_is_open():
 
 
 def test_the_login_page_of_a_rule_is_open():
-    """A rule's own login page is open, too."""
+    """The login page of a rule is public too."""
     assert not protected(Policy([Rule("/staff", login_path="/staff/login")], None), "/staff/login")
 
 
 def test_an_odd_path_is_protected_by_default():
-    """What can be read in several ways is not public."""
+    """An odd path is protected below a public path."""
     verdict = Policy(None, ["/public"]).find("GET", "/public/..;/x")
     assert (verdict.protected, verdict.reason) == (True, "an odd path")
 
 
 def test_an_odd_path_is_protected_in_a_narrow_guard():
-    """An odd path that no rule covers still needs somebody."""
+    """An odd path that no rule covers is protected with `protected_paths` alone."""
     assert protected(Policy(["/admin"], None), "/x//y")
 
 
 def test_an_odd_path_asks_what_each_of_its_readings_asks():
-    """All requirements of all ways to read it hold."""
+    """An odd path has the requirements of all its readings."""
     policy = Policy([Rule("/a", scopes=["x"]), Rule("/b", scopes=["y"])], None)
     requirements = policy.find("GET", "/a/../b").requirements
     assert set(requirements) == {Requirement(["x"]), Requirement(["y"])}
@@ -207,59 +207,59 @@ def test_an_odd_path_asks_what_each_of_its_readings_asks():
     ids=str,
 )
 def test_where_two_rules_tie_the_stricter_mode_of_optional_wins(first, second, combined):
-    """And an odd path is never optional."""
+    """Of two equal rules the stricter `optional` applies, and an odd path is never optional."""
     policy = Policy([Rule("/**/a", optional=first), Rule("/**/b", optional=second)], None)
     assert policy.find("GET", "/a/b").optional == combined
     assert policy.find("GET", "/a/../b").optional is None
 
 
 def test_a_long_odd_path_asks_for_everything():
-    """What is too long to be read in every way needs all that is ever asked."""
+    """A long odd path has the requirements of all rules."""
     policy = Policy([Rule("/a", scopes=["x"]), Rule("/b", roles=["y"])], ["/public"])
     verdict = policy.find("GET", "/public//" + "x" * 2000)
     assert (verdict.protected, len(verdict.requirements)) == (True, 2)
 
 
 def test_a_long_plain_path_is_read_as_it_stands():
-    """Length alone is nothing odd."""
+    """A long plain path is public by its rule."""
     assert not protected(Policy(None, ["/public"]), "/public/" + "x" * 5000)
 
 
 def test_rules_with_the_mount_point_hold():
-    """A protected rule may be written with the mount point in it."""
+    """A protected rule may include the mount point."""
     assert protected(Policy(["/app/admin"], None), "/admin", root_path="/app")
 
 
 def test_rules_below_the_mount_point_hold():
-    """A protected rule may be written without the mount point."""
+    """A protected rule may leave the mount point out."""
     assert protected(Policy(["/admin"], None), "/admin", root_path="/app")
 
 
 def test_the_mount_point_opens_nothing():
-    """A public rule with the mount point in it does not match below it."""
+    """A public rule that includes the mount point opens no path below it."""
     assert protected(Policy(None, ["/app/public"]), "/public", root_path="/app")
 
 
 def test_a_verdict_is_remembered():
-    """The second answer is the first one."""
+    """The same path has the same verdict object again."""
     policy = Policy(["/a"], None)
     assert policy.find("GET", "/a") is policy.find("GET", "/a")
 
 
 def test_paths_with_the_same_rules_share_a_verdict():
-    """Paths with numbers in them never end, and their verdicts take no more room than the rules."""
+    """Paths with the same rules share a verdict, so that numbers in paths do not fill the memory."""
     policy = Policy(["/users"], None)
     assert policy.find("GET", "/users/1") is policy.find("GET", "/users/2")
 
 
 def test_verdicts_are_remembered_by_method():
-    """What is remembered for one method is no answer for another."""
+    """Verdicts are remembered separately for each method."""
     policy = Policy(None, [Rule("/a", methods=["GET"])])
     assert [protected(policy, "/a", "GET"), protected(policy, "/a", "POST")] == [False, True]
 
 
 def test_the_rules_own_login_page_is_told():
-    """The verdict names where to sign in."""
+    """The verdict has the login page of its rule."""
     policy = Policy([Rule("/staff", login_path="/staff-login")], None)
     assert policy.find("GET", "/staff/x").login_path == "/staff-login"
 
@@ -275,17 +275,17 @@ def test_the_rules_own_login_page_is_told():
     ],
 )
 def test_the_reason_names_the_rule(path, reason):
-    """The verdict says which rule decided."""
+    """The reason names the rule that decided."""
     assert Policy(["/admin"], ["/public"], ["/login"]).find("GET", path).reason == reason
 
 
 def test_the_reason_of_an_open_path():
-    """A narrow guard says that no rule covers the path."""
+    """With `protected_paths` alone the reason of an open path is that no rule covers it."""
     assert Policy(["/admin"], None).find("GET", "/x").reason == "no protected path covers it"
 
 
 def test_admits_who_has_what_is_required():
-    """A principal with the scope is admitted, another is not."""
+    """`admits` is true for a principal with the scope, and false for another one."""
     verdict = Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a")
     assert [verdict.admits(who, NOW) for who in (Principal("a", frozenset("x")), Principal("a"))] == [
         True,
@@ -294,7 +294,7 @@ def test_admits_who_has_what_is_required():
 
 
 def test_check_raises_for_who_lacks_something():
-    """The error of the requirement comes through."""
+    """`check` raises the error of the missing requirement."""
     with pytest.raises(InsufficientScopeError):
         Policy([Rule("/a", scopes=["x"])], None).find("GET", "/a").check(Principal("a"), NOW)
 
@@ -302,7 +302,7 @@ def test_check_raises_for_who_lacks_something():
 @pytest.mark.parametrize("name", ["protected_paths", "public_paths"])
 @pytest.mark.parametrize("paths", ["/a", Rule("/a"), [], ()], ids=repr)
 def test_a_list_of_paths_is_a_list_with_paths(name, paths):
-    """Text, one rule, and nothing at all are mistakes."""
+    """Text, one rule or an empty list is refused as a list of paths."""
     with pytest.raises(ConfigurationError, match=name):
         Policy(**{"protected_paths": None, "public_paths": None, name: paths})
 
@@ -320,7 +320,7 @@ def test_a_list_of_paths_is_a_list_with_paths(name, paths):
     ids=["root", "path", "scopes", "method", "optional", "one list"],
 )  # fmt: skip
 def test_a_contradiction_names_the_lists(closed, opened, says):
-    """Two rules that look the same do not say where they are, nor which of them to remove."""
+    """The error about two contradicting rules names their lists, and the one to leave out."""
     with pytest.raises(ConfigurationError, match=says):
         Policy(closed, opened)
 
@@ -331,7 +331,7 @@ def test_a_contradiction_names_the_lists(closed, opened, says):
     ids=["scopes", "optional", "login"],
 )
 def test_a_public_path_asks_for_nothing(rule):
-    """A requirement on an open path is a contradiction."""
+    """A rule with a requirement is refused in `public_paths`."""
     with pytest.raises(ConfigurationError, match="must ask for nothing"):
         Policy(None, [rule])
 
@@ -348,7 +348,7 @@ def test_a_public_path_asks_for_nothing(rule):
     ids=["both", "slash", "case", "twice", "method"],
 )
 def test_two_rules_for_one_path_are_refused(closed, opened):
-    """Nobody can say which of the two is meant."""
+    """Two rules for the same path are refused."""
     with pytest.raises(ConfigurationError, match="same path"):
         Policy(closed, opened)
 
@@ -363,7 +363,7 @@ def test_many_rules_do_not_get_in_each_others_way():
     "path", ["/feed/../other", "/feed//x", "/FEED", "/Feed/x"], ids=["dots", "slashes", "capitals", "capital"]
 )
 def test_optional_holds_only_for_the_path_as_it_is_written(path):
-    """What opens is not read in other ways: an odd path, or one in another case, is protected."""
+    """`optional` applies to the exact path alone; an odd path, or one in another case, is protected."""
     policy = Policy([Rule("/feed", optional="strict")], ["/public"])
     assert policy.find("GET", "/feed/x").optional == "strict"
     assert policy.find("GET", path).protected
@@ -372,14 +372,14 @@ def test_optional_holds_only_for_the_path_as_it_is_written(path):
 
 @pytest.mark.parametrize("path", ["/admin/PROFILE", "/admin//profile", "/admin/x/../profile"])
 def test_no_other_reading_gives_relief_from_a_rule(path):
-    """A more specific rule relieves only of the path that it names; the wider rule holds else."""
+    """A more specific rule lifts a requirement for its exact path alone."""
     policy = Policy([Rule("/admin", scopes=["admin"]), "/admin/profile"], None)
     assert policy.find("GET", "/admin/profile").requirements == ()
     assert [str(requirement) for requirement in policy.find("GET", path).requirements] == ["scope admin"]
 
 
 def test_relief_counts_case_as_the_rule_writes_it():
-    """A rule with capitals is as good as any."""
+    """A rule with capitals lifts a requirement for its exact path alone."""
     policy = Policy([Rule("/Admin", scopes=["admin"]), "/Admin/Profile"], None)
     assert policy.find("GET", "/Admin/Profile").requirements == ()
     assert policy.find("GET", "/admin/profile").requirements != ()
@@ -399,19 +399,19 @@ def test_relief_counts_case_as_the_rule_writes_it():
     ids=["no-lists", "protected", "public", "both", "named-protected", "named-public", "odd"],
 )
 def test_a_verdict_tells_whether_the_default_decided(lists, path, expected):
-    """`by_default` is for paths that no rule names, be they protected or open."""
+    """`by_default` is true for a path that no rule names, protected or open."""
     verdict = Policy(*lists).find("GET", path)
     assert (verdict.protected, verdict.by_default) == expected
 
 
 def test_the_login_page_is_not_open_by_default():
-    """The configuration names the login page, if no rule does."""
+    """A login page is public by its rule, and not by default."""
     verdict = Policy(["/a"], None, ["/login"]).find("GET", "/login")
     assert (verdict.protected, verdict.by_default) == (False, False)
 
 
 def test_a_policy_tells_its_rules():
-    """All rules, those to protect first."""
+    """`rules` lists all rules, the protected ones first."""
     admin = Rule("/admin", scopes=["admin"])
     assert [rule.path for rule in Policy([admin], ["/a", "/b"]).rules] == ["/admin", "/a", "/b"]
     assert Policy([admin], None).rules == (admin,)
@@ -425,7 +425,7 @@ SOCKETS = Policy(
 
 @pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket", "WEBSOCKET "])
 def test_no_http_method_is_a_handshake(method):
-    """Neither opens a rule for handshakes a path for it, nor gives it relief from another rule."""
+    """An HTTP method named WEBSOCKET neither opens a rule for handshakes nor lifts a requirement."""
     for _ in range(2):
         assert not protected(SOCKETS, "/open", "WEBSOCKET")
         assert SOCKETS.find("WEBSOCKET", "/a/ws").requirements == ()
@@ -435,7 +435,7 @@ def test_no_http_method_is_a_handshake(method):
 
 @pytest.mark.parametrize("method", ["WEBSOCKET", "websocket"])
 def test_no_http_method_is_remembered_as_a_handshake(method):
-    """`recall` looks into the memory by the method as the server gives it."""
+    """An HTTP method named WEBSOCKET is not in the memory of handshakes."""
     policy = Policy(None, [Rule("/open", methods=["WEBSOCKET"])])
     assert not protected(policy, "/open", "WEBSOCKET")
     assert policy.memory.get((method, "/open", "")) is None
@@ -443,7 +443,7 @@ def test_no_http_method_is_remembered_as_a_handshake(method):
 
 @pytest.mark.parametrize("rule", ["GET", "POST", "WEBSOCKET"])
 def test_the_method_of_no_rule_is_that_of_an_http_request_called_websocket(rule):
-    """Rules for one method leave it alone, if they open; if they protect, they are for it."""
+    """A rule for a method protects an HTTP request with the method WEBSOCKET, and never opens it."""
     assert Policy(None, [Rule("/a", methods=[rule])]).find_for_http(("WEBSOCKET", "/a", "")).protected
     assert Policy([Rule("/a", methods=[rule])], None).find_for_http(("WEBSOCKET", "/a", "")).protected
 
@@ -452,7 +452,7 @@ def test_the_method_of_no_rule_is_that_of_an_http_request_called_websocket(rule)
     "method", ["get", "Get", "GET ", " GET", "GET\t", "GET\x00", "ＧＥＴ", "poſt", "", "G ET", "GET,POST"]
 )
 def test_an_odd_method_is_as_protected_as_its_capitals(method):
-    """It is opened by no rule for a method, and a rule that protects for one is for it."""
+    """An odd method is covered by a protected rule for its capitals, and opened by none."""
     methods = ["GET", "POST"]
     assert protected(Policy([Rule("/a", methods=methods)], None), "/a", method)
     assert protected(Policy(None, [Rule("/a", methods=methods)]), "/a", method)
@@ -460,7 +460,7 @@ def test_an_odd_method_is_as_protected_as_its_capitals(method):
 
 @pytest.mark.parametrize("method", ["get", "Get", "GET ", "ＧＥＴ", ""])
 def test_an_odd_method_gets_no_relief(method):
-    """A rule for one method relieves of the wider rule only in the letters in which it is written."""
+    """A rule for one method lifts a requirement only for that method in its exact letters."""
     policy = Policy([Rule("/a", scopes=["x"]), Rule("/a", methods=["GET"])], None)
     assert policy.find("GET", "/a").requirements == ()
     assert policy.find("HEAD", "/a").requirements == ()
@@ -469,21 +469,21 @@ def test_an_odd_method_gets_no_relief(method):
 
 @pytest.mark.parametrize("method", ["get", "GET ", "head"])
 def test_an_odd_method_is_not_optional(method):
-    """Where authentication is optional for one method."""
+    """`optional` for one method does not apply to an odd spelling of that method."""
     policy = Policy([Rule("/a", methods=["GET"], optional="strict")], ["/b"])
     assert policy.find("GET", "/a").optional == "strict"
     assert (policy.find(method, "/a").protected, policy.find(method, "/a").optional) == (True, None)
 
 
 def test_a_method_that_is_too_long_is_as_protected_as_any():
-    """It is not written in capitals to see which it is."""
+    """A method that is too long is protected, without being converted to capitals."""
     method = "ß" * 100_000
     assert protected(Policy([Rule("/a", methods=["GET"])], None), "/a", method)
     assert protected(Policy(None, [Rule("/a", methods=["GET"])]), "/a", method)
 
 
 def test_a_method_of_another_kind_is_left_alone():
-    """A method that no rule names is no odd one."""
+    """A method that no rule names is not odd."""
     policy = Policy([Rule("/a", methods=["GET"])], None)
     assert not protected(policy, "/a", "PROPFIND")
     assert not protected(Policy(None, ["/a"]), "/a", "PROPFIND")

@@ -1,4 +1,4 @@
-"""CORS preflights: which requests are some, and how the guard and its rules treat them."""
+"""CORS preflights: the requests that are preflights, and their treatment by the guard and its rules."""
 
 from typing import Any
 
@@ -33,24 +33,24 @@ def treated(guard: Guard, path: str = "/private") -> str | None:
 
 
 def test_a_preflight_of_a_protected_path_is_answered() -> None:
-    """Nothing is passed on to a handler unless that is asked for."""
+    """The guard answers a preflight of a protected path."""
     assert treated(guard()) == "answer"
 
 
 @pytest.mark.parametrize("fields", [[ORIGIN], [METHOD], []], ids=["no method", "no origin", "neither"])
 def test_other_options_requests_are_refused(fields: list[tuple[str, str]]) -> None:
-    """Both fields make a preflight."""
+    """An OPTIONS request without both fields is refused."""
     assert isinstance(decide(guard(), *fields), Deny)
 
 
 def test_another_method_is_no_preflight() -> None:
-    """The fields alone open nothing."""
+    """A request with another method is refused, although it has the fields of a preflight."""
     assert isinstance(decide(guard(), ORIGIN, METHOD, method="POST"), Deny)
     assert isinstance(decide(guard(), ORIGIN, METHOD, method="options"), Deny)
 
 
 def test_options_with_a_good_credential_is_an_ordinary_request() -> None:
-    """The caller is known then, and the application gets the request as it is."""
+    """An OPTIONS request with a valid credential is passed on, and its caller is known."""
     decision = decide(guard(), ORIGIN, METHOD, ("Authorization", f"Bearer {ISSUED}"))
     assert (decision.auth.principal.subject, decision.preflight) == ("ann", None)
 
@@ -67,14 +67,14 @@ def test_options_with_a_good_credential_is_an_ordinary_request() -> None:
     ids=["bearer", "basic", "key", "cookie", "cookie twice"],
 )
 def test_options_with_a_bad_credential_is_refused(field: tuple[str, str]) -> None:
-    """Browsers send preflights without credentials, so this is none."""
+    """An OPTIONS request with an invalid credential is refused, because preflights have no credential."""
     assert isinstance(
         decide(guard(cookie=AccessCookie("session", secure=False)), ORIGIN, METHOD, field), Deny
     )
 
 
 def test_cookies_of_others_do_not_matter() -> None:
-    """Something on the way may add a cookie of its own."""
+    """A preflight may have another cookie, which a proxy may have added."""
     decision = decide(
         guard(cookie=AccessCookie("session", secure=False)), ORIGIN, METHOD, ("Cookie", "theme=dark")
     )
@@ -82,7 +82,7 @@ def test_cookies_of_others_do_not_matter() -> None:
 
 
 def test_on_open_paths_it_is_an_ordinary_request() -> None:
-    """Where anybody may pass, nothing is held back."""
+    """A preflight of an optional or public path is an ordinary request."""
     rules = [Rule("/maybe", optional="strict"), Rule("/lenient", optional="lenient"), "/private"]
     some = guard(protected_paths=rules, public_paths=["/public"])
     assert [treated(some, path) for path in ("/maybe", "/lenient", "/public")] == [None, None, None]
@@ -90,12 +90,12 @@ def test_on_open_paths_it_is_an_ordinary_request() -> None:
 
 
 def test_the_guard_may_pass_preflights_on() -> None:
-    """For frameworks whose CORS layer is not found."""
+    """A guard with `preflight="pass"` passes preflights on."""
     assert treated(guard(preflight="pass")) == "pass"
 
 
 def test_a_rule_wins_over_the_guard() -> None:
-    """In both directions, for its own paths."""
+    """`preflight` of a rule overrides that of the guard, in both directions."""
     inner = Rule("/api/admin", preflight="answer")
     some = guard(protected_paths=["/", Rule("/api", preflight="pass"), inner])
     assert [treated(some, path) for path in ("/x", "/api/x", "/api/admin")] == ["answer", "pass", "answer"]
@@ -105,20 +105,20 @@ def test_a_rule_wins_over_the_guard() -> None:
 
 @pytest.mark.parametrize("path", ["/API/x", "/a/../api/x", "//api//x", "/api/%2e%2e/x"])
 def test_an_odd_path_is_not_passed_on_by_a_rule(path: str) -> None:
-    """Only the path as it is written can be relieved of something."""
+    """A preflight of an odd path is not passed on by a rule."""
     assert treated(guard(protected_paths=["/", Rule("/api", preflight="pass")]), path) == "answer"
     assert treated(guard(protected_paths=[Rule("/api", preflight="pass")]), path) == "answer"
 
 
 def test_an_odd_path_is_held_back_by_a_rule() -> None:
-    """A rule that plainly covers another reading holds, too."""
+    """A preflight of an odd path is answered if a rule with "answer" covers one of its readings."""
     some = guard(preflight="pass", protected_paths=["/", Rule("/admin", preflight="answer")])
     assert [treated(some, path) for path in ("/ADMIN", "/x/../admin")] == ["answer", "answer"]
     assert treated(some, "/x//y") == "pass"
 
 
 def test_of_rules_that_tie_the_stricter_holds() -> None:
-    """A mount point can make two rules plain."""
+    """Of two equal rules, one of which includes the mount point, "answer" applies."""
     some = guard(protected_paths=[Rule("/a/x", preflight="pass"), Rule("/x", preflight="answer")])
     request = FakeRequest("/x", method="OPTIONS", headers=[ORIGIN, METHOD], root_path="/a")
     assert run(some.decide(request, NOW)).preflight == "answer"
@@ -126,20 +126,20 @@ def test_of_rules_that_tie_the_stricter_holds() -> None:
 
 @pytest.mark.parametrize("value", ["Pass", "deny", "", True, None, 1, b"pass", ["pass"]])
 def test_other_values_are_refused_when_the_guard_is_built(value: Any) -> None:
-    """The error gives the two that there are."""
+    """Another value of `preflight` is refused, and the error lists both values."""
     with pytest.raises(ConfigurationError, match='preflight must be "answer" or "pass", got'):
         guard(preflight=value)
 
 
 @pytest.mark.parametrize("value", ["Pass", "", False, 0])
 def test_other_values_are_refused_when_a_rule_is_built(value: Any) -> None:
-    """The same check."""
+    """Another value of `preflight` in a rule is refused in the same way."""
     with pytest.raises(ConfigurationError, match='preflight must be "answer" or "pass", got'):
         Rule("/x", preflight=value)
 
 
 def test_a_rule_that_has_no_effect_is_refused() -> None:
-    """It is for OPTIONS requests of protected paths."""
+    """`preflight` is refused in a rule that applies to no preflight of a protected path."""
     with pytest.raises(ConfigurationError, match="methods must name OPTIONS"):
         Rule("/x", methods=["GET"], preflight="pass")
     with pytest.raises(ConfigurationError, match="left out with optional"):

@@ -1,4 +1,4 @@
-"""What a token is bound to, and how claims tell."""
+"""The confirmations that a token is bound to, as its claims name them."""
 
 import json
 
@@ -16,34 +16,34 @@ BOTH = Proofs([DPoP("https://api.example"), MutualTLS()])
 
 
 def test_a_plain_token_is_bound_to_nothing():
-    """No `cnf`, nothing to prove; a value or an inner member of that name is none."""
+    """A token without `cnf`, or with an inner member of that name, is bound to nothing."""
     assert BOTH.confirmation_of({}) == ()
     assert BOTH.confirmation_of(Claims('{"sub": "cnf", "act": {"cnf": {"jkt": "x"}}}')) == ()
 
 
 @pytest.mark.parametrize("name", ["cnf", "c\\u006ef", "\\u0063\\u006E\\u0066"])
 def test_cnf_is_seen_however_it_is_written(name):
-    """JSON has many spellings of a name, and all of them bind."""
+    """`cnf` is read in each spelling that JSON has for it."""
     claims = Claims(f'{{"{name}": {{"jkt": "x"}}}}')
     assert BOTH.confirmation_of(claims) == (("jkt", "x"),)
 
 
 def test_dpop_is_checked_last():
-    """It uses the proof up, so that all else must be right by then."""
+    """The DPoP proof is checked last, because the check uses the proof up."""
     claims = {"cnf": {"jkt": "x", "x5t#S256": "y"}}
     assert BOTH.confirmation_of(claims) == (("x5t#S256", "y"), ("jkt", "x"))
 
 
 @pytest.mark.parametrize("known", [Proofs([]), Proofs([MutualTLS()])], ids=["none", "another"])
 def test_what_cannot_be_checked_is_refused(known):
-    """A member that no proof is for."""
+    """A token with a confirmation that no proof is for is refused."""
     with pytest.raises(InvalidTokenError):
         known.confirmation_of({"cnf": {"jkt": "x"}})
 
 
 @given(st.dictionaries(st.text(), st.none() | st.text()))
 def test_claims_know_their_names(members):
-    """Quickly or slowly, the answer is that of the object, in both spellings of JSON."""
+    """Claims know their names in both spellings of JSON."""
     for escaped in (True, False):
         claims = Claims(json.dumps(members, ensure_ascii=escaped))
         assert all(name in claims for name in members)
@@ -56,12 +56,12 @@ def test_claims_know_their_names(members):
     ids=range(3),
 )
 def test_a_mistake_is_named_when_it_is_built(proofs, says):
-    """What cannot be meant raises, and says what to change."""
+    """Two proofs of one kind, or a value that is no proof, are refused."""
     with pytest.raises(ConfigurationError, match=says):
         Proofs(proofs)
 
 
 def test_a_request_says_nothing_that_its_server_does_not():
-    """A view of one's own has neither a peer nor a certificate."""
+    """A view without its own members has neither an address nor a certificate."""
     request = FakeRequest("/a", root_path="/v1")
     assert (request.peer, request.certificate, request.external_path) == (None, None, "/v1/a")

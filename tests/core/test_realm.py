@@ -1,4 +1,4 @@
-"""What a guard takes as its realm, which stands between quotes in every challenge."""
+"""The texts that a guard accepts as its realm, which is quoted in each challenge."""
 
 import pytest
 
@@ -25,7 +25,7 @@ BAD = [
 
 @pytest.mark.parametrize("realm", BAD, ids=ascii)
 def test_a_realm_that_would_end_its_quotes_is_refused(realm):
-    """A quote, a backslash, a control character, or what is no ASCII text would change the challenge."""
+    """A realm with a quote, a backslash, a control character or beyond ASCII is refused."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     with pytest.raises(
         ConfigurationError, match="realm must be printable ASCII without quotes and backslashes"
@@ -35,10 +35,10 @@ def test_a_realm_that_would_end_its_quotes_is_refused(realm):
 
 @pytest.mark.parametrize("realm", ["api", "a b", "https://api.example/", "a,b=c;d", "{}[]<>'", "~"])
 def test_any_other_printable_ascii_is_a_realm(realm):
-    """It is quoted as it is."""
+    """Any other printable ASCII is accepted as a realm."""
     assert check_realm(realm) == realm
 
 
 def test_an_empty_realm_is_taken():
-    """RFC 9110 section 11.5 does not ask for more than a quoted string."""
+    """An empty realm is accepted (RFC 9110 section 11.5)."""
     assert check_realm("") == ""

@@ -1,4 +1,4 @@
-"""Whether a connection that lasts may go on."""
+"""The recheck of an open connection."""
 
 from urllib.parse import quote
 
@@ -58,19 +58,19 @@ def status(own_guard, auth, request=HANDSHAKE, now=NOW + 60):
 
 
 def test_a_good_token_goes_on():
-    """Until it expires, with the leeway that it has for requests."""
+    """A connection stays open until its token expires, with the leeway of requests."""
     own_guard = guard()
     auth = opened(own_guard)
     assert [status(own_guard, auth, now=NOW + after) for after in (60, 629, 630)] == [None, None, 401]
 
 
 def test_a_token_that_was_forgotten_is_verified_again():
-    """The memory of the guard is not needed."""
+    """A token that the guard has forgotten is verified again."""
     assert status(guard(), opened(guard())) is None
 
 
 def test_a_sign_in_that_has_grown_old_ends_it():
-    """A rule that asks for a recent sign-in asks it of a connection, too, for as long as that lasts."""
+    """A connection ends when the sign-in is older than `max_age` of its rule."""
     own_guard = guard(protected_paths=[Rule("/", max_age=120)])
     handshake = bearer(make_token(claims(auth_time=NOW)), "/ws", method="WEBSOCKET")
     auth = opened(own_guard, handshake)
@@ -78,7 +78,7 @@ def test_a_sign_in_that_has_grown_old_ends_it():
 
 
 def test_a_logout_ends_it():
-    """At the next check."""
+    """A logout ends the connection at the next check."""
     store = MemoryRevocations(clock=lambda: NOW)
     own_guard = guard(revocations=store)
     auth = opened(own_guard)
@@ -88,7 +88,7 @@ def test_a_logout_ends_it():
 
 
 def test_a_logout_store_that_raises_ends_it():
-    """Nobody can tell then, and nothing that is raised gets past."""
+    """A store of logouts that raises ends the connection with a 500."""
 
     class Broken:
         broken = False
@@ -112,7 +112,7 @@ def test_a_logout_store_that_raises_ends_it():
     ids=["inactive", "outage", "bug"],
 )
 def test_a_verifier_is_asked_again(answer, expected):
-    """What it says now counts."""
+    """The verifier is called again, and an error of it ends the connection."""
 
     class Mine:
         answer = None
@@ -131,7 +131,7 @@ def test_a_verifier_is_asked_again(answer, expected):
 
 
 def test_a_key_that_was_withdrawn_ends_it():
-    """As soon as its answer is not remembered any more."""
+    """A revoked API key ends the connection as soon as its cached answer expires."""
     keys = {}
     own_guard = guard(APIKeyVerifier(lambda digest: keys.get("it"), cache_ttl=30))
     keys["it"] = APIKey("robot")
@@ -145,7 +145,7 @@ def test_a_key_that_was_withdrawn_ends_it():
     "before, after", [({"scopes": ["a", "b"]}, {"scopes": ["a"]}), ({"roles": ["a"]}, {})]
 )
 def test_what_was_granted_and_is_withdrawn_ends_it(before, after):
-    """A decorator may have asked for it."""
+    """A scope or role that was withdrawn ends the connection, because a decorator may have required it."""
     keys = {"it": APIKey("robot", **before)}
     own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
@@ -156,7 +156,7 @@ def test_what_was_granted_and_is_withdrawn_ends_it(before, after):
 
 
 def test_a_credential_that_was_given_to_somebody_else_ends_it():
-    """The application still takes the caller for who opened it."""
+    """A credential that belongs to another subject now ends the connection."""
     keys = {"it": APIKey("robot")}
     own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
@@ -166,7 +166,7 @@ def test_a_credential_that_was_given_to_somebody_else_ends_it():
 
 
 def test_more_than_was_granted_does_not_end_it():
-    """It has what it had."""
+    """Further scopes or roles do not end the connection."""
     keys = {"it": APIKey("robot", scopes=["a"])}
     own_guard = guard(APIKeyVerifier(lambda digest: keys["it"], cache_ttl=0))
     request = FakeRequest("/ws", method="WEBSOCKET", headers={"x-api-key": "sk_live_0123456789"})
@@ -176,13 +176,13 @@ def test_more_than_was_granted_does_not_end_it():
 
 
 def test_the_rules_of_the_path_hold():
-    """Whatever was found at the handshake."""
+    """The rules of the path apply at a recheck."""
     auth = opened(guard())
     assert status(guard(protected_paths=[Rule("/ws", scopes=["x"])]), auth) == 403
 
 
 def test_a_public_path_asks_for_no_scope_but_for_the_credential():
-    """Who was somebody there is not to become nobody unnoticed."""
+    """On a public path an expired credential ends the connection of an identified caller."""
     own_guard = guard(public_paths=["/ws"])
     auth = opened(own_guard)
     assert [status(own_guard, auth, now=NOW + after) for after in (60, 700)] == [None, 401]
@@ -190,7 +190,7 @@ def test_a_public_path_asks_for_no_scope_but_for_the_credential():
 
 @pytest.mark.parametrize(("user", "expected"), [("ada", None), (None, 401)], ids=["still there", "gone"])
 def test_the_user_is_loaded_again(user, expected):
-    """None says that the user no longer exists."""
+    """The user is loaded again, and None ends the connection."""
     users = ["ada"]
     own_guard = guard(user_loader=lambda principal: users[0])
     auth = opened(own_guard)
@@ -199,7 +199,7 @@ def test_the_user_is_loaded_again(user, expected):
 
 
 def test_a_user_loader_that_cannot_tell():
-    """An outage is our fault."""
+    """A user loader that reports an outage ends the connection with a 503."""
     down = []
 
     def load(principal):
@@ -218,7 +218,7 @@ BY_CERTIFICATE = make_token(claims(cnf={"x5t#S256": bound_to(certificate())}))
 
 
 def test_no_new_dpop_proof_is_asked_for():
-    """The one of the handshake was good once; it is neither used again nor missed."""
+    """A recheck requires no new DPoP proof, and does not use the first one again."""
     own_guard = guard(proofs=[DPoP("https://api.example")])
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
     request = FakeRequest("/a", method="WEBSOCKET", headers=fields)
@@ -232,7 +232,7 @@ def test_no_new_dpop_proof_is_asked_for():
 
 
 def test_no_certificate_is_asked_for():
-    """What a proxy said of the handshake is not said again."""
+    """A recheck requires no certificate of a proxy."""
     own_guard = guard(proofs=[MutualTLS(header="X-Cert", proxies=["127.0.0.1"])])
 
     class Request(FakeRequest):
@@ -246,7 +246,7 @@ def test_no_certificate_is_asked_for():
 
 
 def test_a_bound_token_still_needs_its_proof_for_a_handshake():
-    """That none is asked for again opens no way around it."""
+    """A new handshake with a bound token requires a proof."""
     own_guard = guard(proofs=[DPoP("https://api.example")])
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
     opened(own_guard, FakeRequest("/a", method="WEBSOCKET", headers=fields))
@@ -256,7 +256,7 @@ def test_a_bound_token_still_needs_its_proof_for_a_handshake():
 
 
 def test_a_cookie_is_found_again():
-    """With the fields that said that this site opened it."""
+    """A token in a cookie is rechecked with the fields of the handshake."""
     own_guard = guard(cookie=AccessCookie("session", secure=False))
     fields = {"cookie": f"session={make_token()}", "sec-fetch-site": "same-origin"}
     request = FakeRequest("/ws", method="WEBSOCKET", headers=fields)
@@ -265,7 +265,7 @@ def test_a_cookie_is_found_again():
 
 
 def test_whom_a_test_says_the_caller_is_may_go_on():
-    """`override` answers for the credential here, too, though there is none."""
+    """An override decides about the recheck, although the request has no credential."""
     own_guard, nobody = guard(), FakeRequest("/ws", method="WEBSOCKET")
     with own_guard.override(Principal("ada", expires_at=NOW - 1)):
         auth = opened(own_guard, nobody)
@@ -275,13 +275,13 @@ def test_whom_a_test_says_the_caller_is_may_go_on():
 
 
 def test_a_subprotocol_that_cannot_be_meant():
-    """It is named when the guard is built."""
+    """An invalid subprotocol is refused when the guard is built."""
     with pytest.raises(ConfigurationError, match="subprotocol"):
         guard(subprotocol="a b")
 
 
 def test_a_substitute_may_go_on():
-    """As long as nothing says who else it is; a token that was presented is still the one that counts."""
+    """A substitute's connection stays open; a connection with a token ends when the token expires."""
     own_guard, nobody = guard().substituting(Principal("fake")), FakeRequest("/ws", method="WEBSOCKET")
     assert status(own_guard, opened(own_guard, nobody), nobody, NOW + 10_000) is None
     auth = opened(own_guard)
@@ -290,7 +290,7 @@ def test_a_substitute_may_go_on():
 
 
 def test_a_proof_is_not_asked_for_again_beside_a_substitute():
-    """It was for the handshake, as without one."""
+    """A recheck beside a substitute requires no new proof."""
     own_guard = guard(proofs=[DPoP("https://api.example")]).substituting(Principal("fake"))
     fields = {"authorization": f"DPoP {BY_KEY}", "dpop": make_proof(BY_KEY)}
     request = FakeRequest("/a", method="WEBSOCKET", headers=fields)

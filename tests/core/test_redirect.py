@@ -1,4 +1,4 @@
-"""Redirects that stay on the site."""
+"""Redirects to paths of the same site."""
 
 import json
 import os
@@ -34,7 +34,7 @@ APP = "https://app.example"
     ],
 )
 def test_a_local_path_is_kept(target, location):
-    """Path and query come out percent-encoded."""
+    """A local path is returned with its query, percent-encoded."""
     assert safe_next(target) == location
 
 
@@ -64,7 +64,7 @@ def test_a_local_path_is_kept(target, location):
     ids=lambda value: ascii(value)[:30],
 )
 def test_anything_else_becomes_the_default(target):
-    """Whatever is not plainly a path on this site is dropped."""
+    """A target that is not plainly a path on this site becomes the default."""
     assert safe_next(target, "/home") == "/home"
 
 
@@ -82,17 +82,17 @@ def test_anything_else_becomes_the_default(target):
     ],
 )
 def test_sign_in_pages_are_avoided(target):
-    """Going there next would loop or sign out."""
+    """A page to sign in or out becomes the default, because a redirect to it would loop."""
     assert safe_next(target) == "/"
 
 
 def test_own_login_pages_are_avoided():
-    """A login page of another name is known by configuration."""
+    """A login page with another name becomes the default."""
     assert safe_next("/enter", login_paths=["/enter"]) == "/"
 
 
 def vectors():
-    """Each line that is a value, with its section."""
+    """Return each value of the file, with its section."""
     path = VECTORS / "redirect_bypass.txt"
     section, results = "", []
     for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
@@ -111,7 +111,7 @@ console.log(JSON.stringify(locations.map(l => new URL(l, "https://app.example/st
 
 
 def origins(locations):
-    """Where a WHATWG URL parser goes, for all locations at once."""
+    """Return the origins of all locations by a WHATWG URL parser."""
     node = shutil.which("node")
     if node is None and not os.environ.get("CI"):
         pytest.skip("node is not installed, whose URL parser is the oracle")
@@ -127,14 +127,14 @@ def origins(locations):
 
 @needs_vectors
 def test_no_known_bypass_leaves_the_site():
-    """A WHATWG URL parser resolves every outcome to this site."""
+    """A WHATWG URL parser resolves each result to this site."""
     result = origins([safe_next(value) for _, value in VALUES])
     assert [(value, origin) for (_, value), origin in zip(VALUES, result, strict=True) if origin != APP] == []
 
 
 @needs_vectors
 def test_no_known_bypass_leaves_the_site_by_the_login_page():
-    """The same holds for `next` of a login redirect, as the login page will read it."""
+    """`next` of a login redirect leads to this site, as the login page reads it."""
     wanted = []
     for _, value in VALUES:
         request = FakeRequest(value.partition("?")[0], query=value.partition("?")[2])
@@ -145,7 +145,7 @@ def test_no_known_bypass_leaves_the_site_by_the_login_page():
 
 @needs_vectors
 def test_no_known_bypass_leaves_the_site_by_the_mount_point():
-    """Be it the mount point itself, below one, or what a proxy has put before it."""
+    """A known bypass as a mount point, or a part of one, leads to this site or to no location."""
     roots = [root for _, value in VALUES for root in (value, "/app" + value, value + "/app", value + "/")]
     located = [login_location(FakeRequest("/a", root_path=root), "/login", ["/login"]) for root in roots]
     emitted = [location for location in located if location is not None]
@@ -156,13 +156,13 @@ def test_no_known_bypass_leaves_the_site_by_the_mount_point():
 @needs_vectors
 @pytest.mark.parametrize("value", [value for section, value in VALUES if "login-loop" in section])
 def test_no_known_value_loops(value):
-    """Pages of signing in and out become the default."""
+    """A known value of a page to sign in or out becomes the default."""
     assert safe_next(value) == "/"
 
 
 @needs_vectors
 def test_there_are_values():
-    """The list of values is not empty."""
+    """The list has more than 150 values."""
     assert len(VALUES) > 150
 
 
@@ -180,7 +180,7 @@ hostile = st.lists(
 
 @given(hostile | hostile.map(lambda text: "/" + text) | st.text())
 def test_what_comes_out_is_a_local_path(target):
-    """It begins with one slash, and has neither backslash nor control character."""
+    """The result begins with one slash, and has no backslash and no control character."""
     location = safe_next(target)
     assert location.startswith("/")
     assert not location.startswith("//")
@@ -192,31 +192,31 @@ def test_what_comes_out_is_a_local_path(target):
 
 @given(hostile | hostile.map(lambda text: "/" + text) | st.text())
 def test_what_comes_out_is_stable(target):
-    """Applied again, it changes nothing, unless quoting made it too long."""
+    """A second call changes nothing, unless quoting made the target too long."""
     once = safe_next(target)
     assert safe_next(once) == once or len(once) > 2048
 
 
 def test_login_location_has_path_and_query():
-    """Where the browser wanted to go is `next`."""
+    """`next` has the path and the query of the request."""
     request = FakeRequest("/a", query="b=c&d=e")
     assert login_location(request, "/login", ["/login"]) == "/login?next=%2Fa%3Fb%3Dc%26d%3De"
 
 
 def test_login_location_is_below_the_mount_point():
-    """Both the page and `next` have the mount point."""
+    """The login page and `next` have the mount point."""
     request = FakeRequest("/a", root_path="/app")
     assert login_location(request, "/login", ["/login"]) == "/app/login?next=%2Fapp%2Fa"
 
 
 @pytest.mark.parametrize("path", ["/login", "//evil.example", "/a/../b", "/a\r\nb"], ids=ascii)
 def test_login_location_leaves_out_what_is_unsafe(path):
-    """A path that is no place to go is not in `next`."""
+    """An unsafe path is not in `next`."""
     assert login_location(FakeRequest(path), "/login", ["/login"]) == "/login"
 
 
 def test_login_location_leaves_out_its_own_page_below_the_mount_point():
-    """The login page is not its own `next`, wherever it is mounted."""
+    """The login page is not its own `next` below a mount point."""
     request = FakeRequest("/enter", root_path="/app")
     assert login_location(request, "/enter", ["/enter"]) == "/app/enter"
 
@@ -254,7 +254,7 @@ def test_login_location_leaves_out_its_own_page_below_the_mount_point():
     ids=ascii,
 )
 def test_there_is_no_login_page_below_what_is_no_path_on_this_site(root_path):
-    """The guard does not guess where it is: a caller may have had a part in the mount point."""
+    """A mount point that is no path on this site has no login page, because a caller may have set it."""
     assert login_location(FakeRequest("/a", root_path=root_path), "/login", ["/login"]) is None
     assert local_prefix(root_path) is None
 
@@ -271,13 +271,13 @@ def test_there_is_no_login_page_below_what_is_no_path_on_this_site(root_path):
     ],
 )
 def test_login_location_is_below_any_plain_mount_point(root_path, location):
-    """A slash at its end, or nothing but slashes, makes no difference."""
+    """A plain mount point is before the login page and in `next`, and slashes at its end are ignored."""
     assert login_location(FakeRequest("/a", root_path=root_path), "/login", ["/login"]) == location
 
 
 @given(hostile | hostile.map(lambda text: "/" + text) | st.text())
 def test_a_mount_point_in_a_location_is_a_local_path(root_path):
-    """It begins with one slash, if it is not empty, and has neither backslash nor control character."""
+    """A mount point in a location begins with one slash, and has no backslash or control character."""
     prefix = local_prefix(root_path)
     if prefix:
         assert prefix.startswith("/")
@@ -292,7 +292,7 @@ def test_a_mount_point_in_a_location_is_a_local_path(root_path):
     "path", ["/" + "é" * 262_144, "/" + "a" * 2048, "/" + "\ud800" * 4096], ids=["é", "a", "odd"]
 )
 def test_a_path_that_is_too_long_to_go_to_is_not_quoted(monkeypatch, path):
-    """It is no `next`, as before."""
+    """A path that is too long for `next` is left out, and not quoted."""
     quoted = []
     monkeypatch.setattr(redirect, "quote", lambda text, **_: quoted.append(text) or text)
     assert login_location(FakeRequest(path), "/login", ["/login"]) == "/login"
@@ -319,7 +319,7 @@ def htmx(*current):
     ids=["url", "path", "host", "slashes", "javascript", "twice", "none"],
 )
 def test_htmx_is_sent_back_to_its_page(current, location):
-    """`next` is the page that the fragment was for."""
+    """`next` of an htmx request is the page that has requested the fragment."""
     assert login_location(htmx(*current), "/login", ["/login"]) == location
 
 
@@ -330,7 +330,7 @@ def test_htmx_is_sent_back_to_its_page(current, location):
     ids=["true", "false", "none", "twice"],
 )
 def test_htmx_is_known_by_its_field(headers, known):
-    """Exactly one field that says true."""
+    """A request of htmx has exactly one field with the value true."""
     assert is_htmx(FakeRequest(headers=headers)) is known
 
 
@@ -363,5 +363,5 @@ def test_htmx_is_known_by_its_field(headers, known):
     ],
 )
 def test_browsers_that_ask_for_a_page_are_known(method, headers, yes):
-    """Fetch Metadata decides where it is sent, else Accept."""
+    """Fetch Metadata decides whether a browser navigates; without it, Accept decides."""
     assert navigates(FakeRequest(method=method, headers=headers)) is yes

@@ -1,4 +1,4 @@
-"""Decisions about remotes: pauses, budgets, freshness, and what an answer is."""
+"""Decisions about remotes: pauses, budgets, freshness and valid answers."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def never():
 
 
 def test_pauses_grow_to_30_seconds():
-    """1, 2, 4, 8, 16, 30 seconds, and no longer."""
+    """The pauses are 1, 2, 4, 8, 16 and 30 seconds, and do not grow further."""
     backoff = Backoff(never)
     pauses = []
     for _ in range(7):
@@ -32,14 +32,14 @@ def test_pauses_grow_to_30_seconds():
 
 
 def test_pauses_are_shortened_at_random():
-    """So that many processes do not come back all at once."""
+    """A pause is shortened at random, so that many processes do not retry at the same time."""
     backoff = Backoff(lambda: 1.0)
     backoff.failed(NOW)
     assert backoff.remaining(NOW) == 0.5
 
 
 def test_success_ends_the_pause():
-    """The next attempt may be made at once."""
+    """A success ends the pause."""
     backoff = Backoff(never)
     backoff.failed(NOW)
     backoff.succeeded()
@@ -47,35 +47,35 @@ def test_success_ends_the_pause():
 
 
 def test_a_clock_that_was_set_back_makes_no_long_pause():
-    """The longest pause is 30 seconds, whatever the clock does."""
+    """A clock that was set back makes no pause."""
     backoff = Backoff(never)
     backoff.failed(NOW)
     assert backoff.remaining(NOW - 3600) == 0
 
 
 def test_a_pause_that_the_server_asks_for_is_at_most_30_seconds():
-    """Nobody else decides for how long we are down."""
+    """A pause that the server requests is shortened to 30 seconds."""
     backoff = Backoff(never)
     backoff.pause(NOW, 3600)
     assert backoff.remaining(NOW) == 30
 
 
 def test_budget_comes_back_one_by_one():
-    """Three at once, then one for each 30 seconds."""
+    """A budget has three attempts at once, and then one for each 30 seconds."""
     budget = Budget(3, 30)
     assert [budget.take(NOW) for _ in range(4)] == [True, True, True, False]
     assert [budget.take(NOW + 29), budget.take(NOW + 31), budget.take(NOW + 31)] == [False, True, False]
 
 
 def test_budget_is_never_more_than_its_size():
-    """A quiet day saves nothing up."""
+    """A budget never exceeds its size, even after a day."""
     budget = Budget(2, 30)
     budget.take(NOW)
     assert [budget.take(NOW + 86400) for _ in range(3)] == [True, True, False]
 
 
 def test_budget_survives_a_clock_that_was_set_back():
-    """It goes on to refill from the new time."""
+    """A budget is refilled from the new time after the clock was set back."""
     budget = Budget(1, 30)
     budget.take(NOW)
     assert not budget.take(NOW - 3600)
@@ -83,41 +83,69 @@ def test_budget_survives_a_clock_that_was_set_back():
 
 
 def test_breaker_opens_after_three_failures_in_a_row():
-    """Two may happen."""
+    """The breaker opens after three failures in a row, and not after two."""
     breaker = Breaker(never)
-    breaker.failed(NOW)
-    breaker.failed(NOW)
+    breaker.failed(NOW, NOW)
+    breaker.failed(NOW, NOW)
     assert breaker.blocked(NOW, 5) == 0
-    breaker.failed(NOW)
+    breaker.failed(NOW, NOW)
     assert breaker.blocked(NOW, 5) == 1
 
 
 def test_one_heavy_failure_opens_the_breaker():
-    """A request that had to wait for its timeout is one too many."""
+    """One failure with the weight of three, such as a timeout, opens the breaker."""
     breaker = Breaker(never)
-    breaker.failed(NOW, 3)
+    breaker.failed(NOW, NOW, 3)
     assert breaker.blocked(NOW, 5) == 1
 
 
 def test_one_request_tries_a_failed_server():
-    """After the pause one is let through, and the others are not until it has ended."""
+    """After the pause the breaker lets one request pass, and blocks the others until it ends."""
     breaker = Breaker(never)
-    breaker.failed(NOW, 3)
+    breaker.failed(NOW, NOW, 3)
     assert [breaker.blocked(NOW + 2, 5), breaker.blocked(NOW + 3, 5)] == [0, 4]
 
 
 def test_a_trial_that_never_ends_does_not_block_for_ever():
-    """When its time is over the next one tries."""
+    """After a trial that does not end in time the next request passes."""
     breaker = Breaker(never)
-    breaker.failed(NOW, 3)
+    breaker.failed(NOW, NOW, 3)
     breaker.blocked(NOW + 2, 5)
     assert breaker.blocked(NOW + 7, 5) == 0
 
 
-def test_success_closes_the_breaker():
-    """Everybody may ask again."""
+def test_requests_that_fail_together_make_one_pause():
+    """The pause after 64 requests that time out one after the other is as long as that after one of them."""
     breaker = Breaker(never)
-    breaker.failed(NOW, 3)
+    for number in range(64):
+        breaker.failed(NOW, NOW + 5 + number / 100, 3)
+    assert breaker.blocked(NOW + 6.1, 5) == 0
+    assert breaker.failures == 64
+
+
+def test_requests_that_fail_during_a_trial_let_no_other_pass():
+    """A request from before the outage that fails during a trial neither ends the trial nor makes a pause."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, NOW + 5, 3)
+    assert breaker.blocked(NOW + 7, 5) == 0
+    breaker.failed(NOW + 4, NOW + 8, 3)
+    assert breaker.blocked(NOW + 8, 5) == 4
+
+
+def test_trials_that_fail_make_longer_pauses():
+    """Each trial that fails doubles the pause, also after a clock that was set back."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, NOW, 3)
+    breaker.failed(NOW + 2, NOW + 3, 3)
+    assert breaker.blocked(NOW + 3, 5) == 2
+    breaker.failed(NOW - 3600, NOW - 3600, 3)
+    assert breaker.blocked(NOW - 3600, 5) == 4
+
+
+def test_success_closes_the_breaker():
+    """After a success all requests pass."""
+    breaker = Breaker(never)
+    breaker.failed(NOW, NOW, 3)
     breaker.succeeded()
     assert [breaker.blocked(NOW, 5), breaker.blocked(NOW, 5), breaker.failures] == [0, 0, 0]
 
@@ -139,7 +167,7 @@ def test_success_closes_the_breaker():
     ],
 )
 def test_freshness_follows_cache_control_within_bounds(headers, seconds):
-    """From a minute to a day; 300 seconds where nothing is said."""
+    """The lifetime follows `Cache-Control` between a minute and a day, and is 300 seconds by default."""
     assert freshness(headers, 300) == seconds
 
 
@@ -150,6 +178,8 @@ def test_freshness_follows_cache_control_within_bounds(headers, seconds):
         (" 17 ", 17),
         ("Fri, 15 Jan 2027 08:00:20 GMT", 20),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
+        ("999999999", 30),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 30),
         ("soon", None),
         ("", None),
         ("-1", None),
@@ -158,7 +188,7 @@ def test_freshness_follows_cache_control_within_bounds(headers, seconds):
     ],
 )
 def test_retry_after_is_a_number_or_a_date(text, seconds):
-    """And anything else is as if it was not there."""
+    """Retry-After is read as a number or a date up to a maximum, and another value is ignored."""
     assert retry_after({"retry-after": text}, NOW) == seconds
 
 
@@ -166,7 +196,7 @@ def test_retry_after_is_a_number_or_a_date(text, seconds):
     "kind", ["application/json", "application/json; charset=utf-8", "Application/jwk-set+json"]
 )
 def test_json_is_read(kind):
-    """By its media types."""
+    """JSON is read if the answer has a media type of JSON."""
     assert read_json(Response(200, {"content-type": kind}, b'{"a": [1]}')) == {"a": [1]}
 
 
@@ -186,13 +216,13 @@ def test_json_is_read(kind):
     ],
 )
 def test_what_is_not_strict_json_is_no_answer(kind, body):
-    """Another media type, another value, half a document, or one that nests too deeply."""
+    """An answer with another media type, another value, invalid JSON or deep nesting is refused."""
     with pytest.raises(JSONError):
         read_json(Response(200, {"content-type": kind}, body))
 
 
 def test_an_answer_may_nest_as_deep_as_its_limit():
-    """Its object, and seven lists within."""
+    """An answer may nest eight levels deep, and not deeper."""
     body = b'{"a":' + b"[" * 7 + b"[]" + b"]" * 7 + b"}"
     with pytest.raises(JSONError, match="nests deeper than 8"):
         read_json(Response(200, {"content-type": "application/json"}, body))
@@ -210,7 +240,7 @@ def test_an_answer_may_nest_as_deep_as_its_limit():
     ],
 )
 def test_https_and_loopback_are_good(url):
-    """A URL is returned as it is."""
+    """An https URL, or a loopback URL, is returned unchanged."""
     assert check_url(url, "url") == url
 
 
@@ -239,12 +269,12 @@ def test_https_and_loopback_are_good(url):
     ],
 )
 def test_other_urls_are_a_configuration_error(url, says):
-    """And the error says what is wrong, without the secret that may be in it."""
+    """Another URL is refused with the reason, and without a secret in it."""
     with pytest.raises(ConfigurationError, match=says) as raised:
         check_url(url, "url")
     assert "secret" not in str(raised.value)
 
 
 def test_plain_http_can_be_allowed():
-    """On a network of one's own."""
+    """Plain http is accepted with `plain_http=True`."""
     assert check_url("http://keycloak:8080/", "url", plain_http=True) == "http://keycloak:8080/"

@@ -1,4 +1,4 @@
-"""Which proofs have been used."""
+"""The memory of used proofs."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +12,20 @@ from support import NOW
 
 
 def test_a_proof_is_used_once():
-    """The second time it is known."""
+    """The second use of a proof is a replay."""
     used = UsedProofs(10, 60)
     assert [used.use("key", "a", NOW + 30, NOW) for _ in range(3)] == [True, False, False]
 
 
 def test_keys_are_kept_apart():
-    """Two clients may hit on the same jti."""
+    """Two keys may use the same `jti`."""
     used = UsedProofs(10, 60)
     assert used.use("one", "a", NOW + 30, NOW)
     assert used.use("two", "a", NOW + 30, NOW)
 
 
 def test_another_date_makes_no_other_proof():
-    """A jti is used once, whatever the iat."""
+    """A `jti` with another `iat` is a replay."""
     used = UsedProofs(10, 60)
     assert used.use("key", "a", NOW + 30, NOW)
     assert not used.use("key", "a", NOW + 59, NOW)
@@ -33,14 +33,14 @@ def test_another_date_makes_no_other_proof():
 
 @pytest.mark.parametrize("until", [NOW, NOW + 0.5, NOW + 7.4, NOW + 7.5, NOW + 30, NOW + 60])
 def test_a_proof_is_known_until_it_expires(until):
-    """To the last moment."""
+    """A proof is known until the moment it expires."""
     used = UsedProofs(10, 60)
     assert used.use("key", "a", until, NOW)
     assert not used.use("key", "a", until, until)
 
 
 def test_room_is_made_when_proofs_expire():
-    """Nothing is kept that can not be replayed any more."""
+    """Expired proofs are removed."""
     used = UsedProofs(10, 60)
     for number in range(1000):
         now = NOW + number * 10
@@ -49,7 +49,7 @@ def test_room_is_made_when_proofs_expire():
 
 
 def test_a_key_has_its_share():
-    """A caller cannot fill the store, and the others are not affected."""
+    """A key has a limited number of proofs, and the other keys are not affected."""
     used = UsedProofs(1000, 60)
     for number in range(1000):
         assert used.use("busy", str(number), NOW + number % 60, NOW)
@@ -60,7 +60,7 @@ def test_a_key_has_its_share():
 
 
 def test_a_full_store_refuses(monkeypatch):
-    """What does not fit is refused, and nothing is dropped for it."""
+    """A full memory refuses a new proof, and keeps the others."""
     monkeypatch.setattr(replays, "_MAX_PROOFS", 20)
     used = UsedProofs(10, 60)
     for number in range(20):
@@ -89,7 +89,7 @@ def test_a_full_store_stays_small():
 
 
 def test_none_of_100000_replays_is_accepted():
-    """A hundred proofs, used a thousand times more each, until the moment they expire."""
+    """A hundred proofs are refused at each of a thousand further uses until they expire."""
     used = UsedProofs(1000, 60)
     assert all(used.use("key", str(number), NOW + 60, NOW) for number in range(100))
     times = (NOW + second * 60 / 999 for second in range(1000))
@@ -97,7 +97,7 @@ def test_none_of_100000_replays_is_accepted():
 
 
 def test_of_many_threads_one_wins():
-    """Without a lock, and never two."""
+    """Of eight threads with the same proof one succeeds."""
     used = UsedProofs(100_000, 60)
     with ThreadPoolExecutor(8) as pool:
         for number in range(300):

@@ -1,10 +1,14 @@
-"""What a `user_loader` returns by mistake lets nobody pass."""
+"""Invalid return values of a `user_loader`, none of which lets a request pass."""
+
+import logging
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from application_functions import TOKEN, WAYS, Application, guard
 from authguard._core.options import got
-from support import bearer
+from support import bearer, claims
 
 WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", "known caller"])
 
@@ -13,7 +17,7 @@ WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", 
 @WAITING
 @pytest.mark.parametrize("answer", [False, True])
 def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
-    """An answer in the place of a user is a 500, whose reason says what to return."""
+    """True or False instead of a user is a 500, with advice about the return value."""
     application = Application(way)
     own_guard = guard(application)
     if known:
@@ -27,15 +31,15 @@ def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
 
 @WAYS
 @WAITING
-@pytest.mark.parametrize("answer", [[], (), set(), frozenset()], ids=repr)
+@pytest.mark.parametrize("answer", [[], (), {}, set(), frozenset(), "", b"", 0, 0.0], ids=repr)
 def test_a_query_without_a_row_is_no_user(way: str, answer: object, known: bool) -> None:
-    """A loader that returns `query.all()` would otherwise admit users who no longer exist."""
+    """An empty result of a query is a 500, because its user is missing."""
     application = Application(way)
-    one = guard(application)
+    own_guard = guard(application)
     if known:
-        application.decide(one, bearer(TOKEN))
-    application.user = answer
-    refusal = application.decide(one, bearer(TOKEN)).refusal
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = {claims()["sub"]: answer}
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
     assert refusal.status == 500
     assert refusal.error.reason == (
         f"user_loader must return a user, got {got(answer)}: return None to refuse the request"
@@ -43,24 +47,24 @@ def test_a_query_without_a_row_is_no_user(way: str, answer: object, known: bool)
 
 
 @WAYS
-@pytest.mark.parametrize("answer", [["ann"], ("ann", 7), "", 0], ids=repr)
+@pytest.mark.parametrize("answer", [["ann"], ("ann", 7), {"id": 7}, "ann", 7], ids=repr)
 def test_another_built_in_value_may_be_a_user(way: str, answer: object) -> None:
-    """Such as the row of a database as a tuple, or a number that is the key of a user."""
+    """Another built-in value, such as a row or a key, may be a user."""
     application = Application(way)
-    application.user = answer
+    application.user = {claims()["sub"]: answer}
     assert application.decide(guard(application), bearer(TOKEN)).user == answer
 
 
 @WAYS
 def test_a_user_of_the_application_may_be_false(way: str) -> None:
-    """The truth of an object of another class has a meaning of its own, such as that of an empty basket."""
+    """A user of an application's class may be false, because its truth has a meaning of its own."""
     application = Application(way)
     application.user = Basket()
     assert application.decide(guard(application), bearer(TOKEN)).user is application.user
 
 
 class Basket:
-    """A user whose length is that of a basket."""
+    """Be a user with the length of an empty basket."""
 
     def __len__(self) -> int:
         return 0
@@ -68,7 +72,7 @@ class Basket:
 
 @WAITING
 def test_a_coroutine_that_was_not_awaited_is_no_user(known: bool) -> None:
-    """An `async` function that forgets an `await` would let everybody pass."""
+    """A coroutine that was not awaited is a 500."""
     application = Application("async")
     own_guard = guard(application)
     if known:
@@ -82,3 +86,43 @@ def test_a_coroutine_that_was_not_awaited_is_no_user(known: bool) -> None:
 
 async def nobody() -> None:
     """Return no user."""
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "subject": {"subject": "other"},
+    "scopes": {"scopes": ["admin"]},
+    "roles": {"roles": ["admin"]},
+    "tier": {"tier": "gold"},
+}
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_principal_with_other_rights_is_a_warning(
+    way: str, name: str, known: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A principal with other rights is a warning once, because rules do not read it."""
+    application = Application(way)
+    own_guard = guard(application)
+    principal = application.decide(own_guard, bearer(TOKEN)).auth.principal
+    if not known:
+        own_guard = guard(application)
+    application.user = {claims()["sub"]: replace(principal, **CHANGES[name])}
+    with caplog.at_level(logging.WARNING, "authguard"):
+        users = [application.decide(own_guard, bearer(TOKEN)).user for _ in range(3)]
+    assert users == [application.user[principal.subject]] * 3
+    (line,) = caplog.messages
+    assert f"user_loader returned a Principal with other {name}, which rules and requires do not read" in line
+
+
+@WAYS
+def test_the_same_principal_is_no_warning(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The same principal, or one with other claims, gives no warning."""
+    application = Application(way)
+    own_guard = guard(application)
+    principal = application.decide(own_guard, bearer(TOKEN)).auth.principal
+    for user in (principal, replace(principal, claims={"name": "Ann"})):
+        application.user = {claims()["sub"]: user}
+        assert application.decide(own_guard, bearer(TOKEN)).user is user
+    assert caplog.messages == []

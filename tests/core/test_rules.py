@@ -25,7 +25,7 @@ ANN = Principal("ann", scopes=frozenset({"read", "write"}), roles=frozenset({"cl
     ids=["nothing", "one-scope", "all-scopes", "any-scope", "any-role", "everything"],
 )
 def test_who_has_what_is_required_passes(requirement):
-    """A principal that has it all passes."""
+    """A principal with all that a requirement names passes."""
     assert requirement.check(ANN, NOW) is None
 
 
@@ -41,30 +41,30 @@ def test_who_has_what_is_required_passes(requirement):
     ids=["scope", "scope-and-any", "any-scope", "role", "scope-and-role"],
 )
 def test_who_lacks_something_is_refused_and_told_the_scopes(requirement, named):
-    """The error names the scopes that the resource needs, for the challenge."""
+    """The error of a missing scope has the required scopes, for the challenge."""
     with pytest.raises(InsufficientScopeError) as caught:
         requirement.check(ANN, NOW)
     assert caught.value.scopes == named
 
 
 def test_an_empty_requirement_is_false():
-    """A requirement of nothing is no requirement."""
+    """An empty requirement is false."""
     assert not Requirement()
 
 
 @pytest.mark.parametrize("kind", ["scopes", "any_of", "roles"])
 def test_a_requirement_of_something_is_true(kind):
-    """A requirement of any kind counts."""
+    """A requirement with scopes or roles is true."""
     assert Requirement(**{kind: ["a"]})
 
 
 def test_equal_requirements_are_one():
-    """Requirements are compared by what they ask."""
+    """Requirements with the same scopes in another order are equal."""
     assert len({Requirement(["a", "b"]), Requirement(["b", "a"])}) == 1
 
 
 def test_a_requirement_is_not_equal_to_other_things():
-    """What is no requirement is not equal to one."""
+    """A requirement is not equal to an object of another type."""
     assert Requirement(["a"]) != "a"
 
 
@@ -81,27 +81,27 @@ def test_a_requirement_is_not_equal_to_other_things():
     ids=["nothing", "scopes", "granted", "acr", "acr-values", "sign-in"],
 )
 def test_a_requirement_says_what_it_asks(requirement, text):
-    """The text names all that is asked."""
+    """The text of a requirement names all that it requires."""
     assert str(requirement) == text
 
 
 @pytest.mark.parametrize("kind", ["scopes", "any_of", "roles", "methods"])
 def test_text_for_a_list_is_refused(kind):
-    """A string would be a list of its letters."""
+    """Text is refused as a list, because it would be a list of its letters."""
     with pytest.raises(ConfigurationError, match="write"):
         Rule("/a", **{kind: "admin"})
 
 
 @pytest.mark.parametrize("name", ["", "a b", 'a"b', "a\\b", "ä", "a\n", None, 7], ids=repr)
 def test_scopes_that_no_challenge_can_name_are_refused(name):
-    """A scope is a scope-token of RFC 6749."""
+    """A scope that is no scope-token of RFC 6749 is refused."""
     with pytest.raises(ConfigurationError):
         Rule("/a", scopes=[name])
 
 
 @pytest.mark.parametrize("name", ["", None, 7], ids=repr)
 def test_roles_that_no_token_can_carry_are_refused(name):
-    """A role is text that is not empty."""
+    """A role that is empty or no text is refused."""
     with pytest.raises(ConfigurationError):
         Rule("/a", roles=[name])
 
@@ -110,7 +110,7 @@ def test_roles_that_no_token_can_carry_are_refused(name):
     "path", ["/", "/a", "/a/", "/a/*/b", "/**", "/a/**/b", "/ä/b", "/a b", "/.well-known"]
 )
 def test_patterns_that_can_be_meant_are_taken(path):
-    """A canonical pattern is kept as it is."""
+    """A canonical pattern is accepted unchanged."""
     assert Rule(path).path == path
 
 
@@ -143,14 +143,14 @@ def test_patterns_that_can_be_meant_are_taken(path):
     ids=repr,
 )
 def test_patterns_that_cannot_be_meant_are_refused(path):
-    """A pattern that can be read in several ways is a mistake."""
+    """A pattern with several readings is refused."""
     with pytest.raises(ConfigurationError):
         Rule(path)
 
 
 @pytest.mark.parametrize("method", ["get", "Get", "HEAD", "", "A B", None], ids=repr)
 def test_methods_that_cannot_be_meant_are_refused(method):
-    """Methods are tokens in capitals, and HEAD follows GET."""
+    """A method must be a token in capitals, and HEAD is refused because it follows GET."""
     with pytest.raises(ConfigurationError):
         Rule("/a", methods=[method])
 
@@ -167,7 +167,7 @@ def test_methods_that_cannot_be_meant_are_refused(method):
     }.items(),
 )
 def test_a_misspelt_method_is_refused(method, meant):
-    """It would match no request, and its rule would protect nothing."""
+    """A misspelt method is refused with the correct one, because it would match no request."""
     with pytest.raises(ConfigurationError, match=f"got '{method}': write '{meant}'"):
         Rule("/a", methods=[method])
 
@@ -181,13 +181,13 @@ QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATERE
 
 @pytest.mark.parametrize("method", [*IANA_METHODS.split(), "PURGE", "PUSH", "FETCH", "NOTIFY", "M-SEARCH"])
 def test_each_registered_method_is_accepted(method):
-    """Those of the IANA registry but HEAD, and those of caches and devices."""
+    """Each method of the IANA registry but HEAD is accepted, and those of caches and devices."""
     assert Rule("/a", methods=[method]).methods == {method}
 
 
 @pytest.mark.parametrize("optional", ["loose", True, ""], ids=repr)
 def test_optional_is_strict_or_lenient(optional):
-    """Other modes of optional are refused."""
+    """`optional` must be "strict" or "lenient"."""
     with pytest.raises(ConfigurationError, match="optional"):
         Rule("/a", optional=optional)
 
@@ -196,13 +196,13 @@ def test_optional_is_strict_or_lenient(optional):
     "what", [{"scopes": ["a"]}, {"any_of": ["a"]}, {"roles": ["a"]}, {"acr": "a"}, {"max_age": 1}], ids=str
 )
 def test_optional_does_not_go_with_a_requirement(what):
-    """Where something is required, somebody is required."""
+    """`optional` with a requirement is refused."""
     with pytest.raises(ConfigurationError, match="must be left out"):
         Rule("/a", optional="strict", **what)
 
 
 def test_a_rule_shows_path_methods_and_what_it_asks():
-    """The representation can be found in the program's text."""
+    """The repr of a rule is the code that builds it."""
     rules = [Rule("/a"), Rule("/a", methods=["PUT", "GET"]), Rule("/a", scopes=["x"], acr="phr", max_age=300)]
     assert list(map(repr, rules)) == [
         "Rule('/a')",
@@ -212,12 +212,12 @@ def test_a_rule_shows_path_methods_and_what_it_asks():
 
 
 def test_a_requirement_shows_what_it_asks():
-    """As it would be written."""
+    """The repr of a requirement is the code that builds it."""
     assert repr(Requirement(["b", "a"], max_age=60)) == "Requirement(scopes=['a', 'b'], max_age=60)"
 
 
 def test_a_rule_keeps_its_login_path():
-    """A rule's own login page is a local path."""
+    """A rule keeps its own login path."""
     assert Rule("/a", login_path="/staff/login").login_path == "/staff/login"
 
 
@@ -238,13 +238,13 @@ def test_a_rule_keeps_its_login_path():
     ids=repr,
 )
 def test_a_login_path_is_a_plain_path_on_this_site(path):
-    """Neither another site nor a pattern can be a login page."""
+    """A login path that is another site or a pattern is refused."""
     with pytest.raises(ConfigurationError, match="login_path"):
         local_path(path, "login_path")
 
 
 def test_what_decorators_mark_is_found_in_order():
-    """An endpoint keeps all that its decorators ask, the innermost first; without them it asks nothing."""
+    """An endpoint has the requirements of its decorators, the innermost first, or none."""
 
     def endpoint():
         pass
@@ -256,7 +256,7 @@ def test_what_decorators_mark_is_found_in_order():
 
 
 def test_a_mark_goes_along_with_functools_wraps():
-    """A further decorator that keeps the name keeps the mark, and marks of its own stay its own."""
+    """A function by `functools.wraps` has the mark of the wrapped one, which does not get its own."""
 
     def endpoint():
         pass
@@ -273,7 +273,7 @@ def test_a_mark_goes_along_with_functools_wraps():
 
 
 def test_a_rule_has_a_name_of_bounded_length():
-    """Requests are counted by it: methods and path as they are written, and a digest of what is too long."""
+    """A rule's name has its methods and its path, and a digest if that is too long."""
     assert Rule("/a/*", methods=["POST", "GET"]).name == "GET POST /a/*"
     assert Rule("/" + 119 * "a").name == "/" + 119 * "a"
     names = {Rule("/" + 150 * "a" + end).name for end in "bc"}
@@ -291,13 +291,13 @@ def test_a_rule_has_a_name_of_bounded_length():
     ids=["scopes", "any_of", "roles"],
 )
 def test_the_reason_names_what_is_missing(requirement, reason):
-    """For the log and for `authguard token inspect`; callers are told less."""
+    """The reason in the log names the missing scopes or roles."""
     assert requirement.not_granted(ANN).reason == reason
 
 
 @pytest.mark.parametrize("empty", [[], set(), {}.keys(), iter(())], ids=["list", "set", "keys", "iterator"])
 @pytest.mark.parametrize("option", ["scopes", "any_of", "roles"])
 def test_an_empty_list_of_needs_is_refused(option, empty):
-    """It comes from a setting that was not read, and would let every caller pass."""
+    """An empty list of scopes or roles is refused, because it would let every caller pass."""
     with pytest.raises(ConfigurationError, match=f"{option} must name at least one, got an empty"):
         Rule("/admin", **{option: empty})

@@ -1,4 +1,4 @@
-"""Which text is a secret, and which is a place, a placeholder, or can be guessed."""
+"""The texts that are secrets, and those that are places, placeholders or weak."""
 
 import random
 from base64 import b64encode, urlsafe_b64encode
@@ -6,7 +6,14 @@ from base64 import b64encode, urlsafe_b64encode
 import pytest
 
 from authguard import ConfigurationError
-from authguard._core.jose.secret import _SEQUENCES, check_not_place, place_of, readable, weakness_of
+from authguard._core.jose.secret import (
+    _SEQUENCES,
+    check_not_place,
+    check_unwrapped,
+    place_of,
+    readable,
+    weakness_of,
+)
 from sizes import size
 
 KINDS = {
@@ -23,16 +30,18 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_random_secret_is_taken_for_a_place(kind):
-    """Of a hundred thousand of each kind, or ten thousand in a sample; some in base64 begin with a slash."""
+    """No random secret is read as a place, although some in base64 begin with a slash."""
     source = random.Random(7519)
     for _ in range(size(10_000, 100_000)):
         text = readable(KINDS[kind](source))
         assert text is None or place_of(text, chosen_here=True) is None, text
+        if text is not None:
+            check_unwrapped(text, "secret")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_random_secret_is_taken_for_a_weak_one(kind):
-    """Of ten thousand of each kind, or two thousand in a sample."""
+    """No random secret is read as a weak one."""
     source = random.Random(7518)
     for _ in range(size(2_000, 10_000)):
         secret = KINDS[kind](source)
@@ -40,7 +49,7 @@ def test_no_random_secret_is_taken_for_a_weak_one(kind):
 
 
 def test_no_random_secret_in_base64_is_taken_for_a_path():
-    """A hundred thousand that begin with a slash, with and without padding; a fifth of them in a sample."""
+    """No random secret in base64 that begins with a slash is read as a path, with or without padding."""
     source = random.Random(4648)
     for _ in range(size(10_000, 50_000)):
         data = b"\xff" + source.randbytes(source.randint(31, 63))
@@ -50,9 +59,10 @@ def test_no_random_secret_in_base64_is_taken_for_a_path():
 
 
 def test_a_secret_in_base64_may_have_several_lines():
-    """As openssl writes a long one."""
+    """A secret in base64 may have several lines, as openssl writes it."""
     text = "/" + "A1b2C3d4" * 7 + "\nx9Y8" * 4 + "=="
     assert place_of(text, chosen_here=True) is None
+    check_unwrapped(text, "secret")
 
 
 PATHS = [
@@ -131,19 +141,19 @@ PLACEHOLDERS = [
 
 @pytest.mark.parametrize("text", PATHS, ids=ascii)
 def test_a_path_is_no_secret(text):
-    """Of whatever system, quoted or not; also as a file URL."""
+    """A path of any system is refused, quoted or not, and as a file URL."""
     assert place_of(text, chosen_here=True) == "path"
 
 
 @pytest.mark.parametrize("text", URLS)
 def test_a_url_is_no_secret(text):
-    """Of whatever scheme."""
+    """A URL of any scheme is refused."""
     assert place_of(text, chosen_here=True) == "URL"
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
 def test_a_placeholder_is_no_secret(text):
-    """A template that was not filled in, and the name of a variable."""
+    """A template that was not filled in, or the name of a variable, is refused."""
     assert place_of(text, chosen_here=True) == "placeholder"
 
 
@@ -163,18 +173,18 @@ SECRETS = [
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_a_short_secret_of_another_party_is_left_alone(text):
-    """It may be short, and begin with a slash: it was not chosen here."""
+    """A short secret that another party has issued is accepted."""
     assert place_of(text, chosen_here=False) is None
 
 
 @pytest.mark.parametrize("text", [*PATHS[:4], *PATHS[5:], *URLS, *PLACEHOLDERS], ids=ascii)
 def test_a_place_is_no_secret_of_another_party_either(text):
-    """The provider has not issued that."""
+    """A path, a URL or a placeholder is refused as a secret of another party too."""
     assert place_of(text, chosen_here=False) is not None
 
 
 def test_the_error_names_the_option_and_the_way_and_not_the_text():
-    """In text and in bytes."""
+    """The error about a secret in text or bytes names the option and `Path`, and not the secret."""
     for secret in ("/run/secrets/x9x9", b"/run/secrets/x9x9"):
         with pytest.raises(ConfigurationError, match=r"^the_option must be .* Path\(") as raised:
             check_not_place(secret, "the_option")
@@ -183,7 +193,7 @@ def test_the_error_names_the_option_and_the_way_and_not_the_text():
 
 @pytest.mark.parametrize("secret", [b"\xff/run", b"/run\0x" + bytes(30), 5, None], ids=repr)
 def test_what_cannot_be_typed_is_no_path(secret):
-    """A random byte may be a slash; what is neither text nor bytes is refused elsewhere."""
+    """Random bytes are not read as a path, and values of other types are left to other checks."""
     assert readable(secret) is None
     check_not_place(secret, "secret")
 
@@ -241,7 +251,7 @@ WEAK = [
 
 @pytest.mark.parametrize("text", WEAK)
 def test_a_long_secret_that_can_be_guessed_is_refused(text):
-    """It repeats itself, counts, follows the keyboard, or is made of words that all use."""
+    """A long secret of repetitions, sequences, keyboard rows or common words is refused."""
     assert weakness_of(text.encode()) is not None
 
 
@@ -250,9 +260,9 @@ ROWS = [row for row in _SEQUENCES if "z0" not in row]
 
 @pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
 def test_a_sequence_ends_or_goes_round(row):
-    """It is no secret; other groups of characters are none of it, since random text may have them."""
+    """A sequence that repeats is weak, and is continued at its end by its beginning."""
     assert weakness_of((row * 40)[:40].encode("latin-1")) is not None
-    begin = len(set(row))  # where it goes round
+    begin = len(set(row))  # the index of the first repeated character
     assert row[begin:] == row[: len(row) - begin]
     assert len(row[begin:]) not in (1, 2)
 
@@ -269,19 +279,19 @@ def test_a_sequence_ends_or_goes_round(row):
     ],
 )
 def test_a_secret_with_a_random_part_is_not_refused(text):
-    """A word, a sequence or a repetition in it does no harm."""
+    """A secret with a random part is accepted, even if a part of it is a word or a sequence."""
     assert weakness_of(text.encode()) is None
 
 
 @pytest.mark.parametrize("secret", [bytes(32), bytes(range(32)), bytes(range(64, 0, -1)), b"\x01\x02" * 16])
 def test_bytes_that_can_be_guessed_are_refused(secret):
-    """Zeros, and bytes that count."""
+    """Zeros and counting bytes are refused."""
     assert weakness_of(secret) is not None
 
 
 @pytest.mark.parametrize("size", [32, 200, 1_000, 100_000])
 def test_a_long_random_secret_is_not_refused(size):
-    """Hexadecimal digits have only so many groups, however many they are."""
+    """A long random secret in hexadecimal is accepted."""
     assert weakness_of(random.Random(1).randbytes(size).hex().encode()) is None
 
 
@@ -296,6 +306,21 @@ def test_a_long_random_secret_is_not_refused(size):
     ],
 )
 def test_the_name_of_a_key_file_is_no_secret_of_ours(text):
-    """Even if there is no such file, by a slip of the pen: everybody could guess it."""
+    """The name of a key file is refused as a secret that was chosen here, because it can be guessed."""
     assert place_of(text, chosen_here=True) == "path"
     assert place_of(text, chosen_here=False) is None
+
+
+@pytest.mark.parametrize(("size", "is_weak"), [(75, True), (76, False)])
+def test_a_secret_of_any_length_needs_76_groups_that_cannot_be_predicted(size, is_weak):
+    """A repeated unit of 75 different groups is weak, and one of 76 is not, at any length."""
+    source = random.Random(5)
+    unit = "".join(chr(source.randrange(0x80, 0xFF)) for _ in range(size))
+    assert len({(unit * 2)[start : start + 4] for start in range(size)}) == size
+    assert (weakness_of((unit * 9).encode("latin-1")) is not None) is is_weak
+
+
+@pytest.mark.parametrize("text", ["aB3'xY7kQ9'zW2", 'aB3xY7kQ9"zW2"', "`aB3xY7kQ9zW2", "aB3=xY7kQ9=="])
+def test_a_secret_may_contain_quotes_and_equals_signs(text):
+    """Only text with the same quotes at both ends, or with a variable's name before it, is refused."""
+    check_unwrapped(text, "secret")

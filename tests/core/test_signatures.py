@@ -1,4 +1,4 @@
-"""The functions that check signatures, by an algorithm and a key."""
+"""The functions that check signatures, by algorithm and key."""
 
 import hashlib
 import hmac
@@ -47,7 +47,7 @@ DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sh
 @pytest.mark.parametrize("case", RFC_4231)
 @pytest.mark.parametrize("algorithm", DIGESTS)
 def test_vectors_of_hmac(case, algorithm):
-    """The published codes are accepted, and no others."""
+    """The codes of RFC 4231 are accepted, and changed ones are refused."""
     key, data, *codes = RFC_4231[case]
     code = bytes.fromhex(codes[list(DIGESTS).index(algorithm)])
     verifies = checker(algorithm, key)
@@ -60,7 +60,7 @@ def test_vectors_of_hmac(case, algorithm):
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 127, 128, 129, 1000])
 @pytest.mark.parametrize("algorithm", DIGESTS)
 def test_keys_of_every_size(algorithm, size):
-    """A key around the size of a block makes the codes that Python's `hmac` makes."""
+    """A key of any size, also around the size of a block, has the codes of Python's `hmac`."""
     key, digest = bytes(range(256)) * 4, DIGESTS[algorithm]
     key = key[:size]
     for data in (b"", b"a.b", b"c" * 5000):
@@ -70,7 +70,7 @@ def test_keys_of_every_size(algorithm, size):
 
 
 def test_checks_do_not_disturb_one_another():
-    """The states of a key stay as they were made, whatever has been checked by it."""
+    """A check does not change the state of a key for later checks."""
     verifies = checker("HS256", b"k" * 32)
     for number in range(3):
         data = b"%d" % number
@@ -80,6 +80,6 @@ def test_checks_do_not_disturb_one_another():
 
 @pytest.mark.parametrize("length", [0, 63, 65, 72])
 def test_an_ecdsa_signature_of_another_length_is_refused(length):
-    """It has two numbers of 32 bytes each with P-256; DER, as OpenSSL writes it, is some 72 bytes long."""
+    """An ECDSA signature of a length other than 64 bytes is refused, such as one in DER."""
     key = ec.generate_private_key(ec.SECP256R1())
     assert not checker("ES256", key.public_key())(b"signed", bytes(length))

@@ -1,4 +1,4 @@
-"""How and when a caller must have signed in: RFC 9470."""
+"""Requirements on the method and the age of a sign-in (RFC 9470)."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def lacks(requirement, principal):
     ids=repr,
 )
 def test_a_scope_or_role_that_is_missing(requirement):
-    """However recent the sign-in is, and before a decision asks for another one."""
+    """A missing scope or role is refused first, even if the sign-in is recent."""
     assert not requirement.is_met_by(caller(auth_time=NOW), NOW)
     with pytest.raises(InsufficientScopeError):
         requirement.check(caller(), NOW)
@@ -38,25 +38,25 @@ def test_a_scope_or_role_that_is_missing(requirement):
 
 @pytest.mark.parametrize("acr", ["phr", ["phr"], ["x", "phr"], ("phr", "phr")], ids=str)
 def test_an_acr_that_is_accepted(acr):
-    """One of them is enough; one alone needs no list."""
+    """One accepted `acr` of a list is enough, and a single one may be given as text."""
     assert Requirement(acr=acr).is_met_by(caller(acr="phr"), NOW)
 
 
 @pytest.mark.parametrize("acr", ["PHR", "phrh", "ph", "", None, 0, True, ["phr"], {"phr": 1}], ids=repr)
 def test_an_acr_that_is_not_accepted(acr):
-    """It is compared exactly, and is text."""
+    """An `acr` is compared exactly, and must be text."""
     lacks(Requirement(acr=["phr", "0"]), caller(acr=acr))
 
 
 @pytest.mark.parametrize("age", [0, 299, 299.9, 300, -30], ids=str)
 def test_a_sign_in_that_is_recent(age):
-    """At most so many seconds ago, or in the future by as much as clocks may differ."""
+    """A sign-in within `max_age`, or in the future within the leeway, is recent."""
     assert Requirement(max_age=300).is_met_by(caller(auth_time=NOW - age), NOW)
 
 
 @pytest.mark.parametrize("age", [300.1, 301, 10**9, -30.1, -31, -(10**9)], ids=str)
 def test_a_sign_in_that_is_not_recent(age):
-    """A moment too long ago, or in the future."""
+    """A sign-in before `max_age`, or in the future beyond the leeway, is refused."""
     lacks(Requirement(max_age=300), caller(auth_time=NOW - age))
 
 
@@ -66,13 +66,13 @@ def test_a_sign_in_that_is_not_recent(age):
     ids=lambda value: repr(value)[:12],
 )
 def test_what_is_no_date_is_no_sign_in(value):
-    """Verifiers of your own, and introspection endpoints, may say anything."""
+    """An `auth_time` that is no finite number is refused."""
     lacks(Requirement(max_age=2**31 - 1), caller(auth_time=value))
 
 
 @pytest.mark.parametrize("requirement", [Requirement(acr="phr"), Requirement(max_age=300)], ids=str)
 def test_nothing_is_known_of_a_key(requirement):
-    """API keys have no claims, and nobody has signed in."""
+    """An API key does not meet a requirement on the sign-in."""
     lacks(requirement, Principal("robot", method="api_key"))
 
 
@@ -82,13 +82,13 @@ def test_nothing_is_known_of_a_key(requirement):
     ids=["acr", "sign-in", "both"],
 )
 def test_the_error_names_all_that_is_asked(principal):
-    """The next sign-in has to do for all of it; the preferred value comes first, and each once."""
+    """The error names all requirements on the sign-in, each `acr` once and in order of preference."""
     error = lacks(Requirement(acr=["b", "a", "b"], max_age=60.0), principal)
     assert (error.acr_values, error.max_age) == (("b", "a"), 60)
 
 
 def test_a_scope_or_role_is_said_first():
-    """Nobody should sign in anew to be told that it was in vain."""
+    """A missing scope or role is refused before an old sign-in."""
     for granted in ({"scopes": ["x"]}, {"any_of": ["x"]}, {"roles": ["x"]}):
         requirement = Requirement(**granted, acr="phr", max_age=60)
         with pytest.raises(InsufficientScopeError):
@@ -97,7 +97,7 @@ def test_a_scope_or_role_is_said_first():
 
 
 def test_a_scope_is_said_first_whichever_rule_asks_for_it():
-    """Where several rules hold, as on an odd path."""
+    """A missing scope is refused before an old sign-in, also if two rules require them."""
     verdict = Policy([Rule("/a", max_age=60), Rule("/b", scopes=["x"])], None).find("GET", "/a/../b")
     assert len(verdict.requirements) == 2
     with pytest.raises(InsufficientScopeError):
@@ -107,7 +107,7 @@ def test_a_scope_is_said_first_whichever_rule_asks_for_it():
 
 
 def test_all_rules_have_to_be_met():
-    """The sign-in that is enough for one of them is not enough for both."""
+    """A sign-in must meet the requirements of all rules of an odd path."""
     verdict = Policy([Rule("/a", max_age=60), Rule("/b", acr="phr")], None).find("GET", "/a/../b")
     admitted = [
         verdict.admits(caller(**sign_in), NOW)
@@ -118,7 +118,7 @@ def test_all_rules_have_to_be_met():
 
 @pytest.mark.parametrize("sign_in", [{"auth_time": NOW}, {"acr": "phr"}], ids=["no-acr", "no-time"])
 def test_a_guard_asks_for_all_rules_of_an_odd_path(sign_in):
-    """Whichever of them is not met is named by the answer."""
+    """The answer for an odd path names the requirement that is not met."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     own_guard = Guard(jwt, protected_paths=[Rule("/a", max_age=60), Rule("/b", acr="phr")])
     error = run(own_guard.decide(bearer(make_token(claims(**sign_in)), "/a/../b"), NOW)).error
@@ -127,7 +127,7 @@ def test_a_guard_asks_for_all_rules_of_an_odd_path(sign_in):
 
 
 def test_requirements_differ_by_how_one_signs_in():
-    """Neither kind is forgotten when equal ones are taken together."""
+    """Requirements with different `acr` or `max_age` are different and true."""
     requirements = [Requirement(), Requirement(acr="a"), Requirement(acr="b"), Requirement(max_age=1)]
     assert len({*requirements, Requirement(max_age=2), Requirement(max_age=1.0)}) == 5
     assert list(map(bool, requirements)) == [False, True, True, True]
@@ -137,7 +137,7 @@ def test_requirements_differ_by_how_one_signs_in():
     "acr", [[], (), "", "a b", ["a", "b c"], 'a"', "a\\b", "ä", "a\n", b"ab", [7], [None]]
 )
 def test_an_acr_that_no_challenge_can_name(acr):
-    """It goes into quoted text, separated by spaces; an empty list would let nobody pass."""
+    """An `acr` that a quoted challenge cannot name, or an empty list, is refused."""
     with pytest.raises(ConfigurationError, match="acr"):
         Rule("/a", acr=acr)
 
@@ -148,13 +148,13 @@ def test_an_acr_that_no_challenge_can_name(acr):
     ids=repr,
 )
 def test_a_max_age_that_cannot_be_meant(seconds):
-    """A whole number of seconds, as challenges have it, and one that somebody can meet."""
+    """A `max_age` that is no positive whole number of seconds is refused."""
     with pytest.raises(ConfigurationError, match="max_age"):
         Rule("/a", max_age=seconds)
 
 
 def test_a_public_path_asks_for_no_sign_in():
-    """It would be a contradiction."""
+    """A rule with `max_age` is refused in `public_paths`."""
     with pytest.raises(ConfigurationError, match="must ask for nothing"):
         Policy(None, [Rule("/a", max_age=60)])
 
@@ -169,7 +169,7 @@ def recall(own_guard, request, now):
 
 
 def test_a_known_token_grows_old():
-    """It is remembered until it expires, and its sign-in is looked at each time."""
+    """The age of the sign-in of a known token is checked for each request."""
     own_guard, request = guard(), bearer(make_token(claims(auth_time=NOW - 50)), "/bank")
     assert recall(own_guard, request, NOW).user.subject == "ann"
     assert recall(own_guard, request, NOW + 10).user.subject == "ann"
@@ -180,7 +180,7 @@ def test_a_known_token_grows_old():
 
 
 def test_a_slow_step_changes_nothing():
-    """With callbacks every request goes through `decide`."""
+    """The age of the sign-in is checked in the same way with callbacks."""
     own_guard = guard(
         user_loader=lambda principal: principal, revocations=MemoryRevocations(clock=lambda: NOW)
     )
@@ -190,7 +190,7 @@ def test_a_slow_step_changes_nothing():
 
 
 def test_an_override_has_signed_in_only_if_its_claims_say_so():
-    """In tests, rules hold for whoever is put in."""
+    """An override must have a recent `auth_time` where a rule requires it."""
     own_guard, request = guard(), FakeRequest("/bank")
     statuses = []
     for principal in (caller(), caller(auth_time=NOW)):
@@ -201,7 +201,7 @@ def test_an_override_has_signed_in_only_if_its_claims_say_so():
 
 
 def test_an_override_is_sent_to_sign_in_without_a_cookie_of_the_guards():
-    """Where the guard has no cookie it sets none."""
+    """An override is redirected to sign in without a cookie of the guard."""
     own_guard = guard(login_path="/login")
     with override(own_guard, caller()):
         denied = run(own_guard.decide(FakeRequest("/bank", headers={"accept": "text/html"}), NOW))
@@ -210,7 +210,7 @@ def test_an_override_is_sent_to_sign_in_without_a_cookie_of_the_guards():
 
 
 def test_a_login_page_that_asks_for_a_sign_in_never_leads_to_itself():
-    """A route at the login path that requires a recent sign-in is a 401 and no loop."""
+    """A login page that requires a recent sign-in is a 401, because a redirect would be a loop."""
     own_guard = guard(login_path="/login")
     auth = run(own_guard.decide(bearer(make_token()), NOW)).auth
     request = FakeRequest("/login", headers={"accept": "text/html"})
@@ -219,7 +219,7 @@ def test_a_login_page_that_asks_for_a_sign_in_never_leads_to_itself():
 
 
 def test_explain_says_how_one_must_have_signed_in():
-    """In words, and as data."""
+    """`explain` has the required age of the sign-in in words and as data."""
     verdict = guard().explain("GET", "/bank/x")
     assert verdict.reason == "protected by Rule('/bank', max_age=60)"
     assert [requirement.max_age for requirement in verdict.requirements] == [60]

@@ -1,4 +1,4 @@
-"""What a guard tells at once of a credential that it remembers, and what it leaves to the flow."""
+"""The decisions of the straight path about remembered credentials, and the cases for the flow."""
 
 from itertools import product
 from typing import Any
@@ -28,19 +28,19 @@ def guard(keys: Any = KEYS, **options: Any) -> Guard:
 
 
 def recall(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
-    """Return what the straight path tells, of the fields that adapters give it."""
+    """Return the outcome of the straight path for the fields that adapters give it."""
     presented = [field for field in request._headers if field[0] in own_guard.recalled_fields]
     return own_guard.recall(presented, (request.method, request.path, request.root_path), now)
 
 
 def decided(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
-    """Return the decision, as drivers come to it."""
+    """Return the decision as drivers get it."""
     recalled = recall(own_guard, request, now)
     return recalled if recalled.is_decision else run(own_guard.decide(request, now, recalled))
 
 
 def test_a_key_in_the_authorization_field_is_recalled() -> None:
-    """The second request with it needs no flow."""
+    """The second request with a key in the Authorization field needs no flow."""
     own_guard = guard()
     assert recall(own_guard, bearer(KEY)) is UNDECIDED
     assert decided(own_guard, bearer(KEY)).user.subject == "bob"
@@ -48,7 +48,7 @@ def test_a_key_in_the_authorization_field_is_recalled() -> None:
 
 
 def test_a_key_in_the_authorization_field_is_asked_about_again() -> None:
-    """After `cache_ttl` it is looked up, and refused if it is gone."""
+    """A key in the Authorization field is looked up again after `cache_ttl`, and refused if it is missing."""
     results: dict[str, APIKey] = {KEY: APIKey("bob")}
     own_guard = guard(lambda digest: results.get(KEY), cache_ttl=30)
     assert decided(own_guard, bearer(KEY)).user.subject == "bob"
@@ -58,13 +58,13 @@ def test_a_key_in_the_authorization_field_is_asked_about_again() -> None:
 
 
 class Telling(APIKeyVerifier):
-    """A verifier of keys that may be told of requests, and is told of none."""
+    """Verify keys with terms, and get no requests."""
 
     has_terms = True
 
 
 def test_a_token_beside_keys_whose_verifier_is_told() -> None:
-    """There is nothing to tell of a token."""
+    """A token is recalled beside a verifier of keys with terms."""
     own_guard = Guard(JWT, Telling(KEYS))
     assert all(decided(own_guard, bearer(TOKEN)).reaches_app for _ in range(3))
     assert isinstance(recall(own_guard, bearer(TOKEN)), Known)
@@ -72,7 +72,7 @@ def test_a_token_beside_keys_whose_verifier_is_told() -> None:
 
 @pytest.mark.parametrize("key", [KEY, UNPREFIXED])
 def test_a_key_is_remembered_for_the_field_that_it_came_in(key: str) -> None:
-    """What is known in the field for keys is not taken for a token, nor a token's text for a key."""
+    """A key is remembered only for the field in which it was sent."""
     own_guard = guard()
     in_its_field = FakeRequest(headers={"x-api-key": key})
     assert decided(own_guard, in_its_field).reaches_app
@@ -82,7 +82,7 @@ def test_a_key_is_remembered_for_the_field_that_it_came_in(key: str) -> None:
 
 
 def test_a_known_key_beside_another_credential() -> None:
-    """Two credentials are refused, also where both are known."""
+    """Two credentials are refused, even if both are known."""
     own_guard = guard()
     both = FakeRequest(headers={"authorization": f"Bearer {KEY}", "x-api-key": KEY})
     assert decided(own_guard, bearer(KEY)).reaches_app
@@ -91,7 +91,7 @@ def test_a_known_key_beside_another_credential() -> None:
 
 
 def site(**options: Any) -> Guard:
-    """Return a guard of a website, to which the token in the cookie is known."""
+    """Return a guard of a website that knows the token of the cookie."""
     own_guard = Guard(JWT, APIKeyVerifier(KEYS), cookie=AccessCookie(), **options)
     assert decided(own_guard, browser()).reaches_app
     return own_guard
@@ -104,14 +104,14 @@ def browser(
 
 
 def outcome(decision: Any) -> Any:
-    """Return what tells decisions apart: the subject, or the status and code of the refusal."""
+    """Return the subject and the fields of a decision, or the status and the code of a refusal."""
     if decision.reaches_app:
         return decision.user.subject, decision.response_fields
     return decision.refusal.status, decision.error.code
 
 
 def test_a_known_cookie_is_recalled() -> None:
-    """Wherever it stands among others."""
+    """A known cookie is recalled at any place among other cookies."""
     own_guard = site()
     for cookie in (COOKIE, f"theme=dark; {COOKIE}", f"{COOKIE}; theme=dark", f"a=1; {COOKIE}; b=2"):
         assert isinstance(recall(own_guard, browser(cookie)), Known)
@@ -131,7 +131,7 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "get", "post", "WE
 def test_the_cross_site_rule_holds_for_a_known_cookie(
     sites: tuple[str, ...], origins: tuple[str, ...]
 ) -> None:
-    """What is decided about it at once is what the flow decides."""
+    """The straight path and the flow decide alike about a known cookie and the origin of the request."""
     own_guard = site()
     fields = [
         ("host", "site.example"),
@@ -145,7 +145,7 @@ def test_the_cross_site_rule_holds_for_a_known_cookie(
 
 @pytest.mark.parametrize(("method", "at_once"), [("GET", True), ("POST", True), ("BREW", True)])
 def test_a_request_of_the_same_site_is_decided_at_once(method: str, *, at_once: bool) -> None:
-    """Browsers say so, and no page can."""
+    """A request with `Sec-Fetch-Site: same-origin` is decided on the straight path."""
     request = browser(COOKIE, ("sec-fetch-site", "same-origin"), method=method)
     assert isinstance(recall(site(), request), Known) is at_once
 
@@ -154,7 +154,7 @@ def test_a_request_of_the_same_site_is_decided_at_once(method: str, *, at_once: 
     "sites", [(), ("cross-site",), ("same-site",), ("same-origin", "same-origin")], ids=repr
 )
 def test_a_request_of_another_site_is_left_to_the_flow(sites: tuple[str, ...]) -> None:
-    """Also one of which nothing tells, or that tells it twice."""
+    """An unsafe request with no, another or a repeated `Sec-Fetch-Site` is left to the flow."""
     fields = [("sec-fetch-site", value) for value in sites]
     assert recall(site(), browser(COOKIE, *fields, method="POST")) is UNDECIDED
 
@@ -172,14 +172,14 @@ ODD = [
 
 @pytest.mark.parametrize("cookie", ODD, ids=range(len(ODD)))
 def test_an_odd_cookie_field(cookie: str) -> None:
-    """What is decided about it at once is what the flow decides."""
+    """The straight path and the flow decide alike about an odd Cookie field."""
     own_guard = site()
     request = browser(cookie)
     assert outcome(decided(own_guard, request)) == outcome(run(own_guard.decide(request, NOW)))
 
 
 def test_a_cookie_field_that_comes_twice() -> None:
-    """Of two fields each may have a cookie of the name."""
+    """Two Cookie fields with the cookie are left to the flow, and refused."""
     own_guard = site()
     request = browser(COOKIE, ("cookie", f"{NAME}={OTHER}"))
     assert recall(own_guard, request) is UNDECIDED
@@ -195,7 +195,7 @@ def test_a_cookie_field_that_comes_twice() -> None:
 @example("", f"{NAME}=tok", " ", "")
 @example("a=1; ", f"{NAME}=tok", "; b=2", "")
 def test_the_plain_form_of_a_cookie_is_what_is_read(before: str, mine: str, after: str, again: str) -> None:
-    """Whatever is in the field; what is not plain is left to `read`."""
+    """The plain form of a cookie is the one that `read` returns; other forms are left to `read`."""
     cookie, field = AccessCookie(), before + mine + after + again
     plain = cookie.plain(field.encode())
     if plain is not None:
@@ -204,14 +204,14 @@ def test_the_plain_form_of_a_cookie_is_what_is_read(before: str, mine: str, afte
 
 @pytest.mark.parametrize(("token", "status"), [(TOKEN, None), (OTHER, 401)])
 def test_a_token_beside_a_known_cookie(token: str, status: int | None) -> None:
-    """A token in a field goes first, and a bad one is not rescued by the cookie."""
+    """A token in a field is used before the cookie, and an invalid one is refused."""
     request = browser(COOKIE, ("authorization", f"Bearer {token}"), ("sec-fetch-site", "same-origin"))
     decision = decided(site(), request)
     assert status is None if decision.reaches_app else decision.refusal.status == status
 
 
 def test_a_token_of_a_browser_is_recalled() -> None:
-    """The field that tells which site has sent it changes nothing."""
+    """A token in a field is recalled with any `Sec-Fetch-Site`."""
     own_guard = site()
     fields = {"authorization": f"Bearer {TOKEN}", "sec-fetch-site": "cross-site"}
     request = FakeRequest(method="POST", headers=fields)
@@ -220,18 +220,18 @@ def test_a_token_of_a_browser_is_recalled() -> None:
 
 
 def test_a_known_cookie_that_has_expired() -> None:
-    """It is refused, as a token is."""
+    """A known cookie is refused after its token has expired."""
     assert decided(site(), browser(), NOW + 10_000).refusal.status == 401
 
 
 def test_a_rule_for_a_known_cookie() -> None:
-    """What a path asks for is asked of it."""
+    """A known cookie must meet the rule of the path."""
     own_guard = site(protected_paths=["/", Rule("/admin", scopes=["admin"])])
     assert decided(own_guard, browser(path="/admin")).refusal.status == 403
 
 
 def test_which_site_has_started_a_request_is_no_credential() -> None:
-    """The flow is given what carries a credential, and nothing else."""
+    """`Sec-Fetch-Site` is among the recalled fields, and not among the credential fields."""
     own_guard = site()
     assert own_guard.recalled_fields - own_guard.credential_fields == {b"sec-fetch-site"}
     assert guard().recalled_fields == guard().credential_fields

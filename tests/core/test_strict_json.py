@@ -1,4 +1,4 @@
-"""JSON, strictly."""
+"""The strict reader of JSON."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ from authguard._core.strict_json import (
 
 
 def test_an_object_is_read():
-    """A plain object comes out as a dict."""
+    """A plain object is read as a dict."""
     assert parse_object('{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}') == {
         "a": [1, 2.5, "x", None, True],
         "b": {"c": {}},
@@ -63,7 +63,7 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_what_is_not_strict_is_refused(text):
-    """Each of these fails as JSONError, however the reader fails."""
+    """Text that is not strict JSON is refused with JSONError."""
     with pytest.raises(JSONError):
         parse_object(text)
 
@@ -80,50 +80,50 @@ def test_what_is_not_strict_is_refused(text):
     ids=["utf-16", "utf-16-le", "utf-32", "latin-1", "bom", "utf-8-surrogate", "overlong"],
 )
 def test_bytes_are_utf8_without_a_mark(data):
-    """No encoding is guessed."""
+    """Only UTF-8 without a byte order mark is read."""
     with pytest.raises(JSONError):
         parse_object_bytes(data)
 
 
 def test_bytes_of_an_object_are_read():
-    """UTF-8 bytes come out as a dict."""
+    """The UTF-8 bytes of an object are read as a dict."""
     assert parse_object_bytes('{"a": "ä"}'.encode()) == {"a": "ä"}
 
 
 def test_decode_utf8_gives_text():
-    """UTF-8 is decoded as it is."""
+    """`decode_utf8` returns the text."""
     assert decode_utf8("ä😀".encode()) == "ä😀"
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(data):
-    """Whatever the bytes, the outcome is a dict or a JSONError."""
+    """Any bytes are read as a dict or refused with JSONError."""
     with contextlib.suppress(JSONError):
         assert isinstance(parse_object_bytes(data), dict)
 
 
 @given(st.text('{}[]":,\\u0dD8a1eE+-.NInf ', max_size=60))
 def test_no_text_raises_anything_else(text):
-    """Whatever the text, the outcome is a dict or a JSONError."""
+    """Any text is read as a dict or refused with JSONError."""
     with contextlib.suppress(JSONError):
         assert isinstance(parse_object(text), dict)
 
 
 def test_an_array_is_read():
-    """Of whatever is JSON, escapes of whole characters included."""
+    """An array of JSON values is read as a list."""
     assert parse_array_bytes(b' [1, "\\ud83d\\ude00", {"a": null}, []] ') == [1, "😀", {"a": None}, []]
     assert parse_array_bytes(bytearray(b"[]")) == []
 
 
 @pytest.mark.parametrize("name", sorted(BAD.keys() - {"list", "text", "number", "null", "empty"}))
 def test_an_array_is_as_strict(name):
-    """What spoils an object spoils an array that it is in."""
+    """An invalid object within an array is refused."""
     with pytest.raises(JSONError):
         parse_array_bytes(f"[{BAD[name]}]".encode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"1", b'"[]"', b"[1] []", b"[1", b"[\xff]", b"\xef\xbb\xbf[]"])
 def test_what_is_no_array(data):
-    """Another value, more than one, or other bytes."""
+    """Bytes that are no single array are refused."""
     with pytest.raises(JSONError):
         parse_array_bytes(data)

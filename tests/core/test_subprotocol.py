@@ -28,13 +28,13 @@ def authorization(text):
     ],
 )
 def test_a_token_is_known_by_its_prefix(offered, has):
-    """Names are compared as they are (RFC 6455 section 1.9)."""
+    """A token is recognised by the exact prefix (RFC 6455 section 1.9)."""
     assert AUTHGUARD.has_token(offered) is has
 
 
 @pytest.mark.parametrize("token", ["a.b.c", "opaque", "sk_live_0123456789", "a-._~+/b", "padded=="])
 def test_a_token_becomes_an_authorization_field(token):
-    """As it would be in the field."""
+    """A token is converted to the value of an Authorization field."""
     assert authorization(b64(token.encode())) == b"Bearer " + token.encode()
 
 
@@ -64,7 +64,7 @@ def test_a_token_becomes_an_authorization_field(token):
     ids=ascii,
 )
 def test_what_is_no_token_is_a_malformed_field(text):
-    """Another spelling, or more than one token, is refused and not repaired."""
+    """Another encoding, or more than one token, becomes a malformed field."""
     assert authorization(text) == b"Bearer"
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_token_is_a_malformed_field(text):
     "name", ["authguard", "v1.authguard.example", "a!#$%&'*+.^_`|~-9", "bearer", "a.bearers"]
 )
 def test_a_name_that_can_be_offered(name):
-    """Any token of RFC 9110 will do."""
+    """Any token of RFC 9110 is a valid name."""
     assert Subprotocol(name).name == name
 
 
@@ -96,22 +96,22 @@ def test_a_name_that_can_be_offered(name):
     ids=repr,
 )
 def test_a_name_that_cannot_be_meant(name):
-    """Or that could be taken for one that has a token."""
+    """A name that is no token, or that looks like an offer with a token, is refused."""
     with pytest.raises(ConfigurationError, match="must be a name such as 'authguard'"):
         Subprotocol(name)
 
 
 def test_what_it_shows_of_itself():
-    """Only its name."""
+    """The repr shows the name."""
     assert repr(AUTHGUARD) == "Subprotocol('authguard')"
 
 
 @pytest.mark.parametrize("size", [16 * 1024 + 1, 16 * 1024 + 2, 16 * 1024 + 3, 65_536, 1_048_576])
 def test_a_token_that_is_too_long_is_refused_as_too_long(size):
-    """By its length, before it is decoded: what comes of it has one byte too many, however long it was."""
+    """A token that is too long is cut to one byte more than the limit before it is decoded."""
     assert len(authorization(b64(b"b" * size))) == len(b"Bearer ") + 16 * 1024 + 1
 
 
 def test_the_longest_token_is_read():
-    """As long as it may be in the field."""
+    """A token of the maximal length is read."""
     assert authorization(b64(b"a" * 16 * 1024)) == b"Bearer " + b"a" * 16 * 1024

@@ -1,6 +1,7 @@
-"""What `on_decision` is told: once for each decision, without a secret, and to no effect."""
+"""The events of `on_decision`: one for each decision, without a secret and without an effect on it."""
 
 import functools
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,7 @@ RULES = [
 
 
 def told(events, **options):
-    """A guard that puts what it is told into a list."""
+    """Return a guard that appends its events to a list."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     keys = APIKeyVerifier({KEY: APIKey("bob", key_id="k1")})
     defaults = {"protected_paths": ["/", *RULES], "public_paths": ["/open"], "on_decision": events.append}
@@ -41,7 +42,7 @@ def told(events, **options):
 
 
 def decide(guard, request, now=NOW):
-    """Decide as an adapter does."""
+    """Return the decision as an adapter gets it."""
     method = "GET" if request.method == "WEBSOCKET" else request.method
     key = (method, request.path, request.root_path)
     return drive(guard, lambda *_: request, None, request.presented, key, now)
@@ -56,7 +57,7 @@ def key(path="/"):
 
 
 def test_a_caller_that_passes():
-    """Who it is, by which rule, and that the second request was remembered."""
+    """The event of an allowed request has the caller, the rule, and whether the caller was remembered."""
     events = []
     guard = told(events)
     for _ in range(2):
@@ -101,7 +102,7 @@ def test_a_caller_that_passes():
     ],
 )  # fmt: skip
 def test_a_caller_that_is_refused(request_, expected):
-    """Status, reason, rule, method, key and subject, as far as they are known."""
+    """The event of a refusal has status, reason, rule, method, key and subject as far as they are known."""
     events = []
     decide(told(events), request_)
     (event,) = events
@@ -111,21 +112,21 @@ def test_a_caller_that_is_refused(request_, expected):
 
 
 def test_a_browser_is_sent_to_sign_in():
-    """The status is that of the redirect."""
+    """The event of a login redirect has its status."""
     events = []
     decide(told(events, login_path="/login"), FakeRequest("/a", headers={"accept": "text/html"}))
     assert [(event.status, event.reason) for event in events] == [(303, "missing_credentials")]
 
 
 def test_what_the_guard_serves_has_a_rule_of_its_own():
-    """The login page is open without a rule of the application's."""
+    """The event for the login page has a rule name for pages of the guard."""
     events = []
     decide(told(events, login_path="/login"), FakeRequest("/login"))
     assert [(event.allowed, event.rule) for event in events] == [(True, "(served by the guard)")]
 
 
 def test_an_answer_that_is_replaced():
-    """The status is the one that is sent."""
+    """The event has the status of the answer that `on_error` returns."""
     from dataclasses import replace
 
     events = []
@@ -134,7 +135,7 @@ def test_an_answer_that_is_replaced():
 
 
 def test_open_paths():
-    """Nobody passes, and why a credential was not taken is told."""
+    """The event of a public path has the reason why a credential was not accepted."""
     events = []
     guard = told(events)
     decide(guard, FakeRequest("/open"))
@@ -145,7 +146,7 @@ def test_open_paths():
 
 
 def test_a_preflight():
-    """It passes, as far as the guard is asked, and is told from a request."""
+    """The event of a preflight is allowed, with the reason "preflight"."""
     fields = {"origin": "https://a.example", "access-control-request-method": "PUT"}
     events = []
     decide(told(events), FakeRequest("/a", method="OPTIONS", headers=fields))
@@ -153,7 +154,7 @@ def test_a_preflight():
 
 
 def test_a_handshake():
-    """It is decided by the flow, once."""
+    """A handshake has one event, and a refused recheck has another one."""
     events = []
     guard = told(events)
     request = bearer(make_token(), "/a", method="WEBSOCKET")
@@ -167,7 +168,7 @@ def test_a_handshake():
 
 
 def test_a_decorator():
-    """Its refusal is told beside the decision about the request; what it lets pass is not told again."""
+    """A refusal by a decorator has an event, and a request that passes it has none."""
     events = []
     guard = told(events)
     request = bearer(make_token(), "/a")
@@ -184,7 +185,7 @@ def test_a_decorator():
     ids=["straight path", "user_loader", "on_error"],
 )
 def test_a_quota(options):
-    """Allowed once, and refused with the name of the caller."""
+    """A request within the quota has one event, and so has a refused one, with its caller."""
     events = []
     guard = told(events, quotas=[Quota(2, 60)], **options)
     for _ in range(3):
@@ -201,7 +202,7 @@ def test_a_quota(options):
 
 @pytest.mark.parametrize("token", [make_token(), None], ids=["known", "nobody"])
 def test_a_method_that_looks_like_a_handshake(token):
-    """It is told as that of an HTTP request, which it is."""
+    """An HTTP method named WEBSOCKET is "HTTP WEBSOCKET" in the event."""
     events = []
     guard = told(events, protected_paths=None, public_paths=["/"])
     presented = [] if token is None else bearer(token).presented
@@ -218,7 +219,7 @@ def test_a_method_that_looks_like_a_handshake(token):
 
 
 def test_a_caller_that_is_revoked():
-    """The key is named by the error."""
+    """The event of a revoked caller has the reason "revoked"."""
     store = MemoryRevocations(clock=lambda: NOW)
     events = []
     guard = told(events, revocations=store)
@@ -229,7 +230,7 @@ def test_a_caller_that_is_revoked():
 
 
 def test_a_verifier_that_is_asked_each_time():
-    """What it finds is never remembered."""
+    """The event of a verifier of the application is never "remembered"."""
 
     class Own:
         def verify(self, credential):
@@ -252,14 +253,14 @@ def test_a_verifier_that_is_asked_each_time():
 
 
 def test_a_bug_of_a_callback():
-    """It is a refusal like others."""
+    """A callback that raises has an event with the status 500."""
     events = []
     decide(told(events, user_loader=lambda _: 1 / 0), bearer(make_token(), "/a"))
     assert [(event.status, event.reason) for event in events] == [(500, "internal_error")]
 
 
 def test_tests_with_another_user():
-    """They are told of the user that stands in."""
+    """The event under an override has the subject of the override."""
     events = []
     guard = told(events)
     with override(guard, {"name": "ann"}):
@@ -268,14 +269,14 @@ def test_tests_with_another_user():
 
 
 def test_nothing_is_told_of_verification_outside_of_requests():
-    """There is no path and no answer."""
+    """`verify` outside of a request causes no event."""
     events = []
     told(events).verify(make_token(), now=NOW)
     assert events == []
 
 
 def test_an_event_is_frozen_and_has_no_credential():
-    """It may be logged as it is."""
+    """An event is frozen and has no credential."""
     events = []
     decide(told(events), bearer(make_token(), "/a"))
     with pytest.raises(AttributeError):
@@ -284,9 +285,9 @@ def test_an_event_is_frozen_and_has_no_credential():
 
 
 def test_what_it_raises_changes_nothing(monkeypatch):
-    """Neither what passes nor what is refused; each failure is reported."""
+    """An exception of `on_decision` changes no decision, and is reported."""
     reported = []
-    monkeypatch.setattr(Guard, "driving", Guard.driving.__class__(*[None] * 3, reported.append))
+    monkeypatch.setattr(Guard, "driving", replace(Guard.driving, report=reported.append))
     guard = told([], on_decision=lambda event: 1 / 0)
     assert decide(guard, bearer(make_token(), "/a")).reaches_app
     assert decide(guard, FakeRequest("/a")).refusal.status == 401
@@ -295,20 +296,20 @@ def test_what_it_raises_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["coroutine", "other"])
 def test_what_has_to_be_waited_for_is_reported(monkeypatch, kind):
-    """A plain function may return a coroutine, or a future, which nothing would wait for."""
+    """An awaitable that `on_decision` returns is reported."""
     reported = []
-    monkeypatch.setattr(Guard, "driving", Guard.driving.__class__(*[None] * 3, reported.append))
+    monkeypatch.setattr(Guard, "driving", replace(Guard.driving, report=reported.append))
 
     async def later():
-        """Never run."""
+        """Do nothing."""
 
     class Future:
         def __await__(self):
-            """Never waited for."""
+            """Do nothing."""
 
     made = {"coroutine": later, "other": Future}[kind]
     assert decide(told([], on_decision=lambda event: made()), FakeRequest("/open")).reaches_app
-    assert [str(error) for error in reported] == ["on_decision must not return what has to be waited for"]
+    assert [str(error) for error in reported] == ["on_decision must not return an awaitable"]
 
 
 async def _async(event): ...
@@ -326,7 +327,7 @@ class _Callable:
     "function", [_async, _generator, _Callable(), functools.partial(_async), _Callable().__call__]
 )
 def test_an_async_function_is_refused(function):
-    """Nobody would wait for it."""
+    """An async function is refused as `on_decision`."""
     with pytest.raises(
         ConfigurationError, match="on_decision must be a plain function, got an async one: write def"
     ):
@@ -334,7 +335,7 @@ def test_an_async_function_is_refused(function):
 
 
 def test_failures_are_logged_once_a_minute_by_kind(caplog):
-    """With their place, and without their text."""
+    """A failure is logged once a minute for each class, with its place and without its text."""
     times = [0.0]
     failures = HookFailures(lambda: times[0])
 
@@ -354,7 +355,7 @@ def test_failures_are_logged_once_a_minute_by_kind(caplog):
 
 
 def test_kinds_of_failures_are_bounded(caplog):
-    """A program may make classes as it goes."""
+    """At most 65 classes of failures are logged."""
     failures = HookFailures(lambda: 0.0)
     for number in range(200):
         failures.log(type(f"Error{number}", (Exception,), {})())
@@ -362,6 +363,6 @@ def test_kinds_of_failures_are_bounded(caplog):
 
 
 def test_a_failure_is_logged_by_the_package(caplog):
-    """Under the name of the option."""
+    """The log line of a failure names `on_decision`."""
     decide(told([], on_decision=lambda event: event.nothing), FakeRequest("/open"))
     assert "on_decision raised AttributeError in " in caplog.text

@@ -1,4 +1,4 @@
-"""A function whose result contains no answer yet lets nobody pass: that result is always true."""
+"""Callbacks that return a generator, a function or an iterator, each of which is always true."""
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import Depends, Header, Security
 
 from application_functions import TOKEN, WAYS, Application, guard
 from authguard import APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, Quota
@@ -16,17 +17,17 @@ VERIFIER = APIKeyVerifier(lambda digest: None)
 
 
 def yielding(argument: Any) -> Iterator[Any]:
-    """A dependency of FastAPI."""
+    """Yield the argument, as a dependency of FastAPI."""
     yield argument
 
 
 async def streaming(argument: Any) -> AsyncIterator[Any]:
-    """An async dependency of FastAPI."""
+    """Yield the argument, as an async dependency of FastAPI."""
     yield argument
 
 
 class Yielding:
-    """A callable object."""
+    """Be a callable object that yields."""
 
     def __call__(self, argument: Any) -> Iterator[Any]:
         yield argument
@@ -51,13 +52,59 @@ OPTIONS: dict[str, Callable[[Any], object]] = {
 @GENERATORS
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_generator_is_refused(option: str, function: Any) -> None:
-    """A generator is true for every caller, also for one that it has no user for."""
+    """A generator function is refused, because its result is true for every caller."""
     with pytest.raises(ConfigurationError, match=f"{option} must be a function that returns, got a gen"):
         OPTIONS[option](function)
 
 
+def session() -> str:
+    """Return a session, as a dependency."""
+    return "a session"
+
+
+def with_dependency(principal: Any, db: str = Depends(session)) -> str:
+    """Return text, with a parameter in the form of a dependency."""
+    return f"{principal} of {db}"
+
+
+async def with_security(principal: Any, *, db: str = Security(session)) -> str:
+    """Return text, with a parameter for a name in the form of a dependency."""
+    return f"{principal} of {db}"
+
+
+class Loading:
+    """Be a callable object with a parameter in the form of a dependency."""
+
+    def __call__(self, principal: Any, header: str = Header()) -> str:
+        return f"{principal} of {header}"
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (with_dependency, r"db with Depends\("),
+        (with_security, r"db with Security\("),
+        (Loading(), r"header with Header\("),
+        (functools.partial(with_dependency), r"db with Depends\("),
+    ],
+)
+@pytest.mark.parametrize("option", ["user_loader", "keys", "issuer", "is_revoked of revocations"])
+def test_a_parameter_that_only_fastapi_fills_is_refused(option: str, function: Any, named: str) -> None:
+    """A parameter that only FastAPI fills is refused, because the guard calls the function itself."""
+    with pytest.raises(ConfigurationError, match=f"{option} must be a function that the guard can.* {named}"):
+        OPTIONS[option](function)
+
+
+@pytest.mark.parametrize(
+    "function", [functools.partial(with_dependency, db="x"), lambda principal, db="x": db]
+)
+def test_a_parameter_with_a_value_is_accepted(function: Any) -> None:
+    """A parameter with a default value is accepted."""
+    assert Guard(VERIFIER, user_loader=function)
+
+
 def unanswered() -> list[Any]:
-    """Results of functions that forget to call, to await or to iterate."""
+    """Return the results of functions that forget to call, to await or to iterate."""
     return [
         yielding(1),
         streaming(1),
@@ -72,7 +119,7 @@ def unanswered() -> list[Any]:
 @WAYS
 @pytest.mark.parametrize("number", range(len(unanswered())))
 def test_a_user_that_is_no_answer_is_a_500(way: str, number: int) -> None:
-    """Nobody is let in by it, on the first request and as a known caller."""
+    """A user that is a generator, a function or an iterator is a 500, also for a known caller."""
     application = Application(way)
     one = guard(application)
     for user in (unanswered()[number], "the user", unanswered()[number]):
@@ -88,14 +135,14 @@ def test_a_user_that_is_no_answer_is_a_500(way: str, number: int) -> None:
 @WAYS
 @pytest.mark.parametrize("number", range(len(unanswered())))
 def test_a_revocation_that_is_no_answer_is_a_500(way: str, number: int) -> None:
-    """A good token is not called revoked because the server is at fault."""
+    """An answer of `is_revoked` that is a generator, a function or an iterator is a 500."""
     application = Application(way)
     application.revoked = unanswered()[number]
     assert application.decide(guard(application), bearer(TOKEN)).refusal.status == 500
 
 
 def test_accepts_of_a_verifier_is_plain() -> None:
-    """A coroutine is true for each credential, also for those of the other verifiers."""
+    """An async `accepts` of a verifier is refused, because its coroutine is always true."""
 
     async def accepts(credential: Any) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""When two URIs are the same."""
+"""The comparison of two URIs."""
 
 from urllib.parse import quote
 
@@ -64,19 +64,19 @@ NONE = [
 
 @pytest.mark.parametrize("text", SAME)
 def test_spellings_of_one_uri_are_the_same(text):
-    """Case of scheme and host, default port, encoded letters, dot segments, query, fragment."""
+    """Spellings that differ by case of scheme and host, default port, encoding or query are equal."""
     assert parse_uri(text) == parse_uri(BASE)
 
 
 @pytest.mark.parametrize("text", OTHER)
 def test_other_uris_are_not_the_same(text):
-    """Nothing that names another resource is taken for this one."""
+    """A URI of another resource is not equal."""
     assert parse_uri(text) != parse_uri(BASE)
 
 
 @pytest.mark.parametrize("text", NONE)
 def test_what_is_no_uri_is_refused(text):
-    """Relative, with a user, not ASCII, wrongly encoded, another scheme."""
+    """Text that is relative, has a user, or is not ASCII is refused."""
     with pytest.raises(ValueError):
         parse_uri(text)
 
@@ -100,7 +100,7 @@ def test_what_is_no_uri_is_refused(text):
     ],
 )
 def test_paths_are_normal(path, normal):
-    """The examples of RFC 3986 section 5.2.4 and 6.2.2, decoded as servers do."""
+    """Paths are normalised as in RFC 3986 sections 5.2.4 and 6.2.2, and decoded."""
     assert parse_uri("https://h" + path).path == normal
 
 
@@ -109,7 +109,7 @@ segments = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/")
 
 @given(segments)
 def test_any_encoding_of_a_path_is_the_path(parts):
-    """However much of it a client encodes."""
+    """A path with any of its characters encoded is the same path."""
     path = "/" + "/".join(part for part in parts if part not in (".", ".."))
     assert parse_uri("https://h" + quote(path)).path == path
     everything = "".join(f"%{byte:02x}" if byte != ord("/") else "/" for byte in path.encode())
@@ -118,14 +118,14 @@ def test_any_encoding_of_a_path_is_the_path(parts):
 
 @given(segments, st.sampled_from(["https://H:443", "HTTPS://h", "https://h:"]))
 def test_reading_it_again_changes_nothing(parts, origin):
-    """The normal form of a normal form is itself."""
+    """A normalised URI is parsed as itself."""
     once = parse_uri(origin + quote("/" + "/".join(parts)))
     assert parse_uri(once.origin + quote(once.path)) == once
 
 
 @given(st.text())
 def test_no_text_makes_another_error(text):
-    """Whatever it is, it is a URI or a ValueError."""
+    """Any text is parsed as a URI or refused with ValueError."""
     for candidate in (text, "https://h/" + text, "https://" + text):
         try:
             assert parse_uri(candidate).path.startswith("/")
@@ -148,5 +148,5 @@ def test_no_text_makes_another_error(text):
     ],
 )
 def test_plain_http_is_for_this_machine(origin, safe):
-    """Elsewhere it can be read by others."""
+    """An origin of plain http is safe on loopback alone."""
     assert is_safe_origin(origin) is safe

@@ -1,4 +1,4 @@
-"""With `user_ttl`, the user of a remembered credential is kept for a while, and everything else is asked."""
+"""With `user_ttl` the user of a remembered credential is kept, and all other checks are made."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ TTL = 60
 
 
 def kept(application: Application, *rules: Rule, **options: Any) -> Guard:
-    """Return a guard that keeps users, without revocations unless some are given."""
+    """Return a guard that keeps users, by default without revocations."""
     return guard(application, *rules, **{"revocations": False, "user_ttl": TTL, **options})
 
 
@@ -40,7 +40,7 @@ def recalled(own_guard: Guard, request: FakeRequest, now: float = NOW) -> Any:
 
 @WAYS
 def test_the_user_is_loaded_once(way: str) -> None:
-    """Until the seconds are over; then the application is asked again, and has the last word."""
+    """The user is loaded once in `user_ttl`, and again afterwards."""
     application = Application(way)
     own_guard = kept(application)
     application.user = user = object()
@@ -57,7 +57,7 @@ def test_the_user_is_loaded_once(way: str) -> None:
 
 @WAYS
 def test_without_seconds_each_request_loads_the_user(way: str) -> None:
-    """It is the default."""
+    """By default the user is loaded for each request."""
     application = Application(way)
     for each in (guard(application, revocations=False), kept(application, user_ttl=0)):
         for _ in range(3):
@@ -68,7 +68,7 @@ def test_without_seconds_each_request_loads_the_user(way: str) -> None:
 @WAYS
 @pytest.mark.parametrize(("user", "status"), [(None, 401), (ConnectionError("down"), 503)], ids=repr)
 def test_no_user_is_not_kept(way: str, user: Any, status: int) -> None:
-    """Each request asks while the user is gone, or cannot be loaded; an old one does not stand for it."""
+    """A missing user, or a failure of the loader, is not kept."""
     application = Application(way)
     own_guard = kept(application)
     application.user = user
@@ -83,7 +83,7 @@ def test_no_user_is_not_kept(way: str, user: Any, status: int) -> None:
 
 @WAYS
 def test_revocations_are_asked_all_the_same(way: str) -> None:
-    """A logout holds at once, and the user is forgotten with it."""
+    """`is_revoked` is called for each request, and a revocation drops the kept user."""
     application = Application(way)
     own_guard = kept(application, revocations=True)
     assert application.decide(own_guard, bearer(TOKEN)).user == "the user"
@@ -98,7 +98,7 @@ def test_revocations_are_asked_all_the_same(way: str) -> None:
 
 @WAYS
 def test_revocations_in_memory_are_looked_up_all_the_same(way: str) -> None:
-    """Also on the straight path."""
+    """A revocation in memory is found for each request, also on the straight path."""
     application = Application(way)
     store = MemoryRevocations(clock=lambda: NOW)
     own_guard = kept(application, revocations=store)
@@ -112,7 +112,7 @@ def test_revocations_in_memory_are_looked_up_all_the_same(way: str) -> None:
 
 @WAYS
 def test_an_expired_credential(way: str) -> None:
-    """A user is kept as long as its credential at most."""
+    """A user is kept no longer than its credential is valid."""
     application = Application(way)
     own_guard = kept(application, user_ttl=3600)
     application.decide(own_guard, bearer(TOKEN))
@@ -122,7 +122,7 @@ def test_an_expired_credential(way: str) -> None:
 
 @WAYS
 def test_a_clock_that_is_set_back(way: str) -> None:
-    """The user is loaded again: nobody knows how old it is."""
+    """The user is loaded again after the clock was set back."""
     application = Application(way)
     own_guard = kept(application)
     application.decide(own_guard, bearer(TOKEN))
@@ -132,7 +132,7 @@ def test_a_clock_that_is_set_back(way: str) -> None:
 
 @WAYS
 def test_each_credential_has_its_own(way: str) -> None:
-    """Who signs in again is loaded again."""
+    """Each credential has a kept user of its own."""
     application = Application(way)
     own_guard = kept(application)
     application.decide(own_guard, bearer(TOKEN))
@@ -143,7 +143,7 @@ def test_each_credential_has_its_own(way: str) -> None:
 
 @WAYS
 def test_what_is_no_longer_remembered(way: str) -> None:
-    """The user is forgotten with the credential."""
+    """The user is dropped with the remembered credential."""
     application = Application(way)
     own_guard = kept(application, cache_size=2)
     application.decide(own_guard, bearer(TOKEN))
@@ -155,7 +155,7 @@ def test_what_is_no_longer_remembered(way: str) -> None:
 
 @WAYS
 def test_quotas_count_each_request(way: str) -> None:
-    """Those of callers whose user is kept, too."""
+    """A request with a kept user takes from the quotas."""
     application = Application(way)
     store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
     own_guard = kept(application, quotas=[Quota(3, 60)], quota_store=store)
@@ -167,7 +167,7 @@ def test_quotas_count_each_request(way: str) -> None:
 
 @WAYS
 def test_rules_are_asked_of_the_principal(way: str) -> None:
-    """A scope that is missing stays so, and a sign-in grows old."""
+    """A missing scope or an old sign-in is refused with a kept user."""
     application = Application(way)
     rules = [Rule("/admin", scopes=["admin"]), Rule("/fresh", max_age=10)]
     own_guard = kept(application, *rules)
@@ -182,7 +182,7 @@ def test_rules_are_asked_of_the_principal(way: str) -> None:
 
 @WAYS
 def test_each_decision_is_told(way: str) -> None:
-    """Of the principal, whatever the user is."""
+    """Each decision with a kept user has an event with the subject of the principal."""
     application = Application(way)
     events: list[DecisionEvent] = []
     own_guard = kept(application, on_decision=events.append)
@@ -197,7 +197,7 @@ def test_each_decision_is_told(way: str) -> None:
 
 @WAYS
 def test_an_override_of_tests(way: str) -> None:
-    """It goes before the user that is kept, and is not kept itself."""
+    """An override is used instead of the kept user, and is not kept."""
     application = Application(way)
     own_guard = kept(application)
     application.decide(own_guard, bearer(TOKEN))
@@ -209,7 +209,7 @@ def test_an_override_of_tests(way: str) -> None:
 
 @WAYS
 def test_outside_of_requests(way: str) -> None:
-    """`verify` asks for a user that is not kept, and never takes a token that is logged out."""
+    """`verify` loads a user that is not kept, and checks revocations each time."""
     application = Application(way)
     own_guard = kept(application, revocations=True)
 
@@ -232,7 +232,7 @@ def test_outside_of_requests(way: str) -> None:
 
 
 def test_an_open_websocket() -> None:
-    """It is checked again with the user that is kept, and closed when the application has none any more."""
+    """A recheck uses the kept user, and closes the connection when no user is found after `user_ttl`."""
     application = Application()
     own_guard = kept(application)
     request = FakeRequest(method="WEBSOCKET", headers={"authorization": f"Bearer {TOKEN}"})
@@ -246,7 +246,7 @@ def test_an_open_websocket() -> None:
 
 @WAYS
 def test_a_decorator(way: str) -> None:
-    """It is answered by the scopes of the principal."""
+    """A decorator with a kept user checks the scopes of the principal."""
     application = Application(way)
     own_guard = kept(application)
     _, allowed = (application.decide(own_guard, bearer(TOKEN)) for _ in range(2))
@@ -263,7 +263,7 @@ def test_a_decorator(way: str) -> None:
     ids=["key", "key as Bearer", "cookie"],
 )
 def test_other_credentials(way: str, fields: dict[str, str]) -> None:
-    """API keys and cookies are remembered with their users, too."""
+    """The user of an API key or a cookie is kept too."""
     application = Application(way)
     own_guard = kept(application, cookie=AccessCookie())
     request = FakeRequest(headers=fields)
@@ -274,7 +274,7 @@ def test_other_credentials(way: str, fields: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("seconds", [1, 0.5, 3600, timedelta(minutes=1), timedelta(0), 0], ids=repr)
 def test_seconds_that_are_taken(seconds: Any) -> None:
-    """Numbers and timedeltas, an hour at most."""
+    """Numbers and timedeltas up to an hour are accepted."""
     kept(Application(), user_ttl=seconds)
 
 
@@ -282,13 +282,13 @@ def test_seconds_that_are_taken(seconds: Any) -> None:
     "seconds", [-1, 3601, True, "60", None, float("nan"), float("inf"), timedelta(days=1)], ids=repr
 )
 def test_seconds_that_are_refused(seconds: Any) -> None:
-    """The error says what to write."""
+    """A `user_ttl` out of range or of another type is refused."""
     with pytest.raises(ConfigurationError, match="user_ttl must be between 0 and 3600 seconds, got"):
         kept(Application(), user_ttl=seconds)
 
 
 def test_nothing_to_keep() -> None:
-    """Without a loader there is no user."""
+    """`user_ttl` without a user loader is refused."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(ConfigurationError, match="user_ttl must be left out where no user is loaded, got 60"):
         Guard(jwt, user_ttl=60)

@@ -1,4 +1,4 @@
-"""Only an answer with status 200 is one: of an introspection endpoint, of a key set and of metadata."""
+"""Answers of an introspection endpoint, a key set and metadata count only with status 200."""
 
 import json
 
@@ -53,27 +53,27 @@ def _ask_metadata(status):
 
 @pytest.mark.parametrize("ask", [_ask_introspection, _ask_key_set, _ask_metadata])
 def test_status_200_is_an_answer(ask):
-    """The same document with status 200 names the caller."""
+    """The document with status 200 names the caller."""
     assert ask(200) == "ann"
 
 
 @EACH_STATUS
 def test_no_other_status_says_that_a_token_is_active(status):
-    """RFC 7662 section 2.2: the document of another status is not read, and the fault is ours."""
+    """A document with another status is not read, and is an outage (RFC 7662 section 2.2)."""
     with pytest.raises(VerificationUnavailableError):
         _ask_introspection(status)
 
 
 @EACH_STATUS
 def test_no_other_status_brings_keys(status):
-    """The keys of another status verify nothing."""
+    """The keys of an answer with another status verify no token."""
     with pytest.raises(VerificationUnavailableError):
         _ask_key_set(status)
 
 
 @EACH_STATUS
 def test_no_other_status_brings_metadata(status):
-    """The metadata of another status names no key set."""
+    """The metadata of an answer with another status name no key set."""
     with pytest.raises(VerificationUnavailableError):
         _ask_metadata(status)
 
@@ -82,7 +82,7 @@ def test_no_other_status_brings_metadata(status):
     "body", [b"", b"[]", b"null", b'"active"', b"[" + json.dumps(ACTIVE).encode() + b"]"]
 )
 def test_what_is_no_object_is_no_answer(body):
-    """With status 200, too."""
+    """A body that is not a JSON object is an outage, also with status 200."""
     world = World()
     world.pages[INTROSPECTION] = Response(200, {"content-type": "application/json"}, body)
     verifier = IntrospectionVerifier(

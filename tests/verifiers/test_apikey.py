@@ -19,7 +19,7 @@ def verify(verifier: APIKeyVerifier, key: str = KEY, now: float = NOW) -> Any:
 
 
 def test_the_principal_of_a_key() -> None:
-    """Subject, scopes, roles, name and expiry come from the key."""
+    """Subject, scopes, roles, key id and expiry come from the key."""
     until = datetime(2027, 6, 1, tzinfo=UTC)
     key = APIKey("robot", scopes=["a"], roles=["b"], expires_at=until, key_id="k1")
     verified = verify(APIKeyVerifier({KEY: key}))
@@ -30,12 +30,12 @@ def test_the_principal_of_a_key() -> None:
 
 
 def test_a_key_without_name_has_one() -> None:
-    """The start of its digest, by which it can be named in a log."""
+    """The key id of a key without one is the start of its digest."""
     assert verify(APIKeyVerifier({KEY: APIKey("robot")})).principal.key_id == digest_api_key(KEY)[:12]
 
 
 def test_a_key_is_refused_on_the_second_it_expires() -> None:
-    """Up to the last moment, and not at it."""
+    """A key is valid before the second of its expiry."""
     verifier = APIKeyVerifier({KEY: APIKey("robot", expires_at=NOW)})
     assert verify(verifier, now=NOW - 0.001).principal.subject == "robot"
     with pytest.raises(InvalidAPIKeyError):
@@ -43,7 +43,7 @@ def test_a_key_is_refused_on_the_second_it_expires() -> None:
 
 
 def test_a_function_is_asked_again_after_a_while() -> None:
-    """What it said is remembered for cache_ttl; what it did not know for ten seconds at most."""
+    """A found key is remembered for `cache_ttl`, and an unknown one for at most ten seconds."""
     calls: list[str] = []
 
     def find(digest: str) -> APIKey | None:
@@ -59,7 +59,7 @@ def test_a_function_is_asked_again_after_a_while() -> None:
 
 
 def test_no_cache_asks_each_time() -> None:
-    """cache_ttl=0 remembers neither yes nor no."""
+    """With `cache_ttl=0` neither a found key nor an unknown one is remembered."""
     calls: list[str] = []
     verifier = APIKeyVerifier(calls.append, cache_ttl=0)
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_no_cache_asks_each_time() -> None:
 
 
 def test_a_function_that_returns_something_else() -> None:
-    """A row of a database is not an APIKey."""
+    """A function for keys that returns a row of a database is an error."""
     with pytest.raises(TypeError, match="APIKey or None"):
         verify(APIKeyVerifier(lambda _: {"subject": "robot"}))  # type: ignore[arg-type, return-value]
 
@@ -82,6 +82,7 @@ def test_a_function_that_returns_something_else() -> None:
         (lambda: APIKeyVerifier(KEY), "a mapping of key text"),  # type: ignore[arg-type]
         (lambda: APIKeyVerifier({"short": APIKey("x")}), "at least 16"),
         (lambda: APIKeyVerifier({"caf\xe9" * 8: APIKey("x")}), "visible ASCII"),
+        (lambda: APIKeyVerifier({None: APIKey("x")}), "got None: is the variable set that it is read from"),
         (lambda: APIKeyVerifier({"with a space in it, long": APIKey("x")}), "visible ASCII"),
         (lambda: APIKeyVerifier({KEY: "x"}), r"text to APIKey, .*: write APIKey\('x'\)\Z"),  # type: ignore[dict-item]
         (lambda: APIKeyVerifier({KEY: 7}), r"text to APIKey, .*: write APIKey\(…\)\Z"),  # type: ignore[dict-item]
@@ -100,16 +101,16 @@ def test_a_function_that_returns_something_else() -> None:
         (lambda: APIKey("x", expires_at=datetime(2027, 1, 1)), "time zone"),
         (lambda: APIKey("x", expires_at="soon"), "seconds since the epoch"),  # type: ignore[arg-type]
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_a_mistake_is_named_when_it_is_built(build: Any, says: str) -> None:
-    """What cannot be meant raises, and says what to change."""
+    """Invalid options are errors with advice."""
     with pytest.raises(ConfigurationError, match=says):
         build()
 
 
 def test_header_and_prefix_of_ones_own() -> None:
-    """They are what the guard looks for."""
+    """The field and the prefixes of a verifier can be chosen."""
     verifier = APIKeyVerifier({KEY: APIKey("x")}, header="X-Token", prefixes=["ak_"])
     assert (verifier.header, verifier.prefixes) == ("X-Token", ("ak_",))
     assert repr(verifier) == "APIKeyVerifier(header='X-Token')"
@@ -117,7 +118,7 @@ def test_header_and_prefix_of_ones_own() -> None:
 
 @pytest.mark.parametrize("key", [f"{KEY},", f",{KEY}", f"{KEY},{KEY}", ",,,,,,,,,,,,,,,,,,,,"], ids=str)
 def test_a_key_with_a_comma_is_refused_when_it_is_given(key: str) -> None:
-    """No request could bring it, since two joined fields look the same; the error shows no key."""
+    """A key with a comma, which could be two joined fields, is refused without being shown."""
     with pytest.raises(ConfigurationError, match="must have no comma") as caught:
         APIKeyVerifier({key: APIKey("robot")})
     assert key not in str(caught.value)
@@ -125,6 +126,6 @@ def test_a_key_with_a_comma_is_refused_when_it_is_given(key: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["sk,live", "sk_live_,", ",abc", "a,b"], ids=str)
 def test_a_prefix_with_a_comma_is_refused(prefix: str) -> None:
-    """No key starts with it."""
+    """A prefix with a comma, with which no key begins, is refused."""
     with pytest.raises(ConfigurationError, match="prefix"):
         APIKeyVerifier({KEY: APIKey("robot")}, prefixes=[prefix])

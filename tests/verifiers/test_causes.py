@@ -1,4 +1,4 @@
-"""A refusal says for programs why: by a cause, and the claim that it is about."""
+"""The cause of a refusal, for programs, and the claim that it is about."""
 
 import json
 
@@ -56,7 +56,7 @@ def verifier(**options):
     ids=lambda value: value if isinstance(value, Cause) else None,
 )
 def test_a_token_is_refused_with_its_cause(token, cause, claim):
-    """Programs need not read the words of the reason."""
+    """A refused token has a cause, and the name of the claim, if one claim is the reason."""
     with pytest.raises(InvalidTokenError) as raised:
         judge(verifier(), Credential(token, "bearer"), NOW)
     assert (raised.value.cause, raised.value.claim) == (cause, claim)
@@ -64,7 +64,7 @@ def test_a_token_is_refused_with_its_cause(token, cause, claim):
 
 @pytest.mark.parametrize("changes", [{}, {"client_id": "web", "username": "ann"}], ids=str)
 def test_a_token_of_nobody_lacks_its_subject(changes):
-    """Where it is not required, a client may stand in for it, and nobody else."""
+    """A token without a `sub`, and without a client that replaces it, has a missing claim as its cause."""
     with pytest.raises(InvalidTokenError) as raised:
         judge(
             verifier(required_claims=["exp"]),
@@ -75,14 +75,14 @@ def test_a_token_of_nobody_lacks_its_subject(changes):
 
 
 def test_a_token_without_a_key_for_it_has_a_cause_of_its_own():
-    """An unknown key is something else than a wrong signature."""
+    """A token without a matching key has another cause than one with a wrong signature."""
     with pytest.raises(InvalidTokenError) as raised:
         judge(verifier(keys=ED25519, algorithms=["EdDSA"]), Credential(make_token(), "bearer"), NOW)
     assert raised.value.cause is Cause.UNKNOWN_KEY
 
 
 def test_an_algorithm_that_is_not_listed_has_a_cause_of_its_own():
-    """No keys are fetched for it."""
+    """No keys are fetched for an algorithm that is not listed."""
     by = verifier(keys=RemoteKeySet(f"{ISSUER}/jwks"), algorithms=["ES256"])
     with pytest.raises(InvalidTokenError) as raised:
         judge(by, Credential(make_token(algorithm="HS512"), "bearer"), NOW)
@@ -98,14 +98,14 @@ def test_an_algorithm_that_is_not_listed_has_a_cause_of_its_own():
     ],
 )
 def test_an_api_key_is_refused_with_its_cause(key, cause):
-    """Callers get one answer for all of them."""
+    """A refused API key has a cause."""
     with pytest.raises(InvalidTokenError) as raised:
         judge(APIKeyVerifier(KEYS), Credential(key, "api_key", "x-api-key"), NOW)
     assert raised.value.cause is cause
 
 
 def test_a_token_that_is_not_active_has_a_cause_of_its_own():
-    """As the introspection endpoint says."""
+    """A token that the introspection endpoint calls inactive has a cause."""
     world = World()
     world.pages[f"{ISSUER}/introspect"] = page({"active": False})
     verifier = IntrospectionVerifier(
@@ -120,12 +120,12 @@ def test_a_token_that_is_not_active_has_a_cause_of_its_own():
     ("error", "cause"), [(RevokedTokenError(), Cause.REVOKED), (UnprovenTokenError(), Cause.UNPROVEN)]
 )
 def test_an_error_has_the_cause_of_its_class(error, cause):
-    """Who raises one need not name it."""
+    """An error class with a fixed cause has it by default."""
     assert error.cause is cause
 
 
 def test_no_answer_holds_a_cause():
-    """All causes get one answer (RFC 6750 section 3.1)."""
+    """The answer is the same for each cause (RFC 6750 section 3.1)."""
     challenges = Challenges("api")
     answers = {
         json.dumps([list(refusal.headers), refusal.body.decode()])

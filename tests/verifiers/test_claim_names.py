@@ -1,4 +1,4 @@
-"""Where scopes and roles are found: names with dots, paths, objects of roles; and what is said of others."""
+"""The claims of scopes, roles and the tier: names with dots, paths, objects, and other types."""
 
 import logging
 
@@ -56,7 +56,7 @@ ROLES = {
 
 @pytest.mark.parametrize("case", ROLES)
 def test_roles_are_found(case):
-    """By the longest name that is there, or exactly along a tuple."""
+    """Roles are found by the longest name that exists, or exactly along a tuple."""
     name, given, roles = ROLES[case]
     assert verify(claims(**given), role_claims=[name]).roles == roles
 
@@ -70,12 +70,12 @@ def test_roles_are_found(case):
     ],
 )
 def test_scopes_are_found_in_the_same_way(name, given, scopes):
-    """Text is split, as for any scope claim."""
+    """Scopes are found by the same rules, and text is split."""
     assert verify(claims(**given), scope_claims=[name]).scopes == scopes
 
 
 def test_the_tier_is_found_in_the_same_way():
-    """Below a name with dots, and by a tuple."""
+    """The tier is found below a name with dots, and by a tuple."""
     given = claims(**{"my.app": {"tier": "pro"}})
     assert verify(given, tier_claim="my.app.tier").tier == "pro"
     assert verify(given, tier_claim=("my.app", "tier")).tier == "pro"
@@ -92,7 +92,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_a_claim_that_cannot_be_used_leaves_a_line(case, caplog):
-    """At DEBUG, with the name and the type and without the value."""
+    """A claim of the wrong type is logged at level DEBUG with its name and type, and without its value."""
     given, says = UNUSABLE[case]
     with caplog.at_level(logging.DEBUG, logger="authguard"):
         verify(claims(**given))
@@ -101,7 +101,7 @@ def test_a_claim_that_cannot_be_used_leaves_a_line(case, caplog):
 
 
 def test_a_claim_that_is_not_there_leaves_no_line(caplog):
-    """Null is as absent as absent."""
+    """A claim that is absent, null or empty is not logged."""
     with caplog.at_level(logging.DEBUG, logger="authguard"):
         verify(claims(roles=None, scope=None))
         verify(claims(roles=[], scope=""))
@@ -109,7 +109,7 @@ def test_a_claim_that_is_not_there_leaves_no_line(caplog):
 
 
 def test_a_long_path_is_looked_up_in_few_steps():
-    """However the objects of a token are nested, each is looked at once."""
+    """The number of look-ups for a long path is limited, regardless of the nesting of the claims."""
     steps = []
 
     class Counted(dict):
@@ -128,26 +128,26 @@ def test_a_long_path_is_looked_up_in_few_steps():
 @pytest.mark.parametrize("option", ["scope_claims", "role_claims"])
 @pytest.mark.parametrize("names", [[()], [("a", "")], [("a", 5)], [5], [["a", "b"]], [("a",) * 33]], ids=str)
 def test_what_is_no_path_is_refused(option, names):
-    """When the verifier is built."""
+    """The verifier refuses a name that is neither text nor a tuple of texts."""
     with pytest.raises(ConfigurationError, match=f"each of {option} must"):
         verify(claims(), **{option: names})
 
 
 def test_names_of_several_claims_are_added():
-    """A claim that is not there, or of no use, takes nothing away."""
+    """The values of several claims are added, and an absent or unusable claim is ignored."""
     given = claims(roles=["a"], groups=["b", "a"], teams=5, scope="r", scp=["w"])
     principal = verify(given, role_claims=["roles", "none", "groups", "teams"], scope_claims=["scp", "scope"])
     assert (principal.roles, principal.scopes) == ({"a", "b"}, {"r", "w"})
 
 
 def test_as_many_as_are_allowed_are_taken():
-    """The longest name, the longest path, and the longest list."""
+    """The longest allowed name, path and list are accepted."""
     for names in (["a" * 1024], [("a",) * 32], [".".join("a" * 32)], ["a"] * 100):
         assert verify(claims(), role_claims=names).roles == set()
 
 
 def test_a_path_is_named_with_dots(caplog):
-    """In the line at DEBUG, and in the error of a tier."""
+    """A path of a tuple is written with dots in the log and in the error of a tier."""
     with caplog.at_level(logging.DEBUG, logger="authguard"):
         verify(claims(a={"b": 5}), role_claims=[("a", "b")])
     assert "the claim a.b is a number" in caplog.text

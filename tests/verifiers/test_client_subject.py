@@ -1,4 +1,4 @@
-"""A client's own token has the same subject, however it is verified: `client:` and its id."""
+"""The subject of a client's own token, by each kind of verification: `client:` and the client id."""
 
 import pytest
 
@@ -72,7 +72,7 @@ SUBJECTS = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("changes", "subject"), SUBJECTS, ids=str)
 def test_the_subject_is_the_same_however_it_is_verified(way, changes, subject):
-    """A client that stands in for a missing `sub` is marked, and never passes for a user of its name."""
+    """A client that replaces a missing `sub` is marked, and differs from a user of the same name."""
     assert WAYS[way](claims(**changes)).principal.subject == subject
 
 
@@ -94,13 +94,13 @@ REFUSED = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("changes", "error"), REFUSED, ids=str)
 def test_a_token_of_nobody_or_of_another_client_is_refused(way, changes, error):
-    """A user's `sub` that looks like a client's, and a token that does not say whose it is."""
+    """A `sub` with the mark of another client, and a token without a subject, are refused."""
     with pytest.raises(error):
         WAYS[way](claims(**changes))
 
 
 def test_the_answer_may_name_the_client_as_the_subject():
-    """Where the token has no `sub` (RFC 9068 section 2.2); another name is another subject."""
+    """The answer may have the client as its `sub` if the token has none (RFC 9068 section 2.2)."""
     token = make_token(claims(sub=..., client_id="svc"))
     answer = claims(sub="svc", client_id="svc")
     assert asking(answer, endpoint(jwt=by_jwt()), token=token).principal.subject == "client:svc"
@@ -110,7 +110,7 @@ def test_the_answer_may_name_the_client_as_the_subject():
 
 
 def test_a_client_is_revoked_by_its_marked_subject():
-    """And a user of the same name is not."""
+    """A revoked client is refused, and a user of the same name is not."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     guard = Guard(by_jwt(), revocations=revocations)
     revocations.revoke(subject="client:web", until=NOW + 900)

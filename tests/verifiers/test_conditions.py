@@ -1,4 +1,4 @@
-"""`claims`, `header_claims` and `client_ids`: what else a token must say, compared with its type."""
+"""The options `claims`, `header_claims` and `client_ids`: values that a token must have, of the same type."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def asking(body, **options):
 WAYS = {"JWTVerifier": locally, "introspection": asking}
 EACH_WAY = pytest.mark.parametrize("way", WAYS)
 
-#: What is asked, what the token says, whether that is the same.
+#: The required value, the value of the token, and whether they are the same.
 COMPARED = [
     ("acme", "acme", True),
     ("acme", "Acme", False),
@@ -78,7 +78,7 @@ COMPARED = [
 @EACH_WAY
 @pytest.mark.parametrize(("required", "value", "same"), COMPARED, ids=repr)
 def test_a_value_is_compared_with_its_type(way, required, value, same):
-    """True is not 1, and text is compared character by character."""
+    """Values of two types differ, such as True and 1, and text is compared character by character."""
     if same:
         assert WAYS[way](claims(org=value), claims={"org": required}).subject == "ann"
         return
@@ -89,7 +89,7 @@ def test_a_value_is_compared_with_its_type(way, required, value, same):
 
 @EACH_WAY
 def test_each_claim_has_to_hold(way):
-    """One that holds does not help another."""
+    """A token must fulfil each required claim."""
     required = {"repository_owner": "acme", "ref_protected": "true"}
     good = {"repository_owner": "acme", "ref_protected": "true"}
     assert WAYS[way](claims(**good), claims=required).subject == "ann"
@@ -102,7 +102,7 @@ def test_each_claim_has_to_hold(way):
 
 @EACH_WAY
 def test_a_claim_may_be_below_an_object(way):
-    """By a dotted path or a tuple, as scopes and roles are."""
+    """The name of a required claim may be a dotted path or a tuple."""
     body = claims(**{"firebase": {"sign_in_provider": "password"}, "a.b": "x"})
     for name in ("firebase.sign_in_provider", ("firebase", "sign_in_provider")):
         assert WAYS[way](body, claims={name: "password"}).subject == "ann"
@@ -113,14 +113,14 @@ def test_a_claim_may_be_below_an_object(way):
 
 @EACH_WAY
 def test_the_subject_and_the_client_can_be_asked_for(way):
-    """As claims like others."""
+    """`sub` and `azp` can be required claims."""
     assert WAYS[way](claims(azp="web"), claims={"sub": "ann", "azp": "web"}).subject == "ann"
     with pytest.raises(InvalidTokenError):
         WAYS[way](claims(), claims={"sub": "eve"})
 
 
 def test_what_is_asked_cannot_be_changed_later():
-    """The mapping of the caller is copied."""
+    """The verifier copies the mapping of required claims."""
     required = {"org": ["acme"]}
     verifier = by_jwt(claims=required)
     required["org"].append("evil")
@@ -158,7 +158,7 @@ BAD = [
 
 @pytest.mark.parametrize("values", BAD, ids=lambda values: str(values)[:30])
 def test_what_cannot_be_asked_of_claims_is_refused(values):
-    """Empty text and None are what a missing variable leaves; issuer and audience have own options."""
+    """A missing or empty value, a value of another type, and a claim with its own option are refused."""
     for build in (by_jwt, endpoint):
         with pytest.raises(ConfigurationError, match=r"claims.* must"):
             build(claims=values)
@@ -169,7 +169,7 @@ def rsa_verifier(**options):
 
 
 def test_a_header_parameter_is_compared():
-    """Such as the load balancer that has signed: its key is one for a whole region."""
+    """A header parameter, such as the load balancer that has signed, is compared with its type."""
     verifier = by_jwt(header_claims={"signer": ALB, "version": 1})
     good = make_token(signer=ALB, version=1)
     assert judge(verifier, Credential(good, "bearer"), NOW).principal.subject == "ann"
@@ -188,7 +188,7 @@ def test_a_header_parameter_is_compared():
 
 
 def test_a_claim_does_not_stand_in_for_a_header_parameter():
-    """Nor the other way round."""
+    """A claim does not count as a header parameter, and a header parameter not as a claim."""
     with pytest.raises(InvalidTokenError):
         judge(
             by_jwt(header_claims={"signer": ALB}), Credential(make_token(claims(signer=ALB)), "bearer"), NOW
@@ -198,14 +198,14 @@ def test_a_claim_does_not_stand_in_for_a_header_parameter():
 
 
 def test_a_header_is_compared_after_the_signature():
-    """A token that somebody else signed tells nothing about what is expected."""
+    """The signature is verified before the header is compared."""
     verifier = by_jwt(header_claims={"signer": ALB})
     with pytest.raises(InvalidTokenError, match="signature"):
         judge(verifier, Credential(make_token(key=SECRET[::-1], signer="x"), "bearer"), NOW)
 
 
 def test_a_header_is_compared_with_fetched_keys_too():
-    """Whatever the keys are."""
+    """Header parameters are compared with remote keys as well."""
     from authguard import RemoteKeySet
 
     world = World()
@@ -225,7 +225,7 @@ def test_a_header_is_compared_with_fetched_keys_too():
 
 
 def test_a_key_set_in_the_header_is_still_refused():
-    """With local keys, where header parameters are compared, too."""
+    """A `jku` is refused also if header parameters are compared."""
     verifier = by_jwt(header_claims={"signer": ALB})
     with pytest.raises(InvalidTokenError, match="jku"):
         judge(verifier, Credential(make_token(signer=ALB, jku=URL), "bearer"), NOW)
@@ -251,7 +251,7 @@ BAD_HEADERS = [
 
 @pytest.mark.parametrize("values", BAD_HEADERS, ids=str)
 def test_what_cannot_be_asked_of_a_header_is_refused(values):
-    """What another option judges, and what no token may have."""
+    """A header parameter with an option of its own, or that no token may have, is refused."""
     with pytest.raises(ConfigurationError, match=r"header_claims.* must"):
         by_jwt(header_claims=values)
 
@@ -273,7 +273,7 @@ CLIENTS = [
 @EACH_WAY
 @pytest.mark.parametrize(("changes", "client"), CLIENTS, ids=str)
 def test_a_client_of_the_list_is_taken(way, changes, client):
-    """By the claim that names it, and the principal has it."""
+    """A client of the list is accepted by each claim that names it, and is the principal's `client_id`."""
     body = claims(aud=..., **changes)
     assert WAYS[way](body, client_ids=["web", "app"], **NO_AUDIENCE).client_id == client
 
@@ -304,20 +304,20 @@ def test_a_client_of_the_list_is_taken(way, changes, client):
     ids=str,
 )
 def test_a_client_beside_the_list_is_refused(way, changes):
-    """Each claim that names a client has to name one of the list."""
+    """Each claim that names a client must name one of the list."""
     with pytest.raises(InvalidTokenError):
         WAYS[way](claims(**{"aud": ..., **changes}), client_ids=["web", "app"], **NO_AUDIENCE)
 
 
 def test_a_client_alone_may_be_given_as_text():
-    """As an audience may."""
+    """One client may be given as text."""
     assert locally(claims(azp="web"), client_ids="web").client_id == "web"
     with pytest.raises(InvalidTokenError):
         locally(claims(azp="we"), client_ids="web")
 
 
 def test_a_client_of_the_list_is_the_subject_of_its_own_token():
-    """With its mark, by whatever claim it is named."""
+    """A client without a `sub` is the subject, with its mark, by each claim that names it."""
     options = {"client_ids": ["web"], "required_claims": ["exp"]}
     assert locally(claims(sub=..., cid="web"), **options).subject == "client:web"
     with pytest.raises(MissingRequiredClaimError):
@@ -328,14 +328,14 @@ def test_a_client_of_the_list_is_the_subject_of_its_own_token():
     "clients", [[], "", [""], [5], [None], {"web": 1}, 5, True, ["a"] * 10_001], ids=lambda c: str(c)[:9]
 )
 def test_what_is_no_list_of_clients_is_refused(clients):
-    """When the verifier is built."""
+    """The verifier refuses an empty list, empty text, other types and too many clients."""
     for build in (by_jwt, endpoint):
         with pytest.raises(ConfigurationError, match=r"client_ids .*must"):
             build(client_ids=clients)
 
 
 def test_a_header_with_a_repeated_member_is_refused():
-    """So that no two readers of a token disagree about its signer."""
+    """A header with a repeated parameter is refused, so that all readers find the same signer."""
     head = b64(f'{{"alg":"HS256","signer":"{ALB}","signer":"x"}}'.encode())
     from support import make_token_of_parts
 
@@ -345,7 +345,7 @@ def test_a_header_with_a_repeated_member_is_refused():
 
 
 def test_as_many_as_are_allowed_are_taken():
-    """Of names, of values and of clients."""
+    """The largest allowed numbers of claims, values and clients are accepted."""
     values = {f"c{number}": number for number in range(100)}
     assert locally(claims(**values), claims=values).subject == "ann"
     assert locally(claims(org="99"), claims={"org": [str(number) for number in range(100)]}).subject == "ann"

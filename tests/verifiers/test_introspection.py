@@ -1,6 +1,7 @@
-"""Introspection: what is asked, what an answer means, and what an outage is."""
+"""Introspection: the request to the endpoint, the meaning of its answer, and outages."""
 
 import base64
+import re
 from urllib.parse import parse_qs
 
 import jwt as pyjwt
@@ -17,7 +18,7 @@ from authguard import (
     RemoteKeySet,
     VerificationUnavailableError,
 )
-from authguard._core.flow import Response
+from authguard._core.flow import FetchFailedError, Response
 from authguard.errors import (
     ExpiredTokenError,
     InvalidAudienceError,
@@ -54,7 +55,7 @@ def form(question):
 
 
 def test_an_active_token_names_its_caller():
-    """With all that the answer says."""
+    """The principal has the claims of the answer."""
     principal = ask(world(iss=ISSUER, exp=NOW + 600, jti="7", roles=["admin"], username="Ann")).principal
     assert (principal.subject, principal.client_id, principal.issuer) == ("ann", "app", ISSUER)
     assert (principal.scopes, principal.roles) == ({"read", "write"}, {"admin"})
@@ -63,7 +64,7 @@ def test_an_active_token_names_its_caller():
 
 
 def test_the_token_is_posted_in_a_form():
-    """Never in the URL (RFC 7662 section 2.1)."""
+    """The token is in the form of a POST, and not in the URL (RFC 7662 section 2.1)."""
     where = world()
     ask(where, token="a+b/c=")
     (question,) = where.calls
@@ -75,7 +76,7 @@ def test_the_token_is_posted_in_a_form():
 
 @pytest.mark.parametrize(("hint", "sent"), [("api_key", "api_key"), (None, None)])
 def test_the_hint_can_be_set(hint, sent):
-    """Or left out."""
+    """The token type hint can be set and left out."""
     where = world()
     ask(where, verifier(token_type_hint=hint))
     assert form(where.calls[0]).get("token_type_hint") == sent
@@ -91,7 +92,7 @@ def basic(question):
     ids=["encoded", "raw"],
 )
 def test_client_secret_basic_is_form_urlencoded(raw, sent):
-    """RFC 6749 section 2.3.1; raw where a server has it otherwise."""
+    """Client id and secret are form-urlencoded (RFC 6749 section 2.3.1), or raw for some servers."""
     where = world()
     name = "my api" if raw else "my api:1"
     ask(where, verifier(auth=ClientAuth.basic(name, "s+cr%t é", raw=raw)))
@@ -99,7 +100,7 @@ def test_client_secret_basic_is_form_urlencoded(raw, sent):
 
 
 def test_client_secret_post_goes_into_the_form():
-    """And into no field."""
+    """Client id and secret are in the form, and no Authorization field is sent."""
     where = world()
     ask(where, verifier(auth=ClientAuth.post("api", "s3cret")))
     sent = form(where.calls[0])
@@ -108,7 +109,7 @@ def test_client_secret_post_goes_into_the_form():
 
 
 def test_a_bearer_token_of_our_own():
-    """RFC 7662 section 2.1."""
+    """The request is authenticated by a Bearer token (RFC 7662 section 2.1)."""
     where = world()
     ask(where, verifier(auth=ClientAuth.bearer("0urs")))
     assert where.calls[0].headers["authorization"] == "Bearer 0urs"
@@ -116,7 +117,7 @@ def test_a_bearer_token_of_our_own():
 
 @pytest.mark.parametrize(("issuer", "audience"), [(None, URL), (ISSUER, ISSUER)])
 def test_private_key_jwt_signs_an_assertion(issuer, audience):
-    """RFC 7523: for the issuer if we know it, else for the endpoint; each time another."""
+    """Each assertion (RFC 7523) is for the issuer, or for the endpoint without one, with another `jti`."""
     where = world()
     auth = ClientAuth.private_key_jwt("api", ec_key(), algorithm="ES256", key_id="k1")
     by = verifier(auth=auth, issuer=issuer, cache_ttl=0)
@@ -141,7 +142,7 @@ def test_private_key_jwt_signs_an_assertion(issuer, audience):
 
 @pytest.mark.parametrize("active", [False, "true", "True", 1, "1", None, ..., [True], {}], ids=repr)
 def test_only_the_json_true_is_active(active):
-    """Anything else is a 401 (RFC 7662 section 2.2)."""
+    """A value of `active` other than true is a 401 (RFC 7662 section 2.2)."""
     with pytest.raises(InvalidTokenError):
         ask(world(active=active))
 
@@ -170,14 +171,14 @@ def test_only_the_json_true_is_active(active):
     ids=repr,
 )
 def test_an_active_answer_is_checked_again(changes, error):
-    """Dates, issuer, audience and kind: the endpoint may know more tokens than are for us."""
+    """Dates, issuer, audience, kind and subject of an active answer are checked."""
     with pytest.raises(error):
         ask(world(**changes), verifier(issuer=ISSUER))
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "DPoP"])
 def test_a_guard_that_knows_no_proof_refuses_bound_tokens(kind):
-    """The verifier hands on what the token is bound to (RFC 9449 section 6.2); the guard judges it."""
+    """The verifier returns the `cnf` of a bound token, and a guard without proofs refuses it."""
     by = verifier()
     where = world(cnf={"jkt": "x"}, token_type=kind)
     assert ask(where, by).principal.claims["cnf"] == {"jkt": "x"}
@@ -186,7 +187,7 @@ def test_a_guard_that_knows_no_proof_refuses_bound_tokens(kind):
 
 
 def test_a_sub_that_is_required_is_not_made_up():
-    """The client is no stand-in then."""
+    """The client does not replace a `sub` that is required."""
     with pytest.raises(MissingRequiredClaimError):
         ask(world(sub=...), verifier(required_claims=["sub"]))
 
@@ -195,19 +196,19 @@ def test_a_sub_that_is_required_is_not_made_up():
     "changes", [{"aud": [AUDIENCE, "x"]}, {"iss": ...}, {"exp": None, "token_type": "Bearer"}]
 )
 def test_what_is_optional_may_be_missing(changes):
-    """A null is like nothing."""
+    """Optional claims of the answer may be missing or null."""
     assert ask(world(**changes), verifier(issuer=ISSUER)).principal.issuer == ISSUER
 
 
 def test_without_an_audience_only_answers_without_one_are_taken():
-    """As with JWTs."""
+    """A verifier without an audience accepts only answers without one."""
     assert ask(world(aud=...), verifier(audience=None)).principal.subject == "ann"
     with pytest.raises(InvalidAudienceError):
         ask(world(), verifier(audience=None))
 
 
 def test_a_client_of_its_own_cannot_be_mistaken_for_a_user():
-    """An answer to a client credentials token has no sub; a user may have the client's name."""
+    """A client's token has the subject `client:` and its id, which differs from a user of that name."""
     client = ask(world(sub=..., client_id="ann")).principal
     assert (client.subject, client.client_id) == ("client:ann", "ann")
     assert ask(world(sub="ann")).principal.subject == "ann"
@@ -215,7 +216,7 @@ def test_a_client_of_its_own_cannot_be_mistaken_for_a_user():
 
 
 def test_required_claims_are_required():
-    """As with JWTs."""
+    """An answer without a required claim is refused."""
     with pytest.raises(MissingRequiredClaimError):
         ask(world(), verifier(required_claims=["exp"]))
 
@@ -230,12 +231,12 @@ def test_required_claims_are_required():
     ],
 )
 def test_an_answer_is_remembered_for_the_ttl_and_not_beyond_exp(options, changes, until):
-    """Whichever comes first."""
+    """An answer is remembered for `cache_ttl`, or until `exp` if that is earlier."""
     assert ask(world(**changes), verifier(**options)).until == NOW + until
 
 
 def test_inactive_is_remembered_for_ten_seconds():
-    """Each verifier for itself, and each token for itself."""
+    """An inactive answer is remembered for ten seconds, for its verifier and its token."""
     where, by = world(active=False), verifier()
     for now in (NOW, NOW + 9):
         with pytest.raises(InvalidTokenError):
@@ -248,7 +249,7 @@ def test_inactive_is_remembered_for_ten_seconds():
 
 
 def test_without_a_cache_each_request_asks():
-    """Inactive answers are not remembered either."""
+    """With `cache_ttl=0` an inactive answer is not remembered."""
     where, by = world(active=False), verifier(cache_ttl=0)
     for _ in range(3):
         with pytest.raises(InvalidTokenError):
@@ -280,7 +281,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("answer", OUTAGES.values(), ids=OUTAGES.keys())
 def test_an_outage_is_not_the_callers_fault(answer):
-    """503 with a time to come back at, never 401, and never remembered."""
+    """An outage has a time to wait, is in the health, and is not remembered."""
     where, by = world(answer), verifier()
     with pytest.raises(VerificationUnavailableError) as raised:
         ask(where, by)
@@ -291,8 +292,27 @@ def test_an_outage_is_not_the_callers_fault(answer):
     assert by.health(NOW + 60)[0].state == "fresh"
 
 
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (401, r": check the credentials of this application, client_id and client_secret, or auth="),
+        (403, r": check the credentials of this application"),
+        (404, ": check the URL of the endpoint"),
+        (405, ": check the URL of the endpoint"),
+        (500, "$"),
+    ],
+)
+def test_the_reason_of_an_outage_names_the_option_to_check(status, remedy):
+    """The reason in the log and the health names the option to check."""
+    where, by = world(Response(status, {}, b"")), verifier()
+    with pytest.raises(VerificationUnavailableError) as raised:
+        ask(where, by)
+    expected = f"the status of its answer is {status}{remedy}"
+    assert re.search(expected, raised.value.reason) and re.search(expected, by.health(NOW)[0].reason)
+
+
 def test_the_health_counts_the_failures_in_a_row():
-    """From none before the first request; a good answer begins anew."""
+    """The number of failures is 0 before the first request and after a valid answer."""
     where, by = world(down()), verifier()
     counted = [by.health(NOW)[0].failures]
     for second in range(3):
@@ -306,14 +326,14 @@ def test_the_health_counts_the_failures_in_a_row():
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_passed_on(status):
-    """429 is the endpoint's word to us, and ours to the caller is 503."""
+    """The `Retry-After` of a 429 or 503 is that of the outage."""
     with pytest.raises(VerificationUnavailableError) as raised:
         ask(world(Response(status, {"retry-after": "17"}, b"")))
     assert raised.value.retry_after == 17
 
 
 def test_nobody_asks_while_the_endpoint_wants_a_pause():
-    """It has said for how long."""
+    """The endpoint is not asked again within its `Retry-After`."""
     where, by = world(Response(429, {"retry-after": "17"}, b"")), verifier()
     for token in "abc":
         with pytest.raises(VerificationUnavailableError):
@@ -322,7 +342,7 @@ def test_nobody_asks_while_the_endpoint_wants_a_pause():
 
 
 def test_a_429_that_does_not_say_means_five_seconds():
-    """A little is better than nothing."""
+    """A 429 without `Retry-After` is an outage of five seconds."""
     with pytest.raises(VerificationUnavailableError) as raised:
         ask(world(Response(429, {}, b"")))
     assert raised.value.retry_after == 5
@@ -330,15 +350,27 @@ def test_a_429_that_does_not_say_means_five_seconds():
 
 @pytest.mark.parametrize(("kind", "calls"), [("connect", 2), ("broken", 2), ("timeout", 1), ("tls", 1)])
 def test_what_was_not_answered_is_asked_once_more(kind, calls):
-    """If nobody was there, or a kept connection was just closed; never after a timeout."""
+    """A failed connection or a broken one is tried once more, and a timeout or TLS error is not."""
     where = world(down(kind))
     with pytest.raises(VerificationUnavailableError):
         ask(where)
     assert len(where.calls) == calls
 
 
+def test_requests_that_time_out_together_cost_one_pause():
+    """After 64 simultaneous requests without an answer, the next one is sent after a second."""
+    by = verifier()
+    flows = [by.flow(Credential(str(number), "bearer"), NOW) for number in range(64)]
+    for flow in flows:
+        assert next(flow).url == URL
+    for flow in flows:
+        with pytest.raises(VerificationUnavailableError):
+            flow.throw(FetchFailedError("timeout", "no answer", 5.0))
+    assert ask(world(), by, now=NOW + 6.1).principal.subject == "ann"
+
+
 def test_a_dead_endpoint_costs_one_timeout_and_then_nothing():
-    """The circuit is open; one request tries it now and then, and others do not wait."""
+    """After one timeout the circuit is open, and the following requests are not sent."""
     where, by = world(down("timeout")), verifier()
     for number in range(100):
         with pytest.raises(VerificationUnavailableError):
@@ -347,7 +379,7 @@ def test_a_dead_endpoint_costs_one_timeout_and_then_nothing():
 
 
 def test_refused_connections_open_the_circuit_too():
-    """After three requests."""
+    """The circuit is open after three requests with refused connections."""
     where, by = world(down("connect")), verifier()
     for number in range(100):
         with pytest.raises(VerificationUnavailableError):
@@ -356,7 +388,7 @@ def test_refused_connections_open_the_circuit_too():
 
 
 def test_a_token_that_the_endpoint_cannot_digest_does_not_open_the_circuit():
-    """Else anybody could shut the others out."""
+    """Errors for one token do not open the circuit for the other tokens."""
     poison = Response(500, {}, b"")
     where, by = world(lambda question: poison if b"poison" in question.body else page(ACTIVE)), verifier()
     for _ in range(20):
@@ -366,7 +398,7 @@ def test_a_token_that_the_endpoint_cannot_digest_does_not_open_the_circuit():
 
 
 def test_jwts_are_verified_before_anybody_is_asked():
-    """A forged one costs no question; a good one is asked about, and speaks for itself."""
+    """A forged JWT is refused without a question, and a valid one is introspected and keeps its claims."""
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     by = verifier(jwt=local, cache_ttl=30)
     where = world(iss=ISSUER, client_id=...)
@@ -383,7 +415,7 @@ def test_jwts_are_verified_before_anybody_is_asked():
     "changes", [{"sub": "bob"}, {"client_id": "other"}, {"jti": "other"}, {"cnf": {"jkt": "x"}}], ids=repr
 )
 def test_the_endpoint_must_speak_of_the_same_token(changes):
-    """Or it does not say anything about this one."""
+    """An answer with another subject, client, `jti` or `cnf` than the token is refused."""
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(InvalidTokenError, match="another"):
         ask(world(**changes), verifier(jwt=local), make_token(claims(client_id="app", jti="7")))
@@ -395,7 +427,7 @@ def test_the_endpoint_must_speak_of_the_same_token(changes):
     ids=str,
 )
 def test_what_only_one_of_both_says_is_no_contradiction(token, answer):
-    """The endpoint need not repeat what the token says, nor the token what the endpoint knows."""
+    """A claim that only the token or only the answer has is no contradiction."""
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     where = world(**{"client_id": ..., "jti": ..., **answer})
     assert (
@@ -405,7 +437,7 @@ def test_what_only_one_of_both_says_is_no_contradiction(token, answer):
 
 
 def test_opaque_tokens_are_asked_about_beside_jwts():
-    """The verifier for JWTs does not accept them."""
+    """An opaque token is introspected also if JWTs are verified locally."""
     local = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     assert ask(world(), verifier(jwt=local)).principal.subject == "ann"
 
@@ -422,18 +454,18 @@ def test_opaque_tokens_are_asked_about_beside_jwts():
     ],
 )
 def test_it_is_for_tokens_or_for_api_keys(options, method, accepted):
-    """By whether there is a field or a prefix for keys."""
+    """A verifier with a field or a prefix for keys accepts API keys, and one without accepts tokens."""
     assert verifier(**options).accepts(Credential("x", method)) is accepted
 
 
 def test_api_keys_may_be_of_any_kind():
-    """Issuers say what they like of the kind of a key."""
+    """An answer for an API key may have any token type."""
     by = verifier(header="X-API-Key", token_type_hint="api_key")
     principal = ask(world(token_type="api_key"), by, "sk_live_1", "api_key").principal
     assert (principal.subject, principal.method) == ("ann", "api_key")
 
 
-# Signed answers: RFC 9701
+# Signed answers (RFC 9701)
 
 
 def signed(inner=None, *, key=None, typ="token-introspection+jwt", **changes):
@@ -453,7 +485,7 @@ def for_signed(keys=None):
 
 
 def test_a_signed_answer_is_verified():
-    """It was asked for, and only what is in token_introspection counts."""
+    """A signed answer is requested, and only its `token_introspection` counts."""
     where = world(signed(sub="mallory", exp=NOW - 999))
     assert ask(where, for_signed()).principal.subject == "ann"
     assert where.calls[0].headers["accept"] == "application/token-introspection+jwt"
@@ -461,12 +493,12 @@ def test_a_signed_answer_is_verified():
 
 @pytest.mark.parametrize("iat", [NOW - 90, NOW + 90])
 def test_a_signed_answer_is_good_for_a_minute_and_the_leeway(iat):
-    """The clock of the issuer may differ by as much in either direction."""
+    """A signed answer is valid for a minute and the leeway, before and after its `iat`."""
     assert ask(world(signed(iat=iat)), for_signed()).principal.subject == "ann"
 
 
 def test_the_keys_of_signed_answers_may_be_fetched():
-    """From a key set by URL."""
+    """The keys of signed answers may be fetched from a URL."""
     where = world(signed())
     keys = "https://issuer.example/jwks"
     by = for_signed(RemoteKeySet(keys))
@@ -478,8 +510,22 @@ def test_the_keys_of_signed_answers_may_be_fetched():
     assert len(by.channels()) == 2
 
 
+@pytest.mark.parametrize(
+    ("issuer", "is_taken"),
+    [(ISSUER, True), ("https://login.example/{tenantid}/v2.0", True), ("https://other.example", False)],
+)
+def test_a_key_of_one_issuer_signs_for_it_alone(issuer, is_taken):
+    """A key of a set that names an issuer verifies only answers of this issuer."""
+    keys = {"keys": [{**jwk(rsa_key(), kid="a", alg="RS256"), "issuer": issuer}]}
+    if is_taken:
+        assert ask(world(signed()), for_signed(keys)).principal.subject == "ann"
+        return
+    with pytest.raises(VerificationUnavailableError):
+        ask(world(signed()), for_signed(keys))
+
+
 def test_a_signed_answer_may_say_inactive():
-    """Which is a 401."""
+    """An inactive signed answer is a 401."""
     with pytest.raises(InvalidTokenError):
         ask(world(signed({"active": False})), for_signed())
 
@@ -518,19 +564,19 @@ def test_a_signed_answer_may_say_inactive():
     ],
 )
 def test_a_signed_answer_that_is_not_good_is_no_answer(answer):
-    """503: somebody between us and the endpoint is at fault, and not the caller."""
+    """An invalid signed answer is an outage, since the caller did not cause it."""
     with pytest.raises(VerificationUnavailableError):
         ask(world(answer), for_signed())
 
 
 def test_a_signed_answer_that_nobody_asked_for_is_no_answer():
-    """There are no keys to verify it with."""
+    """A signed answer without keys to verify it is an outage."""
     with pytest.raises(VerificationUnavailableError):
         ask(world(signed()))
 
 
 def test_no_secret_shows_itself():
-    """Not in repr, not in an error."""
+    """Representations and errors contain no secret of the client."""
     auths = [
         ClientAuth.basic("api", "s3cret"),
         ClientAuth.post("api", "s3cret"),
@@ -565,7 +611,7 @@ def test_no_secret_shows_itself():
     ids=lambda part: str(part)[:40],
 )
 def test_wrong_options_are_found_when_built(options, says):
-    """And the error says what to change."""
+    """Invalid options are errors with advice."""
     client = (
         {}
         if options.get("auth") == "basic" or "auth" in options
@@ -590,6 +636,15 @@ def test_wrong_options_are_found_when_built(options, says):
     ids=["colon", "empty", "line-break", "hmac", "wrong-type", "public", "garbage", "http"],
 )
 def test_what_cannot_authenticate_us_is_found_when_built(make):
-    """Not when the first token comes."""
+    """Invalid credentials of the client are refused when the verifier is built."""
     with pytest.raises(ConfigurationError):
         make()
+
+
+@pytest.mark.parametrize("algorithms", [["ES256"], ("ES256",), [], 5])
+def test_algorithms_of_answers_need_the_keys(algorithms):
+    """`answer_algorithms` without `answer_keys` is refused, since it would have no effect."""
+    with pytest.raises(ConfigurationError, match="answer_algorithms must be left out without answer_keys"):
+        IntrospectionVerifier(
+            "https://a.example", client_id="a", client_secret="b", answer_algorithms=algorithms
+        )

@@ -1,4 +1,4 @@
-"""JWTs: what is taken, and what never is."""
+"""JWTs that are accepted, and hostile ones that are refused."""
 
 import pytest
 
@@ -44,13 +44,13 @@ def verify(token, by=None):
     ids=["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
 )
 def test_good_signatures_are_taken(algorithm, key):
-    """A token of each family names its subject."""
+    """A token of each algorithm family names its subject."""
     token = make_token(algorithm=algorithm, key=key())
     assert verify(token, verifier(pem(key()), [algorithm])).subject == "ann"
 
 
 def test_a_good_hmac_token_is_taken():
-    """The plain case works, so that the hostile cases fail for their own reasons."""
+    """A plain token is accepted, so that the hostile tokens are refused for their own reasons."""
     assert verify(make_token()).subject == "ann"
 
 
@@ -158,13 +158,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("token", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_tokens_are_invalid(token):
-    """Each of these is refused as an invalid token, and in no other way."""
+    """Each hostile token is refused as an invalid token, and causes no other error."""
     with pytest.raises(InvalidTokenError):
         verify(token)
 
 
 def test_a_public_key_is_no_secret():
-    """A token signed with the text of the public key as a secret is refused."""
+    """A token that is signed with the text of the public key as a secret is refused."""
     token = make_token(algorithm="HS256", key=pem(rsa_key()))
     with pytest.raises(InvalidTokenError):
         verify(token, verifier(pem(rsa_key()), ["RS256"]))
@@ -172,7 +172,7 @@ def test_a_public_key_is_no_secret():
 
 @pytest.mark.parametrize("members", [{"kid": "c"}, {}], ids=["unknown", "none"])
 def test_the_kid_chooses_between_two_keys(members):
-    """An unknown kid, and none where two keys could be meant, are refused."""
+    """An unknown kid, and no kid if two keys could match, are refused."""
     keys = {
         "keys": [
             jwk(ec_key(), kid="a"),
@@ -186,7 +186,7 @@ def test_the_kid_chooses_between_two_keys(members):
 
 
 def test_an_embedded_key_is_not_used():
-    """A token that brings its own key is refused."""
+    """A token that contains its own key is refused."""
     token = make_token(algorithm="ES256", key=ec_key(), jwk=jwk(ec_key()))
     with pytest.raises(InvalidTokenError):
         verify(token, verifier(pem(rsa_key()), ["RS256"]))
@@ -209,7 +209,7 @@ EMBEDDED = {
 @pytest.mark.parametrize("kind", EMBEDDED)
 @pytest.mark.parametrize("several", [False, True], ids=["one-verifier", "two-verifiers"])
 def test_a_key_or_the_url_of_one_in_the_header_is_refused(kind, several):
-    """Also where the signature is good by a key that is configured."""
+    """A token with a key or a URL of one in its header is refused, also if its signature is valid."""
     header = {
         name: {"own": jwk(rsa_key()), "ours": jwk(ec_key())}.get(str(value), value)
         for name, value in EMBEDDED[kind].items()
@@ -233,7 +233,7 @@ def test_a_key_or_the_url_of_one_in_the_header_is_refused(kind, several):
     ids=["x5t", "x5t#S256", "x5c", "malformed"],
 )
 def test_certificates_and_thumbprints_in_the_header_are_never_read(header):
-    """Well-known issuers send them beside a kid, and they select nothing."""
+    """Certificates and thumbprints, which some issuers send beside a kid, select no key."""
     token = make_token(algorithm="ES256", key=ec_key(), **header)
     assert verify(token, verifier(pem(ec_key()), ["ES256"])).subject == "ann"
     with pytest.raises(InvalidTokenError):

@@ -1,4 +1,4 @@
-"""How a JWTVerifier is built, and what it makes of a token's claims."""
+"""The options of a JWTVerifier, and the principal that it makes of a token."""
 
 import json
 import os
@@ -62,14 +62,14 @@ def verify(verifier, token, now=NOW):
     ids=str,
 )
 def test_a_mistake_is_named_when_it_is_built(options, says):
-    """What cannot be meant raises, and says what to change."""
+    """Invalid options are errors with advice."""
     with pytest.raises(ConfigurationError, match=says):
         build(**options)
 
 
 @pytest.mark.parametrize("as_text", [True, False], ids=["text", "path"])
 def test_keys_from_a_file(tmp_path, as_text):
-    """A path, or text that names a key file; alone or in a list."""
+    """Keys may be given as a path, or as the text of one, alone or in a list."""
     path = tmp_path / "keys.jwks"
     path.write_text(json.dumps({"keys": [jwk(rsa_key(), kid="a")]}) + "\n")
     source = str(path) if as_text else path
@@ -80,7 +80,7 @@ def test_keys_from_a_file(tmp_path, as_text):
 
 
 def test_a_key_file_is_utf_8_whatever_the_locale_says(tmp_path):
-    """The same file is the same secret on every machine."""
+    """A secret in a file is the same in each locale."""
     path = tmp_path / "secret.key"
     path.write_text(f"{SECRET}é", encoding="utf-8")
     program = (
@@ -94,7 +94,7 @@ def test_a_key_file_is_utf_8_whatever_the_locale_says(tmp_path):
 
 
 def test_a_token_is_remembered_until_it_expires():
-    """With the leeway; without exp, where that is allowed, for an hour."""
+    """A token is remembered until it expires with the leeway, and one without `exp` for an hour."""
     assert verify(build(), make_token()).until == NOW + 630
     forever = build(required_claims=["sub"])
     assert verify(forever, make_token(claims(exp=...))).until == NOW + 3600
@@ -104,7 +104,7 @@ def test_a_token_is_remembered_until_it_expires():
     ("name", "least", "most"), [("exp", -29, None), ("nbf", None, 30), ("iat", None, 30)]
 )
 def test_the_leeway_has_an_edge(name, least, most):
-    """On the last second it passes, one further it does not."""
+    """A token is valid in the last second of the leeway, and not in the next one."""
     edge, out = (least, least - 1) if least is not None else (most, most + 1)
     assert verify(build(), make_token(claims(**{name: NOW + edge})))
     with pytest.raises(InvalidTokenError):
@@ -112,7 +112,7 @@ def test_the_leeway_has_an_edge(name, least, most):
 
 
 def test_several_audiences():
-    """One of ours among theirs is enough."""
+    """One configured audience among several of the token is enough."""
     verifier = build(audience=["https://a.example", AUDIENCE])
     assert verify(verifier, make_token(claims(aud=["https://x.example", AUDIENCE])))
     with pytest.raises(InvalidTokenError):
@@ -120,7 +120,7 @@ def test_several_audiences():
 
 
 def test_no_audience_takes_only_tokens_without():
-    """A token that is meant for somebody is not meant for nobody in particular."""
+    """A verifier without an audience refuses a token with one."""
     assert verify(build(audience=None), make_token(claims(aud=...)))
     with pytest.raises(InvalidTokenError):
         verify(build(audience=None), make_token())
@@ -140,14 +140,14 @@ def test_no_audience_takes_only_tokens_without():
     ids=["text", "list", "object", "nested", "not nested", "a name with dots", "not configured"],
 )
 def test_scopes_and_roles_from_configured_claims(extra, scopes, roles):
-    """Only what was configured grants anything."""
+    """Only configured claims grant scopes and roles."""
     verifier = build(role_claims=["realm_access.roles", "https://e.example/roles"])
     principal = verify(verifier, make_token(claims(**extra))).principal
     assert (principal.scopes, principal.roles) == (scopes, roles)
 
 
 def test_the_principal_of_a_token():
-    """Who, for whom, by which token, until when."""
+    """The principal has the issuer, the client, the token id, the claims and the expiry."""
     principal = verify(build(), make_token(claims(jti="t1", client_id="app", email="a@b.c"))).principal
     assert (principal.issuer, principal.client_id, principal.token_id) == (ISSUER, "app", "t1")
     assert principal.claims["email"] == "a@b.c"
@@ -155,7 +155,7 @@ def test_the_principal_of_a_token():
 
 
 def test_a_client_is_the_subject_of_a_token_without_sub():
-    """If sub was not required; and somebody it must be."""
+    """The client is the subject if `sub` is not required, and a token without both is refused."""
     verifier = build(required_claims=["exp"])
     assert verify(verifier, make_token(claims(sub=..., azp="app"))).principal.subject == "client:app"
     with pytest.raises(InvalidTokenError):
@@ -163,7 +163,7 @@ def test_a_client_is_the_subject_of_a_token_without_sub():
 
 
 def test_the_profile_of_rfc_9068():
-    """With one type accepted, a token without type is refused."""
+    """A verifier with one token type refuses a token without a type."""
     verifier = build(token_types=["at+jwt"])
     assert verify(verifier, make_token(typ="application/AT+JWT"))
     with pytest.raises(InvalidTokenError):
@@ -188,7 +188,7 @@ def test_the_profile_of_rfc_9068():
     ids=str,
 )
 def test_kinds_of_tokens_told_by_their_claims(extra, passes):
-    """Refresh, ID and event tokens say so in the claims, if not in the header."""
+    """Refresh, ID and event tokens are refused by their claims."""
     token = make_token(claims(**extra))
     if passes:
         assert verify(build(), token)
@@ -202,7 +202,7 @@ OTHER_SECRET = "Zr7Pq1Wm4Xc9Tn2Yv6Lk8Jh3Gf5DsBa0eUoIiE"
 
 
 def several():
-    """A guard for two issuers, one of them with two algorithms."""
+    """Return a guard for two issuers, of which one has two algorithms."""
     return Guard(
         build(),
         build(pem(rsa_key()), ["RS256"]),
@@ -211,7 +211,7 @@ def several():
 
 
 def test_the_issuer_chooses_the_keys():
-    """Each token is verified by its issuer's keys, never by those of another."""
+    """Each token is verified by the keys of its issuer, and not by those of another one."""
     guard = several()
     good = [
         make_token(),
@@ -234,7 +234,7 @@ def test_the_issuer_chooses_the_keys():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_one_verifier_without_an_issuer_takes_the_tokens_of_all_others(order):
-    """It takes tokens without `iss`, and of issuers that no other verifier names; never of a named one."""
+    """A verifier without an issuer accepts tokens without `iss` and of issuers without a verifier."""
     guard = Guard(*[build(), build(OTHER_SECRET, issuer=None)][::order])
     good = [
         make_token(),
@@ -253,7 +253,7 @@ def test_one_verifier_without_an_issuer_takes_the_tokens_of_all_others(order):
 
 
 def test_several_verifiers_that_cannot_be_told_apart():
-    """No algorithm of an issuer is there twice, and one verifier alone is for issuers without a name."""
+    """Two verifiers without an issuer, or with one issuer and one algorithm, are refused."""
     for other in (None, lambda issuer: True):
         with pytest.raises(ConfigurationError, match="issuer must be None or a function of one JWTVerifier"):
             Guard(build(issuer=other), build(OTHER_SECRET, issuer=None))
@@ -262,13 +262,13 @@ def test_several_verifiers_that_cannot_be_told_apart():
 
 
 def test_a_long_header_is_read_each_time():
-    """It is not remembered, and is read all the same."""
+    """A long header, which is not remembered, gives the same principal each time."""
     token = make_token(padding="x" * 600)
     assert verify(build(), token).principal == verify(build(), token).principal
 
 
 def test_a_named_key_is_for_its_algorithm_alone():
-    """The kid finds the key, and another algorithm of the same family does not pass with it."""
+    """The key of a kid does not verify a token of another algorithm of its family."""
     verifier = build({"keys": [jwk(rsa_key(), kid="a", alg="RS256")]}, ["RS256", "RS384"])
     assert verify(verifier, make_token(algorithm="RS256", key=rsa_key(), kid="a"))
     for kid in ({"kid": "a"}, {}):
@@ -279,7 +279,7 @@ def test_a_named_key_is_for_its_algorithm_alone():
 
 @pytest.mark.parametrize("padding", ["", "x", "xx"], ids=len)
 def test_a_token_has_one_spelling(padding):
-    """Of each part the last character carries bits that must be zero, whatever its length."""
+    """A part of a token whose last character has bits that are not zero is refused."""
     for part in range(3):
         parts = make_token(claims(pad=padding), pad=padding).split(".")
         if len(parts[part]) % 4 == 0:
@@ -295,7 +295,7 @@ def test_a_token_has_one_spelling(padding):
 
 @pytest.mark.parametrize("keys", [RemoteKeySet, [RemoteKeySet("https://keys.example")], [[RemoteKeySet]]])
 def test_a_remote_key_set_stands_alone(keys):
-    """Each has an issuer of its own; the error says how to write that."""
+    """A list with a remote key set is an error that advises one verifier for each."""
     with pytest.raises(ConfigurationError, match=r'JWTVerifier\(RemoteKeySet\("https://…"\), …\) for each'):
         JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
 
@@ -303,7 +303,7 @@ def test_a_remote_key_set_stands_alone(keys):
 @pytest.mark.parametrize("text", ["{}\n", " {}", "{}\r\n", "\t{}"])
 @pytest.mark.parametrize("option", ["issuer", "audience"])
 def test_white_space_around_an_issuer_or_audience_is_refused(option, text):
-    """A line break at the end of a file or variable would refuse every token; the error has what works."""
+    """The error for white space, as of a line break in a file, shows the value without it."""
     value = {"issuer": ISSUER, "audience": AUDIENCE}[option]
     for given in (text.format(value), [text.format(value)]):
         if option == "audience" or isinstance(given, str):
@@ -311,3 +311,24 @@ def test_white_space_around_an_issuer_or_audience_is_refused(option, text):
                 build(**{option: given})
     with pytest.raises(ConfigurationError, match=f"{option} must be without white space"):
         TokenIssuer(SECRET, **{"issuer": ISSUER, "audience": AUDIENCE, option: text.format(value)})
+
+
+@pytest.mark.parametrize(
+    ("required", "added"),
+    [(["tenant"], ["exp", "sub", "tenant"]), (("sub", "email"), ["exp", "sub", "email"])],
+)
+def test_a_list_of_claims_that_has_lost_exp_is_warned_of(required, added, caplog):
+    """A list without `exp` is warned of, since tokens without `exp` would not expire."""
+    build(required_claims=required)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().endswith(
+        f"got {list(required)}, which replaces the default: write required_claims={added}"
+    )
+
+
+@pytest.mark.parametrize("required", [["sub"], [], ["exp"], ["exp", "tenant"]])
+def test_no_warning_of_a_list_of_claims_on_purpose(required, caplog):
+    """A list with `exp` or without other claims is not warned of."""
+    build(required_claims=required)
+    assert caplog.records == []

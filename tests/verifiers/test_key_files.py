@@ -30,31 +30,31 @@ NEW = ec_key.__wrapped__()
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
-    """Replace a file as one that changes keys should: at once, by another file."""
+    """Replace a file at once by another one, as recommended for keys."""
     other = path.with_name(path.name + ".new")
     other.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(other, path)
 
 
 def verifier(keys: Any, algorithms: Any = ("ES256",)) -> JWTVerifier:
-    """A verifier of tokens without sub."""
+    """Return a verifier with keys."""
     return JWTVerifier(keys, algorithms=algorithms, issuer=ISSUER, audience=AUDIENCE)
 
 
 def token(key: Any, algorithm: str = "ES256", **members: Any) -> str:
-    """A token that is good for days."""
+    """Return a token that is valid for ten days."""
     text: str = make_token(claims(exp=NOW + 10 * 86400), algorithm=algorithm, key=key, **members)
     return text
 
 
 def verify(by: JWTVerifier, text: str, now: float = NOW) -> Verified:
-    """What comes of a token."""
+    """Return the result of a verified token."""
     return run(as_flow(by.flow(Credential(text, "bearer"), now)))
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file with the old key."""
+    """Create a file with the old key."""
     path = tmp_path / "keys.pem"
     path.write_text(pem(OLD))
     return path
@@ -81,7 +81,7 @@ FORMS: dict[str, tuple[str | bytes, str | bytes, Any, str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_key_that_is_put_into_the_file_counts_at_once(tmp_path: Path, form: str) -> None:
-    """In whatever form, and however short ago the file was looked at."""
+    """A new key in a file of any form counts at once, also if the file was checked a moment ago."""
     before, after, key, algorithm = FORMS[form]
     path = tmp_path / "keys"
     replace_file(path, before)
@@ -97,7 +97,7 @@ def test_a_key_that_is_put_into_the_file_counts_at_once(tmp_path: Path, form: st
 
 
 def test_a_key_that_is_taken_out_is_refused_within_a_second(path: Path) -> None:
-    """And a token that was verified before is remembered for 30 seconds at most."""
+    """A verified token is remembered for at most 30 seconds."""
     by = verifier(path)
     assert verify(by, token(OLD)).until == NOW + 30
     replace_file(path, pem(NEW))
@@ -107,7 +107,7 @@ def test_a_key_that_is_taken_out_is_refused_within_a_second(path: Path) -> None:
 
 
 def test_two_files_rotate_secrets(tmp_path: Path) -> None:
-    """The new one beside the old one, each in a file of its own; text beside them stays."""
+    """The new and the old secret may be in two files, beside a secret as text."""
     new, old = tmp_path / "new", tmp_path / "old"
     secrets = [hashlib.sha256(bytes([number])).hexdigest() for number in range(4)]
     replace_file(new, secrets[0])
@@ -122,7 +122,7 @@ def test_two_files_rotate_secrets(tmp_path: Path) -> None:
 
 
 def test_a_link_that_leads_elsewhere_is_a_change(tmp_path: Path) -> None:
-    """As Kubernetes replaces mounted secrets; the times of the files may be the same."""
+    """A link to another file, as Kubernetes replaces mounted secrets, is a change."""
     for name, key in (("one", OLD), ("two", NEW)):
         (tmp_path / name).mkdir()
         file = tmp_path / name / "jwt.pem"
@@ -152,7 +152,7 @@ BROKEN: dict[str, str | bytes | None] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_the_last_good_keys_outlive_a_broken_file(path: Path, case: str, caplog: Any) -> None:
-    """For a day, with one warning; then it is 503, and never 401; the file may be mended any time."""
+    """The last valid keys are used for a day with one warning, and are then an outage."""
     by = verifier(path)
     content = BROKEN[case]
     if content is None:
@@ -176,7 +176,7 @@ def test_the_last_good_keys_outlive_a_broken_file(path: Path, case: str, caplog:
 
 
 def test_a_token_by_an_unknown_key_is_no_fault_of_the_caller_while_the_file_is_broken(path: Path) -> None:
-    """Its key may be newer than those that we have."""
+    """A token by an unknown key is a 503, since the broken file may have its key."""
     by = verifier(path)
     path.unlink()
     with pytest.raises(VerificationUnavailableError):
@@ -186,7 +186,7 @@ def test_a_token_by_an_unknown_key_is_no_fault_of_the_caller_while_the_file_is_b
 
 
 def test_a_forged_token_is_refused_while_the_file_is_broken(tmp_path: Path) -> None:
-    """If it names a key that we have: the file would not change that."""
+    """A forged token with the kid of a known key is refused."""
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(jwk(OLD, kid="a")))
     by = verifier(path)
@@ -198,7 +198,7 @@ def test_a_forged_token_is_refused_while_the_file_is_broken(tmp_path: Path) -> N
 
 
 def test_a_broken_file_is_read_once_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever strangers send, since reading it may take long; a change of it counts at once."""
+    """A broken file is read at most once a second, and a change of it counts at once."""
     reads: list[str] = []
     real = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: (reads.append(""), real(self))[1])
@@ -215,7 +215,7 @@ def test_a_broken_file_is_read_once_a_second(path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(path: Path) -> None:
-    """Half of the old one and half of the new one may look like a whole one."""
+    """A file that changes during its reading may be a mixture of both contents, and is read again."""
 
     def read() -> KeySet:
         keys = KeySet(parse_keys(path.read_text(), frozenset({"ES256"})))
@@ -229,7 +229,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(path: Path) -> None:
 
 
 def test_a_file_that_does_not_change_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is only looked at."""
+    """An unchanged file is not read again."""
     by = verifier(path)
     reads: list[Path] = []
     read = Path.read_bytes
@@ -247,7 +247,7 @@ def test_a_file_that_does_not_change_is_read_once(path: Path, monkeypatch: pytes
 
 
 def test_a_clock_that_was_set_back_stops_no_looking(path: Path) -> None:
-    """A key that is taken out is refused soon, whatever the time of day."""
+    """A removed key is refused also if the clock was set back."""
     by = verifier(path)
     verify(by, token(OLD))
     replace_file(path, pem(NEW))
@@ -256,7 +256,7 @@ def test_a_clock_that_was_set_back_stops_no_looking(path: Path) -> None:
 
 
 def test_a_file_without_keys_is_found_when_built(tmp_path: Path) -> None:
-    """As every other fault of an option."""
+    """A file without a usable key is refused when the verifier is built."""
     for content in ("", '{"keys": []}', pem(rsa_key())):
         replace_file(tmp_path / "keys.json", content)
         with pytest.raises(ConfigurationError):
@@ -266,12 +266,12 @@ def test_a_file_without_keys_is_found_when_built(tmp_path: Path) -> None:
 
 
 def test_health_before_any_token(path: Path) -> None:
-    """The keys have been read when it was built."""
+    """The health of key files is fresh before the first token."""
     assert [(health.name, health.state) for health in verifier(path).health(None)] == [(str(path), "fresh")]
 
 
 def test_a_pipe_is_read_once(tmp_path: Path) -> None:
-    """There is nothing to read in it a second time."""
+    """The keys of a pipe are read once, and stay valid."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = Thread(target=pipe.write_text, args=(pem(OLD),))
@@ -284,6 +284,6 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
 
 
 def test_a_jku_is_refused_with_keys_in_a_file(path: Path) -> None:
-    """There is no key set that it could name."""
+    """A token with a `jku` is refused with keys in a file."""
     with pytest.raises(InvalidTokenError):
         verify(verifier(path), token(OLD, jku="https://issuer.example/jwks"))

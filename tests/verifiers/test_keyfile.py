@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from authguard import APIKeyFile, ConfigurationError, Credential, VerificationUn
 from authguard.errors import InvalidAPIKeyError
 from authguard.verifiers.apikey import APIKeyVerifier
 from authguard.verifiers.keyfile import MAX_FILE
+from remote.servers import until
 from support import judge
 
 NOW = 1_800_000_000.0
@@ -18,12 +20,12 @@ KEY, OTHER = "sk_live_first_0123456789", "sk_live_other_0123456789"
 
 
 def toml(key: str = KEY, more: str = "", end: str = "# end\n") -> str:
-    """A key file of one key."""
+    """Return the text of a key file with one key."""
     return f'["{digest_api_key(key)}"]\nsubject = "robot"\n{more}\n{end}'
 
 
 def written(path: Path, text: str) -> Path:
-    """Write a file, so that its time of change differs from before."""
+    """Write a file with a time of change that differs from the previous one."""
     path.write_text(text)
     os.utime(path, ns=(0, written.tick))  # type: ignore[attr-defined]
     written.tick += 1_000_000_000  # type: ignore[attr-defined]
@@ -34,12 +36,12 @@ written.tick = 1_000_000_000  # type: ignore[attr-defined]
 
 
 def subject(verifier: APIKeyVerifier, key: str, now: float) -> str:
-    """Whom a key stands for."""
+    """Return the subject of a key."""
     return judge(verifier, Credential(key, "api_key"), now).principal.subject
 
 
 def refused(verifier: APIKeyVerifier, key: str, now: float) -> bool:
-    """Whether a key is refused."""
+    """Return whether a key is refused."""
     try:
         subject(verifier, key, now)
     except InvalidAPIKeyError:
@@ -48,7 +50,7 @@ def refused(verifier: APIKeyVerifier, key: str, now: float) -> bool:
 
 
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
-    """Both give scopes, roles, expiry and name."""
+    """TOML and JSON give the same scopes, roles, expiry and key id."""
     members = {"subject": "robot", "scopes": ["a"], "roles": ["b"], "key_id": "k1", "disabled": False}
     as_json = {digest_api_key(KEY): members | {"expires_at": "2027-06-01T00:00:00+00:00"}}
     more = 'scopes = ["a"]\nroles = ["b"]\nkey_id = "k1"\ndisabled = false\nexpires_at = 2027-06-01T00:00:00Z'
@@ -62,7 +64,7 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
 
 
 def test_a_change_counts_within_a_second(tmp_path: Path) -> None:
-    """A new key works, and a removed one does not, without a restart."""
+    """A new key is accepted, and a removed one refused, without a restart."""
     path = written(tmp_path / "keys.toml", toml())
     verifier = APIKeyVerifier(APIKeyFile(path))
     assert subject(verifier, KEY, NOW) == "robot"
@@ -72,8 +74,25 @@ def test_a_change_counts_within_a_second(tmp_path: Path) -> None:
     assert subject(verifier, OTHER, NOW + 1) == "robot"
 
 
+def test_a_key_is_not_remembered_while_the_file_is_read(tmp_path: Path) -> None:
+    """A key that is found while the file is read is not remembered, as the next content may not have it."""
+    path = written(tmp_path / "keys.toml", toml())
+    keys = APIKeyFile(path)
+    keys.refresh(NOW)
+    os.mkfifo(tmp_path / "pipe")
+    os.replace(tmp_path / "pipe", path)
+    reader = Thread(target=keys.refresh, args=(NOW + 1,))
+    reader.start()
+    until(lambda: not keys.is_due(NOW + 1))
+    try:
+        assert keys.find(digest_api_key(KEY), NOW + 1)[1] == NOW + 1
+    finally:
+        path.write_text(toml(OTHER))
+        reader.join()
+
+
 def test_a_key_is_remembered_no_longer_than_the_file_is_trusted(tmp_path: Path) -> None:
-    """What the guard may remember ends when it is time to look at the file again."""
+    """A key is remembered until the file must be checked again."""
     verifier = APIKeyVerifier(APIKeyFile(written(tmp_path / "keys.toml", toml())))
     assert judge(verifier, Credential(KEY, "api_key"), NOW).until == NOW + 1
 
@@ -81,7 +100,7 @@ def test_a_key_is_remembered_no_longer_than_the_file_is_trusted(tmp_path: Path) 
 @pytest.mark.parametrize("size", range(0, 130, 7), ids=str)
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
 def test_half_a_file_never_answers(tmp_path: Path, suffix: str, size: int) -> None:
-    """However much of the new file is there, the old one answers until it is whole."""
+    """The old keys are used until the new file is complete."""
     new = json.dumps({digest_api_key(OTHER): {"subject": "robot", "disabled": True}})
     old = json.dumps({digest_api_key(KEY): {"subject": "robot"}})
     if suffix == ".toml":
@@ -93,9 +112,18 @@ def test_half_a_file_never_answers(tmp_path: Path, suffix: str, size: int) -> No
     assert refused(verifier, OTHER, NOW)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "text", "form"), [(".json", "{", "JSON"), (".toml", "a = \n# end\n", "TOML")]
+)
+def test_the_error_names_the_form_of_the_file(tmp_path: Path, suffix: str, text: str, form: str) -> None:
+    """The error has the form that the suffix of the file names."""
+    with pytest.raises(ConfigurationError, match=rf"keys{suffix} must be strict {form}, got other text: "):
+        APIKeyFile(written(tmp_path / f"keys{suffix}", text))
+
+
 @pytest.mark.parametrize("broken", ["", "{", None], ids=["empty", "half", "gone"])
 def test_a_file_that_stays_broken_is_an_outage(tmp_path: Path, broken: str | None) -> None:
-    """For a minute the last good content answers; then nothing is answered from old state."""
+    """The last valid content is used for a minute, and is then an outage until the file is repaired."""
     path = written(tmp_path / "keys.json", json.dumps({digest_api_key(KEY): {"subject": "robot"}}))
     verifier = APIKeyVerifier(APIKeyFile(path))
     path.unlink() if broken is None else written(path, broken)
@@ -108,7 +136,7 @@ def test_a_file_that_stays_broken_is_an_outage(tmp_path: Path, broken: str | Non
 
 
 def test_a_clock_that_jumps_back_does_not_stop_looking(tmp_path: Path) -> None:
-    """The file is looked at again whatever the clock does."""
+    """The file must be checked again also if the clock was set back."""
     path = written(tmp_path / "keys.toml", toml())
     keys = APIKeyFile(path)
     keys.refresh(NOW)
@@ -142,7 +170,7 @@ DIGEST = digest_api_key(KEY)
     ids=str,
 )
 def test_a_bad_file_says_what_is_wrong(tmp_path: Path, name: str, text: str, says: str) -> None:
-    """When the verifier is built, with the name of the file."""
+    """The error for an invalid file names the file and the fault."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=says):
@@ -153,7 +181,7 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, name: str, text: str, say
     ("size", "says"), [(MAX_FILE, "the last line of .* must be"), (MAX_FILE + 1, "at most 16 MiB")]
 )
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, size: int, says: str) -> None:
-    """Its size is looked at first; one that is just small enough is read."""
+    """The size of a file is checked before it is read, and the largest allowed one is read."""
     path = written(tmp_path / "keys.toml", toml())
     os.truncate(path, size)
     with pytest.raises(ConfigurationError, match=says):
@@ -162,7 +190,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, size: int, says: s
 
 @pytest.mark.parametrize("content", [None, b"\xff"], ids=["missing", "not UTF-8"])
 def test_a_file_that_cannot_be_read(tmp_path: Path, content: Any) -> None:
-    """A missing or binary file is named."""
+    """The error for a missing or binary file names the file."""
     path = tmp_path / "keys.json"
     if content is not None:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Keys that an issuer publishes one by one, each at a URL with its kid, as AWS does."""
+"""Keys of an issuer at one URL for each kid, as of AWS."""
 
 import base64
 import json
@@ -15,6 +15,8 @@ from authguard import (
     VerificationUnavailableError,
 )
 from authguard._core.flow import Response
+from authguard._core.remote.keys import RemoteKeys
+from authguard._core.remote.keys_by_kid import MAX_KEPT, KeysByKid
 from authguard._core.verifier import as_flow
 from authguard.errors import InvalidSignatureError
 from authguard.verifiers.discovery import IssuerKeySet
@@ -27,17 +29,17 @@ DENIED = Response(403, {"content-type": "application/xml"}, b"<Error><Code>Acces
 
 
 def at(kid: str) -> str:
-    """The URL of a key."""
+    """Return the URL of a key."""
     return f"https://keys.example/{kid}"
 
 
 def as_pem(key: Any = None) -> Response:
-    """A key as AWS sends it."""
+    """Return a key in the form of AWS."""
     return Response(200, {"content-type": "binary/octet-stream"}, pem(key or ec_key()).encode())
 
 
 def verifier(**options: Any) -> JWTVerifier:
-    """A verifier of tokens whose keys have a URL each."""
+    """Return a verifier of tokens whose keys have a URL each."""
     return JWTVerifier(
         RemoteKeySet(URL, **options),
         algorithms=["ES256"],
@@ -48,7 +50,7 @@ def verifier(**options: Any) -> JWTVerifier:
 
 
 def token(kid: str | None = KID, key: Any = None, algorithm: str = "ES256", **members: Any) -> str:
-    """A token that names its key."""
+    """Return a token with a kid."""
     named = {} if kid is None else {"kid": kid}
     text: str = make_token(
         claims(exp=NOW + 10 * 86400), algorithm=algorithm, key=key or ec_key(), **named, **members
@@ -58,19 +60,19 @@ def token(kid: str | None = KID, key: Any = None, algorithm: str = "ES256", **me
 
 @pytest.fixture
 def world() -> World:
-    """A server that has one key."""
+    """Return a server with one key."""
     world = World()
     world.pages[at(KID)] = as_pem()
     return world
 
 
 def verify(world: World, by: JWTVerifier, text: str, now: float = NOW) -> Any:
-    """What comes of a token."""
+    """Return the result of a verified token."""
     return world.run(as_flow(by.flow(Credential(text, "bearer"), now)))
 
 
 def test_the_key_is_fetched_by_the_kid_of_the_token(world: World) -> None:
-    """Once, for as long as it is fresh; the principal names it."""
+    """The key is fetched once while it is fresh, and is the key id of the principal."""
     by = verifier()
     for _ in range(3):
         verified = verify(world, by, token())
@@ -88,7 +90,7 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_key_may_have_several_forms(world: World, form: str) -> None:
-    """One reader reads all documents."""
+    """A key may be PEM, a JWK, or a member of a set."""
     world.pages[at(KID)] = FORMS[form]
     assert verify(world, verifier(), token()).principal.key_id == KID
 
@@ -110,7 +112,7 @@ NO_KEY: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", NO_KEY)
 def test_an_answer_that_is_no_key_is_not_the_callers_fault(world: World, case: str) -> None:
-    """503, and health says why."""
+    """An answer that is no key is a 503, and the health has the reason."""
     world.pages[at(KID)] = NO_KEY[case]
     by = verifier()
     with pytest.raises(VerificationUnavailableError) as raised:
@@ -125,7 +127,7 @@ def test_an_answer_that_is_no_key_is_not_the_callers_fault(world: World, case: s
     "answer", [Response(404, {}, b""), Response(410, {}, b""), DENIED], ids=["404", "410", "S3"]
 )
 def test_a_key_that_the_issuer_does_not_have_is_refused(world: World, answer: Response) -> None:
-    """It has said so, and is not asked again for 30 seconds."""
+    """A key that the issuer does not have is refused, and not fetched again for 30 seconds."""
     world.pages[at("unknown")] = answer
     by = verifier()
     for second in (0, 1, 29):
@@ -145,7 +147,7 @@ BAD_KIDS = [
 
 @pytest.mark.parametrize("kid", BAD_KIDS, ids=repr)
 def test_a_kid_that_could_change_the_url_asks_for_nothing(world: World, kid: str | None) -> None:
-    """Its alphabet is checked before it goes into one."""
+    """A kid with other characters than those of the allowed alphabet is refused without a request."""
     with pytest.raises(InvalidTokenError):
         verify(world, verifier(), token(kid))
     assert world.calls == []
@@ -153,13 +155,13 @@ def test_a_kid_that_could_change_the_url_asks_for_nothing(world: World, kid: str
 
 @pytest.mark.parametrize("kid", ["a", "A-z_0.9", "a.b.c", "a" * 128])
 def test_the_kids_of_issuers_are_asked_for(world: World, kid: str) -> None:
-    """Letters, digits, hyphens, underscores and single dots."""
+    """A kid of letters, digits, hyphens, underscores and single dots is fetched."""
     world.pages[at(kid)] = as_pem()
     assert verify(world, verifier(), token(kid)).principal.key_id == kid
 
 
 def test_a_flood_of_unknown_kids_costs_three_fetches_and_then_one_in_30_seconds(world: World) -> None:
-    """A known key is used all the while; of an unknown one it cannot be told, which is a 503."""
+    """Known keys are used during the flood, and an unknown kid without a fetch is a 503."""
     by = verifier(ttl=86400)
     verify(world, by, token())
     unavailable = 0
@@ -179,7 +181,7 @@ def test_a_flood_of_unknown_kids_costs_three_fetches_and_then_one_in_30_seconds(
 
 
 def test_memory_stays_bounded(world: World) -> None:
-    """However many keys the issuer has; what it has not is in a memory of fixed size."""
+    """The number of kept and pending keys is limited."""
     by = verifier(ttl=86400)
     world.pages.update({at(f"k{number}"): as_pem() for number in range(200)})
     for number in range(200):
@@ -189,8 +191,23 @@ def test_memory_stays_bounded(world: World) -> None:
     assert len(keys._pending) <= 16
 
 
+def test_a_key_may_come_while_another_thread_drops_the_oldest() -> None:
+    """A key that another thread adds during the search for the oldest one causes no error."""
+    keys = KeysByKid(URL, 300, 86_400, lambda: 0.0)
+
+    class Slow(RemoteKeys):
+        @property
+        def fetched_at(self) -> float:
+            keys._kept.setdefault("other", self)
+            return 0.0
+
+    for number in range(MAX_KEPT + 1):
+        keys.has_come(Slow("", 300, 86_400, lambda: 0.0, key_id=str(number)))
+    assert str(MAX_KEPT) in keys._kept
+
+
 def test_keys_that_exist_cost_no_budget(world: World) -> None:
-    """A hundred of them are fetched at once."""
+    """A hundred existing keys are fetched at once."""
     by = verifier()
     world.pages.update({at(f"k{number}"): as_pem() for number in range(100)})
     for number in range(100):
@@ -198,7 +215,7 @@ def test_keys_that_exist_cost_no_budget(world: World) -> None:
 
 
 def test_requests_that_are_given_up_leave_nothing_behind(world: World) -> None:
-    """The next ones fetch their key."""
+    """Requests that are cancelled leave a limited number of pending keys, and the next key is fetched."""
     by = verifier()
     for number in range(40):
         flow = by.flow(Credential(token(f"x{number}"), "bearer"), NOW + 31 * number)
@@ -209,7 +226,7 @@ def test_requests_that_are_given_up_leave_nothing_behind(world: World) -> None:
 
 
 def test_a_withdrawn_key_is_refused_within_the_ttl(world: World) -> None:
-    """When it is asked for again."""
+    """A withdrawn key is refused when its `ttl` is over."""
     by = verifier()
     verify(world, by, token())
     world.pages[at(KID)] = DENIED
@@ -220,7 +237,7 @@ def test_a_withdrawn_key_is_refused_within_the_ttl(world: World) -> None:
 
 
 def test_a_key_may_come_back(world: World) -> None:
-    """One that was withdrawn by mistake is taken again, after 30 seconds."""
+    """A key that was withdrawn by mistake is accepted again after 30 seconds."""
     by = verifier()
     verify(world, by, token())
     world.pages[at(KID)] = DENIED
@@ -231,7 +248,7 @@ def test_a_key_may_come_back(world: World) -> None:
 
 
 def test_a_key_is_fetched_again_before_it_is_due(world: World) -> None:
-    """In the background; so it stays fresh for as long as the issuer has it."""
+    """A key is fetched again in the background before it is stale."""
     by = verifier()
     for second in (0, 269, 271, 540, 800):
         assert verify(world, by, token(), NOW + second).principal.key_id == KID
@@ -240,7 +257,7 @@ def test_a_key_is_fetched_again_before_it_is_due(world: World) -> None:
 
 
 def test_a_known_key_outlives_an_outage(world: World) -> None:
-    """For a day; then it is 503."""
+    """A known key is used for a day of an outage, and is then a 503."""
     by = verifier()
     verify(world, by, token())
     world.pages[at(KID)] = down("timeout")
@@ -252,7 +269,7 @@ def test_a_known_key_outlives_an_outage(world: World) -> None:
 
 
 def test_an_outage_costs_unknown_kids_one_fetch(world: World) -> None:
-    """The server is one for all of them: the others are answered at once."""
+    """During an outage of the server, one request is made for all unknown kids."""
     by = verifier()
     for number in range(50):
         world.pages[at(f"x{number}")] = down("timeout")
@@ -262,7 +279,7 @@ def test_an_outage_costs_unknown_kids_one_fetch(world: World) -> None:
 
 
 def test_a_forged_signature_is_refused(world: World) -> None:
-    """By the key that it names; and a token for another algorithm costs no fetch."""
+    """A token that the key of its kid does not verify is refused; other algorithms cost no fetch."""
     by = verifier()
     with pytest.raises(InvalidSignatureError, match="does not verify"):
         verify(world, by, token(key=ec_key.__wrapped__()))
@@ -274,7 +291,7 @@ def test_a_forged_signature_is_refused(world: World) -> None:
 
 
 def test_health_begins_unused_and_says_what_is_fresh(world: World) -> None:
-    """One entry for the issuer, by the URL with its place for the kid."""
+    """The health has one entry for all keys, with the URL template as its name."""
     by = verifier()
     assert [(health.name, health.state) for health in by.health(NOW)] == [(URL, "unused")]
     verify(world, by, token())
@@ -297,7 +314,7 @@ def test_health_begins_unused_and_says_what_is_fresh(world: World) -> None:
     ],
 )
 def test_a_template_that_cannot_be_meant_is_found_when_built(url: str) -> None:
-    """The kid stands once, behind the host."""
+    """A URL must have one placeholder for the kid, after the host."""
     with pytest.raises(ConfigurationError):
         RemoteKeySet(url)
 
@@ -307,14 +324,14 @@ def test_a_template_that_cannot_be_meant_is_found_when_built(url: str) -> None:
     ["https://keys.example/a/{kid}.pem", "https://keys.example?kid={kid}", "http://127.0.0.1:8000/{kid}"],
 )
 def test_the_kid_may_stand_in_path_or_query(url: str, world: World) -> None:
-    """With text before and after it."""
+    """The kid may be in the path or in the query, with text around it."""
     world.pages[url.replace("{kid}", KID)] = as_pem()
     by = JWTVerifier(RemoteKeySet(url), algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
     assert verify(world, by, token()).principal.key_id == KID
 
 
 def test_an_issuer_is_no_template() -> None:
-    """Its metadata name one key set."""
+    """The URL of an issuer is no template, since its metadata name one key set."""
     assert IssuerKeySet("https://issuer.example/{kid}").url == "https://issuer.example/{kid}"
 
 
@@ -322,7 +339,7 @@ def test_an_issuer_is_no_template() -> None:
 
 
 def padded(key: Any, sub: str = "ann", kid: str = KID, issuer: str = ISSUER) -> str:
-    """A token as AWS load balancers write it: each part with padding."""
+    """Return a token with padding in each part, as of AWS load balancers."""
     header = {"typ": "JWT", "kid": kid, "alg": "ES256", "signer": "arn", "client": "c", "exp": int(NOW + 120)}
     body = claims(sub=sub, iss=issuer, exp=NOW + 120)
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in (header, body)]
@@ -331,7 +348,7 @@ def padded(key: Any, sub: str = "ann", kid: str = KID, issuer: str = ISSUER) -> 
 
 
 def by_key(*, issuer: str = ISSUER, **options: Any) -> JWTVerifier:
-    """A verifier with the key at hand."""
+    """Return a verifier with a local key."""
     return JWTVerifier(pem(ec_key()), algorithms=["ES256"], issuer=issuer, audience=AUDIENCE, **options)
 
 
@@ -340,7 +357,7 @@ SUBJECTS = ["ann", "anna", "annal", "annali"]
 
 @pytest.mark.parametrize("sub", SUBJECTS)
 def test_padding_is_taken_where_it_is_allowed(world: World, sub: str) -> None:
-    """And the signature is over the parts as they were sent."""
+    """A token with padding is accepted with `padding=True`, and its signature is over the padded parts."""
     text = padded(ec_key(), sub)
     assert verify(world, by_key(padding=True), text).principal.subject == sub
     with pytest.raises(InvalidTokenError):
@@ -348,14 +365,14 @@ def test_padding_is_taken_where_it_is_allowed(world: World, sub: str) -> None:
 
 
 def test_tokens_without_padding_are_taken_too(world: World) -> None:
-    """As they are of every other issuer."""
+    """A token without padding is accepted with `padding=True`."""
     assert verify(world, by_key(padding=True), token()).principal.subject == "ann"
 
 
 @pytest.mark.parametrize("sub", SUBJECTS)
 @pytest.mark.parametrize("change", ["one more", "one less", "four more", "in the middle", "before a dot"])
 def test_a_token_has_one_spelling(world: World, sub: str, change: str) -> None:
-    """With another number of `=` it is another token."""
+    """A token with another number of `=` is refused."""
     text = padded(ec_key(), sub)
     changed = {
         "one more": text + "=",
@@ -369,7 +386,7 @@ def test_a_token_has_one_spelling(world: World, sub: str, change: str) -> None:
 
 
 def test_padding_is_allowed_to_one_issuer_alone(world: World) -> None:
-    """Beside others, in one guard; whichever came first."""
+    """Padding is accepted from its issuer, and not from another one of the same guard."""
     other = "https://other.example"
     (both,) = JWTVerifier.together([by_key(padding=True), by_key(issuer=other)])
     first = both.flow(Credential(padded(ec_key()), "bearer"), NOW)

@@ -1,4 +1,4 @@
-"""The `kid` of a token is compared as it is: RFC 7515 section 4.1.4."""
+"""The comparison of the `kid` of a token, which is case-sensitive (RFC 7515 section 4.1.4)."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def _verify(kid, algorithm="ES256", key=None):
 
 
 def test_the_kid_as_it_is_finds_its_key():
-    """Each of two names that differ in case has its own key."""
+    """Two kids that differ in case have a key each."""
     results = [
         _verify("Key-1"),
         _verify("key-2", "RS256", rsa_key()),
@@ -46,14 +46,14 @@ def test_the_kid_as_it_is_finds_its_key():
 
 @pytest.mark.parametrize("kid", OTHERS, ids=ascii)
 def test_a_kid_of_another_spelling_finds_no_key(kid):
-    """Neither case nor white space nor look-alikes are undone."""
+    """A kid that differs in case, white space or similar characters finds no key."""
     with pytest.raises(InvalidTokenError):
         _verify(kid)
 
 
 @pytest.mark.parametrize(("kid", "algorithm"), [("KEY-2", "RS256"), ("key-2", "ES384")])
 def test_a_kid_of_another_case_is_another_key(kid, algorithm):
-    """The key of the other name verifies nothing."""
+    """The key of a name in another case verifies no token."""
     key = rsa_key() if algorithm == "RS256" else ec_key("P-384")
     with pytest.raises(InvalidTokenError):
         _verify(kid, algorithm, key)

@@ -1,4 +1,4 @@
-"""Tokens by which a browser is remembered, and which nothing takes for an access token."""
+"""Remember tokens of a browser, which no verifier of access tokens accepts."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,13 +13,13 @@ NOW = 1_800_000_000.0
 
 
 def tokens(key: object = SECRET) -> TokenIssuer:
-    """An issuer whose clock stands still."""
+    """Return an issuer with a fixed time."""
     return TokenIssuer(key, issuer=ISSUER, audience=AUDIENCE, clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("key", [SECRET, ec_key()], ids=["secret", "private key"])
 def test_it_says_who_has_signed_in_and_when(key: object) -> None:
-    """For as long as it was said."""
+    """A remember token has the user, the session and the time of the sign-in, until its lifetime ends."""
     remember = tokens(key).remember_tokens(timedelta(days=30))
     guard = Guard(remember.verifier())
     text = remember.issue("ann", "s1")
@@ -30,7 +30,7 @@ def test_it_says_who_has_signed_in_and_when(key: object) -> None:
 
 
 def test_each_has_a_name_of_its_own() -> None:
-    """By which it can be revoked."""
+    """Each token has a `jti` of its own, by which it can be revoked."""
     remember = tokens().remember_tokens(60)
     bodies = [jwt.decode(remember.issue("ann", "s1"), options={"verify_signature": False}) for _ in range(2)]
     assert bodies[0]["jti"] != bodies[1]["jti"]
@@ -42,7 +42,7 @@ def test_each_has_a_name_of_its_own() -> None:
     ids=str,
 )
 def test_no_verifier_of_access_tokens_takes_it(options: dict[str, Any]) -> None:
-    """Its type and its audience are its own, and each is enough."""
+    """The type and the audience of a remember token each prevent its use as an access token."""
     text = tokens().remember_tokens(60).issue("ann", "s1")
     given = {"algorithms": ["HS256"], "issuer": ISSUER, "audience": AUDIENCE, **options}
     for verifier in (tokens().verifier(), JWTVerifier(SECRET, **given)):
@@ -51,7 +51,7 @@ def test_no_verifier_of_access_tokens_takes_it(options: dict[str, Any]) -> None:
 
 
 def test_an_access_token_is_none_of_them() -> None:
-    """Also if the two had one audience."""
+    """An access token is no remember token, also with the same audience."""
     other = TokenIssuer(SECRET, issuer=ISSUER, audience=f"{ISSUER}#remember", clock=lambda: NOW)
     claims = {"auth_time": int(NOW)}
     for issuer in (tokens(), other):
@@ -63,6 +63,6 @@ def test_an_access_token_is_none_of_them() -> None:
 
 @pytest.mark.parametrize("lifetime", [0, 400 * 86_400 + 1, timedelta(days=401), 1.5])
 def test_a_lifetime_that_no_browser_keeps_is_refused(lifetime: Any) -> None:
-    """Browsers keep a cookie for 400 days at most."""
+    """A lifetime of more than 400 days, the limit of browsers for a cookie, is refused."""
     with pytest.raises(ConfigurationError, match="lifetime must"):
         tokens().remember_tokens(lifetime)

@@ -1,4 +1,4 @@
-"""JWTs with keys that are fetched: key sets by URL, and issuers that are discovered."""
+"""JWTs with keys that are fetched: key sets by URL, and issuers with metadata."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -59,7 +59,7 @@ def verify(world, by, text, now=NOW):
 
 
 def test_keys_are_fetched_for_the_first_token_only(world):
-    """And not when the verifier is built."""
+    """The keys are fetched for the first token, and not when the verifier is built."""
     by = verifier()
     assert world.calls == []
     assert [verify(world, by, token(sub=name)).principal.subject for name in ("ann", "bob")] == ["ann", "bob"]
@@ -67,18 +67,18 @@ def test_keys_are_fetched_for_the_first_token_only(world):
 
 
 def test_an_answer_may_have_64_kibibytes(world):
-    """The driver reads no more of one."""
+    """The driver may read at most 64 KiB of an answer."""
     verify(world, verifier(), token())
     assert [question.max_bytes for question in world.calls] == [64 * 1024]
 
 
 def test_a_principal_is_remembered_while_the_keys_are_fresh(world):
-    """So that a key withdrawn does not live on in the memory of the guard."""
+    """A principal is remembered while the keys are fresh, so that a withdrawn key is not used longer."""
     assert verify(world, verifier(), token()).until == NOW + 300
 
 
 def test_cache_control_is_honoured(world):
-    """An hour is an hour."""
+    """The `max-age` of an answer is its time of freshness."""
     world.pages[URL] = page({"keys": [jwk(ec_key(), kid="a", alg="ES256")]}, cache_control="max-age=3600")
     by = verifier()
     verify(world, by, token())
@@ -87,13 +87,13 @@ def test_cache_control_is_honoured(world):
 
 
 def test_a_forged_signature_is_refused(world):
-    """With the key that it names."""
+    """A token that the key of its kid does not verify is refused."""
     with pytest.raises(InvalidSignatureError, match="does not verify"):
         verify(world, verifier(), token(key=ec_key.__wrapped__()))
 
 
 def test_200_tokens_with_a_rotated_key_cost_one_fetch(world):
-    """All of them are accepted, however short ago the last fetch was."""
+    """Each of the tokens is accepted, also just after the last fetch."""
     by = verifier()
     verify(world, by, token())
     world.pages[URL] = key_set("a", "b")
@@ -104,7 +104,7 @@ def test_200_tokens_with_a_rotated_key_cost_one_fetch(world):
 
 @pytest.mark.parametrize("names", [("a", "b"), (None, None)], ids=["with kid", "without kid"])
 def test_a_token_without_kid_finds_the_successor_of_the_only_key(world, names):
-    """Its signature does not verify with the key at hand; a forged one costs a fetch in 30 seconds."""
+    """A token without a kid by the new only key is accepted, and forged ones cost one fetch in 30 seconds."""
     by = verifier()
 
     def publish(key, name):
@@ -126,7 +126,7 @@ def test_a_token_without_kid_finds_the_successor_of_the_only_key(world, names):
 
 
 def test_an_unknown_key_is_refused_after_a_fetch(world):
-    """A 401: the issuer has said that there is no such key."""
+    """A token with a kid that the fetched keys do not have is refused."""
     by = verifier()
     for _ in range(5):
         with pytest.raises(InvalidSignatureError, match="no key"):
@@ -136,7 +136,7 @@ def test_an_unknown_key_is_refused_after_a_fetch(world):
 
 @pytest.mark.parametrize("text", ["none", "HS256"])
 def test_tokens_for_other_algorithms_cost_no_fetch(world, text):
-    """The algorithm is not among those that we have been told."""
+    """A token of an algorithm that is not configured causes no fetch."""
     with pytest.raises(InvalidSignatureError):
         verify(world, verifier(), make_token(algorithm=text, header={"alg": text}, signed_with="HS256"))
     assert world.calls == []
@@ -180,7 +180,7 @@ def test_tokens_for_other_algorithms_cost_no_fetch(world, text):
     ],
 )
 def test_an_outage_is_not_the_callers_fault(world, answer):
-    """503 with a time to come back at, and never 401."""
+    """An outage has a time to wait, and is in the health."""
     world.pages[URL] = answer
     by = verifier()
     with pytest.raises(VerificationUnavailableError) as raised:
@@ -190,7 +190,7 @@ def test_an_outage_is_not_the_callers_fault(world, answer):
 
 
 def test_nobody_asks_again_in_the_pause_after_a_failure(world):
-    """The second request is answered at once."""
+    """After a failure the next requests are an outage without another fetch."""
     world.pages[URL] = down()
     by = verifier()
     for _ in range(5):
@@ -206,7 +206,7 @@ def test_nobody_asks_again_in_the_pause_after_a_failure(world):
 )
 @pytest.mark.parametrize("keys", [RemoteKeySet(URL), IssuerKeySet(ISSUER)], ids=["keys", "issuer"])
 def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, document):
-    """It is no shorter for a server that takes its time."""
+    """The pause begins at the time of the answer, and not of the request."""
     slow = replace(page(document, status), took=2.0)
     world.pages = dict.fromkeys((URL, OIDC, OAUTH), slow)
     by = JWTVerifier(keys, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER)
@@ -219,7 +219,7 @@ def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, doc
 
 
 def test_known_keys_outlive_an_outage_of_24_hours(world):
-    """No request fails, be they many or few."""
+    """Known keys are used for a day, and are then an outage."""
     by = verifier()
     verify(world, by, token())
     world.pages[URL] = down("timeout")
@@ -231,7 +231,7 @@ def test_known_keys_outlive_an_outage_of_24_hours(world):
 
 
 def test_keys_come_back_after_an_outage(world):
-    """With the next attempt."""
+    """The keys are fetched at the next attempt after an outage."""
     world.pages[URL] = down()
     by = verifier()
     with pytest.raises(VerificationUnavailableError):
@@ -242,7 +242,7 @@ def test_keys_come_back_after_an_outage(world):
 
 
 def test_a_server_that_asks_for_a_pause_gets_it(world):
-    """Retry-After counts, up to 30 seconds."""
+    """The `Retry-After` of the server is that of the outage."""
     world.pages[URL] = Response(429, {"retry-after": "20"}, b"")
     by = verifier()
     with pytest.raises(VerificationUnavailableError) as raised:
@@ -251,7 +251,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(world):
 
 
 def test_a_withdrawn_key_is_refused_within_the_ttl(world):
-    """When the keys are fetched again."""
+    """A withdrawn key is refused when the keys are fetched again."""
     by = verifier()
     verify(world, by, token("a"))
     world.pages[URL] = key_set("b")
@@ -260,7 +260,7 @@ def test_a_withdrawn_key_is_refused_within_the_ttl(world):
 
 
 def test_state_is_never_shared(world):
-    """Two verifiers by one key set fetch for themselves, and know nothing of each other."""
+    """Two verifiers with one `RemoteKeySet` each fetch the keys."""
     keys = RemoteKeySet(URL)
     for _ in range(2):
         by = JWTVerifier(keys, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
@@ -269,7 +269,7 @@ def test_state_is_never_shared(world):
 
 
 def test_our_name_and_fields_of_the_users_are_sent(world):
-    """With a User-Agent that says who asks, unless another is set."""
+    """The requests have the configured fields, and the user agent of authguard unless it is configured."""
     by = verifier(http=HTTPOptions(headers={"X-Tenant": "1"}))
     assert dict(by.channels()[0].headers)["user-agent"].startswith("authguard/")
     assert dict(by.channels()[0].headers)["x-tenant"] == "1"
@@ -289,7 +289,7 @@ def test_our_name_and_fields_of_the_users_are_sent(world):
     ],
 )
 def test_wrong_options_are_found_when_built(options, says):
-    """And the error says what to change."""
+    """Invalid options are errors with advice."""
     with pytest.raises(ConfigurationError, match=says):
         RemoteKeySet(**{"url": URL, **options})
 
@@ -324,31 +324,31 @@ def test_wrong_options_are_found_when_built(options, says):
     ],
 )
 def test_wrong_http_options_are_found_when_built(options, says):
-    """And the error says what to change."""
+    """Invalid options of `HTTPOptions` are errors with advice."""
     with pytest.raises(ConfigurationError, match=says):
         HTTPOptions(**options)
 
 
 def test_origins_may_be_any_iterable():
-    """It is read once, when the options are built."""
+    """The origins may be any iterable, which is read once."""
     options = HTTPOptions(origins=(f"https://{name}.example:8443" for name in "ab"))
     assert options.origins == ("https://a.example:8443", "https://b.example:8443")
     assert HTTPOptions(origins={"http://keycloak:8080"}, plain_http=True).origins == ("http://keycloak:8080",)
 
 
 def test_a_ca_bundle_that_cannot_be_read_is_found_when_built(tmp_path):
-    """Not when the first token comes."""
+    """A missing CA bundle is refused when the verifier is built."""
     with pytest.raises(ConfigurationError, match="ca_bundle"):
         verifier(http=HTTPOptions(ca_bundle=tmp_path / "none.pem"))
 
 
 def test_secrets_are_never_fetched():
-    """HMAC and a URL do not go together."""
+    """HMAC with a remote key set is refused."""
     with pytest.raises(ConfigurationError, match="never fetched"):
         JWTVerifier(RemoteKeySet(URL), algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
 
 
-# Discovery
+# Metadata of an issuer
 
 
 def discovered(issuer=ISSUER, **options):
@@ -356,7 +356,7 @@ def discovered(issuer=ISSUER, **options):
 
 
 def test_an_issuer_is_discovered_for_the_first_token(world):
-    """Metadata, then keys; both are used again."""
+    """The metadata and the keys are fetched for the first token, and used again."""
     by = discovered()
     assert world.calls == []
     for _ in range(2):
@@ -365,7 +365,7 @@ def test_an_issuer_is_discovered_for_the_first_token(world):
 
 
 def test_oauth_metadata_is_found_where_there_is_no_openid_configuration(world):
-    """RFC 8414 puts the well-known part before the path."""
+    """The well-known part of OAuth metadata comes before the path of the issuer (RFC 8414)."""
     issuer = f"{ISSUER}/tenant"
     world.pages = {
         f"{ISSUER}/.well-known/oauth-authorization-server/tenant": page({"issuer": issuer, "jwks_uri": URL}),
@@ -375,7 +375,7 @@ def test_oauth_metadata_is_found_where_there_is_no_openid_configuration(world):
 
 
 def test_openid_configuration_lies_below_the_path(world):
-    """The trailing slash of the issuer is left out."""
+    """The well-known part of OpenID metadata comes after the path, without a trailing slash."""
     issuer = f"{ISSUER}/tenant/"
     world.pages[f"{ISSUER}/tenant/.well-known/openid-configuration"] = page(
         {"issuer": issuer, "jwks_uri": URL}
@@ -384,7 +384,7 @@ def test_openid_configuration_lies_below_the_path(world):
 
 
 def test_metadata_of_another_issuer_is_unusable(world):
-    """Character by character: a slash makes another issuer; the reason names both."""
+    """Metadata with an issuer that differs by a slash are an outage, whose reason has both issuers."""
     world.pages[OIDC] = page({"issuer": f"{ISSUER}/", "jwks_uri": URL})
     by = discovered()
     with pytest.raises(VerificationUnavailableError, match="of issuer 'https://issuer.example/', not"):
@@ -406,7 +406,7 @@ def test_metadata_of_another_issuer_is_unusable(world):
     ],
 )
 def test_unusable_metadata_has_one_precise_error(world, metadata, says):
-    """In the log, and in health."""
+    """The error and the health have the reason."""
     world.pages[OIDC] = page(metadata)
     by = discovered()
     with pytest.raises(VerificationUnavailableError, match=says):
@@ -423,7 +423,7 @@ def test_unusable_metadata_has_one_precise_error(world, metadata, says):
     ],
 )
 def test_an_issuer_may_name_its_own_host_and_public_ones(world, url):
-    """As Google's does."""
+    """A key set on the host of the issuer, or on a public one, is fetched."""
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
     world.pages[url] = key_set("a")
     assert verify(world, discovered(), token()).principal.issuer == ISSUER
@@ -433,7 +433,7 @@ def test_an_issuer_may_name_its_own_host_and_public_ones(world, url):
     "url", ["https://10.96.0.1:6443/openid/v1/jwks", "https://localhost/jwks", "http://127.0.0.1:8000/jwks"]
 )
 def test_a_private_host_may_be_allowed(world, url):
-    """As in Kubernetes."""
+    """A key set on a private host is fetched with `allow_private=True`, as for Kubernetes."""
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
     world.pages[url] = key_set("a")
     by = discovered(http=HTTPOptions(allow_private=True))
@@ -441,7 +441,7 @@ def test_a_private_host_may_be_allowed(world, url):
 
 
 def test_an_issuer_may_name_plain_http_where_that_is_allowed(world):
-    """As where a proxy of the cluster does the TLS."""
+    """A key set by plain http is fetched with `plain_http=True`."""
     url = "http://keys.example/jwks"
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
     world.pages[url] = key_set("a")
@@ -463,7 +463,7 @@ def test_an_issuer_may_name_plain_http_where_that_is_allowed(world):
     ],
 )
 def test_fields_go_to_their_origins_alone(world, url, origins, sent):
-    """An origin is scheme, host and port."""
+    """The fields are sent to the origin of the issuer and the configured ones, by scheme, host and port."""
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": url})
     world.pages[url] = key_set("a")
     http = HTTPOptions(headers={"X-Secret": "s3cret", "User-Agent": "mine"}, origins=origins)
@@ -479,7 +479,7 @@ def test_fields_go_to_their_origins_alone(world, url, origins, sent):
 
 @pytest.mark.parametrize("issuer", ["https://10.96.0.1:6443", "http://localhost:8080/realms/a"])
 def test_an_issuer_in_a_private_network_names_its_own_host(world, issuer):
-    """The program has named it."""
+    """An issuer on a private host may have its key set on this host."""
     world.pages[f"{issuer}/.well-known/openid-configuration"] = page(
         {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"}
     )
@@ -488,7 +488,7 @@ def test_an_issuer_in_a_private_network_names_its_own_host(world, issuer):
 
 
 def test_metadata_that_turns_bad_leaves_the_last_good_one(world):
-    """An issuer whose keys move into a private network is not followed, and not lost for that."""
+    """Metadata that name a private host later are not used, and the previous ones are."""
     by = discovered()
     verify(world, by, token())
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": "https://10.0.0.1/jwks"})
@@ -497,7 +497,7 @@ def test_metadata_that_turns_bad_leaves_the_last_good_one(world):
 
 
 def test_an_issuer_that_is_down_is_asked_once(world):
-    """The other places for metadata are on the same server."""
+    """A timeout of the first metadata URL is an outage, since the others are on the same server."""
     world.pages[OIDC] = down("timeout")
     with pytest.raises(VerificationUnavailableError):
         verify(world, discovered(), token())
@@ -508,13 +508,13 @@ def test_an_issuer_that_is_down_is_asked_once(world):
     ("algorithm", "key"), [("ES256", ec_key), ("RS256", rsa_key), ("PS512", rsa_key), ("EdDSA", ed25519_key)]
 )
 def test_algorithms_are_those_of_the_keys(world, algorithm, key):
-    """The key set says what each key is for."""
+    """The `alg` of a key in the set is the algorithm that it verifies."""
     world.pages[URL] = page({"keys": [jwk(key(), kid="a", alg=algorithm)]})
     assert verify(world, discovered(), token(key=key(), algorithm=algorithm)).principal.key_id == "a"
 
 
 def test_a_key_without_alg_is_for_what_the_metadata_names(world):
-    """As with issuers that publish RSA keys without alg, and RS256 in their metadata."""
+    """A key without `alg` verifies the algorithms of the metadata."""
     named = {"id_token_signing_alg_values_supported": ["RS256", "HS256"]}
     world.pages[OIDC] = page({"issuer": ISSUER, "jwks_uri": URL, **named})
     world.pages[URL] = page({"keys": [jwk(rsa_key(), kid="a")]})
@@ -524,7 +524,7 @@ def test_a_key_without_alg_is_for_what_the_metadata_names(world):
 
 
 def test_algorithms_may_be_named(world):
-    """Then no other is accepted, whatever the key set says."""
+    """Configured algorithms are the only accepted ones."""
     world.pages[URL] = page({"keys": [jwk(ec_key(), kid="a", alg="ES256"), jwk(rsa_key(), kid="b")]})
     by = discovered(algorithms=["RS256"])
     assert verify(world, by, token("b", rsa_key(), "RS256")).principal.key_id == "b"
@@ -533,7 +533,7 @@ def test_algorithms_may_be_named(world):
 
 
 def test_hmac_is_never_derived(world):
-    """A secret in the key set is nobody's key."""
+    """A secret in a fetched key set verifies no token, and HMAC cannot be configured."""
     world.pages[URL] = page({"keys": [{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "a"}]})
     with pytest.raises(InvalidTokenError):
         verify(world, discovered(), make_token(claims(), key=SECRET, kid="a"))
@@ -542,7 +542,7 @@ def test_hmac_is_never_derived(world):
 
 
 def test_the_last_good_metadata_outlives_an_outage(world):
-    """And is asked for again with the next keys."""
+    """The last valid metadata are used in an outage, while the keys are fetched again."""
     by = discovered()
     verify(world, by, token())
     del world.pages[OIDC]
@@ -551,7 +551,7 @@ def test_the_last_good_metadata_outlives_an_outage(world):
 
 
 def test_a_key_set_that_has_moved_is_found(world):
-    """After a failure the metadata is asked for again."""
+    """The metadata are fetched again after a failed fetch of the keys, and have the new URL."""
     by = discovered()
     verify(world, by, token())
     moved = f"{URL}/new"
@@ -577,20 +577,20 @@ def test_a_key_set_that_has_moved_is_found(world):
     ],
 )
 def test_an_issuer_that_cannot_be_one_is_found_when_built(issuer, says):
-    """RFC 8414 section 2."""
+    """An issuer with a query, a fragment or a well-known path is refused (RFC 8414 section 2)."""
     with pytest.raises(ConfigurationError, match=says):
         discovered(issuer)
 
 
 def test_the_url_of_the_metadata_is_no_issuer_of_local_keys_either():
-    """No token has it as `iss`, so that all would be refused."""
+    """A metadata URL as the issuer of local keys is refused, since no token has it as its `iss`."""
     url = "https://issuer.example/.well-known/openid-configuration"
     with pytest.raises(ConfigurationError, match="write 'https://issuer.example'"):
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=url, audience=AUDIENCE)
 
 
 def test_several_issuers_stand_side_by_side(world):
-    """A token of an unknown issuer is refused before anything is fetched."""
+    """A token of an unknown issuer is refused without a fetch."""
     (both,) = JWTVerifier.together([discovered(), discovered("https://other.example")])
     with pytest.raises(InvalidIssuerError):
         verify(world, both, token(iss="https://third.example"))
@@ -610,7 +610,7 @@ JKU = {
 @pytest.mark.parametrize("case", JKU)
 @pytest.mark.parametrize("by", ["url", "discovery"])
 def test_a_jku_may_only_name_the_key_set_that_is_used(world, case, by):
-    """Cloud Foundry UAA sends it with each token; it is compared, and never fetched."""
+    """A `jku` may be the URL of the used key set, is otherwise refused, and is never fetched."""
     url, accepted = JKU[case]
     jwt_verifier = verifier() if by == "url" else discovered()
     text = make_token(claims(exp=NOW + 600), algorithm="ES256", key=ec_key(), kid="a", jku=url)
@@ -624,14 +624,14 @@ def test_a_jku_may_only_name_the_key_set_that_is_used(world, case, by):
 
 @pytest.mark.parametrize("kid", ["b", None], ids=["a kid", "no kid"])
 def test_a_fetch_that_was_begun_before_the_key_was_there_is_followed_by_another(world, kid):
-    """A token that joins it must not be refused by its answer, which is older than the token."""
+    """A token that waits for a fetch from before the key's publication is verified after another fetch."""
     by = verifier()
     verify(world, by, token())
     successor = ec_key.__wrapped__()
     text = token(kid or "b", successor) if kid else make_token(claims(), algorithm="ES256", key=successor)
     flow = by.flow(Credential(text, "bearer"), NOW + 2)
     question = next(flow)
-    # What others had asked for a second before has no such key; it was published in between.
+    # The answer to an earlier fetch has no such key, which was published in between.
     by._source._state.succeeded(
         {"keys": [jwk(ec_key(), kid="a", alg="ES256")]}, Parse(frozenset({"ES256"})), 300, NOW + 1
     )

@@ -1,7 +1,9 @@
-"""Every option that takes a secret refuses what is none, when it is built."""
+"""Options for a secret, each of which refuses a value that is not a secret."""
 
+import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,29 +84,114 @@ OPTIONS = {
 }
 
 
+#: The names of options in the errors, if they differ from those above.
+NAMES = {
+    **dict.fromkeys([name for name in OPTIONS if name.startswith("JWTVerifier")], "keys"),
+    "answer_keys": "answer_keys: keys",
+    "ClientAuth.basic": "client_secret",
+    "ClientAuth.post": "client_secret",
+    "ClientAuth.bearer": "token",
+    "ClientAuth.private_key_jwt": "private_key",
+    "an API key": "each of keys",
+    "a provider": "github: client_secret",
+    "APIKeyAuth": "key",
+}
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(
     "text",
     ["/run/secrets/jwt-of-x9x9", "./secrets/jwt-of-x9x9", "https://x9x9.example/jwks", "${JWT_SECRET_X9X9}"],
 )
 def test_a_place_is_refused_by_every_option(option, text):
-    """With an error that says what to write, and never shows the text."""
+    """A path, a URL or a placeholder is an error that names the option, without the value."""
     with pytest.raises(ConfigurationError) as raised:
         OPTIONS[option](text)
+    assert str(raised.value).partition(" must be ")[0] == NAMES.get(option, option)
     assert "x9x9" not in str(raised.value).lower()
 
 
 @pytest.mark.parametrize("option", [name for name in OPTIONS if name not in ("nonce_secret", "APIKeyAuth")])
 def test_the_name_of_a_file_is_refused(option, tmp_path, monkeypatch):
-    """On a relative path, too, if there is such a file. The core, which does no I/O, cannot look."""
+    """The name of an existing file is refused, except by options of the core, which does no I/O."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "the-secret-file-of-the-application").write_text(SECRET)
     with pytest.raises(ConfigurationError, match="the name of a file|private_key must be"):
         OPTIONS[option]("the-secret-file-of-the-application")
 
 
+WRAPPED = {
+    "double quotes": (f'"{SECRET}"', "in quotes: leave them out"),
+    "single quotes": (f"'{SECRET}'", "in quotes"),
+    "a line break": (f"{SECRET}\n", r"a line break: write \.strip\(\) behind it"),
+    "a space": (f" {SECRET}", "begins or ends with a space"),
+    "a byte order mark": (
+        f"\ufeff{SECRET}",
+        "begins with a byte order mark: save the file as UTF-8 without it",
+    ),
+    "a variable": (f"JWT_SECRET={SECRET}", "begins with the name of a variable: leave out the name and `=`"),
+    "an exported variable": (f"export JWT_SECRET={SECRET}", "begins with the name of a variable"),
+    "a line of a file": (f"secret = {SECRET}", "begins with the name of a variable"),
+    "a second line": (f"{SECRET}\n# of 2026", "with several lines: leave out all but the secret"),
+}
+# Text for these options must be printable, or visible, so that another error is first.
+VISIBLE = {
+    "an API key",
+    "APIKeyAuth",
+    "ClientAuth.basic",
+    "ClientAuth.post",
+    "ClientAuth.bearer",
+    "client_secret",
+}
+OTHER_ERRORS = {"JWTVerifier, public keys", "answer_keys", "ClientAuth.private_key_jwt", "nonce_secret"}
+
+
+@pytest.mark.parametrize("option", [name for name in OPTIONS if name not in OTHER_ERRORS])
+@pytest.mark.parametrize("wrapped", WRAPPED)
+def test_a_secret_with_something_around_it_is_refused(option, wrapped):
+    """The error names the option and the remedy, and never shows the secret."""
+    text, remedy = WRAPPED[wrapped]
+    if option == "previous_secret":
+        assert OPTIONS[option](text).previous_secret == text
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        OPTIONS[option](text)
+    if option not in VISIBLE:
+        assert re.search(remedy, str(raised.value))
+    assert str(raised.value).partition(" must be ")[0] == NAMES.get(option, option)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_nonce_secret_in_quotes_is_refused():
+    """Another process that reads the variable without the quotes would refuse its nonces."""
+    with pytest.raises(ConfigurationError, match="nonce_secret must be the secret alone, got text in quotes"):
+        DPoP("https://a.example", nonce_secret=f'"{SECRET}"')
+
+
+def test_a_file_with_a_secret_in_quotes_is_refused(tmp_path):
+    """A file is checked as text is."""
+    path = tmp_path / "jwt"
+    path.write_text(f'"{SECRET}"\n')
+    with pytest.raises(ConfigurationError, match="in quotes"):
+        jwt(path)
+
+
+def test_a_secret_that_has_quotes_can_be_a_jwk():
+    """A JWK is the exact form for a secret of another program that has quotes around it."""
+    secret = f'"{SECRET}"'
+    key = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")}
+    assert judge(jwt(key), Credential(make_token(key=secret), "bearer"), NOW).principal.subject == "ann"
+
+
+def test_the_example_of_the_settings_is_no_secret():
+    """An operator who uncomments the line has a secret that is published."""
+    example = re.search('^#secret = "(.*)"$', Path("examples/authguard.toml").read_text(), re.MULTILINE)
+    with pytest.raises(ConfigurationError, match="words of a manual"):
+        settings(secret=example[1])
+
+
 def test_a_secret_in_base64_may_begin_with_a_slash():
-    """As each 64th does."""
+    """A base64 secret that begins with a slash, as each 64th does, is accepted."""
     secret = "/3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXzTk+8="
     token = make_token(key=secret)
     assert judge(jwt(secret), Credential(token, "bearer"), NOW).principal.subject == "ann"
@@ -113,7 +200,7 @@ def test_a_secret_in_base64_may_begin_with_a_slash():
 @pytest.mark.parametrize("secret", ["secret" * 10, b"secret" * 10, "a" * 64, b"a" * 64, bytes(64)], ids=repr)
 @pytest.mark.parametrize("option", ["keys", "secret", "previous_secret", "nonce_secret"])
 def test_a_weak_secret_is_refused_by_every_option_that_needs_a_strong_one(option, secret):
-    """In text and in bytes, where they are taken."""
+    """A secret that can be guessed is refused, as text and as bytes."""
     makers = {
         "keys": jwt,
         "secret": lambda text: settings(secret=text),
@@ -125,7 +212,7 @@ def test_a_weak_secret_is_refused_by_every_option_that_needs_a_strong_one(option
 
 
 def test_a_weak_secret_of_a_provider_is_left_alone():
-    """It was issued by another party."""
+    """A weak secret for a client is accepted, since the provider has issued it."""
     assert ClientAuth.post("api", "secret").client_id == "api"
     assert settings(github_client_id="id", github_client_secret="s").github_client_secret == "s"
 
@@ -163,29 +250,29 @@ PUBLIC = pem(rsa_key())
         ("\udcff" * 40, "HS256", "Unicode, or bytes"),
         (b"\xff\xfe" * 40, "RS256", "must be PEM or JSON"),
         ("JWT_SECRET", "HS256", r'os.environ\["JWT_SECRET"\]'),
-        (pem(ed25519_key()), "ES256", "must name one for an Ed25519 key, got none"),
-        (PUBLIC, "EdDSA", "must name one for an RSA key, got none"),
+        (pem(ed25519_key()), "ES256", "must name one for an Ed25519 key, got ES256: write"),
+        (PUBLIC, "EdDSA", "must name one for an RSA key, got EdDSA: write"),
         ("keys\0.pem", "RS256", "must be in a readable file"),
         ("k" * 5000 + ".pem", "RS256", "must be in a readable file"),
     ],
     ids=lambda part: ascii(part)[:40] if isinstance(part, str | bytes) else type(part).__name__,
 )
 def test_what_is_no_key_is_named(keys, algorithm, says):
-    """Each mistake has an error of its own, with the spelling that works."""
+    """Each mistake has an error of its own with advice."""
     with pytest.raises(ConfigurationError, match=says):
         jwt(keys, algorithm)
 
 
 @pytest.mark.parametrize("beginning", [b"{", b" {", b"/", b"./", b"~/", b"$", b"\xff"], ids=repr)
 def test_random_bytes_may_begin_with_anything(beginning):
-    """As JSON or a path does."""
+    """Random bytes that begin like JSON or a path are a secret."""
     secret = beginning + hashlib.sha256(b"a seed").digest()
     token = make_token(key=secret)
     assert judge(jwt(secret), Credential(token, "bearer"), NOW).principal.subject == "ann"
 
 
 def test_an_open_file_is_no_list_of_keys(tmp_path):
-    """It would be read line by line."""
+    """An open file is refused, since it would be read as a list of lines."""
     path = tmp_path / "keys"
     path.write_text(PUBLIC)
     with path.open() as opened, pytest.raises(ConfigurationError, match="an open file: give its path"):
@@ -194,13 +281,13 @@ def test_an_open_file_is_no_list_of_keys(tmp_path):
 
 @pytest.mark.parametrize(("name", "error"), [("", "IsADirectoryError"), ("missing", "FileNotFoundError")])
 def test_a_path_that_cannot_be_read_is_named(tmp_path, name, error):
-    """A directory, and a file that is not there."""
+    """The error for a directory or a missing file has the path and the kind of the error."""
     with pytest.raises(ConfigurationError, match=rf"a readable file, got '{tmp_path / name}': {error}\Z"):
         jwt(tmp_path / name)
 
 
 def test_a_path_reads_the_secret(tmp_path):
-    """The cure that the error names."""
+    """A secret is read from a path, as the error advises."""
     path = tmp_path / "jwt"
     path.write_text(SECRET + "\n")
     assert judge(jwt(Path(path)), Credential(make_token(), "bearer"), NOW).principal.subject == "ann"
@@ -208,7 +295,7 @@ def test_a_path_reads_the_secret(tmp_path):
 
 @pytest.mark.parametrize("as_text", [True, False])
 def test_the_keys_of_signed_answers_may_be_in_a_file(tmp_path, as_text):
-    """As those of JWTVerifier."""
+    """The keys of signed answers may be a path, text of one, or a remote key set."""
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": [jwk(rsa_key(), kid="a")]}))
     assert signed_answers(str(path) if as_text else path)

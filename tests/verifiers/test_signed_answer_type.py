@@ -1,4 +1,4 @@
-"""A signed answer of an introspection endpoint says in its media type that it is one: RFC 9701 section 5."""
+"""The media type of a signed introspection answer (RFC 9701 section 5)."""
 
 import pytest
 
@@ -32,12 +32,12 @@ def _ask(kind):
 
 @pytest.mark.parametrize("kind", [SIGNED, SIGNED.upper(), f"{SIGNED}; charset=utf-8"])
 def test_its_own_media_type_is_taken(kind):
-    """In any case, and with parameters."""
+    """The media type is accepted in any case, and with parameters."""
     assert _ask(kind) == "ann"
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_any_other_media_type_is_no_signed_answer(kind):
-    """The same token of another media type is not read, although its signature is good."""
+    """A valid signed answer with another media type is an outage."""
     with pytest.raises(VerificationUnavailableError):
         _ask(kind)

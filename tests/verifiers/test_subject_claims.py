@@ -1,4 +1,4 @@
-"""`subject_claims`: which claims say whose a token is, by a token and by an introspection endpoint alike."""
+"""The option `subject_claims`, for tokens and for introspection answers."""
 
 import pytest
 
@@ -50,6 +50,8 @@ NAMED = {
         {"sub": "", "common_name": "a.access"},
         "a.access",
     ),
+    "the least number": (["uid"], {"uid": 0}, "0"),
+    "the greatest number": (["uid"], {"uid": 2**63 - 1}, "9223372036854775807"),
     "a user of Cloudflare": (["sub", "common_name"], {"sub": "u1", "common_name": "x"}, "u1"),
     "ADFS": (["upn", "appid"], {"sub": ..., "upn": "ann@corp.example", "appid": "app"}, "ann@corp.example"),
     "an application of ADFS": (["upn", "appid"], {"sub": ..., "appid": "app"}, "client:app"),
@@ -69,7 +71,7 @@ NAMED = {
 @EACH_WAY
 @pytest.mark.parametrize("case", NAMED)
 def test_the_first_claim_that_is_there_names_the_subject(way, case):
-    """Empty text and null are passed over; a claim that names a client makes a client's subject."""
+    """The first claim that is not empty or null is the subject, and one that names a client has its mark."""
     names, changes, subject = NAMED[case]
     assert WAYS[way](claims(**changes), subject_claims=names).subject == subject
 
@@ -77,7 +79,7 @@ def test_the_first_claim_that_is_there_names_the_subject(way, case):
 @EACH_WAY
 @pytest.mark.parametrize("value", [True, 1.5, -1, 2**63, [], ["ann"], {}, {"id": "ann"}], ids=str)
 def test_a_subject_of_another_type_is_refused(way, value):
-    """It is not passed over, or a token would be taken for that of the next claim."""
+    """A subject claim of another type is refused, and the next claim is not used."""
     with pytest.raises(MalformedTokenError) as caught:
         WAYS[way](claims(uid=value), subject_claims=["uid", "sub"])
     assert caught.value.claim == "uid"
@@ -86,14 +88,14 @@ def test_a_subject_of_another_type_is_refused(way, value):
 @EACH_WAY
 @pytest.mark.parametrize("changes", [{}, {"upn": ""}, {"upn": None}, {"client_id": "web"}], ids=str)
 def test_without_any_of_them_the_token_is_refused(way, changes):
-    """`sub` among the required claims asks for one of them; what `sub` itself says does not count."""
+    """A token without any of the claims is refused, also with a `sub`, if `sub` is required."""
     with pytest.raises(MissingRequiredClaimError):
         WAYS[way](claims(**changes), subject_claims=["upn"])
 
 
 @EACH_WAY
 def test_a_client_stands_in_where_no_subject_is_required(way):
-    """It has its mark, and a user of its name has none."""
+    """A client that replaces a missing subject has its mark, and a user of its name has none."""
     options = {"subject_claims": ["upn"], "required_claims": ["exp"]}
     assert WAYS[way](claims(sub=..., client_id="web"), **options).subject == "client:web"
     assert WAYS[way](claims(sub=..., upn="web", client_id="web"), **options).subject == "web"
@@ -112,7 +114,7 @@ def test_a_client_stands_in_where_no_subject_is_required(way):
     ids=str,
 )
 def test_no_user_passes_for_a_client(way, names, changes):
-    """A chosen name that looks like a client's subject is refused, unless it is that client's token."""
+    """A subject that looks like that of a client is refused, unless the token is that client's."""
     with pytest.raises(InvalidTokenError, match="be mistaken for a client"):
         WAYS[way](claims(**changes), subject_claims=names)
 
@@ -121,21 +123,21 @@ def test_no_user_passes_for_a_client(way, names, changes):
 @pytest.mark.parametrize("name", ["client_id", "azp", "cid", "appid"])
 @pytest.mark.parametrize("spelled", [str, lambda name: (name,)], ids=["name", "tuple"])
 def test_no_client_passes_for_a_user(way, name, spelled):
-    """However the claim that names it is written."""
+    """A claim of the client as the subject claim makes a client's subject, as a name and as a tuple."""
     body = claims(**{"sub": ..., name: "ann"})
     assert WAYS[way](body, subject_claims=[spelled(name)]).subject == "client:ann"
 
 
 @pytest.mark.parametrize("kind", [set, frozenset])
 def test_the_order_of_the_claims_is_the_same_in_each_process(kind):
-    """A set has none, so that a user would have another name after a restart."""
+    """A set is refused, since its order may change with the process."""
     with pytest.raises(ConfigurationError, match=r'write subject_claims=\["sub", "username"\]'):
         by_jwt(subject_claims=kind(["upn", "sub"]))
 
 
 @EACH_WAY
 def test_the_user_of_a_token_is_not_taken_for_its_client(way):
-    """A `username` that is not among the claims says that there is a user."""
+    """A token with a `username` that is no subject claim is not the client's own."""
     options = {"subject_claims": ["upn"], "required_claims": ["exp"]}
     with pytest.raises(MissingRequiredClaimError):
         WAYS[way](claims(sub=..., client_id="web", username="ann"), **options)
@@ -143,14 +145,14 @@ def test_the_user_of_a_token_is_not_taken_for_its_client(way):
 
 @EACH_WAY
 def test_an_empty_username_is_no_user_where_it_is_asked_for(way):
-    """So the tokens of clients alone are told apart."""
+    """A token with an empty `username` as its subject claim is the client's own."""
     options = {"subject_claims": ["username"], "required_claims": ["exp"]}
     assert WAYS[way](claims(sub=..., client_id="web", username=""), **options).subject == "client:web"
 
 
 @EACH_WAY
 def test_naming_sub_alone_changes_nothing(way):
-    """An empty `sub` is as bad as without the option."""
+    """An empty `sub` is refused as without the option."""
     with pytest.raises(MalformedTokenError):
         WAYS[way](claims(sub=""), subject_claims=["sub"])
 
@@ -176,7 +178,7 @@ def test_naming_sub_alone_changes_nothing(way):
     ids=lambda names: str(names)[:20],
 )
 def test_what_names_no_claims_is_refused(names):
-    """When the verifier is built, by a word that says what is wrong."""
+    """Invalid names of claims are refused when the verifier is built."""
     for build in (by_jwt, endpoint):
         with pytest.raises(ConfigurationError, match=r"subject_claims .*must"):
             build(subject_claims=names)
@@ -190,7 +192,7 @@ def both(answer, token, **options):
 
 
 def test_the_endpoint_has_to_name_the_subject_of_the_token():
-    """By its own claims: another one is refused, and an answer without any says nothing about it."""
+    """An answer with another subject is refused, and one with the client only is accepted."""
     token = claims(sub=..., upn="ann")
     assert both(claims(sub=..., upn="ann"), token, subject_claims=["upn"]).subject == "ann"
     assert both(claims(sub=..., client_id="web"), token, subject_claims=["upn"]).subject == "ann"
@@ -212,7 +214,7 @@ def logouts(revocations, issuer=ISSUER):
 
 @pytest.mark.parametrize("names", [["upn"], ["sub", "upn"]])
 def test_a_logout_has_to_reach_the_subjects(names):
-    """It names the `sub`: a guard whose subjects are called otherwise would go on to take their tokens."""
+    """A guard with other subjects than `sub` refuses a logout endpoint of the same issuer."""
     revocations = MemoryRevocations()
     options = {"revocations": revocations, "backchannel_logout": logouts(revocations)}
     for verifier in (by_jwt(subject_claims=names), endpoint(subject_claims=names)):
@@ -224,7 +226,7 @@ def test_a_logout_has_to_reach_the_subjects(names):
 
 
 def test_an_endpoint_of_any_issuer_may_be_that_of_the_logout():
-    """Nothing tells it apart."""
+    """A guard with an introspection verifier without an issuer refuses a logout endpoint."""
     revocations = MemoryRevocations()
     anybody = IntrospectionVerifier(URL, auth=ClientAuth.post("api", "x"), subject_claims=["username"])
     with pytest.raises(ConfigurationError, match="subject_claims"):
@@ -233,6 +235,6 @@ def test_an_endpoint_of_any_issuer_may_be_that_of_the_logout():
 
 @pytest.mark.parametrize("issuer", ["https://login.example/{tenantid}/v2.0", "https://*.example"])
 def test_an_endpoint_is_of_one_issuer(issuer):
-    """A pattern would name none, and be given to tokens that name none."""
+    """An introspection verifier refuses a pattern as its issuer."""
     with pytest.raises(ConfigurationError, match="issuer must be one issuer"):
         IntrospectionVerifier(URL, auth=ClientAuth.post("api", "x"), issuer=issuer)

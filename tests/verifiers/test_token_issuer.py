@@ -1,4 +1,4 @@
-"""`TokenIssuer` makes what a `JWTVerifier` takes, and refuses what it would not."""
+"""The tokens of a `TokenIssuer`, which its verifier accepts, and its options."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def private_jwk(key: Any, algorithm: str, **members: Any) -> dict[str, Any]:
 
 
 def make(key: Any = SECRET, **options: Any) -> TokenIssuer:
-    """Return an issuer whose clock stands still."""
+    """Return an issuer with a fixed time."""
     return TokenIssuer(key, **{**TO, "clock": lambda: NOW, **options})
 
 
@@ -75,7 +75,7 @@ KEYS: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize("name", KEYS)
 def test_every_kind_of_key(name: str) -> None:
-    """A guard with the issuer's own verifier takes what it signs, by the algorithm that the key is for."""
+    """The verifier of the issuer accepts its token for each kind of key, with the algorithm of the key."""
     make_key, algorithm = KEYS[name]
     tokens = make(make_key())
     assert tokens.algorithm == algorithm
@@ -83,7 +83,7 @@ def test_every_kind_of_key(name: str) -> None:
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """A path is read, and the end of the last line is not part of a secret."""
+    """A key is read from a path, without the line break at the end of a secret."""
     (tmp_path / "secret").write_text(SECRET + "\n")
     (tmp_path / "key.pem").write_text(private_pem(ec_key()))
     for name in ("secret", "key.pem"):
@@ -92,7 +92,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_what_a_token_says() -> None:
-    """All registered claims are set, and what is granted."""
+    """A token has all registered claims, and the granted scopes and roles."""
     token = make(ttl=timedelta(minutes=5)).issue(
         "ann",
         scopes=["write", "read"],
@@ -111,7 +111,7 @@ def test_what_a_token_says() -> None:
 
 
 def test_what_the_guard_finds() -> None:
-    """Scopes, roles and the client are those of the principal."""
+    """The principal has the scopes, the roles and the client of the token."""
     tokens = make(audience=[AUDIENCE, "https://other.example"])
     principal = Guard(tokens.verifier()).verify(
         tokens.issue("ann", scopes={"read"}, roles=["staff"], client_id="web"), now=NOW
@@ -121,12 +121,12 @@ def test_what_the_guard_finds() -> None:
 
 
 def test_nothing_is_said_of_nothing() -> None:
-    """Without scopes and roles there are no such claims."""
+    """A token without scopes and roles has no claims for them."""
     assert set(claims_of(make().issue("ann"))) == {"iss", "aud", "sub", "iat", "exp", "jti"}
 
 
 def test_each_token_has_a_name_of_its_own() -> None:
-    """So that it can be revoked by it."""
+    """Each token has a `jti` of its own, by which it can be revoked."""
     tokens, revocations = make(), MemoryRevocations(clock=lambda: NOW)
     guard = Guard(tokens.verifier(), revocations=revocations)
     first, second = tokens.issue("ann"), tokens.issue("ann")
@@ -139,7 +139,7 @@ def test_each_token_has_a_name_of_its_own() -> None:
 
 
 def test_a_session_is_revoked_as_a_whole() -> None:
-    """By its `sid`."""
+    """The revocation of a `sid` applies to all tokens of the session."""
     tokens, revocations = make(), MemoryRevocations(clock=lambda: NOW)
     guard = Guard(tokens.verifier(), revocations=revocations)
     texts = [tokens.issue("ann", session="one"), tokens.issue("ann", session="one")]
@@ -152,7 +152,7 @@ def test_a_session_is_revoked_as_a_whole() -> None:
 
 
 def test_a_token_expires() -> None:
-    """After its ttl, and that of a single token may be another."""
+    """A token expires after the `ttl` of the issuer, or after its own."""
     tokens = make(ttl=60)
     guard = Guard(tokens.verifier(leeway=0))
     for text, seconds in (
@@ -166,7 +166,7 @@ def test_a_token_expires() -> None:
 
 
 def test_the_public_key_is_for_verifiers_elsewhere() -> None:
-    """It has nothing private, and the kid of the tokens: of the JWK, of the option, or the thumbprint."""
+    """The published key has no private part, and has the kid of the tokens."""
     for key, options, kid in (
         (private_jwk(ec_key(), "ES256", kid="mine"), {}, "mine"),
         (ec_key(), {"key_id": "other"}, "other"),
@@ -185,28 +185,28 @@ def test_the_public_key_is_for_verifiers_elsewhere() -> None:
 
 
 def test_a_secret_has_no_public_key() -> None:
-    """The error says what to do."""
+    """The error for a secret says that only a private key has a public part."""
     with pytest.raises(ConfigurationError, match="key must be private to have a public part, got a secret"):
         _ = make().public_keys
 
 
 @pytest.mark.parametrize("name", ["issuer", "audience", "algorithms", "token_types"])
 def test_its_verifier_expects_what_it_issues(name: str) -> None:
-    """An option that would lift a check is refused."""
+    """An option that would remove a check of the verifier is refused."""
     tokens = TokenIssuer(SECRET, issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(ConfigurationError, match=f"{name} must be left out, because the TokenIssuer sets it"):
         tokens.verifier(**{name: None})
 
 
 def test_other_tokens_of_the_same_key_are_none() -> None:
-    """Its verifier takes access tokens alone."""
+    """The verifier refuses another type of token by the same key."""
     guard = Guard(make().verifier())
     with pytest.raises(InvalidTokenError):
         guard.verify(issue_token(SECRET, now=NOW, iss=ISSUER, aud=AUDIENCE), now=NOW)
 
 
 def test_a_clients_own_token() -> None:
-    """Its subject is marked, and only that client may have it."""
+    """The subject of a client's own token is marked, and is refused for another client."""
     tokens = make()
     text = tokens.issue("client:billing", client_id="billing")
     assert Guard(tokens.verifier()).verify(text, now=NOW).subject == "client:billing"
@@ -219,7 +219,7 @@ REGISTERED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "scope", "roles",
 
 @pytest.mark.parametrize("name", REGISTERED)
 def test_claims_cannot_overwrite_others(name: str) -> None:
-    """Those that have an option, or are set by the issuer alone."""
+    """A claim that has an argument of its own, or that the issuer sets, is refused."""
     with pytest.raises(
         ConfigurationError,
         match=f"claims must not contain a claim that has its own argument, got {name}: write",
@@ -229,7 +229,7 @@ def test_claims_cannot_overwrite_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["token_use", "token_type", "typ", "type", "nonce", "events", "at_hash"])
 def test_claims_of_other_kinds_of_tokens(name: str) -> None:
-    """A guard would refuse the token, or could take it for another kind."""
+    """A claim that marks another kind of token is refused."""
     with pytest.raises(
         ConfigurationError,
         match=f"claims must not mark another kind of token, which a guard refuses, got {name}",
@@ -250,7 +250,7 @@ def test_claims_of_other_kinds_of_tokens(name: str) -> None:
     st.text(min_size=1, max_size=20),
 )
 def test_what_is_issued_is_accepted(claims: dict[str, Any], subject: str) -> None:
-    """Whatever claims and subject are taken, the pair takes them, as they are."""
+    """A token with any claims and subject that the issuer accepts has the same ones in its principal."""
     tokens = make()
     try:
         text = tokens.issue(subject, claims=claims)
@@ -286,7 +286,7 @@ def test_what_is_issued_is_accepted(claims: dict[str, Any], subject: str) -> Non
     ],
 )
 def test_wrong_options_of_a_token(options: dict[str, Any], words: str) -> None:
-    """Each says what to write."""
+    """Invalid options of a token are errors with advice."""
     with pytest.raises(ConfigurationError, match=words):
         make().issue(**{"subject": "ann", **options})
 
@@ -312,7 +312,7 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
     "no JSON": ('{"M4RKER', "must be JSON if it starts with a brace"),
     "bad kty": ({"kty": "nope", "d": "M4RKER"}, "kty of the key must be"),
     "bad point": ({"kty": "EC", "crv": "P-256", "d": "M4RKER", "x": "AA", "y": "AA"}, "without a readable"),
-    "bad alg": (lambda: private_jwk(ec_key(), "ES256", alg="none"), "algorithms must be among"),
+    "bad alg": (lambda: private_jwk(ec_key(), "ES256", alg="none"), "alg of the key must be among"),
     "for encryption": (lambda: private_jwk(ec_key(), "ES256", use="enc"), "must be for signatures"),
     "for verifying": (lambda: private_jwk(ec_key(), "ES256", key_ops=["verify"]), "must be for signing"),
     "no list": (lambda: private_jwk(ec_key(), "ES256", key_ops="sign"), "must be for signing"),
@@ -328,7 +328,7 @@ WRONG_KEYS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", WRONG_KEYS)
 def test_wrong_keys(name: str) -> None:
-    """Each is refused when it is built, and nothing of it is shown."""
+    """An invalid key is refused, and the error does not contain it."""
     key, words = WRONG_KEYS[name]
     with pytest.raises(ConfigurationError, match=words) as raised:
         make(key() if callable(key) else key)
@@ -340,7 +340,7 @@ def test_wrong_keys(name: str) -> None:
     [
         ({"algorithm": "ES256"}, "key must be a private key for ES256, got other text"),
         ({"algorithm": "HS512"}, "at least 64 random bytes for HS512"),
-        ({"algorithm": "none"}, "algorithms must be among"),
+        ({"algorithm": "none"}, "algorithm must be among"),
         ({"algorithm": 5}, "algorithm must be text"),
         ({"issuer": None}, "issuer must be text"),
         ({"issuer": ""}, "issuer must be text"),
@@ -354,20 +354,20 @@ def test_wrong_keys(name: str) -> None:
     ],
 )
 def test_wrong_options(options: dict[str, Any], words: str) -> None:
-    """Each is refused when it is built."""
+    """Invalid options of the issuer are errors."""
     with pytest.raises(ConfigurationError, match=words):
         make(**options)
 
 
 def test_an_algorithm_for_another_key() -> None:
-    """An RSA algorithm with an EC key is refused; the two names of EdDSA are one."""
+    """An RSA algorithm with an EC key is refused, and both names of EdDSA are accepted."""
     with pytest.raises(ConfigurationError, match="algorithms must name one"):
         make(ec_key(), algorithm="RS256")
     assert make(ed25519_key(), algorithm="Ed25519").algorithm == "EdDSA"
 
 
 def test_it_does_not_show_its_key() -> None:
-    """Neither does what it holds."""
+    """The representations of the issuer and its attributes do not contain the key."""
     tokens = make()
     assert SECRET not in repr(tokens) + repr(vars(tokens))
     assert repr(tokens) == f"TokenIssuer(issuer={ISSUER!r}, algorithm='HS256', ttl=900)"

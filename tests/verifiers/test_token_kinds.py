@@ -1,4 +1,4 @@
-"""What marks a token of another kind, and what an application may say in its claims."""
+"""Claims that mark a token of another kind, and similar claims of an application."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def verify(payload, **options):
 @pytest.mark.parametrize("name", KIND_CLAIMS)
 @pytest.mark.parametrize("kind", sorted(OTHER_KINDS))
 def test_each_word_marks_another_kind(name, kind):
-    """In each of the claims that issuers use for it."""
+    """Each word for another kind is refused in each claim that issuers use for the kind."""
     with pytest.raises(InvalidTokenError) as caught:
         verify(claims(**{name: kind}))
     assert (caught.value.cause, caught.value.claim) == (Cause.KIND, name)
@@ -58,7 +58,7 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("kind", SPELLINGS)
 def test_a_word_is_known_in_every_spelling(kind):
-    """Case, separators and what stands around it do not count."""
+    """A word for another kind is refused in any case, and with any separators."""
     with pytest.raises(InvalidTokenError):
         verify(claims(typ=kind))
 
@@ -106,18 +106,18 @@ OWN = [
 
 @pytest.mark.parametrize("changes", OWN, ids=lambda changes: str(changes)[:40])
 def test_claims_of_an_application_refuse_nothing(changes):
-    """Words that only look like a mark, and null, which is no claim."""
+    """A similar word, and null, are no mark of another kind."""
     principal = verify(claims(**changes))
     assert (principal.subject, principal.client_id, principal.token_id) == ("ann", None, None)
 
 
 def test_null_in_the_place_of_the_client_leaves_the_other_claim():
-    """As if it was not there."""
+    """A `client_id` of null is ignored, and `azp` is used."""
     assert verify(claims(client_id=None, azp="web")).client_id == "web"
 
 
 def test_null_in_the_place_of_a_date_is_as_good_as_none():
-    """A token without `exp` is taken where that was allowed, and refused elsewhere."""
+    """An `exp` of null is a missing claim."""
     assert verify(claims(exp=None), required_claims=["sub"]).expires_at is None
     with pytest.raises(InvalidTokenError):
         verify(claims(exp=None))
@@ -125,7 +125,7 @@ def test_null_in_the_place_of_a_date_is_as_good_as_none():
 
 @pytest.mark.parametrize("value", ["DPoP", "dpop", "DPOP"])
 def test_a_token_that_needs_a_proof_has_to_say_to_which_key(value):
-    """Its type says that it is bound; without `cnf` it would come as a plain one."""
+    """A token of the type DPoP without a `cnf` is refused."""
     with pytest.raises(InvalidTokenError):
         verify(claims(token_type=value))
 
@@ -134,7 +134,7 @@ def test_a_token_that_needs_a_proof_has_to_say_to_which_key(value):
     "auth_time", ["2026-11-29T09:00:00Z", str(NOW - 5), None, True, [NOW], {}, -1, 10**30]
 )
 def test_a_sign_in_without_a_date_is_none_of_a_moment_ago(auth_time):
-    """The token is good; a rule with `max_age` asks for another sign-in."""
+    """A token with an invalid `auth_time` is accepted, and refused by a rule with `max_age`."""
     guard = Guard(verifier(), protected_paths=["/", Rule("/recent", max_age=300)])
     token = make_token(claims(auth_time=auth_time))
     assert isinstance(run(guard.decide(bearer(token), NOW)), Allow)
@@ -145,7 +145,7 @@ def test_a_sign_in_without_a_date_is_none_of_a_moment_ago(auth_time):
 
 @pytest.mark.parametrize("audience", [..., None, []])
 def test_an_empty_list_is_no_audience(audience):
-    """Taken where no audience is expected, as Hydra's tokens are; refused where one is."""
+    """A token with an empty audience is accepted without a configured audience, and refused with one."""
     assert verify(claims(aud=audience), audience=None).subject == "ann"
     with pytest.raises(InvalidAudienceError):
         verify(claims(aud=audience))
@@ -153,7 +153,7 @@ def test_an_empty_list_is_no_audience(audience):
 
 @pytest.mark.parametrize("audience", ["", [""], [[]], {}, 0, False, ["x"], [None]])
 def test_what_is_no_empty_list_is_an_audience(audience):
-    """Nothing else stands for no audience."""
+    """Any other value of `aud` is an audience."""
     with pytest.raises(InvalidAudienceError):
         verify(claims(aud=audience), audience=None)
 
@@ -169,7 +169,7 @@ ID_TOKENS = [
 
 @pytest.mark.parametrize("changes", ID_TOKENS, ids=str)
 def test_id_tokens_are_taken_where_they_are_asked_for(changes):
-    """And access tokens as well; nowhere else."""
+    """An ID token is accepted with `id_tokens=True`, beside access tokens, and refused otherwise."""
     assert verify(claims(**changes), id_tokens=True).subject == "ann"
     assert verify(claims(), id_tokens=True).subject == "ann"
     with pytest.raises(InvalidTokenError):
@@ -188,13 +188,13 @@ def test_id_tokens_are_taken_where_they_are_asked_for(changes):
     ids=str,
 )
 def test_others_are_refused_where_id_tokens_are_taken(changes):
-    """One kind more is no more than that."""
+    """Other kinds of tokens are refused with `id_tokens=True`."""
     with pytest.raises(InvalidTokenError):
         verify(claims(**changes), id_tokens=True)
 
 
 def test_a_claim_that_is_asked_for_is_no_mark():
-    """Its value is the one that is asked for; the other claims go on to be judged."""
+    """A required value of `token_use` is no mark of another kind, and the other claims are checked."""
     wanted = {"claims": {"token_use": "id"}}
     assert verify(claims(token_use="id"), **wanted).subject == "ann"
     for changes in ({}, {"token_use": "access"}, {"token_use": "id", "typ": "refresh"}):

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isroutine
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import Any, Generic, TypeVar, cast
@@ -14,36 +14,36 @@ Answer = TypeVar("Answer")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 #: Types of values that contain no answer yet: a call, an `await`, `next` or `return` is missing. Such a value
-#: is true, whatever the answer would be.
+#: is true, even if the answer would be false.
 UNANSWERED: frozenset[type] = frozenset(
     {AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, filter, map, partial}
 )
 
-#: The attribute of a declared function. It is the function itself: `functools.wraps` copies attributes to
-#: wrappers, which may block all the same.
+#: The attribute of a declared function. Its value is the function itself, because `functools.wraps` copies
+#: the attribute to wrappers, and a wrapper may block.
 _MARK = "__authguard_in_memory__"
-#: The attribute of an exception: the function that has raised it.
+#: The attribute of an exception that names the function which has raised it.
 _SOURCE = "__authguard_source__"
 
 
 def in_memory(function: FunctionT) -> FunctionT:
-    """Declare that a plain function never waits: what it needs is in memory.
+    """Declare that a plain function never waits, because all its data is in memory.
 
-    The guard then calls it in the event loop, and not in a thread, which is many times faster. A function
-    that asks a database, a file or the network must not be declared: it would hold up all other requests.
+    The guard then calls it in the event loop, and not in a thread, which is many times faster. Do not declare
+    a function that uses a database, a file or the network: it would delay all other requests.
 
         @in_memory
         def load(principal: Principal) -> User | None:
             return USERS.get(principal.subject)
 
-    Objects with methods, such as revocations, quota stores and verifiers, say it of themselves by an
+    Objects with methods, such as revocations, quota stores and verifiers, declare all their methods by an
     attribute, `in_memory = True`.
 
     Args:
         function: a function, a method or another callable, which is not `async`.
 
     Raises:
-        ConfigurationError: for an `async` function, a class, or what cannot be called.
+        ConfigurationError: for an `async` function, a class, or an object that cannot be called.
     """
     declared: Any = getattr(function, "__func__", function) if _is_wrapped(function) else function
     if isinstance(declared, type):
@@ -59,7 +59,7 @@ def in_memory(function: FunctionT) -> FunctionT:
         )
     try:
         setattr(declared, _MARK, declared)
-    except AttributeError:  # as bound methods and functions written in C
+    except AttributeError:  # bound methods and functions written in C have no such attribute
         function = cast("FunctionT", partial(declared))
         setattr(function, _MARK, function)
     return function
@@ -84,14 +84,20 @@ def _is_marked(function: object) -> bool:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether to call it gives something to await, as far as one can see before."""
+    """Return whether a call returns an awaitable, as far as the function shows it before the call."""
     # asgiref's own iscoroutinefunction does not look at __call__.
     return iscoroutinefunction(function) or iscoroutinefunction(_call_of(function))
 
 
 def is_awaitable(answer: object) -> bool:
-    """Return whether an answer is to be awaited, as `inspect.isawaitable` does it in many times the time."""
-    return hasattr(type(answer), "__await__") or (isinstance(answer, GeneratorType) and isawaitable(answer))
+    """Return whether an answer must be awaited; much faster than `inspect.isawaitable`."""
+    # mypy uses the `__hash__` of the instances, and not that of the class.
+    return _may_be_awaitable(type(answer)) and isawaitable(answer)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=256)  # looking up a missing attribute takes longer than all the rest
+def _may_be_awaitable(kind: type) -> bool:
+    return hasattr(kind, "__await__") or kind is GeneratorType
 
 
 def _call_of(function: object) -> Any:
@@ -103,15 +109,15 @@ class Callback(Generic[Answer]):
 
     Args:
         function: the function.
-        option: the name of the option that it is given by; empty for one of this package.
-        in_memory: it never waits, as the object that it is a method of says.
+        option: the name of the option with the function; empty for a function of this package.
+        in_memory: whether the object of the method declares that its methods never wait.
 
     Attributes:
         function: the function.
         option: the name of the option.
-        is_async: to call it gives something to await.
-        in_memory: it is a plain function that never waits.
-        may_block: it is a plain function that may wait, so that no event loop may call it.
+        is_async: whether a call returns an awaitable.
+        in_memory: whether it is a plain function that never waits.
+        may_block: whether it is a plain function that may wait, so that no event loop may call it.
     """
 
     __slots__ = ("function", "in_memory", "is_async", "may_block", "option")
@@ -134,7 +140,7 @@ def source_name(option: str, function: object) -> str:
     """Return how a log line names a function of the application, such as `user_loader shop.users.load`.
 
     Args:
-        option: the name of the option that it is given by.
+        option: the name of the option with the function.
         function: the function, or another callable.
     """
     while isinstance(function, partial):
@@ -145,14 +151,14 @@ def source_name(option: str, function: object) -> str:
 
 
 def note_source(error: Exception, option: str, function: object) -> None:
-    """Note on an exception which function has raised it, for the log.
+    """Note on an exception the function that has raised it, for the log.
 
     Args:
         error: the exception.
-        option: the name of the option that the function is given by.
+        option: the name of the option with the function.
         function: the function, or another callable.
     """
-    with suppress(AttributeError):  # it takes no attributes
+    with suppress(AttributeError):  # the exception cannot have attributes
         setattr(error, _SOURCE, source_name(option, function))
 
 
@@ -163,11 +169,11 @@ def source_of(error: Exception) -> str | None:
 
 
 def says_in_memory(owner: object, option: str, method: str) -> bool:
-    """Return whether an object says of itself, by `in_memory = True`, that its methods never wait.
+    """Return whether an object declares, by `in_memory = True`, that its methods never wait.
 
     Args:
         owner: the object.
-        option: the name of the option that it is given by.
+        option: the name of the option with the object.
         method: the name of the method that is called.
 
     Raises:

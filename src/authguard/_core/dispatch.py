@@ -1,7 +1,7 @@
 """Choose the verifier of a guard for a credential; refuse verifiers that cannot be distinguished.
 
 Verifiers of API keys are chosen by field and prefix; those of tokens by the form of the token, and for JWTs
-by the issuer. A verifier that accepts tokens of any form is asked last.
+by the issuer. A verifier that accepts tokens of any form is the last choice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -69,7 +69,7 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
     """Return the verifiers in the order in which they are asked whether they accept a credential.
 
     Raises:
-        ConfigurationError: if there are none, or some would never be asked.
+        ConfigurationError: if the list is empty, or some verifiers would never be asked.
     """
     if not verifiers:
         raise ConfigurationError("verifiers must be at least one, got none: write Guard(JWTVerifier(…), …)")
@@ -176,7 +176,7 @@ def _merged(verifiers: Sequence[Verifier]) -> list[Verifier]:
 
 
 def _kind_of(verifier: Verifier) -> Any:
-    """Return the class method `together` as a function, which subclasses share; None if there is none."""
+    """Return the class method `together` as a function, which subclasses share; None without one."""
     return getattr(getattr(type(verifier), "together", None), "__func__", None)
 
 
@@ -218,7 +218,7 @@ def _check_keys(verifiers: Sequence[Verifier]) -> frozenset[str]:
 
 
 def _common_prefix(first: Verifier, second: Verifier) -> str | None:
-    """Return a prefix of both; one that begins with another is for the keys of both."""
+    """Return a prefix that both verifiers would accept: a prefix may be the beginning of another one."""
     for prefix in first.prefixes:
         for other in second.prefixes:
             if prefix.startswith(other) or other.startswith(prefix):
@@ -237,7 +237,7 @@ def _arrange_tokens(
     """Order the verifiers that accept tokens of any form.
 
     Returns:
-        the verifiers that are asked first, about JWTs of their issuers; and the one that is asked last.
+        the verifiers for JWTs of their issuers, which are the first choice; and the last choice.
     """
     for first, second in combinations(any_token, 2):
         if not (_names_issuers(first) and _names_issuers(second)):
@@ -262,7 +262,7 @@ def _names_issuers(verifier: Verifier) -> bool:
 def _check_issuers(verifiers: Sequence[Verifier], by_issuer: Sequence[Verifier]) -> None:
     for first, second in combinations(verifiers, 2):
         if second not in by_issuer:
-            continue  # JWTVerifier.together checks these
+            continue  # `JWTVerifier.together` checks verifiers of JWTs
         if not (_names_issuers(first) and _names_issuers(second)):
             raise ConfigurationError(
                 f"{first!r} and {second!r} must both name their issuer, since both are for JWTs, got one "

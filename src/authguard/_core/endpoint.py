@@ -31,7 +31,7 @@ class Endpoint(ABC):
     @property
     @abstractmethod
     def verifiers(self) -> Sequence[Verifier]:
-        """Return its verifiers of tokens, whose remotes the guard monitors and closes."""
+        """Return the verifiers of the endpoint, whose remotes the guard monitors and closes."""
 
     @abstractmethod
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
@@ -58,7 +58,7 @@ def served_paths(
 
     Raises:
         ConfigurationError: if the endpoint has the wrong type, if the guard would not see its revocations, or
-            if they would not name the subjects of the verifiers.
+            if the revocations would not name the subjects of the verifiers.
     """
     check_object(endpoint, "backchannel_logout", Endpoint, "backchannel_logout=BackChannelLogout(…)")
     if endpoint is not None:

@@ -118,7 +118,7 @@ Failure: TypeAlias = Literal["connect", "tls", "timeout", "broken", "too_large"]
 
 
 class FetchFailedError(Exception):
-    """Report why there is no answer to a `Fetch`.
+    """Report the failure of a `Fetch` without an answer.
 
     Args:
         kind: the kind of failure.
@@ -143,7 +143,7 @@ class Fetch(Question[Response]):
         url: the URL.
         headers: fields, in addition to those of the channel.
         body: the body.
-        timeout: seconds for all mails.
+        timeout: seconds for the whole request.
         connect_timeout: seconds to connect.
         max_bytes: the greatest size of the answer's body.
 
@@ -178,13 +178,13 @@ class Fetch(Question[Response]):
 class Pace:
     """Count the work that may still be done at once, before the event loop has to turn.
 
-    Without a lock: threads can at worst count one call too few.
+    The count has no lock: at worst, threads count one call too few.
 
     Args:
         most: the most work, in units of which a signature with a secret costs 1.
 
     Attributes:
-        remaining: the rest; what comes when there is none is asked for by `Later`.
+        remaining: the rest; if none is left, work is asked for by `Later`.
     """
 
     __slots__ = ("_most", "remaining")
@@ -205,8 +205,8 @@ class Later(Question[Answer]):
 
     Args:
         pace: is reset when nothing waits.
-        cost: in the units of the pace.
-        work: returns the answer; it does not raise, and does not wait.
+        cost: the work, in units of the pace.
+        work: returns the answer; it neither raises nor waits.
     """
 
     __slots__ = ("cost", "pace", "work")

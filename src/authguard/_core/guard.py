@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Prepared
 from authguard._core.answer.denials import Denials, OnError
-from authguard._core.answer.metadata import MetadataPage, ResourceMetadata
+from authguard._core.answer.metadata import MetadataPage, ResourceMetadata, other_audiences
 from authguard._core.answer.redirect import safe_next
 from authguard._core.answer.refusal import Challenges, check_realm
 from authguard._core.credential.cookies import AccessCookie
@@ -27,13 +27,14 @@ from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.quotas import QuotasByTier, quotas_for
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.deciding.telling import OnDecision, Telling
+from authguard._core.deciding.tiers import sentences_on_unused_tiers
 from authguard._core.deciding.users import UserLoader, Users
 from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
-from authguard._core.options import Duration, check_object, check_whole
+from authguard._core.options import Duration, check_object, check_whole, got, named_options
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule
@@ -46,11 +47,10 @@ from authguard._core.remotes import Remotes
 from authguard._core.request import RequestView
 from authguard._core.terms import Terms
 from authguard._core.verifier import CustomVerifier, Verifier, as_verifier
-from authguard.errors import (
-    RefusedError,
-)
+from authguard.errors import ConfigurationError, RefusedError
 
 
+@named_options
 class Guard(OverriddenInTests, VerifiesOutside):
     """Decide which requests may pass. Immutable, and shared by threads, event loops and adapters.
 
@@ -60,7 +60,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
 
     Args:
         verifiers: verify credentials. For API keys the field and the prefix select one, for tokens the form
-            and the issuer; a verifier that accepts any token is asked last. Verifiers that cannot be
+            and the issuer; a verifier that accepts any token is the last choice. Verifiers that cannot be
             distinguished are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
@@ -70,7 +70,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
         backchannel_logout: the `BackChannelLogout` to serve at its path, at which an issuer reports logouts;
             it writes to `revocations`.
         user_loader: returns the application's own user for a principal, which is then `request.state.user`;
-            None means that the user no longer exists, and is a 401.
+            None means that the user no longer exists, and is a 401. Rules and decorators read the principal,
+            never the user.
         user_ttl: seconds, or a timedelta, for which the user of a remembered credential is not loaded again;
             a user that no longer exists may still pass for so long. 0 loads the user for each request.
         proofs: `DPoP` and `MutualTLS`, for tokens that are bound to a key or certificate; without them, such
@@ -122,9 +123,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         realm: str = "api",
         cache_size: int = 10_000,
     ) -> None:
-        check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
-        check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
-        check_whole(cache_size, "cache_size", unit="credentials")
+        _check_kinds(cookie, resource, cache_size)
         self._verifiers = [as_verifier(verifier) for verifier in verifiers]
         arranged = arrange(self._verifiers)
         login_path = None if login_path is None else local_path(login_path, "login_path")
@@ -142,25 +141,35 @@ class Guard(OverriddenInTests, VerifiesOutside):
         check_kinds_of(self.policy.rules, self._verifiers, extractor)
         challenges = Challenges(check_realm(realm), resource.url if resource else "", all_proofs.algorithms)
         denials = self._denials = Denials(self.policy, login_path, challenges, extractor, on_error)
-        self.credential_fields = extractor.fields  # that a `RequestView` must contain
-        self.recalled_fields = extractor.recalled_fields  # that `recall` takes
+        self.credential_fields = extractor.fields  # the fields that a `RequestView` must contain
+        self.recalled_fields = extractor.recalled_fields  # the fields that `recall` takes
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
+        self._warn(resource, quotas)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
-        users = Users(user_loader, user_ttl)
+        users = Users(user_loader, user_ttl, self.driving.warn)
         callers = Callers(arranged, parts, all_proofs, logouts=logouts, users=users, cache_size=cache_size)
         self._straight_path = StraightPath(callers, parts)
         self._full_path = FullPath(self._straight_path, parts, preflight)
         self._later_checks = LaterChecks(self._straight_path, parts)
-        #: Whether `recall` may call `on_decision`, or methods of classes of the application.
-        self.calls_at_once = on_decision is not None or not all(
-            map(_is_of_authguard, (*verifiers, revocations, quota_store))
+        #: Whether `recall` may call `on_decision`, a `user_loader`, or methods of classes of the application.
+        self.calls_at_once = (
+            on_decision is not None
+            or callers.loads_at_once
+            or not all(map(_is_of_authguard, (*verifiers, revocations, quota_store)))
         )
         self._telling = None
         if on_decision is not None:
             self._telling = Telling(on_decision, parts, self.driving.report)
         self._decide_by(self._straight_path)
+
+    def _warn(self, resource: ResourceMetadata | None, quotas: object) -> None:
+        """Warn of options that are valid, and probably a mistake."""
+        for sentence in () if resource is None else other_audiences(resource, self._verifiers):
+            self.driving.warn(sentence)
+        for sentence in sentences_on_unused_tiers(quotas, self._verifiers):
+            self.driving.warn(sentence)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None
@@ -176,7 +185,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         return flow if self._telling is None else self._telling.follow(flow, request, now)
 
     def present(self, request: RequestView, prepared: Prepared, now: float) -> Deny:
-        """Return an answer that `recall` has prepared; as a page, if a browser shows it."""
+        """Return an answer that `recall` has prepared; as a page, if a browser displays it."""
         if self._telling is not None:
             self._telling.tell_refused(prepared, request, now, "request", prepared.caller)
         return self._denials.present(request, prepared)
@@ -215,7 +224,12 @@ class Guard(OverriddenInTests, VerifiesOutside):
             method: such as `GET`; `WEBSOCKET` for a handshake.
             path: decoded, below the mount point.
             root_path: the mount point.
+
+        Raises:
+            ConfigurationError: if the path has no leading slash.
         """
+        if path and path[0] not in "/*":  # `*` is the target of an OPTIONS request about the server
+            raise ConfigurationError(f"path must start with a slash, got {got(path)}: write {'/' + path!r}")
         return self.policy.find(method, path, root_path)
 
     def safe_next(self, target: str | None, default: str = "/") -> str:
@@ -253,6 +267,12 @@ class Guard(OverriddenInTests, VerifiesOutside):
         return f"Guard({', '.join(map(repr, self._verifiers))})"
 
 
+def _check_kinds(cookie: object, resource: object, cache_size: object) -> None:
+    check_object(cookie, "cookie", AccessCookie, "cookie=AccessCookie()")
+    check_object(resource, "resource", ResourceMetadata, "resource=ResourceMetadata(…)")
+    check_whole(cache_size, "cache_size", unit="credentials")
+
+
 def _is_of_authguard(part: object) -> bool:
-    """Return whether a part of a guard is None or an object of this package, and of no subclass."""
+    """Return whether a part of a guard is None or an object of this package, and not of a subclass."""
     return part is None or type(part).__module__.partition(".")[0] == "authguard"

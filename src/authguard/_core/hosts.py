@@ -80,7 +80,7 @@ def is_public_host(host: str) -> bool:
     """Return whether a host is not an address of this machine, a private network or a special range.
 
     A name is public, unless it is one that means this machine. An address in an unusual notation (`127.1`,
-    `0x7f000001`, `010.0.0.1`) or with a zone is not public, whatever it refers to.
+    `0x7f000001`, `010.0.0.1`) or with a zone is not public, regardless of its meaning.
 
     Args:
         host: a host for which `is_host` holds.

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
-from authguard._core.callbacks import UNANSWERED, Callback, is_in_memory, note_source, says_in_memory
+from authguard._core.callbacks import Callback, is_in_memory, note_source, says_in_memory
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal, api_key_id
-from authguard._core.options import check_method, unusable_answer
+from authguard._core.options import check_method, yes_or_no
 from authguard.errors import RevokedTokenError
 
 Mode: TypeAlias = Literal["unused", "pushed", "checking", "stale", "down"]
@@ -33,8 +33,8 @@ class StoreHealth:
             store is down; `down` while requests are refused.
         lag: seconds since the log was last read; None if never.
         sequence: the number of the last mark that is known.
-        reconnects: how often the store has answered again after an outage.
-        reason: of the outage; empty if there is none.
+        reconnects: the number of outages after which the store has answered again.
+        reason: of the outage; empty without an outage.
     """
 
     name: str
@@ -70,7 +70,7 @@ class SharedMemory(Protocol):
     """Answer from memory while the memory is current."""
 
     def revision(self) -> int | None:
-        """Return a number that changes after each revocation that memory learns of.
+        """Return a number that changes after each revocation that this process reads.
 
         None while the memory is not current, and `is_revoked` must ask the store. A caller that is not
         revoked is checked again only if the number has changed.
@@ -83,11 +83,11 @@ class SharedMemory(Protocol):
 
 
 class RememberedCaller(Protocol):
-    """Describe a verified caller, as far as logouts are concerned.
+    """Describe a verified caller for the check of logouts.
 
     Attributes:
         auth: has the principal.
-        revision: that of the store at which it was last found not to be revoked.
+        revision: the revision of the store at which the caller was last found not to be revoked.
     """
 
     auth: Auth
@@ -103,15 +103,15 @@ class Logouts:
     Attributes:
         store: the store.
         is_revoked: asks the store.
-        revision: as that of `SharedMemory`; None for a store that always has to be waited for.
-        is_memory: the straight path may ask, at least at times.
+        revision: as that of `SharedMemory`; None for a store without a memory.
+        is_memory: whether the straight path may ask the store, at least at times.
     """
 
     def __init__(self, store: Revocations) -> None:
         write = "store.revocations" if hasattr(store, "revocations") else "MemoryRevocations()"
         if isinstance(store, str):
             write = 'RedisStore("redis://…").revocations'
-        check_method(store, "revocations", "is_revoked", f"revocations={write}")
+        check_method(store, "revocations", "is_revoked", f"revocations={write}", takes="principal")
         self.store = store
         memory = cast("SharedMemory | None", store if _answers_by_memory(store) else None)
         in_memory = says_in_memory(store, "revocations", "is_revoked") or is_in_memory(store.is_revoked)
@@ -123,11 +123,11 @@ class Logouts:
             self.revision, self._is_known_revoked = memory.revision, memory.is_known_revoked
 
     def clears(self, caller: RememberedCaller, revision: int | None) -> bool:
-        """Return whether a caller is not revoked; False also if memory cannot tell.
+        """Return whether a caller is not revoked; False also if the memory is not current.
 
         Args:
             caller: the caller to check.
-            revision: what `revision` has returned, before this is called.
+            revision: the result of `revision` before this call.
         """
         if revision is None:
             return False
@@ -135,18 +135,18 @@ class Logouts:
             if self._is_known_revoked(caller.auth.principal) is not False:
                 return False
         except Exception:
-            return False  # `check` will meet it again, and say what is wrong
+            return False  # `check` raises the same error again, and handles it
         if revision != _EACH_TIME:
             caller.revision = revision
         return True
 
     def clears_now(self, caller: RememberedCaller) -> bool:
-        """Return what `clears` does, and look up only what has changed."""
+        """Return the result of `clears`, without a look-up if the revision has not changed."""
         revision = self.revision()
         return caller.revision == revision or self.clears(caller, revision)
 
     def check(self, principal: Principal) -> Flow[None]:
-        """Raise RevokedTokenError if it is revoked."""
+        """Raise RevokedTokenError if the caller is revoked."""
         revoked: object
         if self.revision() is None:
             revoked = yield from Call(self.is_revoked, principal)
@@ -156,21 +156,20 @@ class Logouts:
             except Exception as error:
                 note_source(error, "revocations", self._is_known_revoked)
                 raise
-        if revoked is None or type(revoked) in UNANSWERED:
-            raise unusable_answer("is_revoked()", "whether the principal is revoked", revoked)
-        if revoked:
+        if yes_or_no("is_revoked()", revoked):
             raise RevokedTokenError("revoked", key_id=api_key_id(principal))
 
     def health(self) -> Sequence[StoreHealth]:
-        """Return how the store is followed, if it says so."""
+        """Return the state of the store, if it reports one."""
         health: Callable[[], StoreHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
 
 
 def _answers_by_memory(store: object) -> bool:
-    """Return whether the memory of a store tells what its `is_revoked` does.
+    """Return whether the memory of a store has the same answers as its `is_revoked`.
 
-    A class of an application may have replaced `is_revoked` alone, or something its method on the store.
+    A class of an application, or an assignment to an attribute of the store, may have replaced `is_revoked`
+    alone.
     """
     return hasattr(store, "is_known_revoked") and (
         _distance(store, "is_known_revoked") <= _distance(store, "is_revoked")
@@ -178,7 +177,7 @@ def _answers_by_memory(store: object) -> bool:
 
 
 def _distance(store: object, method: str) -> int:
-    """Return how far from the store a method is defined: 0 on itself, 1 in its class, and so on."""
+    """Return how far from the store a method is defined: 0 on the object, 1 in its class, and so on."""
     defined = [getattr(store, "__dict__", {}), *map(vars, type(store).__mro__)]
     return next((n for n, names in enumerate(defined) if method in names), len(defined))
 

@@ -17,8 +17,8 @@ class Memory(Generic[Key, Value]):
         size: the greatest number of values.
 
     Attributes:
-        young: the values that were stored or read recently. The two places that every request passes look
-            here first, and then call `revive`, which saves them a call.
+        young: the values that were stored or read recently. The two functions that run for every request read
+            it directly, and call `revive` if the key is missing; this saves a call.
     """
 
     __slots__ = ("_half", "_old", "young")

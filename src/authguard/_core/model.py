@@ -19,7 +19,7 @@ from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
-#: How a credential may be sent: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in its
+#: The ways to send a credential: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in its
 #: own field.
 Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
 Method = Kind | Literal[""]
@@ -38,7 +38,7 @@ class Credential:
         value: the token or the key, without scheme or field name.
         method: how it was sent: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in its own
             field.
-        header: the field that contained it, in lower case, such as `x-api-key`; empty if it was in none.
+        header: the field that contained it, in lower case, such as `x-api-key`; empty if no field did.
     """
 
     value: str = field(repr=False)
@@ -49,7 +49,7 @@ class Credential:
 class Claims(Mapping[str, Any]):
     """Hold verified claims as their JSON text, which is parsed when they are read.
 
-    A remembered principal is small then, and no request can change the claims for the next one.
+    So a remembered principal is small, and no request can change the claims for the next one.
     """
 
     __slots__ = ("_text",)
@@ -80,8 +80,8 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
     """Return a function that makes a frozen, slotted dataclass faster than its constructor.
 
     The constructor sets each field through `object.__setattr__`. Here the fields are set on an object of a
-    class that has the same slots and is not frozen, which then becomes one of the dataclass. The function
-    is made from text, as the constructors of dataclasses are. It has no defaults.
+    class with the same slots that is not frozen; then the object's class is changed to the dataclass. The
+    function is generated from text, like the constructors of dataclasses. Its parameters have no defaults.
     """
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # a class, which mypy cannot tell
     text = [
@@ -91,11 +91,11 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
         "    made.__class__ = cls",
         "    return made",
     ]
-    # Of the same bases, so that both have their slots in the same places.
+    # The class has the same bases, so that both classes have their slots in the same places.
     bases = cls.__bases__  # type: ignore[attr-defined]
     unfrozen = type("Unfrozen", bases, {"__slots__": tuple(names)})
     namespace: dict[str, Any] = {"cls": cls, "unfrozen": unfrozen}
-    exec("\n".join(text), namespace)  # noqa: S102 (there is nothing in it but the names of fields)
+    exec("\n".join(text), namespace)  # noqa: S102 (the text contains only names of fields)
     maker: Callable[Fields, Made] = namespace["make"]
     return maker
 
@@ -113,7 +113,7 @@ class Principal:
         scopes: the granted scopes (RFC 6749 section 3.3).
         roles: roles, from the claims that the verifier is configured to read.
         claims: the verified claims; empty for API keys.
-        issuer: the `iss` that vouches for the subject, if any.
+        issuer: the `iss` of the subject, if any.
         client_id: the OAuth client that acts, if the token names one.
         token_id: the `jti`, by which a token is revoked; for an API key of the identity service, the name of
             the presented secret, of which a key may have two.
@@ -122,7 +122,7 @@ class Principal:
         method: how the credential was sent: `bearer`, `api_key`, `cookie`, `dpop`, or `header` for a token in
             its own field; empty for an anonymous caller.
         tier: the tier of an API key, or of the claim that the verifier is configured to read, which selects
-            the quotas; None for none.
+            the quotas; None for no tier.
         quotas: quotas of this API key, in addition to those of its tier.
 
     Raises:
@@ -144,15 +144,15 @@ class Principal:
     quotas: tuple[Quota, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.method != "" or self.subject != "":  # as of `ANONYMOUS`
+        if self.method != "" or self.subject != "":  # the only principal without a method is `ANONYMOUS`
             check_text(self.subject, "subject of a Principal")
             check_choice(self.method, "method of a Principal", get_args(Kind))
         for name in ("scopes", "roles"):
             values = getattr(self, name)
-            if type(values) is not frozenset:
-                object.__setattr__(self, name, frozenset(check_list(values, f"{name} of a Principal")))
-            for value in getattr(self, name):
+            listed = check_list(values, f"{name} of a Principal")
+            for value in listed:
                 check_text(value, f"each of {name} of a Principal")
+            object.__setattr__(self, name, frozenset(listed))
         check_mapping(self.claims, "claims of a Principal", 'claims={"tenant": "a"}')
         for name in ("issuer", "client_id", "token_id", "key_id", "tier"):
             if not isinstance(getattr(self, name), str | None):
@@ -181,7 +181,7 @@ class Principal:
         return self.subject
 
 
-#: Makes a principal, for a token that is seen for the first time.
+#: Creates a principal, for a first-seen token.
 make_principal = _frozen_maker(Principal)
 
 
@@ -195,7 +195,7 @@ ANONYMOUS = Principal(subject="", method="")
 
 
 class _Notable:
-    """Have a slot for a note."""
+    """Add a slot for a mark."""
 
     __slots__ = ("noted",)
 
@@ -209,7 +209,7 @@ class Auth(_Notable):
     Attributes:
         principal: the caller.
         vary: request fields on which the response depends, for shared caches.
-        confirmation: what the token is bound to, and what each request must prove: pairs of a `cnf` member
+        confirmation: the keys or certificates that each request must prove to hold: pairs of a `cnf` member
             and its value, such as `("jkt", "0ZcO…")` (RFC 7800 section 3.1).
     """
 
@@ -234,11 +234,11 @@ class Auth(_Notable):
 
 
 def note(auth: Auth) -> None:
-    """Mark an `Auth` as one that a decision was told with."""
+    """Mark an `Auth` as one that a decision event was reported with."""
     object.__setattr__(auth, "noted", True)
 
 
-#: Makes an `Auth`, for a credential that is seen for the first time.
+#: Creates an `Auth`, for a first-seen credential.
 make_auth = _frozen_maker(Auth)
 
 

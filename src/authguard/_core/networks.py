@@ -7,12 +7,15 @@ from typing import TypeAlias
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-_MAX_ADDRESS = 64  # characters; the longest one has 45, and a zone may follow
+_MAX_ADDRESS = 64  # characters; the longest address has 45, and a zone may follow
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def parse_address(text: str | None) -> Address | None:
-    """Return an address; of one that is IPv4 written as IPv6, the IPv4 address. None for other text."""
+    """Return an address; for an IPv4 address that is written as IPv6, the IPv4 address.
+
+    None for other text.
+    """
     if text is None or len(text) > _MAX_ADDRESS:
         return None
     try:
@@ -22,13 +25,13 @@ def parse_address(text: str | None) -> Address | None:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
-        if address.scope_id is not None:  # the zone is the machine's own name for a link
+        if address.scope_id is not None:  # the zone names a link of the sending machine, and is ignored
             return IPv6Address(int(address))
     return address
 
 
 def parse_network(text: str) -> Network | None:
-    """Return a network such as `10.0.0.0/24`, or the one of a single address. None for other text.
+    """Return a network such as `10.0.0.0/24`, or the network of a single address. None for other text.
 
     If address bits after the prefix are set, it is not a network, because the intended prefix is unknown.
     """
@@ -45,7 +48,7 @@ def parse_network(text: str) -> Network | None:
 
 
 def is_within(address: Address | None, networks: Iterable[Network]) -> bool:
-    """Return whether one of the networks has an address; False if the address is not known."""
+    """Return whether one of the networks contains an address; False if the address is not known."""
     return address is not None and any(address in network for network in networks)
 
 

@@ -1,9 +1,10 @@
 """Define a quota: how much one caller may send in a period."""
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from authguard._core.options import (
     Duration,
@@ -14,10 +15,12 @@ from authguard._core.options import (
     check_whole,
     check_whole_seconds,
     got,
+    named_options,
 )
 from authguard.errors import ConfigurationError
 
 CountedBy: TypeAlias = Literal["owner", "key"]
+QuotaT = TypeVar("QuotaT")
 
 _MAX_COUNT = 10**12
 _MAX_SECONDS = 366 * 86_400
@@ -26,8 +29,37 @@ _MAX_NAME = 128
 # A String of RFC 9651 without escapes, because it is in the RateLimit fields.
 _NAME = re.compile(rf"[ !#-\[\]-~]{{1,{_MAX_NAME}}}\Z")
 _WORDS = {1: "second", 60: "minute", 3600: "hour", _DAY: "24-hours", 7 * _DAY: "7-days"}
+_RATE = re.compile(r"([0-9]{1,12}) ?(?:/|per) ?([0-9]{0,6}) ?(second|minute|hour|day|week|month)s?\Z")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY}
 
 
+def _with_seconds(kind: type[QuotaT]) -> type[QuotaT]:
+    """Decorate the class, so that a call without its seconds is an error with the spelling that works."""
+    call = kind.__init__
+
+    @functools.wraps(call)
+    def called(self: QuotaT, *args: Any, **options: Any) -> None:
+        if len(args) == 1 and "seconds" not in options and options.keys() <= {"name", "by", "enforce"}:
+            raise ConfigurationError(
+                f"a Quota must have a count and seconds, got {got(args[0])} alone: write {_meant(args[0])}"
+            )
+        call(self, *args, **options)
+
+    kind.__init__ = called  # type: ignore[method-assign, assignment]
+    return kind
+
+
+def _meant(value: object) -> str:
+    """Return the call that a rate in words means, such as `10/minute`, or an example."""
+    rate = _RATE.match(value.strip().lower()) if isinstance(value, str) else None
+    if rate is None:
+        count = value if type(value) is int else 10
+        return f'Quota({count}, 60) for a minute, or Quota({count}, "day")'
+    return f"Quota({int(rate[1])}, {int(rate[2] or 1) * _SECONDS[rate[3]]})"
+
+
+@named_options
+@_with_seconds
 @dataclass(frozen=True, slots=True)
 class Quota:
     """Limit how much one caller may send in any window of some seconds, or in each calendar day.
@@ -55,8 +87,10 @@ class Quota:
         check_whole(self.count, "count of a Quota", 1, _MAX_COUNT)
         if self.seconds != "day":
             if isinstance(self.seconds, str):
+                seconds = _SECONDS.get(self.seconds.lower().removesuffix("s"), 60)
                 raise ConfigurationError(
-                    f'seconds of a Quota must be a number, a timedelta or "day", got {got(self.seconds)}'
+                    f'seconds of a Quota must be a number, a timedelta or "day", got {got(self.seconds)}: '
+                    f"write Quota({self.count}, {seconds})"
                 )
             seconds = check_whole_seconds(self.seconds, "seconds of a Quota", _MAX_SECONDS, least=1)
             object.__setattr__(self, "seconds", seconds)
@@ -66,18 +100,18 @@ class Quota:
         check_choice(self.by, "by of a Quota", get_args(CountedBy))
         check_flag(self.enforce, "enforce of a Quota")
 
-    # Cheap, since each request looks up what is counted for it by its quotas.
+    # The hash is cheap, because each request looks up its counters by its quotas.
     def __hash__(self) -> int:
         return hash((self.count, self.name))
 
     @property
     def is_daily(self) -> bool:
-        """Tell a quota for the calendar day from one for a window that slides."""
+        """Return whether the quota is for the calendar day, and not for a sliding window."""
         return self.seconds == "day"
 
     @property
     def window(self) -> int:
-        """Return its seconds."""
+        """Return the length of the window in seconds."""
         return _DAY if self.is_daily else cast("int", self.seconds)
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from authguard._core.quota import Quota
 
-#: The quota, and the caller.
+#: The name of a counter: the quota, and the caller.
 CounterKey: TypeAlias = tuple[str | None, ...]
 
 
@@ -14,7 +14,7 @@ class Take(NamedTuple):
     """Describe a request for a part of one quota.
 
     Attributes:
-        key: the quota, and the caller.
+        key: the name of the counter: the quota, and the caller.
         quota: the quota.
         cost: the amount to take, at least 1.
     """
@@ -29,7 +29,7 @@ class QuotaState(NamedTuple):
 
     Attributes:
         remaining: the amount that may be taken now.
-        reset: seconds until the amount grows.
+        reset: seconds until the amount increases.
         wait: seconds until the requested cost may be taken; 0 if it was available, infinity for never.
     """
 
@@ -67,7 +67,7 @@ class QuotaStore(Protocol):
     def take(self, takes: Sequence[Take]) -> Taken | Awaitable[Taken]:
         """Take from all quotas in one step, or from none if an enforced quota has too little.
 
-        A quota that is not enforced and has too little is left alone, as if it had refused.
+        Nothing is taken from a quota that is not enforced and has too little, as if it had refused.
         """
         ...
 
@@ -88,7 +88,7 @@ class QuotaHealth:
         admitted: the number of admitted requests.
         refused: the number of refused requests.
         would_refuse: the number of requests that quotas without enforcement would have refused.
-        reason: why it refuses callers, all or new ones; empty if it does not.
+        reason: the reason why it refuses all or new callers; empty if it refuses none.
         unavailable: the number of requests answered with 503 because the store was down.
         by_share: the number of requests decided by the share of this process while the store was down.
     """
@@ -105,7 +105,7 @@ class QuotaHealth:
 
     @property
     def state(self) -> Literal["unused", "fresh", "failing"]:
-        """Return it in the words of `RemoteHealth`."""
+        """Return the state in the words of `RemoteHealth`."""
         if self.reason:
             return "failing"
         return "fresh" if self.admitted or self.refused else "unused"

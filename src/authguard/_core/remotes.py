@@ -8,7 +8,7 @@ from authguard._core.verifier import Verifier
 
 
 class Remotes:
-    """Know the remotes of some verifiers.
+    """Hold the remotes of some verifiers.
 
     Args:
         verifiers: the verifiers of a guard.
@@ -16,21 +16,21 @@ class Remotes:
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._verifiers = verifiers
-        #: Tells the seconds since the epoch: that of the adapter; None for the time of day.
+        #: Returns the seconds since the epoch: the clock of the adapter; None for the current time.
         self.clock: Callable[[], float] | None = None
 
     def health(self, now: float | None) -> list[RemoteHealth]:
-        """Return how each remote is doing.
+        """Return the state of each remote.
 
         Args:
-            now: seconds since the epoch; None for what `clock` tells.
+            now: seconds since the epoch; None for the time of `clock`.
         """
         if now is None and self.clock is not None:
             now = self.clock()
         return [health for verifier in self._verifiers for health in verifier.health(now)]
 
     def opened(self) -> list[Opened]:
-        """Return what drivers have opened to reach the remotes."""
+        """Return the resources that drivers have opened for the remotes."""
         channels = [channel for verifier in self._verifiers for channel in verifier.channels()]
         return [opened for channel in channels for opened in list(channel.opened.values())]
 

@@ -1,8 +1,8 @@
-"""Read JSON as RFC 8259 has it, without what Python's reader lets through.
+"""Read JSON as RFC 8259 defines it, more strictly than Python's own reader.
 
-Refused: duplicate names (RFC 7515 section 5.2, compared after unescaping), NaN and Infinity,
-a byte order mark, lone surrogates, nesting or numbers too large for the interpreter, and
-anything that is not one object, or one array where that is asked for.
+Refused: duplicate names (RFC 7515 section 5.2, compared after unescaping), NaN and Infinity, a byte order
+mark, lone surrogates, nesting or numbers too large for the interpreter, and any document that is not one
+object, or one array if an array is expected.
 """
 
 import json
@@ -29,7 +29,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-# Built once: json.loads with hooks would build a decoder for each call (about 3 µs).
+# Built once, because json.loads with hooks would build a decoder for each call.
 _read_fast = find_json_reader()
 
 
@@ -37,16 +37,17 @@ def parse_object(text: str) -> dict[str, Any]:
     """Read one JSON object.
 
     Raises:
-        JSONError: for everything that is not strictly one, however it fails.
+        JSONError: for any other text.
     """
     try:
-        # Issuers write no white space around the object: decode() looks for it four times, 1 µs.
+        # Issuers write no white space around the object, so this avoids decode(), which looks for it four
+        # times.
         value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, 0)
         if end != len(text):
             value = _DECODER.decode(text)
         if "\\" in text:
-            # Only an escape can make a lone surrogate, which would fail much later, in encode(). To look
-            # for one character takes 0.03 µs, for two 0.26.
+            # Only an escape can produce a lone surrogate, which would fail much later, in encode(). A search
+            # for a single character is several times faster than a search for two.
             json.dumps(value, ensure_ascii=False).encode()
     except JSONError:
         raise
@@ -62,7 +63,7 @@ def parse_array_bytes(data: bytes | bytearray) -> list[Any]:
     """Read one JSON array from bytes, which may be megabytes of UTF-8.
 
     Raises:
-        JSONError: for everything that is not strictly one, however it fails.
+        JSONError: for any other bytes.
     """
     text = decode_utf8(data)
     try:
@@ -82,14 +83,14 @@ def read_object(data: bytes) -> tuple[str, dict[str, Any]]:
     """Read one JSON object from bytes, which must be UTF-8 (RFC 8725 section 3.7), and return its text, too.
 
     Raises:
-        JSONError: for everything that is not strictly one, however it fails.
+        JSONError: for any other bytes.
     """
     text = decode_utf8(data)
     if _read_fast is not None:
         try:
             value = _read_fast(data)
         except ValueError:
-            pass  # It may be JSON yet: this reader has other limits.
+            pass  # The text may still be JSON, because the limits of this reader differ.
         else:
             if type(value) is dict:
                 return text, value
@@ -102,7 +103,7 @@ def parse_object_bytes(data: bytes) -> dict[str, Any]:
 
 
 def decode_utf8(data: bytes | bytearray) -> str:
-    """Decode UTF-8; never guess another encoding as json.loads(bytes) does."""
+    """Decode UTF-8, without guessing another encoding as json.loads(bytes) does."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

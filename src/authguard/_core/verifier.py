@@ -1,4 +1,4 @@
-"""Define what a verifier is, and adapt a user's own."""
+"""Define verifiers, and adapt verifiers of the application."""
 
 import re
 from abc import ABC, abstractmethod
@@ -10,12 +10,14 @@ from authguard._core.callbacks import Callback, note_source, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import (
+    check_arguments,
     check_plain_methods,
     check_text,
     check_text_list,
     got,
     type_of,
     unusable_answer,
+    yes_or_no,
 )
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.terms import Terms
@@ -29,14 +31,14 @@ _TOKENS_ELSEWHERE = {
 }
 
 
-@dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
+@dataclass(slots=True)  # not frozen, because that would make each first-seen credential slower
 class Verified:
-    """Hold a principal, and until when (seconds since the epoch) it may be remembered unasked.
+    """Hold a principal, and the time until which it may be remembered.
 
     Attributes:
-        principal: who presents the credential.
-        until: when the credential has to be verified again.
-        terms: what holds for each request with it; None for nothing.
+        principal: the caller of the credential.
+        until: the time, in seconds since the epoch, when the credential must be verified again.
+        terms: conditions for each request with the credential; None for no conditions.
     """
 
     principal: Principal
@@ -45,27 +47,27 @@ class Verified:
 
 
 def as_flow(answer: "Flow[Verified] | Verified") -> Flow[Verified]:
-    """Return what `Verifier.flow` returns, as a flow in either case."""
+    """Return the result of `Verifier.flow` as a flow, even if it is not a generator."""
     return answer if isinstance(answer, Verified) else (yield from answer)
 
 
 class CustomVerifier(Protocol):
     """Verify credentials in its own way.
 
-    It may also have `accepts(credential) -> bool`, if it is not for all Bearer tokens, and
-    `header` and `prefixes`, as `APIKeyVerifier` has, if it is for API keys. It is then asked only about
-    keys in that field, and about those in the Authorization field that begin with a prefix.
+    A verifier of some Bearer tokens also has `accepts(credential) -> bool`. A verifier of API keys has
+    `header` and `prefixes`, like `APIKeyVerifier`: the guard gives it only keys in that field, and keys in
+    the Authorization field that begin with a prefix.
     """
 
     def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
-        """Return who presents the credential. May be `async`; if not, it runs in a worker thread.
+        """Return the caller of the credential. May be `async`; if not, it runs in a worker thread.
 
         It runs at once if it is declared by `@in_memory`, or the verifier by `in_memory = True`.
 
         Raises:
-            InvalidTokenError: if it is not valid.
-            VerificationUnavailableError: if that cannot be found out now; a `ConnectionError` or
-                `TimeoutError` says the same.
+            InvalidTokenError: if the credential is not valid.
+            VerificationUnavailableError: if the credential cannot be checked now; a `ConnectionError` or
+                `TimeoutError` has the same effect.
         """
         ...
 
@@ -73,42 +75,50 @@ class CustomVerifier(Protocol):
 class Verifier(ABC):
     """Verify credentials by a flow, so that it works with and without a loop; base of the built-in ones."""
 
-    #: The field that carries what this verifies, besides Authorization; None for none.
+    #: The field, besides Authorization, that carries the credentials of this verifier; None for no field.
     header: str | None = None
     #: The prefix of an API key in the Authorization field.
     prefixes: Sequence[str] = ()
-    #: The field that its tokens come in, and no other place; None for Authorization and the cookie.
+    #: The only field that carries its tokens; None for Authorization and the cookie.
     token_header: str | None = None
-    #: Where all who present the same credential at the same time wait for one answer; None lets
-    #: each of them ask.
+    #: The channel on which simultaneous requests with the same credential share one answer; None if each
+    #: request asks.
     channel: Channel | None = None
-    #: Issuers and algorithms of the JWTs that this verifies; the issuer is None for any.
+    #: Issuers and algorithms of the JWTs of this verifier; the issuer is None for any.
     jwts: frozenset[tuple[str | None, str]] = frozenset()
-    #: Issuers, None for any, of whose tokens another claim than `sub` names the subject.
+    #: The audiences, of which a token must name one; empty for tokens without an audience.
+    audiences: frozenset[str] = frozenset()
+    #: The issuers (None for any) in whose tokens another claim than `sub` names the subject.
     own_subjects_of: frozenset[str | None] = frozenset()
-    #: It has API keys that begin with none of its prefixes, so that only the field leads to it.
+    #: Whether it has API keys without any of its prefixes, which only the field identifies.
     has_unprefixed_keys: bool = False
-    #: Callers that it knows in advance, so that a guard can check what it has for them.
+    #: Callers that are known in advance, so that a guard can check that it has quotas for them.
     known_principals: Sequence[Principal] = ()
-    #: It chooses by code of the user's, so nothing is known about which credentials it takes.
+    #: The tiers that its callers may have, so that a guard can check its quotas by tier.
+    known_tiers: Sequence[str] = ()
+    #: Whether a caller of it may have a tier.
+    gives_tiers: bool = True
+    #: Whether code of the application chooses its credentials, so that the guard cannot know which it
+    #: accepts.
     chooses_itself: bool = False
-    #: It may ask something of each request with a credential of its own; see `Terms`.
+    #: Whether it may have conditions for each request with a credential; see `Terms`.
     has_terms: bool = False
-    #: It verifies signatures by public keys, each of which takes longer than all the rest.
+    #: Whether it verifies signatures by public keys, which is the slowest step.
     has_public_keys: bool = False
-    #: It verifies tokens of whatever form, so that it is asked last.
+    #: Whether it verifies tokens of any form, so that it is the last choice.
     takes_any_token: bool = False
 
-    #: Where the issuer's metadata are looked for first, if it is asked for them (OpenID Connect Discovery).
+    #: The URL at which the issuer's metadata are looked for first, if the verifier needs them (OpenID Connect
+    #: Discovery).
     openid_configuration: str | None = None
 
     @property
     def is_for_keys(self) -> bool:
-        """Tell a verifier of API keys, in a field of their own or with a prefix."""
+        """Return whether this verifies API keys, in a field of their own or with a prefix."""
         return bool(self.header or self.prefixes)
 
     def carries(self, credential: Credential) -> bool:
-        """Return whether an API key came by this verifier's field, or with one of its prefixes."""
+        """Return whether an API key was sent in this verifier's field, or with one of its prefixes."""
         if not credential.header:
             return True
         if credential.header == "authorization":
@@ -117,42 +127,44 @@ class Verifier(ABC):
 
     @abstractmethod
     def accepts(self, credential: Credential) -> bool:
-        """Return whether this credential is this verifier's to judge; no other is asked then."""
+        """Return whether this verifier decides about a credential; if so, no other verifier is asked."""
 
     @abstractmethod
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Find out who presents the credential, or raise what the caller is to be told.
+        """Return the principal of a credential, or raise the error for the caller.
 
-        A verifier that has nothing to ask may say so at once, without being a generator.
+        A verifier without questions may return the result at once, without being a generator.
 
         Args:
-            credential: what was presented.
+            credential: the presented credential.
             now: seconds since the epoch.
         """
 
     def channels(self) -> Sequence[Channel]:
-        """Return what it reaches remotes through, to be closed with the guard."""
+        """Return its connections to remotes, which are closed with the guard."""
         return ()
 
     def health(self, now: float | None) -> Sequence[RemoteHealth]:
-        """Return how its remotes are doing.
+        """Return the state of its remotes.
 
         Args:
-            now: seconds since the epoch; None for the time of day.
+            now: seconds since the epoch; None for the current time.
         """
         return ()
 
 
 class _Adapted(Verifier):
     def __init__(self, verifier: CustomVerifier) -> None:
+        check_arguments(verifier.verify, "verify of a verifier", "credential")
         in_memory = says_in_memory(verifier, "a verifier", "verify")
         self._verify: Callback[Any] = Callback(verifier.verify, "verifier", in_memory=in_memory)
         self.header = getattr(verifier, "header", None)
         self.prefixes = check_text_list(getattr(verifier, "prefixes", ()), "prefixes of a verifier")
         self._accepts = cast("Callable[[Credential], bool] | None", getattr(verifier, "accepts", None))
         self.chooses_itself = self._accepts is not None
-        if self.chooses_itself:
+        if self._accepts is not None:
             check_plain_methods(verifier, "a verifier", "accepts", "def accepts(self, credential)")
+            check_arguments(self._accepts, "accepts of a verifier", "credential")
         self.takes_any_token = not self.chooses_itself and not self.is_for_keys
         self._name = type(verifier).__name__
 
@@ -163,7 +175,7 @@ class _Adapted(Verifier):
         if self._accepts is None:
             return is_key == self.is_for_keys
         try:
-            return bool(self._accepts(credential))
+            return yes_or_no("accepts()", self._accepts(credential))
         except Exception as error:
             note_source(error, "verifier", self._accepts)
             raise
@@ -181,7 +193,7 @@ class _Adapted(Verifier):
 
 
 def as_verifier(verifier: object) -> Verifier:
-    """Return a built-in verifier as it is, and anything with `verify(credential)` adapted.
+    """Return a built-in verifier unchanged, or an adapter for an object with `verify(credential)`.
 
     Raises:
         ConfigurationError: if it is neither.
@@ -189,18 +201,31 @@ def as_verifier(verifier: object) -> Verifier:
     if isinstance(verifier, Verifier):
         return verifier
     if not callable(getattr(verifier, "verify", None)) or isinstance(verifier, type):
+        remedy = _remedy(verifier)
         raise ConfigurationError(
             f"a verifier must be JWTVerifier(…), APIKeyVerifier(…) or an object with verify(credential), got "
-            f"{type_of(verifier)}"
+            f"{type_of(verifier)}{remedy}"
         )
     return _Adapted(cast("CustomVerifier", verifier))
+
+
+def _remedy(verifier: object) -> str:
+    """Return the spelling that works, for an object that is no verifier; empty if it is not known."""
+    if isinstance(verifier, list | tuple):
+        return ": write Guard(first, second)"
+    if isinstance(verifier, type):
+        return f": write {verifier.__name__}(…)"
+    if callable(getattr(verifier, "verifier", None)):  # a `TokenIssuer`, or the tokens of remembered browsers
+        return ": write tokens.verifier()"
+    name = getattr(verifier, "__name__", "")
+    return f": write {name}(), with parentheses" if callable(verifier) and name.isidentifier() else ""
 
 
 def check_key_field(header: object, of: str = "API keys") -> str:
     """Check the name of a field for API keys, or for tokens.
 
     Raises:
-        ConfigurationError: if it is none, or means something else.
+        ConfigurationError: if it is not the name of a field, or the field has another meaning.
     """
     others = ", ".join(sorted(_TAKEN_FIELDS))
     must = f"be a field for {of}: letters, digits and hyphens, and none of {others}"

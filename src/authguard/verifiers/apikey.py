@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeAlias, cast
 from cachetools import LRUCache
 
 from authguard._core.callbacks import Callback, note_source
+from authguard._core.credential.key_format import check_not_key
 from authguard._core.flow import Call, Flow
-from authguard._core.model import Credential, Principal
+from authguard._core.model import Credential, Principal, make_principal
 from authguard._core.options import (
     Duration,
     Moment,
@@ -23,6 +24,7 @@ from authguard._core.options import (
     check_seconds,
     check_text,
     got,
+    named_options,
     type_of,
     unusable_answer,
 )
@@ -60,7 +62,7 @@ class APIKey:
         scopes: the scopes of the caller.
         roles: roles of the caller.
         expires_at: seconds since the epoch, or a datetime with a time zone; None for never.
-        disabled: whether the account is disabled.
+        disabled: whether the key is refused.
         key_id: its public name, which is in the log line of a refusal, and by which it is revoked:
             `revoke(key_id=…)`; None for the first twelve digits of its digest.
         tier: selects the quotas of `Guard(quotas={…})`; None for those of callers without a tier.
@@ -89,7 +91,8 @@ class APIKey:
         if self.expires_at is not None:
             object.__setattr__(self, "expires_at", check_moment(self.expires_at, f"expires_at {where}"))
         if self.key_id is not None:
-            check_text(self.key_id, f"key_id {where}")
+            check_text(self.key_id, f"key_id {where}", secret=True)
+            check_not_key(self.key_id, f"key_id {where}")
         if self.tier is not None:
             check_text(self.tier, f"tier {where}")
         object.__setattr__(self, "quotas", check_quotas(self.quotas, f"quotas {where}"))
@@ -106,13 +109,14 @@ class KeyStore(Protocol):
         """Load changed keys."""
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
-        """Return the key with this digest, and until when the answer is valid (seconds since the epoch)."""
+        """Return the key with this digest, and the time until which the answer is valid."""
         ...
 
 
 Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
+@named_options
 class APIKeyVerifier(Verifier):
     """Verify API keys sent in their own field, or as `Bearer` and recognised by a prefix.
 
@@ -147,6 +151,7 @@ class APIKeyVerifier(Verifier):
         self._store = _store(keys)
         known_keys: Callable[[], Iterable[APIKey]] = getattr(self._store, "known_keys", tuple)
         self.known_principals = [_principal(key, key.key_id or "") for key in known_keys()]
+        self.gives_tiers = not isinstance(keys, Mapping) or any(each.tier for each in self.known_principals)
         # Others are looked up by their digests, which do not show prefixes.
         self.has_unprefixed_keys = isinstance(keys, Mapping) and not all(
             text.startswith(self.prefixes) for text in keys
@@ -203,10 +208,15 @@ class APIKeyVerifier(Verifier):
 
 
 def _principal(key: APIKey, key_id: str) -> Principal:
-    return Principal(
+    # Created without the checks of its constructor, which the key has passed.
+    return make_principal(
         subject=key.subject,
         scopes=frozenset(key.scopes),
         roles=frozenset(key.roles),
+        claims={},
+        issuer=None,
+        client_id=None,
+        token_id=None,
         key_id=key_id,
         expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
         method="api_key",
@@ -224,8 +234,9 @@ class _Mapping:
         self._keys: dict[str, APIKey] = {}
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
+                unset = ": is the variable set that it is read from?" if text is None else ""
                 raise ConfigurationError(
-                    f"each of keys must be visible ASCII text, got {got(text, secret=True)}"
+                    f"each of keys must be visible ASCII text, got {got(text, secret=True)}{unset}"
                 )
             if "," in text:
                 raise ConfigurationError(
@@ -274,13 +285,13 @@ def _store(keys: Any) -> "KeyStore | Callback[APIKey | None]":
     )
 
 
-def parse_digest(digest: object) -> str:
+def parse_digest(digest: str) -> str:
     """Check a digest from a file.
 
     Raises:
         ConfigurationError: if it is not 64 lower-case hexadecimal digits.
     """
-    if not isinstance(digest, str) or not _DIGEST.match(digest):
+    if not _DIGEST.match(digest):
         raise ConfigurationError(
             "each digest must be the 64 lower-case hexadecimal digits of digest_api_key(), got "
             f"{got(digest, secret=True)}"

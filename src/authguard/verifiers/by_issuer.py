@@ -1,6 +1,8 @@
 """Choose among several JWT verifiers, by the exact `iss` and the algorithm."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
 from typing import Protocol, TypeAlias
 
 from authguard._core.flow import Channel, Flow
@@ -11,7 +13,7 @@ from authguard._core.jose.jwk import ALIASES
 from authguard._core.model import Credential
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier
-from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError
+from authguard.errors import ConfigurationError, InvalidIssuerError, MalformedTokenError, RefusedError
 
 
 class IssuerVerifier(Protocol):
@@ -42,6 +44,8 @@ class IssuerVerifier(Protocol):
         ...
 
 
+_REPORT_SECONDS = 1.0  # between two tokens whose signature is verified for the log alone
+
 _Key: TypeAlias = tuple[str | None, str]
 
 
@@ -62,6 +66,8 @@ class VerifierByIssuer(Verifier):
         self._verifiers: dict[_Key, IssuerVerifier] = {}
         self._all = verifiers
         self._named: set[str | None] = set()
+        self._next_report = -inf
+        self._reports = -1  # counted from 0
         self._padding = any(verifier.padding for verifier in verifiers)
         self.has_public_keys = any(verifier.has_public_keys for verifier in verifiers)
         for verifier in verifiers:
@@ -98,10 +104,28 @@ class VerifierByIssuer(Verifier):
         if issuer is None or isinstance(issuer, str):
             verifier = self._verifiers.get((issuer if issuer in self._named else None, algorithm))
         if verifier is None:
+            if now >= self._next_report:
+                self._next_report = now + _REPORT_SECONDS
+                self._report(token, credential, now, algorithm)
             raise InvalidIssuerError("no verifier for this issuer and algorithm")
         if self._padding and not verifier.padding and "=" in credential.value:
             raise MalformedTokenError("padding, which this issuer does not use")
         return verifier.verify(token, credential, now)
+
+    def _report(self, token: Token, credential: Credential, now: float, algorithm: str) -> None:
+        """Let a verifier log that it expects another issuer, if it has the key of the token.
+
+        Only a valid signature shows that an option is wrong. Nothing is fetched for it, because others can
+        write any issuer into a token. The verifiers take turns, so that no token costs two signature checks.
+        """
+        able = [verifier for verifier in self._all if algorithm in verifier.algorithms]
+        if not able:
+            return
+        self._reports += 1
+        with suppress(RefusedError):
+            outcome = able[self._reports % len(able)].verify(token, credential, now)
+            # The flow ends at its first question.
+            next(iter(()) if isinstance(outcome, Verified) else outcome, None)
 
     def channels(self) -> Sequence[Channel]:
         """Return their channels to the issuers."""

@@ -85,7 +85,7 @@ class ClientAuth(ABC):
         """Use `private_key_jwt`: an assertion signed by the application (RFC 7523 section 2.2).
 
         Args:
-            client_id: our name.
+            client_id: the client id of the application.
             private_key: the key in PEM, or as an object of `cryptography`.
             algorithm: the signature algorithm, such as `ES256`.
             key_id: the `kid` of the key.
@@ -95,7 +95,7 @@ class ClientAuth(ABC):
         try:
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(private_key)
             jwt.encode({}, key, algorithm)
-        except Exception:  # noqa: BLE001 (whatever it is, its text may show the key)
+        except Exception:  # noqa: BLE001 (the text of any error may show the key)
             shown = "other text" if isinstance(private_key, str) else type_of(private_key)
             raise ConfigurationError(
                 f"private_key must be a private key for {algorithm}, got {shown}: give an object, or the PEM "
@@ -111,7 +111,7 @@ class ClientAuth(ABC):
         connects.
 
         Args:
-            client_id: our name.
+            client_id: the client id of the application.
         """
         return _TLS(_text(client_id, "client_id"))
 

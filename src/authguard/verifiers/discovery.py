@@ -21,7 +21,7 @@ from authguard.verifiers.remote import RemoteKeySet
 
 _ACCEPT = {"accept": "application/json"}
 _TTL = 3600.0
-MAX_TTL = 86400.0  # a longer rest only occurs if the clock was set back
+MAX_TTL = 86400.0  # a longer remaining time only occurs if the clock was set back
 MAX_ALGORITHMS = 100
 
 
@@ -108,10 +108,7 @@ class IssuerKeySource(KeySource):
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """List the possible URLs of an issuer's metadata.
-
-    OpenID Connect Discovery 4, RFC 8414 sections 3.1 and 5.
-    """
+    """List the possible URLs of an issuer's metadata (OpenID Connect Discovery 4, RFC 8414 3.1 and 5)."""
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = [

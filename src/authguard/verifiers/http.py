@@ -26,6 +26,7 @@ from authguard._core.options import (
     check_text,
     check_url,
     got,
+    named_options,
 )
 from authguard.errors import ConfigurationError
 
@@ -35,6 +36,7 @@ MAX_BYTES = 64 * 1024
 MAX_SECONDS = 60.0
 
 
+@named_options
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HTTPOptions:
     """Configure the connection to a key set, an issuer or an introspection endpoint.
@@ -185,7 +187,7 @@ def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
 
 @cache
 def _usual_tls() -> ssl.SSLContext:
-    # Imported when verifiers are built: in the first request the import would block an event loop.
+    # Imported when verifiers are built, because an import in the first request would block an event loop.
     for name in ("httpcore", "anyio._backends._asyncio"):
         with suppress(ImportError):
             import_module(name)

@@ -17,6 +17,8 @@ from authguard._core.options import (
     check_seconds,
     check_text,
     check_text_list,
+    got,
+    named_options,
 )
 from authguard._core.remote.http import Breaker, RemoteHealth, retry_after
 from authguard._core.remote.introspection import check_same, principal_of
@@ -43,8 +45,13 @@ _OVERLOADED = 429
 # Statuses of a failed server. A plain 500 is not among them: one token may cause it repeatedly, and must not
 # block the introspection of others.
 _DOWN = frozenset({502, 503, 504})
+_CREDENTIALS = ": check the credentials of this application, client_id and client_secret, or auth="
+_ENDPOINT = ": check the URL of the endpoint"
+#: The advice of the log after a status.
+_REMEDIES = {401: _CREDENTIALS, 403: _CREDENTIALS, 404: _ENDPOINT, 405: _ENDPOINT}
 
 
+@named_options
 class IntrospectionVerifier(Verifier):
     """Verify opaque tokens, JWTs or API keys by the issuer's introspection endpoint.
 
@@ -63,7 +70,7 @@ class IntrospectionVerifier(Verifier):
         header: the field of API keys. With this or `prefixes`, the verifier is for API keys, otherwise for
             Bearer tokens.
         prefixes: the prefixes of API keys, by which `Authorization: Bearer sk_live_…` is recognised as a key.
-        token_type_hint: the hint about the credential in the request; None for none.
+        token_type_hint: the hint about the credential in the request; None for no hint.
         cache_ttl: seconds, or a timedelta, for which an answer is cached, 0 to 3600; a revoked credential
             works for that long. 0 sends a request each time. Inactive answers are cached for at most 10
             seconds.
@@ -136,14 +143,14 @@ class IntrospectionVerifier(Verifier):
             client_ids=client_ids,
             claims=claims,
         )
+        self.audiences = self._expected.audience
+        self.gives_tiers = tier_claim is not None or (jwt is not None and jwt.gives_tiers)
         if self._expected.subject_claims is not None:
             self.own_subjects_of = frozenset({self._issuer})
         self._remote = Remote(http, _TIMEOUT, self._endpoint)
         self.channel = self._remote.channel
-        self._answer_keys = (
-            AnswerKeys(answer_keys, answer_algorithms, issuer, self._auth.client_id, self._expected.leeway)
-            if answer_keys is not None
-            else None
+        self._answer_keys = _answer_keys(
+            answer_keys, answer_algorithms, issuer, self._auth.client_id, self._expected.leeway
         )
         self._breaker = Breaker(random.random, _THRESHOLD)
         self._reason = ""
@@ -152,7 +159,7 @@ class IntrospectionVerifier(Verifier):
     def accepts(self, credential: Credential) -> bool:
         """Return whether to verify a credential.
 
-        An API key in its field or with a prefix, if set, or else a token.
+        The verifier accepts API keys if `header` or `prefixes` are set, otherwise tokens.
         """
         if credential.method == "api_key":
             return self.is_for_keys and self.carries(credential)
@@ -174,12 +181,14 @@ class IntrospectionVerifier(Verifier):
         try:
             response = yield from self._send(credential.value, now)
         except FetchFailedError as error:
-            self._breaker.failed(now + error.took, _THRESHOLD if error.kind == "timeout" else 1)
+            weight = _THRESHOLD if error.kind == "timeout" else 1
+            self._breaker.failed(now, now + error.took, weight)
             raise self._unavailable(str(error), self._breaker.backoff.remaining(now)) from error
         pause = self._note(response, now)
         try:
             if response.status != 200:
-                raise UnusableAnswerError(f"the status of its answer is {response.status}", pause)
+                remedy = _REMEDIES.get(response.status, "")
+                raise UnusableAnswerError(f"the status of its answer is {response.status}{remedy}", pause)
             verified = yield from self._read(response, credential, local, now)
         except UnusableAnswerError as error:
             raise self._unavailable(str(error), error.pause) from error
@@ -196,7 +205,7 @@ class IntrospectionVerifier(Verifier):
         """Record the answer's status for the next requests, and return the pause that it asks for."""
         pause = retry_after(response.headers, now) or 0.0
         if response.status in _DOWN:
-            self._breaker.failed(now + response.took)
+            self._breaker.failed(now, now + response.took)
         else:
             self._breaker.succeeded()
         if response.status == _OVERLOADED:
@@ -278,6 +287,19 @@ def _check_jwt(jwt: JWTVerifier | None) -> JWTVerifier | None:
             f"{jwt.token_header}: leave its header= out"
         )
     return jwt
+
+
+def _answer_keys(
+    keys: object, algorithms: Iterable[str], issuer: str | None, client_id: str | None, leeway: float
+) -> AnswerKeys | None:
+    if keys is not None:
+        return AnswerKeys(keys, algorithms, issuer, client_id, leeway)
+    if algorithms != ("RS256",):  # another value than the default
+        raise ConfigurationError(
+            f"answer_algorithms must be left out without answer_keys, got {got(algorithms)}: write "
+            "answer_keys=RemoteKeySet(url) if answers are signed"
+        )
+    return None
 
 
 def _client_auth(

@@ -4,7 +4,7 @@ from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.issuers import IssuerCheck
 from authguard._core.memory import Memory
-from authguard._core.options import unusable_answer
+from authguard._core.options import yes_or_no
 from authguard.errors import InvalidIssuerError
 
 #: Seconds for which an answer is cached; a removed tenant may be accepted for that long.
@@ -35,11 +35,10 @@ class IssuerChecker:
         if len(issuer) > _MAX_ISSUER:
             raise InvalidIssuerError("the issuer is longer than any URL of an issuer")
         accepted, until = self._answers.get(issuer) or (False, now)
-        if now >= until or until > now + ACCEPTED_SECONDS:  # too old, or the clock was set back
+        if now >= until or until > now + ACCEPTED_SECONDS:  # the answer is too old, or the clock was set back
             answer = yield from Call(self._function, issuer)
-            if not isinstance(answer, bool):
-                raise unusable_answer("the function of issuer=", "True or False", answer)
-            accepted, until = answer, now + (ACCEPTED_SECONDS if answer else REFUSED_SECONDS)
+            accepted = yes_or_no("the function of issuer=", answer)
+            until = now + (ACCEPTED_SECONDS if accepted else REFUSED_SECONDS)
             self._answers.put(issuer, (accepted, until))
         if not accepted:
             raise InvalidIssuerError("an issuer that the function of issuer= does not accept")

@@ -13,22 +13,24 @@ from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, check_key
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import Duration, check_flag, check_no_metadata_url, got
+from authguard._core.options import Duration, check_flag, check_no_metadata_url, got, named_options
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 from authguard.verifiers.by_issuer import VerifierByIssuer, issuer_names
 from authguard.verifiers.discovery import IssuerKeySet, metadata_urls
-from authguard.verifiers.expectations import expectations, unusable_claims
+from authguard.verifiers.expectations import expectations, unusable_claims, warn_of_no_expiry
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.issuer_check import IssuerChecker
 from authguard.verifiers.key_files import KeyFiles
 from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.open_keys import open_keys
 
-MAX_MEMORY_SECONDS = 3600.0  # for tokens without exp, which are only accepted if allowed
+# the expiry of tokens without `exp`, which are accepted only if an option allows it
+MAX_MEMORY_SECONDS = 3600.0
 
 
+@named_options
 class JWTVerifier(Verifier):
     """Verify signed JWTs of one issuer, with local keys or keys fetched by URL.
 
@@ -60,7 +62,8 @@ class JWTVerifier(Verifier):
             present and not empty is used; None for `sub`. A claim that names the client gives a subject such
             as `client:billing`.
         leeway: seconds, or a timedelta, by which clocks may differ, 0 to 300.
-        required_claims: claims that a token must have. Without `exp` in it, tokens may be valid for ever.
+        required_claims: claims that a token must have, instead of the default. Without `exp` in the list, a
+            token without `exp` is valid for ever.
             Without `sub` in it, a token without a subject gets `client:` and its `client_id` or `azp`; a
             token with neither is refused. With `subject_claims`, `sub` means one of these.
         token_types: accepted `typ` of the header; None means that it is absent. `["at+jwt"]` is the profile
@@ -71,7 +74,7 @@ class JWTVerifier(Verifier):
             names as paths. Text is split at spaces; a list is used unchanged.
         role_claims: the claims of roles, in the same form. Text is one role; the member names of an object
             are roles if their values are true or objects.
-        tier_claim: the claim of the tier, which selects the quotas: a name or a path; None for none.
+        tier_claim: the claim of the tier, which selects the quotas: a name or a path; None for no tier.
         padding: whether the parts of tokens may end in `=`, as those of AWS load balancers do, contrary to
             RFC 7515 section 2.
 
@@ -128,6 +131,8 @@ class JWTVerifier(Verifier):
             claims=claims,
             id_tokens=id_tokens,
         )
+        warn_of_no_expiry(self._expected.required)
+        self.audiences, self.gives_tiers = self._expected.audience, tier_claim is not None
         if self._expected.subject_claims is not None:
             self.own_subjects_of = issuer_names(self.issuers)
         self._header_conditions = () if header_claims is None else header_conditions(header_claims)
@@ -147,11 +152,11 @@ class JWTVerifier(Verifier):
         return self._expected
 
     def accepts(self, credential: Credential) -> bool:
-        """Return whether it looks like a compact JWS, in the header or in the cookie."""
+        """Return whether a credential looks like a compact JWS, in a field or in the cookie."""
         return credential.method != "api_key" and credential.value.count(".") == 2
 
     def flow(self, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify a token: signature first, then claims. With local keys, no question is asked."""
+        """Verify a token: signature first, then claims. With local keys, this yields no question."""
         return self.verify(read_compact(credential.value, padding=self.padding), credential, now)
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:

@@ -17,9 +17,9 @@ from authguard.errors import ConfigurationError, InvalidSignatureError, Verifica
 
 logger = logging.getLogger("authguard")
 
-LOOK_SECONDS = 1.0  # interval of checks for changed files
-KNOWN_SECONDS = 30.0  # for how long a verified token is remembered, so that a removed key stops working
-MAX_STALE = 86400.0  # for how long the last valid keys are used while a file is invalid or missing
+LOOK_SECONDS = 1.0  # seconds between two checks for changed files
+KNOWN_SECONDS = 30.0  # seconds for which a verified token is remembered, so that a removed key stops working
+MAX_STALE = 86400.0  # seconds for which the last valid keys are used while a file is invalid or missing
 MAX_FILE = 1024 * 1024
 _RETRY_SECONDS = 30
 
@@ -66,7 +66,8 @@ class KeyFiles:
             InvalidSignatureError: if no key in the files signed it.
             VerificationUnavailableError: if a file has been invalid for too long.
         """
-        if not self._look_at - LOOK_SECONDS <= now < self._look_at:  # or the clock has jumped
+        # the check is due, or the clock has jumped
+        if not self._look_at - LOOK_SECONDS <= now < self._look_at:
             yield from Shared(self._channel, self._name, lambda: self._refresh(now))
         self._check_age(now)
         keys = self._keys

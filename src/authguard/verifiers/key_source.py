@@ -13,7 +13,7 @@ from authguard._core.jose.documents import Document
 from authguard._core.jose.jwk import ALIASES, VerificationKey
 from authguard._core.jose.keyset import signer_of
 from authguard._core.remote.http import RemoteHealth, freshness, read_json, read_key_document, retry_after
-from authguard._core.remote.keys import Parse, Plan, RemoteKeys
+from authguard._core.remote.keys import HeldKeys, Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError, VerificationUnavailableError
 from authguard.verifiers.http import Remote
@@ -30,7 +30,7 @@ class UnusableAnswerError(Exception):
         reason: the reason, without secrets.
         pause: seconds for which the server asks to send no requests.
         took: seconds that the answer took.
-        is_missing: whether the answer says that the URL does not exist.
+        is_missing: whether the answer reports that the URL does not exist.
     """
 
     def __init__(
@@ -63,10 +63,12 @@ class _KeyOfToken(NamedTuple):
     Attributes:
         key: the key that the token names, or that signed it; None if no known key does.
         verified: whether the signature was verified with it.
+        held: the keys that were searched; None for no keys.
     """
 
     key: VerificationKey | None
     verified: bool
+    held: HeldKeys | None
 
 
 class KeySource:
@@ -95,31 +97,39 @@ class KeySource:
         if ALIASES.get(header.algorithm, header.algorithm) not in self._algorithms:
             raise InvalidSignatureError("the token's alg is not among the algorithms", cause=Cause.ALGORITHM)
         state = self.state_for(header, now)
+        seen = state.attempts
         candidate = _find(state, token, now)
-        plan = state.plan(header, candidate.key, now)
+        plan = state.plan(header, candidate.key, candidate.held, now)
         if plan is Plan.REFRESH:
-            yield from self._fetch(state, now, wait=False)
+            yield from self._fetch(state, seen, now, wait=False)
         elif plan is Plan.WAIT:
-            yield from self._fetch(state, now)
-            # A fetch that others began may be older than this token, whose key may be new or withdrawn since.
-            is_old = not state.is_as_new_as(now)
-            if is_old and state.plan(header, _find(state, token, now).key, now) is Plan.WAIT:
-                yield from self._fetch(state, now)
-            candidate = _find(state, token, now)
+            candidate = yield from self._fetch_and_find(state, seen, token, now)
             plan = state.plan_after(header, candidate.key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
                 f"the keys of {state.name} cannot be fetched: {state.reason}",
                 retry_after=ceil(state.backoff.remaining(now)),
             )
-        if candidate.key is None:
+        if plan is Plan.REFUSE or candidate.key is None or candidate.held is None:
             raise InvalidSignatureError("no key for the token's alg and kid", cause=Cause.UNKNOWN_KEY)
         if not candidate.verified and not candidate.key.verifies(token.signed, token.signature):
             raise InvalidSignatureError("the signature does not verify")
-        return candidate.key, state.usable_until(now)
+        return candidate.key, state.usable_until(candidate.held, now)
 
-    def _fetch(self, state: RemoteKeys, now: float, *, wait: bool = True) -> Flow[None]:
-        seen = state.attempts
+    def _fetch_and_find(self, state: RemoteKeys, seen: int, token: Token, now: float) -> Flow[_KeyOfToken]:
+        """Wait for a fetch, and look again."""
+        yield from self._fetch(state, seen, now)
+        # A fetch that others began may be older than this token, whose key may be new or withdrawn since.
+        if not state.is_as_new_as(now):
+            seen = state.attempts
+            candidate = _find(state, token, now)
+            if state.plan(token.header, candidate.key, candidate.held, now) is not Plan.WAIT:
+                return candidate
+            yield from self._fetch(state, seen, now)
+        return _find(state, token, now)
+
+    def _fetch(self, state: RemoteKeys, seen: int, now: float, *, wait: bool = True) -> Flow[None]:
+        """Fetch, unless an attempt has ended since the keys were searched, when `seen` attempts had ended."""
         state.fetching = True
         yield from Shared(self.remote.channel, state.name, lambda: self._refresh(seen, now, state), wait=wait)
 
@@ -149,7 +159,7 @@ class KeySource:
         """Return the keys that include the key of a token.
 
         Raises:
-            InvalidSignatureError: if there is no such key.
+            InvalidSignatureError: if no key fits.
             VerificationUnavailableError: if this cannot be determined now.
         """
         return self._state
@@ -177,7 +187,7 @@ class KeySource:
     def locate(self, state: RemoteKeys, now: float) -> Flow[Location]:
         """Return the current location of the keys."""
         return Location(state.name)
-        yield  # makes a flow without questions
+        yield  # makes this function a flow without questions
 
     def forget(self) -> None:
         """Forget the location of the key set, so that it is discovered again."""
@@ -197,10 +207,13 @@ def _find(state: RemoteKeys, token: Token, now: float) -> _KeyOfToken:
     A token without a known `kid` is tried with the few keys that fit. If none of them signed it, a newer key
     may have.
     """
-    key = state.find(token.header, now)
+    held = state.held(now)
+    if held is None:
+        return _KeyOfToken(None, verified=False, held=None)
+    key = held.keys.find(token.header)
     if key is not None and key.key_id is not None and key.key_id == token.header.key_id:
-        return _KeyOfToken(key, verified=False)
-    return _KeyOfToken(signer_of(token, state.candidates(token.header, now)), verified=True)
+        return _KeyOfToken(key, verified=False, held=held)
+    return _KeyOfToken(signer_of(token, held.keys.candidates(token.header)), verified=True, held=held)
 
 
 def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[Response]:
@@ -222,7 +235,7 @@ def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[R
 
 
 def _is_missing(response: Response) -> bool:
-    """Return whether an answer says that the document is missing.
+    """Return whether an answer reports that the document is missing.
 
     S3 has another status for anonymous requests.
     """

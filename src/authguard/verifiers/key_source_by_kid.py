@@ -28,7 +28,7 @@ class KeySourceByKid(KeySource):
         self._keys = KeysByKid(place.url, place.ttl, place.max_stale, random.random)
 
     def state_for(self, header: Header, now: float) -> RemoteKeys:
-        """Return the key that a token names, which may have to be fetched first."""
+        """Return the key that a token names; fetch it first if necessary."""
         state = Plan.REFUSE if header.key_id is None else self._keys.find(header.key_id, now)
         if isinstance(state, RemoteKeys):
             return state

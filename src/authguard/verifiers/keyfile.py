@@ -7,18 +7,19 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from authguard._core.options import got, type_of
+from authguard._core.options import got, named_options, type_of
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
 
-_LOOK_SECONDS = 1.0  # interval of checks for a changed file
-_GRACE_SECONDS = 60.0  # how long the last valid content is used while the file is invalid
+_LOOK_SECONDS = 1.0  # seconds between two checks for a changed file
+_GRACE_SECONDS = 60.0  # seconds for which the last valid content is used while the file is invalid
 MAX_FILE = 16 * 1024 * 1024
 _END = "# end"
 _MEMBERS = frozenset({"subject", "scopes", "roles", "expires_at", "disabled", "key_id", "tier"})
 
 
+@named_options
 class APIKeyFile:
     """Load API keys by digest from JSON or TOML; changes of the file apply within a second.
 
@@ -48,13 +49,16 @@ class APIKeyFile:
         self._path = Path(fspath(path))
         if self._path.suffix not in (".json", ".toml"):
             raise ConfigurationError(f"path must end in .json or .toml, got {str(self._path)!r}")
-        self._signature, self._keys = self._read()
+        self._signature, keys = self._read()
         self._look_at = 0.0
+        # The keys, and the time until which they apply; both are read and replaced together, because other
+        # threads look keys up while the file is read.
+        self._content = keys, 0.0
         self._broken_since: float | None = None
 
     def known_keys(self) -> Collection[APIKey]:
         """Return the keys in the file now."""
-        return self._keys.values()
+        return self._content[0].values()
 
     def is_due(self, now: float) -> bool:
         """Return whether to check the file again, or the clock has jumped."""
@@ -62,20 +66,23 @@ class APIKeyFile:
 
     def refresh(self, now: float) -> None:
         """Check the file, and read it if it has changed; this blocks."""
-        self._look_at = now + _LOOK_SECONDS
+        self._look_at = look_at = now + _LOOK_SECONDS
+        keys = self._content[0]
         try:
             if self._stat() != self._signature or self._broken_since is not None:
-                self._signature, self._keys = self._read()
+                self._signature, keys = self._read()
             self._broken_since = None
         except ConfigurationError:
             if self._broken_since is None:
                 self._broken_since = now
+        self._content = keys, look_at
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         """Return the key with this digest, and the time until which the answer is valid."""
         if self._broken_since is not None and now - self._broken_since >= _GRACE_SECONDS:
             raise VerificationUnavailableError("the file of API keys is invalid")
-        return self._keys.get(digest), self._look_at
+        keys, until = self._content
+        return keys.get(digest), until
 
     def _stat(self) -> tuple[int, int, int]:
         try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from authguard._core.jose.jwk import ASYMMETRIC
-from authguard._core.options import Duration, check_seconds, got
+from authguard._core.options import Duration, check_seconds, got, named_options
 from authguard._core.remote.keys_by_kid import PLACE, check_template
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
@@ -16,11 +16,12 @@ MAX_TTL = 86400.0
 MAX_STALE = 7 * 86400.0
 
 
+@named_options
 @dataclass(frozen=True)
 class RemoteKeySet:
     """Describe the keys of an issuer by the URL of its key set (`jwks_uri`).
 
-    Nothing is fetched when this is built. The keys are fetched for the first token, refreshed in the
+    Building this object fetches nothing. The keys are fetched for the first token, refreshed in the
     background before they expire, and still used while the issuer is unreachable. A token with an unknown
     `kid` causes another fetch: a few times at once, and then once in 30 seconds.
 

@@ -2,14 +2,14 @@
 
 import os
 
-from authguard._core.jose.secret import check_not_place, readable
+from authguard._core.jose.secret import check_not_place, check_unwrapped, readable
 from authguard.errors import ConfigurationError
 
 _READ_IT = 'read it, for example Path("/run/secrets/jwt").read_text().strip()'
 
 
 def check_secret_text(secret: str | bytes, option: str, *, chosen_here: bool) -> None:
-    """Check that a secret is not a path, a URL, a placeholder, or the name of a file.
+    """Check that a secret is not a path, a URL, a placeholder, or the name of a file, and is not in quotes.
 
     Args:
         secret: the given text.
@@ -21,6 +21,7 @@ def check_secret_text(secret: str | bytes, option: str, *, chosen_here: bool) ->
         ConfigurationError: if it is one of these; the text itself is never shown.
     """
     check_not_place(secret, option, chosen_here=chosen_here)
+    check_unwrapped(secret, option)
     check_no_file(secret, option)
 
 

@@ -46,8 +46,11 @@ class AnswerKeys:
                 "issuer and client_id must be given with answer_keys, since signed answers name both, got "
                 f"{got(issuer)} and {got(client_id)}"
             )
-        allowed = check_algorithms(algorithms)
-        self._keys = open_keys(keys, allowed)
+        allowed = check_algorithms(algorithms, "answer_algorithms")
+        try:
+            self._keys = open_keys(keys, allowed)
+        except ConfigurationError as error:  # its text names the option of JWTVerifier
+            raise ConfigurationError(f"answer_keys: {error}") from None
         self._issuer = issuer
         self._client_id = client_id
         self._leeway = leeway

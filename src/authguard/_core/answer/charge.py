@@ -1,4 +1,4 @@
-"""Record what a request has taken from the quotas of its caller."""
+"""Record the charge of a request: the amounts taken from the quotas of its caller."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,14 @@ from authguard._core.quota_store import Taken
 
 @dataclass(slots=True)
 class Charge:
-    """Record what one request has taken from the quotas of its caller.
+    """Record the charge of one request: the amounts taken from the quotas of its caller.
 
     Attributes:
         response_fields: fields that the adapter always adds to the application's response, by `merged`.
-        taken: what was taken; None if a decorator or dependency must take it, as on public paths.
+        taken: the amounts that were taken; None if a decorator or dependency must take them, as on public
+            paths.
         fields: the RateLimit fields of the response.
-        is_refused: whether a decorator or dependency has refused the request afterwards.
+        is_refused: whether a decorator, a dependency or an inner guard has refused the request afterwards.
     """
 
     response_fields: ResponseFields

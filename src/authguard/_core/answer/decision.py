@@ -8,40 +8,63 @@ from authguard._core.answer.charge import Charge
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
 from authguard._core.callbacks import UNANSWERED
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
 from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
 from authguard.errors import RefusedError
 
-# None refuses the request. False means the same to many, and a coroutine was not awaited. Taken for users,
-# they would let everybody pass.
+# Types that cannot be a user: None refuses the request, False may be meant as None, and a coroutine was not
+# awaited. If their values counted as users, every caller would pass.
 _NO_USERS = UNANSWERED | {NoneType, bool}
-# An empty one of these is the result of a query without a row, such as that of `.all()`.
-_COLLECTIONS = frozenset({list, tuple, dict, set, frozenset})
-#: Types with values that are no user. Values of others are users, so that a usual one costs no call.
-DOUBTFUL_USERS = _NO_USERS | _COLLECTIONS
+# An empty value of these types is the result of a query without a row, such as `.all()` or `.count()`, or the
+# default of `get`.
+_EMPTY_USERS = frozenset({list, tuple, dict, set, frozenset, str, bytes, int, float})
+#: Types with values that are no user, or a mistake. Values of all other types are users, so no call is needed
+#: for them.
+DOUBTFUL_USERS = _NO_USERS | _EMPTY_USERS | {Principal}
+_NOT_PLAIN = _NO_USERS | {Principal}
+_RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
 
 
 def is_user(answer: object) -> bool:
     """Return whether the answer of a `user_loader` may be a user of the application."""
     kind = type(answer)
-    return kind not in _NO_USERS and (kind not in _COLLECTIONS or bool(answer))
+    return kind not in _NO_USERS and (kind not in _EMPTY_USERS or bool(answer))
+
+
+def differing(answer: object, principal: Principal) -> list[str]:
+    """Return the names of the rights that a `user_loader` has changed, if it has returned another principal.
+
+    Args:
+        answer: the return value of the function.
+        principal: the principal that it was called with.
+    """
+    if answer is principal or type(answer) is not Principal:
+        return []
+    return [name for name in _RIGHTS if getattr(answer, name) != getattr(principal, name)]
+
+
+def is_plain_user(answer: object) -> bool:
+    """Return whether an answer is a user, but not a principal: a principal may differ from the caller's."""
+    kind = type(answer)
+    return kind not in _NOT_PLAIN and (kind not in _EMPTY_USERS or bool(answer))
 
 
 @final
-@dataclass(slots=True)  # not frozen, since one is made for each first-seen credential
+@dataclass(slots=True)  # not frozen, because that would make each first-seen credential slower
 class Allow:
     """Let the request pass.
 
     Attributes:
         auth: the principal and its scopes; anonymous on open paths.
         user: the result of `user_loader`, or the principal.
-        error: why a credential on an open path was not accepted, if it was not.
+        error: the reason why a credential on an open path was not accepted; None if it was accepted.
         response_fields: fields that the adapter adds to the application's response, by `merged`.
-        charge: what the request has taken from the quotas of its caller; it then has the response fields.
+        charge: the amounts that the request has taken from the quotas of its caller; it then has the response
+            fields.
         preflight: set for a CORS preflight of a protected path: `"answer"` if no handler of the application
             may run; `"pass"` if the application receives it without its body, and its response is sealed.
-        terms: conditions for each request with the credential; None for none.
+        terms: conditions for each request with the credential; None for no conditions.
     """
 
     auth: Auth
@@ -69,15 +92,16 @@ class Known:
     Args:
         auth: the principal and its scopes.
         response_fields: as in `Allow`.
-        until: seconds since the epoch, after which the credential must be verified again.
-        terms: conditions for each request with the credential; None for none.
+        until: the time in seconds since the epoch after which the credential must be verified again.
+        terms: conditions for each request with the credential; None for no conditions.
 
     Attributes:
-        user: what `user_loader` returned for the principal, or the principal.
+        user: the result of `user_loader` for the principal, or the principal.
         revision: the revision of the store of revocations at which the caller was last found not to be
             revoked; see `Logouts`.
-        takes: what its last request took from quotas; see `Quotas`.
-        loaded: the same caller with its user, until that must be loaded again; None if it is not remembered.
+        takes: the amounts that its last request took from quotas; see `Quotas`.
+        loaded: the same caller with its user, until the user must be loaded again; None if the user is not
+            remembered.
     """
 
     __slots__ = ("auth", "loaded", "response_fields", "revision", "takes", "terms", "until", "user")
@@ -96,7 +120,7 @@ class Known:
         self.response_fields = response_fields
         self.until = until
         self.terms = terms
-        self.revision = -1  # never looked up
+        self.revision = -1  # no store has checked the caller yet
         self.takes: Any = None
         self.loaded: Known | None = None
 

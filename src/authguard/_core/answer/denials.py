@@ -1,12 +1,11 @@
 """Build the answer to an error: a login redirect or a page for a browser, otherwise a problem document."""
 
-import errno
-import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from authguard._core.answer.decision import Deny, Prepared
 from authguard._core.answer.negotiation import VARY, is_htmx, reads_pages
+from authguard._core.answer.outages import describe_outage, find_outage
 from authguard._core.answer.redirect import local_prefix, login_location, navigates
 from authguard._core.answer.refusal import Challenges, Parameters, Refusal, refuse, see_other
 from authguard._core.answer.step_up import RedirectLoopDetector
@@ -31,26 +30,15 @@ from authguard.errors import (
 
 OnError: TypeAlias = Callable[[RequestView, Refusal], Refusal | Awaitable[Refusal]]
 
-# Python's own exceptions, and those of libraries with other base classes, such as `redis.exceptions`.
-_OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
-# In other drivers, `OperationalError` may also be a mistake in a statement.
-_OUTAGES_BY_MODULE = frozenset({("psycopg", "OperationalError"), ("psycopg2", "OperationalError")})
-# The SQLSTATE classes that psycopg raises as an `OperationalError`: connection, authorization, database name,
-# rollback, resources, locks, operators, system. asyncpg has classes of its own for them, under `sqlstate`.
-_OUTAGE_SQLSTATES = ("08", "28", "3D", "40", "53", "55", "57", "58")
-_SQLSTATE = re.compile("[0-9A-Z]{5}", re.ASCII)
-_OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
-_MAX_CAUSES = 8  # libraries wrap an exception two or three times
-
 
 class Denials:
     """Build the answers of one guard.
 
     Args:
         policy: knows the login pages.
-        login_path: the login page, unless a rule names its own; None for none.
+        login_path: the login page, unless a rule names its own; None for no login page.
         challenges: the contents of challenges.
-        extractor: knows the scheme of a request, and the cookie.
+        extractor: finds the scheme of a request, and the cookie.
         on_error: changes a refusal before it is sent.
     """
 
@@ -114,9 +102,7 @@ class Denials:
         *,
         redirects: bool = True,
     ) -> Flow[Deny]:
-        """Return the answer to an error.
-
-        A login redirect or a page for a browser, otherwise a problem document.
+        """Return the answer to an error: a login redirect or page for a browser, else a problem document.
 
         Args:
             request: the request.
@@ -201,7 +187,7 @@ def _may_pass(verdict: Verdict, request_key: RequestKey) -> bool:
 
 
 def _is_of_use(error: RefusedError, needs: Needs) -> bool:
-    """Return whether signing in helps: it does not where the cookie of a sign-in is not accepted."""
+    """Return whether signing in helps; False for a place that does not accept the cookie of a sign-in."""
     return needs.takes("cookie") and not isinstance(error, UnacceptedCredentialError)
 
 
@@ -214,16 +200,17 @@ def as_refused(error: Exception, source: str | None = None) -> RefusedError:
 
     Args:
         error: the exception; a `RefusedError` is returned unchanged.
-        source: the callback that raised it, for the log; None for the one that is noted on the exception.
+        source: the callback that raised it, for the log; None for the callback that is noted on the
+            exception.
     """
     if isinstance(error, RefusedError):
         return error
     source = source or source_of(error) or "a callback or verifier"
-    outage = _find_outage(error)
+    outage = find_outage(error)
     wrong_option = isinstance(error, ConfigurationError)
     refused: RefusedError = UnexpectedError(str(error) if wrong_option else f"{source} raised")
     if outage is not None:
-        refused = VerificationUnavailableError(f"{source} raised {_describe(error, outage)}")
+        refused = VerificationUnavailableError(f"{source} raised {describe_outage(error, outage)}")
     refused.__cause__ = error
     return refused
 
@@ -234,53 +221,3 @@ def refused_for(error: Exception, auth: Auth | None) -> RefusedError:
     if auth is not None:
         refused.key_id = api_key_id(auth.principal) or refused.key_id
     return refused
-
-
-def _find_outage(error: BaseException | None) -> BaseException | None:
-    """Return the exception that shows an outage; None for a bug.
-
-    Libraries wrap such an exception in their own, so its causes are examined. A built-in exception such as
-    TypeError is a bug, even if it is raised while an outage is being handled, unless it is raised `from` the
-    outage. An exception group, such as that of a TaskGroup, is an outage if each of its exceptions is.
-    """
-    for _ in range(_MAX_CAUSES):
-        if error is None:
-            break
-        kind = type(error)
-        if any(_is_outage(base) for base in kind.__mro__) or _is_database_outage(error):
-            return error
-        if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
-            return error
-        if isinstance(error, BaseExceptionGroup):
-            outages = [_find_outage(each) for each in error.exceptions]
-            return None if None in outages else outages[0]
-        is_wrapper = kind.__module__ != "builtins"
-        # Also a context hidden by `from None`, as in httpcore.
-        error = error.__cause__ or (error.__context__ if is_wrapper else None)
-    return None
-
-
-def _is_outage(kind: type) -> bool:
-    return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
-
-
-def _is_database_outage(error: BaseException) -> bool:
-    sqlstate = getattr(error, "sqlstate", None)
-    if isinstance(sqlstate, str) and sqlstate.startswith(_OUTAGE_SQLSTATES):
-        return True
-    # SQLAlchemy sets this for any driver whose connection is lost.
-    return getattr(error, "connection_invalidated", None) is True
-
-
-def _describe(error: BaseException, outage: BaseException) -> str:
-    """Name the exceptions, with the text only of those of the operating system, which has no secrets."""
-    text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
-    sqlstate = getattr(outage, "sqlstate", None)
-    if isinstance(sqlstate, str) and _SQLSTATE.fullmatch(sqlstate):
-        return f"{text} (SQLSTATE {sqlstate})"
-    return f"{text} ({outage})" if isinstance(outage, OSError) and outage.errno is not None else text
-
-
-def _name_of(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -2,29 +2,33 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from authguard._core.answer.refusal import Headers, Refusal
-from authguard._core.options import check_text, check_text_list, got
+from authguard._core.options import check_text, check_text_list, got, named_options
 from authguard._core.policy.paths import is_canonical
+from authguard._core.policy.rules import SCOPE
 from authguard._core.proofs.uris import is_safe_origin, parse_uri
+from authguard._core.verifier import Verifier
 from authguard.errors import ConfigurationError
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _METHODS = "GET, HEAD, OPTIONS"
-# For scripts of any site: it contains no secret, and does not depend on a credential.
+# Scripts of any site may read the document: it contains no secret, and does not depend on a credential.
 _FIELDS: Headers = (
     ("access-control-allow-origin", "*"),
     ("access-control-allow-methods", _METHODS),
     ("access-control-allow-headers", "*"),
     ("cache-control", "public, max-age=300"),
 )
+_SCOPE_MUST = "be ASCII without spaces, quotes and backslashes"
 _ORIGIN = re.compile(r"(?P<origin>https?://[^/]+)(?P<path>/.*)?\Z")
 
 
+@named_options
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
     """Describe the protected resource, and its authorization servers.
@@ -49,6 +53,8 @@ class ResourceMetadata:
         _check_url(self.resource, "resource")
         for name in ("authorization_servers", "scopes_supported"):
             object.__setattr__(self, name, check_text_list(getattr(self, name), name))
+        for scope in self.scopes_supported:
+            check_text(scope, "each of scopes_supported", pattern=SCOPE, must=_SCOPE_MUST)
         for server in self.authorization_servers:
             _check_url(server, "each of authorization_servers")
         if self.resource_name is not None:
@@ -89,7 +95,7 @@ class ResourceMetadata:
         """Return the metadata as JSON (section 2), without empty members (section 3.2).
 
         Args:
-            more: what the guard adds about its proofs.
+            more: the members that the guard adds about its proofs.
         """
         members = {
             "resource": self.resource,
@@ -102,12 +108,34 @@ class ResourceMetadata:
         return json.dumps({name: value for name, value in members.items() if value}).encode()
 
 
+def other_audiences(metadata: ResourceMetadata, verifiers: Iterable[Verifier]) -> Iterator[str]:
+    """Yield a sentence for each verifier whose tokens are for other audiences than the resource.
+
+    A client asks the issuer for a token for `resource` (RFC 8707), so that its `aud` has this value with most
+    issuers. A verifier of an issuer that the metadata do not name may have any audience.
+
+    Args:
+        metadata: the metadata.
+        verifiers: the verifiers of the guard.
+    """
+    servers = metadata.authorization_servers
+    for verifier in verifiers:
+        issuers = {issuer for issuer, _ in verifier.jwts} or {None}
+        is_named = not servers or None in issuers or not issuers.isdisjoint(servers)
+        if is_named and verifier.audiences and metadata.resource not in verifier.audiences:
+            yield (
+                f"audience must contain the resource {metadata.resource!r}, for which clients request their "
+                f"tokens, got {sorted(verifier.audiences)}: write audience={metadata.resource!r} if the "
+                "issuer puts the resource into aud (RFC 8707)"
+            )
+
+
 class MetadataPage:
     """Answer requests for the metadata instead of the application; adapters ask it first.
 
     Args:
         metadata: the metadata.
-        more: what the guard adds to it.
+        more: the members that the guard adds.
     """
 
     def __init__(self, metadata: ResourceMetadata, **more: Any) -> None:

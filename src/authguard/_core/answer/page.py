@@ -40,7 +40,8 @@ _PAGE = (
     "</main>\n</body>\n</html>\n"
 )
 
-# By the `code` of the error: heading and text. Other errors show the title and the detail of their class.
+# Heading and text by the `code` of the error. Pages about other errors show the title and the detail of the
+# class.
 _WORDS = {
     "invalid_request": (
         "The request cannot be read",
@@ -85,7 +86,7 @@ def page_of(error: RefusedError, sign_in: str | None) -> bytes:
 
     Args:
         error: why the request is refused.
-        sign_in: the path of the sign-in page; None for none.
+        sign_in: the path of the sign-in page; None for no link.
     """
     heading, text = _WORDS.get(error.code, (error.title, error.detail))
     page = _PAGE.format(
@@ -100,7 +101,7 @@ def page_of(error: RefusedError, sign_in: str | None) -> bytes:
 
 
 def _next(error: RefusedError, sign_in: str | None) -> str:
-    """Return what to do next, in HTML."""
+    """Return the advice about the next step, in HTML."""
     if sign_in is not None:
         link = sign_in if len(sign_in) <= _MAX_LINK else sign_in.partition("?")[0]
         return f'<p><a href="{escape(link)}">Sign in</a></p>\n'

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from authguard._core.quota import Quota
 
-#: How much of a quota remains, for how many seconds no more, and after how many a cost may be taken.
+#: The remaining amount of a quota, the seconds until it grows, and the seconds until a cost can be taken.
 State: TypeAlias = tuple[int, float, float]
 
 

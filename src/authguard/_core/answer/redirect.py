@@ -1,7 +1,7 @@
 """Build redirects that cannot leave the site: to the login page, and to the page after it.
 
-Law 6 for `next`: it must be a path and a query on this site, and is refused if any way to read it is
-something else. The result is built from the parsed parts, never copied from the input.
+Law 6 for `next`: the target must be a path and a query on this site, and is refused if any program could read
+it as another target. The result is built from the parsed parts, never copied from the input.
 """
 
 import re
@@ -25,8 +25,8 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
     """Return the local path for the redirect after signing in, from an untrusted `next` parameter.
 
     Args:
-        target: what the client sent, decoded once as a form or query parameter is.
-        default: the path if the target is missing or unsafe; returned unchanged.
+        target: the text that the client sent, decoded once, as a form or query parameter is.
+        default: the path if the target is missing or unsafe; it is returned unchanged.
         login_paths: pages that are never a target; pages named like a login page are avoided anyway.
 
     Returns:
@@ -53,7 +53,7 @@ def local_prefix(root_path: str) -> str | None:
     """Return a mount point, percent-encoded, as the beginning of a path in a Location field.
 
     Behind some proxies, callers influence it: by `X-Forwarded-Prefix`, or by a mount with a parameter. A URL
-    parser reads `//host`, and text that it normalises to that, as another origin.
+    parser reads `//host`, and text that it normalises to `//host`, as another origin.
 
     Args:
         root_path: the mount point; a trailing slash is ignored.

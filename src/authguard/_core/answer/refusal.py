@@ -18,12 +18,12 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
-_REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # what quotes need not escape
+_REALM = re.compile(r"[ !#-\[\]-~]+\Z")  # the characters that need no escape in quotes
 
 Headers = tuple[tuple[str, str], ...]
 Parameters = tuple[tuple[str, str], ...]
 
-#: Fields about the body, which are replaced with it.
+#: Fields that describe the body, and are replaced together with it.
 BODY_FIELDS = frozenset({"content-type", "content-security-policy"})
 
 _NO_STORE = ("cache-control", "no-store")
@@ -68,7 +68,7 @@ class Refusal:
         """Return a copy whose body is the guard's page; a login redirect is returned unchanged.
 
         Args:
-            sign_in: the path of the sign-in page; None for none.
+            sign_in: the path of the sign-in page; None for no link.
         """
         if self.error is None:
             return self
@@ -187,7 +187,8 @@ def refuse(
     kind: Any = type(error)
     violated = _violated(error)
     scheme = error.challenge_scheme or scheme
-    needs = needs if kind.status_code == 401 else needs._replace(scopes=())  # others name the missing scopes
+    # other challenges name the missing scopes
+    needs = needs if kind.status_code == 401 else needs._replace(scopes=())
     challenge = ""
     if kind.status_code == 401 or kind.challenge_error:
         challenge = challenges.about(kind, scheme, _lacking(error), needs)
@@ -206,7 +207,7 @@ def _violated(error: RefusedError) -> tuple[str, ...]:
 
 
 def _lacking(error: RefusedError) -> Parameters:
-    """Return what the caller lacks, as parameters of the challenge."""
+    """Return the missing scopes or sign-in requirements, as parameters of the challenge."""
     if isinstance(error, InsufficientUserAuthenticationError):
         return error.parameters
     if isinstance(error, InsufficientScopeError) and error.scopes:
@@ -214,7 +215,7 @@ def _lacking(error: RefusedError) -> Parameters:
     return ()
 
 
-@lru_cache(maxsize=256)  # it contains nothing from the request
+@lru_cache(maxsize=256)  # cached, because the document contains nothing from the request
 def _problem(
     kind: type[RefusedError],
     challenge: str,

@@ -8,13 +8,14 @@ from authguard._core.credential.extractor import Extractor
 #: Names in lower case, and values.
 ResponseFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_LENGTH = len("cache-control")  # nearly no other field has it: there is no call for each field
+_LENGTH = len("cache-control")  # the length of the name; comparing it first avoids a call for most fields
 
 
 def vary_on(extractor: Extractor, method: str) -> str:
     """Return the request fields by which caches must distinguish responses, for a kind of credential.
 
-    None for Authorization, because shared caches do not store such responses (RFC 9111 section 3.5).
+    Responses to requests with Authorization need no field, because shared caches do not store them (RFC 9111
+    section 3.5).
     """
     fields = {"api_key": extractor.key_fields, "header": extractor.token_fields}.get(method)
     if fields is not None:

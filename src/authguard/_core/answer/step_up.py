@@ -1,4 +1,4 @@
-"""Redirect a user who has to sign in again to the login page, but never in a loop."""
+"""Redirect a user who must sign in again to the login page, but never in a loop."""
 
 from hashlib import sha256
 
@@ -7,27 +7,28 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard._core.request import RequestView
 from authguard.errors import InvalidRequestError
 
-_SECONDS = 10  # a loop is faster, and hardly any user signs in so fast
+_SECONDS = 10  # seconds; a loop is faster, and hardly any user signs in so fast
 
 
 class RedirectLoopDetector:
     """Detect that a login page has redirected a browser straight back.
 
     Many login pages redirect users who are already signed in. If the sign-in is too old, that would be a
-    redirect loop. So a redirect sets a cookie for a few seconds, which names its target.
+    redirect loop. So a redirect sets a cookie for a few seconds, and the cookie names the target of the
+    redirect.
 
     Args:
-        cookie: the cookie of the access token; the name of this one is derived from it.
+        cookie: the cookie of the access token; the name of the new cookie is derived from its name.
     """
 
     def __init__(self, cookie: AccessCookie) -> None:
         self._cookie = cookie.beside("step-up")
 
     def is_loop(self, request: RequestView, location: str) -> bool:
-        """Return whether the browser was just redirected there, without a new sign-in."""
+        """Return whether the browser was just redirected to this target, without a new sign-in."""
         try:
             return self._cookie.read(request) == _digest(location)
-        except InvalidRequestError:  # two cookies are not from a normal browser
+        except InvalidRequestError:  # a normal browser does not send the cookie twice
             return True
 
     def mark(self, refusal: Refusal, location: str) -> Refusal:

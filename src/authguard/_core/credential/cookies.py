@@ -6,18 +6,53 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
-from authguard._core.options import Duration, check_flag, check_seconds, check_text, check_text_list, got
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_seconds,
+    check_text,
+    check_text_list,
+    got,
+    is_plain_http,
+    named_options,
+    type_of,
+)
 from authguard._core.request import WEBSOCKET, RequestView
 from authguard.errors import ConfigurationError, InvalidRequestError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[A-Za-z0-9._~+/=-]+\Z")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+\Z")
-_MAX_COOKIE = 4096  # name and value together; browsers drop more (RFC 6265bis section 5.6)
-#: Those that another site may have a browser send with the cookie.
+_PREFIXES = ("__host-", "__secure-")
+# bytes of name and value together; browsers ignore larger cookies (RFC 6265bis section 5.6)
+_MAX_COOKIE = 4096
+#: The methods of requests that another site can cause a browser to send with the cookie.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+def check_cookie_name(name: str, option: str) -> None:
+    """Check the name of a cookie that gets the prefix `__Host-`.
+
+    Args:
+        name: the name.
+        option: the name of the option.
+
+    Raises:
+        ConfigurationError: if browsers would not send it, or it has a prefix.
+    """
+    _check_token(name, option)
+    if name.lower().startswith(_PREFIXES):
+        raise ConfigurationError(
+            f"{option} must be without a prefix, which is added, got {got(name)}: for a cookie that "
+            f"another program sets, write AccessCookie({name!r}, host_prefix=False)"
+        )
+
+
+def _check_token(name: object, option: str) -> None:
+    check_text(name, option, pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
+
+
+@named_options
 @dataclass(frozen=True, slots=True)
 class AccessCookie:
     """Carry the access token in an HttpOnly cookie.
@@ -49,7 +84,6 @@ class AccessCookie:
     no_store: bool = False
 
     def __post_init__(self) -> None:
-        check_text(self.name, "name", pattern=_NAME, must="be a cookie name of letters, digits and - _ .")
         check_flag(
             self.host_prefix,
             "host_prefix",
@@ -62,7 +96,11 @@ class AccessCookie:
             "under https, also behind a proxy)",
         )
         check_flag(self.no_store, "no_store")
-        self._check_prefix()
+        if self.host_prefix:
+            check_cookie_name(self.name, "name")
+        else:
+            _check_token(self.name, "name")
+            self._check_prefix()
         origins = check_text_list(self.trusted_origins, "trusted_origins", '"https://app.example.com"')
         object.__setattr__(self, "trusted_origins", frozenset(origins))
         for origin in origins:
@@ -71,16 +109,14 @@ class AccessCookie:
                     "each of trusted_origins must be an origin such as 'https://app.example.com', in lower "
                     f"case, got {got(origin)}"
                 )
+            if self.secure and is_plain_http(origin):
+                raise ConfigurationError(
+                    f"each of trusted_origins must be https, or http on loopback, got {got(origin)}: an "
+                    "attacker who changes a page of plain http sends requests with the cookie"
+                )
 
     def _check_prefix(self) -> None:
-        if not self.name.lower().startswith(("__host-", "__secure-")):
-            return
-        if self.host_prefix:
-            raise ConfigurationError(
-                f"name must be without a prefix, which is added, got {got(self.name)}: for a cookie that "
-                f"somebody else sets, write AccessCookie({self.name!r}, host_prefix=False)"
-            )
-        if not self.secure:
+        if self.name.lower().startswith(_PREFIXES) and not self.secure:
             raise ConfigurationError(
                 f"secure must be True for a cookie of this name, got False: browsers keep {self.name} under "
                 "https only"
@@ -101,11 +137,14 @@ class AccessCookie:
 
         Raises:
             ValueError: if the token is too large for a cookie, or malformed.
-            ConfigurationError: if `max_age` is not a number of seconds.
+            ConfigurationError: if the token is not text, or `max_age` is not a number of seconds.
         """
         age = (
             "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=-inf))}"
         )
+        if not isinstance(token, str):
+            remedy = ": write token.decode()" if isinstance(token, bytes) else ""
+            raise ConfigurationError(f"token must be text, got {type_of(token)}{remedy}")
         if not _VALUE.match(token):
             raise ValueError("this cannot be a token: it has characters that cookies cannot carry")
         if len(self._field_name) + len(token) > _MAX_COOKIE:
@@ -124,7 +163,7 @@ class AccessCookie:
         """Return a cookie with the same attributes, for another value of the same browser.
 
         Args:
-            name: the suffix of its name, such as `remember`.
+            name: the suffix of the name of the new cookie, such as `remember`.
         """
         return AccessCookie(f"{self.name}-{name}", secure=self.secure, host_prefix=self.host_prefix)
 
@@ -145,7 +184,7 @@ class AccessCookie:
 
     @property
     def plain(self) -> Callable[[bytes], bytes | None]:
-        """Return what reads one Cookie field in the usual form, and returns None if `read` has to look."""
+        """Return a function that reads a Cookie field in the usual form, or returns None to call `read`."""
         name = self._field_name.encode("ascii")
         begin = name + b"="
 
@@ -172,8 +211,8 @@ class AccessCookie:
     def is_cross_site(self, request: RequestView) -> bool | None:
         """Return whether another site started the request; None if this is unknown.
 
-        Safe methods never count. Fetch Metadata decides if the browser sends it (`same-site` is not
-        `same-origin`), otherwise the Origin field.
+        Requests with safe methods are never cross-site. Fetch Metadata decides if the browser sends it
+        (`same-site` is not `same-origin`), otherwise the Origin field.
         """
         if request.method in SAFE_METHODS:
             return False
@@ -218,5 +257,6 @@ def _own_origins(request: RequestView) -> set[str]:
         return set()
     if request.scheme in ("https", "wss"):
         return {f"https://{host.removesuffix(':443')}"}
-    # The site may be behind a proxy that ends TLS: a page under https is no weaker than one under http.
+    # The site may be behind a proxy that ends TLS, so its pages may have https origins. Such an origin is not
+    # weaker than the one with http.
     return {f"http://{host.removesuffix(':80')}", f"https://{host.removesuffix(':443')}"}

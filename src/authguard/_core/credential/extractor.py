@@ -138,7 +138,7 @@ class Extractor:
     def hint(self, request: RequestView) -> str | None:
         """Return the option to change if a token was sent in a way that is not read.
 
-        None if none seems to be.
+        None if no unread token is found.
         """
         value = next((value for name, value in request.presented if name == b"authorization"), b"").strip(
             b" \t"
@@ -163,7 +163,7 @@ class Extractor:
                     return "api_key" if is_key else kind
         try:
             return "cookie" if self.cookie and self.cookie.read(request) is not None else None
-        except InvalidRequestError:  # two of them
+        except InvalidRequestError:  # the request has two credentials
             return "cookie"
 
     @property
@@ -191,7 +191,7 @@ class Extractor:
             raise InvalidRequestError("no token after the scheme")
         text = token.rstrip(b"=")
         if not text or text.translate(None, _B64TOKEN):
-            raise InvalidRequestError("what follows the scheme is not one token")
+            raise InvalidRequestError("the text after the scheme is not one token")
         return method, token
 
 
@@ -228,7 +228,7 @@ def _api_key(value: bytes, header: str) -> Credential:
 
 
 def _token(value: bytes, header: str) -> Credential:
-    if b"," in value:  # as for API keys
+    if b"," in value:  # the same check as for API keys
         raise InvalidRequestError("several tokens, joined")
     if len(value) > MAX_CREDENTIAL:
         raise MalformedTokenError("longer than any accepted token")

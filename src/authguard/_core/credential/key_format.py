@@ -25,7 +25,8 @@ _SECRET_BYTES = 32
 _SECRET_CHARACTERS = 43  # of 32 bytes
 _CHECK_CHARACTERS = 6  # 35 bits
 _CHECK_VALUES = _BASE**_CHECK_CHARACTERS
-# Two digits at a time, because a division for each of six would be half of the cost of a check.
+# Two digits are computed at a time: a division for each of the six digits would be half of the cost of a
+# check.
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PAIR_BASE = _BASE**2
 _MIN_CHECK_SECRET = 16  # characters
@@ -33,6 +34,10 @@ _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_\Z")
 # Longer ids and secrets are accepted, so that a later format needs no new verifiers.
 _DIGITS = "[0-9A-Za-z]"
 _BODY = f"{_DIGITS}{{{_ID_CHARACTERS},}}_{_DIGITS}{{{_SECRET_CHARACTERS},}}_{_DIGITS}{{{_CHECK_CHARACTERS}}}"
+
+# Keys with the default prefixes of verifiers, which other programs may have made, and keys of `KeyFormat`
+# with any prefix. The first twelve characters of a key, which lists show, are too short.
+_LIKE_A_KEY = re.compile(rf"sk_(?:live|test)_[\w-]{{20,}}\Z|\w{{2,32}}_{_BODY}\Z", re.ASCII)
 
 
 class KeyFormat:
@@ -96,6 +101,21 @@ class KeyFormat:
 
     def __repr__(self) -> str:
         return f"KeyFormat({list(self.prefixes)})"
+
+
+def looks_like_key(text: str) -> bool:
+    """Return whether a text is probably an API key or a client secret, and not the id of one."""
+    return _LIKE_A_KEY.match(text[: MAX_KEY + 1]) is not None
+
+
+def check_not_key(text: str, option: str) -> None:
+    """Check that the public id of a key is not the key itself, which logs and databases would then contain.
+
+    Raises:
+        ConfigurationError: if the text looks like a key.
+    """
+    if looks_like_key(text):
+        raise ConfigurationError(f"{option} must be the public id of a key, got a key: write its id")
 
 
 def make_readable_id() -> str:

@@ -10,7 +10,7 @@ from authguard.errors import ConfigurationError, MalformedTokenError
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # a token of RFC 9110 section 5.6.2
 _MARK = ".bearer."
 _TOKEN = re.compile(rb"[0-9A-Za-z._~+/-]+=*\Z")  # the b64token of RFC 6750 section 2.1
-#: How many of the offered subprotocols are read, and passed on; browsers offer a few.
+#: The number of offered subprotocols that are read and passed on; browsers offer a few.
 MAX_OFFERED = 100
 _MAX_ENCODED = (MAX_CREDENTIAL * 4 + 2) // 3  # base64url makes four characters of three bytes
 _TOO_LONG = b"Bearer " + b"a" * (MAX_CREDENTIAL + 1)  # a field that is refused because of its length

@@ -1,1 +1,1 @@
-"""Decide about requests, in parts that `Guard` puts together."""
+"""Decide about requests; `Guard` combines these modules."""

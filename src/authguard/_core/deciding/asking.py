@@ -1,33 +1,32 @@
-"""Ask functions of the application about a known caller, and keep what they answer for the flow."""
+"""Ask functions of the application about a known caller, and store their answers for the flow."""
 
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
-from authguard._core.answer.decision import DOUBTFUL_USERS, Known, is_user
-from authguard._core.callbacks import Callback
+from authguard._core.answer.decision import DOUBTFUL_USERS, Known, is_plain_user
+from authguard._core.callbacks import Callback, is_awaitable
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal
 
 Result = TypeVar("Result")
-#: Functions, each with what it has returned and what it has raised.
+#: Functions, each with its return value and the exception that it has raised.
 _Answers: TypeAlias = tuple[tuple[Callback[Any], Any, Exception | None], ...]
 
 
 @final
 class AskAbout(Call[Any]):
-    """Ask a function of the application about a known caller: whether it is logged out, else for its user.
+    """Ask functions of the application whether a known caller is logged out, and otherwise for its user.
 
     Args:
         known: the caller.
-        is_revoked: of the revocations; None if there is nothing to ask them.
-        user_loader: loads the application's own user; None if there is none.
-        before: what has been asked and answered before.
+        is_revoked: the method of the store of revocations; None if it need not be asked.
+        user_loader: loads the application's own user; None if the application has no loader.
+        before: the questions and answers before.
 
     Attributes:
         known: the caller.
-        auth: that of the caller.
     """
 
-    __slots__ = ("_before", "_is_revoked", "_user_loader", "auth", "known")
+    __slots__ = ("_before", "_is_revoked", "_user_loader", "known")
 
     is_decision: ClassVar[Literal[False]] = False
 
@@ -38,23 +37,32 @@ class AskAbout(Call[Any]):
         user_loader: Callback[Any] | None,
         before: _Answers = (),
     ) -> None:
-        auth = known.auth
-        function: Any = user_loader if is_revoked is None else is_revoked
-        super().__init__(function, auth.principal)
-        self.auth: Auth = auth
+        # The attributes are set without the base class, which inspects functions of all kinds: one object is
+        # made for each request.
+        self.callback: Any = user_loader if is_revoked is None else is_revoked
+        self.arguments = (known.auth.principal,)
         self.known = known
         self._is_revoked = is_revoked
         self._user_loader = user_loader
         self._before = before
 
+    @property
+    def auth(self) -> Auth:
+        """Return the principal of the caller, with its scopes."""
+        return self.known.auth
+
     def take(self, answer: Any) -> "Known | AskAbout | Answered":
-        """Return the caller, or what to ask next, if the answer is that for nearly every request.
+        """Return the caller, or the next question, if the answer is the usual one.
 
         Returns:
-            else the answers, of which the flow says what they mean.
+            for any other answer, the answers; the flow then decides by them.
         """
         if self._is_revoked is None:
-            if type(answer) in DOUBTFUL_USERS and not is_user(answer):
+            if (
+                type(answer) in DOUBTFUL_USERS
+                and not is_plain_user(answer)
+                and answer is not self.known.auth.principal
+            ):
                 return self.answered(answer)
             return self.known.with_user(answer)
         if answer is not False:
@@ -64,17 +72,39 @@ class AskAbout(Call[Any]):
         return AskAbout(self.known, None, self._user_loader, ((self._is_revoked, False, None),))
 
     def answered(self, answer: Any, error: Exception | None = None) -> "Answered":
-        """Return what has been answered, with what the function has returned or raised."""
-        return Answered(self.auth.principal, (*self._before, (self.callback, answer, error)))
+        """Return the answers, with the value or the exception of the function."""
+        return Answered(self.known.auth.principal, (*self._before, (self.callback, answer, error)))
+
+
+def load_at_once(known: Known, loader: Callback[Any]) -> "Known | AskAbout | Answered":
+    """Return a known caller with its user, loaded by a function that never waits.
+
+    Args:
+        known: the caller.
+        loader: loads the application's own user.
+
+    Returns:
+        for an unusual answer, the answers, by which the flow decides; or a question, if the answer must be
+        awaited after all.
+    """
+    try:
+        user = loader.function(known.auth.principal)
+    except Exception as error:
+        return AskAbout(known, None, loader).answered(None, error)
+    if is_awaitable(user):
+        return AskAbout(known, None, Callback(lambda _: user, loader.option, in_memory=True))
+    if type(user) in DOUBTFUL_USERS and not is_plain_user(user) and user is not known.auth.principal:
+        return AskAbout(known, None, loader).answered(user)
+    return known.with_user(user)
 
 
 @final
 class Answered:
-    """Hold what functions of the application have answered, so that a flow does not ask them again.
+    """Hold the answers of functions of the application, so that a flow does not ask them again.
 
     Args:
-        principal: whom they were asked about.
-        answers: what they have answered.
+        principal: the caller that the questions were about.
+        answers: the answers.
     """
 
     __slots__ = ("_answers", "_principal")
@@ -86,9 +116,9 @@ class Answered:
         self._answers = answers
 
     def given_to(self, flow: Flow[Result]) -> Flow[Result]:
-        """Run a flow, which gets the answers in the place of calls that ask for them.
+        """Run a flow, and give it the answers instead of calling the functions again.
 
-        A call about another principal is made: the credential may stand for somebody else by now.
+        A call about another principal is made: the credential may belong to another caller by now.
         """
         try:
             question = next(flow)
@@ -108,7 +138,7 @@ class Answered:
             flow.close()
 
     def _take(self, question: Call[Any]) -> Any:
-        """Return the answer to a call that has been made, or raise what it has raised."""
+        """Return the answer to a call that has been made, or raise the exception that it has raised."""
         for callback, answer, error in self._answers:
             if callback is question.callback and question.arguments[0] is self._principal:
                 if error is not None:

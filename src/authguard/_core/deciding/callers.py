@@ -1,4 +1,4 @@
-"""Find out who presents a credential, and remember it."""
+"""Identify the caller of a credential, and remember it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _CARRIED = (("bearer", "authorization"), ("dpop", "authorization"), ("cookie", "
 @final
 @dataclass(slots=True)
 class Refused:
-    """Say why a request is refused, and whose it is if known: data, so that many can wait for one answer."""
+    """Hold the error of a refused request, and its caller if known; several requests may share it."""
 
     is_decision: ClassVar[Literal[False]] = False
 
@@ -48,14 +48,14 @@ class Refused:
     caller: Auth | None = None
 
 
-#: The outcome of a verification, for all who wait for it.
+#: The outcome of a verification, for all requests that wait for it.
 Outcome: TypeAlias = Known | Refused
 
 
 @final
 @dataclass(slots=True)
 class AskFirst:
-    """Name the question whose answer is the outcome."""
+    """Hold a question whose answer is the outcome."""
 
     is_decision: ClassVar[Literal[False]] = False
 
@@ -64,7 +64,7 @@ class AskFirst:
 
 @final
 class Undecided:
-    """Tell nothing: the flow has to find out."""
+    """Tell that the flow must identify the caller."""
 
     __slots__ = ()
 
@@ -77,18 +77,19 @@ Recalled: TypeAlias = Known | Refused | AskFirst | AskAbout | Answered | Undecid
 
 
 class Callers:
-    """Find out who presents a credential, and remember it.
+    """Identify the caller of a credential, and remember it.
 
     Args:
         verifiers: in the order in which they are asked whether they accept a credential.
         parts: those of the guard.
         proofs: for tokens that are bound to a key or a certificate.
-        logouts: what has been logged out; None if nothing can be.
-        users: loads the application's own.
-        cache_size: how many verified credentials to remember, for each way to carry one.
+        logouts: the revoked tokens and subjects; None if the guard has no store of them.
+        users: loads the application's own users.
+        cache_size: the number of verified credentials to remember, for each way to carry one.
 
     Attributes:
-        at_once: whether `recall` can tell anything.
+        at_once: whether `recall` can identify any caller.
+        loads_at_once: whether the code that calls `recall` loads the user, without asking another function.
         users: those of the application.
     """
 
@@ -126,26 +127,28 @@ class Callers:
             **dict.fromkeys(sorted(extractor.token_fields), "header"),
         }
         self._memories = self._make_memories(cache_size)
-        # Credentials that need more than a look-up with each request, where `recall` never looks.
+        # Credentials that need more than a look-up for each request; `recall` does not use this memory.
         self._bound: Memory[tuple[str, str, bytes], Known] = Memory(cache_size)
-        #: Where `recall` looks, by field name.
+        #: The memories that `recall` uses, by field name.
         self._recalled = self._memories_by_field()
-        #: Asks the store for each request; None if memory tells.
+        #: Asks the store for each request; None if the memory of this process has the answer.
         self._is_revoked = None if logouts is None or in_memory is not None else logouts.is_revoked
-        #: Tells who presents a credential, as far as that is known without asking anybody. Its arguments: the
-        #: credential fields, at least one, and of a cookie the token alone; seconds since the epoch.
+        self.loads_at_once = users.in_memory and self._is_revoked is None
+        #: Identifies the caller, as far as possible without asking a remote or a function of the application.
+        #: Its arguments: at least one credential field, a cookie only with its token; seconds since the
+        #: epoch.
         self.recall: Callable[[Presented, float], Recalled] = self._recall
-        if users.loader is not None or self._is_revoked is not None:
+        if self._is_revoked is not None or (users.loader is not None and not self.loads_at_once):
             self.recall = self._recall_to_ask
 
     def _make_memories(self, size: int) -> dict[tuple[str, str], Memory[bytes, Known]]:
-        """Return one memory for each way and field to carry a credential, so that none passes for another.
+        """Return a memory for each way and field to carry a credential, so that no kind counts as another.
 
-        Credentials are found by digest: nothing is kept in clear (law 9).
+        A memory finds a credential by its digest, and stores no credential in clear (law 9).
         """
         own = [(method, field.decode("ascii")) for field, method in self._own_fields.items()]
         memories = {way: Memory[bytes, Known](size) for way in (*_CARRIED, *own)}
-        # Prefixes tell keys from tokens there, and a digest of the whole field is that of one or the other.
+        # A prefix distinguishes keys from tokens here, so no digest of a field is that of both.
         memories["api_key", "authorization"] = memories["bearer", "authorization"]
         return memories
 
@@ -169,13 +172,13 @@ class Callers:
                 return self._verify_at_once(name, value, digest, now)
             if self._revision is None or known.revision == (revision := self._revision()):
                 return known
-        except Exception:  # several fields, or what the flow has to look at, such as a fault of revocations
+        except Exception:  # several fields, or a case for the flow, such as a failing store
             return UNDECIDED
         logouts = self._logouts_in_memory
         return known if logouts is None or logouts.clears(known, revision) else UNDECIDED
 
     def _recall_to_ask(self, presented: Presented, now: float) -> Recalled:
-        """Tell who presents the credential, and which functions are to be asked about the caller."""
+        """Identify the caller of the credential, and tell which functions must be asked about the caller."""
         recalled = self._recall(presented, now)
         if type(recalled) is not Known:
             return recalled
@@ -212,13 +215,13 @@ class Callers:
         except RefusedError as error:
             return Refused(error)
         except Exception:
-            return UNDECIDED  # the flow will meet it again, and say what is wrong
+            return UNDECIDED  # the flow raises the same error again, and handles it
         return known
 
     def _verify_later(
         self, verifier: Verifier, credential: Credential, digest: bytes, now: float
     ) -> Recalled:
-        if verifier.channels():  # the flow waits for its turn by itself
+        if verifier.channels():  # the flow of such a verifier waits for its turn itself
             return UNDECIDED
         verify = partial(self._verify_now, credential, digest, now, has_waited=True)
         return AskFirst(Later(self._pace, work_of(verifier), verify))
@@ -231,8 +234,8 @@ class Callers:
         Args:
             request: the request.
             now: seconds since the epoch.
-            known: who presents it, if that has been found out already.
-            proven: that no proof of possession is needed.
+            known: the caller, if it has been identified already.
+            proven: whether no proof of possession is needed.
 
         Returns:
             the caller, and the nonce for its next proofs.
@@ -257,8 +260,8 @@ class Callers:
     def _unless_revoked(self, credential: Credential | None, known: Known, now: float) -> Flow[Known]:
         """Return the caller, if it is not revoked; raise RevokedTokenError if it is.
 
-        Of an API key, what is remembered may be revoked while the key is good: a newer generation has taken
-        over, and the one that was presented has become one that ends soon. So it is looked up again.
+        A remembered API key may seem to be revoked while the key is valid: after a rotation, the presented
+        generation is the older one, which ends soon. So an API key is looked up again.
         """
         if self._logouts is None:
             return known
@@ -285,7 +288,7 @@ class Callers:
         """Return the caller of a credential, for tools: nothing is remembered, and no verifier is notified.
 
         Args:
-            request: the request, of which the credential alone is looked at.
+            request: the request; only its credential is read.
             now: seconds since the epoch.
         """
         credential = self._credential(request)
@@ -323,7 +326,7 @@ class Callers:
         return _settled((yield from question or self._verify(credential, digest, now)))
 
     def _shared(self, credential: Credential, digest: bytes, now: float) -> Shared[Outcome] | None:
-        """Return the question of all who present this credential now; None if each has its own."""
+        """Return the question that requests with this credential share now; None if they share none."""
         channel = self._verifier_of(credential).channel
         if channel is None:
             return None
@@ -365,8 +368,8 @@ class Callers:
     def _may_keep(known: Known, logouts: Logouts) -> bool:
         """Return whether a verification that has just ended may be remembered.
 
-        It may have begun before a revocation that this process has read meanwhile. While memory cannot
-        tell, nothing is lost: each request asks, until it can.
+        It may have begun before a revocation that this process has read meanwhile. While the memory of
+        revocations is not current, it may be remembered, because each request then asks the store.
         """
         return logouts.revision() is None or logouts.clears_now(known)
 
@@ -378,19 +381,19 @@ class Callers:
 
 
 def _take_turn() -> None:
-    """Return at once: the flow only waits for its turn."""
+    """Do nothing: the flow only waits for its turn."""
 
 
 def _settled(outcome: Outcome) -> Known:
-    """Return the caller of an outcome, or raise why there is none."""
+    """Return the caller of an outcome, or raise its error."""
     if isinstance(outcome, Refused):
-        # It may be raised for many, and its traceback would grow each time.
+        # The same error may be raised for many requests, and its traceback would grow each time.
         raise outcome.error.with_traceback(None)
     return outcome
 
 
 def _digest_of(credential: Credential) -> bytes:
-    """Digest a credential; after `Bearer` the whole field, which `recall` does not take apart."""
+    """Return the digest of a credential: after `Bearer` that of the whole field, as `recall` computes it."""
     value = credential.value.encode("latin-1")
     after_bearer = credential.header == "authorization" and credential.method != "dpop"
     return sha256(b"Bearer " + value if after_bearer else value).digest()

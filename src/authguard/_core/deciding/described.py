@@ -1,4 +1,4 @@
-"""Tell with which options a guard was built: for documents about an application, and for commands."""
+"""Return the options of a guard, for documents about an application, and for commands."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from authguard._core.verifier import Verifier
 
 
 class Described:
-    """Tell with which options a guard was built; a base of `Guard`.
+    """Return the options with which a guard was built; a base of `Guard`.
 
     Attributes:
         proofs: those for tokens that are bound to a key or a certificate.
@@ -37,10 +37,10 @@ class Described:
 
     @property
     def login_path(self) -> str | None:
-        """Return where browsers are sent to sign in, unless a rule names its own page."""
+        """Return the path to which browsers are redirected to sign in, unless a rule names its own page."""
         return self._denials.login_path
 
     @property
     def on_error(self) -> OnError | None:
-        """Return what changes a refusal before it is sent."""
+        """Return the function that changes a refusal before it is sent."""
         return self._denials.on_error

@@ -1,4 +1,4 @@
-"""Decide about requests by a flow, where something has to be asked: the full path of a guard."""
+"""Decide about requests by a flow, which can ask questions: the full path of a guard."""
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Known
@@ -6,7 +6,7 @@ from authguard._core.answer.denials import as_refused, refused_for
 from authguard._core.answer.response_fields import response_fields
 from authguard._core.deciding.asking import Answered
 from authguard._core.deciding.callers import AskFirst, Recalled, Refused
-from authguard._core.deciding.outcomes import Outcomes, count_of
+from authguard._core.deciding.outcomes import Outcomes, count_of, taken_outside
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
@@ -27,12 +27,12 @@ _VARY_IF_OPTIONAL = response_fields("Authorization, Cookie")
 
 
 class FullPath:
-    """Decide about what `StraightPath` has left, by a flow that asks questions.
+    """Decide about the requests that `StraightPath` has left undecided, by a flow that asks questions.
 
     Args:
         straight_path: has the callers in use.
         parts: those of the guard.
-        preflight: how a CORS preflight is treated, unless a rule says otherwise.
+        preflight: the handling of CORS preflights, unless a rule has its own.
     """
 
     def __init__(self, straight_path: StraightPath, parts: Parts, preflight: Preflight) -> None:
@@ -72,7 +72,7 @@ class FullPath:
     def _allow(
         self, request: RequestView, now: float, verdict: Verdict, known: Known | None
     ) -> Flow[Allow | Deny]:
-        """Let the request pass, if its caller is found, and has what the rules ask for and quota enough."""
+        """Let the request pass, if its caller is known, meets the rules and has enough quota."""
         callers, auth = self._straight_path.callers, None
         try:
             known, nonce = yield from callers.identify(request, now, known)
@@ -88,9 +88,10 @@ class FullPath:
         allowed = Allow(auth, user, response_fields=fields, terms=known.terms)
         if self._quotas is not None:
             allowed = Allow(auth, user, charge=(charge := Charge(fields)), terms=known.terms)
-            if verdict.protected:  # last, since a request that is refused takes nothing
+            if verdict.protected:  # the last step, because a refused request takes nothing from quotas
                 try:
-                    yield from self._quotas.charge(charge, auth.principal, verdict)
+                    outside = taken_outside(request.outer, self._quotas.store)
+                    yield from self._quotas.charge(charge, auth.principal, verdict, outside)
                 except RateLimitedError as error:
                     count = count_of(known)
                     return (yield from self._refused(request, verdict, error, now, count, auth=auth))
@@ -108,7 +109,8 @@ class FullPath:
         *,
         auth: Auth | None = None,
     ) -> Flow[Allow | Deny]:
-        """Deny a request without a known caller, or let it pass as anonymous where that is enough."""
+        """Deny a request without a known caller, or let it pass as anonymous on a public path."""
+        error.count = count  # for `follow`
         self._outcomes.tell(count, request, verdict.rule, outcome_of(error), now)
         missing = isinstance(error, MissingCredentialsError)
         optional = verdict.optional == "lenient" or (missing and verdict.optional == "strict")

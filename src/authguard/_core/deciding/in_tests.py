@@ -1,7 +1,7 @@
-"""Take callers for certain users, in tests of applications: what a guard offers for it."""
+"""Treat callers as certain users, in tests of applications: the methods of a guard for it."""
 
 from copy import copy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.later_checks import LaterChecks
@@ -12,13 +12,15 @@ from authguard._core.model import Principal
 
 
 class OverriddenInTests:
-    """Take callers for certain users; a base of `Guard`."""
+    """Treat callers as certain users, in tests; a base of `Guard`."""
 
-    #: Decides about an HTTP request, if nothing has to be asked; else tells what is known of it. Its
-    #: arguments: the `recalled_fields` of the request; the key of the request, as in
+    #: Defined by `VerifiesOutside`; its `warn` logs a line for the operator.
+    driving: ClassVar[Any]
+    #: Decides about an HTTP request, if no question is needed; otherwise returns the known facts about it.
+    #: Its arguments: the `recalled_fields` of the request; the key of the request, as in
     #: `RequestView.request_key`, but with the method as the server gives it; seconds since the epoch.
     recall: Recall
-    #: Decides about a request when a function of the application has been asked; see `StraightPath`.
+    #: Decides about a request after a function of the application has been asked; see `StraightPath`.
     confirm: Confirm
     _straight_path: StraightPath
     _full_path: FullPath
@@ -27,15 +29,22 @@ class OverriddenInTests:
 
     def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
         """Treat the sender of each request as this user; see `authguard.testing.override`."""
+        has_loader = self._straight_path.own_callers.users.loader is not None
+        if has_loader and isinstance(user, Principal) and user.is_authenticated:
+            self.driving.warn(
+                "the guard has a user_loader, and override gives the views a Principal in the place of the "
+                "user that it would return: write override(guard, user, principal=Principal(…))"
+            )
         return overriding(self._straight_path, user, principal, everywhere=everywhere)
 
     def substituting(self, user: Any, *, principal: Principal | None = None) -> Self:
         """Return a guard like this one, which treats callers without a credential as a user.
 
-        It is for overrides of dependencies, which hold for one application. This guard stays as it is.
+        The new guard is for overrides of dependencies, which apply to one application. This guard is not
+        changed.
 
         Args:
-            user: a `Principal`, or the application's own user; None to ask `user_loader` for that of the
+            user: a `Principal`, or the application's own user; None to call `user_loader` for that of the
                 principal.
             principal: the principal for the guard, if the user is not a principal.
         """
@@ -48,7 +57,7 @@ class OverriddenInTests:
         return substituting
 
     def _decide_by(self, path: StraightPath) -> None:
-        """Decide at once by a straight path, and tell of what it decides."""
+        """Decide at once by a straight path, and report its decisions to `on_decision`."""
         self.recall, self.confirm = path.recall, path.confirm
         if self._telling is not None:
             self.recall = self._telling.around(path.recall)

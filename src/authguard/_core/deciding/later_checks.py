@@ -1,8 +1,9 @@
-"""Check callers after the decision: what a route asks for, and connections that last."""
+"""Check callers after the decision: the requirements of a route, and open connections."""
 
 from authguard._core.answer.charge import Charge
-from authguard._core.answer.decision import Deny
+from authguard._core.answer.decision import Allow, Deny
 from authguard._core.answer.denials import as_refused, refused_for
+from authguard._core.deciding.outcomes import recount, refuse_outside, taken_outside
 from authguard._core.deciding.parts import Parts
 from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
@@ -14,7 +15,7 @@ from authguard.errors import InsufficientScopeError, InvalidTokenError, MissingC
 
 
 class LaterChecks:
-    """Check what could not be checked when the request came.
+    """Check a caller again after the decision about the request.
 
     Args:
         straight_path: has the callers in use.
@@ -43,70 +44,72 @@ class LaterChecks:
         charge: Charge | None = None,
         terms: Terms | None = None,
     ) -> Flow[Deny | None]:
-        """Check what a route asks for beyond the path rules; return None if the caller has it.
+        """Check the requirement of a route in addition to the path rules; return None if the caller meets it.
 
         On public paths, the first route or dependency that requires a caller takes from its quotas.
 
         Args:
             request: the request.
-            auth: what `decide` found.
-            error: why the caller is unknown, if it is.
+            auth: the principal and scopes that `decide` found.
+            error: the reason why the caller is unknown; None for a known caller.
             requirement: the requirement of the route; if empty, any authenticated caller meets it.
             now: seconds since the epoch.
             charge: that of the decision about the request.
-            terms: those of the decision, which tell the verifier of a refusal.
+            terms: those of the decision, by which a refusal is reported to the verifier.
         """
+        own = Allow(auth, None, error, terms=terms)
         if not auth.principal.is_authenticated:
-            return (
-                yield from self._denials.deny(
-                    request, error or MissingCredentialsError("no credential"), requirement
-                )
-            )
+            unknown = error or MissingCredentialsError("no credential")
+            self._recount(own, request, unknown, now)
+            return (yield from self._denials.deny(request, unknown, requirement))
         try:
             requirement.check(auth.principal, now)
         except RefusedError as lacking:
             if charge is not None:
                 charge.is_refused = True
-            self._recount(terms, request, lacking, now)
+            self._recount(own, request, lacking, now)
             return (yield from self._denials.deny(request, refused_for(lacking, auth), requirement))
         if charge is None or charge.taken is not None or self._quotas is None:
             return None
         try:
             verdict = self._policy.find_for(request.request_key)
-            yield from self._quotas.charge(charge, auth.principal, verdict)
+            outside = taken_outside(request.outer, self._quotas.store)
+            yield from self._quotas.charge(charge, auth.principal, verdict, outside)
         except Exception as raised:
             refused = as_refused(raised)
-            self._recount(terms, request, refused, now)
+            self._recount(own, request, refused, now)
             return (yield from self._denials.deny(request, refused))
         return None
 
-    def _recount(self, terms: Terms | None, request: RequestView, error: RefusedError, now: float) -> None:
-        """Tell the verifier that a request is refused, which has been counted as one that passed."""
-        outcome = outcome_of(error)
-        if terms is not None and terms.recount is not None and outcome is not None:
-            terms.recount(now, self._policy.find_for(request.request_key).rule, outcome)
+    def _recount(self, own: Allow, request: RequestView, error: RefusedError, now: float) -> None:
+        """Tell the verifiers that a request is refused, which has been counted as one that passed; once."""
+        if not request.note_refusal():
+            return
+        if own.terms is not None:
+            recount(own.terms.count, self._policy.find_for(request.request_key).rule, outcome_of(error), now)
+        refuse_outside(request.outer, own, error)
 
     def refuse(self, request: RequestView, error: RefusedError) -> Flow[Deny]:
         """Return the answer to a refusal that the application itself has raised, as by `Guard.verify`.
 
-        Never a redirect to the login page: the refused credential may be another one than that of the
-        request, and a user who is signed in would be redirected in a loop.
+        The answer is never a redirect to the login page: the refused credential may be another one than that
+        of the request, and a signed-in user would be redirected in a loop.
 
         Args:
             request: the request.
-            error: why it is refused.
+            error: the reason of the refusal.
         """
         return (yield from self._denials.deny(request, error, redirects=False))
 
     def recheck(self, request: RequestView, auth: Auth, now: float) -> Flow[Deny | None]:
-        """Check again whether a connection that lasts, such as a websocket, may go on; return None if it may.
+        """Check again whether an open connection, such as a websocket, may continue; return None if it may.
 
-        The credential of its handshake is looked at again, and the rules hold as they did. A proof of
-        possession is not asked for, since there is no request that could bring another.
+        The credential of the handshake is verified again, and the same rules apply. No proof of possession is
+        required, because only a request could carry a new proof.
 
         Args:
             request: the handshake.
-            auth: what `decide` found.
+            auth: the principal and scopes that `decide` found.
             now: seconds since the epoch.
         """
         callers = self._straight_path.callers

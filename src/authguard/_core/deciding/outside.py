@@ -1,4 +1,4 @@
-"""Verify credentials that come outside of a request: in a message, a job, another protocol."""
+"""Verify credentials that arrive outside of a request: in a message, a job, another protocol."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -21,35 +21,37 @@ from authguard._core.request import Presented, RequestView
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import ConfigurationError, InvalidRequestError
 
-# The schemes that people copy along with a token; no token has white space in it.
+# The schemes that users copy together with a token; a token itself contains no white space.
 _SCHEME = re.compile(r"\s*(?:authorization\s*:\s*)?(bearer|dpop|token|jwt|basic|apikey)\s+\S", re.IGNORECASE)
-_MAX_SCHEME = 80  # characters in which one is looked for
+_MAX_SCHEME = 80  # the number of characters in which a scheme is searched
 _FIELD = b"authorization"
 _OUTCOMES = Outcomes(TrustedProxies(()))
 
 
 @dataclass(frozen=True, slots=True)
 class Driving:
-    """Hold what answers the questions of flows, and the time, of which the core has neither.
+    """Hold the driver that answers the questions of flows, and the clock; the core has neither.
 
     Attributes:
         run: runs a flow in this thread, and returns its result.
         arun: runs a flow in an event loop.
         clock: seconds since the epoch.
-        report: logs what a function of the application has raised that must not fail a request.
+        report: logs an exception of a function of the application that must not fail a request.
+        warn: logs a line about the configuration for the operator.
     """
 
     run: Callable[[Flow[Any]], Any]
     arun: Callable[[Flow[Any]], Awaitable[Any]]
     clock: Callable[[], float]
     report: Callable[[Exception], None]
+    warn: Callable[[str], None]
 
 
 class _Message(RequestView):
-    """Show a credential that came without a request as one, so that the same rules hold.
+    """Present a credential that came without a request as a request, so that the same checks apply.
 
     Args:
-        presented: the credential field; nothing if there is no credential.
+        presented: the credential field; empty without a credential.
         address: the address of the client, if known.
     """
 
@@ -76,7 +78,7 @@ class VerifiesOutside(Described):
     """Verify tokens and API keys outside of requests; a base of `Guard`.
 
     Attributes:
-        driving: what runs the flows; `authguard` sets it.
+        driving: runs the flows; `authguard` sets it.
         credential_fields: those that the guard reads.
     """
 
@@ -87,7 +89,7 @@ class VerifiesOutside(Described):
 
     @property
     def revocations(self) -> Revocations | None:
-        """Return what was given to be asked for logouts, if anything."""
+        """Return the store of logouts, if the guard has one."""
         return None if self._logouts is None else self._logouts.store
 
     def verify(
@@ -98,25 +100,25 @@ class VerifiesOutside(Described):
         address: str | None = None,
         now: float | Moment | None = None,
     ) -> Principal:
-        """Return who presents a token or API key that came outside of a request.
+        """Return the caller of a token or API key that came outside of a request.
 
-        It is for messages of websockets, Socket.IO and jobs. It works as for requests, with the same
-        verifiers, revocations and memory of verified tokens; `user_loader` is asked whether the user is still
-        there. Path rules are not looked at, nothing is taken from quotas, and a token that needs a proof is
-        refused, since there is no request that could bring it. In an event loop, write `averify`.
+        Use it for messages of websockets, Socket.IO and jobs. It works as for requests, with the same
+        verifiers, revocations and memory of verified tokens, and calls `user_loader` to check that the user
+        still exists. It does not apply path rules, and takes nothing from quotas. A token that needs a proof
+        is refused, because without a request it has no proof. In an event loop, write `averify`.
 
         Args:
-            token: only the token or API key, without `Bearer`; None for a caller who has sent none.
-            header: the field that it would come in, if that is not Authorization, such as `X-API-Key` for
-                an API key without a prefix.
-            address: of the client, for API keys with a list of networks.
+            token: only the token or API key, without `Bearer`; None for a caller without a token.
+            header: the field of the credential in a request, if it is not Authorization, such as `X-API-Key`
+                for an API key without a prefix.
+            address: the address of the client, for API keys with a list of networks.
             now: seconds since the epoch, or a datetime with a time zone; None for the current time.
 
         Raises:
             RefusedError: as for a request: `MissingCredentialsError`, `InvalidTokenError`,
-                `VerificationUnavailableError` and the others; `status_code` is what a request would get.
-            ConfigurationError: for a header that the guard does not read, and an option of another type.
-            RuntimeError: if an event loop runs here and something that must be asked is `async`.
+                `VerificationUnavailableError` and the others; `status_code` is the status of the answer.
+            ConfigurationError: if the guard does not read the header, or an option has the wrong type.
+            RuntimeError: in an event loop, if the guard must call an `async` function.
         """
         driving = self.driving
         result: Principal = driving.run(self._verify(token, header, address, now))
@@ -130,7 +132,7 @@ class VerifiesOutside(Described):
         address: str | None = None,
         now: float | Moment | None = None,
     ) -> Principal:
-        """Return who presents a token or API key that came outside of a request, and never block the loop.
+        """Return the caller of a token or API key outside of a request, without blocking the event loop.
 
         Args:
             token: see `verify`.
@@ -147,7 +149,7 @@ class VerifiesOutside(Described):
         return result
 
     def examine(self, token: str, now: float, *, header: str | None = None) -> Flow[Principal]:
-        """Find out who presents a token or API key, for tools: nothing is remembered or counted.
+        """Find the caller of a token or API key, for tools, without remembering or counting it.
 
         Args:
             token: see `verify`.
@@ -155,7 +157,7 @@ class VerifiesOutside(Described):
             header: see `verify`.
         """
         presented = self._presented(token, header)
-        callers = self._straight_path.own_callers  # not those of a test
+        callers = self._straight_path.own_callers  # the guard's own callers, not those of a test override
         try:
             return (yield from callers.examine(_Message(presented, None), now))
         except Exception as raised:
@@ -175,6 +177,7 @@ class VerifiesOutside(Described):
             known = recalled if isinstance(recalled, Known) else None
             if known is None:
                 known, _ = yield from callers.identify(request, at)
+            if known is not recalled or callers.loads_at_once:
                 yield from callers.load_user(known, at)
         except Exception as raised:
             refused = as_refused(raised)
@@ -185,7 +188,7 @@ class VerifiesOutside(Described):
         return known.auth.principal
 
     def _presented(self, token: object, header: str | None) -> Presented:
-        """Return the field that a request would bring the credential in; none if there is no credential."""
+        """Return the field in which a request would carry the credential; empty without a credential."""
         name = self._only_field() if header is None else self._checked_header(header)
         if token is None:
             return []
@@ -197,7 +200,8 @@ class VerifiesOutside(Described):
                 "the token must come without its scheme, got both: write "
                 'guard.verify(text.removeprefix("Bearer "))'
             )
-        token = token[: MAX_CREDENTIAL + 1]  # a stranger may send more, which is too long in any case
+        # any client may send a longer text, which is too long in any case
+        token = token[: MAX_CREDENTIAL + 1]
         try:
             value = token.encode("latin-1")
         except UnicodeEncodeError:
@@ -205,7 +209,7 @@ class VerifiesOutside(Described):
         return [(name, b"Bearer " + value if name == _FIELD else value)]
 
     def _only_field(self) -> bytes:
-        """Return the field that a token comes in where none is named: Authorization."""
+        """Return the field of a token if the caller of the method names none: Authorization."""
         field = self._verifiers[0].token_header
         if field is not None and all(each.token_header for each in self._verifiers):
             raise ConfigurationError(
@@ -227,7 +231,7 @@ class VerifiesOutside(Described):
 
 
 def _checked_address(address: object) -> str | None:
-    """Return the address; as with requests, one that cannot be read is in no network."""
+    """Return the address; as with requests, an address that cannot be parsed is in no network."""
     if address is None or isinstance(address, str):
         return address
     raise ConfigurationError(f"address must be text, or None, got {got(address)}: write str(address)")

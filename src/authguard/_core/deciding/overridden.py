@@ -1,4 +1,4 @@
-"""Take the sender of each request for a certain user, in tests of applications."""
+"""Treat the sender of each request as a certain user, in tests of applications."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,20 +20,21 @@ Override: TypeAlias = AbstractContextManager[None]
 class Overridden:
     """Replace a guard's `Callers`, and identify each caller as one user.
 
-    Several threads and tasks may have an override of their own; each request goes to that of its own.
+    Several threads and tasks may each have an override; a request uses the override of its own thread or
+    task.
 
     Args:
         path: the straight path of the guard.
         user: a principal, `ANONYMOUS`, or the application's own user.
         principal: the principal for the guard, if the user is not a principal.
-        everywhere: whether threads and tasks that have none of their own see it.
+        everywhere: whether threads and tasks without an override of their own use it.
 
     Attributes:
         within: the overrides in which it was entered, of all guards.
         known: the caller, as the guard sees it.
     """
 
-    at_once = False
+    at_once = loads_at_once = False
 
     def __init__(
         self, path: "Overridable", user: Any, principal: Principal | None, *, everywhere: bool = True
@@ -47,13 +48,13 @@ class Overridden:
         self.known = Known(Auth(principal or Principal(subject="override")), (), 0)
 
     def recall(self, presented: Presented, now: float) -> Undecided:
-        """Leave each request to the flow."""
+        """Leave each request undecided, so that the flow handles it."""
         return UNDECIDED
 
     def identify(
         self, request: RequestView, now: float, known: Known | None = None, *, proven: bool = False
     ) -> Flow[tuple[Known, str]]:
-        """Return the caller, whatever the request presents; see `Callers.identify`."""
+        """Return the caller, regardless of the request's credential; see `Callers.identify`."""
         here = _of_this_context(self._path)
         if not isinstance(here, Overridden):
             return (yield from here.identify(request, now, known, proven=proven))
@@ -62,7 +63,7 @@ class Overridden:
         return here.known, ""
 
     def load_user(self, known: Known, now: float) -> Flow[Any]:
-        """Return the user of the test; raise if it is None, as for a user that is gone."""
+        """Return the user of the test; raise an error if it is None, as for a user that no longer exists."""
         here = _of_this_context(self._path)
         if not isinstance(here, Overridden):
             return (yield from here.load_user(known, now))
@@ -74,11 +75,11 @@ class Overridden:
 class Substituted(Overridden):
     """Replace a guard's `Callers`, and treat callers without a credential as one user.
 
-    A credential that is presented is looked at as ever, and refused if it is bad.
+    A presented credential is verified as usual, and refused if it is invalid.
 
     Args:
         path: has the callers in use.
-        user: a principal, or the application's own user; None to ask the guard's `user_loader`.
+        user: a principal, or the application's own user; None to call the guard's `user_loader`.
         principal: the principal for the guard, if the user is not a principal.
     """
 
@@ -94,7 +95,7 @@ class Substituted(Overridden):
             return self.known, ""
 
     def load_user(self, known: Known, now: float) -> Flow[Any]:
-        """Return the user of the test for its principal, and the application's own for each other."""
+        """Return the user of the test for its principal, and the application's own user for others."""
         if known is self.known and self.user is not None:
             return self.user
         return (yield from self._path.callers.load_user(known, now))
@@ -112,7 +113,8 @@ class Overridable(Protocol):
     all_callers: list[Callers | Overridden]
 
 
-#: The overrides that this context has entered, and those in which it was begun, the last one at the end.
+#: The overrides that this context has entered, after those of the context in which it was started; the last
+#: one is in use.
 _entered: ContextVar[tuple[Overridden, ...]] = ContextVar("authguard_overrides", default=())
 
 
@@ -125,7 +127,7 @@ def _of_this_context(path: Overridable) -> Callers | Overridden:
     callers = tuple(path.all_callers)
     own = next((override for override in reversed(_entered.get()) if override in callers), None)
     for override in reversed(callers):
-        if not isinstance(override, Overridden):  # the guard's own are the first
+        if not isinstance(override, Overridden):  # the first entry has the guard's own callers
             continue
         if own in (override, *override.within) if own is not None else override.everywhere:
             return override
@@ -149,7 +151,8 @@ def overriding(
         yield
     finally:
         path.all_callers.remove(overridden)
-        # It may end in another context than it was entered in: that one notices by the list above.
+        # The override may end in another context than the one in which it was entered; that context notices
+        # it by the list above.
         _entered.set(tuple(other for other in _entered.get() if other is not overridden))
         _use_last(path)
 
@@ -161,7 +164,8 @@ def use(path: Overridable, callers: Overridden) -> None:
 
 
 def _use_last(path: Overridable) -> None:
-    # The core has no locks. Another thread may change the list at any time; but each looks at the list
-    # again after it has set the attribute, so the last one to set it leaves what the list says.
+    # The core has no locks, so another thread may change the list at any time. Each thread compares the
+    # attribute with the list after setting it, so the last thread to set it leaves the value that matches the
+    # list.
     while path.callers is not (last := path.all_callers[-1]):
         path.callers = last

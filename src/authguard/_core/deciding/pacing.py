@@ -1,9 +1,8 @@
-"""Count the work of verifications, so that they do not keep the event loop from its other tasks."""
+"""Count the work of verifications, so that they do not delay the other tasks of the event loop."""
 
 from authguard._core.verifier import Verifier
 
-#: Done at once, before the event loop turns. 64 signatures by public keys take some 6 ms with ES256, and 10
-#: with EdDSA.
+#: The work that is done before other tasks of the event loop run: 64 signatures by public keys.
 MAX_WORK_AT_ONCE = 256
 _WORK_OF_PUBLIC_KEY = 4
 

@@ -1,4 +1,4 @@
-"""Hold what all ways to decide about a request share."""
+"""Hold the parts of a guard that all its deciding modules share."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class Parts:
 
     Attributes:
         policy: the rules.
-        denials: makes the answers.
+        denials: builds the answers to errors.
         extractor: finds the credential of a request.
         quotas: those of the guard; None if it has none.
-        proxies: tell the address of a client.
+        proxies: find the address of a client.
     """
 
     policy: Policy

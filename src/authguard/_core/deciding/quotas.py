@@ -1,4 +1,4 @@
-"""Say which quotas hold for a request, and take from all of them at once."""
+"""Find the quotas that apply to a request, and take from all of them at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,19 +30,21 @@ from authguard.errors import (
 
 QuotasByTier: TypeAlias = Mapping[str | None, Iterable[Quota]]
 
-_MAX_SETS = 1_000  # sets of quotas that hold together; there is one for each tier and rule
-_MAX_SUBJECT = 200  # characters that a counter keeps of its caller
-_JITTERED_SECONDS = 3600  # from here on, callers must not all come back in the same second
+_MAX_SETS = 1_000  # sets of quotas that apply together; each pair of tier and rule has one
+_MAX_SUBJECT = 200  # characters of the caller's names in a counter; longer names are replaced with a digest
+# for windows of at least this length, callers get different waiting times, so that they do not all return in
+# one second
+_JITTERED_SECONDS = 3600
 _JITTER = 0.05
 _NO_RULES = Verdict(protected=True)
 
 
 class Limits(NamedTuple):
-    """Hold the quotas that hold together.
+    """Hold the quotas that apply together.
 
     Attributes:
         quotas: the quotas.
-        counters: under what each of them is counted.
+        counters: the name of the counter of each quota.
         policy: the value of RateLimit-Policy.
         template: that of RateLimit.
     """
@@ -58,12 +60,11 @@ class Quotas:
 
     Args:
         quotas: for all callers, or by tier.
-        store: where to count; None for the memory of this process.
+        store: the store of the counts; None for the memory of this process.
         rules: those of the guard, which may have quotas of their own.
 
     Raises:
-        ConfigurationError: if names clash, a cost is above a quota, or nothing is said of callers without
-            a tier.
+        ConfigurationError: if names clash, a cost is above a quota, or callers without a tier have no entry.
     """
 
     #: The default store. The package sets it: the core has neither locks nor clocks.
@@ -77,31 +78,32 @@ class Quotas:
     ) -> None:
         is_shared = isinstance(store, str) or hasattr(store, "revocations")
         write = 'RedisQuotas("redis://…")' if is_shared else "MemoryQuotas()"
-        for method in ("take", "give_back"):
-            check_method(store, "quota_store", method, f"quota_store={write}")
+        for method, takes in (("take", "takes"), ("give_back", "taken")):
+            check_method(store, "quota_store", method, f"quota_store={write}", takes=takes)
         self.store = Quotas.default_store() if store is None else store
         self._by_tier = _by_tier(quotas) if isinstance(quotas, Mapping) else None
         self._for_all = () if isinstance(quotas, Mapping) else check_quotas(quotas, "quotas")
         _check_rules(list(rules), [self._for_all, *(self._by_tier or {}).values()])
         self._in_memory = says_in_memory(self.store, "quota_store", "take")
-        #: A function for the straight path; None for none.
+        #: The function for the straight path; None if the store has none.
         self._take_at_once: Callable[[Sequence[Take]], Any] | None = (
             self.store.take if self._in_memory else getattr(self.store, "take_at_once", None)
         )
         self._limits: Memory[tuple[Any, ...], Limits] = Memory(_MAX_SETS)
 
     def charge_at_once(self, known: Known, verdict: Verdict) -> Charge | RateLimitedError | None:
-        """Take from the quotas of a request; None if the flow has to find out.
+        """Take from the quotas of a request; return None if the flow must do it.
 
         Args:
             known: the caller.
-            verdict: what the rules ask.
+            verdict: the requirements of the rules.
         """
         if self._take_at_once is None:
             return None
         try:
             takes: Sequence[Take]
-            last = known.takes  # once, since another thread may put those of another path there
+            # read once, because another thread may replace it with the takes for another path
+            last = known.takes
             if last is not None and last[0] is verdict:
                 _, limits, takes = last
             else:
@@ -114,25 +116,35 @@ class Quotas:
             taken = self._take_at_once(takes)
             admitted = taken.admitted
         except Exception:  # noqa: BLE001 (as in the flow)
-            return None  # the flow will meet it again, and say what is wrong; or there was no answer yet
+            # the flow raises the same error again and handles it; or the store has not answered yet
+            return None
         if not admitted:
             return _exceeded(limits, taken, known.auth.principal)
         return Charge(known.response_fields, taken, _fields(limits, taken))
 
-    def charge(self, charge: Charge, principal: Principal, verdict: Verdict) -> Flow[None]:
+    def takes_of(self, principal: Principal, verdict: Verdict) -> Sequence[Take]:
+        """Return the amounts that a request of a caller takes by the rules."""
+        return _takes(self._limits_of(principal, verdict), principal, verdict.cost)
+
+    def charge(
+        self, charge: Charge, principal: Principal, verdict: Verdict, taken_outside: Sequence[Take] = ()
+    ) -> Flow[None]:
         """Take from the quotas of a request, from all or from none.
 
         Args:
-            charge: that of the request, which is filled in.
+            charge: that of the request; this method fills it in.
             principal: the caller.
-            verdict: what the rules ask.
+            verdict: the requirements of the rules.
+            taken_outside: the amounts that outer guards have taken from the same store for the request.
 
         Raises:
-            RateLimitedError: if there is too little of one that is enforced.
-            QuotaUnavailableError: if that cannot be found out.
+            RateLimitedError: if too little remains of an enforced quota.
+            QuotaUnavailableError: if the store is down.
         """
         limits = self._limits_of(principal, verdict)
         takes = _takes(limits, principal, verdict.cost)
+        if taken_outside:
+            limits, takes = _without(limits, takes, taken_outside)
         if not takes:
             charge.taken = NOTHING
             return
@@ -144,9 +156,9 @@ class Quotas:
         charge.taken, charge.fields = taken, _fields(limits, taken)
 
     def give_back(self, charge: Charge) -> Flow[None]:
-        """Undo a charge, since the request was refused after it; nothing happens if nothing was taken.
+        """Undo the charge of a request that was refused afterwards; do nothing if nothing was taken.
 
-        If the store is down, it stays taken: the refusal has to be sent all the same.
+        If the store is down, the amounts stay taken, because the refusal must be sent nevertheless.
         """
         taken, charge.taken, charge.fields, charge.is_refused = charge.taken, None, (), False
         if taken is not None and taken is not NOTHING:
@@ -154,7 +166,7 @@ class Quotas:
                 yield from self._ask(self.store.give_back, taken)
 
     def give_back_unused(self) -> Flow[None]:
-        """Have the store give back what this process holds in advance, if there is such a store."""
+        """Tell the store to give back the leases of this process, if the store has leases."""
         give_back: Callable[[], Any] | None = getattr(self.store, "give_back_unused", None)
         if give_back is not None:
             yield from Call(give_back)
@@ -165,7 +177,7 @@ class Quotas:
         argument: object,
         at_once: Callable[..., Any] | None = None,
     ) -> Flow[Any]:
-        """Call a function of the store, which may have another that answers at once, or returns None."""
+        """Call a function of the store, after trying a function that answers at once or returns None."""
         try:
             if self._in_memory:
                 return function(argument)
@@ -180,20 +192,20 @@ class Quotas:
             raise QuotaUnavailableError(refused.reason, retry_after=refused.retry_after) from raised
 
     def check_known(self, principal: Principal) -> None:
-        """Check that there are quotas for a caller that is known in advance.
+        """Check that the guard has quotas for a caller that is known in advance.
 
         Raises:
-            ConfigurationError: if there are none for its tier, or two have one name.
+            ConfigurationError: if its tier has no quotas, or two quotas have one name.
         """
         self._limits_of(principal, _NO_RULES)
 
     def health(self) -> Sequence[QuotaHealth]:
-        """Return how the store is doing, if it says so."""
+        """Return the state of the store, if it reports one."""
         health: Callable[[], QuotaHealth] | None = getattr(self.store, "health", None)
         return () if health is None else (health(),)
 
     def may_refuse(self, verdict: Verdict) -> bool:
-        """Return whether a caller of a path may be refused by a quota; those of single keys left aside."""
+        """Return whether a quota may refuse a caller of a path, ignoring the quotas of single keys."""
         tiers = [self._for_all] if self._by_tier is None else list(self._by_tier.values())
         quotas = [*verdict.quotas, *(quota for tier in tiers for quota in tier)]
         return bool(verdict.cost) and any(quota.enforce for quota in quotas)
@@ -209,11 +221,11 @@ class Quotas:
             known = ", ".join(repr(name) for name in by_tier)
             raise ConfigurationError(
                 f"the tier of each caller must be one of quotas ({known}), got {got(tier)}: correct it, or "
-                "add it to quotas"
+                "add it to quotas, as by tier_quotas(service.settings.api_key_tiers)"
             )
         of_tier = self._for_all if by_tier is None else by_tier[tier]
-        # One counter for each length: what is counted for a minute is forgotten before the hour is over.
-        # Names have no quotes, so that no two of these are the same text.
+        # Each window has a counter of its own: the counts of a minute are deleted before the hour is over.
+        # Names contain no quotes, so no two of these texts are equal.
         place = "all" if by_tier is None else f"tier {tier}" if tier else "no tier"
         counted = [(f'"{quota.policy}" {quota.seconds} {place}', quota) for quota in of_tier]
         counted += [(f'"{quota.policy}" {quota.seconds} rule', quota) for quota in of_rule]
@@ -233,14 +245,14 @@ class Quotas:
 
 
 def _of_key(quota: Quota) -> Quota:
-    """Return a quota of one key, under a name that no other quota of the guard is to have."""
+    """Return a quota of one key, with a name that no other quota of the guard should have."""
     return Quota(
         quota.count, quota.seconds, name=f"key-{quota.policy}"[:128], by="key", enforce=quota.enforce
     )
 
 
 def _takes(limits: Limits, principal: Principal, cost: int) -> Sequence[Take]:
-    """Return what a request takes; nothing if it costs nothing."""
+    """Return the amounts that a request takes; empty if its cost is 0."""
     owner = (principal.issuer, principal.subject)
     if len(principal.subject) + len(principal.issuer or "") > _MAX_SUBJECT:
         owner = ("", sha256(repr(owner).encode()).hexdigest())
@@ -249,13 +261,22 @@ def _takes(limits: Limits, principal: Principal, cost: int) -> Sequence[Take]:
     return tuple(Take((name, *keys[quota.by]), quota, cost) for name, quota in named) if cost else ()
 
 
+def _without(limits: Limits, takes: Sequence[Take], taken: Sequence[Take]) -> tuple[Limits, Sequence[Take]]:
+    """Return the amounts that must still be taken, and their limits."""
+    kept = [index for index, take in enumerate(takes) if take not in taken]
+    quotas = tuple(limits.quotas[index] for index in kept)
+    policy = policy_field(quotas).encode("ascii")
+    rest = Limits(quotas, tuple(limits.counters[index] for index in kept), policy, limit_template(quotas))
+    return rest, [takes[index] for index in kept]
+
+
 def _fields(limits: Limits, taken: Taken) -> ResponseFields:
     field = limit_field(limits.template, taken.states)
     return ((b"ratelimit-policy", limits.policy), (b"ratelimit", field))
 
 
 def _exceeded(limits: Limits, taken: Taken, principal: Principal) -> RateLimitedError:
-    """Return the refusal by all quotas that have too little."""
+    """Return the refusal by all quotas that have too little left."""
     states = zip(limits.quotas, taken.states, strict=True)
     violated = [(quota, state) for quota, state in states if state.wait > 0 and quota.enforce]
     quota, state = max(violated, key=lambda each: each[1].wait)
@@ -276,7 +297,7 @@ def _exceeded(limits: Limits, taken: Taken, principal: Principal) -> RateLimited
 
 
 def _spread(wait: float, window: int, principal: Principal) -> int:
-    """Return after how many seconds to come back; after long waits not all callers in the same second."""
+    """Return the seconds after which to retry; for long waits, they differ between callers."""
     if window < _JITTERED_SECONDS:
         return ceil(wait)
     digest = sha256(f"{principal.issuer}\n{principal.subject}".encode()).digest()
@@ -299,7 +320,7 @@ def _by_tier(quotas: Mapping[Any, Any]) -> dict[str | None, tuple[Quota, ...]]:
 
 
 def _check_rules(rules: Sequence[Rule], tiers: Sequence[tuple[Quota, ...]]) -> None:
-    """Check that each quota has a name of its own, and that no request costs more than there is."""
+    """Check that each quota has a name of its own, and that no request costs more than a quota."""
     by_name: dict[str, tuple[Quota, str]] = {
         quota.policy: (quota, "quotas of the Guard") for tier in tiers for quota in tier
     }
@@ -324,18 +345,18 @@ def quotas_for(
     quotas: Iterable[Quota] | QuotasByTier | None,
     store: QuotaStore | None,
     rules: Sequence[Rule],
-    verifiers: Iterable[Verifier],
+    verifiers: Sequence[Verifier],
 ) -> Quotas | None:
-    """Return what counts for a guard; None if it has no quotas.
+    """Return the quotas of a guard; None if it has none.
 
     Args:
-        quotas: as for `Quotas`; None for those of rules alone.
+        quotas: as for `Quotas`; None for only the quotas of rules.
         store: as for `Quotas`.
         rules: those of the guard.
         verifiers: those of the guard, whose callers may be known in advance.
 
     Raises:
-        ConfigurationError: as `Quotas` does, and for what has no effect without quotas.
+        ConfigurationError: as for `Quotas`, and if an option has no effect without quotas.
     """
     known = [principal for verifier in verifiers for principal in verifier.known_principals]
     if quotas is None and not any(rule.quotas for rule in rules):
@@ -352,7 +373,8 @@ def quotas_for(
                 )
         return None
     made = Quotas(() if quotas is None else quotas, store, rules)
-    for principal in known:
+    tiers = [tier for verifier in verifiers for tier in verifier.known_tiers]
+    for principal in (*known, *(Principal("owner", tier=tier) for tier in tiers)):
         made.check_known(principal)
     return made
 
@@ -361,7 +383,7 @@ def check_counts(principal: Principal, *, counts: bool) -> None:
     """Check that a guard counts, if an API key has quotas of its own.
 
     Raises:
-        ConfigurationError: if it does not.
+        ConfigurationError: if it does not count.
     """
     if principal.quotas and not counts:
         raise ConfigurationError(

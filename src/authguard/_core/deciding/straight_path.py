@@ -1,4 +1,4 @@
-"""Decide about HTTP requests at once, where nothing has to be asked: the straight path of a guard."""
+"""Decide about HTTP requests at once, if no question is needed: the straight path of a guard."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import NOBODY, Allow, Known, Prepared
 from authguard._core.credential.cookies import SAFE_METHODS
-from authguard._core.deciding.asking import Answered, AskAbout
+from authguard._core.deciding.asking import Answered, AskAbout, load_at_once
 from authguard._core.deciding.callers import UNDECIDED, AskFirst, Callers, Recalled, Refused, Undecided
 from authguard._core.deciding.overridden import Overridden
 from authguard._core.deciding.parts import Parts
@@ -15,7 +15,7 @@ from authguard._core.request import SITE_FIELD, Presented, RequestKey
 from authguard._core.terms import OK, outcome_of
 from authguard.errors import MissingCredentialsError, RateLimitedError
 
-#: What `recall` returns where it decides nothing.
+#: The results of `recall` that are not a decision.
 Open: TypeAlias = Refused | AskFirst | AskAbout | Answered | Undecided | Prepared
 Recall: TypeAlias = Callable[[Presented, RequestKey, float], Recalled | Allow | Prepared]
 Confirm: TypeAlias = Callable[[AskAbout, Any, RequestKey, float], Recalled | Allow | Prepared]
@@ -33,10 +33,10 @@ class StraightPath:
         callers: those in use.
         own_callers: the guard's own.
         all_callers: the guard's own, and those of tests; see `overriding`.
-        recall: decides about a request, if nothing has to be asked; else tells what is known of it.
-        confirm: decides about a request when a function of the application has been asked about the caller,
-            or tells what is to be asked next. Its arguments: what `recall` has returned, what the function
-            has returned, and the last two of `recall`.
+        recall: decides about a request, if no question is needed; otherwise returns the known facts about it.
+        confirm: decides about a request after a function of the application has been asked about the caller,
+            or returns the next question. Its arguments: the result of `recall`, the return value of the
+            function, and the last two arguments of `recall`.
     """
 
     def __init__(self, callers: Callers, parts: Parts) -> None:
@@ -48,7 +48,7 @@ class StraightPath:
         self._policy = parts.policy
         self._denials = parts.denials
         self._cookie = parts.extractor.cookie
-        # A guard without quotas and terms does not ask for them each time.
+        # A guard without quotas and terms uses functions that do not check for them at each request.
         self._look: Recall = self._recall
         if self._cookie is not None:
             self._plain_cookie = self._cookie.plain
@@ -61,11 +61,14 @@ class StraightPath:
             self._settle = self._charge
         elif callers.has_terms:
             self._settle = self._tell
-        if self._settle is not _settled:
+        if callers.loads_at_once and callers.users.loader is not None:
+            self._loader = callers.users.loader
+            self.recall = self._recall_and_load
+        elif self._settle is not _settled:
             self.recall = self._recall_and_settle
 
     def copied(self) -> "StraightPath":
-        """Return another one of the same guard, with no callers but its own."""
+        """Return another straight path of the same guard, which has only the guard's own callers."""
         return StraightPath(self.own_callers, self._parts)
 
     def _recall(self, presented: Presented, request_key: RequestKey, now: float) -> Recalled | Prepared:
@@ -76,13 +79,15 @@ class StraightPath:
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if not recalled.is_decision:
             if isinstance(recalled, Refused):
-                if recalled.error.count is not None:  # in the flow, which knows the address
+                # the flow counts the request, because it knows the address
+                if recalled.error.count is not None:
                     return recalled
                 return self._denials.at_once(recalled.error, verdict, request_key) or recalled
             if not isinstance(recalled, AskAbout):
                 return recalled
-        # Each time, also for a known token, because a sign-in may have become too old. (pyright does not know
-        # that all others were returned above: it does not narrow by the truth of a constant.)
+        # The requirements are checked each time, also for a known token, because a sign-in may have become
+        # too old. (pyright does not narrow by the truth of a constant, so it does not know that all other
+        # types were returned above.)
         if verdict.requirements and not verdict.admits(recalled.auth.principal, now):  # pyright: ignore
             return UNDECIDED
         return recalled
@@ -90,7 +95,7 @@ class StraightPath:
     def _confirm(
         self, question: AskAbout, answer: Any, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Prepared:
-        """Decide as `recall` does, by what a function of the application has answered about a caller."""
+        """Decide as `recall` does, by the answer of a function of the application about a caller."""
         taken = question.take(answer)
         if type(taken) is not Known:
             return taken
@@ -109,9 +114,9 @@ class StraightPath:
             if field[0] != SITE_FIELD:
                 presented.append(field)
             else:
-                site = field[1] if site is None else b""  # what comes twice tells nothing
+                site = field[1] if site is None else b""  # a field that was sent twice is not trusted
         if len(presented) == 1 and presented[0][0] == b"cookie":
-            # The rule of `AccessCookie.is_cross_site`, as far as it can be told from this.
+            # The rule of `AccessCookie.is_cross_site`, as far as these fields are sufficient.
             is_from_here = site == b"same-origin" or request_key[0] in SAFE_METHODS
             token = self._plain_cookie(presented[0][1]) if is_from_here else None
             if token is None:
@@ -119,28 +124,42 @@ class StraightPath:
             presented[0] = (b"cookie", token)
         return self._recall(presented, request_key, now)
 
+    def _recall_and_load(
+        self, presented: Presented, request_key: RequestKey, now: float
+    ) -> Recalled | Allow | Prepared:
+        """Decide as `_recall_and_settle` does, and load the user of the caller, which is in memory."""
+        known = self._look(presented, request_key, now)
+        if type(known) is not Known or known is NOBODY:
+            return known
+        loaded = load_at_once(known, self._loader)
+        if type(loaded) is not Known:
+            return loaded
+        settled = self._settle(loaded, request_key, now)
+        # The flow need not load the user again.
+        return AskAbout(known, None, self._loader).answered(loaded.user) if settled is UNDECIDED else settled
+
     def _recall_and_settle(
         self, presented: Presented, request_key: RequestKey, now: float
     ) -> Recalled | Allow | Prepared:
-        """Decide as `_look` does, with what is taken and told for each request of a known caller."""
+        """Decide as `_look` does, and charge and count each request of a known caller."""
         known = self._look(presented, request_key, now)
         if type(known) is not Known or known is NOBODY:
             return known
         return self._settle(known, request_key, now)
 
     def _tell(self, known: Known, request_key: RequestKey, now: float) -> Known:
-        """Tell the verifier of a request that passes."""
+        """Report an allowed request to the verifier."""
         if known.terms is not None and known.terms.count is not None:
             verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
             known.terms.count(now, None, verdict.rule, OK)
         return known
 
     def _charge(self, known: Known, request_key: RequestKey, now: float) -> Recalled | Allow | Prepared:
-        """Take from the quotas of a known caller, and tell the verifier."""
+        """Take from the quotas of a known caller, and report the request to the verifier."""
         verdict = self._policy.memory.young.get(request_key) or self._policy.find_for_http(request_key)
         if verdict.protected:
             charge = self._charge_at_once(known, verdict)
-        else:  # a decorator may take from them
+        else:  # a decorator may take from the quotas later
             charge = Charge(known.response_fields)
         if type(charge) is not Charge:
             if isinstance(charge, RateLimitedError):
@@ -156,11 +175,10 @@ class StraightPath:
     def _exceeded(
         self, error: RateLimitedError, known: Known, verdict: Verdict, request_key: RequestKey, now: float
     ) -> Refused | Prepared:
-        """Refuse a request for which too little is left, and tell the verifier of it."""
+        """Refuse a request because too little of a quota is left, and report it to the verifier."""
         denied = self._denials.at_once(error, verdict, request_key)
-        count = None if known.terms is None else known.terms.count
+        count = error.count = None if known.terms is None else known.terms.count
         if denied is None:
-            error.count = count
             return Refused(error, known.auth)
         denied.caller = known.auth
         if count is not None:
@@ -179,5 +197,5 @@ class StraightPath:
 
 
 def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
-    """Let the request of a known caller pass, which costs no quota and has no terms."""
+    """Let the request of a known caller pass, without quotas and terms."""
     return known

@@ -1,4 +1,4 @@
-"""Tell a function of the application of each decision: `Guard(on_decision=…)`."""
+"""Report each decision to a function of the application: `Guard(on_decision=…)`."""
 
 from collections.abc import Callable
 from inspect import isawaitable, iscoroutine
@@ -13,30 +13,31 @@ from authguard._core.options import check_plain_function
 from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, RequestView, http_method
 from authguard.errors import Cause, RefusedError
 
-#: Where a decision is made: about the request or handshake; by a decorator or dependency of a route; or about
-#: an open websocket.
+#: The step at which a decision is made: for the request or handshake; by a decorator or dependency of a
+#: route; or for an open websocket.
 Step: TypeAlias = Literal["request", "route", "recheck"]
 
 PREFLIGHT = "preflight"
 _NO_METHOD = "none"
-# A client may send `WEBSOCKET` as an HTTP method, which must not be told as a handshake.
+# A client may send `WEBSOCKET` as an HTTP method; it must not be reported as a handshake.
 _METHODS_AS_TOLD = {HANDSHAKE: WEBSOCKET, WEBSOCKET: http_method(WEBSOCKET)}
 
 
 class DecisionEvent(NamedTuple):
-    """Say what was decided about a request; it holds no credential.
+    """Describe the decision about a request; it contains no credential.
 
     Attributes:
         allowed: whether the request may pass.
-        status: that of the answer; None where the application answers.
-        reason: why not, for programs: the cause of an invalid credential, such as `expired`, else the code of
-            the answer, such as `insufficient_scope`. Of a request that may pass, why its credential was not
-            taken on an open path; `preflight` for a CORS preflight; else empty.
+        status: the status of the guard's answer; None if the application answers.
+        reason: the reason of a refusal, for programs: the cause of an invalid credential, such as `expired`,
+            otherwise the code of the answer, such as `insufficient_scope`. For an allowed request on an open
+            path, the reason why its credential was ignored; `preflight` for a CORS preflight; otherwise
+            empty.
         rule: the name of the rule that decided, as in `Verdict.rule`.
-        method: how the credential was carried, as in `Principal.method`; `none` for no credential.
+        method: the kind of the credential, as in `Principal.method`; `none` for no credential.
         key_id: the public name of the API key, if it is known.
         subject: the subject of the caller; empty if it is not known.
-        issuer: who vouches for the subject, if any.
+        issuer: the issuer of the subject, if any.
         remembered: whether the credential was known from an earlier request.
         step: `request` for the decision about a request or handshake, of which each has one; `route` for a
             refusal by a decorator or dependency; `recheck` for the end of an open websocket.
@@ -62,19 +63,19 @@ class DecisionEvent(NamedTuple):
 
 OnDecision: TypeAlias = Callable[[DecisionEvent], object]
 
-_new = tuple.__new__  # makes an event in a third of the time that its class takes
+_new = tuple.__new__  # creates an event several times faster than a call of the class
 
 
 class Telling:
-    """Tell of decisions; what the function raises changes none of them.
+    """Report decisions; an exception of the function changes none of them.
 
     Args:
         function: the function of the application.
         parts: those of the guard.
-        report: logs what the function raises.
+        report: logs exceptions of the function.
 
     Raises:
-        ConfigurationError: for an `async` function, and for anything else that is not one.
+        ConfigurationError: if it is an `async` function, or not a function.
     """
 
     def __init__(self, function: OnDecision, parts: Parts, report: Callable[[Exception], None]) -> None:
@@ -98,7 +99,7 @@ class Telling:
         return recall_and_tell
 
     def around_confirm(self, confirm: Confirm) -> Confirm:
-        """Return a function that confirms, and tells of what is decided."""
+        """Return a function that confirms, and reports its decisions."""
 
         def confirm_and_tell(question: Any, answered: Any, request_key: RequestKey, now: float) -> Any:
             confirmed = confirm(question, answered, request_key, now)
@@ -123,7 +124,7 @@ class Telling:
             flow: the flow.
             request: the request.
             now: seconds since the epoch.
-            step: where the decision is made.
+            step: the step at which the decision is made.
             auth: the caller, if known before.
         """
         decision = yield from flow
@@ -140,13 +141,13 @@ class Telling:
     def tell_refused(
         self, denied: Deny | Prepared, request: RequestView, now: float, step: Step, auth: Auth | None
     ) -> None:
-        """Tell of a refusal.
+        """Report a refusal.
 
         Args:
             denied: the refusal.
             request: the request.
             now: seconds since the epoch.
-            step: where it was decided.
+            step: the step at which it was decided.
             auth: the caller, if known.
         """
         error, principal = denied.error, (auth or ANONYMOUS_AUTH).principal
@@ -169,7 +170,7 @@ class Telling:
         )
 
     def _tell_allowed(self, decision: Allow | Known, rule: str, request_key: RequestKey, now: float) -> None:
-        """Tell of a request that passes.
+        """Report an allowed request.
 
         Args:
             decision: the decision.
@@ -189,7 +190,8 @@ class Telling:
                     PREFLIGHT if decision.preflight else reason,
                     rule,
                     principal.method or _NO_METHOD,
-                    principal.key_id if principal.method == "api_key" else None,  # without a call
+                    # the same as `api_key_id`, without a call
+                    principal.key_id if principal.method == "api_key" else None,
                     principal.subject,
                     principal.issuer,
                     hasattr(auth, "noted") or _note(auth),
@@ -208,20 +210,20 @@ class Telling:
             answer = self._function(event)
             if answer is not None and isawaitable(answer):
                 if iscoroutine(answer):
-                    answer.close()  # otherwise Python warns that it was never awaited
-                raise TypeError("on_decision must not return what has to be waited for")
+                    answer.close()  # otherwise Python warns that the coroutine was never awaited
+                raise TypeError("on_decision must not return an awaitable")
         except Exception as error:
             self._report(error)
 
 
 def _note(auth: Auth) -> bool:
-    """Note that a caller was told of, and return False: it was not known from an earlier request."""
+    """Note that a caller was reported, and return False: the caller was not known from an earlier request."""
     if auth.principal.method:
         note(auth)
     return False
 
 
 def reason_of(error: RefusedError) -> str:
-    """Return why a request is refused, for programs."""
+    """Return the reason of a refusal, for programs."""
     cause = getattr(error, "cause", None)
     return cause.value if isinstance(cause, Cause) and cause != Cause.INVALID else str(error.code)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from authguard._core.answer.decision import Known, is_user
+from authguard._core.answer.decision import Known, differing, is_user
 from authguard._core.callbacks import Callback
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
@@ -22,19 +22,21 @@ class Users:
     A user is remembered with its caller, and so no longer than the credential.
 
     Args:
-        loader: from principal to the application's own user; None if it has none.
+        loader: returns the application's own user for a principal; None if the application has none.
         ttl: seconds for which the user of a remembered credential is not loaded again.
+        warn: logs a line for the operator.
 
     Attributes:
         loader: the function, and how to call it.
         ttl: the seconds; 0 if no user is remembered.
+        in_memory: the function never waits, and is called for each request.
 
     Raises:
-        ConfigurationError: if `loader` is no function of a principal, `ttl` is no number of seconds between 0
-            and 3600, or there is nothing to remember.
+        ConfigurationError: if `loader` is not a function of a principal, `ttl` is not a number of seconds
+            between 0 and 3600, or `ttl` has no effect.
     """
 
-    def __init__(self, loader: UserLoader | None, ttl: object) -> None:
+    def __init__(self, loader: UserLoader | None, ttl: object, warn: Callable[[str], None]) -> None:
         check_function(loader, "user_loader", takes="principal")
         self.loader = None if loader is None else Callback(loader, "user_loader")
         self.ttl = check_seconds(ttl, "user_ttl", _MAX_TTL)
@@ -42,9 +44,11 @@ class Users:
             raise ConfigurationError(
                 f"user_ttl must be left out where no user is loaded, got {got(ttl)}: write user_loader=load"
             )
+        self._warn: Callable[[str], None] | None = warn  # None after the warning was logged
+        self.in_memory = self.loader is not None and self.loader.in_memory and not self.ttl
 
     def load(self, known: Known, now: float) -> Flow[Any]:
-        """Return the user of a caller, or the principal where the application has no users.
+        """Return the user of a caller, or the principal if the application has no users.
 
         Args:
             known: the caller.
@@ -62,7 +66,7 @@ class Users:
         return user
 
     def load_anew(self, principal: Principal) -> Flow[Any]:
-        """Return the user of a principal, and remember nothing; see `load`."""
+        """Return the user of a principal, without remembering it; see `load`."""
         if self.loader is None:
             return principal
         user = yield from Call(self.loader, principal)
@@ -71,9 +75,18 @@ class Users:
         if not is_user(user):
             remedy = "return None to refuse the request"
             if isinstance(user, CoroutineType):
-                user.close()  # or Python would warn that it was never awaited
+                user.close()  # otherwise Python warns that the coroutine was never awaited
                 remedy = f"await it, or {remedy}"
             raise ConfigurationError(f"user_loader must return a user, got {got(user)}: {remedy}")
+        warn = self._warn  # once, since another thread may warn meanwhile
+        changed = differing(user, principal) if warn else ()
+        if changed and warn:
+            warn(
+                f"user_loader returned a Principal with other {', '.join(changed)}, which rules and requires "
+                "do not read: they read those of the credential. Issue them as claims of the token, or check "
+                "them in a dependency or decorator of your own"
+            )
+            self._warn = None  # the warning is logged once
         return user
 
     def keep(self, known: Known, loaded: Known, now: float) -> None:
@@ -89,5 +102,5 @@ class Users:
             known.loaded = loaded
 
     def is_fresh(self, loaded: Known, now: float) -> bool:
-        """Return whether a user need not be loaded again; it has to be if the clock was set back."""
+        """Return whether a user need not be loaded again; False if the clock was set back."""
         return now < loaded.until <= now + self.ttl

@@ -15,5 +15,5 @@ def sha256_base64url(text: str) -> str:
 
 
 def sha256_hex(text: str) -> str:
-    """Return the SHA-256 of a text in hexadecimal; a lone surrogate, which JSON can carry, has bytes, too."""
+    """Return the SHA-256 of a text in hexadecimal; the text may have lone surrogates, as JSON may."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

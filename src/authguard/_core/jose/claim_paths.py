@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
-from authguard._core.options import check_list, check_text, got
+from authguard._core.options import check_identifier, check_list, got
 from authguard.errors import ConfigurationError, MalformedTokenError
 
 MAX_PATHS = 100
-_MAX_NAMES = 32  # in a path; issuers nest a few
+_MAX_NAMES = 32  # the most names in a path; issuers nest a few objects
 _MAX_NAME = 1024  # characters; the longest names are URLs
 
 #: A claim as options name it: its name, a dotted path, or the names of a path.
@@ -48,16 +48,17 @@ def claim_path(name: object, option: str) -> ClaimPath:
         ConfigurationError: if it has another form, or a path is too long.
     """
     must = f"be the name of a claim of at most {_MAX_NAME} characters, or a tuple of names as a path"
-    names = [check_text(each, option, must=must) for each in (name if isinstance(name, tuple) else (name,))]
+    parts = name if isinstance(name, tuple) else (name,)
+    names = [check_identifier(part, option, must=must) for part in parts]
     for each in names:
         if len(each) > _MAX_NAME:
             raise ConfigurationError(f"{option} must {must}, got {got(each)}")
-    parts = name.split(".") if isinstance(name, str) else names
+    parts = tuple(name.split(".")) if isinstance(name, str) else parts
     if not 1 <= len(parts) <= _MAX_NAMES:
         raise ConfigurationError(f"{option} must have between 1 and {_MAX_NAMES} names, got {len(parts)}")
     if isinstance(name, tuple):
         return ClaimPath(tuple(names), partial(_find, names))
-    return ClaimPath(names[0], partial(_find_dotted, parts) if len(parts) > 1 else None)
+    return ClaimPath(names[0], partial(_find_dotted, list(parts)) if len(parts) > 1 else None)
 
 
 def claim_paths(names: object, option: str, example: str) -> tuple[ClaimPath, ...]:
@@ -104,9 +105,9 @@ def names_at(
 
     Args:
         claims: of a token that has been verified.
-        paths: where they are.
+        paths: the places of the scopes or roles.
         report: called with a claim that grants nothing because its type cannot be used.
-        split: whether text is several names, with spaces between them.
+        split: whether a text contains several names, separated by spaces.
     """
     granted = _NOTHING
     for name, find_below in paths:
@@ -163,7 +164,7 @@ def shown_name(name: ClaimName) -> str:
     return name if isinstance(name, str) else ".".join(name)
 
 
-# Few sets for many tokens.
+# Cached, because many tokens have the same few sets.
 @lru_cache(maxsize=1024)
 def _words(text: str) -> frozenset[str]:
     return _shared(tuple(text.split(" ")))

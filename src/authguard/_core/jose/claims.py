@@ -1,6 +1,6 @@
 """Check the claims of a token whose signature has been verified: RFC 7519 section 4, RFC 8725, RFC 9068."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -17,6 +17,7 @@ from authguard.errors import (
     Cause,
     ExpiredTokenError,
     InvalidAudienceError,
+    InvalidIssuerError,
     MalformedTokenError,
     MissingRequiredClaimError,
 )
@@ -29,6 +30,10 @@ _RULES = _MEMBERS | rules_of_kinds((), id_tokens=False)
 
 def _report_nothing(name: ClaimName, why: str) -> None:
     """Ignore reports about claims that cannot be used."""
+
+
+def report_no_mismatch(option: str, received: object, expected: object) -> None:
+    """Ignore reports about valid tokens with another audience or issuer."""
 
 
 def rules_for(taken: Collection[str], *, id_tokens: bool) -> dict[str, str]:
@@ -51,6 +56,7 @@ class Expectations:
     subject_claims: SubjectClaims | None = None
     conditions: Conditions | None = None
     report: Report = _report_nothing
+    report_mismatch: Callable[[str, object, object], None] = report_no_mismatch
     rules: dict[str, str] = field(default_factory=lambda: _RULES)
 
 
@@ -96,8 +102,8 @@ def verify_claims(
     _check_members(claims, expected.rules)
     issuer = find("iss")
     if issuer != expected.issuer:
-        check_issuer(issuer, expected.issuer)
-    check_audience(find("aud"), expected.audience)
+        check_expected_issuer(issuer, expected)
+    check_audience(find("aud"), expected)
     expires_at = find("exp")
     if expires_at is not None and now >= expires_at + expected.leeway:
         raise ExpiredTokenError("expired", claim="exp")
@@ -138,8 +144,8 @@ def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
             if type(value) is not str and value is not None:
                 raise MalformedTokenError(f"{name} is not text", claim=name)
         elif rule == "date":
-            # As `is_numeric_date`, without a call for each date of each token.
-            # Neither NaN nor infinity is between two numbers.
+            # The same check as `is_date`, without a call for each date of each token. NaN and infinity fail
+            # the comparison.
             if type(value) not in NUMERIC_TYPES or not 0 <= value <= LATEST_MOMENT:
                 if value is None:
                     continue
@@ -155,15 +161,29 @@ def is_date(value: object) -> TypeGuard[float]:
     return is_numeric_date(value) and 0 <= value <= LATEST_MOMENT
 
 
-def check_audience(audience: object, expected: frozenset[str]) -> None:
-    """Raise an error unless an expected audience is among the names."""
+def check_expected_issuer(issuer: object, expected: Expectations) -> None:
+    """Raise an error unless the issuer is expected, and report it: the signature of the token is valid."""
+    try:
+        check_issuer(issuer, expected.issuer)
+    except InvalidIssuerError:
+        expected.report_mismatch("issuer", issuer, expected.issuer)
+        raise
+
+
+def check_audience(audience: object, expected: Expectations) -> None:
+    """Raise an error unless an expected audience is among the names, and report the others."""
     if isinstance(audience, str):
-        if audience not in expected:
-            raise InvalidAudienceError("another audience")
+        if audience not in expected.audience:
+            raise _audience_error("another audience", audience, expected)
         return
-    if not expected and (audience is None or audience == []):  # an empty list names no audience
+    if not expected.audience and (audience is None or audience == []):  # an empty list names no audience
         return
     if not isinstance(audience, list) or not all(isinstance(name, str) for name in audience):
-        raise InvalidAudienceError("no audience")
-    if expected.isdisjoint(audience):
-        raise InvalidAudienceError("another audience")
+        raise _audience_error("no audience", audience, expected)
+    if expected.audience.isdisjoint(audience):
+        raise _audience_error("another audience", audience, expected)
+
+
+def _audience_error(reason: str, audience: object, expected: Expectations) -> InvalidAudienceError:
+    expected.report_mismatch("audience", audience, sorted(expected.audience))
+    return InvalidAudienceError(reason)

@@ -1,7 +1,7 @@
 """Parse the compact form of a signed token, as strictly as RFC 7515 and RFC 8725 require.
 
-The token is not trusted here: the result is only what it claims. Algorithm, key and claims are checked by
-`keyset` and `claims`.
+The token is not trusted here: the result is not verified. Algorithm, key and claims are checked by `keyset`
+and `claims`.
 """
 
 import binascii
@@ -12,8 +12,8 @@ from authguard._core.memory import Memory
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import MalformedTokenError
 
-# From base64url without padding (RFC 7515 section 2) to what `binascii` reads; what only the other alphabet
-# has becomes a character that none has.
+# Translates base64url without padding (RFC 7515 section 2) to the alphabet of `binascii`. Characters of the
+# other alphabet become a character that no alphabet has.
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING = (b"", b"", b"==", b"=")
 # The last character carries 4 or 2 bits that are not part of any byte: they must be zero, or one
@@ -79,8 +79,8 @@ def read_compact(text: str, *, padding: bool = False) -> Token:
 
     Args:
         text: the token.
-        padding: whether its parts may end in `=`, as no JWS does (RFC 7515 section 2). Then all must: one
-            token has one spelling.
+        padding: whether its parts may end in `=`, as no JWS does (RFC 7515 section 2). If so, all parts must
+            have their padding, so that one token has one spelling.
 
     Raises:
         MalformedTokenError: if it is malformed, or its header forbids using it as a JWT.
@@ -94,7 +94,7 @@ def read_compact(text: str, *, padding: bool = False) -> Token:
         head, payload, signature = map(_without_padding, (head, payload, signature))
     if not signature:
         raise MalformedTokenError("no signature")
-    # All tokens of an issuer share their header.
+    # Cached, because all tokens of an issuer share their header.
     header = _headers.get(head)
     if header is None:
         header = _read_header(base64url(head))
@@ -118,8 +118,8 @@ def _read_header(data: bytes) -> Header:
     for name in ("alg", "kid", "typ", "jku"):
         if not isinstance(members.get(name, ""), str):
             raise MalformedTokenError(f"{name} is not text")
-    # We understand no critical extension (RFC 7515 section 4.1.11), and `b64` is never used in a
-    # JWT (RFC 7797 section 7).
+    # The guard supports no critical extension (RFC 7515 section 4.1.11), and `b64` is never used in a JWT
+    # (RFC 7797 section 7).
     if "crit" in members or "b64" in members:
         raise MalformedTokenError("crit or b64 in the header")
     # A token must not contain its key, or the URL of one (RFC 8725 section 3.10). Certificates (`x5c`) and

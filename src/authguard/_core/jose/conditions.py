@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 from authguard._core.jose.claim_paths import ClaimName, ClaimPath, claim_path, shown_name
 from authguard._core.jose.compact import Token, base64url
 from authguard._core.jose.subject import CLIENT_CLAIMS
-from authguard._core.options import check_list, check_mapping, got
+from authguard._core.options import check_identifier, check_list, check_mapping, got
 from authguard._core.strict_json import parse_object_bytes
 from authguard.errors import ConfigurationError, InvalidTokenError
 
@@ -15,10 +15,10 @@ MAX_VALUES = 100
 MAX_CLIENTS = 10_000
 
 Value: TypeAlias = str | int | float | bool
-#: Names, and for each the value, or a list of the values, one of which it has to be.
+#: Names, each with the required value, or with a list of accepted values.
 Values: TypeAlias = Mapping[Any, Value | Collection[Value]]
 
-# Claims and header parameters that another option judges, and what to write there.
+# Claims and header parameters that another option checks, each with that option.
 _CLAIM_OPTIONS = {
     "iss": 'issuer="https://auth.example.com"',
     "aud": 'audience="https://api.example.com"',
@@ -51,7 +51,7 @@ class Conditions(NamedTuple):
 
     Attributes:
         claims: conditions of claims.
-        clients: the clients whose tokens are taken; None for any.
+        clients: the clients whose tokens are accepted; None for any.
     """
 
     claims: tuple[Condition, ...] = ()
@@ -71,7 +71,7 @@ class Conditions(NamedTuple):
 def _check_client(claims: Mapping[str, Any], clients: frozenset[str]) -> str:
     """Return the client that a token names; raise an error if it names a client that is not listed.
 
-    `cid` and `appid` count only where neither `client_id` nor `azp` is there.
+    `cid` and `appid` count only if the token has neither `client_id` nor `azp`.
     """
     for names in (CLIENT_CLAIMS[:2], CLIENT_CLAIMS[2:]):
         named = [(name, claims[name]) for name in names if claims.get(name) is not None]
@@ -80,12 +80,12 @@ def _check_client(claims: Mapping[str, Any], clients: frozenset[str]) -> str:
                 raise InvalidTokenError("of a client that is not one of client_ids", claim=name)
         if named:
             return str(named[0][1])
-    raise InvalidTokenError("it names no client, and there are client_ids", claim="client_id")
+    raise InvalidTokenError("it names no client, but client_ids requires one", claim="client_id")
 
 
 def check_header(token: Token, conditions: tuple[Condition, ...]) -> None:
-    """Raise unless the header of a token, whose signature has been verified, has the values."""
-    # Padding has been checked, where it is allowed.
+    """Raise an error unless the header of a token has the values; its signature has been verified."""
+    # The padding, if allowed, has been checked before.
     members = parse_object_bytes(base64url(token.signed.partition(b".")[0].rstrip(b"=")))
     for condition in conditions:
         condition.check(members, "header parameter")
@@ -166,7 +166,4 @@ def client_list(clients: object) -> frozenset[str]:
         raise ConfigurationError(
             f"client_ids must name between 1 and {MAX_CLIENTS} clients, got {len(names)}"
         )
-    for name in names:
-        if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"each of client_ids must be text that is not empty, got {got(name)}")
-    return frozenset(names)
+    return frozenset(check_identifier(name, "each of client_ids") for name in names)

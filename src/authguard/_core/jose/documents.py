@@ -51,7 +51,7 @@ class Reading:
 
     @property
     def ambiguous(self) -> list[Name]:
-        """Return each `kid` that several keys of one algorithm have, with it (RFC 7517 section 4.5)."""
+        """Return each `kid` of several keys of one algorithm, with the algorithm (RFC 7517 section 4.5)."""
         return [
             (key_id, algorithm)
             for (key_id, algorithm), group in group_by_name(distinct(self.keys)).items()
@@ -60,7 +60,7 @@ class Reading:
 
     @property
     def reasons(self) -> str:
-        """Return in words why keys were skipped."""
+        """Return the reasons why keys were skipped, in words."""
         return "; ".join(map(str, self.skipped))
 
 
@@ -117,7 +117,7 @@ def _check_number(number: int, most: int) -> None:
 
 
 def _is_pem_map(document: Mapping[str, Any]) -> bool:
-    """Return whether it maps each `kid` to PEM, as Google's certificates do."""
+    """Return whether a document maps each `kid` to PEM, as that of Google's certificates does."""
     return "kty" not in document and any(
         isinstance(text, str) and text.lstrip().startswith(BEGIN) for text in document.values()
     )
@@ -137,16 +137,16 @@ def _from_member(
     if not isinstance(member, Mapping):
         shown = "null" if member is None else type_of(member)
         raise UnusableKeyError(f"keys of the key set must be a list of objects, got {shown} among them")
-    # Some programs write null for what they leave out.
+    # Some programs write null instead of leaving a member out.
     present = {name: value for name, value in member.items() if value is not None}
     if published and (present.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(present)):
-        # Everybody who has fetched the set knows it now (RFC 7517 section 9.2).
+        # Every client that has fetched the set knows the secret or private key now (RFC 7517 section 9.2).
         raise UnusableKeyError("each key of the key set must be public, got a secret or private key")
     return [from_jwk(present, algorithms if "alg" in present else hinted, lenient=True)]
 
 
 def distinct(keys: Iterable[VerificationKey]) -> list[VerificationKey]:
-    """Return the keys in their order, each once: a set may name the same key twice."""
+    """Return the keys in their order, each once: a set may contain the same key twice."""
     kept: list[VerificationKey] = []
     for key in keys:
         if key not in kept:
@@ -157,7 +157,7 @@ def distinct(keys: Iterable[VerificationKey]) -> list[VerificationKey]:
 def group_by_name(
     keys: Iterable[VerificationKey],
 ) -> dict[Name, list[VerificationKey]]:
-    """Return the keys by what a token can name: `kid` and algorithm (RFC 7517 section 4.5)."""
+    """Return the keys by the name that a token can use: `kid` and algorithm (RFC 7517 section 4.5)."""
     groups: dict[Name, list[VerificationKey]] = {}
     for key in keys:
         groups.setdefault((key.key_id, key.algorithm), []).append(key)
@@ -165,7 +165,7 @@ def group_by_name(
 
 
 def told_apart(reading: Reading) -> list[VerificationKey]:
-    """Return the keys that tokens can name, or be tried with; note the others as skipped."""
+    """Return the keys that tokens can name or be tried with; record the other keys as skipped."""
     ambiguous = reading.ambiguous
     kept: list[VerificationKey] = []
     for (key_id, algorithm), group in group_by_name(distinct(reading.keys)).items():

@@ -1,4 +1,4 @@
-"""Decide which issuers a verifier accepts, if there are several: those of tenants."""
+"""Decide which issuers a verifier accepts, if it accepts several, as for tenants."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,7 +13,8 @@ TENANT = "{tenantid}"
 #: A function of the application that tells whether an issuer is accepted.
 IssuerCheck: TypeAlias = Callable[[str], bool | Awaitable[bool]]
 
-# One segment of a path or a label of a host, as it is written; so that no tenant leads to another issuer.
+# A tenant: one segment of a path or one label of a host, so that no tenant changes another part of the
+# issuer.
 _TENANT = re.compile(r"(?!\.{1,2}\Z)(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,255}\Z")
 # The `issuer` of a key of Microsoft Entra ID.
 _OF_KEY = re.compile(r"https://[^/]+/(?P<tenant>[^/]+)/v2\.0\Z")
@@ -24,8 +25,8 @@ class Issuers:
     """Accept some issuers, or any.
 
     Args:
-        pattern: what the option says, for errors.
-        accepted: the issuers, written out; None for any that has a name, which a function then judges.
+        pattern: the value of the option, for errors.
+        accepted: the issuers in full; None for any named issuer, about which a function then decides.
     """
 
     __slots__ = ("accepted", "pattern")
@@ -49,11 +50,11 @@ def check_issuer(issuer: object, expected: "str | Issuers | None") -> None:
 
 
 def check_key_issuer(key_issuer: str, issuer: object) -> None:
-    """Raise an error if a key is that of another issuer than the token's.
+    """Raise an error if a key belongs to another issuer than the token.
 
     Microsoft Entra ID publishes keys of several tenants in one set, and names the issuer of each. A key whose
     issuer has `{tenantid}` in it may sign for any tenant. A key of one tenant signs only for this tenant,
-    also where the tokens have another form of its issuer, such as `https://sts.windows.net/<tenant>/`.
+    even if the tokens have another form of its issuer, such as `https://sts.windows.net/<tenant>/`.
 
     Args:
         key_issuer: the member `issuer` of the key.
@@ -71,7 +72,7 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
     """Check which issuers an option names.
 
     Args:
-        issuer: text, with `{tenantid}` in it where there are tenants; a function; or None for any.
+        issuer: text, with `{tenantid}` in it if the issuer has tenants; a function; or None for any.
         tenants: identifiers of tenants.
 
     Raises:
@@ -103,10 +104,10 @@ def issuers_of(issuer: object, tenants: Iterable[str] | None) -> str | Issuers |
 
 
 def check_single_issuer(issuer: object) -> str | None:
-    """Check an option that takes one issuer alone, or None.
+    """Check an option that takes a single issuer, or None.
 
     Raises:
-        ConfigurationError: for anything else, such as a pattern, which would be no issuer's name.
+        ConfigurationError: for anything else, such as a pattern, which is not the name of an issuer.
     """
     if issuer is None:
         return None

@@ -6,7 +6,7 @@ All requirements of RFC 7517, RFC 7518 and RFC 8725 for a key are checked here o
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -23,13 +23,16 @@ from authguard._core.jose.signatures import Check, checker
 from authguard._core.options import got, type_of
 from authguard.errors import ConfigurationError, MalformedTokenError
 
-_HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # least bytes of the secret, RFC 7518 section 3.2
+# the minimum number of bytes of the secret, RFC 7518 section 3.2
+_HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}
 _CURVES = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66)}
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
-_RSA_BITS = range(2048, 16384 + 1)  # RFC 7518 section 3.3; the upper bound is against slow keys
+# the minimum is that of RFC 7518 section 3.3; the maximum refuses slow keys
+_RSA_BITS = range(2048, 16384 + 1)
 _MIN_EXPONENT = 65537
-# A token may be tried with four keys; with the largest keys and an exponent of 32 bits, that takes 12 ms.
+# A token may be tried with four keys, so a verification with the largest keys and exponents must not take
+# long.
 _MAX_RSA_WORK = 16384**2 * 32
 
 SYMMETRIC = frozenset(_HMAC)
@@ -38,10 +41,11 @@ ASYMMETRIC = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
 #: RFC 9864 gives EdDSA on Ed25519 a name of its own; both are the same algorithm of the same key.
 ALIASES = {"Ed25519": "EdDSA"}
 
-#: The members of public keys that are numbers, or bytes.
+#: The members of public keys that contain numbers or bytes.
 _NUMBERS = frozenset({"n", "e", "x", "y"})
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+\Z")
-# Published in manuals, tutorials and on token debuggers, and long enough to pass otherwise.
+# Secrets that are published in manuals, tutorials and token debuggers, and are long enough for the other
+# checks.
 _SAMPLE_SECRETS = frozenset(
     {
         "a-string-secret-at-least-256-bits-long",
@@ -51,7 +55,15 @@ _SAMPLE_SECRETS = frozenset(
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     }
 )
-_SAMPLE_WORDS = ("changeme", "change-me", "change_me", "your-256-bit-secret", "your_secret", "your-secret")
+_SAMPLE_WORDS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "your-256-bit-secret",
+    "your_secret",
+    "your-secret",
+    "random bytes",  # of examples/authguard.toml
+)
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BYTE_ORDER_MARK = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)")
 _SSH_KEY_IN_BINARY = re.compile(rb"\0\0\0[\x07-\x30](?:ssh-|ecdsa-sha2-|sk-)")
@@ -72,7 +84,7 @@ class VerificationKey:
         verifies: a function of signed bytes and signature that returns whether the signature was made with
             this key.
         material: equal for a key that is given twice: the public key, or the digest of a secret.
-        issuer: the issuer that alone uses the key, by the member `issuer` of Microsoft Entra ID; None for
+        issuer: the only issuer that uses the key, from the member `issuer` of Microsoft Entra ID; None for
             any.
     """
 
@@ -90,31 +102,35 @@ def from_secret(
 
     Args:
         secret: the secret itself.
-        algorithms: what it may be for.
+        algorithms: the allowed algorithms of the key.
         option: the name of its option, for the error.
 
     Raises:
         ConfigurationError: if it is short, published, guessable, or not a secret.
     """
-    try:
-        data = secret.encode() if isinstance(secret, str) else bytes(secret)
-    except UnicodeEncodeError:
-        raise UnusableKeyError(
-            f"{option} must be text in Unicode, or bytes, got text that UTF-8 cannot encode"
-        ) from None
-    if _holds_key(data) or _holds_key(_unwrapped(data)):
-        raise UnusableKeyError(
-            f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
-            "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
-        )
+    data = secret_bytes(secret, option)
     check_not_place(secret, option)
     key = _hmac_key(data, algorithms, None, option)
     _check_strength(data, option)
     return key
 
 
+def secret_bytes(secret: str | bytes, option: str) -> bytes:
+    """Return the bytes of an HMAC secret; a public key is an UnusableKeyError."""
+    try:
+        data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    except UnicodeEncodeError:
+        raise UnusableKeyError(f"{option} must be Unicode, or bytes, got text UTF-8 cannot encode") from None
+    if _holds_key(data) or _holds_key(_unwrapped(data)):
+        raise UnusableKeyError(
+            f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
+            "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
+        )
+    return data
+
+
 def _unwrapped(data: bytes) -> bytes:
-    """Return what is encoded in base64, as keys are in variables and by Keycloak; empty for nothing."""
+    """Return the data of a text in base64, as in environment variables and by Keycloak; empty for none."""
     text = b"".join(data.split()).rstrip(b"=").translate(_TO_STANDARD)
     try:
         return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
@@ -124,7 +140,8 @@ def _unwrapped(data: bytes) -> bytes:
 
 def _holds_key(data: bytes) -> bool:
     """Return whether data that is given as a secret is a public key or a JSON document."""
-    # Also as editors save it: with a byte order mark, in UTF-16, or with a comment in another encoding.
+    # The document may be in a form that editors save: with a byte order mark, in UTF-16, or with a comment in
+    # another encoding.
     text = _BYTE_ORDER_MARK.sub(b"", data.replace(b"\0", b"")).lstrip()
     if text.startswith(_SSH_KEYS) or b"-----BEGIN " in text or b"-----END " in text:
         return True
@@ -159,7 +176,7 @@ def _check_strength(data: bytes, option: str) -> None:
 def _hmac_key(
     data: bytes, algorithms: frozenset[str], key_id: str | None, option: str = "the secret"
 ) -> VerificationKey:
-    algorithm = _single_algorithm(algorithms & SYMMETRIC, "an HMAC secret")
+    algorithm = _single_algorithm(algorithms, SYMMETRIC, "an HMAC secret", "HS256")
     least = _HMAC[algorithm]
     if len(data) < least:
         raise UnusableKeyError(
@@ -176,7 +193,7 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
 
     Args:
         jwk: the members of the key.
-        algorithms: what it may be for.
+        algorithms: the allowed algorithms of the key.
         lenient: whether numbers may have the leading zero byte and the padding that some issuers write. A
             caller's own key is read strictly, because its thumbprint depends on the encoding.
 
@@ -195,7 +212,8 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
             raise UnusableKeyError(f"alg of {named} must be among the algorithms, got {jwk['alg']!r}")
     try:
         if jwk.get("kty") == "oct":
-            # Programs make JWKs: unlike a secret that was typed, it is not asked whether it can be guessed.
+            # Programs generate JWKs, so the secret in one is not checked for being guessable, unlike a typed
+            # secret.
             return _hmac_key(_bytes(jwk, "k"), algorithms, key_id)
         if not _PRIVATE_MEMBERS.isdisjoint(jwk):
             raise UnusableKeyError(
@@ -277,22 +295,26 @@ def bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificati
     """Find the algorithm of a public key, and check its strength."""
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key.public_numbers())
-        algorithm = _single_algorithm(algorithms.intersection(_RSA), "an RSA key")
+        algorithm = _single_algorithm(algorithms, _RSA, "an RSA key", "RS256")
     elif isinstance(key, ec.EllipticCurvePublicKey):
         names = {_curve(name).name: algorithm for name, (algorithm, _) in _CURVES.items()}
-        algorithm = _single_algorithm(
-            algorithms & {names.get(key.curve.name, "")}, f"a key on {key.curve.name}"
-        )
+        fitting = names.get(key.curve.name)
+        if fitting is None:
+            raise UnusableKeyError(f"a key must be on P-256, P-384 or P-521, got one on {key.curve.name}")
+        algorithm = _single_algorithm(algorithms, {fitting}, f"a key on {key.curve.name}", fitting)
     elif isinstance(key, ed25519.Ed25519PublicKey):
-        algorithm = _single_algorithm(algorithms & {"EdDSA"}, "an Ed25519 key")
+        algorithm = _single_algorithm(algorithms, {"EdDSA"}, "an Ed25519 key", "EdDSA")
     else:
         raise UnusableKeyError(f"a key must be RSA, EC or Ed25519, got {type_of(key)}")
     return VerificationKey(algorithm, key_id, checker(algorithm, key), key)
 
 
-def _single_algorithm(candidates: frozenset[str], what: str) -> str:
+def _single_algorithm(algorithms: frozenset[str], fitting: Iterable[str], what: str, usual: str) -> str:
+    candidates = algorithms.intersection(fitting)
     if not candidates:
-        raise UnusableKeyError(f"algorithms must name one for {what}, got none")
+        raise UnusableKeyError(
+            f"algorithms must name one for {what}, got {', '.join(sorted(algorithms))}: write {usual!r}"
+        )
     if len(candidates) > 1:
         raise ConfigurationError(
             f"algorithms must name one for {what}, got {', '.join(sorted(candidates))}: list one of them, or "
@@ -361,9 +383,9 @@ def _number(jwk: Mapping[str, Any], name: str, size: int | None = None, *, lenie
     Args:
         jwk: the members of the key.
         name: the member.
-        size: how many bytes it has, with zeros before it (RFC 7518 section 6.2.1.2); None for as few as can
-            be (section 2).
-        lenient: whether there may be more zeros before it.
+        size: the number of its bytes, including leading zeros (RFC 7518 section 6.2.1.2); None for the fewest
+            possible (section 2).
+        lenient: whether more leading zeros are accepted.
     """
     data = _bytes(jwk, name)
     if lenient and len(data) > (size or 1):

@@ -18,20 +18,22 @@ from authguard._core.jose.jwk import (
     UnusableKeyError,
     VerificationKey,
     from_secret,
+    secret_bytes,
 )
-from authguard._core.jose.secret import Place, check_not_place
+from authguard._core.jose.secret import Place, check_not_place, check_unwrapped
 from authguard._core.options import check_text_list
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 
+_MAX_SHOWN = 16  # characters of the name of an algorithm in an error
 _MAX_KEYS = 100
 _KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
 _NO_LISTS = (bytearray, memoryview)
-# A secret may begin with a brace, too. JSON, the text of a dict, and half of either has a name after it,
-# white space, the other brace at the end, or the member that every key has.
+# A secret may also begin with a brace. JSON, the text of a dict, and an incomplete form of them are
+# recognised by a name or white space after the brace, the closing brace, or the member that every key has.
 _LIKE_JSON = re.compile(r"\s*\{(?:[\"}]|.*\s|.*kty|.{256}|.*\}\Z)", re.DOTALL)
 
-#: Where keys may be instead, with the spelling for each.
+#: The other sources of keys, with the option for each.
 PLACES_OF_KEYS: Mapping[Place, str] = {
     "path": 'a path: Path("/run/secrets/jwt") reads a file',
     "URL": 'a URL: RemoteKeySet("https://…") fetches a key set, and JWTVerifier.from_issuer("https://…") '
@@ -43,11 +45,12 @@ class KeySet:
     """Store keys by `kid` and algorithm. A token names its key, or is tried with a few (RFC 7515 section 6).
 
     Args:
-        keys: the keys; HMAC secrets and public keys never together. One that is given twice counts once.
-        tries_named: whether a token without `kid` is tried with keys that have one, where there are several.
+        keys: the keys; HMAC secrets and public keys never together. A key that is given twice counts once.
+        tries_named: whether a token without `kid` is tried with the keys that have one, if the set has
+            several.
 
     Raises:
-        ConfigurationError: if there are no keys, keys cannot be distinguished, too many would be tried, or
+        ConfigurationError: if the list is empty, keys cannot be distinguished, too many would be tried, or
             the set is mixed.
     """
 
@@ -71,7 +74,7 @@ class KeySet:
                 )
             else:
                 self._named[key_id, algorithm] = (group[0],)
-        #: Whether a key has an issuer of its own, which a token's issuer must be compared with.
+        #: Whether any key has an issuer of its own, with which the issuer of a token must be compared.
         self.has_issuers = any(key.issuer is not None for key in self._keys)
         self._key_ids = frozenset(key.key_id for key in self._keys)
         self._for_nameless = {
@@ -80,15 +83,15 @@ class KeySet:
         }
 
     def _meant_without_kid(self, algorithm: str, *, tries_named: bool) -> tuple[VerificationKey, ...]:
-        """Return the keys that a token can mean that names none (RFC 7515 section 6)."""
+        """Return the keys for a token that names no key (RFC 7515 section 6)."""
         of_algorithm = [key for key in self._keys if key.algorithm == algorithm]
         if tries_named or len(of_algorithm) == 1:
-            # By one of the keys without kid, where there are both.
+            # If some keys have no kid, the token is tried with these alone.
             return tuple(sorted(of_algorithm, key=lambda key: key.key_id is not None)[:MAX_TRIED])
         return self._unnamed.get(algorithm, ())
 
     def candidates(self, header: Header) -> tuple[VerificationKey, ...]:
-        """Return the keys that may have signed the token: the one that it names, or a few."""
+        """Return the keys that may have signed the token: the key that it names, or a few."""
         algorithm = ALIASES.get(header.algorithm, header.algorithm)
         key_id = header.key_id
         if key_id is None:
@@ -99,12 +102,12 @@ class KeySet:
         return () if key_id in self._key_ids else self._unnamed.get(algorithm, ())
 
     def find(self, header: Header) -> VerificationKey | None:
-        """Return the only key that may have signed the token; None for none or several."""
+        """Return the only key that may have signed the token; None if no key or several may have."""
         candidates = self.candidates(header)
         return candidates[0] if len(candidates) == 1 else None
 
     def has(self, key_id: str | None) -> bool:
-        """Return whether there is a key of this name, for whatever algorithm."""
+        """Return whether the set has a key of this name, for any algorithm."""
         return key_id is not None and key_id in self._key_ids
 
     def verify(self, token: Token) -> VerificationKey:
@@ -114,7 +117,7 @@ class KeySet:
             InvalidSignatureError: if no known key did.
         """
         candidates = self.candidates(token.header)
-        # Nearly always there is one; a call less for each first-seen token.
+        # Nearly always exactly one key fits; this branch saves a call for each first-seen token.
         if len(candidates) == 1 and candidates[0].verifies(token.signed, token.signature):
             return candidates[0]
         if not candidates:
@@ -132,10 +135,10 @@ class KeySet:
 
 
 def signer_of(token: Token, candidates: tuple[VerificationKey, ...]) -> VerificationKey | None:
-    """Return the key that signed the token, if one of these did.
+    """Return the key that signed the token, if it is one of these.
 
-    All secrets are tried, whichever matches, so that the time does not disclose which one it was. Public keys
-    are not secret, so the first match ends the search.
+    All secrets are tried, even after one matches, so that the time does not disclose which one matched.
+    Public keys are not secret, so the first match ends the search.
     """
     if len(candidates) == 1:
         key = candidates[0]
@@ -156,28 +159,34 @@ def _few(group: list[VerificationKey]) -> tuple[VerificationKey, ...]:
     return tuple(group)
 
 
-def check_algorithms(algorithms: Iterable[str]) -> frozenset[str]:
+def check_algorithms(algorithms: Iterable[str], option: str = "algorithms") -> frozenset[str]:
     """Check an allow list of algorithms (RFC 8725 section 3.1).
+
+    Args:
+        algorithms: their names.
+        option: the name of the option.
 
     Raises:
         ConfigurationError: if it is empty, unknown, `none`, or mixes HMAC with signatures.
     """
-    listed = check_text_list(algorithms, "algorithms", '"ES256"')
+    listed = check_text_list(algorithms, option, '"ES256"')
     names = frozenset(ALIASES.get(name, name) for name in listed)
     if not names:
-        raise ConfigurationError(
-            "algorithms must name the one that your issuer signs with, got an empty list"
-        )
+        raise ConfigurationError(f"{option} must name the one that your issuer signs with, got an empty list")
     if unknown := names - SYMMETRIC - ASYMMETRIC:
+        known = SYMMETRIC | ASYMMETRIC
+        by_fold = {name.lower(): name for name in known}
+        # Longer text may be the secret, given as the wrong argument.
+        shown = [repr(name) if len(name) <= _MAX_SHOWN else "longer text" for name in sorted(unknown)]
+        meant = [repr(by_fold[name.lower()]) for name in sorted(unknown) if name.lower() in by_fold]
         raise ConfigurationError(
-            f"algorithms must be among {', '.join(sorted(SYMMETRIC | ASYMMETRIC))}, got unknown or unsafe "
-            f"{', '.join(map(repr, sorted(unknown)))}"
+            f"{option} must be among {', '.join(sorted(known))}, got unknown or unsafe {', '.join(shown)}"
+            f"{': write ' if meant else ''}{', '.join(meant)}"
         )
     if names & SYMMETRIC and names & ASYMMETRIC:
         raise ConfigurationError(
-            f"algorithms must be HMAC or signature algorithms, got both in {', '.join(sorted(names))}: a "
-            "public "
-            "key would pass for a secret; use one JWTVerifier for each"
+            f"{option} must be HMAC or signature algorithms, got both in {', '.join(sorted(names))}: a "
+            "public key would pass for a secret; use one JWTVerifier for each"
         )
     return names
 
@@ -231,6 +240,8 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
         raise ConfigurationError(
             "keys must be PEM or JSON where algorithms names no HMAC algorithm, got text that is neither"
         )
+    secret_bytes(source, "keys")  # first, because a public key may have several lines
+    check_unwrapped(source, "keys")
     return [from_secret(source, algorithms, "keys")]
 
 
@@ -240,7 +251,7 @@ def is_like_json(text: str) -> bool:
 
 
 def _is_text(source: bytes) -> bool:
-    """Return whether bytes are text; a random secret may begin like JSON, and is none."""
+    """Return whether bytes are text; a random secret may begin like JSON, but is not text."""
     try:
         source.decode()
     except UnicodeDecodeError:
@@ -249,7 +260,7 @@ def _is_text(source: bytes) -> bool:
 
 
 def _from_document(source: Document, algorithms: frozenset[str]) -> list[VerificationKey]:
-    """Return the keys of a document that is at hand; a key is never skipped for what our own options say."""
+    """Return the keys of a local document; no key is skipped because of the verifier's own options."""
     reading = read_document(source, algorithms)
     is_one_key = isinstance(source, str) or ("keys" not in source and len(reading.skipped) == 1)
     members = [] if isinstance(source, str) or "keys" not in source else source["keys"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from authguard._core.jose.claims import Expectations, check_audience, is_date
+from authguard._core.jose.claims import Expectations, check_audience, check_expected_issuer, is_date
 from authguard.errors import (
     ExpiredTokenError,
     InvalidIssuerError,
@@ -22,9 +22,9 @@ class Logout:
     Attributes:
         issuer: the `iss`.
         token_id: the `jti` of the logout token, to be used once.
-        subject: whose sessions; None if only the session is named.
+        subject: the owner of the sessions; None if only the session is named.
         session: the `sid`; None for all sessions of the subject.
-        issued_at: the `iat`; sessions that began later go on.
+        issued_at: the `iat`; sessions that began later continue.
         expires_at: the `exp` of the logout token.
     """
 
@@ -54,9 +54,10 @@ def read_logout(claims: Mapping[str, Any], expected: Expectations, now: float, *
     if not _has_event(claims.get("events")):
         raise MalformedTokenError("no event of a back-channel logout")
     issuer = _text(claims, "iss")
-    if issuer is None or issuer != expected.issuer:
-        raise InvalidIssuerError("another issuer")
-    check_audience(claims.get("aud"), expected.audience)
+    if issuer is None:
+        raise InvalidIssuerError("no issuer")
+    check_expected_issuer(issuer, expected)
+    check_audience(claims.get("aud"), expected)
     issued_at, expires_at = _date(claims, "iat"), _date(claims, "exp")
     if now >= expires_at + expected.leeway:
         raise ExpiredTokenError("expired")

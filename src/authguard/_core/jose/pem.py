@@ -21,7 +21,7 @@ def from_pem(
     """Return the keys of all public keys and certificates in PEM text.
 
     The validity dates of certificates are ignored. A certificate that signed another one in the text belongs
-    to an authority, as in a file with the whole chain: its key signs no tokens, and is left out.
+    to an authority, as in a file with the whole chain: its key does not sign tokens, and is left out.
 
     Args:
         text: one block or several.
@@ -43,7 +43,8 @@ def from_pem(
             r'text.replace("\\n", "\n") puts them back'
         )
     number = data.count(BEGIN.encode())
-    # Counted first: of each block without an end, the search looks at all that follows.
+    # The blocks are counted first, because the search for the end of an incomplete block reads all text after
+    # it.
     blocks = list(_BLOCK.finditer(data)) if number <= _MAX_BLOCKS else []
     if not blocks or len(blocks) != number:
         raise ConfigurationError(

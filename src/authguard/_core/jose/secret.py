@@ -1,27 +1,28 @@
-"""Refuse text that is given as a secret but is not one: paths, placeholders, and guessable text."""
+"""Refuse text that is given as a secret but is not one: paths, placeholders, quoted and guessable text."""
 
 import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from authguard._core.options.text import QUOTED
 from authguard.errors import ConfigurationError
 
-#: What the text refers to: a file, a network resource, or a placeholder.
+#: The kind of thing that a text refers to: a file, a network resource, or a placeholder.
 Place: TypeAlias = Literal["path", "URL", "placeholder"]
 
-MIN_DISTINCT_CHARACTERS = 6  # 32 random bytes have some 30; digits alone have 10
-MIN_UNIT = 32  # bytes; what is repeated is as strong as its unit
-_NEEDED = 0.3  # phrases of common words have up to 0.2, secrets with a random part from 0.35
-_GROUP = 4  # characters; short enough for an alphabet or a row of keys, too long for chance
+MIN_DISTINCT_CHARACTERS = 6  # different characters; 32 random bytes have about 30, digits alone have 10
+MIN_UNIT = 32  # bytes; repeated text is only as strong as the repeated unit
+_NEEDED = 0.3  # phrases of common words score up to 0.2, secrets with a random part at least 0.35
+_GROUP = 4  # characters; shorter than an alphabet or a row of keys, and too long to occur by chance
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
-_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{42,}={0,2}\Z")  # 43 characters hold 32 bytes
+_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{42,}={0,2}\Z")  # 43 characters encode 32 bytes
 _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
 _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
 )
-# No generator of secrets writes dots.
+# Generated secrets contain no dots.
 _KEY_FILE = re.compile(
     r"[^\s{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env)\Z", re.IGNORECASE
 )
@@ -43,6 +44,23 @@ _PLACEHOLDERS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_BYTE_ORDER_MARK = "\ufeff"
+# Text with more than the secret, each with the remedy. A secret in base64 may have several lines.
+_WRAPPED = {
+    "that begins with a byte order mark: save the file as UTF-8 without it": re.compile(
+        rf"\A{_BYTE_ORDER_MARK}"
+    ),
+    "that begins or ends with a space or a line break: write .strip() behind it": re.compile(r"\A\s|\s\Z"),
+    "in quotes: leave them out": QUOTED,
+    "that begins with the name of a variable: leave out the name and `=`": re.compile(
+        r"\A(?:export\s+)?(?:[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+|secret|key|token|password)\s*=\s*\S{8}",
+        re.IGNORECASE,
+    ),
+    "with several lines: leave out all but the secret": re.compile(
+        r"\A(?![A-Za-z0-9+/\r\n]+={0,2}\Z).*[\r\n]", re.DOTALL
+    ),
+}
 
 _SEQUENCES = (
     "".join(map(chr, range(256))),
@@ -99,7 +117,7 @@ def _stretched(text: str) -> list[str]:
 _PREDICTABLE = frozenset(
     group for text in _SEQUENCES for row in _stretched(text.lower()) for group in _groups(row)
 )
-# Looking for words takes longer than all the rest, and most random secrets have no part of any.
+# Looking for words is the slowest step, and most random secrets contain no part of a word.
 _PARTS_OF_WORDS = frozenset(group for word in _WORDS for group in _groups(word))
 
 
@@ -113,16 +131,18 @@ def readable(secret: object) -> str | None:
         text = secret.decode()
     except UnicodeDecodeError:
         return None
-    return text if text.strip().isprintable() else None
+    return text if "".join(text.split()).removeprefix(_BYTE_ORDER_MARK).isprintable() else None
 
 
 def place_of(text: str, *, chosen_here: bool) -> Place | None:
-    """Return what the text refers to, if it is not a secret. Files are not checked, because this does no I/O.
+    """Return the kind of thing that a text refers to, if it is not a secret.
+
+    Files are not checked, because this does no I/O.
 
     Args:
-        text: what was given.
-        chosen_here: whether the user of this package chose the secret, so that it must be random. One from
-            another party may begin with a slash, and be short.
+        text: the given text.
+        chosen_here: whether the user of this package chose the secret, so that it must be random. A secret
+            from another party may begin with a slash, and be short.
     """
     text = text.strip(" \t\r\n\"'`")
     if _URL.match(text):
@@ -154,10 +174,10 @@ def check_not_place(
     """Check that a secret is not a path, a URL or a placeholder.
 
     Args:
-        secret: what was given.
+        secret: the given text.
         option: the name of the option, for the error.
         chosen_here: see `place_of`.
-        advice: what the text is, with the spelling that works.
+        advice: a description of the text, with the spelling that works.
 
     Raises:
         ConfigurationError: if it is one of these; the text itself is never shown.
@@ -170,12 +190,30 @@ def check_not_place(
         )
 
 
+def check_unwrapped(secret: str | bytes, option: str) -> None:
+    """Check that a secret has nothing around it that a file, a shell or an editor has added.
+
+    Other programs that read the same file or variable may leave it out. Their tokens would be refused.
+
+    Args:
+        secret: the given text.
+        option: the name of the option, for the error.
+
+    Raises:
+        ConfigurationError: if it has; the text itself is never shown.
+    """
+    text = readable(secret) or ""
+    for fault, pattern in _WRAPPED.items():
+        if pattern.search(text):
+            raise ConfigurationError(f"{option} must be the secret alone, got text {fault}")
+
+
 def weakness_of(secret: bytes) -> str | None:
     """Return why a secret of sufficient length can be guessed; None if no weakness is known.
 
-    Groups of four characters are counted that differ, are part of no sequence, and are left when common
-    words are taken out. A random secret has nearly as many as it has characters; it needs three tenths of
-    that, so that no random one is refused.
+    The function counts different groups of four characters that belong to no sequence and no common word. A
+    random secret has nearly as many groups as characters. Three tenths of that are required, so that no
+    random secret is refused.
     """
     if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
         return f"it has fewer than {MIN_DISTINCT_CHARACTERS} different characters"
@@ -186,7 +224,8 @@ def weakness_of(secret: bytes) -> str | None:
     groups = _groups(text)
     if not groups.isdisjoint(_PARTS_OF_WORDS):
         groups = _groups(_WORD.sub(" ", text))
-    # Of more than 256 characters no more is asked: there are only so many groups of a few digits.
+    # Text of more than 256 characters needs no more groups than one of 256, because a few digits form only so
+    # many groups.
     needed = (min(len(text), 256) - _GROUP + 1) * _NEEDED
     if len(groups - _PREDICTABLE) < needed:
         return "it repeats itself, or is made of common words, alphabets or rows of keys"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jwt.algorithms import get_default_algorithms
 
-#: Whether the second bytes are a signature over the first ones.
+#: A function that returns whether the second bytes are a signature over the first bytes.
 Check: TypeAlias = Callable[[bytes, bytes], bool]
 
 _DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
@@ -29,8 +29,9 @@ def checker(algorithm: str, key: Any) -> Check:
     RSA and EdDSA use PyJWT; its other schemes repeat look-ups for each signature.
 
     Args:
-        algorithm: one that is known.
-        key: bytes for HMAC, else a public key of `cryptography`; sound, and for the algorithm.
+        algorithm: a known algorithm.
+        key: bytes for HMAC, otherwise a public key of `cryptography`, which has been checked for the
+            algorithm.
     """
     if algorithm in _DIGESTS:
         return _hmac_checker(key, _DIGESTS[algorithm])
@@ -44,12 +45,12 @@ def checker(algorithm: str, key: Any) -> Check:
 def _hmac_checker(key: bytes, new: Callable[..., Any]) -> Check:
     """Return the function that checks codes of HMAC (RFC 2104) by this key.
 
-    The two states that have the padded key in them are made once, and copied for each token. `hmac` copies
-    an object of Python, too, and `hmac.digest` hashes the key each time: both take half as long again.
+    The two states with the padded key are created once, and copied for each token. Both alternatives are
+    slower: `hmac` also copies a Python object, and `hmac.digest` hashes the key each time.
 
     Args:
         key: the secret.
-        new: makes a state of the digest.
+        new: creates a state of the digest.
     """
     size = new().block_size
     padded = (new(key).digest() if len(key) > size else key).ljust(size, b"\0")

@@ -45,7 +45,7 @@ def subject_of(
         first_claim = _first(claims, chosen.paths)
         if first_claim is not None:
             path, subject = first_claim
-            if shown_name(path.name) in CLIENT_CLAIMS:  # also a tuple of one name
+            if shown_name(path.name) in CLIENT_CLAIMS:  # a tuple of one name has the same meaning
                 return f"{CLIENT_PREFIX}{subject}"
         elif chosen.required:
             raise MissingRequiredClaimError("none of subject_claims")
@@ -64,9 +64,9 @@ def subject_of(
 
 
 def _first(claims: Mapping[str, Any], paths: tuple[ClaimPath, ...]) -> tuple[ClaimPath, str] | None:
-    """Return the first of the claims that is there and not empty, and its value as text.
+    """Return the first of the claims that is present and not empty, and its value as text.
 
-    A whole number is taken, since some issuers number their users.
+    A whole number is accepted, because some issuers number their users.
     """
     for path in paths:
         value = path.find(claims)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from authguard.errors import Cause, MalformedTokenError
 
-#: Claims in which issuers say of what kind a token is, where `typ` in the header says nothing.
+#: Claims in which issuers name the kind of a token, if `typ` in the header does not.
 KIND_CLAIMS = ("token_use", "token_type", "typ", "type")
 #: Values of these claims in tokens that are not access tokens, as returned by `kind_of`. Applications use the
 #: same claims for other purposes, such as `"type": "user"`, so an unknown value has no meaning.
@@ -44,7 +44,7 @@ FOREIGN_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
 _ID_KINDS = frozenset({"id", "serialized_id"})
 
 _SEPARATORS = re.compile(r"[\s_.+/-]+")
-_MAX_KIND = 64  # characters; the longest that is known has 37, with all that may stand around it
+_MAX_KIND = 64  # characters; the longest known value has 37, including prefixes and suffixes
 
 
 def kind_of(value: str) -> str:
@@ -52,7 +52,7 @@ def kind_of(value: str) -> str:
     return "" if len(value) > _MAX_KIND else _kind_of_short(value)
 
 
-# All tokens of an issuer name the same kind.
+# Cached, because all tokens of an issuer name the same kind.
 @lru_cache(maxsize=256)
 def _kind_of_short(value: str) -> str:
     words = _SEPARATORS.sub("_", value.casefold()).strip("_").removeprefix("application_")
@@ -79,14 +79,14 @@ def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False
     Args:
         name: the claim.
         value: its value.
-        bound: whether the token is bound to a key or a certificate (`cnf`), which is for the guard to judge.
+        bound: whether the token is bound to a key or a certificate (`cnf`); the guard checks its proof.
         id_tokens: whether it may be an ID token.
     """
     if not isinstance(value, str):
         return
     if id_tokens and kind_of(value) in _ID_KINDS:
         return
-    # RFC 9449 section 6.2: the type of a token that needs a proof, and would come without one.
+    # RFC 9449 section 6.2: a token of this type needs a proof, but this token is not bound to a key.
     is_unbound = not bound and value.casefold() == "dpop"
     if is_unbound or kind_of(value) in OTHER_KINDS:
         raise MalformedTokenError(f"not an access token, says {name}", cause=Cause.KIND, claim=name)

@@ -1,6 +1,6 @@
 """Check options when an object is built, with one form of error: `X must …, got …: write …`."""
 
-from authguard._core.options.answers import unusable_answer
+from authguard._core.options.answers import unusable_answer, yes_or_no
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
@@ -32,8 +32,10 @@ from authguard._core.options.text import (
     check_text,
     check_text_list,
     check_text_or_list,
+    is_quoted,
 )
-from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url
+from authguard._core.options.unknown import named_options
+from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
 from authguard._core.options.values import got, type_of
 
 __all__ = [
@@ -67,6 +69,10 @@ __all__ = [
     "got",
     "is_async_function",
     "is_numeric_date",
+    "is_plain_http",
+    "is_quoted",
+    "named_options",
     "type_of",
     "unusable_answer",
+    "yes_or_no",
 ]

@@ -6,11 +6,11 @@ from typing import Protocol, TypeGuard
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
 
-#: The most seconds by which a verifier may let the clock of an issuer differ.
+#: The greatest leeway of a verifier for the clock of an issuer, in seconds.
 MAX_LEEWAY = 300
 #: The last second that a datetime can show: 9999-12-31T23:59:59Z.
 LATEST_MOMENT = 253_402_300_799
-#: The types of a number of JSON; bool is none, although it is an int in Python.
+#: The types of numbers in JSON; bool is not one of them, although it is an int in Python.
 NUMERIC_TYPES = (int, float)
 
 
@@ -18,7 +18,7 @@ class Duration(Protocol):
     """Describe a timedelta, whose module the core does not import."""
 
     def total_seconds(self) -> float:
-        """Return its seconds."""
+        """Return the duration in seconds."""
         ...
 
 
@@ -26,14 +26,15 @@ class Moment(Protocol):
     """Describe a datetime, whose module the core does not import."""
 
     def timestamp(self) -> float:
-        """Return its seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         ...
 
 
 def is_numeric_date(value: object) -> TypeGuard[float]:
     """Return whether a value of JSON is a number, as the dates of a JWT are (RFC 7519 section 2).
 
-    A bool is not, although it is an int in Python. NaN and infinity pass, and are between no two numbers.
+    A bool is not a number, although it is an int in Python. NaN and infinity pass; they fail every check of a
+    range.
     """
     return type(value) in NUMERIC_TYPES
 
@@ -46,9 +47,9 @@ def check_whole(
     Args:
         value: the number.
         option: the name of the option.
-        least: the smallest that is accepted.
-        most: the largest that is accepted; None for no bound.
-        unit: of what, for the error, such as `characters`.
+        least: the smallest accepted number.
+        most: the largest accepted number; None for no bound.
+        unit: the unit, for the error, such as `characters`.
 
     Raises:
         ConfigurationError: if the type is wrong, or the number is out of range.
@@ -68,9 +69,9 @@ def check_seconds(
     Args:
         value: the duration.
         option: the name of the option.
-        most: the longest that is accepted; infinity for no bound.
-        least: the shortest that is accepted.
-        exclusive: whether it has to be longer than that.
+        most: the longest accepted duration; infinity for no bound.
+        least: the shortest accepted duration.
+        exclusive: whether the duration must be longer than `least`.
 
     Raises:
         ConfigurationError: if the type is wrong, or the duration is out of range.
@@ -96,8 +97,8 @@ def check_whole_seconds(value: object, option: str, most: int, *, least: int = 0
     Args:
         value: the duration.
         option: the name of the option.
-        most: the longest that is accepted.
-        least: the shortest that is accepted.
+        most: the longest accepted duration.
+        least: the shortest accepted duration.
 
     Raises:
         ConfigurationError: if the type is wrong, or the duration is not in whole seconds or out of range.
@@ -114,7 +115,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
     """Check a time: seconds since the epoch, or a datetime with a time zone.
 
     Args:
-        value: the moment.
+        value: the time.
         option: the name of the option.
         infinite: whether `math.inf`, and times after all dates, are allowed, for never.
 

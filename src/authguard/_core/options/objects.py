@@ -1,4 +1,7 @@
-"""Check options that are objects and functions. Text in their place may be a secret, and is not shown."""
+"""Check options that are objects and functions.
+
+Text given instead of an object may be a secret, and is not shown.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,7 +36,9 @@ def check_object(value: object, option: str, kind: type, write: str, *, or_none:
         raise ConfigurationError(f"{option} must be {kind.__name__}, got {_got(value)}: write {write}")
 
 
-def check_method(value: object, option: str, method: str, write: str, *, or_none: bool = True) -> None:
+def check_method(
+    value: object, option: str, method: str, write: str, *, or_none: bool = True, takes: str | None = None
+) -> None:
     """Check an option that takes an object with a method.
 
     Args:
@@ -42,9 +47,11 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         method: the name of the method.
         write: the spelling that works.
         or_none: whether None is allowed.
+        takes: the arguments that the method is called with, such as `"principal"`; None checks none.
 
     Raises:
-        ConfigurationError: if it has no such method, the method is a generator, or the value is a class.
+        ConfigurationError: if it has no such method, the method is a generator or takes other arguments, or
+            the value is a class.
     """
     if value is None and or_none:
         return
@@ -53,15 +60,18 @@ def check_method(value: object, option: str, method: str, write: str, *, or_none
         raise ConfigurationError(
             f"{option} must be an object with {method}(…), got {_got(value)}: write {write}"
         )
-    _check_returns(function, f"{method} of {option}")
+    if takes is None:
+        _check_returns(function, f"{method} of {option}")
+    else:
+        check_arguments(function, f"{method} of {option}", takes)
 
 
 def check_plain_methods(
     value: object, option: str, methods: str, write: str, *, or_none: bool = True
 ) -> None:
-    """Check an option that takes an object whose methods are called without waiting for them.
+    """Check an option that takes an object whose methods are called without `await`.
 
-    The coroutine of an `async` method would be taken for its answer: a wrong password would be right.
+    The coroutine of an `async` method would count as a true answer: every password would be accepted.
 
     Args:
         value: the object.
@@ -108,10 +118,10 @@ def check_function(
 
 
 def check_arguments(function: Callable[..., object], option: str, takes: str) -> None:
-    """Check that a function can be called as it will be.
+    """Check that a function accepts the arguments of its later calls.
 
     Args:
-        function: the function, or another callable. One whose arguments are not known is taken.
+        function: the function, or another callable; it is accepted if its arguments are not known.
         option: the name of the option.
         takes: the arguments that it is called with, by position.
 
@@ -121,17 +131,25 @@ def check_arguments(function: Callable[..., object], option: str, takes: str) ->
     _check_returns(function, option)
     try:
         known = signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):  # as for some that are written in C
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return
     given = takes.split(", ")
     try:
-        known.bind(*given)
+        bound = known.bind(*given)
     except TypeError:
         arguments = "one argument" if len(given) == 1 else f"{len(given)} arguments"
         got_names = ", ".join(known.parameters) or "none"
         raise ConfigurationError(
             f"{option} must be a function of {arguments}, got one of {got_names}: write def name({takes})"
         ) from None
+    for name, parameter in known.parameters.items():
+        if name not in bound.arguments and type(parameter.default).__module__ == "fastapi.params":
+            kind = type(parameter.default).__name__
+            raise ConfigurationError(
+                f"{option} must be a function that the guard can call, got the parameter {name} with "
+                f"{kind}(…), which only FastAPI replaces: write def name({takes}), and call the dependency "
+                "in the function"
+            )
 
 
 def check_plain_function(value: object, option: str, instead: str, takes: str) -> None:
@@ -140,7 +158,7 @@ def check_plain_function(value: object, option: str, instead: str, takes: str) -
     Args:
         value: the function, or another callable.
         option: the name of the option.
-        instead: what to do instead of waiting.
+        instead: the advice for a function that must wait.
         takes: the arguments that it is called with.
 
     Raises:
@@ -161,7 +179,7 @@ def is_async_function(function: object) -> bool:
 
 
 def _check_returns(function: object, option: str) -> None:
-    """Refuse a generator, as dependencies of FastAPI may be: what a call gives is true for every caller."""
+    """Refuse a generator function, such as a dependency of FastAPI: its result is true for every caller."""
     called = _called(function)
     flags = getattr(getattr(called, "__code__", None), "co_flags", 0)
     is_generator = isgeneratorfunction(called) and not flags & CO_ITERABLE_COROUTINE
@@ -172,7 +190,7 @@ def _check_returns(function: object, option: str) -> None:
 
 
 def _called(function: Any) -> Any:
-    """Return the function that a call runs, without what `partial` has put around it."""
+    """Return the function that a call runs, without the layers of `partial` around it."""
     while isinstance(function, partial):
         function = function.func
     return function if isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004 (as in callbacks)

@@ -21,8 +21,8 @@ def check_text(
     Args:
         value: the text.
         option: the name of the option.
-        pattern: what it has to match from its beginning; None for any text.
-        must: what it must be, for the error.
+        pattern: the pattern that must match at its beginning; None for any text.
+        must: the condition, for the error.
         secret: whether the text is a secret, which no error may show.
 
     Raises:
@@ -33,15 +33,24 @@ def check_text(
     raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}")
 
 
-def check_identifier(value: object, option: str, *, must: str = "be text that is not empty") -> str:
-    """Check a text that is compared exactly, such as an issuer: it has no white space around it.
+#: Text with the same quotes at both ends.
+QUOTED = re.compile(r"\A([\"'`]).*\1\Z", re.DOTALL)
 
-    A line break at the end of a file or variable would refuse each token.
+
+def is_quoted(text: str) -> bool:
+    """Return whether text has quotes around it, as a file of variables may leave them: `ISSUER="…"`."""
+    return QUOTED.match(text) is not None
+
+
+def check_identifier(value: object, option: str, *, must: str = "be text that is not empty") -> str:
+    """Check a text that is compared exactly, such as an issuer: no white space and no quotes around it.
+
+    With a line break from the end of a file, or quotes from a variable, each token would be refused.
 
     Args:
         value: the text.
         option: the name of the option.
-        must: what it must be, for the error.
+        must: the condition, for the error.
 
     Raises:
         ConfigurationError: for anything else.
@@ -51,11 +60,15 @@ def check_identifier(value: object, option: str, *, must: str = "be text that is
         raise ConfigurationError(
             f"{option} must be without white space around it, got {got(text)}: write {text.strip()!r}"
         )
+    if is_quoted(text):
+        raise ConfigurationError(
+            f"{option} must be without quotes around it, got {got(text)}: write {text[1:-1]!r}"
+        )
     return text
 
 
 def check_identifiers(values: object, option: str) -> tuple[str, ...]:
-    """Check an option that takes one such text, or a list of them that is not empty.
+    """Check an option that takes one text as in `check_identifier`, or a list of them that is not empty.
 
     Raises:
         ConfigurationError: for anything else.
@@ -100,14 +113,18 @@ def check_list(values: object, option: str, example: str = "…") -> list[Any]:
         ConfigurationError: for text, a mapping, and anything that is not iterable.
     """
     if isinstance(values, (str, bytes, Mapping, type)) or not isinstance(values, Iterable):
-        item = repr(values) if isinstance(values, str) and values else example
+        text = values if isinstance(values, str) else ""
+        words = text.split() if option.startswith("scopes") else [text]  # a space separates several scopes
+        item = ", ".join(repr(word) for word in words if word) or example
         name = option.rpartition(": ")[2].partition(" ")[0]
         raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{item}]")
     return list(values)
 
 
 def check_text_list(values: object, option: str, example: str = "…") -> tuple[str, ...]:
-    """Check a list of texts that are not empty; the list itself may be.
+    """Check a list of texts that are not empty, without white space around them; the list may be empty.
+
+    White space is often left from text that was split at commas; such a text would match nothing.
 
     Args:
         values: any iterable of them.
@@ -119,7 +136,7 @@ def check_text_list(values: object, option: str, example: str = "…") -> tuple[
     """
     texts = check_list(values, option, example)
     for text in texts:
-        check_text(text, f"each of {option}")
+        check_identifier(text, f"each of {option}")
     return tuple(texts)
 
 

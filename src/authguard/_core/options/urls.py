@@ -4,10 +4,11 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.hosts import is_host, is_loopback, is_public_host, is_same_host
+from authguard._core.options.text import is_quoted
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
 
-# Python's reader takes `[::1]evil.example`, and is not the one that connects.
+# Python's parser accepts `[::1]evil.example`, but another parser makes the connection.
 _HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Za-z.%]*:[0-9A-Za-z.%:]*\]|[^\[\]:]+)(?::[0-9]*)?\Z")
 _PLAIN_HTTP = (
     "an attacker who changes the answer decides who is admitted; on your own network, write "
@@ -28,16 +29,17 @@ def check_url(
     Args:
         url: the URL.
         option: the name of the option.
-        plain_http: whether it need not be https.
-        example: a URL that would do, for the error.
-        reason: why it has to be https, for the error.
+        plain_http: whether plain http is allowed.
+        example: a valid URL, for the error.
+        reason: the reason why https is required, for the error.
 
     Raises:
         ConfigurationError: unless it is https (or http on loopback), without userinfo and fragment.
     """
     parts = _split(url)
     if parts is None or parts.scheme not in ("https", "http"):
-        raise ConfigurationError(f"{option} must be a URL such as {example}, got {got(url)}")
+        advice = f": write {url[1:-1]!r}" if isinstance(url, str) and is_quoted(url) else ""
+        raise ConfigurationError(f"{option} must be a URL such as {example}, got {got(url)}{advice}")
     if "@" in parts.netloc:
         raise ConfigurationError(
             f"{option} must have no user name and no password in it, since URLs are logged, got {got(url)}"
@@ -51,11 +53,16 @@ def check_url(
     return str(url)
 
 
+def is_plain_http(origin: str) -> bool:
+    """Return whether an origin is http, and not on loopback."""
+    return origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or "")
+
+
 def check_no_metadata_url(issuer: object) -> None:
-    """Check that an issuer is not the URL of its metadata or key set; other types are not looked at.
+    """Check that an issuer is not the URL of its metadata or key set; other types are not checked.
 
     Raises:
-        ConfigurationError: if it is.
+        ConfigurationError: if it is such a URL.
     """
     origin, marker, rest = issuer.partition("/.well-known/") if isinstance(issuer, str) else ("", "", "")
     if marker:  # the metadata, as OpenID Connect or RFC 8414 builds its URL, or a key set
@@ -77,18 +84,18 @@ def check_named_url(
 ) -> str:
     """Check a URL that a remote names, such as the `jwks_uri` of an issuer.
 
-    The remote may name its own host, and any public one. Names are not resolved.
+    The remote may name its own host, and any public host. Names are not resolved.
 
     Args:
         url: the URL.
         name: its name, for the error.
         named_by: the URL of the remote, which has been checked.
-        plain_http: whether it need not be https.
+        plain_http: whether plain http is allowed.
         allow_private: whether it may lead to this machine and into private networks.
         option: the option to set for that, for the error.
 
     Raises:
-        ConfigurationError: if it leads elsewhere, or is plain http although the remote is https.
+        ConfigurationError: if it leads to another host, or is plain http although the remote is https.
     """
     parts, own = urlsplit(check_url(url, name, plain_http=True)), urlsplit(named_by)
     host = parts.hostname or ""

@@ -27,7 +27,7 @@ def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
 
 
 def type_of(value: object) -> str:
-    """Return the name of the type of a value, for an error: a value itself may be a secret."""
+    """Return the name of the type of a value, for an error that must not show the value itself."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
@@ -42,6 +42,6 @@ def _text_of(value: object) -> str | None:
         return repr(value) if value.bit_length() <= _MAX_BITS else None
     if value is None or isinstance(value, float):
         return repr(value)
-    # Durations and moments by their methods: the core does not import their module.
+    # Durations and moments are recognised by their methods, because the core does not import their module.
     is_time = any(callable(getattr(value, name, None)) for name in ("total_seconds", "isoformat"))
     return str(value) if is_time and not isinstance(value, type) else None

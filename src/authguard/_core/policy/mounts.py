@@ -1,8 +1,8 @@
 """Find the part of a path below a mount point, as different frameworks see it.
 
 ASGI has the mount point in the path, but some servers and proxies remove it. Frameworks remove it in
-different ways, some of them wherever it occurs. So a path has a single reading only if the mount
-point is its proper beginning, or is not in it at all.
+different ways, some of them everywhere in the path. So a path has a single reading only if the mount point is
+its proper beginning, or is not in it at all.
 """
 
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ class Mount:
     """Read the path of a request below its mount point.
 
     Args:
-        root_path: ASGI `root_path` or WSGI `SCRIPT_NAME`; slashes alone are none.
+        root_path: ASGI `root_path` or WSGI `SCRIPT_NAME`; only slashes mean no mount point.
 
     Raises:
         TooMuchWorkError: if it is longer than any path that is read in every way.
 
     Attributes:
-        is_plain: True if there is only a single way to read it.
+        is_plain: whether the path can be read in only one way.
         prefixes: the segments that rules may have before those of a path: none, or the mount point.
     """
 
@@ -60,7 +60,7 @@ class Mount:
         """Return the number of segments up to the end of the last repetition of the mount point; 0 for none.
 
         Args:
-            segments: of a canonical path below the mount point; the case of letters does not count.
+            segments: of a canonical path below the mount point; the case of letters is ignored.
         """
         if not self._folded:
             return 0
@@ -71,11 +71,11 @@ class Mount:
         """Return every way in which a path might be read, with, without and below the mount point.
 
         Args:
-            path: decoded; below the mount point, unless that is misplaced.
+            path: decoded; below the mount point, unless the mount point is misplaced.
             misplaced: see `is_misplaced`.
 
         Raises:
-            TooMuchWorkError: if there are too many, or the path is too long.
+            TooMuchWorkError: if the ways are too many, or the path is too long.
         """
         texts = {path}
         if not self.is_plain:
@@ -83,7 +83,7 @@ class Mount:
         mount_point = self._root_path.rstrip("/")
         if misplaced:
             texts |= _removed(mount_point, path)
-        elif mount_point and mount_point in path:  # a second time, perhaps as a part of a word
+        elif mount_point and mount_point in path:  # the mount point occurs again, perhaps as a part of a word
             texts |= _removed(mount_point, mount_point + path)
         paths_inside: set[Segments] = set()
         for way in readings(*texts):
@@ -108,7 +108,7 @@ class Mount:
 def _removed(root_path: str, path: str) -> set[str]:
     """Return the rest of a path for each way to remove the mount point regardless of its place.
 
-    Frameworks do it by `str.split`, `partition`, `replace`, `removeprefix` and `lstrip`.
+    Frameworks use `str.split`, `partition`, `replace`, `removeprefix` and `lstrip` for it.
     """
     pieces = path.split(root_path)
     if len(pieces) > MAX_MOUNT_POINTS + 1:

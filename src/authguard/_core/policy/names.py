@@ -1,4 +1,4 @@
-"""Check the names of scopes, roles and methods: taken, or refused with the spelling that works."""
+"""Check the names of scopes, roles and methods; refuse invalid names with the spelling that works."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,23 +6,23 @@ from difflib import get_close_matches
 from typing import Final, final, get_args
 
 from authguard._core.model import Kind
-from authguard._core.options import check_choice, check_list, got
+from authguard._core.options import check_choice, check_identifier, check_list, got
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-# How other frameworks write several names in one text. A role may contain spaces.
+# The separators with which other frameworks write several names in one text. A role may contain spaces.
 _SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
 _OTHER_SEPARATORS = re.compile(r"[\s,]+")
 # Other methods are accepted, such as PURGE of caches, unless they resemble one of these.
 _USUAL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "WEBSOCKET")
-_ALIKE = ("PROPPATCH", "ORDERPATCH")  # of the IANA registry of HTTP methods
-_RESEMBLANCE = 0.65  # from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
+_ALIKE = ("PROPPATCH", "ORDERPATCH")  # the methods of the IANA registry of HTTP methods
+_RESEMBLANCE = 0.65  # similarity from 0 to 1: POTS, DEL and GTE are above it, PURGE, PUSH and FETCH below
 
 
 @final
 class _LeftOut(tuple[str, ...]):
-    """Mark an option that was left out, and not set to a list that happens to be empty."""
+    """Mark an option that was left out, to distinguish it from an empty list."""
 
     __slots__ = ()
 
@@ -35,18 +35,21 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
 
     Args:
         names: any iterable of them.
-        option: the option that they are given for, such as "scopes", or "scopes of the API key of 'x'".
-        grammar: the text that a name may be; None for any that is not empty.
+        option: the name of the option, such as "scopes", or "scopes of the API key of 'x'".
+        grammar: the pattern of a name; None for any text that is not empty.
 
     Raises:
         ConfigurationError: for anything else.
     """
+    if isinstance(names, tuple) and not names:
+        return frozenset()  # most rules have no names, and an application may have hundreds of rules
     listed = _listed(names, option)
     for name in listed:
         if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
             raise ConfigurationError(
                 f"{option} must be names that can be matched, got {got(name)}: {_write(names, option)}"
             )
+        check_identifier(name, option)
     return frozenset(name for name in listed if isinstance(name, str))
 
 
@@ -54,10 +57,10 @@ def check_not_empty(option: str, names: object, checked: frozenset[str], meaning
     """Refuse a list without names: a rule that gets it from a setting would require nothing.
 
     Args:
-        option: the option that the list is given for.
+        option: the name of the option.
         names: the value of the option.
         checked: the names in it.
-        meaning: what an option that is left out stands for.
+        meaning: the meaning of an option that is left out.
 
     Raises:
         ConfigurationError: if the option is set, and has no name.
@@ -69,7 +72,7 @@ def check_not_empty(option: str, names: object, checked: frozenset[str], meaning
 
 
 def check_methods(names: object) -> frozenset[str]:
-    """Check the methods of a rule: in capitals, each by its own name.
+    """Check the methods of a rule: each must be the name of a method, in capitals.
 
     Raises:
         ConfigurationError: for anything else; `*`, `ANY` and misspelt methods would match no request.
@@ -94,7 +97,7 @@ def check_kinds(kinds: object) -> frozenset[str]:
         kinds: any iterable of them, as in `Principal.method`.
 
     Raises:
-        ConfigurationError: for anything else, and for none.
+        ConfigurationError: for anything else, and for an empty list.
     """
     listed = check_list(kinds, "credentials", '"api_key"')
     if not listed:

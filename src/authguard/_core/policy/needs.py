@@ -31,7 +31,7 @@ class Needs(NamedTuple):
         return self.credentials is None or kind in self.credentials
 
 
-#: Where any credential will do.
+#: The needs of places that accept any credential.
 NO_NEEDS = Needs()
 
 

@@ -1,8 +1,8 @@
 """Split paths into segments: tell which are canonical, and how else a path might be read.
 
-Law 6, the asymmetry: a path is public only if there is one way to read it (`is_canonical`) and that way is
-listed; it is protected if any of its `readings` is. The readings undo transformations of routers, file
-systems and proxies: a second decoding, backslashes, path parameters, merged slashes, dot segments, case,
+Law 6, the asymmetry: a path is public only if it can be read in only one way (`is_canonical`) and that
+reading is listed; it is protected if any of its `readings` is. The readings undo transformations of routers,
+file systems and proxies: a second decoding, backslashes, path parameters, merged slashes, dot segments, case,
 compatibility characters. No path is rejected here.
 
 Each bound applies to the sent path and to the results of each expansion. A path that exceeds one raises
@@ -17,21 +17,21 @@ from urllib.parse import unquote
 
 Segments = tuple[str, ...]
 
-#: Characters of a canonical path; servers and proxies refuse or cut what is longer.
+#: Characters of a canonical path; servers and proxies refuse or cut longer paths.
 MAX_PATH = 8192
-#: Characters of a path that is not plain ASCII, or odd: as it is sent, and after each expansion.
+#: Characters of a path that is odd or not plain ASCII: as it is sent, and after each expansion.
 MAX_ODD_PATH = 1024
 #: Segments of a path.
 MAX_SEGMENTS = 256
-#: Characters that the readings of one path may fold and normalize, all together; see `WorkBudget`.
+#: Characters that all readings of one path together may fold and normalize; see `WorkBudget`.
 MAX_READ_CHARACTERS = 16_384
-#: How often a mount point may occur in a path that is read in every way.
+#: The greatest number of occurrences of a mount point in a path that is read in every way.
 MAX_MOUNT_POINTS = 8
-# Normalizing and folding characters beyond ASCII costs several times what ASCII does.
+# Normalizing and folding characters beyond ASCII costs several times more than those of ASCII.
 _COST_BEYOND_ASCII = 4
 
-# The common case, at once: segments of ordinary characters that do not end in a dot (so that none
-# is "." or ".."), and maybe a last slash. Possessive, so that it takes linear time.
+# The common case in one match: segments of ordinary characters that do not end in a dot (so that none is "."
+# or ".."), and optionally a final slash. The quantifiers are possessive, so a match takes linear time.
 _CANONICAL = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@.-]++(?<!\.))*+/?\Z")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode general categories
 _FORBIDDEN = frozenset("\\;%?#\N{REPLACEMENT CHARACTER}")
@@ -62,7 +62,7 @@ class WorkBudget:
         """Take some units.
 
         Raises:
-            TooMuchWorkError: if there are fewer.
+            TooMuchWorkError: if fewer units are left.
         """
         self.units -= units
         if self.units < 0:
@@ -94,9 +94,10 @@ def split(path: str) -> Segments:
 
 
 def fold(path: str) -> Segments:
-    """Return the segments as the most forgiving router would compare them."""
-    segments = (_fold_segment(segment) for segment in path.split("/"))
-    return tuple(segment for segment in segments if segment)
+    """Return the segments as the most tolerant router would compare them."""
+    if path.isascii() and path.isprintable():
+        return tuple(filter(None, [segment.rstrip(". ") for segment in path.lower().split("/")]))
+    return tuple(filter(None, map(_fold_segment, path.split("/"))))
 
 
 def _fold_segment(segment: str) -> str:
@@ -110,13 +111,13 @@ def readings(*paths: str) -> set[Segments]:
     """Return every way in which a path might plausibly be read, folded.
 
     Args:
-        paths: the path; or several texts of which each may be taken for it.
+        paths: the path; or several texts, each of which a program may treat as the path.
 
     Raises:
         TooMuchWorkError: if the path is too long, before or after an expansion, or has too many readings.
     """
     reader = _Reader()
-    # `http:/admin` has no authority (RFC 3986 section 3.2), though some take `admin` for one.
+    # `http:/admin` has no authority (RFC 3986 section 3.2), but some programs treat `admin` as one.
     texts = {*paths, *(start.sub("", path, count=1) for path in paths for start in (_SCHEME, _AUTHORITY))}
     done: set[str] = set()
     for _ in range(3):
@@ -142,7 +143,7 @@ class _Reader:
         self._folded: dict[str, str] = {}
 
     def normalized(self, text: str) -> str:
-        """Normalize a text, which is bounded before and after that."""
+        """Normalize a text; its length is bounded before and afterwards."""
         if len(text) > MAX_ODD_PATH:
             raise TooMuchWorkError
         if text.isascii():

@@ -9,6 +9,8 @@ from authguard._core.policy.spelling import Spelling, is_foreign, spelling_of, s
 from authguard.errors import ConfigurationError
 
 _PREFIX = re.compile(r"(/[\w./-]*\w)(?:\.?\*|\.\+|\?\w*)")
+# An endpoint of Flask or a name of Django: `auth.login`, `accounts:login`; not a file such as `login.html`.
+_VIEW = re.compile(r"(?:\w+[.:])+(?!(?:html?|php|aspx?|jsp)\Z)([a-z_]\w*)")
 _EXAMPLE = "a path such as '/admin'"
 
 
@@ -45,13 +47,18 @@ def local_path(path: object, name: str) -> str:
 
     Args:
         path: a plain path, without wildcards, in ASCII.
-        name: the option that it is given for.
+        name: the name of the option.
 
     Raises:
         ConfigurationError: for anything else.
     """
     if isinstance(path, str) and is_canonical(path) and not is_foreign(path) and _is_plain(path):
         return path
+    if isinstance(path, str) and (view := _VIEW.fullmatch(path)):
+        raise ConfigurationError(
+            f"{name} must be a plain path on this site such as {'/' + view[1]!r}, got {path!r}, which looks "
+            "like the name of a view: write the path of its route"
+        )
     spelling = spelling_of(path)
     example = next(filter(_is_plain, spelling.paths), "/login") if spelling else "/login"
     shown = repr(path) if isinstance(path, str) else _type(path)

@@ -17,18 +17,18 @@ from authguard._core.quota import Quota
 from authguard._core.request import HANDSHAKE, WEBSOCKET, RequestKey, http_method
 from authguard.errors import ConfigurationError
 
-#: Characters of a method; that of no standard has more than twenty.
+#: Characters of a method; no standard method has more than twenty.
 MAX_METHOD = 64
-#: Places in the trees of rules that the decision about one path may visit.
+#: The number of places in the trees of rules that the decision about one path may visit.
 MAX_VISITS = 10_000
 
 _DEMANDS = ("protected", "requirements", "optional", "quotas", "cost")
 _REMEMBERED_VERDICTS = 10_000
 _MAX_REMEMBERED_CHARACTERS = 512  # so that the memory of verdicts stays under some 25 MB
-# A request is decided in up to three steps, and the second should not cost what the first has cost.
+# A request is decided in up to three steps; remembering the verdict saves the work in the later steps.
 _REMEMBERED_LONG_PATHS = 16
 _MAX_LONG_PATH_CHARACTERS = 16_384
-# Under these names requests are counted that no rule decides about.
+# The names under which requests are counted that no rule decides about.
 _BY_DEFAULT, _ODD_PATH, _SERVED = "(default)", "(odd path)", "(served by the guard)"
 _CAPITALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+\Z")
 
@@ -45,12 +45,12 @@ class Verdict:
         login_redirect: whether browsers are redirected to the login page.
         reason: which rule decided and why, in words.
         by_default: whether no rule names the path, so that the default decided.
-        preflight: how a CORS preflight is treated; None for as the guard says.
+        preflight: the handling of a CORS preflight; None for that of the guard.
         quotas: those of the rules, in addition to those of the guard.
         cost: the amount that a request takes from all quotas.
-        rule: the name under which requests are counted: that of the rule that decided, of several the first
-            by path, or for none a text in parentheses. So the number of names is bounded by the number of
-            rules.
+        rule: the name under which requests are counted: the name of the rule that decided (of several rules,
+            the first by path), or a text in parentheses if no rule did. So the number of names is bounded by
+            the number of rules.
     """
 
     protected: bool
@@ -73,9 +73,9 @@ class Verdict:
             now: seconds since the epoch.
 
         Raises:
-            UnacceptedCredentialError: for the kind of the credential; this comes first.
-            InsufficientScopeError: for a scope or a role; this comes second.
-            InsufficientUserAuthenticationError: for how or when the caller has signed in.
+            UnacceptedCredentialError: for the kind of the credential, which is checked first.
+            InsufficientScopeError: for a scope or a role, which is checked second.
+            InsufficientUserAuthenticationError: for the method or age of the sign-in.
         """
         lacking = first_lack(self.requirements, principal, now)
         if lacking is not None:
@@ -97,7 +97,7 @@ class Verdict:
 
 
 def ask_the_same(first: Verdict, second: Verdict) -> bool:
-    """Return whether two verdicts ask the same of callers, whatever their rules are called."""
+    """Return whether two verdicts have the same requirements, regardless of the names of their rules."""
     return all(getattr(first, name) == getattr(second, name) for name in _DEMANDS)
 
 
@@ -105,10 +105,10 @@ class Policy:
     """Decide by path and method which requests are protected (laws 5 and 6).
 
     Args:
-        protected_paths: patterns or rules to protect; None for none.
-        public_paths: patterns or rules to open; None for none.
+        protected_paths: patterns or rules to protect; None for no list.
+        public_paths: patterns or rules to open; None for no list.
         login_paths: pages that are public as written, because users sign in there.
-        served: the paths that the guard answers at, which are for everybody, and what each is for.
+        served: the paths that the guard answers itself, which are public, and the purpose of each.
 
     Raises:
         ConfigurationError: if a list is empty, or rules contradict each other.
@@ -124,7 +124,7 @@ class Policy:
         protected = _rules(protected_paths, "protected_paths")
         public = _rules(public_paths, "public_paths")
         _refuse_contradictions(protected, public)
-        #: The rules of each list, and all of them, for commands that show what they decide.
+        #: The rules of each list, and all rules, for commands that show their effects.
         self.protected_rules, self.public_rules = tuple(protected), tuple(public)
         self.rules = self.protected_rules + self.public_rules
         self.login_paths = frozenset(login_paths) | {r.login_path for r in protected if r.login_path}
@@ -148,18 +148,18 @@ class Policy:
         self._combined: Memory[tuple[tuple[Rule, ...], tuple[Rule, ...], bool], Verdict] = Memory(1_000)
 
     def is_login_page(self, path: str) -> bool:
-        """Tell whether one signs in at this path, below the mount point."""
+        """Tell whether this path, below the mount point, is a login page."""
         return is_canonical(path) and split(path) in self._login
 
     def find(self, method: str, path: str, root_path: str = "", misplaced: bool = False) -> Verdict:
-        """Return what a caller needs.
+        """Return the requirements for a caller.
 
         Args:
             method: the request's method; `WEBSOCKET` for a handshake.
             path: decoded, below `root_path`.
-            root_path: where the application is mounted.
-            misplaced: whether the path is as the server gave it, and has `root_path` in it, but
-                not as its proper beginning.
+            root_path: the mount point of the application.
+            misplaced: whether the path is as the server gave
+                it, and has `root_path` in it, but not as its proper beginning.
         """
         request_key = (HANDSHAKE if method == WEBSOCKET else method, path, root_path)
         key: RequestKey = (*request_key, True) if misplaced else request_key
@@ -173,7 +173,7 @@ class Policy:
         return verdict
 
     def find_for_http(self, request_key: RequestKey) -> Verdict:
-        """Return the verdict about an HTTP request, which is no handshake whatever its method is.
+        """Return the verdict about an HTTP request, which is never a handshake, regardless of its method.
 
         Args:
             request_key: as in `RequestView.request_key`, but with the method as the server gives it; or with
@@ -213,16 +213,19 @@ class Policy:
 
     def _decide_canonical(self, method: str, path: str, mount: Mount, visits: WorkBudget) -> Verdict:
         segments = split(path)
-        if path in self.served or self.is_login_page(path):
+        # The guard itself answers requests to its paths, but not handshakes: the application would receive
+        # those.
+        is_served = path in self.served and method != WEBSOCKET
+        if is_served or self.is_login_page(path):
             return Verdict(False, reason=self.served.get(path, "the login page"), rule=_SERVED)
         opened = most_specific(self._public.covering(segments, method, visits))
         deciding = self._plainly(segments, method, visits)
-        # The rule that decides may have the mount point in its words; callers must not append it to them.
+        # The reason may include the mount point already, so callers must not append it.
         if mount.last_end(segments) > max(_words(opened), _words(deciding)):
             rules = self._in_every_way(method, mount.ways(path, misplaced=False), visits)
             opens = self._default_open and not rules
             return self._by_default() if opens else self._together((), rules, odd=True)
-        # Rules written with the mount point in them must hold as well; see law 6.
+        # Rules that are written with the mount point also apply; see law 6.
         paths = [prefix + segments for prefix in mount.prefixes]
         plain = [match for path in paths for match in self._plainly(path, method, visits)]
         other = [match for path in paths for match in self._in_another_case(path, method, visits)]
@@ -244,7 +247,7 @@ class Policy:
         return tuple(sorted(rules, key=lambda rule: rule.path))
 
     def _together(self, plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool = False) -> Verdict:
-        """Return one verdict for all paths with the same rules: paths with numbers in them never end."""
+        """Return one verdict for all paths with the same rules, because paths may contain any numbers."""
         verdict = self._combined.get((plain, other, odd))
         if verdict is None:
             verdict = _combine(plain, other, odd=odd)
@@ -252,17 +255,17 @@ class Policy:
         return verdict
 
     def _plainly(self, path: Segments, method: str, visits: WorkBudget) -> "list[Match]":
-        """Return the most specific rules, as path and method are written."""
+        """Return the most specific rules for the path and method as they are written."""
         return most_specific(self._protected.covering(path, method, visits))
 
     def _in_another_case(self, path: Segments, method: str, visits: WorkBudget) -> "list[Match]":
-        """Return all rules that would cover the path if the case of path and method did not count.
+        """Return all rules that would cover the path if the case of path and method were ignored.
 
-        None of them relaxes another: `/admin/PROFILE` is not `/admin/profile`.
+        No rule relaxes another one here: `/admin/PROFILE` is not `/admin/profile`.
         """
         folded, capitals = fold("/".join(path)), _in_capitals(method)
         if folded == path and capitals == method and self._all_folded:
-            return []  # both trees would say the same
+            return []  # both trees would find the same rules
         plain = {match.rule for match in self._protected.covering(path, method, visits)}
         matches = self._protected_in_any_case.covering(folded, capitals, visits)
         return [match for match in matches if match.rule not in plain]
@@ -277,9 +280,9 @@ def _in_capitals(method: str) -> str:
 
 
 def _combine(plain: tuple[Rule, ...], other: tuple[Rule, ...], *, odd: bool) -> Verdict:
-    """Return the stricter of all.
+    """Return the strictest combination of all rules.
 
-    Only a rule that plainly covers the path can make it optional or free, or pass preflights on.
+    Only a rule that covers the path as it is written can make it optional or free, or pass preflights on.
     """
     rules = sorted({*plain, *other}, key=lambda rule: rule.path)
     if not rules:
@@ -308,7 +311,7 @@ def _quotas_of(rules: Iterable[Rule]) -> tuple[Quota, ...]:
 
 
 def _words(matches: Sequence[Match]) -> int:
-    """Count the words before the first wildcard, in the rule that has fewest."""
+    """Count the words before the first wildcard, in the rule with the fewest such words."""
     words = (list(takewhile(lambda segment: "*" not in segment, match.rule.segments)) for match in matches)
     return min(map(len, words), default=0)
 

@@ -7,22 +7,22 @@ from authguard._core.policy.paths import Segments, WorkBudget, fold
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
 
-#: Stands for a method that is no token of HTTP: each rule that protects is for it.
+#: The replacement for a method that is not a token of HTTP: every protecting rule applies to it.
 ANY_METHOD = "\n"
 
-#: How specific each segment of a rule is; compared as tuples, so position by position.
+#: The specificity of each segment of a rule; tuples of it are compared position by position.
 _WORD, _STAR, _STARS = 3, 2, 1
 
 
 class Match(NamedTuple):
-    """Name a rule that covers a path, and how closely: by its segments, then by its methods."""
+    """Name a rule that covers a path, and its specificity: that of its segments, then that of its methods."""
 
     rule: Rule
     specificity: tuple[tuple[int, ...], int]
 
 
 def most_specific(matches: Sequence[Match]) -> list[Match]:
-    """Return the rules that decide; several only if they tie."""
+    """Return the rules that decide; several only if they are equally specific."""
     if len(matches) < 2:
         return list(matches)
     best = max(match.specificity for match in matches)
@@ -37,17 +37,17 @@ class _Node:
         self.next: dict[str, _Node] = {}
         self.star: _Node | None = None
         self.stars: _Node | None = None
-        self.here: list[Rule] = []  # rules for exactly this place
-        self.below: list[Rule] = []  # rules for this place and all below it
+        self.here: list[Rule] = []  # rules that cover only this place
+        self.below: list[Rule] = []  # rules that cover this place and all places below it
 
 
 class RuleTree:
-    """Hold rules in a tree of segments. A look-up walks the path, so 10,000 rules cost what ten do.
+    """Hold rules in a tree of segments. A look-up follows the path, so 10,000 rules cost no more than ten.
 
     Args:
         rules: all rules of one kind.
-        protects: True for rules that protect, which cover what lies below them, too.
-        folded: True to compare segments whatever their case.
+        protects: True for rules that protect, which also cover the paths below.
+        folded: True to compare segments regardless of their case.
     """
 
     def __init__(self, rules: Sequence[Rule], *, protects: bool, folded: bool = False) -> None:
@@ -68,13 +68,13 @@ class RuleTree:
         Args:
             path: its segments.
             method: as rules write it; `WEBSOCKET` for a handshake.
-            visits: the places that may be looked at.
+            visits: the budget of places to visit.
 
         Raises:
-            TooMuchWorkError: if it takes more visits than there are left.
+            TooMuchWorkError: if more visits are needed than are left.
         """
         matches: list[Match] = []
-        seen: set[_Node] = set()  # `**` stays where it is for many segments
+        seen: set[_Node] = set()  # `**` stays at its place for any number of segments
         places = _with_stars([self._root]) if self._has_stars else [self._root]
         for segment in path:
             visits.spend(len(places))
@@ -97,7 +97,7 @@ class RuleTree:
         return [Match(rule, (place.rank, fit)) for rule in rules if (fit := self._fit(rule, method))]
 
     def _fit(self, rule: Rule, method: str) -> int:
-        """Rate how well a rule fits a method: not at all, for any method, as a GET, by its name."""
+        """Rate how closely a rule fits a method: not at all, for any method, as a GET, by its name."""
         if not rule.methods:
             return 1
         if method in rule.methods or (method == ANY_METHOD and self._protects):
@@ -114,11 +114,13 @@ def _child(node: _Node, segment: str) -> _Node:
     if segment == "**":
         node.stars = node.stars or _Node((*node.rank, _STARS))
         return node.stars
-    return node.next.setdefault(segment, _Node((*node.rank, _WORD)))
+    if (word := node.next.get(segment)) is None:
+        word = node.next[segment] = _Node((*node.rank, _WORD))
+    return word
 
 
 def _step(places: list[_Node], segment: str) -> list[_Node]:
-    """Return the places that a segment leads to from these; `**` also stays where it is."""
+    """Return the places that a segment leads to from these places; a `**` also stays at its place."""
     reached: list[_Node] = []
     for place in places:
         if (word := place.next.get(segment)) is not None:
@@ -131,7 +133,7 @@ def _step(places: list[_Node], segment: str) -> list[_Node]:
 
 
 def _with_stars(places: list[_Node]) -> list[_Node]:
-    """Return these places, and those reached by a `**` that matches no segment; each once."""
+    """Return these places, and those that a `**` reaches by matching no segment; each once."""
     reached = dict.fromkeys(places)
     for place in places:
         stars = place.stars

@@ -1,4 +1,4 @@
-"""Define rules: which paths and methods require what of the caller."""
+"""Define rules: the requirements of paths and methods for the caller."""
 
 import re
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from authguard._core.options import (
     check_whole,
     check_whole_seconds,
     is_numeric_date,
+    named_options,
 )
 from authguard._core.policy.names import LEFT_OUT, check_kinds, check_methods, check_names, check_not_empty
 from authguard._core.policy.patterns import local_path, parse_pattern
@@ -32,13 +33,13 @@ Optional = Literal["strict", "lenient"]
 #: The handling of a CORS preflight of a protected path: answered by the guard, or passed on.
 Preflight = Literal["answer", "pass"]
 
-# scope-token of RFC 6749 section 3.3; anything else could not be named in a challenge. It is as good
-# for `acr_values` of RFC 9470, which are quoted and separated by spaces, too.
+# scope-token of RFC 6749 section 3.3; other text could not be named in a challenge. It also fits `acr_values`
+# of RFC 9470, which are quoted and separated by spaces, too.
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 _MAX_AGE = 2**31 - 1  # 68 years
 _MAX_NAME = 120  # characters
-_LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; as by default for tokens
+_LEEWAY = 30.0  # seconds by which the clock of the issuer may be ahead; the same as the default for tokens
 
 
 class Requirement:
@@ -74,10 +75,10 @@ class Requirement:
         self.roles = check_names(roles, "roles", None)
         self.acr = () if acr is None else _acr_values(acr)
         self.max_age = None if max_age is None else check_whole_seconds(max_age, "max_age", _MAX_AGE, least=1)
-        #: Whether it asks how or when the caller has signed in.
+        #: Whether it requires a method or an age of the sign-in.
         self.signing_in = bool(self.acr) or self.max_age is not None
         self.credentials = frozenset() if credentials is None else check_kinds(credentials)
-        #: Whether it asks for more than scopes and roles.
+        #: Whether it requires more than scopes and roles.
         self.asks_more = self.signing_in or bool(self.credentials)
 
     def check_not_empty(self, **options: object) -> None:
@@ -90,7 +91,7 @@ class Requirement:
             check_not_empty(option, names, getattr(self, option), "no requirement")
 
     def not_granted(self, principal: Principal) -> InsufficientScopeError | None:
-        """Return what the principal has not been granted, as an error; None if nothing is missing."""
+        """Return an error about scopes or roles that the principal lacks; None if it lacks none."""
         if not principal.scopes >= self.scopes:
             missing = ", ".join(sorted(self.scopes - principal.scopes))
             return InsufficientScopeError(f"it lacks the scope {missing}", scopes=self.scopes | self.any_of)
@@ -105,13 +106,13 @@ class Requirement:
         return None
 
     def not_taken(self, principal: Principal) -> UnacceptedCredentialError | None:
-        """Return that the kind of the credential is not taken, as an error; None if it is."""
+        """Return an error if the kind of the credential is not accepted; otherwise None."""
         if not self.credentials or principal.method in self.credentials:
             return None
         return UnacceptedCredentialError(f"none of the accepted kinds: {principal.method}")
 
     def more_lacking(self, principal: Principal, now: float) -> RefusedError | None:
-        """Return what is lacking besides scopes and roles, as an error; None if nothing is.
+        """Return an error about the requirements besides scopes and roles that are not met; None if all are.
 
         Args:
             principal: the caller.
@@ -120,9 +121,9 @@ class Requirement:
         return self.not_taken(principal) or self.not_signed_in(principal, now)
 
     def not_signed_in(self, principal: Principal, now: float) -> InsufficientUserAuthenticationError | None:
-        """Return what is wrong with how or when the principal has signed in, as an error; None if nothing is.
+        """Return an error about the method or age of the principal's sign-in; None if both are sufficient.
 
-        The error names all that is asked, since the next sign-in must do for all of it.
+        The error names all requirements of the sign-in, because the next sign-in must meet all of them.
         """
         reason = ""
         if self.acr and principal.claims.get("acr") not in self.acr:
@@ -136,23 +137,23 @@ class Requirement:
         return InsufficientUserAuthenticationError(reason, acr_values=self.acr, max_age=self.max_age)
 
     def check(self, principal: Principal, now: float) -> None:
-        """Raise what is lacking, unless the principal has what is required.
+        """Raise an error unless the principal meets the requirement.
 
         Args:
             principal: the caller.
             now: seconds since the epoch.
 
         Raises:
-            UnacceptedCredentialError: for the kind of the credential; this comes first.
-            InsufficientScopeError: for a scope or a role; this comes second.
-            InsufficientUserAuthenticationError: for how or when the caller has signed in.
+            UnacceptedCredentialError: for the kind of the credential, which is checked first.
+            InsufficientScopeError: for a scope or a role, which is checked second.
+            InsufficientUserAuthenticationError: for the method or age of the sign-in.
         """
         lacking = first_lack((self,), principal, now)
         if lacking is not None:
             raise lacking
 
     def is_met_by(self, principal: Principal, now: float) -> bool:
-        """Return whether the principal is authenticated and has what is required.
+        """Return whether the principal is authenticated and meets the requirement.
 
         Args:
             principal: the caller.
@@ -190,7 +191,7 @@ class Requirement:
         return " and ".join(parts) or "any authenticated caller"
 
     def arguments(self) -> str:
-        """Return what it was built with, as written in Python."""
+        """Return the arguments of the rule, as written in Python."""
         options = {
             "scopes": sorted(self.scopes),
             "any_of": sorted(self.any_of),
@@ -206,11 +207,11 @@ class Requirement:
 
 
 def first_lack(requirements: Iterable[Requirement], principal: Principal, now: float) -> RefusedError | None:
-    """Return what a caller must be told first, if anything is lacking; None if all requirements are met.
+    """Return the first error for the caller; None if all requirements are met.
 
     A wrong kind of credential comes first, because another caller may present the right one. A missing scope
-    or role comes before an insufficient sign-in, whichever requirement it belongs to: a user should not sign
-    in again in vain.
+    or role comes before an insufficient sign-in, regardless of the requirement that it belongs to, because
+    signing in again would not help the user.
     """
     for requirement in requirements:
         if (refused := requirement.not_taken(principal)) is not None:
@@ -225,6 +226,7 @@ def first_lack(requirements: Iterable[Requirement], principal: Principal, now: f
     return None
 
 
+@named_options
 class Rule:
     """Describe a path pattern, and the requirements of the paths that it covers.
 
@@ -239,16 +241,16 @@ class Rule:
     Args:
         path: the pattern, starting with a slash, as the application sees it: decoded, and below the mount
             point.
-        methods: the methods of the rule; all if left out. `GET` includes `HEAD`, and in protected_paths
+        methods: the methods of the rule; by default all. `GET` includes `HEAD`, and in protected_paths
             websockets too; `WEBSOCKET` names websocket handshakes.
         scopes: scopes that the caller must have, all of them.
         any_of: scopes of which the caller must have at least one.
         roles: roles of which the caller must have at least one.
         acr: how the caller must have signed in: a value of the claim `acr`, or a list of accepted values, the
-            preferred one first. With another value, the answer asks for a sign-in (RFC 9470), as with
+            preferred one first. With another value, the answer requires a sign-in (RFC 9470), as with
             `max_age`.
         max_age: the greatest age of the sign-in by the claim `auth_time`, in seconds or as a timedelta; a
-            caller whose token lacks the claim is asked to sign in.
+            caller whose token lacks the claim must sign in.
         credentials: the accepted kinds of credential, as in `Principal.method`: `"bearer"`, `"api_key"`,
             `"cookie"`, `"dpop"` and `"header"`; None for all. A caller with another kind gets a 401, like one
             without any.
@@ -339,7 +341,7 @@ class Rule:
             )
 
     def _with_name(self, quota: Quota) -> Quota:
-        """Return a quota under a name that no other rule has, unless it has been given one."""
+        """Return a quota under a name that no other rule has, unless it already has a name."""
         if quota.name is not None:
             return quota
         where = " ".join([*sorted(self.methods), quote(self.path, safe="/*:@!$&'()+,;=~")])
@@ -347,7 +349,7 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """Return methods and path as they are written, in 120 characters at most, to count requests by it."""
+        """Return methods and path as they are written, in 120 characters at most, as a name for counting."""
         name = " ".join([*sorted(self.methods), self.path])
         if len(name) <= _MAX_NAME:
             return name

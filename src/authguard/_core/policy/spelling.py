@@ -1,7 +1,7 @@
 """Find the spelling that works here for path patterns in the syntax of other routers and proxies.
 
-It is for error messages only. A translation never covers less than the original, as far as a rule can
-say it, and `Spelling.wider` tells that it covers more.
+The result is for error messages only. A translation never covers less than the original, as far as a rule can
+express it, and `Spelling.wider` tells whether it covers more.
 """
 
 import re
@@ -15,12 +15,13 @@ from urllib.parse import unquote
 
 from authguard._core.policy.paths import is_canonical
 
-#: Text that no real path needs, but patterns of other routers do; see `is_foreign`.
+#: Text that real paths do not contain, but patterns of other routers do; see `is_foreign`.
 _FOREIGN = re.compile(
     r"[{}<>\[\]|^]"
     r"|[/.-]:[^\W\d]"  # Express, Rails: `/:id`, `/a-:id`; but `/v1/users:batchGet` is a real path
     r"|\$\Z|\.\+|\)\+|[^/],/"  # the end and repetitions of a regular expression; a list in one text
-    r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"  # `(:format)`, `(..)`, `(/x)`, a group that is a segment
+    # `(:format)`, `(..)`, `(/x)`, or a group that is a segment
+    r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"
     r"|/\*{3}|/\*{1,2}[^*/]|[^*/]\*"  # `*` and `**` match whole segments
 )
 _HTTP_METHODS = (
@@ -57,7 +58,7 @@ _PIECE = re.compile(
 _ANY_SEGMENT = frozenset({"", "str", "string", "default", "unicode", "[^/]+", "[^\\/]+"})
 _CONVERTERS = _ANY_SEGMENT | {"int", "float", "uuid", "slug", "any", "path", "re", "regex"}
 _REPEATED = frozenset({"colon", "group", "bracket", "brace", "angle"})
-_IS_REST = re.compile(r"[({](?:\?:)?\\?/")  # `{/:format}` and `(/.*)?`: what may follow
+_IS_REST = re.compile(r"[({](?:\?:)?\\?/")  # `{/:format}` and `(/.*)?`: optional rest of a path
 #: ASP.NET `{*path}`, URI templates `{+path}`, API Gateway `{proxy+}`, Rocket `<path..>`, Go `{path...}`, and
 #: gRPC `{name=projects/*}`.
 _IS_REST_NAME = re.compile(r"[*+]|[\w-]*(?:[*+]|\.\.\.?|=.*\*.*)\Z")
@@ -71,7 +72,7 @@ class Spelling:
     Args:
         paths: their patterns.
         methods: their methods, if the original names some.
-        wider: whether they cover more than the original does.
+        wider: whether they cover more than the original.
         scopes: scopes or roles, where the original is a mapping to them.
     """
 
@@ -99,7 +100,7 @@ def spelling_of(value: object) -> Spelling | None:
     """Translate a pattern, or an object that has one, such as a compiled regular expression.
 
     Returns:
-        None if there is no pattern in it.
+        the rules; None if it contains no pattern.
     """
     if isinstance(value, str):
         return _of_text(value)
@@ -132,7 +133,9 @@ def spelling_of_mapping(paths: Mapping[Any, Any]) -> str:
 
 
 def _of_several(items: Sequence[Any]) -> Spelling | None:
-    """Translate a list instead of a path: several paths, or a path with a view or its methods."""
+    """Translate a list given instead of a path: several paths, or a path with a view or its methods."""
+    if len(items) > 1 and _methods_in(items[0]) and not _methods_in(items[1]):
+        items = [items[1], items[0], *items[2:]]  # ("GET", "/a")
     first = spelling_of(items[0]) if items else None
     if first is None:
         return None
@@ -143,11 +146,16 @@ def _of_several(items: Sequence[Any]) -> Spelling | None:
             wider=any(spelling.wider for spelling in spellings),
         )
     for item in items[1:]:
-        names = [item] if isinstance(item, str) else item if isinstance(item, (list, tuple, set)) else []
-        methods = [name.upper() for name in names if isinstance(name, str)]
-        if methods and set(methods) <= set(_HTTP_METHODS):
+        if methods := _methods_in(item):
             return replace(first, methods=methods_of(methods))
     return first
+
+
+def _methods_in(item: object) -> list[str]:
+    """Return the methods that an object names, one or a list; empty if it names anything else."""
+    names = [item] if isinstance(item, str) else item if isinstance(item, (list, tuple, set)) else []
+    methods = [name.upper() for name in names if isinstance(name, str)]
+    return methods if set(methods) <= set(_HTTP_METHODS) else []
 
 
 def _of_text(text: str) -> Spelling:
@@ -156,6 +164,8 @@ def _of_text(text: str) -> Spelling:
     if named := _METHODS_BEFORE.match(text):
         methods = methods_of(re.split(r"[,|]\s*", named[1].upper()))
         text = text[named.end() :]
+    elif text in _HTTP_METHODS and text.isalpha():  # the origin without a path
+        return Spelling(("/admin",), methods_of([text]))
     text, wider = _without_surroundings(text)
     translated = [_translate(part) for part in _alternatives(text)]
     paths = tuple(dict.fromkeys(path for path, _ in translated))
@@ -170,25 +180,25 @@ def methods_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _without_surroundings(text: str) -> tuple[str, bool]:
-    """Take away nginx's words, the origin, quotes and the query around a path."""
+    """Remove nginx's words, the origin, quotes and the query around a path."""
     wider = False
     if not text.startswith("/") and (location := _LOCATION.match(text)):
         modifier, text = location.groups(default="")
         wider = modifier == "="
         if modifier.startswith("~") and not text.startswith("^"):
-            text = ".*" + text  # a regular expression that may match anywhere
+            text = ".*" + text  # a regular expression that may match anywhere in the path
     if origin := _ORIGIN.match(text):
         text, wider = text[origin.end() :], True
     elif not text.startswith("/") and (quoted := _QUOTED_PATH.findall(text)):
         text = ",".join(quoted)
     if "/" not in text and re.search(r"\\\w\w", text):
-        text = text.replace("\\", "/")  # a path of Windows
+        text = text.replace("\\", "/")  # a path in the style of Windows
     without_query = _QUERY.sub("", text)
     return without_query, wider or without_query != text
 
 
 def _alternatives(text: str) -> list[str]:
-    """Write out `/a, /b`, `/a|/b`, `/(a|b)` and `/{a,b}`."""
+    """Return the alternatives of `/a, /b`, `/a|/b`, `/(a|b)` and `/{a,b}` as separate patterns."""
     parts = [part for part in re.split(r"[\s,|;]+(?=\^?/)", text) if part] or [""]
     is_split = all(
         part.count(opening) == part.count(closing) for part in parts for opening, closing in _PAIRS
@@ -232,7 +242,7 @@ class _Segment:
 
     @property
     def is_whole(self) -> bool:
-        """Tell a segment that is one parameter and nothing else."""
+        """Return whether the segment is a single parameter."""
         return self.wild == 1 and not self.text
 
     @property
@@ -242,15 +252,15 @@ class _Segment:
 
 
 def _translate(text: str) -> tuple[str, bool]:
-    """Translate one pattern; the second is whether the rule covers more."""
+    """Translate one pattern; the second result is whether the rule covers more."""
     plain = re.sub(r"\A(?:\(\?[a-z]+\))?(?:\^|\\A)?!?|\\[Zz]\Z|\{?\$\}?\Z", "", text)
     is_exact = plain != text and text.endswith(("$", "$}", "\\Z", "\\z"))
     plain = unquote(re.sub(r";[^/]*", "", plain)).lstrip("/")
     if text == "*":
-        plain = "**"  # without a slash before it, it is everything
+        plain = "**"  # without a slash before it, it matches every path
     segments = list(_read(f"/{plain}"))
     while segments[-1].may_be_missing and not any(segment.wild for segment in segments[:-1]):
-        segments.pop()  # `/users/:id?`: the plain path covers what is below it, too
+        segments.pop()  # `/users/:id?`: the plain path also covers the paths below it
         is_exact = True
         if not segments:
             return "/**", True
@@ -285,7 +295,7 @@ def _is_visible(character: str) -> bool:
 def _read(text: str) -> Iterator[_Segment]:
     segment = _Segment()
     before = "slash"
-    for piece in islice(_PIECE.finditer(text), 1, None):  # the first one is the first slash
+    for piece in islice(_PIECE.finditer(text), 1, None):  # the first one is before the first slash
         kind, written = str(piece.lastgroup), piece[0]
         is_whole = before == "slash" and text[piece.end() : piece.end() + 1] in ("", "/")
         if kind == "slash":
@@ -320,7 +330,7 @@ def _add_text(segment: _Segment, written: str, before: str) -> None:
 
 
 def _repeat(segment: _Segment, *, deep: bool) -> None:
-    """Repeat what stands before a quantifier; text in parentheses is no longer just text then."""
+    """Repeat the part before a quantifier; text in parentheses is then no longer literal text."""
     if not segment.wild:
         segment.text = re.sub(r"\([^()]*\)\Z", "", segment.text)
         segment.add(typed=True)
@@ -339,13 +349,13 @@ def _add_star(segment: _Segment, written: str, before: str) -> None:
 
 def _add_group(segment: _Segment, inner: str, before: str, *, is_whole: bool) -> None:
     """Add a group in parentheses: text as in `/Products(1)`, or a part of a regular expression."""
-    if before == "colon":  # the values of `:id`
+    if before == "colon":  # the values of a parameter such as `:id`
         segment.typed = True
     elif _IS_REGEX.search(inner):
         regex = re.sub(r"\A\?(?:P?<\w+>|:)", "", inner)
         is_any = regex in _ANY_SEGMENT or regex in (".*", ".+")
         segment.add(deep=bool(re.search(r"\.[*+]|/(?!\])", regex)), typed=not is_any)
-    elif not is_whole:  # else a group of Next.js, which is not in the path
+    elif not is_whole:  # otherwise it is a group of Next.js, which is not in the path
         segment.text += f"({inner})"
 
 

@@ -1,4 +1,4 @@
-"""Check DPoP (RFC 9449): a proof, signed for one request, that the token is its holder's."""
+"""Check DPoP (RFC 9449): a proof, signed for one request, that the token belongs to the sender."""
 
 import json
 import re
@@ -25,6 +25,8 @@ from authguard._core.options import (
     check_whole_seconds,
     got,
     is_numeric_date,
+    named_options,
+    yes_or_no,
 )
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.proofs.proof import Proof
@@ -43,7 +45,7 @@ from authguard.errors import (
 Replays: TypeAlias = Callable[[str, int], bool | Awaitable[bool]]
 
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z")
-_MAX_PROOF = 8192  # one with an RSA key of 8192 bits and a long URI has about 6,000
+_MAX_PROOF = 8192  # characters; a proof with an RSA key of 8192 bits and a long URI has about 6,000
 _MAX_TOKEN_ID = 512
 _MAX_WINDOW = 300
 #: Characters of an RSA key in base64url: a modulus of 8192 bits, and an exponent of 64. Callers choose their
@@ -53,6 +55,7 @@ _REMEMBERED_KEYS = 1024
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
+@named_options
 class DPoP(Proof):
     """Accept tokens that are bound to a key of the caller, with the scheme `DPoP`.
 
@@ -122,13 +125,13 @@ class DPoP(Proof):
         """Check the request's proof: RFC 9449 section 4.3, and section 11.1 last.
 
         Returns:
-            the next nonce, when this one will soon be refused (section 8.2); or nothing.
+            the next nonce, if the current one will soon be refused (section 8.2); otherwise an empty text.
 
         Raises:
-            UnprovenTokenError: if the token came by another scheme.
-            InvalidProofError: if the proof is not one for this request.
+            UnprovenTokenError: if the token was sent with another scheme.
+            InvalidProofError: if the proof is not valid for this request.
             NonceRequiredError: if it lacks only a nonce.
-            VerificationUnavailableError: if there is no room to note it.
+            VerificationUnavailableError: if the memory of used proofs is full.
         """
         if credential.method != "dpop":
             raise UnprovenTokenError("a token for DPoP, sent in another way", scheme="DPoP")
@@ -144,7 +147,8 @@ class DPoP(Proof):
             raise NonceRequiredError("no nonce of this server", nonce=self._nonces.issue(bound_to, now))
         memory, digest = self._memory, sha256(fields[0]).digest()
         if (memory, digest) in request.noted_proofs:
-            return ""  # a guard around this one has noted it, for this request, where this one would
+            # an outer guard has noted the proof for this request, in the memory that this guard uses
+            return ""
         yield from self._use(bound_to, token_id, issued + self._window, now)
         request.note_proof(memory, digest)
         if self._nonces is not None and self._nonces.is_last(claims.get("nonce"), bound_to, now):
@@ -158,7 +162,7 @@ class DPoP(Proof):
             raise InvalidProofError("not one compact JWS, or too long")
         head, payload, signature = parts.groups()
         try:
-            # A client keeps its key, and so its header.
+            # Cached, because a client uses the same key, and so the same header, many times.
             bound_key = self._keys.get(head)
             if bound_key is None or not _same(bound_key[0], thumbprint):
                 bound_key = (thumbprint, self._read_header(base64url(head), thumbprint))
@@ -182,7 +186,7 @@ class DPoP(Proof):
             raise InvalidProofError("no public jwk in the header")
         if _is_too_large(jwk):
             raise InvalidProofError("the RSA key in jwk is too large")
-        # Before the key is used for anything, so that only keys which an issuer knows cost time.
+        # The thumbprint is compared before the key is used, so that only keys known to an issuer cost time.
         if not _same(thumbprint_of(jwk), thumbprint):
             raise InvalidProofError("not the key that the token is bound to")
         try:
@@ -203,13 +207,14 @@ class DPoP(Proof):
             raise InvalidProofError("htu is not the URI of the request")
 
     def _use(self, thumbprint: str, token_id: str, until: float, now: float) -> Flow[None]:
-        """Note that the proof is used; last of all, so that only good proofs take room."""
+        """Note that the proof is used; this is the last check, so that only valid proofs need memory."""
         if self._replays is None:
             first = self._used.use(thumbprint, token_id, until, now)
         else:
-            first = (
-                yield from Call(self._replays, sha256_hex(f"{thumbprint}\n{token_id}"), int(until - now) + 1)
-            ) is True
+            digest = sha256_hex(f"{thumbprint}\n{token_id}")
+            answer = yield from Call(self._replays, digest, int(until - now) + 1)
+            # Redis answers None to `SET … NX` if the digest exists.
+            first = answer is not None and yes_or_no("replays", answer)
         if not first:
             raise InvalidProofError("the proof has been used before")
 
@@ -218,13 +223,13 @@ class DPoP(Proof):
 
 
 def _is_too_large(jwk: Mapping[str, Any]) -> bool:
-    """Tell an RSA key that would take too long to use."""
+    """Return whether using an RSA key would take too long."""
     lengths = {name: len(text) for name in MAX_RSA_MEMBERS if isinstance(text := jwk.get(name), str)}
     return any(length > MAX_RSA_MEMBERS[name] for name, length in lengths.items())
 
 
 def thumbprint_of(jwk: Mapping[str, Any]) -> str | None:
-    """Return the SHA-256 thumbprint of a public key (RFC 7638); None if it lacks what that needs."""
+    """Return the SHA-256 thumbprint of a public key (RFC 7638); None if a required member is missing."""
     kind = jwk.get("kty")
     names = _THUMBPRINT_MEMBERS.get(kind) if isinstance(kind, str) else None
     if names is None or not all(isinstance(jwk.get(name), str) for name in names):
@@ -234,9 +239,9 @@ def thumbprint_of(jwk: Mapping[str, Any]) -> str | None:
 
 
 def _check_time(claims: Mapping[str, Any], window: float, now: float) -> float:
-    """Return the `iat` of a proof that is neither old nor early; `exp` and `nbf` count where they are."""
+    """Return the `iat` of a proof that is neither too old nor too new; check `exp` and `nbf` if present."""
     times = {name: claims[name] for name in ("iat", "nbf", "exp") if name in claims}
-    # An int of JSON may be too large for a float, but not too large to be compared with one.
+    # An int of JSON may be too large for a float, but it can still be compared with one.
     if not all(is_numeric_date(time) and -inf < time < inf for time in times.values()):
         raise InvalidProofError("an invalid date")
     issued: float | None = times.get("iat")

@@ -13,19 +13,21 @@ from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x
 from authguard._core.encoding import encode_base64url
 from authguard._core.flow import Flow
 from authguard._core.model import Credential
-from authguard._core.options import check_choice, check_text, got
+from authguard._core.options import check_choice, check_text, got, named_options
 from authguard._core.proofs.proof import Proof
 from authguard._core.proxies import TrustedProxies
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, UnprovenTokenError
 
 _FIELD = re.compile(r"[A-Za-z0-9-]+\Z")
-# One certificate and nothing else: a caller's field, joined before the proxy's, would come first.
+# The field must contain exactly one certificate: the value of a caller's field, joined with the proxy's,
+# would come first.
 _PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]++-----END CERTIFICATE-----\s*\Z", re.ASCII)
 _BYTE_SEQUENCE = re.compile(rb":([A-Za-z0-9+/]+={0,2}):\Z")  # RFC 8941 section 3.3.5
-_MAX_CERTIFICATE = 16 * 1024  # as written in the field
+_MAX_CERTIFICATE = 16 * 1024  # characters of a certificate in the field
 
 
+@named_options
 class MutualTLS(Proof):
     """Accept tokens that are bound to the caller's TLS client certificate.
 
@@ -76,7 +78,7 @@ class MutualTLS(Proof):
         """Compare the certificate's thumbprint.
 
         Raises:
-            UnprovenTokenError: if there is no certificate, or it is another one.
+            UnprovenTokenError: if the certificate is missing, or is another one.
         """
         try:
             certificate = self._certificate(request)
@@ -88,7 +90,7 @@ class MutualTLS(Proof):
         if not compare_digest(thumbprint.encode(), bound_to.encode()):
             raise UnprovenTokenError("another client certificate")
         return ""
-        yield  # a flow that asks nothing: the certificate is here
+        yield  # a flow without questions, because the certificate is in the request
 
     def _certificate(self, request: RequestView) -> Certificate | None:
         if self._header is None:

@@ -1,29 +1,30 @@
-"""Issue nonces for DPoP proofs that no process has to remember (RFC 9449 sections 8, 9 and 11.3)."""
+"""Issue nonces for DPoP proofs without storing them (RFC 9449 sections 8, 9 and 11.3)."""
 
 from hmac import compare_digest, digest
 
 from authguard._core.encoding import encode_base64url
-from authguard._core.jose.secret import check_not_place, weakness_of
+from authguard._core.jose.secret import check_not_place, check_unwrapped, weakness_of
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
 
 _MIN_SECRET = 32  # bytes, as for HS256
-_PERIOD = 150  # seconds; a nonce is good for one to two of them
+_PERIOD = 150  # seconds; a nonce is valid for one to two periods
 
 
 class Nonces:
-    """Make and recognise nonces: a keyed digest of the time and of the key that will use it.
+    """Make and recognise nonces: keyed digests of the time and of the client's key.
 
     Args:
         secret: at least 32 bytes, the same for all processes.
 
     Raises:
-        ConfigurationError: if it is shorter, can be guessed, or is a path or the like.
+        ConfigurationError: if it is shorter, can be guessed, or is a path, a URL or a placeholder.
     """
 
     def __init__(self, secret: str | bytes) -> None:
         if isinstance(secret, (str, bytes)):
             check_not_place(secret, "nonce_secret")
+            check_unwrapped(secret, "nonce_secret")
         data = secret.encode() if isinstance(secret, str) else secret
         if not isinstance(data, bytes) or len(data) < _MIN_SECRET:
             raise ConfigurationError(
@@ -41,9 +42,10 @@ class Nonces:
         return self._nonce(thumbprint, int(now // _PERIOD))
 
     def accepts(self, nonce: object, thumbprint: str, now: float) -> bool:
-        """Return whether it is one of ours for this key, and fresh.
+        """Return whether a nonce is one of this server for this key, and fresh.
 
-        The next period's counts, too: the clock of the process that issued it may be ahead.
+        A nonce of the next period is accepted, too, because the clock of the process that issued it may be
+        ahead.
         """
         if not isinstance(nonce, str) or not nonce.isascii():
             return False
@@ -54,7 +56,7 @@ class Nonces:
         )
 
     def is_last(self, nonce: object, thumbprint: str, now: float) -> bool:
-        """Return whether an accepted nonce is in the last of its periods, so that it is time for the next."""
+        """Return whether an accepted nonce is in its last period, so that the next one must be issued."""
         return nonce == self._nonce(thumbprint, int(now // _PERIOD) - 1)
 
     def _nonce(self, thumbprint: str, period: int) -> str:

@@ -1,8 +1,8 @@
 """Check the proofs that tokens bound to a key require of each request (RFC 7800).
 
-A stolen bearer token can be used by anybody. A bound token names in `cnf` the key or certificate of its
-holder, and each request must prove possession. So the verification of such a token may be remembered, but
-never its proof.
+Anyone can use a stolen bearer token. A bound token names in `cnf` the key or certificate of its holder, and
+each request must prove possession. So the verification of such a token may be remembered, but never its
+proof.
 """
 
 from abc import ABC, abstractmethod
@@ -19,9 +19,9 @@ from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTo
 class Proof(ABC):
     """Define one way to prove possession for a token: `DPoP`, `MutualTLS`."""
 
-    #: The member of `cnf` that this is about.
+    #: The member of `cnf` that this class checks.
     member: ClassVar[str]
-    #: Of the signatures that a scheme of its own asks for, as its challenge lists them.
+    #: The algorithms of the signatures, as the challenge of the scheme lists them; empty without a scheme.
     algorithms: Sequence[str] = ()
     #: Whether used proofs are noted in the memory of this process.
     in_memory: bool = False
@@ -29,11 +29,11 @@ class Proof(ABC):
     @property
     @abstractmethod
     def metadata(self) -> Mapping[str, Any]:
-        """Return what the resource's metadata says of it (RFC 9728 section 2)."""
+        """Return the members of the resource's metadata about this proof (RFC 9728 section 2)."""
 
     @abstractmethod
     def check(self, request: RequestView, credential: Credential, bound_to: str, now: float) -> Flow[str]:
-        """Raise unless the request proves it.
+        """Raise an error unless the request has a valid proof.
 
         Args:
             request: the request.
@@ -42,7 +42,7 @@ class Proof(ABC):
             now: seconds since the epoch.
 
         Returns:
-            a nonce that the response is to carry for the caller's next proofs, or nothing.
+            a nonce for the caller's next proofs, which the response must contain; empty for none.
         """
 
 
@@ -50,10 +50,10 @@ class Proofs:
     """Hold all ways of proof of a guard; without any, bound tokens are refused.
 
     Args:
-        proofs: one for each member of `cnf`, at most.
+        proofs: at most one for each member of `cnf`.
 
     Raises:
-        ConfigurationError: for two of a kind, or something that is none.
+        ConfigurationError: for two of one kind, or an object that is not a way of proof.
     """
 
     def __init__(self, proofs: Iterable[Proof]) -> None:
@@ -75,28 +75,28 @@ class Proofs:
 
     @property
     def members(self) -> frozenset[str]:
-        """Return the members of `cnf` that they are about."""
+        """Return the members of `cnf` that the proofs check."""
         return frozenset(self._proofs)
 
     @property
     def algorithms(self) -> str:
-        """Return the `algs` of the DPoP challenge; empty where DPoP is not spoken."""
+        """Return the `algs` of the DPoP challenge; empty without DPoP."""
         return " ".join(name for proof in self._proofs.values() for name in proof.algorithms)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Return what the resource's metadata says of all of them."""
+        """Return the members of the resource's metadata about all proofs."""
         return {name: value for proof in self._proofs.values() for name, value in proof.metadata.items()}
 
     def confirmation_of(self, claims: Mapping[str, Any]) -> Confirmation:
-        """Return what the token is bound to; empty for plain ones.
+        """Return the confirmation that the token is bound to; empty for a plain bearer token.
 
-        Unknown members might be ignored (RFC 7800 section 3.1). An issuer that sends them means more than a
-        plain bearer token, so such tokens are refused.
+        RFC 7800 section 3.1 allows a verifier to ignore unknown members. But an issuer that adds them
+        restricts the token, so a token with unknown members is refused.
 
         Raises:
-            UnprovenTokenError: if we cannot check it.
-            MalformedTokenError: if it is no confirmation.
+            UnprovenTokenError: if the guard cannot check the confirmation.
+            MalformedTokenError: if the claim `cnf` is malformed.
         """
         if "cnf" not in claims:
             return ()
@@ -107,18 +107,18 @@ class Proofs:
             raise UnprovenTokenError("bound by a cnf that none of the guard's proofs is for")
         if not all(isinstance(value, str) for value in members.values()):
             raise MalformedTokenError("a member of cnf is not text")
-        # DPoP comes last, since it uses the proof up.
+        # DPoP is checked last, because its check uses up the proof.
         return tuple(sorted(members.items(), key=lambda member: member[0] == "jkt"))
 
     def check(
         self, request: RequestView, credential: Credential, confirmation: Confirmation, now: float
     ) -> Flow[str]:
-        """Raise unless the request proves everything that the token is bound to.
+        """Raise an error unless the request has all proofs that the token requires.
 
         Args:
             request: the request.
             credential: the token.
-            confirmation: what `confirmation_of` returned for it.
+            confirmation: the result of `confirmation_of` for it.
             now: seconds since the epoch.
 
         Returns:

@@ -6,8 +6,10 @@ from hashlib import sha256
 from authguard.errors import VerificationUnavailableError
 
 _MAX_PROOFS = 100_000  # about 15 MB
-_SLOTS = 8  # in the longest time that a proof may be live; forgetting is by whole slots
-_DIGEST_BYTES = 16  # only the holder of a key could search for collisions, and refuse itself
+_SLOTS = 8  # the number of slots in the longest lifetime of a proof; a whole slot is deleted at once
+# bytes of a digest; only the holder of a key could search for collisions, and would only refuse its own
+# requests
+_DIGEST_BYTES = 16
 
 
 class _Slot:
@@ -23,12 +25,13 @@ class _Slot:
 class UsedProofs:
     """Remember each proof until it has expired, and refuse when full.
 
-    Dropping a proof early would let it be used again, so no proof is evicted. Each step is one dictionary
+    If a proof were dropped early, it could be used again, so no proof is evicted. Each step is one dictionary
     operation, as in `Memory`: of two threads with the same proof, one succeeds.
 
     Args:
-        per_key: how many live proofs a key may have, so that no caller can fill it for all.
-        longest: seconds that a proof may be live at most.
+        per_key: the greatest number of live proofs of one key, so that no caller can fill the memory for all
+            others.
+        longest: the longest lifetime of a proof, in seconds.
     """
 
     def __init__(self, per_key: int, longest: float) -> None:
@@ -42,11 +45,11 @@ class UsedProofs:
         Args:
             thumbprint: of the key that signed it.
             token_id: its `jti`.
-            until: seconds since the epoch when it expires.
+            until: the time when it expires, in seconds since the epoch.
             now: seconds since the epoch.
 
         Raises:
-            VerificationUnavailableError: if there is no room.
+            VerificationUnavailableError: if the memory is full.
         """
         self._forget(now)
         digest = sha256(f"{thumbprint}\n{token_id}".encode()).digest()[:_DIGEST_BYTES]
@@ -58,7 +61,7 @@ class UsedProofs:
             raise VerificationUnavailableError("a key has too many live DPoP proofs", retry_after=1)
         if len(self) >= _MAX_PROOFS:
             raise VerificationUnavailableError("too many live DPoP proofs", retry_after=1)
-        # The same proof has the same slot, so that here one of two threads wins.
+        # The same proof always has the same slot, so only one of two threads succeeds here.
         if slot.proofs.setdefault(digest, digest) is not digest:
             return False
         slot.by_key[thumbprint] += 1

@@ -1,4 +1,4 @@
-"""Tell when two http URIs are the same: RFC 3986 sections 6.2.2 and 6.2.3."""
+"""Normalize http URIs for comparison: RFC 3986 sections 6.2.2 and 6.2.3."""
 
 import re
 from typing import NamedTuple
@@ -19,8 +19,8 @@ class URI(NamedTuple):
 
     Attributes:
         origin: scheme, host in lower case, and the port if it is not the scheme's own.
-        path: without dot segments, decoded, as servers give it to applications. `/a%2Fb` and
-            `/a/b` are the same here, since no application behind a server can tell them apart.
+        path: without dot segments, decoded, as servers give it to applications. `/a%2Fb` and `/a/b` are equal
+            here, because no application behind a server can distinguish them.
     """
 
     origin: str
@@ -50,7 +50,7 @@ def parse_uri(text: str) -> URI:
 def _without_dot_segments(path: str) -> str:
     """Resolve the dot segments of an absolute path (RFC 3986 section 5.2.4).
 
-    Unlike that of `policy.paths`, which compares segments, this keeps a slash at the end.
+    Unlike the function of `policy.paths`, which compares segments, this one keeps a slash at the end.
     """
     kept: list[str] = []
     segments = path.split("/")[1:]
@@ -65,7 +65,7 @@ def _without_dot_segments(path: str) -> str:
 
 
 def is_safe_origin(origin: str) -> bool:
-    """Return whether what is sent there is under TLS, or does not leave this machine.
+    """Return whether data sent to an origin is protected by TLS, or does not leave this machine.
 
     Args:
         origin: as `parse_uri` returns it.

@@ -1,1 +1,1 @@
-"""Speak with remote servers: fetched keys and introspection, without the network itself."""
+"""Handle the answers of remote servers, for fetched keys and introspection; the drivers send the requests."""

@@ -11,7 +11,7 @@ from authguard._core.strict_json import JSONError, parse_object_bytes
 
 _MAX_DEPTH = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
-# How servers label a file of unknown type, such as object stores and repository pages.
+# The media types that servers, such as object stores and repository pages, give a file of unknown type.
 _STATIC = re.compile(
     r"(?:application/(?:octet-stream|x-pem-file|pem-certificate-chain)|binary/octet-stream|text/(?:plain|json))?"
     r"(?:\s*;.*)?\Z",
@@ -35,9 +35,9 @@ class RemoteHealth:
         state: `unused` before the first request; `fresh`; `stale` while the last valid answer is still used
             in an outage; `failing` if credentials cannot be checked with it.
         failures: failed attempts since the last successful one.
-        reason: why the last one failed, or what was skipped; empty if all is well.
-        fetched_at: seconds since the epoch of the last good answer, or None.
-        fresh_until: until when that answer is fresh, or None.
+        reason: the reason of the last failure, or the keys that were skipped; empty for none.
+        fetched_at: the time of the last valid answer in seconds since the epoch, or None.
+        fresh_until: the time until which that answer is fresh, or None.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Backoff:
     """Pause after failures: 1 second, 2, 4 … 30, each shortened at random by up to a half.
 
     Args:
-        random: gives numbers from 0 to 1, so that many processes do not come back all at once.
+        random: returns numbers from 0 to 1, so that many processes do not all retry at the same time.
         max_pause: seconds of the longest pause.
     """
 
@@ -60,6 +60,7 @@ class Backoff:
         self._random = random
         self._max_pause = max_pause
         self.failures = 0
+        #: The time of the last failure, in seconds since the epoch; None after a success.
         self.failed_at = float("-inf")
         self._until = float("-inf")
 
@@ -77,22 +78,23 @@ class Backoff:
     def succeeded(self) -> None:
         """Note that an attempt has succeeded."""
         self.failures = 0
-        self._until = float("-inf")
+        self.failed_at = self._until = float("-inf")
 
     def remaining(self, now: float) -> float:
         """Return the seconds until the next attempt; 0 if it may be made now."""
         seconds = self._until - now
-        return seconds if 0 < seconds <= MAX_PAUSE else 0.0  # more is a clock that was set back
+        # a longer pause means that the clock was set back
+        return seconds if 0 < seconds <= MAX_PAUSE else 0.0
 
 
 class Budget:
-    """Count attempts: a few may be made at once, and they come back one by one.
+    """Count attempts: a few may be made at once, and they become available again one by one.
 
-    A plain cooldown would let one senseless request lock out the sensible one that follows.
+    With a plain pause, one useless request would block the useful request after it.
 
     Args:
-        size: how many attempts there are.
-        seconds: in which one comes back.
+        size: the greatest number of attempts.
+        seconds: the seconds until one attempt becomes available again.
     """
 
     def __init__(self, size: int, seconds: float) -> None:
@@ -102,7 +104,7 @@ class Budget:
         self._at = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Take one attempt, if there is one."""
+        """Take one attempt, if one is available."""
         gained = max(0.0, now - self._at) / self._seconds
         self._attempts = min(self._size, self._attempts + gained)
         self._at = now
@@ -116,12 +118,12 @@ class Budget:
         self._attempts = min(self._size, self._attempts + 1)
 
     def remaining(self) -> float:
-        """Return the seconds from the last look until there is an attempt again."""
+        """Return the seconds, from the last call of `take`, until an attempt is available again."""
         return max(0.0, 1 - self._attempts) * self._seconds
 
 
 class Breaker:
-    """Stop asking a server that does not answer, and let one request try it now and then.
+    """Stop asking a server that does not answer, and let one request try it after each pause.
 
     Args:
         random: see `Backoff`.
@@ -133,17 +135,17 @@ class Breaker:
         self.backoff = Backoff(random, max_pause)
         self._threshold = threshold
         self._weight = 0
-        #: Requests without an answer since the last that had one.
+        #: The number of requests without an answer since the last answer.
         self.failures = 0
         self._trial_until = float("-inf")
 
     def blocked(self, now: float, trial: float) -> float:
-        """Return the seconds until one may ask; 0 lets this one ask.
+        """Return the seconds until a request may ask the server; 0 lets this request ask.
 
         Args:
             now: seconds since the epoch.
-            trial: seconds that a request may take which tries a failed server again; the others
-                do not wait meanwhile.
+            trial: the timeout of a request that tries a failed server again; other requests do not wait
+                meanwhile.
         """
         seconds = self.backoff.remaining(now)
         if seconds or self._weight < self._threshold:
@@ -153,16 +155,21 @@ class Breaker:
         self._trial_until = now + trial
         return 0.0
 
-    def failed(self, now: float, weight: int = 1) -> None:
+    def failed(self, began: float, now: float, weight: int = 1) -> None:
         """Note that a request got no answer.
 
+        The pause does not grow with the number of requests that fail together: only a request that began
+        after the last failure tells that the server is still down.
+
         Args:
-            now: seconds since the epoch.
-            weight: the threshold, if a single one of this kind is too much.
+            began: the time of the request, in seconds since the epoch.
+            now: the time of its failure.
+            weight: the count of the failure; the threshold, if a single failure of this kind is enough.
         """
         self.failures += 1
         self._weight += weight
-        if self._weight >= self._threshold:
+        # a later time of the last failure means that the clock was set back
+        if self._weight >= self._threshold and not began < self.backoff.failed_at <= now:
             self.backoff.failed(now)
             self._trial_until = float("-inf")
 
@@ -178,7 +185,7 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
 
     Args:
         headers: the fields of the answer.
-        ttl: what holds if they say nothing.
+        ttl: the seconds if the fields name none.
     """
     control = headers.get("cache-control", "")
     if _NO_STORE.search(control):
@@ -192,13 +199,16 @@ def freshness(headers: Mapping[str, str], ttl: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds of a Retry-After field, given as a number or a date (RFC 9110 section 10.2.3)."""
+    """Return the seconds of a Retry-After field, given as a number or a date (RFC 9110 section 10.2.3).
+
+    At most `MAX_PAUSE`, after which the server is asked again: callers are told the same time.
+    """
     text = headers.get("retry-after", "").strip()
     if _SECONDS.match(text):
-        return float(text)
+        return min(float(text), MAX_PAUSE)
     try:
         date = parsedate_tz(text)
-        return None if date is None else max(0.0, mktime_tz(date) - now)
+        return None if date is None else min(max(0.0, mktime_tz(date) - now), MAX_PAUSE)
     except (ValueError, OverflowError, IndexError, TypeError):
         return None
 
@@ -211,7 +221,7 @@ def read_json(response: Response, *, static: bool = False) -> dict[str, Any]:
         static: whether it may be a static file, which servers may not label as JSON.
 
     Raises:
-        JSONError: if it is none, or says that it is something else, or nests too deeply.
+        JSONError: if it is not a JSON object, is labelled as another type, or nests too deeply.
     """
     kind = response.headers.get("content-type", "").strip()
     if not _JSON.match(kind) and not (static and _STATIC.match(kind)):
@@ -230,7 +240,7 @@ def read_key_document(response: Response) -> dict[str, Any] | str:
     """
     if b"-----BEGIN" in response.body and not response.body.lstrip().startswith(b"{"):
         if not _STATIC.match(response.headers.get("content-type", "").strip()):
-            raise JSONError("the answer is PEM, and its media type says something else")
+            raise JSONError("the answer is PEM, but its media type is another")
         return response.body.decode("latin-1")
     return read_json(response, static=True)
 

@@ -18,7 +18,7 @@ from authguard.errors import (
 def principal_of(
     document: Mapping[str, Any], expected: Expectations, issuer: str | None, method: Method, now: float
 ) -> Principal:
-    """Return the principal of the credential that the endpoint has been asked about.
+    """Return the principal of the credential that the endpoint was asked about.
 
     Args:
         document: the answer.
@@ -34,17 +34,18 @@ def principal_of(
         raise InvalidTokenError("the introspection endpoint says that it is not active", cause=Cause.INACTIVE)
     claims = {name: value for name, value in document.items() if value is not None and name != "active"}
     if issuer is not None and claims.setdefault("iss", issuer) != issuer:
+        expected.report_mismatch("issuer", claims["iss"], issuer)
         raise InvalidIssuerError("another issuer")
     text = json.dumps(claims, ensure_ascii=False)
-    # Of an API key an endpoint may say anything there.
+    # For an API key, an endpoint may return any value there.
     kinds = KIND_CLAIMS if method == "api_key" else ()
     judged = {name: value for name, value in claims.items() if name not in kinds}
     return verify_claims(text, judged, expected, now, kind=None, key_id=None, method=method)
 
 
 def check_same(local: Principal, remote: Principal, claims: Mapping[str, Any]) -> None:
-    """Raise unless the token that was verified here is the one that the endpoint speaks of."""
-    # An answer without a subject says nothing about a user; its client is used instead.
+    """Raise an error unless the answer of the endpoint is about the token that was verified here."""
+    # An answer without a subject names no user; its client is used instead.
     names_subject = "sub" in claims or remote.subject != f"{CLIENT_PREFIX}{remote.client_id}"
     if names_subject and not _is_same_subject(local, remote):
         raise InvalidTokenError("the introspection endpoint names another subject")
@@ -59,6 +60,6 @@ def check_same(local: Principal, remote: Principal, claims: Mapping[str, Any]) -
 def _is_same_subject(local: Principal, remote: Principal) -> bool:
     if local.subject == remote.subject:
         return True
-    # A token without `sub` is its client's; the answer may have the client's name as `sub` (RFC 9068
+    # A token without `sub` belongs to its client; the answer may have the client's name as `sub` (RFC 9068
     # section 2.2).
     return remote.subject == remote.client_id and local.subject == f"{CLIENT_PREFIX}{remote.client_id}"

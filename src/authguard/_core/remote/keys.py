@@ -1,6 +1,7 @@
-"""Keep the keys of a remote issuer: which of them to use now, and when to ask for them again."""
+"""Keep the keys of a remote issuer: decide which keys to use, and when to fetch them again."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
 
@@ -23,13 +24,37 @@ _JUMP = 5.0
 
 
 class Plan(Enum):
-    """Name the next step for a token's key."""
+    """Name the next step in the search for a token's key."""
 
     USE = auto()
-    REFRESH = auto()  # use it, and fetch in the background
-    WAIT = auto()  # for a fetch, and look again
+    REFRESH = auto()  # use the key, and fetch in the background
+    WAIT = auto()  # wait for a fetch, and look again
     REFUSE = auto()
     UNAVAILABLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKeys:
+    """Hold the keys of one answer of an issuer, and its times.
+
+    A request reads the state once: if it combined the keys of one answer with the times of the next, it would
+    use a key that the issuer has withdrawn.
+
+    Attributes:
+        keys: the keys.
+        asked_at: the time of the request for them.
+        refresh_at: the time to refresh them in advance.
+        fresh_until: the time when their freshness ends.
+    """
+
+    keys: KeySet
+    asked_at: float
+    refresh_at: float
+    fresh_until: float
+
+    def is_fresh(self, now: float) -> bool:
+        """Return whether the answer still applies."""
+        return self.asked_at - _JUMP <= now < self.fresh_until
 
 
 class RemoteKeys:
@@ -37,11 +62,11 @@ class RemoteKeys:
 
     Args:
         name: of the issuer or its key set, for `health`.
-        ttl: seconds for which keys are fresh, if the answer does not say.
-        max_stale: seconds for which they go on in an outage.
+        ttl: seconds for which keys are fresh, if the answer does not specify it.
+        max_stale: seconds for which they are still used in an outage.
         random: see `Backoff`.
-        backoff: that of the server, if it is shared with others.
-        key_id: the `kid` of the one key, where each has a URL of its own.
+        backoff: that of the server, if several key sets share it.
+        key_id: the `kid` of the single key, if each key has a URL of its own.
     """
 
     def __init__(
@@ -61,42 +86,40 @@ class RemoteKeys:
         self.backoff = Backoff(random) if backoff is None else backoff
         self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
         self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
-        self._keys: KeySet | None = None
-        self._asked_at = self._refresh_at = self._fresh_until = float("-inf")
+        self._held: HeldKeys | None = None
         self._reason = ""
-        #: How many attempts have ended; who waits can tell whether one has since.
+        #: The number of attempts that have ended, by which a waiting request notices the end of another
+        #: attempt.
         self.attempts = 0
-        #: Whether one is under way.
+        #: Whether a fetch is running.
         self.fetching = False
         self._is_withdrawn = False
 
-    def candidates(self, header: Header, now: float) -> tuple[VerificationKey, ...]:
-        """Return the keys that the token can have been signed with, if we have any and may use them."""
-        return () if self._keys is None or self._is_over(now) else self._keys.candidates(header)
+    def held(self, now: float) -> HeldKeys | None:
+        """Return the keys of the last valid answer, if they may be used."""
+        held = self._held
+        return None if held is None or self._is_over(held, now) else held
 
-    def find(self, header: Header, now: float) -> VerificationKey | None:
-        """Return the one key that the token can have been signed with, if we have it and may use it."""
-        return None if self._keys is None or self._is_over(now) else self._keys.find(header)
-
-    def plan(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
+    def plan(self, header: Header, key: VerificationKey | None, held: HeldKeys | None, now: float) -> Plan:
         """Decide on the next step.
 
         Args:
-            header: the token's.
+            header: that of the token.
             key: the key that it names, or that signed it; None for an unknown key.
+            held: the keys, from `held`, that were searched.
             now: seconds since the epoch.
         """
         paused = self.backoff.remaining(now) > 0
-        if self._keys is None or self._is_over(now):
+        if held is None:
             return Plan.UNAVAILABLE if paused else Plan.WAIT
         if key is not None:
-            return self._plan_known(now, paused=paused)
-        return self._plan_unknown(self._keys, header, now, paused=paused)
+            return self._plan_known(held, now, paused=paused)
+        return self._plan_unknown(held, header, now, paused=paused)
 
-    def _plan_unknown(self, keys: KeySet, header: Header, now: float, *, paused: bool) -> Plan:
-        if keys.has(header.key_id):
-            return Plan.REFUSE  # the key is here, and is for another algorithm
-        if self.fetching or not (self._is_fresh(now) or self.backoff.failures):
+    def _plan_unknown(self, held: HeldKeys, header: Header, now: float, *, paused: bool) -> Plan:
+        if held.keys.has(header.key_id):
+            return Plan.REFUSE  # the key is known, and is for another algorithm
+        if self.fetching or not (held.is_fresh(now) or self.backoff.failures):
             return Plan.WAIT
         if self.backoff.failures:
             return Plan.WAIT if not paused and self._budget.take(now) else Plan.UNAVAILABLE
@@ -104,61 +127,62 @@ class RemoteKeys:
             return Plan.REFUSE
         return Plan.WAIT
 
-    def _plan_known(self, now: float, *, paused: bool) -> Plan:
-        if self._is_fresh(now):
-            due = now >= self._refresh_at and not paused and not self.fetching
+    def _plan_known(self, held: HeldKeys, now: float, *, paused: bool) -> Plan:
+        if held.is_fresh(now):
+            due = now >= held.refresh_at and not paused and not self.fetching
             return Plan.REFRESH if due else Plan.USE
         if paused:
             return Plan.USE
-        # In an outage requests do not wait; after a quiet time one must, or a withdrawn key might be used.
+        # In an outage, requests do not wait. After a time without requests, one must wait, otherwise a
+        # withdrawn key might be used.
         lately = 0 <= now - self.backoff.failed_at < _OUTAGE_SECONDS
         return Plan.REFRESH if lately else Plan.WAIT
 
     def plan_after(self, header: Header, key: VerificationKey | None, now: float) -> Plan:
-        """Decide on the next step when a fetch has ended; never `WAIT` again."""
+        """Decide on the next step after a fetch has ended; this is never `WAIT`."""
         if self._is_withdrawn:
             return Plan.REFUSE
         if key is not None:
             return Plan.USE
-        if self._keys is None or self.backoff.failures:
+        held = self._held
+        if held is None or self.backoff.failures:
             return Plan.UNAVAILABLE
-        if self._asked_at >= now and not self._keys.has(header.key_id):
-            # Only if it was asked for after this request: the key may be newer than the answer.
+        if held.asked_at >= now and not held.keys.has(header.key_id):
+            # The key is unknown only if the answer was requested after this request began: the key may be
+            # newer than the answer.
             self._missing.put(_mark(header), now + UNKNOWN_SECONDS)
         return Plan.REFUSE
 
     def is_as_new_as(self, now: float) -> bool:
-        """Return whether the last attempt was made at a time or later; a failure is as good as a new one."""
-        return self._asked_at >= now or self._is_withdrawn or self.backoff.failures > 0
+        """Return whether the last attempt was made at a time or later; a failed attempt counts, too."""
+        return self.fetched_at >= now or self._is_withdrawn or self.backoff.failures > 0
 
-    def usable_until(self, now: float) -> float:
-        """Return until when a token that was verified with these keys may be remembered."""
-        if self._is_fresh(now):
-            return self._fresh_until
-        return min(now + _AHEAD, self._fresh_until + self._max_stale)
+    def usable_until(self, held: HeldKeys, now: float) -> float:
+        """Return the time until which a token that was verified with keys may be remembered."""
+        if held.is_fresh(now):
+            return held.fresh_until
+        return min(now + _AHEAD, held.fresh_until + self._max_stale)
 
     def succeeded(self, document: Document, parse: "Parse", ttl: float, now: float) -> None:
-        """Note that a key set has been fetched; `now` is when it was asked for.
+        """Note that a key set has been fetched; `now` is the time of the request.
 
         Raises:
-            ConfigurationError: if it is not one, or none of its keys can be used.
+            ConfigurationError: if it is not a key set, or none of its keys can be used.
         """
         keys, reasons = parse(document)
         if not keys:
             raise ConfigurationError(
                 f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
             )
-        # The issuer alone decides about kids, so that a token without one may be by each of its keys.
-        self._keys = KeySet(keys, tries_named=True)
+        # The issuer alone decides about kids, so each of its keys may have signed a token without one.
+        key_set = KeySet(keys, tries_named=True)
+        self._held = HeldKeys(key_set, now, now + ttl - min(_AHEAD, ttl / 2), now + ttl)
         self._reason = "; ".join(reasons)
-        self._asked_at = now
-        self._fresh_until = now + ttl
-        self._refresh_at = now + ttl - min(_AHEAD, ttl / 2)
         self.backoff.succeeded()
 
     def withdraw(self) -> None:
-        """Note that the issuer has none of these keys any more, or never had: they are not used again."""
-        self._keys = None
+        """Note that the issuer has withdrawn these keys, or never had them; they are not used again."""
+        self._held = None
         self._is_withdrawn = True
         self.backoff.succeeded()
 
@@ -168,11 +192,10 @@ class RemoteKeys:
         self.backoff.failed(now)
 
     def health(self, now: float) -> RemoteHealth:
-        """Return how this issuer is doing."""
-        held = self._keys is not None
-        usable = held and not self._is_over(now)
-        if usable:
-            state = "fresh" if self._is_fresh(now) else "stale"
+        """Return the state of this issuer."""
+        held = self._held
+        if held is not None and not self._is_over(held, now):
+            state = "fresh" if held.is_fresh(now) else "stale"
         else:
             state = "failing" if held or self.backoff.failures else "unused"
         return RemoteHealth(
@@ -180,25 +203,23 @@ class RemoteKeys:
             state,  # type: ignore[arg-type]
             self.backoff.failures,
             self._reason,
-            self._asked_at if held else None,
-            self._fresh_until if held else None,
+            None if held is None else held.asked_at,
+            None if held is None else held.fresh_until,
         )
 
     @property
     def reason(self) -> str:
-        """Return why the last attempt failed."""
+        """Return the reason why the last attempt failed."""
         return self._reason
 
     @property
     def fetched_at(self) -> float:
-        """Return when the keys were asked for, of which we have the answer."""
-        return self._asked_at
+        """Return the time of the request whose answer is in use."""
+        held = self._held
+        return float("-inf") if held is None else held.asked_at
 
-    def _is_fresh(self, now: float) -> bool:
-        return self._asked_at - _JUMP <= now < self._fresh_until
-
-    def _is_over(self, now: float) -> bool:
-        return now >= self._fresh_until + self._max_stale and not self._is_fresh(now)
+    def _is_over(self, held: HeldKeys, now: float) -> bool:
+        return now >= held.fresh_until + self._max_stale and not held.is_fresh(now)
 
 
 def _mark(header: Header) -> bytes:
@@ -206,11 +227,12 @@ def _mark(header: Header) -> bytes:
 
 
 class Parse:
-    """Read the usable keys of a key set, and say why the others are not.
+    """Read the usable keys of a key set, and the reasons why others are unusable.
 
     Args:
-        algorithms: those that keys may be for; HMAC is never among them.
-        hints: the algorithms that the issuer says it signs with, for RSA keys that leave a choice.
+        algorithms: the allowed algorithms of keys; HMAC is never among them.
+        hints: the algorithms with which the issuer signs according to its metadata, for RSA keys without
+            `alg`.
     """
 
     def __init__(self, algorithms: frozenset[str], hints: frozenset[str] = frozenset()) -> None:

@@ -22,7 +22,7 @@ from authguard.errors import ConfigurationError
 
 PLACE = "{kid}"
 MAX_KEPT = 64
-# Nothing that could end the path of a URL, lead out of it, or be read in two ways.
+# Only characters that cannot end the path of a URL, lead out of it, or be read in two ways.
 _KEY_ID = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 _MAX_PENDING = 16
 
@@ -31,7 +31,7 @@ def check_template(url: str) -> None:
     """Check the position of the `kid` in a URL.
 
     Raises:
-        ConfigurationError: unless it stands once, in the path or the query.
+        ConfigurationError: unless it occurs once, in the path or the query.
     """
     before, place, after = url.partition(PLACE)
     is_in_host = {"/", "?"}.isdisjoint(before.partition("://")[2])
@@ -47,7 +47,7 @@ class KeysByKid:
 
     Args:
         template: the URL, with `{kid}` in it.
-        ttl: seconds for which a key is fresh, if the answer does not say.
+        ttl: seconds for which a key is fresh, if the answer does not specify it.
         max_stale: seconds for which it is used in an outage.
         random: see `Backoff`.
     """
@@ -56,7 +56,7 @@ class KeysByKid:
         self.name = template
         self._template = template
         self._options = (ttl, max_stale, random)
-        self.backoff = Backoff(random)  # of the server, which is one for all keys
+        self.backoff = Backoff(random)  # the backoff of the server, which is the same for all keys
         self._budget = Budget(UNKNOWN_FETCHES, UNKNOWN_SECONDS)
         self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
         self._kept: dict[str, RemoteKeys] = {}
@@ -66,8 +66,8 @@ class KeysByKid:
     def find(self, key_id: str, now: float) -> RemoteKeys | Plan:
         """Return the key of this `kid`, or the state of its fetch; otherwise the refusal.
 
-        An unknown one is fetched a few times at once, and then once in 30 seconds; meanwhile the answer is
-        that it is unknown. A `kid` that the issuer reported as missing is refused for 30 seconds.
+        A few unknown keys are fetched at once, and then one in 30 seconds; meanwhile, tokens with other
+        unknown keys are refused. A `kid` that the issuer reported as missing is refused for 30 seconds.
         """
         state = self._kept.get(key_id) or self._pending.get(key_id)
         if state is not None:
@@ -76,8 +76,9 @@ class KeysByKid:
             return Plan.REFUSE
         if self.backoff.remaining(now) > 0 or not self._budget.take(now):
             return Plan.UNAVAILABLE
-        if len(self._pending) >= _MAX_PENDING:  # of requests that were given up before they asked
-            self._pending.pop(next(iter(self._pending)), None)
+        if len(self._pending) >= _MAX_PENDING:  # states of requests that were cancelled before they asked
+            # a copy, because other threads may change it meanwhile
+            self._pending.pop(next(iter(list(self._pending)), ""), None)
         ttl, max_stale, random = self._options
         url = self._template.replace(PLACE, key_id)
         state = self._pending[key_id] = RemoteKeys(
@@ -86,7 +87,7 @@ class KeysByKid:
         return state
 
     def pause(self, now: float) -> float:
-        """Return the seconds until it makes sense to come back."""
+        """Return the seconds after which a retry makes sense."""
         return self.backoff.remaining(now) or self._budget.remaining()
 
     def has_come(self, state: RemoteKeys) -> None:
@@ -97,7 +98,8 @@ class KeysByKid:
             return
         self._budget.give_back()
         while len(self._kept) >= MAX_KEPT:
-            self._kept.pop(min(self._kept, key=lambda each: self._kept[each].fetched_at), None)
+            oldest = min(list(self._kept.values()), key=lambda kept: kept.fetched_at, default=state)
+            self._kept.pop(oldest.key_id, None)
         self._kept[state.key_id] = state
 
     def is_missing(self, state: RemoteKeys, now: float) -> None:
@@ -113,7 +115,7 @@ class KeysByKid:
         self._reason = reason
 
     def health(self, now: float) -> RemoteHealth:
-        """Return how the issuer is doing: the newest key counts, for older ones may rest."""
+        """Return the state of the issuer: that of the newest key, because older keys may be unused."""
         of_keys = [state.health(now) for state in list(self._kept.values())]
         newest = max(of_keys, key=lambda health: health.fresh_until or 0.0, default=None)
         if newest is None:
@@ -123,11 +125,11 @@ class KeysByKid:
 
 
 class ParseSingleKey(Parse):
-    """Read the one key that is at the URL of a `kid`.
+    """Read the single key at the URL of a `kid`.
 
     Args:
-        algorithms: those that it may be for.
-        key_id: its `kid`, which PEM does not say.
+        algorithms: the allowed algorithms of the key.
+        key_id: its `kid`, which PEM does not contain.
     """
 
     def __init__(self, algorithms: frozenset[str], key_id: str) -> None:
@@ -135,7 +137,7 @@ class ParseSingleKey(Parse):
         self._key_id = key_id
 
     def __call__(self, document: Document) -> tuple[list[VerificationKey], list[str]]:
-        """Return the key, and why others are not used."""
+        """Return the key, and the reasons why others are not used."""
         keys, reasons = super().__call__(document)
         named = [replace(key, key_id=self._key_id) for key in keys if key.key_id in (None, self._key_id)]
         if len(named) > 1:

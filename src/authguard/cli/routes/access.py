@@ -8,8 +8,8 @@ from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Requirement
 from authguard._core.quota import Quota
 from authguard._core.request import WEBSOCKET
+from authguard._routes.paths import meeting, samples
 from authguard.cli.routes.model import Layer, Route, sort_methods
-from authguard.cli.routes.paths import meeting, samples
 
 Access: TypeAlias = Literal["public", "optional", "protected", "unclassified"]
 

@@ -43,8 +43,8 @@ def routes(
     The application is imported, with the current directory first on the path, and not served. A route is
     unclassified if no rule names it, protected_paths alone leaves it open, and it has no requirement of its
     own. The command also reports rules that match no route, and @requires in the wrong place. Exit status: 0,
-    1 if a route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2 if
-    there is no application or no guard.
+    1 if a route is unclassified, a rule in protected_paths matches no route or @requires guards nothing, 2
+    without an application or a guard.
     """
     app = find_application(application, factory=factory)
     try:

@@ -9,8 +9,8 @@ from authguard._core.guard import Guard
 from authguard._core.policy.patterns import parse_pattern
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
+from authguard._routes.paths import Template, can_meet, template
 from authguard.cli.routes.model import Layer, Route
-from authguard.cli.routes.paths import Template, can_meet, template
 
 #: Findings of this severity make the command fail.
 Severity: TypeAlias = Literal["error", "warning", "note"]

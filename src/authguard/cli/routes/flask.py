@@ -10,8 +10,8 @@ from werkzeug.routing import AnyConverter, Rule
 
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by
+from authguard._routes.paths import Parameter, Template, template
 from authguard.cli.routes.model import Inner, Route, RoutePlace, Step, listed_methods
-from authguard.cli.routes.paths import Parameter, Template, template
 
 _PARAMETER = re.compile(r"<(?:([A-Za-z_]\w*)(?:\((.*?)\))?:)?[A-Za-z_]\w*>")
 

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import redirect_stdout
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,11 +28,9 @@ def find_application(name: str, *, factory: bool) -> Any:
         factory: whether the name is a function that returns the application.
 
     Raises:
-        Failure: if the application cannot be imported; the message says how to fix it.
+        Failure: if the application cannot be imported; the message names the remedy.
     """
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise Failure(f"{name} must be module:app, such as main:app", MISUSED)
+    module, attribute = _parts(name)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -42,6 +41,25 @@ def find_application(name: str, *, factory: bool) -> Any:
     if inspect.isfunction(app) and _needs_nothing(app):
         raise Failure(f"{name} is a function: add --factory if it returns the application", MISUSED)
     return app
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return module and attribute, or name the spelling that works."""
+    module, _, attribute = name.partition(":")
+    function, is_called, arguments = attribute.partition("(")
+    if is_called and module and function:
+        remedy = "write" if arguments == ")" else "give the function default arguments, and write"
+        raise Failure(
+            f"{name} must be module:app, got a call: {remedy} {module}:{function} --factory", MISUSED
+        )
+    if module.endswith(".py") or "/" in module:
+        module = module.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
+        raise Failure(f"{name} must be module:app, got a file: write {module}:{attribute or 'app'}", MISUSED)
+    if not module or not attribute:
+        package, dot, last = module.rpartition(".")
+        example = f"{package}:{last}" if dot and not attribute else f"{module or 'main'}:app"
+        raise Failure(f"{name} must be module:app, such as {example}", MISUSED)
+    return module, attribute
 
 
 def _needs_nothing(function: Any) -> bool:
@@ -62,7 +80,9 @@ def _attribute(value: Any, module: str, attribute: str) -> Any:
         try:
             value = getattr(value, name)
         except AttributeError:
-            raise Failure(f"{module} has no {attribute}", MISUSED) from None
+            near = get_close_matches(name, [each for each in dir(value) if not each.startswith("_")], 1)
+            advice = f": write {module}:{attribute.replace(name, near[0])}" if near else ""
+            raise Failure(f"{module} has no {attribute}{advice}", MISUSED) from None
     return value
 
 
@@ -71,6 +91,8 @@ def _made(factory: Any, name: str) -> Any:
         raise Failure(f"{name} is not a function: leave out --factory", MISUSED)
     if inspect.isfunction(factory) and not _needs_nothing(factory):
         raise Failure(f"{name} has parameters: --factory calls it without arguments", MISUSED)
+    if inspect.iscoroutinefunction(factory):
+        raise Failure(f"{name} is an async function: --factory calls a plain one", MISUSED)
     try:
         return factory()
     except (Exception, SystemExit) as error:  # noqa: BLE001 (it is code of others)

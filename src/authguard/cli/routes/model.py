@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from authguard._core.guard import Guard
 from authguard._core.policy.rules import Requirement
-from authguard.cli.routes.paths import Template
+from authguard._routes.paths import Template
 
 #: The methods that an endpoint class may define.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")

@@ -14,9 +14,9 @@ from authguard._core.guard import Guard
 from authguard._core.policy.rules import Requirement
 from authguard._core.request import WEBSOCKET
 from authguard._endpoint import required_by, required_by_dependencies
+from authguard._routes.paths import ANYTHING_BELOW, Parameter, Template, template
 from authguard.asgi import AuthGuardMiddleware
 from authguard.cli.routes.model import METHODS, Inner, Route, RoutePlace, Step, listed_methods
-from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, Template, template
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from authguard import asgi, wsgi
 from authguard._core.guard import Guard
+from authguard._routes.paths import ANYTHING_BELOW
 from authguard.cli.routes.model import Inner, Route, RoutePlace, Step
-from authguard.cli.routes.paths import ANYTHING_BELOW
 
 # Attributes in which wrappers keep the wrapped application: Starlette's middleware, Werkzeug's, a2wsgi,
 # asgiref.
@@ -38,7 +38,7 @@ def routes_of(app: Any) -> list[Route]:
 def guards_of(app: Any) -> list[tuple[Guard, str]]:
     """Return each guard of an application with the mount point of the guarded application.
 
-    The outermost first.
+    The outermost guard comes first.
 
     Args:
         app: any application, with guards around or inside it; or a guard itself.

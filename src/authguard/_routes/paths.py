@@ -7,7 +7,8 @@ from functools import cached_property
 
 from authguard._core.policy.paths import fold
 
-# One of them matches almost any parameter. The later ones are used when a rule names the earlier ones.
+# Values, of which at least one matches almost any parameter. The later ones are used if a rule names the
+# earlier ones.
 _VALUES = (
     "sample", "sample-2", "1", "2", "3", "1.5", "2.5", "00000000-0000-4000-8000-000000000000",
     "00000000-0000-4000-8000-000000000001", "2026-01-31", "2026-02-28", "a", "b", "ab", "abc",
@@ -180,9 +181,9 @@ def can_meet(path: Template, rule: Sequence[str], *, below: bool, any_case: bool
 
 def _may_be(segment: Segment, word: str, *, any_case: bool) -> bool:
     """Return whether a segment may match the word of a rule."""
-    if segment.fits(word):
-        return True
-    return any_case and segment.word is not None and fold(segment.word) == fold(word)
+    if segment.word is None:
+        return segment.fits(word)
+    return segment.word == word or (any_case and fold(segment.word) == fold(word))
 
 
 def _may_span(segment: Segment, words: Sequence[str], *, below: bool) -> bool:

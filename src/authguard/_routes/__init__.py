@@ -1,0 +1,1 @@
+"""Compare the routes of an application with the patterns of a guard."""

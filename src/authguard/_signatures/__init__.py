@@ -1,0 +1,1 @@
+"""Find `requires` and dependencies that are written where a framework does not call them."""
