@@ -73,8 +73,14 @@ def _report(error: Exception) -> None:
     log_hook_failure(error)
 
 
+def _warn(text: str) -> None:
+    from authguard._logs import logger
+
+    logger.warning("%s", text)
+
+
 # Imported on first use, because adapters import the drivers themselves.
-Guard.driving = Driving(_run, _arun, time.time, _report)
+Guard.driving = Driving(_run, _arun, time.time, _report, _warn)
 
 __all__ = [
     "ANONYMOUS",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
+from authguard._layers import layers_of
 
 
 def inside(app: Any) -> Callable[[Any], Any]:
@@ -22,22 +22,19 @@ def inside(app: Any) -> Callable[[Any], Any]:
     Returns:
         a function from an ASGI application that sends a refusal to one that adds the CORS fields.
     """
-    layer = app
-    for _ in range(_MAX_LAYERS):
-        if layer is None:
-            break
+    for layer in layers_of(app):
         if _is_cors(type(layer)):  # type: ignore[arg-type]  # classes can be hashed
             return partial(_copied, layer)
         for added in getattr(layer, "user_middleware", ()):
             if _is_cors(added.cls):
                 return partial(_built, added)
-        layer = getattr(layer, "app", None)
     return lambda responder: responder
 
 
 @cache
 def _is_cors(cls: type) -> bool:
-    # By name, so that no framework is needed; FastAPI's is Starlette's. Middleware may be a function, too.
+    # The class is found by its name, so that no framework is imported; FastAPI uses Starlette's class.
+    # Middleware may also be a function.
     return any(base.__name__ == "CORSMiddleware" for base in getattr(cls, "__mro__", ()))
 
 

@@ -2,21 +2,16 @@
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, ref
 
 from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
-from authguard._signatures import misspelled_in
+from authguard._layers import MAX_LAYERS
+from authguard._signatures.dependencies import misspelled_in, misspelled_scopes
+from authguard._signatures.misused import check_endpoint, misused
+from authguard._signatures.wrappers import guarded_by, has_wrappers, is_misplaced, unwrapped
 from authguard.errors import ConfigurationError
-
-_MAX_WRAPPERS = 100  # wrappers around a function; the search must also end for one that wraps itself
-
-#: The wrappers that `requires` has created, by the endpoint that they guard.
-_wrappers: "WeakKeyDictionary[Any, list[ref[Any]]]" = WeakKeyDictionary()
-
 
 _MARK = "__authguard_requirements__"
 
@@ -60,7 +55,10 @@ def decorator_of(
     guard_function: Callable[[Any], Any],
     guard_class: Callable[[Any], Any],
     classes: str,
-) -> Callable[[Any], Any]:
+    *,
+    instead: str,
+    check_now: Callable[[], None] | None = None,
+) -> Callable[..., Any]:
     """Return the decorator of `requires` for a framework.
 
     Args:
@@ -68,15 +66,19 @@ def decorator_of(
         guard_function: returns a function that checks the requirement before a given function.
         guard_class: returns a class that checks it before a given class.
         classes: the classes that can be guarded, for the error.
+        instead: the spelling for a call with other arguments than an endpoint, for the error.
+        check_now: checks the requirement, if the decorator is called without an argument.
     """
 
-    def decorate(endpoint: Any) -> Any:
+    def decorate(*endpoints: Any, **others: Any) -> Any:
+        if check_now is not None and not endpoints and not others:
+            return check_now()
+        if others or len(endpoints) != 1:
+            raise misused(requirement, len(endpoints) + len(others), instead)
+        endpoint = endpoints[0]
         if isinstance(endpoint, staticmethod | classmethod):
             return type(endpoint)(decorate(endpoint.__func__))
-        if not callable(endpoint):
-            raise ConfigurationError(
-                f"@requires() must decorate a function or {classes}, got {type_of(endpoint)}"
-            )
+        check_endpoint(endpoint, requirement, classes)
         wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
         mark(wrapper, requirement)
         if wrapper is not endpoint:
@@ -111,14 +113,6 @@ def required_by_dependencies(dependant: Any) -> Iterator[Requirement]:
         yield from required_by_dependencies(dependency)
 
 
-def guarded_by(endpoint: Any, wrapper: Any) -> None:
-    """Note that a decorator created a wrapper that guards an endpoint."""
-    try:
-        _wrappers.setdefault(endpoint, []).append(ref(wrapper))
-    except TypeError:
-        return  # an unhashable object: its routes cannot be checked
-
-
 def check_order(app: Any) -> None:
     """Refuse an application with a route whose `@requires` is above the route's decorator.
 
@@ -135,28 +129,31 @@ def check_order(app: Any) -> None:
         raise error
 
 
-def check_order_of_flask(app: Any) -> None:
-    """Repeat `check_order` at the first request, when a Flask application has all its views.
+def check_order_of_flask(
+    app: Any, when_complete: Callable[[], None], report: Callable[[str], object]
+) -> None:
+    """Repeat `check_order` before the first view, when a Flask application has all its views.
 
     WSGI has no startup event. While the order is wrong, Flask refuses each request with status 500.
 
     Args:
         app: a Flask application, its `wsgi_app`, or middleware around it; other applications are ignored.
+        when_complete: called at the same time.
+        report: called once with a wrong order, which an error handler of the application may hide.
     """
     for flask in flasks_below(app):
-        functions = flask.before_request_funcs
-        functions.setdefault(None, []).insert(0, functools.partial(_check_order_once, flask, []))
+        _check_at_first_request(flask, when_complete, report)
 
 
 def flasks_below(app: Any) -> Iterator[Any]:
-    """Yield the Flask application below layers of middleware, if there is one.
+    """Yield the Flask application below layers of middleware, if any.
 
     Args:
         app: a Flask application, its `wsgi_app`, or middleware around it.
     """
     layer = app
-    for _ in range(_MAX_WRAPPERS):
-        owner = getattr(layer, "__self__", layer)  # from the bound method `Flask.wsgi_app`
+    for _ in range(MAX_LAYERS):
+        owner = getattr(layer, "__self__", layer)  # the application of the bound method `Flask.wsgi_app`
         if isinstance(getattr(owner, "before_request_funcs", None), dict):
             yield owner
         if owner is not layer or layer is None:
@@ -164,10 +161,25 @@ def flasks_below(app: Any) -> Iterator[Any]:
         layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
 
 
-def _check_order_once(app: Any, checked: list[bool]) -> None:
-    if not checked:
-        check_order(app)
-        checked.append(True)
+def _check_at_first_request(
+    flask: Any, when_complete: Callable[[], None], report: Callable[[str], object]
+) -> None:
+    functions = flask.before_request_funcs
+    is_reported = False
+
+    def check() -> None:
+        nonlocal is_reported
+        error = order_error(flask)
+        if error is not None:
+            if not is_reported:
+                is_reported = True
+                report(str(error))
+            raise error
+        when_complete()
+        # So that later requests pay nothing for it. A new list, because Flask iterates over the old one now.
+        functions[None] = [function for function in functions[None] if function is not check]
+
+    functions.setdefault(None, []).insert(0, check)
 
 
 def order_error(app: Any) -> ConfigurationError | None:
@@ -177,17 +189,28 @@ def order_error(app: Any) -> ConfigurationError | None:
 
 
 def misplaced_in(app: Any) -> list[str]:
-    """Return a sentence for each route of an application that `@requires` should guard and does not.
+    """Return a sentence for each route of an application that `@requires` should guard, but does not.
 
     A function that was registered twice on purpose, once with the check, is not a fault.
     """
-    routes = list(_routes(app, "", {}))
-    used = {id(wrapped) for route in routes for call in route.calls for wrapped in _unwrapped(call)}
+    routes = list(registered_routes(app))
+    hooks = {id(hook): hook for route in routes for hook in route.hooks if _is_decorated(hook)}
+    decorated = [route for route in routes if _is_decorated(route.endpoint)]
+    used: set[int] = set()
+    if decorated or hooks:
+        calls = (call for route in routes for call in (*route.calls, *route.hooks))
+        used = {id(wrapped) for call in calls for wrapped in unwrapped(call)}
     sentences = [
+        f"@requires must be below @before_request ({_name(hook)}), got it above, where it guards nothing: "
+        "write @before_request first, and @requires(...) below it"
+        for hook in hooks.values()
+        if _is_misplaced(hook, used)
+    ]
+    sentences += [
         f"@requires must be below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
         "it above, where it guards nothing: write the decorator of the route first, and @requires(...) below "
         "it"
-        for route in routes
+        for route in decorated
         if _is_misplaced(route.endpoint, used)
     ]
     sentences += [
@@ -200,23 +223,43 @@ def misplaced_in(app: Any) -> list[str]:
         if route.has_dependencies:
             name = f"{route.path} ({_name(route.endpoint)})"
             sentences += misspelled_in(route.calls, name, _is_guarding)
+            for listed in route.listed:
+                sentences += misspelled_scopes(listed, f"dependencies of the route {name}")
     return sentences
 
 
-class _Route(NamedTuple):
-    """Hold a route.
+class RegisteredRoute(NamedTuple):
+    """Hold a route, or a place below which routes cannot be read.
 
     Attributes:
         path: its path.
         endpoint: its endpoint.
         calls: the endpoint, and the dependencies of FastAPI, including nested ones.
         has_dependencies: whether FastAPI fills the parameters of the calls.
+        listed: the `Depends` and `Security` of lists of dependencies.
+        hooks: the `before_request` functions of a Flask application and its blueprints.
+        is_opaque: whether this is such a place, such as the mount of an unknown application.
+        methods: its methods; empty if it may have all.
     """
 
     path: str
     endpoint: Any
-    calls: tuple[Any, ...]
+    calls: tuple[Any, ...] = ()
     has_dependencies: bool = False
+    listed: tuple[Any, ...] = ()
+    hooks: tuple[Any, ...] = ()
+    is_opaque: bool = False
+    methods: frozenset[str] = frozenset()
+
+
+def registered_routes(app: Any) -> Iterator[RegisteredRoute]:
+    """Yield the routes of an application, including those that are mounted in it.
+
+    Args:
+        app: an application of Starlette, FastAPI, Flask or Quart, or a wrapper of one. The routes of others
+            cannot be read.
+    """
+    yield from _routes(app, "", {})
 
 
 def _is_guarding(call: Any) -> bool:
@@ -228,39 +271,20 @@ def _is_decorator(call: Any) -> bool:
     return name == "requires" and module in ("authguard.fastapi", "authguard.starlette")
 
 
+def _is_decorated(endpoint: Any) -> bool:
+    """Return whether a decorator may guard an endpoint, so that its order must be checked."""
+    return has_wrappers(endpoint) or inspect.isclass(getattr(endpoint, "view_class", None))
+
+
 def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
-    view_class = getattr(endpoint, "view_class", None)  # of Flask
+    view_class = getattr(endpoint, "view_class", None)  # a view of Flask
     if inspect.isclass(view_class):
-        checked = {each for wrapped in _unwrapped(endpoint) for each in requirements_of(wrapped)}
+        checked = {each for wrapped in unwrapped(endpoint) for each in requirements_of(wrapped)}
         return not checked.issuperset(requirements_of(view_class))
-    try:
-        wrappers = _wrappers.get(endpoint, [])
-    except TypeError:
-        return False
-    alive = [wrapper for wrapper in (reference() for reference in wrappers) if wrapper is not None]
-    # `functools.wraps` gives the wrapper the name of the function. If the function still has that name, the
-    # wrapper was created for another use, perhaps in another application.
-    on_purpose = any(id(wrapper) in used for wrapper in alive) or (bool(alive) and _has_its_name(endpoint))
-    return bool(wrappers) and not on_purpose
+    return is_misplaced(endpoint, used)
 
 
-def _has_its_name(endpoint: Any) -> bool:
-    named: Any = sys.modules.get(getattr(endpoint, "__module__", None) or "")
-    for name in getattr(endpoint, "__qualname__", "<locals>").split("."):
-        named = getattr(named, name, None)
-    return named is endpoint
-
-
-def _unwrapped(call: Any) -> Iterator[Any]:
-    """Yield a callable and the callables that it wraps."""
-    for _ in range(_MAX_WRAPPERS):
-        if call is None:
-            return
-        yield call
-        call = call.func if isinstance(call, functools.partial) else getattr(call, "__wrapped__", None)
-
-
-def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
+def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
     # By attribute name, so that no framework is needed. Routes of other frameworks may have a reference to
     # their application.
     while app is not None and id(app) not in seen:
@@ -268,32 +292,53 @@ def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
         owner = getattr(app, "__self__", None)  # from the bound method `Flask.wsgi_app`
         for flask in (app, owner):
             if isinstance(getattr(flask, "view_functions", None), dict):
-                yield from _views(flask)
+                yield from _views(flask, path)
                 return
         routes = getattr(app, "routes", None)
         if isinstance(routes, list | tuple):
             for route in routes:
                 yield from _of_route(route, path, seen)
+            if _has_others(app):
+                break
             return
-        mounts = getattr(app, "mounts", None)  # of Werkzeug's DispatcherMiddleware
+        mounts = getattr(app, "mounts", None)  # the mounts of Werkzeug's DispatcherMiddleware
         for place, mounted in mounts.items() if isinstance(mounts, dict) else ():
             yield from _routes(mounted, path + str(place), seen)
         app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
+    yield RegisteredRoute(path, None, is_opaque=True)
 
 
-def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[_Route]:
+def _has_others(app: Any) -> bool:
+    """Return whether a router has pages besides its routes: FastAPI's `frontend`, or another default."""
+    router = getattr(app, "router", app)
+    default = getattr(router, "default", None)
+    own = getattr(router, "not_found", None)
+    return default != own or any(True for _ in getattr(router, "_iter_low_priority_routes", tuple)())
+
+
+def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
     whole_path = path + str(getattr(route, "path", ""))
-    included = getattr(route, "original_router", None)  # of FastAPI's `include_router`
+    included = getattr(route, "original_router", None)  # a router that FastAPI's `include_router` has added
     if included is not None:
         context = getattr(route, "include_context", None)
         prefix = path + str(getattr(context, "prefix", ""))
         for included_dependency in getattr(context, "dependencies", ()):
-            yield _Route(prefix or "/", None, (included_dependency.dependency,), has_dependencies=True)
+            yield RegisteredRoute(
+                prefix or "/",
+                None,
+                (included_dependency.dependency,),
+                has_dependencies=True,
+                listed=(included_dependency,),
+            )
         yield from _routes(included, prefix, seen)
     elif hasattr(route, "endpoint"):
         dependant = getattr(route, "dependant", None)
         calls = (route.endpoint, *_calls(dependant))
-        yield _Route(whole_path, route.endpoint, calls, has_dependencies=dependant is not None)
+        listed = tuple(getattr(route, "dependencies", ()))
+        methods = frozenset(getattr(route, "methods", None) or ())
+        yield RegisteredRoute(
+            whole_path, route.endpoint, calls, dependant is not None, listed, methods=methods
+        )
     else:
         yield from _routes(getattr(route, "app", None), whole_path, seen)
 
@@ -304,11 +349,14 @@ def _calls(dependant: Any) -> Iterator[Any]:
         yield from _calls(dependency)
 
 
-def _views(app: Any) -> Iterator[_Route]:
+def _views(app: Any, path: str) -> Iterator[RegisteredRoute]:
+    of_blueprints = getattr(app, "before_request_funcs", {})
+    hooks = tuple(hook for functions in of_blueprints.values() for hook in functions)
     for rule in app.url_map.iter_rules():
         view = app.view_functions.get(rule.endpoint)
         if view is not None:
-            yield _Route(rule.rule, view, (view,))
+            methods = frozenset(rule.methods or ())
+            yield RegisteredRoute(path + rule.rule, view, (view,), hooks=hooks, methods=methods)
 
 
 def _name(endpoint: Any) -> str:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from authguard._layers import MAX_LAYERS
 from authguard._logs import logger
 
-# By name, so that no framework is needed: those of Werkzeug, uvicorn and Hypercorn, and subclasses.
+# Layers of Werkzeug, uvicorn and Hypercorn, and subclasses, found by name so that no framework is imported.
 _NAMES = frozenset(("ProxyFix", "ProxyFixMiddleware", "ProxyHeadersMiddleware"))
-_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
 
 
 def warn_if_inside(app: Any, advice: str) -> None:
@@ -20,12 +20,12 @@ def warn_if_inside(app: Any, advice: str) -> None:
         advice: the right order, in code.
     """
     layer = app
-    for _ in range(_MAX_LAYERS):
+    for _ in range(MAX_LAYERS):
         if layer is None:
             return
         added = (
             middleware.cls for middleware in getattr(layer, "user_middleware", None) or ()
-        )  # of Starlette
+        )  # layers that Starlette has not built yet
         for kind in (type(layer), *added):
             if any(base.__name__ in _NAMES for base in getattr(kind, "__mro__", ())):
                 logger.warning(

@@ -1,4 +1,4 @@
-"""Examine applications and layers of middleware: how they can be called, and what they refer to."""
+"""Examine applications and layers of middleware: how they can be called, and their attributes."""
 
 import inspect
 from collections.abc import Iterator
@@ -8,7 +8,23 @@ from typing import Any, Literal
 from authguard._core.options import type_of
 from authguard.errors import ConfigurationError
 
+#: The number of layers examined. The search must also end for a layer that wraps itself.
+MAX_LAYERS = 100
+
 _NAMES = {"asgi": ("scope", "receive", "send"), "wsgi": ("environ", "start_response")}
+
+
+def layers_of(app: Any) -> Iterator[Any]:
+    """Yield an application and the layers below it, which middleware of Starlette has as the attribute `app`.
+
+    Args:
+        app: the outermost layer; None has no layers.
+    """
+    for _ in range(MAX_LAYERS):
+        if app is None:
+            return
+        yield app
+        app = getattr(app, "app", None)
 
 
 def takes(app: Any, count: int) -> bool:
@@ -40,10 +56,10 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
 
 
 def check_interface(app: Any, interface: Literal["asgi", "wsgi"]) -> None:
-    """Check that an application is not one of the other interface.
+    """Check that an application does not have the other interface.
 
     Args:
-        app: the application. One whose interface cannot be known is taken.
+        app: the application; it is accepted if its interface is unknown.
         interface: the interface of the middleware.
 
     Raises:
@@ -59,18 +75,19 @@ def check_interface(app: Any, interface: Literal["asgi", "wsgi"]) -> None:
 
 
 def _interface_of(app: Any) -> Literal["asgi", "wsgi"] | None:
-    """Return the only interface that an application can have; None if its signature does not say."""
+    """Return the only interface that an application can have; None if its signature does not show it."""
     if isinstance(app, partial):
         return None
     is_instance = not (isinstance(app, type) or inspect.isroutine(app))
-    # Of the instance, because a class may set another callable for each instance, as some monitoring does.
+    # The signature is that of the instance, because a class may set another callable for each instance, as
+    # some monitoring does.
     called = app.__call__ if is_instance else app
     if inspect.iscoroutinefunction(called):
         return "asgi"
     try:
-        # Not of a function that a decorator wraps, because the decorator may change the arguments.
+        # Wrapped functions are not followed, because a decorator may change the arguments.
         signature = inspect.signature(called, follow_wrapped=False)
-    except (TypeError, ValueError):  # as for some that are written in C
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return None
     names = tuple(signature.parameters)
     for interface in ("asgi", "wsgi"):

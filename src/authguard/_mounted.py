@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from authguard._layers import attributes, takes
+from authguard._layers import MAX_LAYERS, attributes, takes
 from authguard.errors import ConfigurationError
-
-_MAX_LAYERS = 100  # layers of middleware; the search must also end for one that wraps itself
 
 
 def own_root_path(app: Any) -> str:
@@ -25,7 +23,7 @@ def own_root_path(app: Any) -> str:
     for layer in _layers(app):
         if _sets_root_path(layer):
             return _root_path_of(layer)
-        if hasattr(layer, "routes"):  # the application of a mount is below another path
+        if hasattr(layer, "routes"):  # a mount with a path adds its own mount point
             break
     return ""
 
@@ -53,7 +51,7 @@ def mount_error(app: Any) -> ConfigurationError | None:
 
 def _layers(app: Any) -> Iterator[Any]:
     seen: list[Any] = []
-    while app is not None and len(seen) < _MAX_LAYERS:
+    while app is not None and len(seen) < MAX_LAYERS:
         if any(app is layer for layer in seen):  # a router has its own method as its default
             break
         seen.append(app)
@@ -85,7 +83,7 @@ def _closure(function: FunctionType) -> Iterator[Any]:
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
-        except ValueError:  # it is empty
+        except ValueError:  # the cell of the closure is empty
             continue
 
 
@@ -105,7 +103,8 @@ def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _names(layer: Any) -> set[str]:
-    # By name, so that no framework is needed. In Flask and Quart, `root_path` is a folder.
+    # The class is found by its name, so that no framework is imported. In Flask and Quart, `root_path` is a
+    # folder.
     return {f"{base.__module__}.{base.__qualname__}" for base in type(layer).__mro__}
 
 

@@ -46,7 +46,7 @@ class RefusedHTTPException(HTTPException, RaisedRefusal):
 
 
 class RefusedHandshake(RefusedHTTPException):
-    """Report the same for a websocket, which is refused by its own messages and not by a response."""
+    """Report the same for a websocket, which is refused by messages of its own and not by a response."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
@@ -76,8 +76,8 @@ def refused(
         kind: the exception class for requests.
     """
     kind = RefusedHandshake if connection.scope["type"] == "websocket" else kind
-    # Set on the innermost application, so that it also works for mounted ones, and without a handler that the
-    # user must remember to add.
+    # The handler is set on the innermost application, so that it also works for mounted applications, and
+    # users need not add one.
     handlers = connection.scope.get(EXCEPTION_HANDLERS)
     if handlers is not None and kind not in handlers[0]:
         handlers[0][kind] = _handler(handlers[0], kind)
@@ -88,7 +88,7 @@ def refused(
 
 
 def _is_unanswered(connection: HTTPConnection) -> bool:
-    # An application between the guard and the endpoint would answer itself, with a 500.
+    # Without a handler, an application between the guard and the endpoint would answer with 500.
     scope = connection.scope
     return EXCEPTION_HANDLERS not in scope and handled_by_guard(scope).scope.get("app") is scope.get("app")
 

@@ -25,16 +25,18 @@ from authguard._asgi.websockets import Websockets
 from authguard._core.answer.decision import Decision, Deny, Prepared
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.deciding.outcomes import follow
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.options import Duration, check_flag, check_function, check_object
+from authguard._core.options import Duration, check_flag, check_function, check_object, named_options
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
 from authguard._layers import check_interface
-from authguard._logs import log_refusal
+from authguard._logs import log_refusal, redact_keys_of
 from authguard._preflight.asgi import ASGIPreflights
+from authguard._routes.unmatched import UnmatchedPatterns
 from authguard.drivers.asynchronous import complete, run
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
 _PROXY_HEADERS = "app.add_middleware(ProxyHeadersMiddleware) after the middleware of the guard"
 
 
+@named_options
 class AuthGuardMiddleware:
     """Guard an ASGI application.
 
@@ -91,14 +94,18 @@ class AuthGuardMiddleware:
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)
-        app = answering(startable(app, has_rules=bool(guard.policy.rules)))
+        self._unmatched = UnmatchedPatterns(app, guard)
+        has_rules = bool(guard.policy.rules)
+        app = startable(app, has_rules=has_rules, when_complete=self._unmatched.warn_once)
+        app = answering(app)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else Charging(app, guard.quotas)
         self.guard = guard
+        redact_keys_of(guard)
         #: The mount point that the application itself uses instead of the server's; usually empty.
         self.root_path = _mounted.own_root_path(app)
-        # By length, then by name: of a dozen fields only one or two are compared.
+        # Found by length, then by name, so that only one or two of a dozen fields are compared.
         names = guard.recalled_fields
         self._fields = (frozenset(map(len, names)), names)
         self._clock = guard.remotes.clock = clock
@@ -111,30 +118,31 @@ class AuthGuardMiddleware:
         """Return middleware with the same options and another guard, with the same credential fields."""
         changed = copy(self)
         changed.guard = guard
+        guard.remotes.clock = self._clock
         changed._websockets = self._websockets.with_guard(guard)  # noqa: SLF001 (a copy of this one)
         return changed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or HANDLED in scope:
             await self._handle_other(scope, receive, send)
             return
         headers = scope["headers"]
         if type(headers) is not list:
-            headers = scope["headers"] = list(headers)  # it may be consumed by one reading
+            headers = scope["headers"] = list(headers)  # an iterator can be read only once
         request_key: RequestKey = (scope["method"], scope["path"], "")
         if scope.get("root_path") or self.root_path:
             request_key = request_key_below(self._mount(scope), scope)
         now = self._clock()
         lengths, names = self._fields
         presented = []
-        for field in headers:  # a comprehension is a function call before Python 3.12
-            if len(field[0]) in lengths and (name := field[0].lower()) in names:
-                presented.append((name, field[1]))
+        for name, value in headers:  # a comprehension is a function call before Python 3.12
+            if len(name) in lengths and (lower := name.lower()) in names:
+                presented.append((lower, value))
         guard = self.guard
         recalled = guard.recall(presented, request_key, now)
         decision: Decision
-        if recalled.is_decision is True:  # not by `decide`, which is a coroutine more
+        if recalled.is_decision is True:  # without `decide`, to save a coroutine
             decision = recalled
         elif type(recalled) is Prepared:
             request = ASGIRequest(scope, guard, presented)
@@ -147,14 +155,35 @@ class AuthGuardMiddleware:
             return
         if decision.response_fields:
             send = _adding(send, decision.response_fields)
-        # In place, as in Starlette's own middleware, so that middleware outside the guard sees it.
+        # Changed in place, as by Starlette's own middleware, so that outer middleware sees the caller.
         scope["user"] = decision.user
         scope["auth"] = decision.auth
         inner = dict(scope)
         inner[HANDLED] = (guard, scope, decision, now)
-        # A separate dict, because some servers share one between all requests of a connection.
+        # A separate dict, because some servers share one dict between all requests of a connection.
         state = scope.get("state")
         inner["state"] = {"user": decision.user} if state is None else {**state, "user": decision.user}
+        await self.app(inner, receive, send)
+
+    async def _handle_nested(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request that an outer guard has let pass.
+
+        The flow decides about it, because it considers the charges of that guard.
+        """
+        guard, now = self.guard, self._clock()
+        scope["headers"] = list(scope["headers"])
+        self._mount(scope)
+        request = ASGIRequest(scope, guard)
+        decision: Decision = await run(guard.decide(request, now))
+        follow(request.outer, decision)
+        if not decision.reaches_app:
+            await self._answer(decision, request, receive, send, now)
+            return
+        if decision.response_fields:
+            send = _adding(send, decision.response_fields)
+        scope["user"], scope["auth"] = decision.user, decision.auth
+        state = {**(scope.get("state") or {}), "user": decision.user}
+        inner = {**scope, HANDLED: (guard, scope, decision, now), "state": state}
         await self.app(inner, receive, send)
 
     async def _answer(
@@ -187,10 +216,13 @@ class AuthGuardMiddleware:
         return root_path
 
     async def _handle_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
+        if scope["type"] == "http":
+            await self._handle_nested(scope, receive, send)
+        elif scope["type"] == "websocket":
             self._mount(scope)
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
+            self._unmatched.warn_once()
             app = at_startup(self.app, has_rules=bool(self.guard.policy.rules))
             await app(scope, receive, _closing(send, self.guard))
         else:
@@ -236,7 +268,8 @@ def _closing(send: Send, guard: Guard) -> Send:
         if message["type"].startswith("lifespan.shutdown"):
             await guard.aclose()
             if guard.quotas is not None:
-                # Here, because a server may end the process without running functions of `atexit`.
+                # The connections are closed here, because a server may end the process without running
+                # functions of `atexit`.
                 await run(guard.quotas.give_back_unused())
         await send(message)
 

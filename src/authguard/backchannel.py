@@ -21,7 +21,7 @@ from authguard._core.endpoint import Endpoint
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.jose.logout_claims import Logout
-from authguard._core.options import check_function, check_method, check_seconds
+from authguard._core.options import check_function, check_method, check_seconds, named_options, yes_or_no
 from authguard._core.remotes import Remotes
 from authguard._core.verifier import Verifier
 from authguard.drivers import asynchronous, blocking
@@ -62,6 +62,7 @@ class Revoker(Protocol):
         """Refuse a session, or the tokens of a subject."""
 
 
+@named_options
 class BackChannelLogout(Endpoint):
     """Receive logout tokens of one issuer, and write the logouts to a store of revocations.
 
@@ -222,8 +223,8 @@ class BackChannelLogout(Endpoint):
         digest = sha256(f"logout\n{logout.issuer}\n{logout.token_id}".encode()).hexdigest()
         seconds = ceil(logout.expires_at + self._leeway - now) + 1
         try:
-            # First, although it may happen twice: if the token were recorded before an outage, its issuer
-            # could not send it again.
+            # The revocation comes first, although it may happen twice: if the token were recorded before an
+            # outage, its issuer could not send it again.
             revoke: Callback[Any] = Callback(partial(self.revocations.revoke, **named), "revocations")
             yield from Call(revoke)
             is_new = yield from Call(self._replays, digest, seconds)
@@ -232,7 +233,8 @@ class BackChannelLogout(Endpoint):
             if not isinstance(refused, VerificationUnavailableError):
                 raise
             raise VerificationUnavailableError(refused.reason, retry_after=1) from error
-        if not is_new:
+        # Redis answers None to `SET … NX` if the digest exists.
+        if is_new is None or not yes_or_no("replays", is_new):
             raise InvalidRequestError("the logout token has been used before")
 
     def close(self) -> None:

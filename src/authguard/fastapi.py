@@ -14,10 +14,10 @@ with needs_extra("fastapi"):
     from fastapi.security import SecurityScopes
     from starlette.requests import HTTPConnection
 
-from authguard._arguments import INJECTED, among, by_annotation, name_of, signature_of
+from authguard._arguments import INJECTED, among, by_annotation, signature_of
 from authguard._asgi.connection import check_recheck
 from authguard._core.guard import Guard
-from authguard._core.options import check_flag, check_function, check_object
+from authguard._core.options import check_flag, check_function, check_object, named_options
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import requirement_of
@@ -35,7 +35,6 @@ from authguard._fastapi.openapi import document_rules
 from authguard._fastapi.overrides import substitute_of
 from authguard._logs import logger
 from authguard.asgi import ASGIApp, AuthGuardMiddleware, Receive, Scope, Send
-from authguard.errors import ConfigurationError
 from authguard.starlette import Requires, decorator_for, guarded_function
 
 __all__ = [
@@ -59,6 +58,7 @@ _INSTALL = (
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
+@named_options
 def requires(
     *scopes: str,
     any_of: Iterable[str] = LEFT_OUT,
@@ -68,7 +68,7 @@ def requires(
 ) -> Callable[[Endpoint], Endpoint]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    Works like `authguard.starlette.requires`, for path operations and dependencies; generators are refused
+    It works like `authguard.starlette.requires`, for path operations and dependencies; generators are refused
     before the response begins. The function need not take a request: if no parameter is annotated as one, a
     parameter is added to the signature that FastAPI sees. `Depends(requires("read"))` works as well, and
     returns the caller.
@@ -112,11 +112,6 @@ def _guarded(endpoint: Any, requirement: Requirement) -> Any:
     """
     signature = signature_of(endpoint)
     parameters = list(signature.parameters.values())
-    if list(signature.parameters) == ["scope", "receive", "send"]:
-        raise ConfigurationError(
-            "@requires() must decorate a path operation or a dependency, got the ASGI application "
-            f"{name_of(endpoint)}: write a Rule for its path"
-        )
     own = [parameter for parameter in by_annotation(signature) if not _is_dependency(parameter)]
     find = among(endpoint, own, parameters)
     if own:
@@ -160,7 +155,7 @@ class _Installed(AuthGuardMiddleware):
         )
         self._site = site
         self._has_warned = False
-        self._call = super().__call__  # to look it up only once
+        self._call = super().__call__  # stored here, to look it up only once
         document_rules(site, guard)
 
     # Avoids a coroutine for each connection.
@@ -191,6 +186,7 @@ class _Installed(AuthGuardMiddleware):
             )
 
 
+@named_options
 def install(
     app: FastAPI,
     guard: Guard,
@@ -222,7 +218,7 @@ def install(
     check_flag(websocket_close_codes, "websocket_close_codes")
     if getattr(app.state, "authguard", None) is guard:
         return
-    check_recheck(recheck)  # now, and not when the first request builds the middleware
+    check_recheck(recheck)  # the check happens now, and not when the first request builds the middleware
     app.state.authguard = guard
     app.add_middleware(
         _Installed,

@@ -5,19 +5,19 @@ import inspect
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from authguard._extras import needs_extra
 
 with needs_extra("flask"):
-    from flask import Flask
+    from flask import Flask, request
     from flask.globals import app_ctx
     from flask.views import View
     from werkzeug.local import LocalProxy
 
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Principal
-from authguard._core.options import check_flag, check_function, check_object
+from authguard._core.options import check_flag, check_function, check_object, named_options
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
@@ -27,6 +27,7 @@ from authguard._flask.middleware import put_around
 from authguard._flask.refusal import RefusedHTTPException, refused
 from authguard._flask.sessions import BrowserSessions
 from authguard._logs import log_refusal
+from authguard._preflight.sealed import SEARCH
 from authguard.drivers import run_anywhere
 from authguard.errors import ConfigurationError
 from authguard.wsgi import AuthGuardMiddleware
@@ -44,14 +45,25 @@ __all__ = [
 ]
 
 for _public in (AuthGuardClient, BrowserSessions, RefusedHTTPException):
-    _public.__module__ = __name__  # the module from which it is imported
+    _public.__module__ = __name__  # the module from which users import the name
 
 _INIT_APP = (
     "init_app(app, Guard(…)) for the Flask application itself, and not for a Blueprint; "
     "install(app, Guard(…)) of authguard.fastapi for FastAPI"
 )
 
+_INSTEAD = "decorate the views with it, or write bp.before_request(requires(…)) for all views of a blueprint"
+
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Decorate a view; or, without an argument, check the caller of the current request."""
+
+    @overload
+    def __call__(self, view: ViewT, /) -> ViewT: ...
+    @overload
+    def __call__(self) -> None: ...
 
 
 UserT = TypeVar("UserT")
@@ -86,6 +98,7 @@ def current_user_of(kind: type[UserT]) -> UserT:
     return cast("UserT", LocalProxy(find))
 
 
+@named_options
 def init_app(
     app: Flask, guard: Guard, *, error_handlers: bool = True, clock: Callable[[], float] = time.time
 ) -> None:
@@ -117,7 +130,7 @@ def init_app(
         return
     put_around(app, guard, error_handlers=error_handlers, clock=clock)
     app.extensions["authguard"] = guard
-    # The first of them, so that an application may define its own current_user.
+    # The first context processor, so that an application may define its own current_user.
     app.template_context_processors[None].insert(0, functools.partial(_for_templates, app))
 
 
@@ -127,18 +140,20 @@ def _for_templates(app: Flask) -> dict[str, Any]:
     return {"current_user": handled.find_user()}
 
 
+@named_options
 def requires(
     *scopes: str,
     any_of: Iterable[str] = LEFT_OUT,
     roles: Iterable[str] = LEFT_OUT,
     acr: str | Iterable[str] | None = None,
     max_age: float | timedelta | None = None,
-) -> Callable[[ViewT], ViewT]:
+) -> Decorator:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For views and helpers: functions, `async` or not, methods and class-based views. Name and signature are
-    kept. Write it below the decorator of the route. Above it, it would guard nothing, and the first request
-    is refused with an error that says so.
+    It decorates views and helpers: functions, `async` or not, methods and class-based views. Name and
+    signature are kept. Write it below the decorator of the route. Above it, it has no effect, and the first
+    request gets an error that names the correct order. `bp.before_request(requires("read"))` guards all views
+    of a blueprint.
 
     Args:
         scopes: all of these scopes.
@@ -158,8 +173,14 @@ def requires(
     def guard_class(view: Any) -> Any:
         return _guarded_class(view, decorate)
 
-    decorate = decorator_of(requirement, guard_function, guard_class, "a view class")
-    return decorate
+    def check_now() -> None:
+        if not _is_without_view():
+            _authorize(requirement)
+
+    decorate = decorator_of(
+        requirement, guard_function, guard_class, "a view class", instead=_INSTEAD, check_now=check_now
+    )
+    return cast("Decorator", decorate)
 
 
 def _guarded_function(view: Any, requirement: Requirement) -> Any:
@@ -181,12 +202,18 @@ def _guarded_function(view: Any, requirement: Requirement) -> Any:
     return guarded_now
 
 
+def _is_without_view() -> bool:
+    """Return whether no view runs for the request: Flask answers an OPTIONS, or the guard a preflight."""
+    automatic = getattr(request.url_rule, "provide_automatic_options", False)
+    return SEARCH in request.environ or (request.method == "OPTIONS" and automatic)
+
+
 def _authorize(requirement: Requirement) -> None:
     """Raise the refusal if the caller does not meet a requirement."""
     current = handled.handled_request()
     auth, charge = handled.auth_of(current), current.decision.charge
     if requirement.is_met_by(auth.principal, current.at) and (charge is None or charge.taken is not None):
-        return  # without a request view and a flow
+        return  # decided here, without a request view and a flow
     view = current.request
     flow = current.guard.authorize(
         view,

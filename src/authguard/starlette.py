@@ -4,8 +4,9 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
+from authguard._core.options import named_options
 from authguard._extras import needs_extra
 
 with needs_extra("starlette"):
@@ -27,6 +28,7 @@ from authguard._refused import (
     refuse,
     refused,
 )
+from authguard._signatures.misused import NoDepends, spelled
 from authguard.asgi import AuthGuardMiddleware, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
@@ -40,10 +42,15 @@ __all__ = [
     "requires",
 ]
 
+_INSTEAD = (
+    "decorate the endpoints with it; for all paths below one, write Guard(protected_paths=[Rule(…)]), and "
+    "AuthGuardMiddleware as the middleware"
+)
+
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 UserT = TypeVar("UserT")
 
-RefusedHTTPException.__module__ = __name__  # where it is imported from
+RefusedHTTPException.__module__ = __name__  # the module from which users import the name
 
 
 def current_principal(connection: HTTPConnection) -> Principal:
@@ -57,12 +64,17 @@ def current_principal(connection: HTTPConnection) -> Principal:
     return auth.principal
 
 
-def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT:
+@overload
+def current_user(connection: HTTPConnection) -> Principal: ...
+@overload
+def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT: ...
+def current_user(connection: HTTPConnection, kind: type[Any] = Principal) -> Any:
     """Return the application's own user, as returned by `user_loader`; refuse anonymous callers.
 
     Args:
         connection: the request or websocket.
-        kind: the class of the user, for type checkers.
+        kind: the class of the users that `user_loader` returns; `Principal` without a `user_loader`. A user
+            of another class is an error.
 
     Raises:
         RefusedHTTPException: if the caller is anonymous; see there how it is answered.
@@ -75,7 +87,11 @@ def current_user(connection: HTTPConnection, kind: type[UserT]) -> UserT:
     return _of_kind(connection.scope["user"], kind)
 
 
-def optional_user(connection: HTTPConnection, kind: type[UserT]) -> UserT | None:
+@overload
+def optional_user(connection: HTTPConnection) -> Principal | None: ...
+@overload
+def optional_user(connection: HTTPConnection, kind: type[UserT]) -> UserT | None: ...
+def optional_user(connection: HTTPConnection, kind: type[Any] = Principal) -> Any:
     """Return the application's own user, or None for an anonymous caller.
 
     On a public path, a caller with an invalid credential is anonymous; `Rule(path, optional="strict")`
@@ -83,7 +99,7 @@ def optional_user(connection: HTTPConnection, kind: type[UserT]) -> UserT | None
 
     Args:
         connection: the request or websocket.
-        kind: the class of the user.
+        kind: the class of the users, as in `current_user`.
 
     Raises:
         ConfigurationError: if the user is of another class.
@@ -119,7 +135,7 @@ def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow
     auth: Auth = connection.scope["auth"]
     charge = handled.decision.charge
     if requirement.is_met_by(auth.principal, handled.at) and (charge is None or charge.taken is not None):
-        return None  # without a request view and a flow
+        return None  # decided here, without a request view and a flow
     return handled.guard.authorize(
         handled.request,
         auth,
@@ -137,6 +153,7 @@ def _logged(connection: HTTPConnection, denied: Deny | None) -> Deny | None:
     return denied
 
 
+@named_options
 def requires(
     *scopes: str,
     any_of: Iterable[str] = LEFT_OUT,
@@ -146,11 +163,11 @@ def requires(
 ) -> Callable[[Endpoint], Endpoint]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For endpoints, dependencies and helpers: functions and methods, `async` or not, generators
-    included, that take a request or a websocket; and for whole classes of Starlette's
-    `HTTPEndpoint` and `WebSocketEndpoint`. The connection is the parameter that is annotated as
-    `Request`, `WebSocket` or `HTTPConnection`; without an annotation the one named `request` or
-    `websocket`. Name and signature are kept.
+    It decorates endpoints, dependencies and helpers that take a request or a websocket: functions, methods
+    and generators, `async` or not. It also decorates whole classes of Starlette's `HTTPEndpoint` and
+    `WebSocketEndpoint`. The connection is the parameter that is annotated as `Request`, `WebSocket` or
+    `HTTPConnection`; without an annotation the one named `request` or `websocket`. Name and signature are
+    kept.
 
     Write it below the decorator of the route. If the caller does not meet the requirement, a
     RefusedHTTPException is raised; see there how it is answered.
@@ -189,10 +206,10 @@ def decorator_for(
     def guard_class(endpoint: Any) -> Any:
         return _guarded_class(endpoint, requirement, kind)
 
-    return decorator_of(requirement, guard_function, guard_class, "an endpoint class")
+    return decorator_of(requirement, guard_function, guard_class, "an endpoint class", instead=_INSTEAD)
 
 
-class Requires:
+class Requires(NoDepends):
     """Decorate endpoints, and serve as a dependency of FastAPI: `Depends(requires("admin"))`.
 
     Args:
@@ -211,13 +228,13 @@ class Requires:
         self._decorate = decorate
         self._requirement = requirement
         self._kind = kind
-        self.__signature__ = inspect.Signature(self.parameters)  # read by FastAPI
+        self.__signature__ = inspect.Signature(self.parameters)  # FastAPI reads the signature
         mark(self, requirement)
 
     def __call__(self, *decorated: Any, **injected: Any) -> Any:
         """Decorate an endpoint; or, if FastAPI calls it, check the request and return the caller."""
-        if not injected:
-            return self._decorate(*decorated)
+        if INJECTED not in injected:
+            return self._decorate(*decorated, **injected)
         connection: HTTPConnection = injected[INJECTED]
         for requirement in self.requirements(injected):
             # FastAPI calls it in a worker thread, because a coroutine function could not be a decorator.
@@ -225,6 +242,10 @@ class Requires:
             if denied is not None:
                 raise refused(connection, denied.refusal, self._kind)
         return connection.scope["user"]
+
+    def spelled(self) -> str:
+        """Return the call of `requires`, for errors."""
+        return spelled(self._requirement)
 
     def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
         """Return all requirements of one place.

@@ -3,31 +3,40 @@
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from authguard._asgi.request import HANDLED as HANDLED_ON_SCOPE
+from authguard._asgi.request import ASGIHandled
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Decision, Deny, Prepared
 from authguard._core.answer.metadata import MetadataPage
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields, merged
+from authguard._core.deciding.callers import UNDECIDED
+from authguard._core.deciding.outcomes import Outer, follow
 from authguard._core.deciding.quotas import Quotas
 from authguard._core.deciding.straight_path import Open
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.options import check_function, check_object
+from authguard._core.options import check_function, check_object, named_options
 from authguard._core.request import Presented, RequestKey
 from authguard._endpoint import check_order, check_order_of_flask, flasks_below
 from authguard._forwarded import warn_if_inside
 from authguard._layers import check_interface
-from authguard._logs import log_raised, log_refusal
+from authguard._logs import log_raised, log_refusal, logger, redact_keys_of
 from authguard._preflight.wsgi import WSGIPreflights
+from authguard._routes.unmatched import UnmatchedPatterns
 from authguard._wsgi.processes import UnsharedState, WithUnsharedState
 from authguard._wsgi.request import (
     AUTH,
     HANDLED,
+    OUTER,
+    SCOPE,
     USER,
+    HandledFields,
     WSGIHandled,
     WSGIRequest,
     decoded,
@@ -59,6 +68,7 @@ __all__ = [
 ]
 
 
+@named_options
 class AuthGuardMiddleware:
     """Guard a WSGI application.
 
@@ -85,7 +95,7 @@ class AuthGuardMiddleware:
         check_interface(app, "wsgi")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         check_order(app)
-        check_order_of_flask(app)
+        check_order_of_flask(app, UnmatchedPatterns(app, guard).warn_once, partial(logger.error, "%s"))
         for flask in flasks_below(app):
             flask.error_handler_spec[None][None].setdefault(RefusedError, answer_in_flask)
         warn_if_inside(app, _PROXY_FIX)
@@ -95,12 +105,15 @@ class AuthGuardMiddleware:
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
         self.app = app if guard.quotas is None else _Charging(app, guard.quotas)
         self.guard = guard
+        redact_keys_of(guard)
         self._keys = environ_keys(guard.recalled_fields)
         self._clock = guard.remotes.clock = clock
         self._preflights = WSGIPreflights(self.app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""
+        if HANDLED in environ or SCOPE in environ:
+            return self._handle_nested(environ, start_response)
         guard = self.guard
         root_path, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         now = self._clock()
@@ -112,7 +125,7 @@ class AuthGuardMiddleware:
         )
         recalled = guard.recall(presented, request_key, now)
         decision: Decision
-        if recalled.is_decision is True:  # not by `decide`, which is a call more
+        if recalled.is_decision is True:  # without `decide`, to save a call
             decision = recalled
         elif type(recalled) is Prepared:
             request = request_of(environ, guard, presented)
@@ -124,10 +137,32 @@ class AuthGuardMiddleware:
             return self._answer(decision, request, start_response, now)
         if decision.response_fields:
             start_response = _adding(start_response, decision.response_fields)
-        # As in `leave`, without another call for each request.
+        # The same as `leave`, without another call for each request.
         environ[USER] = decision.user
         environ[AUTH] = decision.auth
         environ[HANDLED] = (guard, root_path, path, decision, now)
+        try:
+            return self.app(environ, start_response)
+        except RefusedError as error:
+            return self._raised(error, environ, start_response)
+
+    def _handle_nested(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Handle a request that an outer guard may have let pass.
+
+        The flow decides about it, because it considers the charges of that guard.
+        """
+        environ[OUTER] = outer_of(environ)
+        guard, now = self.guard, self._clock()
+        presented = fields_presented(environ, self._keys)
+        request = request_of(environ, guard, presented)
+        where = (environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        decision = self._decide(environ, presented, request.request_key, now, UNDECIDED)
+        follow(environ[OUTER], decision)
+        if not decision.reaches_app:
+            return self._answer(decision, request, start_response, now)
+        if decision.response_fields:
+            start_response = _adding(start_response, decision.response_fields)
+        leave(environ, decision.auth, decision.user, (guard, *where, decision, now, environ[OUTER]))
         try:
             return self.app(environ, start_response)
         except RefusedError as error:
@@ -138,10 +173,10 @@ class AuthGuardMiddleware:
     ) -> Iterable[bytes]:
         """Answer a refusal that the application has raised, if the response has not begun."""
         if error.status_code == 500:
-            raise error  # a bug is logged by the server, as any other
+            raise error  # the server logs a bug like any other error
         denied = refusal_of_raised(handled_by_guard(environ), error)
         raised = sys.exc_info()
-        # With it, the server raises the error again if fields have been sent.
+        # With this argument, the server raises the error again if fields have been sent.
         start: Any = lambda status, fields: start_response(status, fields, raised)  # noqa: E731
         return responder(denied.refusal)(environ, start)
 
@@ -201,7 +236,8 @@ class _Charging:
         self._quotas = quotas
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        charge = handled_by_guard(environ).decision.charge
+        handled: HandledFields = environ[HANDLED]
+        charge = handled[3].charge  # without the object, which costs each request more
         return self.app(environ, start_response if charge is None else self._telling(start_response, charge))
 
     def _telling(self, start_response: "StartResponse", charge: Charge) -> "StartResponse":
@@ -235,11 +271,19 @@ def refusal_of_raised(handled: WSGIHandled, error: RefusedError) -> Deny:
 
 
 def answer_in_flask(error: RefusedError) -> Any:
-    """Answer such a refusal; a handler of Flask, which answers exceptions of views itself."""
+    """Answer a refusal that a view has raised; a handler for Flask, which handles exceptions itself."""
     environ = sys.modules["flask"].request.environ
     if HANDLED not in environ or error.status_code == 500:
         raise error
     return responder(refusal_of_raised(handled_by_guard(environ), error).refusal)
+
+
+def outer_of(environ: "WSGIEnvironment") -> Outer | None:
+    """Return the data of the guard around this one, which may be that of an ASGI application."""
+    if HANDLED in environ:
+        return handled_by_guard(environ)
+    scope = environ[SCOPE] or {}
+    return ASGIHandled(*scope[HANDLED_ON_SCOPE]) if HANDLED_ON_SCOPE in scope else None
 
 
 def responder(refusal: Refusal) -> "WSGIApplication":

@@ -1,4 +1,4 @@
-"""The guard, the callers and the form of the table of `test_same_answers.py`."""
+"""Define the guard, the callers and the form of the table of `test_same_answers.py`."""
 
 import hashlib
 import os
@@ -13,8 +13,9 @@ from authguard.errors import InsufficientUserAuthenticationError
 from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
-#: New for each run of the tests. A server that they start inherits it, and has the same secrets. `authguard serve`
-#: takes each variable that begins with AUTHGUARD_ for a setting, so this one does not.
+#: The secrets are new for each run of the tests. A server that the tests start inherits the variable, and has
+#: the same secrets. Its name does not begin with AUTHGUARD_, because `authguard serve` treats such variables
+#: as settings.
 _SEED = os.environ.setdefault("ANSWERING_SEED", secrets.token_urlsafe(40))
 
 
@@ -28,7 +29,7 @@ KEY, OLD_KEY, OFF_KEY = (f"sk_live_Aa{_secret(name)}" for name in ("key", "old k
 
 
 def token(key: str = SECRET, **claims: Any) -> str:
-    """A token for the guard below, at NOW."""
+    """Return a token for the guard below, at NOW."""
     return issue_token(key, now=NOW, **({"iss": ISSUER, "aud": AUDIENCE} | claims))
 
 
@@ -41,7 +42,7 @@ STALE = token(scope="read admin", auth_time=NOW - 301, acr="pwd")
 
 
 def guard(**options: Any) -> Guard:
-    """A guard with a rule of every kind."""
+    """Return a guard with a rule of every kind."""
     return Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
         APIKeyVerifier(
@@ -72,17 +73,17 @@ def guard(**options: Any) -> Guard:
 
 
 def bearer(text: str, scheme: str = "Bearer ") -> tuple[str, bytes]:
-    """An Authorization field."""
+    """Return an Authorization field."""
     return ("Authorization", scheme.encode() + text.encode("latin-1"))
 
 
 def api_key(text: str) -> tuple[str, bytes]:
-    """An X-API-Key field."""
+    """Return an X-API-Key field."""
     return ("X-API-Key", text.encode("latin-1"))
 
 
 def cookie(text: str) -> tuple[str, bytes]:
-    """A Cookie field."""
+    """Return a Cookie field."""
     return ("Cookie", f"theme=dark; session={text}".encode())
 
 
@@ -103,17 +104,17 @@ HTMX = [("HX-Request", b"true"), ("HX-Current-URL", b"http://site.example/page?x
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A request, and the answer to it.
+    """Describe a request, and the answer to it.
 
     Attributes:
         method: of the request.
         path: of the request, with a query or without.
         fields: header fields, in their order.
         status: of the answer.
-        subject: who the application saw, where the status is 200; empty for the anonymous caller.
-        challenge: how the field WWW-Authenticate begins, where the request is refused.
-        location: where the browser is sent, where the status is 303.
-        page: whether the body is a page, where the request is refused.
+        subject: the subject that the application saw, if the status is 200; empty for the anonymous caller.
+        challenge: the beginning of the field WWW-Authenticate, if the request is refused.
+        location: the target of the redirect, if the status is 303.
+        page: whether the body is a page, if the request is refused.
     """
 
     method: str = "GET"

@@ -1,4 +1,4 @@
-"""What the tests of `requires` share: a guard that leaves everything to routes, and callers."""
+"""Share the parts of the tests of `requires`: a guard that leaves all requirements to routes, and callers."""
 
 from typing import Any
 
@@ -30,9 +30,9 @@ def headers(token: str) -> dict[str, str]:
 
 
 def open_guard(**options: Any) -> Guard:
-    """A guard that leaves everything to routes."""
+    """Return a guard that leaves all requirements to routes."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
-    return Guard(jwt, public_paths=["/**"], **options)
+    return Guard(jwt, **{"public_paths": ["/**"], **options})
 
 
 def guarded(app: Any, **options: Any) -> Any:
@@ -41,7 +41,7 @@ def guarded(app: Any, **options: Any) -> Any:
 
 
 def statuses(app: Any, path: str = "/secret") -> list[int]:
-    """What nobody, a reader and an admin are answered; the secret is for the admin alone."""
+    """Return the statuses for an anonymous caller, a reader and an admin, who alone may see the secret."""
     answers = [ask_asgi(app, "GET", path, fields) for fields in ([], [field(READER)], [field(ADMIN)])]
     for answer in answers:
         assert (b"secret" in answer.body) == (answer.status == 200)

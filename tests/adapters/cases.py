@@ -1,4 +1,4 @@
-"""The table of requests and answers, the same over every adapter, in sections."""
+"""List requests and their answers, which are the same over every adapter, in sections."""
 
 from adapters.answering import (
     ADMIN,
@@ -46,7 +46,7 @@ PATHS: dict[str, Case] = {
     "no credential with the method websocket": Case(method="websocket", path="/socket", status=401, challenge=BEARER),
     "no credential with a method in small letters": Case(method="get", status=401, challenge=BEARER),
     "no credential on a path that is too long": Case(path="/public/" + "a" * 9000, status=401, challenge=BEARER),
-    "a good token on an odd path that grows": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a good token on an odd path with long readings": Case(path="/public//" + "%EF%B7%BA" * 99, fields=[bearer(GOOD)], status=401, challenge=BEARER),
     "no credential on an odd path": Case(path="/public/../private", status=401, challenge=BEARER),
     "no credential on a path with a line break": Case(path="/public/%0a", status=401, challenge=BEARER),
     "no credential on a path that is not UTF-8": Case(path="/public/%ff", status=401, challenge=BEARER),
@@ -70,7 +70,7 @@ AUTHORIZATION: dict[str, Case] = {
     "an empty Authorization field": Case(fields=[bearer("", "")], status=401, challenge=BEARER),
     "no token after Bearer": Case(fields=[bearer("", "Bearer")], status=400, challenge=INVALID_REQUEST),
     "only a space after Bearer": Case(fields=[bearer("", "Bearer ")], status=400, challenge=INVALID_REQUEST),
-    "something after the token": Case(fields=[bearer(f"{GOOD} x")], status=400, challenge=INVALID_REQUEST),
+    "text after the token": Case(fields=[bearer(f"{GOOD} x")], status=400, challenge=INVALID_REQUEST),
     "a token that is not ASCII": Case(fields=[bearer("caf\xe9")], status=400, challenge=INVALID_REQUEST),
 }  # fmt: skip
 
@@ -108,9 +108,9 @@ INVALID: dict[str, Case] = {
     "an expired token": Case(fields=[bearer(EXPIRED)], status=401, challenge=INVALID_TOKEN),
     "an expired token on a public page": Case(path="/public", fields=[bearer(EXPIRED)]),
     "a forged token": Case(fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
-    "a forged token where scopes are asked": Case(path="/admin", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
-    "a token of somebody else": Case(fields=[bearer(token(iss="https://other"))], status=401, challenge=INVALID_TOKEN),
-    "a token for somebody else": Case(fields=[bearer(token(aud="https://other"))], status=401, challenge=INVALID_TOKEN),
+    "a forged token on a page with scopes": Case(path="/admin", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a token of another issuer": Case(fields=[bearer(token(iss="https://other"))], status=401, challenge=INVALID_TOKEN),
+    "a token for another audience": Case(fields=[bearer(token(aud="https://other"))], status=401, challenge=INVALID_TOKEN),
     "garbage": Case(fields=[bearer("a.b.c")], status=401, challenge=INVALID_TOKEN),
     "a token too long": Case(fields=[bearer("a" * 20_000)], status=401, challenge=INVALID_TOKEN),
 }  # fmt: skip
@@ -118,9 +118,9 @@ INVALID: dict[str, Case] = {
 #: Scopes and roles.
 SCOPES: dict[str, Case] = {
     "a scope that is missing": Case(path="/admin", fields=[bearer(GOOD)], status=403, challenge=f'{LACKS_SCOPE}, error_description="'),
-    "a scope that is there": Case(path="/admin/users", fields=[bearer(ADMIN)], subject="somebody"),
+    "a scope that the token has": Case(path="/admin/users", fields=[bearer(ADMIN)], subject="somebody"),
     "a role that is missing": Case(path="/roles", fields=[bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
-    "a role that is there": Case(path="/roles", fields=[bearer(ADMIN)], subject="somebody"),
+    "a role that the token has": Case(path="/roles", fields=[bearer(ADMIN)], subject="somebody"),
 }  # fmt: skip
 
 #: Age and method of the sign-in (RFC 9470).
@@ -129,19 +129,19 @@ SIGN_INS: dict[str, Case] = {
     "a sign-in in the cookie": Case(path="/recent", fields=[cookie(FRESH)], subject="somebody"),
     "a sign-in too long ago": Case(path="/recent", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, max_age="300"'),
     "a sign-in too long ago, twice": Case(path="/recent", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, max_age="300"'),
-    "a sign-in that nobody dates": Case(path="/recent", fields=[bearer(GOOD)], status=401, challenge=STEP_UP),
+    "a sign-in without a time": Case(path="/recent", fields=[bearer(GOOD)], status=401, challenge=STEP_UP),
     "a sign-in in the future": Case(path="/recent", fields=[bearer(token(auth_time=NOW + 31))], status=401, challenge=STEP_UP),
     "a sign-in by a fast clock": Case(path="/recent", fields=[bearer(token(auth_time=NOW + 30))], subject="somebody"),
     "a sign-in, but no credential": Case(path="/recent", status=401, challenge=BEARER),
     "a sign-in, on an odd path": Case(path="/public/../recent", fields=[bearer(STALE)], status=401, challenge=STEP_UP),
     "a key never signed in": Case(path="/recent", fields=[api_key(KEY)], status=401, challenge=STEP_UP),
-    "an acr that will do": Case(path="/strong", fields=[bearer(FRESH)], subject="somebody"),
-    "an acr that will not do": Case(path="/strong", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, acr_values="phrh phr"'),
+    "an accepted acr": Case(path="/strong", fields=[bearer(FRESH)], subject="somebody"),
+    "an acr that is not accepted": Case(path="/strong", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, acr_values="phrh phr"'),
     "no acr": Case(path="/strong", fields=[bearer(GOOD)], status=401, challenge=STEP_UP),
     "a scope, an acr and a sign-in": Case(path="/vault", fields=[bearer(FRESH)], subject="somebody"),
     "a scope first": Case(path="/vault", fields=[bearer(token(auth_time=NOW - 301))], status=403, challenge=LACKS_SCOPE),
     "then acr and sign-in": Case(path="/vault", fields=[bearer(STALE)], status=401, challenge=f'{STEP_UP}, acr_values="phr", max_age="300"'),
-    "a browser that has to sign in anew": Case(path="/recent?a=1", fields=[HTML, cookie(STALE)], status=303, location="/login?next=%2Frecent%3Fa%3D1&max_age=300"),
+    "a browser that must sign in again": Case(path="/recent?a=1", fields=[HTML, cookie(STALE)], status=303, location="/login?next=%2Frecent%3Fa%3D1&max_age=300"),
     "a browser that needs another acr": Case(path="/strong", fields=[HTML, cookie(STALE)], status=303, location="/login?next=%2Fstrong&acr_values=phrh+phr"),
     "a browser that lacks a scope": Case(path="/vault", fields=[HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE, page=True),
     "a browser that posts, signed in long ago": Case(method="POST", path="/recent", fields=[HTML, cookie(STALE), SAME], status=401, challenge=STEP_UP, page=True),
@@ -169,8 +169,8 @@ KEYS: dict[str, Case] = {
 
 #: Pages that need no credential.
 OPTIONAL: dict[str, Case] = {
-    "optional, nobody": Case(path="/maybe"),
-    "optional, somebody": Case(path="/maybe", fields=[bearer(GOOD)], subject="somebody"),
+    "optional, no credential": Case(path="/maybe"),
+    "optional, a good token": Case(path="/maybe", fields=[bearer(GOOD)], subject="somebody"),
     "optional, a bad token": Case(path="/maybe", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
     "lenient, a bad token": Case(path="/lenient", fields=[bearer(FORGED)]),
 }  # fmt: skip
@@ -202,15 +202,15 @@ PREFLIGHTS: dict[str, Case] = {
 #: Redirects to the login page.
 BROWSERS: dict[str, Case] = {
     "a browser": Case(fields=[HTML], status=303, location="/login?next=%2Fprivate"),
-    "a browser that says so": Case(path="/private?a=1&b=%2F", fields=[NAVIGATES], status=303, location="/login?next=%2Fprivate%3Fa%3D1%26b%3D%252F"),
+    "a browser with Sec-Fetch-Mode": Case(path="/private?a=1&b=%2F", fields=[NAVIGATES], status=303, location="/login?next=%2Fprivate%3Fa%3D1%26b%3D%252F"),
     "a browser with HEAD": Case(method="HEAD", fields=[HTML], status=303, location="/login?next=%2Fprivate"),
     "a browser with a stale cookie": Case(fields=[HTML, cookie(EXPIRED)], status=303, location="/login?next=%2Fprivate"),
     "a browser with a broken cookie": Case(fields=[HTML, cookie("%%%")], status=303, location="/login?next=%2Fprivate"),
     "a browser on an odd path": Case(path="/public//private", fields=[HTML], status=303, location="/login"),
-    "a script that takes HTML": Case(fields=[HTML, ("Sec-Fetch-Mode", b"cors")], status=401, challenge=BEARER),
+    "a script that accepts HTML": Case(fields=[HTML, ("Sec-Fetch-Mode", b"cors")], status=401, challenge=BEARER),
     "a browser that posts": Case(method="POST", fields=[HTML], status=401, challenge=BEARER, page=True),
     "a browser with a bad token": Case(fields=[HTML, bearer(FORGED)], status=401, challenge=INVALID_TOKEN, page=True),
-    "no HTML, please": Case(fields=[("Accept", b"text/html;q=0, */*")], status=401, challenge=BEARER),
+    "a client that refuses HTML": Case(fields=[("Accept", b"text/html;q=0, */*")], status=401, challenge=BEARER),
     "HTMX": Case(fields=HTMX, status=401, challenge=BEARER),
 }  # fmt: skip
 
@@ -243,7 +243,7 @@ COOKIES: dict[str, Case] = {
     "a cookie, posted by another site": Case(method="POST", fields=[cookie(GOOD), CROSS], status=403),
     "a cookie, posted by a sibling": Case(method="POST", fields=[cookie(GOOD), SIBLING, OWN_ORIGIN], status=403),
     "a cookie, posted by Origin null": Case(method="POST", fields=[cookie(GOOD), ("Origin", b"null")], status=403),
-    "a cookie, posted by who knows": Case(method="POST", fields=[cookie(GOOD)], status=403),
+    "a cookie, posted by an unknown site": Case(method="POST", fields=[cookie(GOOD)], status=403),
     "a cookie, with Basic beside it": Case(method="POST", fields=[cookie(GOOD), bearer("x", "Basic "), CROSS], status=403),
     "a token, posted by another site": Case(method="POST", fields=[bearer(GOOD), CROSS], subject="somebody"),
     "signing in from another site": Case(method="POST", path="/login", fields=[CROSS], status=403),
@@ -254,38 +254,38 @@ PAGES: dict[str, Case] = {
     "a form of a browser": Case(method="POST", fields=[NAVIGATES, SAME], status=401, challenge=BEARER, page=True),
     "a form of another site": Case(method="POST", fields=[NAVIGATES, CROSS, cookie(GOOD)], status=403, page=True),
     "a browser with two cookies": Case(fields=[NAVIGATES, cookie(GOOD), cookie(GOOD)], status=400, challenge=INVALID_REQUEST, page=True),
-    "a browser that asks for HEAD, and lacks a scope": Case(method="HEAD", path="/admin", fields=[NAVIGATES, cookie(GOOD)], status=403, challenge=LACKS_SCOPE, page=True),
+    "a browser with HEAD that lacks a scope": Case(method="HEAD", path="/admin", fields=[NAVIGATES, cookie(GOOD)], status=403, challenge=LACKS_SCOPE, page=True),
     "a script in a browser": Case(path="/admin", fields=[("Sec-Fetch-Mode", b"cors"), HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
-    "a program that would rather have JSON": Case(fields=[("Accept", b"application/json, text/html;q=0.5")], status=401, challenge=BEARER),
-    "a program that takes either": Case(fields=[("Accept", b"application/json, text/html")], status=401, challenge=BEARER),
-    "a program that takes anything": Case(path="/admin", fields=[("Accept", b"*/*"), bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
+    "a program that prefers JSON": Case(fields=[("Accept", b"application/json, text/html;q=0.5")], status=401, challenge=BEARER),
+    "a program that accepts both": Case(fields=[("Accept", b"application/json, text/html")], status=401, challenge=BEARER),
+    "a program that accepts anything": Case(path="/admin", fields=[("Accept", b"*/*"), bearer(GOOD)], status=403, challenge=LACKS_SCOPE),
     "HTMX that lacks a scope": Case(path="/admin", fields=[*HTMX, HTML, cookie(GOOD)], status=403, challenge=LACKS_SCOPE),
 }  # fmt: skip
 
 #: Rules that accept some kinds of credential.
 KINDS: dict[str, Case] = {
-    "a key where keys are taken": Case(path="/hooks", fields=[api_key(KEY)], subject="robot"),
-    "a key as Bearer where keys are taken": Case(path="/hooks", fields=[bearer(KEY)], subject="robot"),
-    "a token where keys are taken": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
-    "a token where keys are taken, twice": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
-    "a bad token where keys are taken": Case(path="/hooks", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
-    "a cookie where keys are taken": Case(path="/hooks", fields=[cookie(GOOD)], status=401, challenge=BEARER),
-    "a key beside a cookie where keys are taken": Case(path="/hooks", fields=[api_key(KEY), cookie(GOOD)], subject="robot"),
-    "no credential where keys are taken": Case(path="/hooks", status=401, challenge=BEARER),
-    "a browser where keys are taken": Case(path="/hooks", fields=[HTML, cookie(GOOD)], status=401, challenge=BEARER, page=True),
-    "a cookie where the cookie is taken": Case(path="/form", fields=[cookie(GOOD)], subject="somebody"),
-    "a token where the cookie is taken": Case(path="/form", fields=[bearer(GOOD)], status=401, challenge=BEARER),
-    "a browser where the cookie is taken": Case(path="/form", fields=[HTML], status=303, location="/login?next=%2Fform"),
-    "a cookie where the cookie is taken, on an odd path": Case(path="/hooks/../form", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+    "a key where keys are accepted": Case(path="/hooks", fields=[api_key(KEY)], subject="robot"),
+    "a key as Bearer where keys are accepted": Case(path="/hooks", fields=[bearer(KEY)], subject="robot"),
+    "a token where keys are accepted": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a token where keys are accepted, twice": Case(path="/hooks", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a bad token where keys are accepted": Case(path="/hooks", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
+    "a cookie where keys are accepted": Case(path="/hooks", fields=[cookie(GOOD)], status=401, challenge=BEARER),
+    "a key beside a cookie where keys are accepted": Case(path="/hooks", fields=[api_key(KEY), cookie(GOOD)], subject="robot"),
+    "no credential where keys are accepted": Case(path="/hooks", status=401, challenge=BEARER),
+    "a browser where keys are accepted": Case(path="/hooks", fields=[HTML, cookie(GOOD)], status=401, challenge=BEARER, page=True),
+    "a cookie where the cookie is accepted": Case(path="/form", fields=[cookie(GOOD)], subject="somebody"),
+    "a token where the cookie is accepted": Case(path="/form", fields=[bearer(GOOD)], status=401, challenge=BEARER),
+    "a browser where the cookie is accepted": Case(path="/form", fields=[HTML], status=303, location="/login?next=%2Fform"),
+    "a cookie where the cookie is accepted, on an odd path": Case(path="/hooks/../form", fields=[cookie(GOOD)], status=401, challenge=BEARER),
 }  # fmt: skip
 
 #: Rules with scopes, and without a redirect to the login page.
 CHALLENGES: dict[str, Case] = {
     "no credential where a scope is needed": Case(path="/admin", status=401, challenge=f'{BEARER}, scope="admin"'),
     "a bad token where a scope is needed": Case(path="/api", fields=[bearer(FORGED)], status=401, challenge=INVALID_TOKEN),
-    "a browser where no redirect is wanted": Case(path="/api/x", fields=[HTML], status=401, challenge=f'{BEARER}, scope="read"', page=True),
-    "a stale cookie where no redirect is wanted": Case(path="/api", fields=[HTML, cookie(EXPIRED)], status=401, challenge=INVALID_TOKEN, page=True),
-    "HTMX where no redirect is wanted": Case(path="/api", fields=HTMX, status=401, challenge=f'{BEARER}, scope="read"'),
+    "a browser on a page without a redirect": Case(path="/api/x", fields=[HTML], status=401, challenge=f'{BEARER}, scope="read"', page=True),
+    "a stale cookie on a page without a redirect": Case(path="/api", fields=[HTML, cookie(EXPIRED)], status=401, challenge=INVALID_TOKEN, page=True),
+    "HTMX on a page without a redirect": Case(path="/api", fields=HTMX, status=401, challenge=f'{BEARER}, scope="read"'),
 }  # fmt: skip
 
 #: Places that the guard does not read.
@@ -294,10 +294,10 @@ ELSEWHERE: dict[str, Case] = {
     "a token for a proxy": Case(fields=[("Proxy-Authorization", f"Bearer {GOOD}".encode())], status=401, challenge=BEARER),
     "a token in another field": Case(fields=[("X-Auth-Token", GOOD.encode())], status=401, challenge=BEARER),
     "the query does not matter": Case(path="/private?/public", status=401, challenge=BEARER),
-    "a magic field": Case(fields=[("X-Original-URL", b"/public"), ("X-Middleware-Subrequest", b"1")], status=401, challenge=BEARER),
+    "a field that names another path": Case(fields=[("X-Original-URL", b"/public"), ("X-Middleware-Subrequest", b"1")], status=401, challenge=BEARER),
 }  # fmt: skip
 
-#: All sections. A sentence stands in one of them alone.
+#: All sections. Each sentence occurs only in one of them.
 SECTIONS = (
     PATHS,
     AUTHORIZATION,

@@ -1,3 +1,3 @@
-"""The adapters: one event loop for the requests of all tests."""
+"""Run the requests of all tests of the adapters in one event loop."""
 
 from event_loop import one_event_loop  # noqa: F401  # a fixture

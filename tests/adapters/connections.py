@@ -1,4 +1,4 @@
-"""One connection of a websocket behind the guard, without a server."""
+"""Simulate one connection of a websocket behind the guard, without a server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from authguard import Guard, JWTVerifier, Principal
 from authguard.asgi import AuthGuardMiddleware
 
 NOW = 1_800_000_000.0
-SECONDS = 5  # after which a test that waits for what does not come has failed
+SECONDS = 5  # seconds after which a test that still waits has failed
 
 CONNECT = {"type": "websocket.connect"}
 ACCEPT = {"type": "websocket.accept"}
@@ -24,12 +24,12 @@ def say(text: str) -> Message:
 
 
 def end(code: int = 1008, reason: str = "invalid_token") -> Message:
-    """What the application receives after the end."""
+    """Return the message that the application receives after the end."""
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 class Clock:
-    """Seconds since the epoch, as the test sets them."""
+    """Return a time that the test sets."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Verdicts:
-    """A verifier that says what the test sets."""
+    """Verify credentials with the outcome that the test sets."""
 
     def __init__(self, expires_at: float | None = None) -> None:
         self.expires_at = expires_at
@@ -57,7 +57,7 @@ class Verdicts:
 
 
 class Server:
-    """One connection, as a server has it: what comes is put in, what is sent is kept."""
+    """Represent one connection, like a server: the test adds received messages, and reads the sent ones."""
 
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()

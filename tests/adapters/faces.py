@@ -1,4 +1,4 @@
-"""One application behind every adapter, and one way to send a request to each."""
+"""Build one application behind every adapter, and send requests to each in the same way."""
 
 import asyncio
 import atexit
@@ -27,19 +27,19 @@ from authguard._core.policy.names import LEFT_OUT
 METHODS = ["GET", "POST", "OPTIONS", "DELETE"]
 PATHS = ["/", "/public", "/private", "/admin", "/maybe", "/lenient", "/roles", "/login", "/{rest:path}"]
 Field = tuple[str, bytes]
-#: One event loop for all requests: to make one for each takes longer than the answer.
+#: One event loop for all requests, because creating one takes longer than the answer.
 _runner = asyncio.Runner()
 atexit.register(_runner.close)
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a coroutine, whose context is its own."""
+    """Return the result of a coroutine, which runs in a context of its own."""
     return _runner.run(coroutine, context=contextvars.copy_context())
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, with field names in lower case."""
+    """Hold a response, with field names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -61,7 +61,7 @@ def ask_asgi(
     target, _, query = path.partition("?")
 
     async def receive() -> dict[str, Any]:
-        if not bodies:  # the client stays, and has nothing more to say
+        if not bodies:  # the client stays connected, and sends nothing more
             await asyncio.Event().wait()
         return {"type": "http.request", "body": bodies.pop(), "more_body": False}
 
@@ -118,7 +118,7 @@ def ask_wsgi(
 
 
 def raw_asgi(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard around a bare ASGI application."""
+    """Return the guard around a bare ASGI application."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -128,7 +128,7 @@ def raw_asgi(guard: Guard, clock: Callable[[], float]) -> Any:
 
 
 def starlette(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard in a Starlette application."""
+    """Return the guard in a Starlette application."""
 
     def page(request: Any) -> PlainTextResponse:
         assert request.user is request.state.user
@@ -140,7 +140,7 @@ def starlette(guard: Guard, clock: Callable[[], float]) -> Any:
 
 
 def fastapi(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard in a FastAPI application."""
+    """Return the guard in a FastAPI application."""
 
     async def page(request: FastAPIRequest) -> PlainTextResponse:
         return PlainTextResponse(request.state.user.subject)
@@ -153,7 +153,7 @@ def fastapi(guard: Guard, clock: Callable[[], float]) -> Any:
 
 
 def raw_wsgi(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard around a bare WSGI application."""
+    """Return the guard around a bare WSGI application."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
@@ -176,14 +176,14 @@ def _flask(guard: Guard, *, error_handlers: bool) -> Any:
 
 
 def flask_app(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard in a Flask application."""
+    """Return the guard in a Flask application."""
     app = _flask(guard, error_handlers=False)
     app.wsgi_app._clock = clock
     return app
 
 
 def flask_handlers(guard: Guard, clock: Callable[[], float]) -> Any:
-    """The guard in a Flask application whose error handlers see refusals."""
+    """Return the guard in a Flask application whose error handlers see refusals."""
     app = _flask(guard, error_handlers=True)
     app.wsgi_app._clock = clock
     return app
@@ -194,7 +194,7 @@ WSGI = {"wsgi": raw_wsgi, "flask": flask_app, "flask-handlers": flask_handlers}
 
 
 def decorated_starlette(guard: Guard, clock: Callable[[], float], requirement: dict[str, Any]) -> Any:
-    """An open Starlette application, whose one route is guarded by its decorator, `async` or not."""
+    """Return an open Starlette application whose only route is guarded by its decorator."""
     requires = authguard.starlette.requires
 
     @requires(
@@ -213,7 +213,7 @@ def decorated_starlette(guard: Guard, clock: Callable[[], float], requirement: d
 
 
 def decorated_sync_starlette(guard: Guard, clock: Callable[[], float], requirement: dict[str, Any]) -> Any:
-    """The same with a plain function."""
+    """Return the same with a plain function."""
     requires = authguard.starlette.requires
 
     @requires(
@@ -232,7 +232,7 @@ def decorated_sync_starlette(guard: Guard, clock: Callable[[], float], requireme
 
 
 def decorated_fastapi(guard: Guard, clock: Callable[[], float], requirement: dict[str, Any]) -> Any:
-    """The same in FastAPI, with a path operation that takes no request."""
+    """Return the same in FastAPI, with a path operation that takes no request."""
     requires = authguard.fastapi.requires
     app = FastAPI(openapi_url=None)
 
@@ -252,7 +252,7 @@ def decorated_fastapi(guard: Guard, clock: Callable[[], float], requirement: dic
 
 
 def decorated_flask(guard: Guard, clock: Callable[[], float], requirement: dict[str, Any]) -> Any:
-    """The same in Flask."""
+    """Return the same in Flask."""
     requires = authguard.flask.requires
     app = flask.Flask("app")
 

@@ -1,4 +1,4 @@
-"""Hand-written CORS layers and handlers, for the tests about preflights."""
+"""Define hand-written CORS layers and handlers, for the tests about preflights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,29 +15,29 @@ BODIES = pytest.mark.parametrize("body", [b"", b'{"a": 1}'], ids=["no body", "a 
 
 
 class ASGIHandlers:
-    """Handlers that note that they ran, which none may for a preflight."""
+    """Define handlers that note that they ran; none may run for a preflight."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
 
     async def plain(self, scope: Any, receive: Any, send: Any) -> None:
-        """An ASGI application that does not look at the method."""
+        """Answer as an ASGI application that ignores the method."""
         self.ran.append(scope["path"])
         await receive()
         await PlainTextResponse(SECRET_TEXT, headers={"access-control-max-age": "5"})(scope, receive, send)
 
     async def endpoint(self, request: Request) -> Response:
-        """An endpoint that does not look at the method."""
+        """Answer as an endpoint that ignores the method."""
         return self.page(request)
 
     def page(self, request: Request) -> Response:
-        """The same without `async`."""
+        """Answer as an endpoint without `async`."""
         self.ran.append(request.url.path)
         return PlainTextResponse(SECRET_TEXT)
 
 
 class AddsFields(BaseHTTPMiddleware):
-    """Hand-written: adds fields to what comes from inside."""
+    """Add fields to responses from inside; hand-written."""
 
     async def dispatch(self, request: Any, call_next: Any) -> Response:
         response: Response = await call_next(request)
@@ -47,7 +47,7 @@ class AddsFields(BaseHTTPMiddleware):
 
 
 class AnswersItself(BaseHTTPMiddleware):
-    """Hand-written: answers preflights, and lets all else pass."""
+    """Answer preflights, and pass all other requests on; hand-written."""
 
     async def dispatch(self, request: Any, call_next: Any) -> Response:
         if request.method == "OPTIONS":
@@ -58,7 +58,7 @@ class AnswersItself(BaseHTTPMiddleware):
 
 
 class PureAdds:
-    """Hand-written, without a framework: adds fields."""
+    """Add fields; hand-written, without a framework."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -76,7 +76,7 @@ class PureAdds:
 
 
 class PureAnswers(PureAdds):
-    """Hand-written, without a framework: answers."""
+    """Answer preflights; hand-written, without a framework."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "OPTIONS":
@@ -88,14 +88,14 @@ class PureAnswers(PureAdds):
 
 
 class Slotted(PureAdds):
-    """Keeps what it wraps in a slot, and has another one that is empty."""
+    """Store the wrapped application in a slot; another slot is empty."""
 
     __slots__ = ("app", "later")
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """Cannot be changed."""
+    """Wrap an application in an object that cannot be changed."""
 
     app: Any
 
@@ -104,7 +104,7 @@ class Frozen:
 
 
 class KeepsItself:
-    """Has kept a method of its own when it was built, as some monitoring does."""
+    """Store a bound method of its own when it is built, like some monitoring."""
 
     __slots__ = ("__call__", "app")
 
@@ -117,27 +117,27 @@ class KeepsItself:
 
 
 class WSGIHandlers:
-    """Handlers that note that they ran, which none may for a preflight."""
+    """Define handlers that note that they ran; none may run for a preflight."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
 
     def plain(self, environ: Any, start_response: Any) -> list[bytes]:
-        """A WSGI application that does not look at the method."""
+        """Answer as a WSGI application that ignores the method."""
         self.ran.append(environ["PATH_INFO"])
         environ["wsgi.input"].read()
         start_response("200 OK", [("Content-Type", "text/plain"), ("Access-Control-Max-Age", "5")])
         return [SECRET_TEXT.encode()]
 
     def view(self, **_: Any) -> str:
-        """A view that does not look at the method."""
+        """Answer as a view that ignores the method."""
         self.ran.append(flask.request.path)
         flask.request.get_data()
         return SECRET_TEXT
 
 
 class WSGIAdds:
-    """Hand-written middleware: adds fields."""
+    """Add fields, as hand-written middleware."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -150,7 +150,7 @@ class WSGIAdds:
 
 
 class AddsToWSGIApp:
-    """The same, with another name for what it wraps."""
+    """Add fields, with another name for the wrapped application."""
 
     def __init__(self, app: Any) -> None:
         self.wsgi_app = app
@@ -160,7 +160,7 @@ class AddsToWSGIApp:
 
 
 class AddsToApplication:
-    """The same, with the name that PEP 3333 has."""
+    """Add fields, with the name of PEP 3333 for the wrapped application."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -170,7 +170,7 @@ class AddsToApplication:
 
 
 class WSGIAnswers(WSGIAdds):
-    """Hand-written middleware: answers."""
+    """Answer preflights, as hand-written middleware."""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] != "OPTIONS":

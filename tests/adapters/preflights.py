@@ -1,4 +1,4 @@
-"""Preflights as browsers send them, with a body or without one, to ASGI and WSGI applications."""
+"""Send preflights like browsers, with or without a body, to ASGI and WSGI applications."""
 
 import asyncio
 import io
@@ -23,13 +23,13 @@ FIELDS = {
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that protects everything."""
+    """Return a guard that protects everything."""
     return Guard(JWTVerifier(KEY, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
 @dataclass
 class Answered:
-    """An answer, and what was read of the request's body."""
+    """Hold an answer, and the part of the request's body that was read."""
 
     status: int
     headers: dict[str, str]
@@ -38,7 +38,7 @@ class Answered:
 
     @property
     def allows(self) -> bool:
-        """Whether a browser goes on to the request itself."""
+        """Return whether a browser would send the request itself."""
         return 200 <= self.status < 300 and self.headers.get("access-control-allow-origin") in ("*", SPA)
 
 
@@ -49,7 +49,7 @@ def preflight_asgi(app: Any, path: str = "/private", body: bytes = b"", **change
 
     async def receive() -> dict[str, Any]:
         if read:
-            await asyncio.get_running_loop().create_future()  # the client stays, and says nothing
+            await asyncio.get_running_loop().create_future()  # the client stays connected, and sends nothing
         read.append(body)
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -66,7 +66,7 @@ def preflight_asgi(app: Any, path: str = "/private", body: bytes = b"", **change
 
 
 def scope_of(path: str, body: bytes, **changes: str) -> dict[str, Any]:
-    """The scope of a preflight; `changes` are to its fields."""
+    """Return the scope of a preflight; `changes` apply to its fields."""
     fields = FIELDS | {name.replace("_", "-"): value for name, value in changes.items()}
     if body:
         fields |= {"Content-Length": str(len(body)), "Content-Type": "application/json"}
@@ -94,7 +94,7 @@ class _Input(io.BytesIO):
 
 
 def environ_of(path: str, body: bytes, read: list[bytes], **changes: str) -> dict[str, Any]:
-    """The environ of a preflight; `changes` are to its fields."""
+    """Return the environ of a preflight; `changes` apply to its fields."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "OPTIONS", "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "",
         "SERVER_NAME": "site.example", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",

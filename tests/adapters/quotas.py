@@ -1,4 +1,4 @@
-"""A guard with quotas and two clocks, a store that has to be waited for, and what answers tell."""
+"""Build a guard with quotas and two clocks, and a store that must be awaited; read quotas from answers."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ def find_key(digest: str) -> APIKey | None:
 
 
 class World:
-    """Two clocks, and a guard that counts by them."""
+    """Hold two clocks, and a guard that counts by them."""
 
     def __init__(self, quotas: Any, *, store: Any = None, **options: Any) -> None:
         self.now = 1000.0
@@ -83,7 +83,7 @@ def by_tier() -> dict[str | None, list[Quota]]:
 
 
 def fields(answer: Answer) -> dict[str, dict[str, dict[str, int]]]:
-    """The RateLimit fields: Lists of Strings with integers (RFC 9651)."""
+    """Return the RateLimit fields: Lists of Strings with integers (RFC 9651)."""
     parsed: dict[str, dict[str, dict[str, int]]] = {}
     for field in ("ratelimit-policy", "ratelimit"):
         items = answer.headers[field].split(", ")
@@ -111,13 +111,13 @@ def rules() -> list[Any]:
 
 
 class Slow:
-    """A store that has to be waited for."""
+    """Count in a store that must be awaited."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.inner = MemoryQuotas()
         self.error = error
         self.given_back: list[Taken] = []
-        self.has_gone = False  # since something was taken
+        self.has_gone = False  # the time at which an amount was taken
 
     async def take(self, takes: Sequence[Take]) -> Taken:
         await asyncio.sleep(0)

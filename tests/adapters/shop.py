@@ -1,4 +1,4 @@
-"""A FastAPI application as people write one: routers in routers, classes, generators, tasks, a mounted part."""
+"""Define a usual FastAPI application: nested routers, classes, generators, tasks, and a mounted part."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from authguard.fastapi import CurrentPrincipal, CurrentUser, OptionalUser, Refus
 
 
 class User(BaseModel):
-    """An account of the shop."""
+    """Hold an account of the shop."""
 
     name: str
     scopes: list[str] = []
@@ -43,20 +43,20 @@ Visitor = OptionalUser[User]
 
 
 class PublicUser(BaseModel):
-    """What others see of an account."""
+    """Show the public part of an account."""
 
     model_config = ConfigDict(from_attributes=True)
     name: str
 
 
 class ChatRequest(BaseModel):
-    """A body whose parameter people call `request`."""
+    """Define a body whose parameter is called `request`."""
 
     text: str
 
 
 class Log:
-    """What has been done, for the tests."""
+    """Record the actions, for the tests."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -68,7 +68,7 @@ def log_of(request: Request) -> Log:
 
 
 class Session:
-    """A dependency that ends with the request."""
+    """Represent a dependency that ends with the request."""
 
     def __init__(self, user: User) -> None:
         self.user = user
@@ -84,14 +84,14 @@ def session(request: Request, user: Customer) -> Iterator[Session]:
 
 
 class Paging:
-    """A class as a dependency, with a caller in it."""
+    """Represent a class as a dependency, with a caller in it."""
 
     def __init__(self, user: Visitor, size: Annotated[int, Query(le=10)] = 3) -> None:
         self.size = size if user is None else 10
 
 
 class MustHave:
-    """An object as a dependency, made with arguments."""
+    """Represent an object as a dependency, created with arguments."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
@@ -103,7 +103,7 @@ class MustHave:
 
 
 class AdminOnly:
-    """An object whose call asks by a decorator."""
+    """Represent an object whose call has a decorator that requires a role."""
 
     @requires("admin")
     def __call__(self, size: int = 1) -> int:
@@ -111,7 +111,7 @@ class AdminOnly:
 
 
 class Timed(APIRoute):
-    """A route class of the application's own."""
+    """Define a route class of the application."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handler = super().get_route_handler()
@@ -234,7 +234,7 @@ orders.add_api_route("/partial", functools.partial(numbered, number=7))
 
 
 def part() -> FastAPI:
-    """A mounted part with a handler of its own."""
+    """Return a mounted part with a handler of its own."""
     app = FastAPI(dependencies=[Depends(requires("read"))])
 
     @app.exception_handler(HTTPException)

@@ -1,4 +1,4 @@
-"""What is particular to ASGI: websockets, lifespan, the scope, CORS, streaming."""
+"""The ASGI middleware: websockets, lifespan, the scope, CORS and concurrent requests."""
 
 import asyncio
 import secrets
@@ -23,12 +23,12 @@ AUTHORIZATION = [("Authorization", f"Bearer {TOKEN}".encode())]
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that lets TOKEN in."""
+    """Return a guard that accepts TOKEN."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
 def converse(app: Any, scope: dict[str, Any], *received: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run one connection, and return what the application sent."""
+    """Run one connection with these received messages, and return the messages that the application sent."""
     sent: list[dict[str, Any]] = []
     incoming = iter(received)
 
@@ -43,13 +43,13 @@ def converse(app: Any, scope: dict[str, Any], *received: dict[str, Any]) -> list
 
 
 async def accepting(scope: Any, receive: Any, send: Any) -> None:
-    """A websocket application that accepts."""
+    """Accept a websocket."""
     await receive()
     await send({"type": "websocket.accept", "user": scope["user"].subject})
 
 
 def websocket(path: str = "/ws", *headers: tuple[bytes, bytes], **more: Any) -> dict[str, Any]:
-    """The scope of a handshake, as sparse as the specification allows."""
+    """Return the scope of a handshake with only the keys that the specification requires."""
     return {"type": "websocket", "path": path, "headers": list(headers), "query_string": b"", **more}
 
 
@@ -59,7 +59,7 @@ BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
 
 
 def test_a_websocket_is_denied_with_status_and_challenge() -> None:
-    """Where the server offers it, the handshake is answered like a request, and nothing follows."""
+    """A refused handshake is a 401 with a challenge if the server has the denial response extension."""
     sent = converse(AuthGuardMiddleware(accepting, guard=guard()), websocket(**DENIAL), CONNECT)
     assert [message["type"] for message in sent] == [
         "websocket.http.response.start",
@@ -70,13 +70,13 @@ def test_a_websocket_is_denied_with_status_and_challenge() -> None:
 
 
 def test_a_websocket_is_closed_before_it_is_accepted() -> None:
-    """Elsewhere it is closed with 1008."""
+    """A refused handshake is closed with code 1008 if the server has no denial response extension."""
     sent = converse(AuthGuardMiddleware(accepting, guard=guard()), websocket(), CONNECT)
     assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", 1008)]
 
 
 def test_a_websocket_that_went_away_is_not_answered() -> None:
-    """A client that disconnects first gets nothing."""
+    """The guard sends no message to a client that disconnects before its handshake is decided."""
     sent = converse(
         AuthGuardMiddleware(accepting, guard=guard()), websocket(), {"type": "websocket.disconnect"}
     )
@@ -84,20 +84,20 @@ def test_a_websocket_that_went_away_is_not_answered() -> None:
 
 
 def test_a_websocket_with_a_token_is_accepted() -> None:
-    """The caller is on its scope."""
+    """The caller of an accepted websocket is in its scope."""
     sent = converse(AuthGuardMiddleware(accepting, guard=guard()), websocket("/ws", BEARER), CONNECT)
     assert sent == [{"type": "websocket.accept", "user": "somebody"}]
 
 
 def test_a_websocket_is_never_redirected() -> None:
-    """Handshakes follow no redirects."""
+    """A refused handshake is a 401 also where a page would be redirected to the login page."""
     app = AuthGuardMiddleware(accepting, guard=guard(login_path="/login"))
     sent = converse(app, websocket("/ws", (b"accept", b"text/html"), **DENIAL), CONNECT)
     assert sent[0]["status"] == 401
 
 
 def test_a_public_path_for_get_is_not_public_for_websockets() -> None:
-    """A handshake is only opened by its name, or by a rule for all methods."""
+    """A public path for GET does not open handshakes, and one for WEBSOCKET does."""
     for rule, accepted in ((Rule("/ws", methods=["GET"]), False), (Rule("/ws", methods=["WEBSOCKET"]), True)):
         app = AuthGuardMiddleware(accepting, guard=guard(public_paths=[rule]))
         sent = converse(app, websocket(), CONNECT)
@@ -105,7 +105,7 @@ def test_a_public_path_for_get_is_not_public_for_websockets() -> None:
 
 
 def test_lifespan_passes() -> None:
-    """Start and stop are nobody's request."""
+    """The guard passes a lifespan scope to the application unchanged."""
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -117,13 +117,13 @@ def test_lifespan_passes() -> None:
 
 
 def test_unknown_scopes_are_refused() -> None:
-    """What we cannot guard does not pass."""
+    """A scope of a type that the guard does not know is refused."""
     with pytest.raises(RuntimeError, match="refuses 'mqtt' scopes"):
         converse(AuthGuardMiddleware(accepting, guard=guard()), {"type": "mqtt"})
 
 
 def test_a_user_planted_on_the_state_is_wiped() -> None:
-    """Nobody is who a lifespan or another middleware said before."""
+    """The guard replaces a user that a lifespan or another middleware has put in the state."""
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"user": "root"}}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_user_planted_on_the_state_is_wiped() -> None:
 
 
 def test_headers_may_be_any_iterable_in_any_case() -> None:
-    """A generator of lists, with names as the client wrote them."""
+    """The header fields of a scope may be a generator of lists, with names in upper case."""
     pairs = ([name, value] for name, value in [(b"AUTHORIZATION", BEARER[1])])
     seen = []
 
@@ -146,7 +146,7 @@ def test_headers_may_be_any_iterable_in_any_case() -> None:
 
 
 def test_a_second_field_in_another_case_is_seen() -> None:
-    """Spelling cannot hide a second credential."""
+    """A second `Authorization` field in another case makes the request a 400."""
     app = AuthGuardMiddleware(accepting, guard=guard())
     sent = converse(app, websocket("/", BEARER, (b"Authorization", b"Bearer x"), **DENIAL), CONNECT)
     assert sent[0]["status"] == 400
@@ -154,7 +154,7 @@ def test_a_second_field_in_another_case_is_seen() -> None:
 
 @pytest.mark.parametrize("guard_first", [True, False], ids=["guard added first", "CORS added first"])
 def test_refusals_reach_the_browser_with_cors_fields(guard_first: bool) -> None:
-    """Whichever of the two middlewares was added first."""
+    """A refusal has CORS fields regardless of the order in which the two middlewares were added."""
     app = Starlette(routes=[Route("/private", lambda request: PlainTextResponse("in"))])
     cors: dict[str, Any] = {"allow_origins": ["https://spa.example"], "allow_credentials": True}
     if guard_first:
@@ -174,7 +174,7 @@ def test_refusals_reach_the_browser_with_cors_fields(guard_first: bool) -> None:
 
 
 def test_cors_fields_when_the_guard_wraps_the_whole_application() -> None:
-    """The application's middleware is found, though it is not built yet."""
+    """A guard around the whole application finds its CORS middleware before Starlette has built it."""
     app = Starlette(routes=[Route("/private", lambda request: PlainTextResponse("in"))])
     app.add_middleware(CORSMiddleware, allow_origins=["https://spa.example"])
     wrapped = AuthGuardMiddleware(app, guard=guard())
@@ -183,7 +183,7 @@ def test_cors_fields_when_the_guard_wraps_the_whole_application() -> None:
 
 
 def test_middleware_that_is_a_function_is_passed_by() -> None:
-    """Starlette takes any callable for middleware."""
+    """A middleware that is a function does not stop the search for the CORS middleware."""
     app = Starlette(routes=[Route("/private", lambda request: PlainTextResponse("in"))])
     app.add_middleware(CORSMiddleware, allow_origins=["https://spa.example"])
     app.add_middleware(lambda inner: inner)
@@ -193,7 +193,7 @@ def test_middleware_that_is_a_function_is_passed_by() -> None:
 
 
 def test_middleware_that_wraps_itself_ends_the_search() -> None:
-    """A loop of layers is no reason to hang."""
+    """The search for layers ends at a middleware whose `app` is itself."""
 
     class Loop:
         @property
@@ -206,7 +206,7 @@ def test_middleware_that_wraps_itself_ends_the_search() -> None:
 
 
 def test_starlette_s_own_requires_works_unchanged() -> None:
-    """Its idiom `authenticated`, and scopes."""
+    """Starlette's `requires` works with `authenticated` and with scopes behind the guard."""
 
     def page(request: Any) -> PlainTextResponse:
         return PlainTextResponse(request.user.display_name)
@@ -225,7 +225,7 @@ def test_starlette_s_own_requires_works_unchanged() -> None:
 
 
 def test_what_is_mounted_is_guarded() -> None:
-    """A mounted application that knows nothing of the guard is behind it."""
+    """A mounted application without a guard is protected by the guard of the outer application."""
     inner = Starlette(routes=[Route("/page", lambda request: PlainTextResponse("in"))])
     app = Starlette(routes=[Mount("/sub", inner)])
     app.add_middleware(AuthGuardMiddleware, guard=guard())
@@ -234,7 +234,7 @@ def test_what_is_mounted_is_guarded() -> None:
 
 
 def test_a_guard_in_a_mounted_application_sees_paths_below_the_mount() -> None:
-    """Also where the mount's name equals a public path."""
+    """A guard in a mounted application compares the path below the mount with its public paths."""
     inner = Starlette(routes=[Route("/{rest:path}", lambda request: PlainTextResponse("in"))])
     inner.add_middleware(AuthGuardMiddleware, guard=guard(public_paths=["/public"]))
     app = Starlette(routes=[Mount("/public", inner)])
@@ -243,7 +243,7 @@ def test_a_guard_in_a_mounted_application_sees_paths_below_the_mount() -> None:
 
 
 def test_requests_beside_each_other_never_mix() -> None:
-    """A thousand requests at once, each sees its own caller."""
+    """Each of a thousand concurrent requests has its own caller."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0)

@@ -39,7 +39,7 @@ class World:
 
 
 class Replays:
-    """Remembers digests, as a store does."""
+    """A store of replays that remembers digests."""
 
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
@@ -52,7 +52,7 @@ class Replays:
 
 
 def token(key: str = SECRET, typ: str | None = "logout+jwt", **claims: Any) -> str:
-    """A good logout token, with some claims changed; None takes one away."""
+    """Return a valid logout token with some claims changed; a claim that is None is left out."""
     body = {
         "iss": ISSUER,
         "aud": CLIENT,
@@ -113,7 +113,7 @@ EACH_FACE = pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi], ids=["asgi", "w
 
 
 def post(ask: Any, world: World, text: str) -> int:
-    """Send a logout token; each answer must not be stored."""
+    """Send a logout token, check that the answer is not stored, and return its status."""
     status, fields, body = ask(world.endpoint, "POST", FORM, urlencode({"logout_token": text}).encode())
     assert fields["cache-control"] == "no-store"
     assert fields["content-length"] == str(len(body))
@@ -123,13 +123,13 @@ def post(ask: Any, world: World, text: str) -> int:
 def caller(
     session: str = "s1", subject: str = "ada", iat: float = NOW - 60, issuer: str = ISSUER
 ) -> Principal:
-    """A caller with a token of the issuer."""
+    """Return a caller with a token of the issuer."""
     return Principal(subject, issuer=issuer, claims={"sid": session, "iat": iat})
 
 
 @EACH_FACE
 def test_a_session_is_ended(ask: Any) -> None:
-    """The one that is named, of this issuer, and no other."""
+    """A logout token ends the session that it names, and no session of another issuer."""
     world = World(replays=Replays())
     assert post(ask, world, token()) == 200
     assert world.revocations.is_revoked(caller())
@@ -139,7 +139,7 @@ def test_a_session_is_ended(ask: Any) -> None:
 
 @EACH_FACE
 def test_all_sessions_of_a_subject_are_ended(ask: Any) -> None:
-    """Where no session is named; those that begin later are not."""
+    """A logout token without a session ends all sessions of its subject that began before it."""
     world = World(replays=Replays())
     assert post(ask, world, token(sid=None)) == 200
     assert world.revocations.is_revoked(caller("s2"))
@@ -149,7 +149,7 @@ def test_all_sessions_of_a_subject_are_ended(ask: Any) -> None:
 
 @EACH_FACE
 def test_a_session_without_a_subject_is_ended(ask: Any) -> None:
-    """One of the two is enough."""
+    """A logout token with a session and no subject ends the session."""
     world = World(replays=Replays())
     assert post(ask, world, token(sub=None)) == 200
     assert world.revocations.is_revoked(caller())
@@ -190,7 +190,7 @@ def test_a_session_without_a_subject_is_ended(ask: Any) -> None:
     ids=str,
 )
 def test_a_bad_token_is_400_and_ends_nothing(ask: Any, bad: dict[str, Any]) -> None:
-    """Each rule of section 2.6."""
+    """A token that breaks a rule of section 2.6 is a 400, ends no session, and notes no replay."""
     replays = Replays()
     world = World(replays=replays)
     assert post(ask, world, token(**bad)) == 400
@@ -200,7 +200,7 @@ def test_a_bad_token_is_400_and_ends_nothing(ask: Any, bad: dict[str, Any]) -> N
 
 @EACH_FACE
 def test_a_token_without_signature_is_400(ask: Any) -> None:
-    """`alg: none` is no algorithm of ours."""
+    """A logout token with `alg: none` is a 400."""
     claims = pyjwt.decode(token(), options={"verify_signature": False})
     unsigned = pyjwt.encode(claims, None, algorithm="none", headers={"typ": "logout+jwt"})
     assert post(ask, World(replays=Replays()), unsigned) == 400
@@ -208,7 +208,7 @@ def test_a_token_without_signature_is_400(ask: Any) -> None:
 
 @EACH_FACE
 def test_a_token_is_used_once(ask: Any) -> None:
-    """Its `jti` is noted until it has expired; another one is good."""
+    """A logout token is accepted once: its `jti` is noted until the token has expired."""
     replays = Replays()
     world = World(replays=replays)
     assert [post(ask, world, token()) for _ in range(2)] == [200, 400]
@@ -218,7 +218,7 @@ def test_a_token_is_used_once(ask: Any) -> None:
 
 @EACH_FACE
 def test_a_store_that_is_down_is_503_and_the_token_may_come_again(ask: Any) -> None:
-    """Nothing is noted before the revocation is written."""
+    """An outage of the store is a 503, and the same token is accepted after it."""
 
     class Down:
         is_down = True
@@ -236,7 +236,7 @@ def test_a_store_that_is_down_is_503_and_the_token_may_come_again(ask: Any) -> N
 
 @EACH_FACE
 def test_replays_that_time_out_are_503(ask: Any) -> None:
-    """As for any store of the user's own."""
+    """A `TimeoutError` of the replay store is a 503."""
 
     def time_out(digest: str, seconds: int) -> bool:
         raise TimeoutError
@@ -261,7 +261,7 @@ def test_replays_that_time_out_are_503(ask: Any) -> None:
     ids=["json", "nothing", "empty", "two", "bytes", "odd", "no token", "many fields", "large"],
 )
 def test_what_is_no_form_with_a_token_is_400(ask: Any, kind: str, body: bytes) -> None:
-    """With nothing but the reason in the answer."""
+    """A body that is not a form with one token is a 400 with an error description."""
     status, fields, answer = ask(World(replays=Replays()).endpoint, "POST", kind, body)
     assert (status, fields["cache-control"]) == (400, "no-store")
     assert b"error_description" in answer
@@ -269,14 +269,14 @@ def test_what_is_no_form_with_a_token_is_400(ask: Any, kind: str, body: bytes) -
 
 @EACH_FACE
 def test_other_fields_of_the_form_are_ignored(ask: Any) -> None:
-    """Section 2.5 says so; the type may have parameters."""
+    """The form may have other fields, and its media type may have parameters (section 2.5)."""
     body = urlencode({"other": "x", "logout_token": token()}).encode()
     assert ask(World(replays=Replays()).endpoint, "POST", FORM + "; charset=utf-8", body)[0] == 200
 
 
 @EACH_FACE
 def test_another_method_is_405(ask: Any) -> None:
-    """The token comes by POST."""
+    """A GET request to the endpoint is a 405 that allows POST."""
     status, fields, _ = ask(World(replays=Replays()).endpoint, "GET", "", b"")
     assert (status, fields["allow"]) == (405, "POST")
 
@@ -286,7 +286,7 @@ def test_another_method_is_405(ask: Any) -> None:
     [{"issuer": ""}, {"audience": ""}, {"revocations": object()}, {"replays": 1}, {"token_lifetime": 0}],
 )
 def test_options_are_checked(bad: dict[str, Any]) -> None:
-    """When the endpoint is built."""
+    """The constructor refuses invalid options."""
     with pytest.raises(ConfigurationError):
         World(**bad)
 

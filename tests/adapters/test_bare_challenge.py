@@ -1,4 +1,4 @@
-"""Where nothing was presented, the challenge has the realm and says nothing of an error."""
+"""The challenge for a request without a credential: it has the realm, and no error."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ def _is_bare(answer, more=""):
 @pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
 @pytest.mark.parametrize("face", FACES)
 def test_the_challenge_of_a_guard_is_bare(face, fields):
-    """RFC 6750 section 3.1: no error code, to the last character."""
+    """The challenge of a guard has no error code (RFC 6750 section 3.1)."""
     make, ask = FACES[face]
     assert _is_bare(ask(make(_guard(), lambda: NOW), "GET", "/private", fields))
 
@@ -47,16 +47,16 @@ def test_the_challenge_of_a_guard_is_bare(face, fields):
 @pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
 @pytest.mark.parametrize("face", DECORATED)
 def test_the_challenge_of_a_decorator_is_bare(face, fields):
-    """On an open path, where the decorator refuses; it names the scope that is needed."""
+    """The challenge of a decorator on a public path has no error code, and names the required scope."""
     make, ask = DECORATED[face]
     app = make(_guard(public_paths=["/**"]), lambda: NOW, {"scopes": ["read"]})
-    more = "" if isinstance(app, FastAPI) else ', scope="read"'  # its dependency comes before the decorator
+    more = "" if isinstance(app, FastAPI) else ', scope="read"'  # FastAPI checks its dependency first
     assert _is_bare(ask(app, "GET", "/route", fields), more)
 
 
 @pytest.mark.parametrize("fields", NOTHING.values(), ids=NOTHING)
 def test_the_challenge_of_a_websocket_is_bare(fields):
-    """In the denial response, where the server offers it."""
+    """The challenge in the denial response of a websocket has no error code."""
     sent = []
     scope = {
         "type": "websocket", "scheme": "ws", "path": "/private", "query_string": b"", "root_path": "",
@@ -77,13 +77,13 @@ def test_the_challenge_of_a_websocket_is_bare(fields):
 @pytest.mark.parametrize("face", ASGI)
 @pytest.mark.parametrize("name", ["X_API_Key", "x_api_key", "XAPIKey", "X-API-Key-"])
 def test_a_key_in_a_field_of_another_spelling_is_nothing(name, face):
-    """Where names of fields arrive as they were sent, only the one that was configured carries a key."""
+    """An API key in a field with another name than the configured one is ignored."""
     make, ask = FACES[face]
     assert _is_bare(ask(make(_guard(), lambda: NOW), "GET", "/private", [(name, KEY.encode())]))
 
 
 def test_a_bad_token_has_the_error():
-    """What is bare above is not bare for every refusal."""
+    """The challenge for an invalid token has an error code."""
     make, ask = FACES["asgi"]
     answer = ask(make(_guard(), lambda: NOW), "GET", "/private", [("Authorization", b"Bearer bad")])
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]

@@ -1,4 +1,4 @@
-"""Bound tokens and the resource's metadata: the same answers over every adapter."""
+"""Bound tokens and the metadata of the resource, with the same answers by each adapter."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ Field = tuple[str, bytes]
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that knows both proofs, and has metadata."""
+    """Return a guard that checks both kinds of proofs, and has metadata."""
     options = {
         "proofs": [DPoP("https://api.example"), MutualTLS(header="X-Cert", proxies=["127.0.0.1"])],
         "resource": ResourceMetadata("https://api.example/mcp", [ISSUER]),
@@ -76,7 +76,7 @@ INVALID_PROOF = f'{BEARER}, DPoP realm="api", error="invalid_dpop_proof"'
 INVALID_DPOP = f'{BEARER}, DPoP realm="api", error="invalid_token"'
 INVALID_BEARER = 'Bearer realm="api", error="invalid_token"'
 
-# name: path, fields → status, and what is seen: the subject, or the start of the challenge.
+# name: path, fields → status, and the subject or the start of the challenge.
 CASES: dict[str, tuple[str, list[Field], int, str]] = {
     "nobody": ("/private", [], 401, f"{BEARER}, {DPOP}"),
     "a plain token": ("/private", [authorization(PLAIN, "Bearer")], 200, "ann"),
@@ -153,7 +153,7 @@ def _from_loopback(app: Any) -> Any:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_answer(face: Any, case: str) -> None:
-    """Every adapter gives the answer of the table."""
+    """Each adapter gives the answer of the table."""
     path, fields, status, seen = CASES[case]
     answer = face(guard(cookie=AccessCookie("session", secure=False)), "GET", path, fields)
     assert answer.status == status, answer
@@ -172,13 +172,13 @@ def test_answer(face: Any, case: str) -> None:
     ("method", "status"), [("HEAD", 200), ("OPTIONS", 200), ("POST", 405), ("DELETE", 405)]
 )
 def test_metadata_by_other_methods(face: Any, method: str, status: int) -> None:
-    """HEAD and OPTIONS, and nothing that changes anything."""
+    """The metadata is answered to HEAD and OPTIONS; a method that changes data is a 405."""
     answer = face(guard(), method, PREFIX, [("Origin", b"https://a.example")])
     assert (answer.status, answer.body) == (status, b"")
 
 
 def test_a_nonce_is_in_its_own_field(face: Any) -> None:
-    """With the error that asks for it; the next proof has it."""
+    """A refused proof without a nonce gets an error and a nonce, with which the next proof passes."""
     own_guard = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
     answer = face(own_guard, "GET", "/private", [authorization(BY_KEY), proof(BY_KEY)])
     assert 'error="use_dpop_nonce"' in answer.headers["www-authenticate"]
@@ -187,7 +187,7 @@ def test_a_nonce_is_in_its_own_field(face: Any) -> None:
 
 
 def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
-    """On a response that nobody may keep; a young nonce is not replaced, since nothing is gained."""
+    """An answer has a new nonce, and is not stored, if the nonce of the proof is old but still valid."""
     own_guard = guard(proofs=[DPoP("https://api.example", nonce_secret=NONCE_SECRET)])
     young = Nonces(NONCE_SECRET).issue(KEY, NOW)
     old = Nonces(NONCE_SECRET).issue(KEY, NOW - 150)
@@ -199,7 +199,7 @@ def test_the_next_nonce_comes_before_the_last_is_refused(face: Any) -> None:
 
 
 def test_every_request_needs_a_proof(face: Any) -> None:
-    """A token that is known already needs a new one, and a replay is refused."""
+    """Each request with a known token needs a new proof, and a replay is refused."""
     own_guard = guard()
     fields = [authorization(BY_KEY), proof(BY_KEY)]
     assert face(own_guard, "GET", "/private", fields).status == 200
@@ -210,7 +210,7 @@ def test_every_request_needs_a_proof(face: Any) -> None:
 
 
 def test_every_request_needs_the_certificate(face: Any) -> None:
-    """A token that is known already is of no use to who has not the certificate."""
+    """Each request with a known token that is bound to a certificate needs the certificate."""
     own_guard = guard()
     token = authorization(BY_CERTIFICATE, "Bearer")
     assert face(own_guard, "GET", "/private", [token, CERT]).status == 200
@@ -221,7 +221,7 @@ def test_every_request_needs_the_certificate(face: Any) -> None:
 
 @pytest.mark.parametrize("token", [BY_KEY, BY_CERTIFICATE, BY_BOTH], ids=["key", "certificate", "both"])
 def test_without_proofs_no_bound_token_passes(face: Any, token: str) -> None:
-    """A guard that was not told of DPoP or mutual TLS."""
+    """A guard without proofs refuses each bound token."""
     own_guard = guard(proofs=[], resource=None)
     for scheme in ("Bearer", "DPoP"):
         answer = face(own_guard, "GET", "/private", [authorization(token, scheme), proof(token), CERT])
@@ -230,7 +230,7 @@ def test_without_proofs_no_bound_token_passes(face: Any, token: str) -> None:
 
 
 def test_a_verifier_of_ones_own_cannot_forget_it(face: Any) -> None:
-    """Whoever verified the token, the guard looks at its claims."""
+    """The guard checks the `cnf` claim of a principal that a custom verifier returns."""
 
     class Mine:
         def verify(self, credential: Any) -> Any:
@@ -243,7 +243,7 @@ def test_a_verifier_of_ones_own_cannot_forget_it(face: Any) -> None:
 
 
 def test_a_bound_token_is_verified_once(face: Any) -> None:
-    """Its proofs are checked each time, and its signature is not."""
+    """The verifier is called once for a bound token that is sent three times with new proofs."""
     calls = []
 
     class Counting(Verifier):
@@ -262,7 +262,7 @@ def test_a_bound_token_is_verified_once(face: Any) -> None:
 
 
 def test_recall_knows_no_bound_token() -> None:
-    """The straight path never answers for one, however it is written."""
+    """`Guard.recall` leaves bound tokens undecided, and decides for tokens without a confirmation."""
     own_guard = guard()
     app = ASGI["asgi"](own_guard, lambda: NOW)
     assert ask_asgi(app, "GET", "/private", [authorization(BY_CERTIFICATE, "Bearer"), CERT]).status == 200
@@ -277,7 +277,7 @@ def test_recall_knows_no_bound_token() -> None:
 
 
 def ask_tls_asgi(app: Any, shown: list[str]) -> int:
-    """A request by ASGI's TLS extension."""
+    """Return the status of a request with certificates in the TLS extension of ASGI."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -296,7 +296,7 @@ def authorization_field() -> tuple[bytes, bytes]:
 
 
 def ask_tls_wsgi(app: Any, shown: list[str]) -> int:
-    """A request by the name that WSGI servers use."""
+    """Return the status of a request with a certificate in the environ of WSGI."""
     environ = {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/private", "wsgi.input": io.BytesIO(),
         "HTTP_AUTHORIZATION": f"Bearer {BY_CERTIFICATE}", **({"SSL_CLIENT_CERT": shown[0]} if shown else {}),
@@ -308,7 +308,7 @@ def ask_tls_wsgi(app: Any, shown: list[str]) -> int:
 
 @pytest.mark.parametrize("shown", [[certificate()], [certificate(), certificate("CA")]], ids=["one", "chain"])
 def test_the_servers_own_tls(shown: list[str]) -> None:
-    """The first certificate of the chain is the caller's."""
+    """The first certificate of the chain that the server gives is the certificate of the caller."""
     own_guard = guard(proofs=[MutualTLS()])
     for ask, app in _bare(own_guard):
         assert (ask(app, shown), ask(app, []), ask(app, [certificate("other")])) == (200, 401, 401)
@@ -330,7 +330,7 @@ def _bare(own_guard: Guard) -> list[Any]:
 
 @pytest.mark.parametrize(("mount", "path"), [("/v1", "/x"), ("/v1", ""), ("", "/x")])
 def test_the_mount_point_is_part_of_what_is_proved(mount: str, path: str) -> None:
-    """`SCRIPT_NAME` and `root_path`."""
+    """The URL of a proof includes the mount point: `SCRIPT_NAME` or `root_path`."""
     own_guard = guard()
     _, (_, wsgi) = _bare(own_guard)
     given = proof(BY_KEY, htu=f"https://api.example{mount}{path}")[1].decode()

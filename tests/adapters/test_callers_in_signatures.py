@@ -1,4 +1,4 @@
-"""The caller in the signatures of FastAPI, and by the functions of Starlette: somebody, perhaps, or a principal."""
+"""The caller in the signatures of FastAPI endpoints, and by the functions of Starlette."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ from support import SECRET
 
 
 class User(BaseModel):
-    """An application's own, as a response model, too."""
+    """A user class of an application, which is also a response model."""
 
     name: str
 
@@ -46,7 +46,7 @@ Boss = Annotated[Principal, Security(current_principal, scopes=["admin"])]
 
 
 class Service:
-    """A dependency that is a class, with a caller of its own."""
+    """A dependency class that has the caller in its constructor."""
 
     def __init__(self, user: Owner, maybe: OptionalUser[User], principal: CurrentPrincipal) -> None:
         self.names = [user.name, "" if maybe is None else maybe.name, principal.subject]
@@ -124,7 +124,7 @@ def application(**options: Any) -> FastAPI:
 
 
 def test_the_caller_is_what_the_user_loader_returns() -> None:
-    """In each spelling, in routers, in classes, in tasks and on websockets."""
+    """The user of `user_loader` is given to endpoints, routers, classes, tasks and websockets."""
     app = application()
     client = TestClient(app, headers=headers(READER))
     for path in ("/plain", "/own", "/annotated", "/default", "/optional", "/maybe"):
@@ -138,7 +138,7 @@ def test_the_caller_is_what_the_user_loader_returns() -> None:
 
 
 def test_the_principal_is_there_beside_the_user() -> None:
-    """With scopes, if they are asked for."""
+    """An endpoint may require the principal, with scopes, beside a user."""
     client = TestClient(application())
     assert client.get("/v1/outer/inner/reader", headers=headers(READER)).json() == "somebody"
     assert client.get("/v1/outer/inner/boss", headers=headers(READER)).status_code == 403
@@ -146,7 +146,7 @@ def test_the_principal_is_there_beside_the_user() -> None:
 
 
 def test_an_optional_user_weakens_no_rule() -> None:
-    """Nobody and bad credentials are refused where the path is protected."""
+    """A protected path with an optional user refuses anonymous callers and invalid credentials."""
     client = TestClient(application())
     for path in ("/optional", "/maybe"):
         assert client.get(path).status_code == 401, path
@@ -155,7 +155,7 @@ def test_an_optional_user_weakens_no_rule() -> None:
 
 
 def test_a_bad_credential_on_a_public_path_is_none() -> None:
-    """Unless a rule takes good credentials and none alone."""
+    """An invalid credential on a public path gives no user; with `optional="strict"` it is refused."""
     rules = [Rule("/optional", optional="strict"), Rule("/ws/optional", optional="lenient")]
     client = TestClient(application(protected_paths=["/v1", *rules]))
     assert [client.get(path).json() for path in ("/optional", "/maybe")] == [None, None]
@@ -166,14 +166,14 @@ def test_a_bad_credential_on_a_public_path_is_none() -> None:
 
 
 class Down:
-    """A verifier whose service cannot be reached."""
+    """A verifier with a service that is unreachable."""
 
     async def verify(self, credential: Any) -> Principal:
         raise VerificationUnavailableError("down")
 
 
 def test_an_outage_is_told_where_a_rule_takes_good_credentials() -> None:
-    """Be the user optional or not."""
+    """An outage is a 503 on a path with `optional="strict"`, if the request has a credential."""
     app = FastAPI()
 
     @app.get("/optional")
@@ -190,7 +190,7 @@ def test_an_outage_is_told_where_a_rule_takes_good_credentials() -> None:
     "kind", [CurrentUser, OptionalUser, CurrentPrincipal], ids=["current", "optional", "principal"]
 )
 def test_a_caller_needs_the_middleware(kind: Any) -> None:
-    """Without it nobody is known, which is no reason to let pass."""
+    """A dependency for the caller raises an error in an application without the middleware."""
     app = FastAPI()
 
     async def endpoint(user: kind) -> None: ...
@@ -226,7 +226,7 @@ def starlette_application() -> Any:
 
 
 def test_starlette_has_functions_for_the_user() -> None:
-    """The one refuses nobody, the other has None for it."""
+    """`current_user` refuses an anonymous caller, and `optional_user` returns None."""
     client = TestClient(starlette_application())
     assert client.get("/own", headers=headers(READER)).text == "user somebody"
     assert client.get("/maybe", headers=headers(READER)).text == "user somebody"
@@ -241,7 +241,7 @@ def test_starlette_has_functions_for_the_user() -> None:
 
 
 def test_a_user_of_another_class_is_told() -> None:
-    """It is never taken for one of the class that was named."""
+    """A user of another class than the named one is an error."""
     client = TestClient(starlette_application())
     with pytest.raises(
         ConfigurationError, match=r"got Principal for a User: write current_user\(request, User\)"
@@ -251,7 +251,7 @@ def test_a_user_of_another_class_is_told() -> None:
 
 
 def test_the_functions_of_starlette_work_in_fastapi() -> None:
-    """Beside its dependencies."""
+    """The functions of Starlette work in FastAPI beside its dependencies."""
     app = FastAPI()
 
     @app.get("/")
@@ -266,3 +266,17 @@ def test_the_functions_of_starlette_work_in_fastapi() -> None:
     client = TestClient(app)
     assert client.get("/", headers=headers(READER)).json() == "somebodysomebody"
     assert client.get("/helper").status_code == 401
+
+
+def test_starlette_needs_no_class_of_principals() -> None:
+    """Without a `user_loader` the user is the principal; with one, the error asks for its class."""
+
+    def page(request: Request) -> PlainTextResponse:
+        user = authguard.starlette.optional_user(request)
+        return PlainTextResponse(authguard.starlette.current_user(request).subject if user else "nobody")
+
+    client = TestClient(guarded(Starlette(routes=[Route("/", page)])))
+    assert [client.get("/", headers=each).text for each in ({}, headers(READER))] == ["nobody", "somebody"]
+    client = TestClient(guarded(Starlette(routes=[Route("/", page)]), user_loader=load))
+    with pytest.raises(ConfigurationError, match=r"write current_user\(request, User\)"):
+        client.get("/", headers=headers(READER))

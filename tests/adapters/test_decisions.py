@@ -1,4 +1,4 @@
-"""`on_decision` is told once of each request, with the answer that was given, over every adapter."""
+"""`on_decision` gets one event for each request, with the answer that was given, by each adapter."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ METHODS = {"bearer", "api_key", "cookie", "none"}
 
 @pytest.mark.parametrize(("ask", "make"), [face[1:] for face in FACES], ids=[face[0] for face in FACES])
 def test_each_request_of_the_table_is_told_once(ask: Any, make: Any) -> None:
-    """What is told is the answer; the names of rules are bounded; no credential is in it."""
+    """The event has the answer and a rule of limited length, and contains no credential."""
     events: list[DecisionEvent] = []
     app = make(guard(on_decision=events.append), lambda: NOW)
     for name, case in CASES.items():
@@ -42,7 +42,7 @@ def test_each_request_of_the_table_is_told_once(ask: Any, make: Any) -> None:
 
 @pytest.mark.parametrize("framework", DECORATED)
 def test_the_refusal_of_a_decorator_is_told_once(framework: str) -> None:
-    """Beside the decision that let the request pass."""
+    """A decorator's refusal is one event, after the event of the decision that let the request pass."""
     make, ask = DECORATED[framework]
     events: list[DecisionEvent] = []
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
@@ -62,7 +62,7 @@ def test_the_refusal_of_a_decorator_is_told_once(framework: str) -> None:
 
 @pytest.mark.parametrize("fields", [[], [bearer(GOOD)]], ids=["nobody", "somebody"])
 def test_a_websocket_is_told_once(fields: Any) -> None:
-    """Be it refused or accepted."""
+    """A handshake is one event, if it is refused and if it is accepted."""
     events: list[DecisionEvent] = []
     sent = []
     scope = {
@@ -89,7 +89,7 @@ def test_a_websocket_is_told_once(fields: Any) -> None:
 
 @pytest.mark.parametrize(("ask", "make"), [face[1:] for face in FACES], ids=[face[0] for face in FACES])
 def test_a_token_that_is_asked_about_is_told_once(ask: Any, make: Any) -> None:
-    """The first time somebody has to be asked; with quotas a refusal is counted once, too."""
+    """An introspected token is one event for each request, also for a refusal by a quota."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         active = b"token=good" in request.content

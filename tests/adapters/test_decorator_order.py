@@ -1,4 +1,4 @@
-"""`@requires` above the decorator of a route guards nothing, and is found."""
+"""`@requires` above the decorator of a route guards nothing, and is an error."""
 
 import asyncio
 import functools
@@ -126,7 +126,7 @@ WRONG = [
 @pytest.mark.parametrize("install", ["install", "add_middleware", "around"])
 @pytest.mark.parametrize("add", WRONG, ids=lambda item: item.__name__)
 def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: str) -> None:
-    """Nor does it answer; the message names the route and the order."""
+    """The application does not start and answers no request; the error names the route and the order."""
     app: Any = FastAPI()
     wrapped = app
     if install == "install":
@@ -134,7 +134,7 @@ def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: s
     elif install == "add_middleware":
         guarded(app)
     else:
-        wrapped = AuthGuardMiddleware(app, guard=open_guard())  # before the routes are there
+        wrapped = AuthGuardMiddleware(app, guard=open_guard())  # before the routes are added
     add(app)
     with (
         pytest.raises(ConfigurationError, match="/wrong .*decorator of the route first"),
@@ -156,7 +156,7 @@ def test_an_application_with_the_wrong_order_does_not_start(add: Any, install: s
 )
 @pytest.mark.parametrize("place", ["parameter", "decorator", "nested", "router"])
 def test_a_dependency_without_parentheses_does_not_start(requires: Any, place: str) -> None:
-    """`Depends(requires)` would take the names of scopes from the query."""
+    """`Depends(requires)` is refused at the start, since it would take the scopes from the query."""
     depends = Depends(requires)
 
     async def nested(name: Any = depends) -> None: ...
@@ -174,7 +174,7 @@ def test_a_dependency_without_parentheses_does_not_start(requires: Any, place: s
 
 @pytest.mark.parametrize("around", [False, True])
 def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
-    """An error without a message it would take for a lifespan that is not supported, and go on."""
+    """The failed start is sent to the server as a message, since servers ignore an error without one."""
     app: Any = FastAPI()
     wrapped = AuthGuardMiddleware(app, guard=open_guard()) if around else guarded(app)
     by_get(app)
@@ -194,7 +194,7 @@ def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
 
 @pytest.mark.parametrize("add", WRONG, ids=lambda item: item.__name__)
 def test_an_application_without_a_lifespan_answers_nothing(add: Any) -> None:
-    """Also if the guard was built before the routes."""
+    """An application without a lifespan answers no request, also if the guard was built before the routes."""
     app = FastAPI()
     wrapped = AuthGuardMiddleware(GZipMiddleware(app), guard=open_guard())
     add(app)
@@ -204,7 +204,7 @@ def test_an_application_without_a_lifespan_answers_nothing(add: Any) -> None:
 
 
 def test_what_is_right_starts() -> None:
-    """The right order, a function that is registered twice on purpose, and one that is a dependency too."""
+    """The right order starts, also with a function that is registered twice or is also a dependency."""
 
     def shown(request: Request) -> PlainTextResponse:
         return PlainTextResponse("in")
@@ -243,7 +243,7 @@ def test_what_is_right_starts() -> None:
 
 
 def shared(request: Request) -> PlainTextResponse:
-    """A page that one application guards and another does not."""
+    """Show a page that one application guards and another does not."""
     return PlainTextResponse("in")
 
 
@@ -251,14 +251,14 @@ shared_with_admins = authguard.fastapi.requires("admin")(shared)
 
 
 def test_a_function_may_be_guarded_for_another_application() -> None:
-    """It still has its name, which `@` would have given to the guarded one."""
+    """A function may be guarded in one application and open in another one."""
     app = guarded(FastAPI())
     app.add_api_route("/shared", shared)
     assert ask_asgi(app, "GET", "/shared").body == b"in"
 
 
 def test_applications_of_other_kinds_start() -> None:
-    """What has no routes, or other ones, is left alone."""
+    """The guard accepts applications without routes, and with routes of other kinds."""
 
     class Other:
         routes = [object(), Route("/", lambda request: PlainTextResponse("in"))]  # noqa: RUF012
@@ -281,7 +281,7 @@ def test_applications_of_other_kinds_start() -> None:
 
 
 def test_routes_that_lead_back_to_their_application_end() -> None:
-    """As those of Bottle and Litestar do, however many they are."""
+    """The search for routes ends if routes refer to their application, as in Bottle and Litestar."""
 
     class Back:
         def __init__(self, app: Any) -> None:
@@ -352,7 +352,7 @@ FLASK = pytest.mark.parametrize(
 @pytest.mark.parametrize("handlers", [False, True])
 @FLASK
 def test_a_flask_application_with_the_wrong_order_answers_nothing(add: Any, handlers: bool) -> None:
-    """Each request is a 500; the message names the route and the order."""
+    """Each request to the application is a 500, and the error names the route and the order."""
     app = flask.Flask("site")
     authguard.flask.init_app(app, open_guard(), error_handlers=handlers)
     add(app)
@@ -362,6 +362,21 @@ def test_a_flask_application_with_the_wrong_order_answers_nothing(add: Any, hand
     app.testing = True
     with pytest.raises(ConfigurationError, match="/wrong .*decorator of the route first"):
         ask_wsgi(app, "GET", "/wrong")
+
+
+@FLASK
+def test_the_wrong_order_is_logged_once_behind_an_error_handler(
+    add: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error handler of the application for Exception may hide the error, which is in the log once."""
+    app = flask.Flask("site")
+    authguard.flask.init_app(app, open_guard())
+    add(app)
+    app.register_error_handler(Exception, lambda error: ("sorry", 500))
+    for _ in range(2):
+        assert ask_wsgi(app, "GET", "/wrong", [field(READER)]).body == b"sorry"
+    [record] = [record for record in caplog.records if record.name == "authguard"]
+    assert (record.levelname, "/wrong" in record.getMessage()) == ("ERROR", True)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +392,7 @@ def test_a_flask_application_with_the_wrong_order_answers_nothing(add: Any, hand
 )
 @FLASK
 def test_a_guard_that_was_built_before_the_views_finds_the_wrong_order(wrap: Any, add: Any) -> None:
-    """WSGI has no startup, so that it is found at the first request."""
+    """The wrong order is found at the first request, since WSGI has no startup."""
     app = flask.Flask("site")
     made = wrap(app, functools.partial(authguard.wsgi.AuthGuardMiddleware, guard=open_guard())) or app
     add(app)
@@ -386,7 +401,7 @@ def test_a_guard_that_was_built_before_the_views_finds_the_wrong_order(wrap: Any
 
 @FLASK
 def test_a_guard_around_a_flask_application_with_the_wrong_order_is_not_built(add: Any) -> None:
-    """Where the views are there already."""
+    """A guard around an application that already has its views refuses the wrong order when it is built."""
     app = flask.Flask("site")
     add(app)
     with pytest.raises(ConfigurationError, match="/wrong"):
@@ -396,7 +411,7 @@ def test_a_guard_around_a_flask_application_with_the_wrong_order_is_not_built(ad
 
 
 def test_what_is_right_starts_in_flask() -> None:
-    """The right order, classes and functions that are registered twice on purpose, partials."""
+    """The right order works with classes, partials, and functions that are registered twice."""
     requires = authguard.flask.requires
     app = flask.Flask("site")
 
@@ -418,3 +433,15 @@ def test_what_is_right_starts_in_flask() -> None:
     expected = {"/open": 200, "/closed": 403, "/page": 403, "/derived": 403}
     assert {path: ask_wsgi(app, "GET", path, [field(READER)]).status for path in expected} == expected
     assert ask_wsgi(app, "GET", "/derived", [field(ADMIN)]).body == b"secret"
+
+
+def test_the_look_at_the_views_costs_later_requests_nothing() -> None:
+    """The first request runs each `before_request` function, and removes the function of the check."""
+    app, calls = flask.Flask("site"), []
+    authguard.flask.init_app(app, open_guard())
+    for name in "abc":
+        app.before_request(functools.partial(calls.append, name))
+    app.add_url_rule("/open", "open", lambda: "in")
+    before = len(app.before_request_funcs[None])
+    assert [ask_wsgi(app, "GET", "/open").status for _ in range(2)] == [200, 200]
+    assert (calls, len(app.before_request_funcs[None])) == (["a", "b", "c"] * 2, before - 1)

@@ -14,7 +14,7 @@ from authguard.fastapi import CurrentPrincipal, CurrentUser, current_principal, 
 
 
 def statuses_at(client: TestClient, path: str) -> list[int]:
-    """What nobody, a reader and an admin are answered."""
+    """Return the statuses for an anonymous caller, a reader and an admin."""
     given: list[dict[str, str]] = [{}, headers(READER), headers(ADMIN)]
     return [client.get(path, headers=each).status_code for each in given]
 
@@ -23,7 +23,7 @@ def statuses_at(client: TestClient, path: str) -> list[int]:
     "requires", [authguard.starlette.requires, authguard.fastapi.requires], ids=["starlette", "fastapi"]
 )
 def test_requires_is_a_dependency(requires: Any) -> None:
-    """Of a route, in a list or by its value, which is the caller; and of a websocket."""
+    """`requires` is a dependency of routes, in a list or as a value, and of websockets."""
     app = FastAPI()
     admin = requires("admin")
 
@@ -60,7 +60,7 @@ def test_requires_is_a_dependency(requires: Any) -> None:
 
 
 def test_scopes_of_security_are_asked_too() -> None:
-    """`Security(requires(…), scopes=[…])` asks for both."""
+    """`Security(requires(…), scopes=[…])` requires the scopes of both."""
     app = FastAPI()
     both = Security(authguard.fastapi.requires("read"), scopes=["admin"])
     app.add_api_route("/both", lambda: "in", dependencies=[both])
@@ -68,7 +68,7 @@ def test_scopes_of_security_are_asked_too() -> None:
 
 
 def test_one_object_is_decorator_and_dependency() -> None:
-    """The same requirement may be used in both ways."""
+    """One requirement is used as a decorator and as a dependency."""
     app = FastAPI()
     admin = authguard.fastapi.requires("admin")
 
@@ -91,7 +91,7 @@ EACH_TYPE = pytest.mark.parametrize(
 
 @EACH_TYPE
 def test_the_types_ask_for_a_caller_on_public_paths(kind: Any, dependency: Any) -> None:
-    """Nobody is refused, and so is who lacks a scope of `Security`, each time."""
+    """`CurrentUser` and `CurrentPrincipal` refuse an anonymous caller, and a caller without a scope."""
     app = FastAPI()
 
     @app.get("/any")
@@ -110,7 +110,7 @@ def test_the_types_ask_for_a_caller_on_public_paths(kind: Any, dependency: Any) 
 
 @EACH_TYPE
 def test_the_types_take_from_quotas_on_public_paths(kind: Any, dependency: Any) -> None:
-    """Of a known caller, too: the dependency requires one."""
+    """`CurrentUser` and `CurrentPrincipal` take from the quotas of a caller on public paths."""
     app = FastAPI()
 
     @app.get("/counted")

@@ -1,4 +1,4 @@
-"""`app.dependency_overrides` of the callers, as tests of applications write them."""
+"""`app.dependency_overrides` of the dependencies for the caller, as in the tests of an application."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -128,7 +128,7 @@ def asynchronous_generator() -> Any:
     ids=["function", "async", "generator", "async generator"],
 )  # fmt: skip
 def test_an_override_stands_for_callers_without_a_credential(fake: Any, protected: bool) -> None:
-    """For types, lists, decorators, `requires`, routers and websockets, be the path protected or not."""
+    """The override is the caller of requests without a credential, on protected and on public paths."""
     app = application(guard() if protected else guard(public_paths=["/**"]))
     client = TestClient(app)
     app.dependency_overrides[current_user] = fake
@@ -141,7 +141,7 @@ def test_an_override_stands_for_callers_without_a_credential(fake: Any, protecte
 
 
 def test_rules_still_ask_the_fake_caller() -> None:
-    """A test must not pass where the caller would be refused."""
+    """A path rule checks the scopes of the overridden caller."""
     app = application(guard(protected_paths=["/", Rule("/admin", scopes=["admin"])]))
     client = TestClient(app)
     app.dependency_overrides[current_user] = lambda: WRITER
@@ -152,7 +152,7 @@ def test_rules_still_ask_the_fake_caller() -> None:
 
 
 def test_the_application_s_own_user_stands_for_callers_too() -> None:
-    """Whom the guard sees has no scopes, unless the principal is overridden, too."""
+    """An overridden user has no scopes for the guard, unless the principal is overridden as well."""
     calls: list[str] = []
 
     def load(principal: Principal) -> User:
@@ -174,7 +174,7 @@ def test_the_application_s_own_user_stands_for_callers_too() -> None:
 
 
 def test_a_credential_is_looked_at_in_spite_of_an_override() -> None:
-    """A bad one is refused, and a good one is the caller for the rules and for `requires`."""
+    """An override does not apply to a request with a credential: an invalid one is refused."""
     app = application(guard())
     client = TestClient(app)
     app.dependency_overrides[current_user] = lambda: WRITER
@@ -201,7 +201,7 @@ def from_defaults(name: str = "anybody") -> Principal:
 
 @pytest.mark.parametrize("fake", [from_the_request, from_a_database, from_defaults])
 def test_an_override_with_parameters_opens_nothing(fake: Any) -> None:
-    """An application may have it in production: callers have been let pass by the guard before."""
+    """An override with parameters, which may be one for production, opens no path for anonymous callers."""
     app = application(guard(public_paths=["/typed"]))
     client = TestClient(app)
     app.dependency_overrides[current_user] = fake
@@ -219,7 +219,7 @@ def refusing() -> None:
     "fake", [refusing, lambda: None, lambda: ANONYMOUS], ids=["refusing", "None", "anonymous"]
 )
 def test_an_override_that_gives_nobody_opens_nothing(fake: Any) -> None:
-    """The guard answers for what it protects, and FastAPI for the rest."""
+    """An override that raises or returns no user opens neither a protected path nor a decorated endpoint."""
     app = application(guard(protected_paths=["/admin"]))
     client = TestClient(app)
     app.dependency_overrides[current_user] = fake
@@ -229,7 +229,7 @@ def test_an_override_that_gives_nobody_opens_nothing(fake: Any) -> None:
 
 
 def test_an_override_that_fails_is_no_answer() -> None:
-    """Its error reaches the test, and the application starts: nobody is looked for then."""
+    """An error of an override reaches the test, and does not prevent the start of the application."""
     app = application(guard())
     app.dependency_overrides[current_user] = lambda: 1 / 0
     with TestClient(app) as client, pytest.raises(ZeroDivisionError):
@@ -237,7 +237,7 @@ def test_an_override_that_fails_is_no_answer() -> None:
 
 
 def test_other_overrides_change_nothing() -> None:
-    """Such as that of a database."""
+    """An override of a dependency that does not belong to the guard opens no path."""
     app = application(guard())
     client = TestClient(app)
     app.dependency_overrides[from_a_database] = lambda: WRITER
@@ -246,7 +246,7 @@ def test_other_overrides_change_nothing() -> None:
 
 
 def test_a_requirement_and_an_optional_user_are_overridden_by_themselves() -> None:
-    """In the place of each dependency alone; path rules stay."""
+    """An override of one requirement or of `optional_user` replaces this dependency, and no path rule."""
     app, writer = FastAPI(), requires("write")
 
     @app.get("/value")
@@ -273,7 +273,7 @@ def test_a_requirement_and_an_optional_user_are_overridden_by_themselves() -> No
 
 
 def test_the_principal_is_overridden_by_a_principal() -> None:
-    """Anything else is told what works."""
+    """An override of `current_principal` that returns another type is an error with advice."""
     app = application(guard())
     app.dependency_overrides[current_principal] = lambda: User("ada")
     with pytest.raises(ConfigurationError, match=r"must be Principal, got User.*: write lambda: Principal"):
@@ -283,7 +283,7 @@ def test_the_principal_is_overridden_by_a_principal() -> None:
 @pytest.mark.parametrize("fake", [User("ada"), WRITER, None], ids=["user", "principal", "none"])
 @pytest.mark.parametrize("dependency", [current_user, current_principal, optional_user])
 def test_an_override_is_a_function(dependency: Any, fake: Any) -> None:
-    """FastAPI would call it only for who is let in, and others would get a 401 that says nothing."""
+    """An override that is not a function is an error with advice."""
     app = application(guard())
     app.dependency_overrides[dependency] = fake
     with pytest.raises(ConfigurationError, match=r"must be a function, got .*: write lambda: fake$"):
@@ -301,7 +301,7 @@ def test_an_override_is_a_function(dependency: Any, fake: Any) -> None:
     ids=["any", "own", "optional", "principal"],
 )
 def test_the_type_of_a_parameter_is_no_dependency(kind: Any, name: str) -> None:
-    """FastAPI would never look it up."""
+    """An override for a type such as `CurrentUser` is an error that names the dependency to override."""
     app = application(guard())
     app.dependency_overrides[kind] = lambda: WRITER
     with pytest.raises(ConfigurationError, match=rf"write app.dependency_overrides\[{name}\]$"):
@@ -309,7 +309,7 @@ def test_the_type_of_a_parameter_is_no_dependency(kind: Any, name: str) -> None:
 
 
 def test_override_of_the_testing_module_comes_first_for_the_guard() -> None:
-    """FastAPI takes its own for the dependency alone."""
+    """The guard prefers `override` of the testing module, and FastAPI uses its own for the dependency."""
     made = guard()
     app = application(made)
     client = TestClient(app)
@@ -321,7 +321,7 @@ def test_override_of_the_testing_module_comes_first_for_the_guard() -> None:
 
 
 def test_an_override_is_of_one_application() -> None:
-    """Another one behind the same guard is not opened by it; what is mounted in it is."""
+    """An override applies to its application and the mounted ones, and to no other behind the same guard."""
     made, sub = guard(), FastAPI()
 
     @sub.get("/me")
@@ -336,7 +336,7 @@ def test_an_override_is_of_one_application() -> None:
 
 
 def test_a_fake_caller_takes_from_quotas() -> None:
-    """As everybody does."""
+    """An overridden caller takes from the quotas."""
     app = application(guard(quotas=[Quota(2, 60)]))
     app.dependency_overrides[current_user] = lambda: WRITER
     client = TestClient(app)
@@ -344,7 +344,7 @@ def test_a_fake_caller_takes_from_quotas() -> None:
 
 
 def test_an_override_that_opens_paths_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Once: an application that has it in production is open to everybody."""
+    """An override that opens a path is logged once as a warning."""
     app = application(guard())
     client = TestClient(app)
     with caplog.at_level(logging.WARNING, "authguard"):

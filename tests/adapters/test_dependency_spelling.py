@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query, Security, WebSocket
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
@@ -22,19 +23,19 @@ from authguard.fastapi import (
 
 
 class User(BaseModel):
-    """An application's own user."""
+    """A user class of an application."""
 
     name: str
 
 
 @requires("admin")
 def admin_only() -> str:
-    """Stand for a dependency that requires a scope."""
+    """Return a text, as a dependency that requires a scope."""
     return "admin"
 
 
 def of_nobody() -> str:
-    """Stand for a dependency that has nothing to do with the guard."""
+    """Return a text, as a dependency that does not belong to the guard."""
     return "setting"
 
 
@@ -66,7 +67,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
 
 
 def starts(app: FastAPI) -> None:
-    """Start an application, and stop it."""
+    """Start an application with a guard, and stop it."""
     install(app, open_guard())
     with TestClient(app):
         pass
@@ -74,7 +75,7 @@ def starts(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_dependency_in_the_place_of_a_default_value(name: str) -> None:
-    """It would be a query parameter that strangers can set, or a default value, and guard nothing."""
+    """A dependency as the default value of a parameter is an error, because FastAPI would not call it."""
     default, advice = DEFAULTS[name]
     app = FastAPI()
 
@@ -82,6 +83,19 @@ def test_a_dependency_in_the_place_of_a_default_value(name: str) -> None:
     async def _wrong(user: Any = default) -> str:
         return str(user)
 
+    with pytest.raises(ConfigurationError, match=f"parameter user of the route /wrong .* must .*{advice}"):
+        starts(app)
+
+
+def refuses(annotation: Any, advice: str) -> None:
+    """Check that an application with this annotation does not start, and that the error has this advice."""
+    app = FastAPI()
+
+    async def wrong(user):  # type: ignore[no-untyped-def]
+        return str(user)
+
+    wrong.__annotations__["user"] = annotation
+    app.post("/wrong")(wrong)
     with pytest.raises(ConfigurationError, match=f"parameter user of the route /wrong .* must .*{advice}"):
         starts(app)
 
@@ -96,27 +110,169 @@ ANNOTATIONS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
 def test_a_dependency_without_depends_in_an_annotation(name: str) -> None:
-    """The caller would choose the value, in the body or in the query."""
-    annotation, advice = ANNOTATIONS[name]
-    app = FastAPI()
+    """An annotation without `Depends` is an error, since the caller would choose the value."""
+    refuses(*ANNOTATIONS[name])
 
+
+SHADOWED: dict[str, tuple[Any, str]] = {
+    "or None": (CurrentUser[User] | None, r"write user: OptionalUser\[User\]"),
+    "or None, untyped": (OptionalUser[User] | None, r"write user: OptionalUser\[User\]"),
+    "in a list": (list[CurrentUser[User]], r"write user: CurrentUser\[User\]"),
+    "deep": (
+        dict[str, list[CurrentUser[User]]] | None,
+        r"write user: CurrentUser\[User\]|OptionalUser\[User\]",
+    ),
+    "Security": (
+        Annotated[CurrentUser[User], Security(scopes=["read"])],
+        r"write user: Annotated\[User, Security\(current_user, scopes=\['read'\]\)\]",
+    ),
+    "Depends": (Annotated[CurrentUser[User], Depends()], r"Annotated\[User, Depends\(current_user\)\]"),
+    "Query": (Annotated[CurrentUser[User], Query()], r"Annotated\[User, Depends\(current_user\)\]"),
+    "another dependency": (Annotated[CurrentUser[User], Depends(of_nobody)], r"Depends\(current_user\)"),
+    "fewer scopes": (
+        Annotated[Annotated[User, Security(current_user, scopes=["a"])], Depends(current_user)],
+        r"Security\(current_user, scopes=\['a'\]\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHADOWED)
+def test_a_dependency_that_another_part_of_the_annotation_replaces(name: str) -> None:
+    """An annotation that replaces the dependency is an error, since it would admit each caller."""
+    refuses(*SHADOWED[name])
+
+
+def in_the_annotation(app: FastAPI, marker: Any) -> None:
     async def wrong(user):  # type: ignore[no-untyped-def]
         return str(user)
 
-    wrong.__annotations__["user"] = annotation
-    app.post("/wrong")(wrong)
-    with pytest.raises(ConfigurationError, match=f"parameter user of the route /wrong .* must .*{advice}"):
+    wrong.__annotations__["user"] = Annotated[User, marker]
+    app.get("/wrong")(wrong)
+
+
+def as_the_default(app: FastAPI, marker: Any) -> None:
+    async def wrong(user: Any = marker) -> str:
+        return str(user)
+
+    app.get("/wrong")(wrong)
+
+
+def in_the_list(app: FastAPI, marker: Any) -> None:
+    app.get("/wrong", dependencies=[marker])(of_nobody)
+
+
+def in_the_list_of_a_router(app: FastAPI, marker: Any) -> None:
+    router = APIRouter()
+    router.get("/wrong")(of_nobody)
+    app.include_router(router, prefix="/wrong", dependencies=[marker])
+
+
+@pytest.mark.parametrize("place", [in_the_annotation, as_the_default, in_the_list, in_the_list_of_a_router])
+def test_scopes_as_text(place: Any) -> None:
+    """Scopes as text are an error, since FastAPI would require each letter as a scope."""
+    app = FastAPI()
+    place(app, Security(current_user, scopes="read write"))
+    words = r"the route /wrong .* must have a list of scopes .*: write scopes=\['read', 'write'\]"
+    with pytest.raises(ConfigurationError, match=words):
         starts(app)
 
 
+PLACES = [in_the_annotation, as_the_default, in_the_list, in_the_list_of_a_router]
+SCHEME = OAuth2PasswordBearer(tokenUrl="token", scopes={"read": "reading"})
+
+
+def of_a_scheme(token: Annotated[str, Depends(SCHEME)]) -> str:
+    """Return the token that a security scheme of FastAPI has found."""
+    return token
+
+
+class OfNobody:
+    """Return a text, as a dependency that is an object."""
+
+    def __call__(self) -> str:
+        """Return a text."""
+        return "setting"
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("dependency", [of_nobody, of_a_scheme, optional_user, OfNobody()])
+def test_scopes_that_no_dependency_reads(dependency: Any, place: Any) -> None:
+    """Scopes of a dependency that does not read them are an error: FastAPI compares no scopes itself."""
+    app = FastAPI()
+    place(app, Security(dependency, scopes=["read", "write"]))
+    words = r"must have a dependency that reads the scopes, .* beside it"
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        starts(app)
+    assert "Depends(requires('read', 'write')) beside it" in str(refused.value)
+
+
+def reads_itself(scopes: SecurityScopes) -> str:
+    """Return the scopes, as a dependency that compares them itself."""
+    return scopes.scope_str
+
+
+def leads_to_readers(user: Annotated[str, Depends(reads_itself)]) -> str:
+    """Return the scopes, as a dependency whose own dependency reads them."""
+    return user
+
+
+def leads_to_the_guard(user: CurrentUser) -> str:
+    """Return the name of the caller, as a dependency with the guard's own dependency."""
+    return user.subject
+
+
+class LeadsToTheGuard:
+    """A class as a dependency, with the guard's own dependency."""
+
+    def __init__(self, user: CurrentUser) -> None:
+        self.user = user
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        current_user,
+        current_principal,
+        requires("admin"),
+        reads_itself,
+        leads_to_readers,
+        leads_to_the_guard,
+        LeadsToTheGuard,
+        SCHEME,
+    ],
+)
+def test_scopes_that_a_dependency_reads(dependency: Any, place: Any) -> None:
+    """Scopes are accepted if a dependency reads them, or is a scheme for the OpenAPI document."""
+    app = FastAPI()
+    place(app, Security(dependency, scopes=["read"]))
+    starts(app)
+
+
+def admin_of(user: CurrentUser[User]) -> User:
+    """Return the user, as a dependency that has the guard's dependency as a parameter."""
+    return user
+
+
+def test_a_dependency_that_leads_to_the_guard_may_replace_it() -> None:
+    """A dependency that itself depends on the guard's dependency may replace it in an annotation."""
+    app = FastAPI()
+
+    @app.get("/right")
+    async def _right(user: Annotated[CurrentUser[User], Depends(admin_of)]) -> str:
+        return str(user)
+
+    starts(app)
+
+
 def listed_if(is_listed: bool) -> list[Any]:
-    """Return a list of one wrong dependency, or of none."""
+    """Return a list with one wrong dependency, or an empty list."""
     return [Depends(CurrentUser)] if is_listed else []
 
 
 @pytest.mark.parametrize("place", ["websocket", "nested", "class", "router", "included", "decorator"])
 def test_it_is_found_wherever_fastapi_takes_dependencies(place: str) -> None:
-    """On websockets, in nested dependencies, in classes, and in lists of dependencies."""
+    """A wrong dependency is found in websockets, nested dependencies, classes and lists of dependencies."""
 
     def nested(user: Any = CurrentUser) -> None: ...
 
@@ -124,7 +280,7 @@ def test_it_is_found_wherever_fastapi_takes_dependencies(place: str) -> None:
         def __init__(self, user: Any = CurrentUser) -> None: ...
 
     async def endpoint(name: Any = {"nested": Depends(nested), "class": Depends(Service)}.get(place)) -> None:
-        """Stand for an endpoint whose dependencies are wrong."""
+        """Return nothing, as an endpoint with a wrong dependency."""
 
     async def talk(websocket: WebSocket, user: Any = CurrentUser) -> None: ...
 
@@ -142,7 +298,7 @@ def test_it_is_found_wherever_fastapi_takes_dependencies(place: str) -> None:
 
 
 def test_annotations_as_text_are_read() -> None:
-    """Annotations are text under `from __future__ import annotations`."""
+    """Annotations that are text, as under `from __future__ import annotations`, are checked."""
     app = FastAPI()
 
     async def wrong(user: "Annotated[str, current_user]") -> str:
@@ -154,7 +310,7 @@ def test_annotations_as_text_are_read() -> None:
 
 
 def test_the_spellings_that_work_start() -> None:
-    """Annotations, default values of `Depends`, and parameters that have nothing to do with the guard."""
+    """Annotations, default values of `Depends`, and parameters of other kinds start."""
     app = FastAPI()
 
     @app.get("/right")

@@ -1,4 +1,4 @@
-"""An application answers as its OpenAPI document says, whoever calls and whatever is sent."""
+"""An application answers as its OpenAPI document describes, for each caller and each request."""
 
 from typing import Annotated, Any
 
@@ -79,7 +79,7 @@ def application(**options: Any) -> FastAPI:
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/sub/openapi.json"])
 def test_no_answer_is_missing_in_the_document(path: str) -> None:
-    """Statuses, types, fields and bodies are as documented, and what asks for a caller has one."""
+    """The statuses, types, fields and bodies of the answers are in the document."""
     seen = answered_as_documented(application(), CALLERS, path)
     expected = {"POST /admin 400", "POST /admin 401", "POST /admin 403", "POST /admin 200"}
     if path == "/openapi.json":
@@ -91,20 +91,20 @@ def test_no_answer_is_missing_in_the_document(path: str) -> None:
 
 
 def test_quotas_are_in_the_document() -> None:
-    """A caller who has sent too much is told when to come back."""
+    """The 429 of a caller above its quota is in the document."""
     seen = answered_as_documented(application(quotas=[Quota(1, 60)]), [headers(ADMIN)])
     assert {"PUT /settings 429", "GET /me 429"} <= seen
 
 
 class Down:
-    """A verifier whose service cannot be reached."""
+    """A verifier with a service that is unreachable."""
 
     async def verify(self, credential: Any) -> Principal:
         raise VerificationUnavailableError("down")
 
 
 def test_an_outage_is_in_the_document() -> None:
-    """For all that asks for a caller."""
+    """The 503 of an outage is in the document for an endpoint that requires a caller."""
     app = FastAPI()
 
     @app.get("/me")
@@ -117,7 +117,7 @@ def test_an_outage_is_in_the_document() -> None:
 
 @pytest.mark.parametrize("status", ["400", "401", "403"])
 def test_what_is_missing_in_the_document_is_found(status: str) -> None:
-    """The comparison fails where a status is not documented."""
+    """The comparison fails for a status that is missing in the document."""
     app = application()
     del app.openapi()["paths"]["/notes"]["post"]["responses"][status]
     with pytest.raises(FailureGroup, match="Undocumented status code"):

@@ -1,4 +1,4 @@
-"""What happens when something behind the guard breaks: 503 or 500, the application never called."""
+"""Failures of verifiers, stores and callbacks: a 503 or a 500, and no call of the application."""
 
 import json
 import logging
@@ -47,12 +47,12 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 
 def jwt_verifier() -> JWTVerifier:
-    """A verifier for TOKEN."""
+    """Return a verifier for TOKEN."""
     return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
 
 
 def twins(function: Any) -> list[Any]:
-    """A function, and its async twin."""
+    """Return test parameters for a function and for an async function that calls it."""
 
     async def twin(*arguments: Any) -> Any:
         return function(*arguments)
@@ -61,31 +61,31 @@ def twins(function: Any) -> list[Any]:
 
 
 def explode(*_: Any) -> Any:
-    """A callback with a bug, which puts what it was given into its error."""
+    """Raise an error that contains the token, as a callback with a bug does."""
     raise ValueError(f"cannot handle {TOKEN}")
 
 
 def down(*_: Any) -> Any:
-    """A callback whose database is away."""
+    """Raise the error of a callback with an unreachable database."""
     raise VerificationUnavailableError("the database is away", retry_after=7)
 
 
 class Custom:
-    """Somebody's own verifier."""
+    """A verifier of an application."""
 
     def __init__(self, verify: Any) -> None:
         self.verify = verify
 
 
 class Store:
-    """Somebody's own revocations."""
+    """Revocations of an application."""
 
     def __init__(self, is_revoked: Any) -> None:
         self.is_revoked = is_revoked
 
 
 def guards_with(callback: Any) -> list[Guard]:
-    """A guard for every place where a callback may stand before the application."""
+    """Return one guard for each place of a callback that is called before the application."""
     return [
         Guard(Custom(callback)),
         Guard(jwt_verifier(), user_loader=callback),
@@ -95,7 +95,7 @@ def guards_with(callback: Any) -> list[Guard]:
 
 @pytest.mark.parametrize("callback", twins(explode))
 def test_a_callback_that_raises_is_a_500_without_detail(face: Any, callback: Any, caplog: Any) -> None:
-    """The caller learns nothing, and the log has the exception once, without the token."""
+    """The answer has no detail of the exception, and the log has it once, without the token."""
     for guard in guards_with(callback):
         caplog.clear()
         answer = face(guard)
@@ -110,7 +110,7 @@ def test_a_callback_that_raises_is_a_500_without_detail(face: Any, callback: Any
 
 @pytest.mark.parametrize("callback", twins(down))
 def test_an_outage_is_a_503(face: Any, callback: Any) -> None:
-    """An outage is never a 401: the client would throw its good token away."""
+    """An outage is a 503 with `Retry-After`, and not a 401, on which a client would discard a valid token."""
     for guard in guards_with(callback):
         answer = face(guard)
         assert answer.status == 503
@@ -119,7 +119,7 @@ def test_an_outage_is_a_503(face: Any, callback: Any) -> None:
 
 
 def test_an_outage_does_not_close_public_pages(face: Any) -> None:
-    """On open paths the caller is anonymous for as long as it lasts."""
+    """The caller of a public path is anonymous during an outage."""
     guard = Guard(Custom(down), public_paths=["/public"])
     answer = face(guard, path="/public")
     assert (answer.status, answer.body) == (200, b"")
@@ -127,13 +127,13 @@ def test_an_outage_does_not_close_public_pages(face: Any) -> None:
 
 @pytest.mark.parametrize("verify", twins(lambda credential: Principal(f"own {len(credential.value)}")))
 def test_a_verifier_of_ones_own(face: Any, verify: Any) -> None:
-    """Any object with verify(credential) is a verifier, async or not."""
+    """An object with `verify(credential)`, which may be async, is a verifier."""
     answer = face(Guard(Custom(verify)))
     assert answer.body == f"own {len(TOKEN)}".encode()
 
 
 def test_a_verifier_that_refuses(face: Any) -> None:
-    """Its InvalidTokenError is a 401."""
+    """An `InvalidTokenError` of a custom verifier is a 401."""
 
     def verify(credential: Credential) -> Principal:
         raise InvalidTokenError("not mine")
@@ -142,38 +142,38 @@ def test_a_verifier_that_refuses(face: Any) -> None:
 
 
 def test_a_verifier_that_returns_nothing_lets_nobody_in(face: Any) -> None:
-    """None from a verifier is a mistake of ours, and no caller."""
+    """A verifier that returns None has a bug, and the answer is a 500."""
     assert face(Guard(Custom(lambda _: None))).status == 500
 
 
 @pytest.mark.parametrize("load", twins(lambda principal: Principal(f"user of {principal.subject}")))
 def test_a_user_loader(face: Any, load: Any) -> None:
-    """What it returns is the user on the request's state."""
+    """The return value of `user_loader` is the user in the state of the request."""
     assert face(Guard(jwt_verifier(), user_loader=load)).body == b"user of somebody"
 
 
 @pytest.mark.parametrize("load", twins(lambda principal: None))
 def test_a_user_who_is_gone_is_a_401(face: Any, load: Any) -> None:
-    """A token outlives the row of its user, and must not let anybody in then."""
+    """A valid token of a user that `user_loader` does not find is a 401."""
     assert face(Guard(jwt_verifier(), user_loader=load)).status == 401
 
 
 @pytest.mark.parametrize("revoked", twins(lambda principal: principal.token_id == "one"))
 def test_a_revoked_token_is_a_401(face: Any, revoked: Any) -> None:
-    """A store of revocations is asked for each request, async or not."""
+    """A store of revocations, which may be async, is asked at each request."""
     answer = face(Guard(jwt_verifier(), revocations=Store(revoked)))
     assert answer.status == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 def test_a_store_that_does_not_answer_lets_nobody_in(face: Any) -> None:
-    """None is no answer to whether a token is revoked."""
+    """A store of revocations that returns None instead of a bool is a 500."""
     assert face(Guard(jwt_verifier(), revocations=Store(lambda _: None))).status == 500
 
 
 @pytest.mark.parametrize("what", [{"token_id": "one"}, {"subject": "somebody"}, {"session": "s1"}], ids=str)
 def test_logging_out_works_at_once_for_a_remembered_token(face: Any, what: dict[str, str]) -> None:
-    """A token that was let in a moment ago is refused after the logout."""
+    """A token that was accepted a moment ago is refused after the logout."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     guard = Guard(jwt_verifier(), revocations=revocations)
     assert [face(guard).status, face(guard).status] == [200, 200]
@@ -183,7 +183,7 @@ def test_logging_out_works_at_once_for_a_remembered_token(face: Any, what: dict[
 
 @pytest.mark.parametrize("find", twins({digest_api_key(KEY): APIKey("robot")}.get))
 def test_keys_from_a_function(face: Any, find: Any) -> None:
-    """A function from digest to key is asked, async or not."""
+    """The keys may come from a function of the digest, which may be async."""
     guard = Guard(APIKeyVerifier(find))
     assert face(guard, [("X-API-Key", KEY.encode())]).body == b"robot"
     assert face(guard, [("X-API-Key", KEY[:-1].encode())]).status == 401
@@ -193,7 +193,7 @@ def test_keys_from_a_function(face: Any, find: Any) -> None:
     "on_error", twins(lambda request, refusal: refusal.with_json({"why": refusal.error.code}))
 )
 def test_on_error_replaces_the_body_alone(face: Any, on_error: Any) -> None:
-    """Status and challenge stay unless they are replaced on purpose."""
+    """A body that `on_error` replaces leaves the status and the challenge unchanged."""
     answer = face(Guard(jwt_verifier(), on_error=on_error), [])
     assert (answer.status, json.loads(answer.body)) == (401, {"why": "missing_credentials"})
     assert answer.headers["www-authenticate"] == 'Bearer realm="api"'
@@ -202,15 +202,15 @@ def test_on_error_replaces_the_body_alone(face: Any, on_error: Any) -> None:
 
 @pytest.mark.parametrize("on_error", [*twins(explode), pytest.param(lambda *_: None, id="nothing")])
 def test_on_error_that_fails_still_refuses(face: Any, on_error: Any) -> None:
-    """A broken handler of refusals lets nobody in."""
+    """An `on_error` that raises or returns None makes the refusal a 500."""
     answer = face(Guard(jwt_verifier(), on_error=on_error), [])
     assert answer.status == 500
     assert isinstance(json.loads(answer.body), dict)
 
 
 def test_a_caller_s_mistake_is_not_logged_by_default(face: Any, caplog: Any) -> None:
-    """Forged tokens must not fill the log: at level INFO they are one line a minute."""
-    for level, most in ((logging.WARNING, 0), (logging.INFO, 2)):  # a minute may begin between two of them
+    """Refusals of forged tokens are not logged as warnings, and at level INFO at most once a minute."""
+    for level, most in ((logging.WARNING, 0), (logging.INFO, 2)):  # a minute may begin between two requests
         caplog.set_level(level, logger="authguard")
         for _ in range(5):
             face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")])
@@ -218,7 +218,7 @@ def test_a_caller_s_mistake_is_not_logged_by_default(face: Any, caplog: Any) -> 
 
 
 def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> None:
-    """A path with a line break is one line of the log, and the token is not in it."""
+    """A path with a line break is one line of the log, which does not contain the token."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     face(Guard(jwt_verifier()), [("Authorization", b"Bearer a.b.c")], path="/x%0aforged")
     (record,) = [record for record in caplog.records if record.name == "authguard"]
@@ -228,7 +228,7 @@ def test_what_is_logged_on_debug_cannot_forge_lines(face: Any, caplog: Any) -> N
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
 def test_a_long_method_makes_no_long_line(face: Any, level: int, caplog: Any) -> None:
-    """Of method and path the log has the beginning, however much a stranger sends."""
+    """A log line contains only the beginning of a long method and a long path."""
     caplog.set_level(level, logger="authguard")
 
     async def broken(digest: str) -> APIKey:
@@ -241,7 +241,7 @@ def test_a_long_method_makes_no_long_line(face: Any, level: int, caplog: Any) ->
 
 
 def test_override_makes_requests_come_from_anybody(face: Any) -> None:
-    """In a test, a request without credential is whoever the test says, and rules still apply."""
+    """In `override`, a request without a credential has the caller of the test, and rules still apply."""
     guard = Guard(jwt_verifier())
     with override(guard, Principal("ada")):
         assert face(guard, []).body == b"ada"
@@ -253,20 +253,20 @@ def test_override_makes_requests_come_from_anybody(face: Any) -> None:
 
 
 def test_a_refusal_can_be_made_anew(face: Any) -> None:
-    """On purpose, on_error may replace everything."""
+    """`on_error` may replace the status, the fields and the body."""
     teapot = Refusal(418, (("content-type", "text/plain"),), b"short and stout")
     answer = face(Guard(jwt_verifier(), on_error=lambda *_: teapot), [])
     assert (answer.status, answer.body) == (418, b"short and stout")
 
 
 def test_signing_in_with_a_slash_more_is_guarded_against_other_sites(face: Any) -> None:
-    """The login page is what its path says, with or without a slash at the end."""
+    """A POST from another origin to the login page is refused, also with a slash at the end of the path."""
     guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie("session"))
     assert face(guard, [("Sec-Fetch-Site", b"cross-site")], path="/login/", method="POST").status == 403
 
 
 def test_a_cookie_of_a_development_site_is_warned_of_once(face: Any, caplog: Any) -> None:
-    """An upgrade that needs the switch is told so, and not once for each request."""
+    """The warning that a development site needs `secure=False` is logged once, and not for each request."""
     guard = Guard(jwt_verifier(), login_path="/login", cookie=AccessCookie(f"n{secrets.token_hex(8)}"))
     assert guard.cookie is not None
     fields = [("Cookie", f"{guard.cookie.name}={TOKEN}".encode()), ("Accept", b"text/html")]
@@ -277,7 +277,7 @@ def test_a_cookie_of_a_development_site_is_warned_of_once(face: Any, caplog: Any
 
 
 def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
-    """Not even those who were let in before it broke."""
+    """An in-memory store that raises makes the request a 500, also for a token that was accepted before."""
     broken: list[bool] = []
 
     class Memory:
@@ -296,12 +296,12 @@ def test_a_store_in_memory_that_raises_lets_nobody_in(face: Any) -> None:
 
 @pytest.mark.parametrize("verify", twins(lambda credential: ANONYMOUS))
 def test_a_verifier_that_finds_nobody_lets_nobody_in(face: Any, verify: Any) -> None:
-    """Anonymous is not somebody, whoever says so."""
+    """A verifier that returns ANONYMOUS makes the request a 401."""
     assert face(Guard(Custom(verify))).status == 401
 
 
 def test_a_reason_of_ones_own_verifier_leaks_nothing(face: Any, caplog: Any) -> None:
-    """Not even at level DEBUG, and not a line break either."""
+    """A reason that contains the token and a line break is redacted in the log."""
     caplog.set_level(logging.DEBUG, logger="authguard")
 
     def verify(credential: Credential) -> Principal:

@@ -1,4 +1,4 @@
-"""The test client for Flask applications behaves as a browser on the same site."""
+"""The test client for Flask applications, which behaves as a browser on the same site."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ TOKENS = TokenIssuer(secrets.token_urlsafe(40), issuer="https://site.example", a
 
 
 def site(cookie: AccessCookie | None = AccessCookie(), **options: Any) -> flask.Flask:
-    """An application that signs in by a form, as its users write it."""
+    """Return an application with a form for signing in, as an application would have it."""
     app = flask.Flask("site")
     guard = Guard(TOKENS.verifier(), cookie=cookie, login_path="/login" if cookie else None, **options)
     init_app(app, guard)
@@ -42,7 +42,7 @@ def site(cookie: AccessCookie | None = AccessCookie(), **options: Any) -> flask.
 
 @pytest.mark.parametrize("secure", [True, False])
 def test_a_cookie_needs_no_hidden_field(secure: bool) -> None:
-    """After the form, all methods work; without the client, a POST is refused as if another site sent it."""
+    """The client sends POST and DELETE after the form; another client lacks the fields of a browser."""
     app = site(AccessCookie(secure=secure))
     client = app.test_client()
     assert client.post("/login", follow_redirects=True).text == "GET ann"
@@ -58,7 +58,7 @@ def test_a_cookie_needs_no_hidden_field(secure: bool) -> None:
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}], ids=str
 )
 def test_a_test_may_be_another_site(headers: dict[str, str]) -> None:
-    """What a test sends stays as it is."""
+    """Fields that a test sets to those of another origin are not replaced by the client."""
     client = site().test_client(token=TOKENS.issue("ann"))
     assert client.post("/notes", headers=headers).status_code == 403
     assert client.post("/login", headers=headers).status_code == 403
@@ -66,21 +66,21 @@ def test_a_test_may_be_another_site(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("cookie", [AccessCookie(), AccessCookie(secure=False), None], ids=str)
 def test_a_token_signs_in(cookie: AccessCookie | None) -> None:
-    """In the cookie of the guard, or in the Authorization field."""
+    """A token for the client is sent in the cookie of the guard, or in the `Authorization` field."""
     client = site(cookie).test_client(token=TOKENS.issue("ann"))
     assert client.post("/notes").text == "POST ann"
     assert client.get("/admin").status_code == 403
 
 
 def test_a_cookie_is_for_the_name_of_the_server() -> None:
-    """Where the application has one."""
+    """The cookie of the client is also sent to an application with a `SERVER_NAME`."""
     app = site()
     app.config["SERVER_NAME"] = "site.example:8000"
     assert app.test_client(token=TOKENS.issue("ann")).post("/notes").text == "POST ann"
 
 
 def test_a_client_may_be_anybody() -> None:
-    """A principal, a user with a principal, and nobody; rules and decorators apply."""
+    """A client may have a principal, a user with a principal, or ANONYMOUS; rules and decorators apply."""
     app = site()
     assert app.test_client(user=Principal("eve")).post("/notes").text == "POST eve"
     assert app.test_client(user=Principal("eve")).get("/admin").status_code == 403
@@ -91,7 +91,7 @@ def test_a_client_may_be_anybody() -> None:
 
 
 def test_clients_do_not_mix() -> None:
-    """Each is who it is, also in turns, and in a `with` block."""
+    """Each client keeps its caller, also in alternating requests and in a `with` block."""
     app = site()
     a, b = app.test_client(user=Principal("a")), app.test_client(user=Principal("b"))
     assert [client.get("/notes").text for client in (a, b, a)] == ["GET a", "GET b", "GET a"]
@@ -102,7 +102,7 @@ def test_clients_do_not_mix() -> None:
 
 
 def test_a_client_is_nobody_in_other_threads() -> None:
-    """Tests that run in parallel, of which one sends requests as nobody."""
+    """The user of a client does not apply to requests from another thread."""
     app = site()
     others = []
 
@@ -117,7 +117,7 @@ def test_a_client_is_nobody_in_other_threads() -> None:
 
 
 def test_what_cannot_be_tested_is_refused() -> None:
-    """An application without a guard, and a principal without a user."""
+    """The client refuses an application without a guard, and a principal without a user."""
     app = flask.Flask("plain")
     app.test_client_class = AuthGuardClient
     with pytest.raises(ConfigurationError, match=r"write init_app\(app, guard\) first"):

@@ -1,4 +1,4 @@
-"""What the guard calls runs in the application context of the Flask request, and nothing outlives that."""
+"""The guard's callbacks run in the application context of the Flask request, which then ends."""
 
 import logging
 import secrets
@@ -11,7 +11,7 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from adapters.faces import ask_wsgi
-from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Quota
+from authguard import APIKey, APIKeyVerifier, ConfigurationError, Guard, JWTVerifier, MemoryQuotas, Quota
 from authguard.flask import current_principal, current_user, current_user_of, init_app, requires
 from authguard.testing import issue_token
 
@@ -20,7 +20,7 @@ KEY = "sk_test_" + "c0ntext" * 8
 
 
 def bearer() -> tuple[str, bytes]:
-    """The field with a good token."""
+    """Return the field with a valid token."""
     return "Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode()
 
 
@@ -30,18 +30,18 @@ def note(*_: Any) -> None:
 
 
 def load(principal: Any) -> Any:
-    """The user of the application."""
+    """Return the user of the application, with its context."""
     note()
     return SimpleNamespace(name=f"user {principal.subject}", context=flask.g._get_current_object())
 
 
 async def load_later(principal: Any) -> Any:
-    """The same, by a coroutine function."""
+    """Return the same user by a coroutine function."""
     return load(principal)
 
 
 class Revocations:
-    """Revocations that are looked up in the application's own database."""
+    """Revocations in a database of the application."""
 
     def is_revoked(self, principal: Any) -> bool:
         note()
@@ -49,7 +49,7 @@ class Revocations:
 
 
 def look_up(digest: str) -> APIKey:
-    """The key of the application's own database."""
+    """Return a key from a database of the application."""
     note()
     return APIKey("robot")
 
@@ -60,7 +60,7 @@ def on_error(request: Any, refusal: Any) -> Any:
 
 
 def site(*verifiers: Any, error_handlers: bool = True, **options: Any) -> flask.Flask:
-    """An application whose page tells which callbacks have run in its context."""
+    """Return an application whose page lists the callbacks that have run in its context."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     app = flask.Flask("site")
 
@@ -83,13 +83,13 @@ def site(*verifiers: Any, error_handlers: bool = True, **options: Any) -> flask.
 
 @pytest.mark.parametrize("loader", [load, load_later])
 def test_user_loader_runs_in_the_context_of_the_request(loader: Callable[..., Any]) -> None:
-    """It is the context of the view: what a loader keeps in `g`, such as a session, is there still."""
+    """The loader runs in the context of the view, so that the view finds its values in `g`."""
     for _ in range(2):
         assert ask_wsgi(site(user_loader=loader), "GET", "/", [bearer()]).body == b"site"
 
 
 def test_revocations_and_key_functions_run_there() -> None:
-    """For a key that is seen for the first time both are asked."""
+    """The function for keys and the revocations run in the context of the request for a first-seen key."""
     app = site(APIKeyVerifier(look_up), revocations=Revocations())
     answer = ask_wsgi(app, "GET", "/", [("X-API-Key", KEY.encode())])
     assert answer.body == b"site,site"
@@ -97,13 +97,13 @@ def test_revocations_and_key_functions_run_there() -> None:
 
 @pytest.mark.parametrize("error_handlers", [True, False])
 def test_on_error_runs_there(error_handlers: bool) -> None:
-    """Before the refusal goes through the handlers of the application, or does not."""
+    """`on_error` runs in the context of the request, with and without error handlers."""
     answer = ask_wsgi(site(on_error=on_error, error_handlers=error_handlers), "GET", "/")
     assert (answer.status, answer.headers["x-notes"]) == (401, "site")
 
 
 def test_a_quota_store_runs_there() -> None:
-    """One of the application's own, `async` or not, which may ask its database."""
+    """A quota store of the application, async or not, runs in the context of the request."""
 
     class Store:
         def __init__(self) -> None:
@@ -127,7 +127,7 @@ def test_a_quota_store_runs_there() -> None:
 
 
 def test_each_request_has_a_context_of_its_own() -> None:
-    """The next one finds nothing of it, also after a refusal."""
+    """A request has none of the notes of an earlier request, also after a refusal."""
     app = site(user_loader=load, on_error=on_error)
     for fields, expected in (([bearer()], 200), ([], 401), ([bearer()], 200), ([], 401)):
         answer = ask_wsgi(app, "GET", "/", fields)
@@ -138,7 +138,7 @@ def test_each_request_has_a_context_of_its_own() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/fails", "/handled", "/nowhere"])
 def test_teardown_functions_are_told_what_flask_tells_them(path: str) -> None:
-    """Once a request, with the error that nothing has handled: many roll back then, and else commit."""
+    """A teardown function is called once for each request, with the same error as without the guard."""
     told: dict[bool, list[Any]] = {True: [], False: []}
     for guarded in (True, False):
         app = site(user_loader=load)
@@ -150,7 +150,7 @@ def test_teardown_functions_are_told_what_flask_tells_them(path: str) -> None:
 
 @pytest.mark.parametrize("propagate", [True, False])
 def test_teardown_functions_are_told_of_errors_that_propagate(propagate: bool) -> None:
-    """As in tests, where Flask raises what a view has raised."""
+    """A teardown function gets an error that Flask raises to the test."""
     app = site(user_loader=load)
     app.config["PROPAGATE_EXCEPTIONS"] = propagate
     told: list[Any] = []
@@ -166,7 +166,7 @@ def test_teardown_functions_are_told_of_errors_that_propagate(propagate: bool) -
 
 @pytest.mark.parametrize("error_handlers", [True, False])
 def test_a_refused_request_is_torn_down(error_handlers: bool) -> None:
-    """Since callbacks may have opened something."""
+    """The teardown functions run for a refused request, since callbacks may have opened resources."""
     app = site(on_error=on_error, error_handlers=error_handlers)
     told: list[Any] = []
     app.teardown_appcontext(told.append)
@@ -175,7 +175,7 @@ def test_a_refused_request_is_torn_down(error_handlers: bool) -> None:
 
 
 def test_a_stream_keeps_its_context() -> None:
-    """`stream_with_context` reads the loaded user while the server sends."""
+    """`stream_with_context` can read the loaded user while the server sends the answer."""
     app = site(user_loader=load)
 
     @app.get("/stream")
@@ -197,7 +197,7 @@ def test_a_stream_keeps_its_context() -> None:
 
 
 def test_the_context_of_a_test_is_used() -> None:
-    """Flask does so, too: what the test has put into `g` is there, and stays."""
+    """An application context that a test has opened is used, and keeps its values, as in Flask."""
     app = site(user_loader=load)
     with app.app_context():
         flask.g.notes = ["test"]
@@ -206,14 +206,14 @@ def test_the_context_of_a_test_is_used() -> None:
 
 
 def test_another_application_s_context_is_not_used() -> None:
-    """A guarded application that is called from a view of another has its own."""
+    """A guarded application that is called from a view of another one has a context of its own."""
     inner, outer = site(user_loader=load), flask.Flask("outer")
     outer.add_url_rule("/", view_func=lambda: ask_wsgi(inner, "GET", "/", [bearer()]).body)
     assert ask_wsgi(outer, "GET", "/").body == b"site"
 
 
 def test_a_test_client_may_look_into_the_request() -> None:
-    """`with client` keeps the context, and the caller in it."""
+    """A test client in a `with` block keeps the context and the caller after the request."""
     app = site(user_loader=load)
     with app.test_client() as client:
         name, value = bearer()
@@ -223,18 +223,18 @@ def test_a_test_client_may_look_into_the_request() -> None:
     assert not flask.has_app_context()
 
 
-# Who is calling, in views and templates
+# The caller in views and templates
 
 
 def test_current_principal_is_there_beside_the_user() -> None:
-    """With a user_loader, too."""
+    """`current_principal` is available beside the user of a `user_loader`."""
     app = site(user_loader=load)
     app.add_url_rule("/who", view_func=lambda: f"{current_user.name} {current_principal.subject}")  # type: ignore[attr-defined]
     assert ask_wsgi(app, "GET", "/who", [bearer()]).body == b"user somebody somebody"
 
 
 def test_current_user_of_another_class_is_an_error() -> None:
-    """It is a mistake in the application, and never another user."""
+    """A user of another class than that of `current_user_of` is a `TypeError`."""
     app = site(user_loader=load)
     app.testing = True
     user = current_user_of(flask.Flask)
@@ -243,8 +243,15 @@ def test_current_user_of_another_class_is_an_error() -> None:
         ask_wsgi(app, "GET", "/who", [bearer()])
 
 
+def test_current_user_of_takes_a_class() -> None:
+    """`current_user_of` refuses the name of a class."""
+    name: Any = "User"
+    with pytest.raises(ConfigurationError, match=r"^kind must be type, got str: write current_user_of"):
+        current_user_of(name)
+
+
 def test_current_user_of_may_be_anonymous() -> None:
-    """On an open path."""
+    """The user of `current_user_of` may be anonymous on a public path."""
     app = site(user_loader=load, public_paths=["/who"])
     user: Any = current_user_of(SimpleNamespace)
     app.add_url_rule("/who", view_func=lambda: str(user.is_authenticated))
@@ -252,19 +259,19 @@ def test_current_user_of_may_be_anonymous() -> None:
 
 
 def rendered(app: flask.Flask, *fields: Any) -> str:
-    """What a page makes of current_user in its template."""
+    """Return the text of a page that shows `current_user` in its template."""
     app.add_url_rule("/page", view_func=lambda: flask.render_template_string("{{ current_user.subject }}!"))
     return ask_wsgi(app, "GET", "/page", fields).body.decode()
 
 
 def test_templates_have_the_current_user() -> None:
-    """Also anonymous ones."""
+    """The `current_user` of a template may be anonymous."""
     assert rendered(site(), bearer()) == "somebody!"
     assert rendered(site(public_paths=["/page"])) == "!"
 
 
 def test_a_current_user_of_the_application_stays() -> None:
-    """As a value of the page, of a context processor and of the environment, whichever came first."""
+    """A `current_user` of a context processor or of the Jinja environment is not replaced by the guard."""
     mine = SimpleNamespace(subject="mine")
     app = site()
     app.context_processor(lambda: {"current_user": mine})
@@ -279,7 +286,7 @@ def test_a_current_user_of_the_application_stays() -> None:
 
 
 def test_templates_outside_of_requests_have_no_current_user() -> None:
-    """Such as that of a mail, which asks whether there is one."""
+    """The template of a mail, outside of a request, has an empty `current_user`."""
     app = site()
     with app.app_context():
         assert flask.render_template_string("{{ current_user.subject or 'nobody' }}") == "nobody"
@@ -288,7 +295,7 @@ def test_templates_outside_of_requests_have_no_current_user() -> None:
 
 
 def test_a_refused_requirement_is_logged_and_answered_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A decorator is checked in the same context."""
+    """A requirement that a decorator refuses has one log line, and `on_error` runs in the same context."""
     app = site(on_error=on_error)
     app.add_url_rule("/admin", view_func=requires("admin")(lambda: "in"))
     with caplog.at_level(logging.DEBUG, "authguard"):
@@ -297,7 +304,7 @@ def test_a_refused_requirement_is_logged_and_answered_once(caplog: pytest.LogCap
 
 
 def test_what_is_called_for_a_known_caller_runs_there() -> None:
-    """A remembered token is told to on_decision, and looked up in the application's own revocations."""
+    """`on_decision` and in-memory revocations run in the context of the request for a remembered token."""
 
     class InMemory(Revocations):
         in_memory = True
@@ -309,7 +316,7 @@ def test_what_is_called_for_a_known_caller_runs_there() -> None:
 
 
 def test_a_verifier_of_the_application_runs_there() -> None:
-    """A subclass of a verifier may use the application's own database, too."""
+    """A verifier class of the application runs in the context of the request."""
 
     class Own(JWTVerifier):
         def flow(self, credential: Any, now: float) -> Any:
@@ -324,7 +331,7 @@ def test_a_verifier_of_the_application_runs_there() -> None:
 
 
 def test_a_guarded_application_within_another_leaves_its_context() -> None:
-    """Both share one environ; each ends the context that it has begun."""
+    """Each of two nested applications, which share an environ, ends its own context."""
     outer, inner = site(user_loader=load), site(user_loader=load)
     outer.wsgi_app.app = DispatcherMiddleware(outer.wsgi_app.app, {"/inner": inner.wsgi_app})
     ended: list[str] = []

@@ -1,4 +1,4 @@
-"""Middleware between the guard and a Flask application must not change what the guard has decided about."""
+"""Middleware between the guard and a Flask application, which must not change the method or path."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from authguard.flask import init_app
 
 
 def overriding_methods(app: Any) -> Any:
-    """The snippet of Flask's documentation."""
+    """Return middleware that overrides the method, as in the documentation of Flask."""
 
     def call(environ: Any, start_response: Any) -> Any:
         method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
@@ -25,7 +25,7 @@ def overriding_methods(app: Any) -> Any:
 
 
 def reverse_proxied(app: Any) -> Any:
-    """A snippet for a mount point that a proxy names."""
+    """Return middleware that reads the mount point from a field of a proxy."""
 
     def call(environ: Any, start_response: Any) -> Any:
         name = environ.get("HTTP_X_SCRIPT_NAME", "")
@@ -37,12 +37,12 @@ def reverse_proxied(app: Any) -> Any:
 
 
 def copied(app: Any) -> Any:
-    """Middleware that hands on an environ of its own."""
+    """Return middleware that passes a copy of the environ."""
     return lambda environ, start_response: app({**environ}, start_response)
 
 
 def site(layer: Callable[[Any], Any], **options: Any) -> Any:
-    """An application with a layer inside of its guard."""
+    """Return an application with a layer inside of its guard."""
     app = flask.Flask("site")
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.add_url_rule(
@@ -63,7 +63,7 @@ def _ask(caplog: pytest.LogCaptureFixture) -> Callable[..., Answer]:
 
 
 def test_a_method_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]) -> None:
-    """It is a mistake in the application, and says so."""
+    """A layer that changes the method is a 500 if another rule would apply to the new method."""
     app = site(
         overriding_methods, protected_paths=["/", Rule("/items", methods=["DELETE"], scopes=["admin"])]
     )
@@ -74,14 +74,14 @@ def test_a_method_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]
 
 
 def test_a_method_that_changes_nothing_is_handed_on(ask: Callable[..., Answer]) -> None:
-    """Where no rule tells the methods apart."""
+    """A layer may change the method if no rule depends on it."""
     app = site(overriding_methods)
     fields = [bearer(GOOD), ("X-HTTP-Method-Override", b"DELETE")]
     assert ask(app, "POST", "/items", fields).body == b"DELETE"
 
 
 def test_a_path_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]) -> None:
-    """Else a field of the request would open each page."""
+    """A layer that changes the path is a 500 if the new path has another rule."""
     app = site(reverse_proxied, public_paths=["/public"])
     assert ask(app, "GET", "/public/secret", [("X-Script-Name", b"/public")]).status == 500
     assert ask(app, "GET", "/public/page").body == b"GET"
@@ -89,7 +89,7 @@ def test_a_path_that_is_changed_meets_no_other_rule(ask: Callable[..., Answer]) 
 
 
 def test_the_error_names_the_right_order(ask: Callable[..., Answer]) -> None:
-    """With the layer around the guard, which then decides about what it makes of the request."""
+    """The error tells the developer to put the layer around the guard."""
     app = site(reverse_proxied, public_paths=["/public"])
     app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(RuntimeError, match=r"put it around the guard, by app\.wsgi_app = .* after init_app"):
@@ -100,7 +100,7 @@ def test_the_error_names_the_right_order(ask: Callable[..., Answer]) -> None:
 
 @pytest.mark.parametrize("layer", [copied, lambda app: DispatcherMiddleware(app, {"/other": copied(app)})])
 def test_other_layers_are_as_before(ask: Callable[..., Answer], layer: Any) -> None:
-    """Those that hand on what they get, and those that mount something else."""
+    """Layers that pass the environ unchanged, and layers that mount another application, work."""
     app = site(layer, public_paths=["/public"])
     assert ask(app, "GET", "/public/page").body == b"GET"
     assert ask(app, "GET", "/page", [bearer(GOOD)]).body == b"GET"

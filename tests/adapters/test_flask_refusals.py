@@ -1,4 +1,4 @@
-"""Refusals of path rules and decorators go through the handlers of Flask, and stay refusals."""
+"""Refusals by path rules and decorators go through the error handlers of Flask, and remain refusals."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from authguard.testing import issue_token
 
 SECRET = secrets.token_urlsafe(40)
 BROWSER = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate")]
-#: By path: the decorator names its scope, and there is no rule.
+#: The challenge by path: the decorator names its scope, and the other path has no rule.
 CHALLENGES = {
     "/some/page": 'Bearer realm="api"',
     "/some/decorated": 'Bearer realm="api", scope="write"',
@@ -26,7 +26,7 @@ PLAIN = "application/problem+json"
 
 
 def bearer() -> tuple[str, bytes]:
-    """The field with a good token."""
+    """Return the field with a valid token."""
     return "Authorization", f"Bearer {issue_token(SECRET, expires_in=3600)}".encode()
 
 
@@ -39,7 +39,7 @@ def broken(principal: Any) -> Any:
 
 
 def site(*, error_handlers: bool = True, **options: Any) -> flask.Flask:
-    """An application with a page for the path rules, and one for a decorator, in a blueprint."""
+    """Return an application with a blueprint of two pages, of which one has a decorator."""
     app = flask.Flask("site")
     blueprint = flask.Blueprint("some", "site", url_prefix="/some")
 
@@ -70,7 +70,7 @@ def mine(error: Any) -> Any:
 @pytest.mark.parametrize("key", [401, Unauthorized, HTTPException, RefusedHTTPException], ids=str)
 @pytest.mark.parametrize("scope", ["app", "blueprint"])
 def test_a_handler_of_the_application_is_asked(path: str, key: Any, scope: str) -> None:
-    """Without an option, by class and by status, of the application and of a blueprint."""
+    """A handler by class or by status, of the application or of a blueprint, answers the refusal."""
     app = site()
     if scope == "app":
         app.register_error_handler(key, mine)
@@ -86,7 +86,7 @@ def test_a_handler_of_the_application_is_asked(path: str, key: Any, scope: str) 
 @pytest.mark.parametrize("scope", [None, "some"])
 @pytest.mark.parametrize("key", [Exception, 500, InternalServerError, 404, Forbidden], ids=str)
 def test_a_handler_for_something_else_is_not_asked(path: str, key: Any, scope: str | None) -> None:
-    """A page for errors of the application would turn each refusal into a 500."""
+    """A handler for another status or class does not answer the refusal."""
     app = site()
     code = key if isinstance(key, int) else getattr(key, "code", None)
     kind = {500: InternalServerError, 404: HTTPException}.get(key, key)
@@ -98,7 +98,7 @@ def test_a_handler_for_something_else_is_not_asked(path: str, key: Any, scope: s
 
 @PATHS
 def test_an_async_handler_is_asked(path: str) -> None:
-    """As Flask does it."""
+    """An async handler answers the refusal."""
 
     async def later(error: Any) -> Any:
         return mine(error)
@@ -110,7 +110,7 @@ def test_an_async_handler_is_asked(path: str) -> None:
 
 @PATHS
 def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
-    """For its fields, its body, its text and its response."""
+    """A handler can read the name, fields, body and response of the exception, as in Werkzeug."""
 
     def generic(error: Any) -> Any:
         assert (error.name, error.description) == ("Unauthorized", "Authentication is required.")
@@ -131,7 +131,7 @@ def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
     [(down, 503, ("retry-after", "7")), (broken, 500, ("cache-control", "no-store"))],
 )
 def test_an_outage_and_a_bug_have_handlers_too(loader: Any, status: int, field: Any) -> None:
-    """They are asked by their status, and what clients must know stays."""
+    """A handler of 503 or 500 is called for an outage or a bug, and the fields of the refusal stay."""
     app = site(user_loader=loader)
     app.register_error_handler(status, lambda error: (f"sorry {error.original_exception}", status))
     answer = ask_wsgi(app, "GET", "/some/page", [bearer()])
@@ -139,18 +139,18 @@ def test_an_outage_and_a_bug_have_handlers_too(loader: Any, status: int, field: 
     assert answer.headers[field[0]] == field[1]
 
 
-# A refusal stays one
+# The answer of a handler remains a refusal
 
 
 def made_of(handler: Any, *, path: str = "/some/page", **options: Any) -> Answer:
-    """The answer of an application with a handler for refusals."""
+    """Return the answer of an application with this handler for refusals."""
     app = site(**options)
     app.register_error_handler(RefusedHTTPException, handler)
     return ask_wsgi(app, "GET", path, BROWSER if options else [])
 
 
 def test_what_a_handler_makes_is_no_success() -> None:
-    """The status that it has forgotten is the guard's, so are the challenge and what caches must know."""
+    """A handler's answer without a status gets the status and the fields of the refusal."""
     answer = made_of(lambda error: flask.jsonify(error="sign in"))
     assert (answer.status, json.loads(answer.body)) == (401, {"error": "sign in"})
     assert answer.headers["www-authenticate"] == CHALLENGES["/some/page"]
@@ -159,7 +159,7 @@ def test_what_a_handler_makes_is_no_success() -> None:
 
 
 def test_what_a_handler_decides_stays() -> None:
-    """Its status, its challenge, its redirect."""
+    """A handler may set another status, challenge and cache control, and may redirect."""
     answer = made_of(lambda error: ("", 404, {"WWW-Authenticate": "Own", "Cache-Control": "private"}))
     assert (answer.status, answer.headers["www-authenticate"]) == (404, "Own")
     assert answer.headers["cache-control"] == "private"
@@ -168,7 +168,7 @@ def test_what_a_handler_decides_stays() -> None:
 
 
 def test_a_function_after_the_request_makes_no_success_of_it() -> None:
-    """Whatever it sets."""
+    """A function after the request cannot make the status of a refusal a 200."""
     app = site()
 
     @app.after_request
@@ -180,7 +180,7 @@ def test_a_function_after_the_request_makes_no_success_of_it() -> None:
 
 
 def test_nobody_is_let_in_by_a_handler() -> None:
-    """It may look at the caller, who is nobody, and a view that it calls refuses them."""
+    """The caller in a handler is anonymous, and a view with a decorator refuses the call of a handler."""
 
     @requires()
     def helper() -> str:
@@ -193,7 +193,7 @@ def test_nobody_is_let_in_by_a_handler() -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, Forbidden])
 def test_a_handler_that_raises_lets_nobody_in(kind: Any) -> None:
-    """It is a 500, as for any of Flask's errors."""
+    """A handler that raises makes the refusal a 500."""
 
     def raising(error: Any) -> Any:
         raise kind
@@ -202,7 +202,7 @@ def test_a_handler_that_raises_lets_nobody_in(kind: Any) -> None:
 
 
 def test_the_view_does_not_run() -> None:
-    """Nor does a function before the request."""
+    """Functions before the request and preprocessors of URL values do not run for a refusal."""
     app, ran = site(), []
     app.before_request(lambda: ran.append("before"))
     app.url_value_preprocessor(lambda *_: ran.append("values"))
@@ -212,7 +212,7 @@ def test_the_view_does_not_run() -> None:
 
 @pytest.mark.parametrize("key", [HTTPException, Exception], ids=str)
 def test_a_redirect_to_the_login_page_is_no_error(key: Any) -> None:
-    """A handler for errors would lose it."""
+    """A handler for errors does not replace the redirect to the login page."""
     app = site(login_path="/login")
     app.register_error_handler(key, lambda error: ("an error", 500))
     answer = ask_wsgi(app, "GET", "/some/page", BROWSER)
@@ -220,7 +220,7 @@ def test_a_redirect_to_the_login_page_is_no_error(key: Any) -> None:
 
 
 def test_a_handler_of_refusals_is_told_of_a_redirect() -> None:
-    """It may flash a message, and hand the redirect on; what it makes in its place is a 401."""
+    """A handler of `RefusedHTTPException` may return the redirect; another answer of it is a 401."""
     app = site(login_path="/login")
     app.secret_key = SECRET
 
@@ -237,7 +237,7 @@ def test_a_handler_of_refusals_is_told_of_a_redirect() -> None:
 
 
 def test_head_has_no_body() -> None:
-    """As without a handler."""
+    """A handler's answer to HEAD has no body."""
     app = site()
     app.register_error_handler(401, lambda error: ("own", 401))
     assert ask_wsgi(app, "HEAD", "/some/page").body == b""
@@ -247,7 +247,7 @@ def test_head_has_no_body() -> None:
 
 
 def test_each_function_after_the_request_runs_by_itself(caplog: pytest.LogCaptureFixture) -> None:
-    """One that counts on a function before the request must not keep the others from their work."""
+    """A function after the request that raises is logged once, and does not prevent the others."""
     app = site()
 
     @app.after_request
@@ -269,7 +269,7 @@ def test_each_function_after_the_request_runs_by_itself(caplog: pytest.LogCaptur
 
 
 def test_functions_of_blueprints_and_of_the_request_run() -> None:
-    """In the order of Flask: those of the request, of the blueprint, of the application; the last added first."""
+    """The order is that of Flask: the request, the blueprint, then the application, the last added first."""
     app, ran = site(), []
 
     def noting(name: str) -> Any:
@@ -293,7 +293,7 @@ def test_functions_of_blueprints_and_of_the_request_run() -> None:
 
 
 def test_an_async_function_after_the_request_runs() -> None:
-    """As Flask does it."""
+    """An async function after the request runs."""
     app = site()
 
     @app.after_request
@@ -305,7 +305,7 @@ def test_an_async_function_after_the_request_runs() -> None:
 
 
 def test_a_store_of_sessions_that_is_down_does_not_hide_the_refusal(caplog: pytest.LogCaptureFixture) -> None:
-    """A 401 without a session is a 401."""
+    """A refusal stays a 401 if the session cannot be opened."""
 
     class Down(SecureCookieSessionInterface):
         def open_session(self, app: Any, request: Any) -> Any:
@@ -323,7 +323,7 @@ def test_a_store_of_sessions_that_is_down_does_not_hide_the_refusal(caplog: pyte
 
 @PATHS
 def test_without_error_handlers_the_guard_answers(path: str) -> None:
-    """For path rules; a decorator raises what Flask handles, as before."""
+    """A refusal by a path rule does not reach a handler, and one by a decorator does."""
     app = site(error_handlers=False)
     app.register_error_handler(401, lambda error: ("own", 401))
     answer = ask_wsgi(app, "GET", path)
@@ -332,7 +332,7 @@ def test_without_error_handlers_the_guard_answers(path: str) -> None:
 
 
 def test_flask_signals_are_sent() -> None:
-    """For those that watch each response."""
+    """The signal `request_finished` is sent for a refusal."""
     app, seen = site(), []
 
     def note(sender: Any, response: Any, **_: Any) -> None:

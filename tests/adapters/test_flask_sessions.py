@@ -31,10 +31,10 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 
 
 class Site:
-    """An application as its users write it, with a clock that is moved by hand.
+    """An application with browser sessions, and with a clock that the test sets.
 
     Args:
-        options: of its guard.
+        options: the options of its guard.
     """
 
     def __init__(self, *, remember: Any = timedelta(days=30), home: str = "/", **options: Any) -> None:
@@ -83,17 +83,17 @@ class Site:
         return self.client.post(f"/login{query}", data=form)
 
     def get(self, path: str = "/") -> str:
-        """What a browser shows in the end."""
+        """Return the text that a browser shows after the redirects."""
         return self.client.get(path, headers=BROWSER, follow_redirects=True).text
 
     def claims(self) -> Any:
-        """The claims of the access token in the browser."""
+        """Return the claims of the access token in the browser."""
         cookie = self.client.get_cookie("session")
         assert cookie is not None
         return self.guard.verify(cookie.value, now=self.now).claims
 
     def close_the_browser(self) -> None:
-        """What is not to be kept is gone."""
+        """Delete the cookie that a browser discards when it is closed."""
         self.client.delete_cookie("session")
 
 
@@ -103,7 +103,7 @@ def _site() -> Site:
 
 
 def test_a_session_begins_and_ends(site: Site) -> None:
-    """The browser goes where it wanted to go; after that it is sent to the form again."""
+    """The form redirects the browser to the page that it requested, and a logout ends the session."""
     assert site.get("/page?a=1") == "the form"
     answer = site.sign_in(query="?next=/page%3Fa%3D1")
     assert (answer.status_code, answer.location, answer.headers["cache-control"]) == (
@@ -116,13 +116,13 @@ def test_a_session_begins_and_ends(site: Site) -> None:
     answer = site.client.post("/logout")
     assert (answer.status_code, answer.location) == (303, "/")
     assert site.get() == "the form"
-    # Whoever kept a copy of the token has nothing.
+    # A copy of the token is revoked as well.
     site.client.set_cookie("session", token)
     assert site.get() == "the form"
 
 
 def test_the_token_has_what_was_granted(site: Site) -> None:
-    """And when its owner signed in, which rules may ask for; claims of the application, too."""
+    """The token has the granted scopes and claims, and the time of the sign-in as its `auth_time`."""
     site.users["ann"] = {"scopes": ["read"], "claims": {"tenant": "a", "auth_time": 1}}
     site.sign_in()
     claims = site.claims()
@@ -133,7 +133,7 @@ def test_the_token_has_what_was_granted(site: Site) -> None:
     ("given", "claimed"), [(0, 0), (-100, -100), (+100, 0), (None, 0)], ids=["now", "before", "later", "none"]
 )
 def test_a_sign_in_may_be_of_before(site: Site, given: int | None, claimed: int) -> None:
-    """Also for a session that is resumed, and never of later than now."""
+    """A given `auth_time` is kept when the session is resumed, and is not later than the present time."""
     auth_time = None if given is None else site.now + given
     site.users["ann"] = {"auth_time": auth_time}
     site.sign_in(remember=True)
@@ -145,7 +145,7 @@ def test_a_sign_in_may_be_of_before(site: Site, given: int | None, claimed: int)
 
 
 def test_a_session_of_another_system_is_no_recent_sign_in(site: Site) -> None:
-    """A rule with `max_age` shows the form; other pages are there."""
+    """A page with `max_age` shows the form for a sign-in long ago, and other pages are shown."""
     site.users["ann"] = {"auth_time": datetime.fromtimestamp(0, UTC)}
     site.sign_in()
     assert (site.get(), site.get("/recent")) == ("ann", "the form")
@@ -154,7 +154,7 @@ def test_a_session_of_another_system_is_no_recent_sign_in(site: Site) -> None:
 
 
 def test_a_cookie_ends_with_the_browser_unless_it_is_to_be_remembered(site: Site) -> None:
-    """There is no Max-Age, and nothing else is left."""
+    """The session cookie has no Max-Age, and the remember cookie is deleted, if `remember` was not chosen."""
     first, second = site.sign_in().headers.getlist("Set-Cookie")
     assert first.startswith("session=")
     assert "Max-Age" not in first
@@ -164,7 +164,7 @@ def test_a_cookie_ends_with_the_browser_unless_it_is_to_be_remembered(site: Site
 
 
 def test_a_remembered_browser_is_signed_in_without_a_form(site: Site) -> None:
-    """After it was closed, and after the access token has expired, for as long as it was said."""
+    """A remembered browser is signed in again after it was closed, until the time to remember has passed."""
     fields = site.sign_in(remember=True).headers.getlist("Set-Cookie")
     assert "Max-Age=2592000" in fields[1]
     assert "HttpOnly" in fields[1]
@@ -180,7 +180,7 @@ def test_a_remembered_browser_is_signed_in_without_a_form(site: Site) -> None:
 
 
 def test_it_gets_what_is_granted_now(site: Site) -> None:
-    """And nothing if its user is gone."""
+    """A resumed session has the present scopes, and a deleted user gets the form."""
     site.sign_in(remember=True)
     site.users["ann"] = {"scopes": ["write"]}
     site.close_the_browser()
@@ -192,7 +192,7 @@ def test_it_gets_what_is_granted_now(site: Site) -> None:
 
 
 def test_there_is_no_redirect_loop_if_the_guard_refuses_the_user(site: Site) -> None:
-    """The form is shown, since the user_loader does not know them any more, or cannot be asked."""
+    """The login page shows the form if `user_loader` refuses the remembered user or has an outage."""
     site.sign_in(remember=True)
     site.close_the_browser()
 
@@ -205,7 +205,7 @@ def test_there_is_no_redirect_loop_if_the_guard_refuses_the_user(site: Site) -> 
 
 
 def test_a_rule_that_asks_for_a_recent_sign_in_gets_the_form(site: Site) -> None:
-    """And no loop; a remembered browser has not signed in."""
+    """A page with `max_age` shows the form for a remembered browser, until its user signs in again."""
     site.sign_in(remember=True)
     assert site.get("/recent") == "ann"
     site.now += 301
@@ -216,7 +216,7 @@ def test_a_rule_that_asks_for_a_recent_sign_in_gets_the_form(site: Site) -> None
 
 
 def test_signing_out_ends_what_was_remembered(site: Site) -> None:
-    """In this browser, and for whoever kept a copy; also when the access token has expired."""
+    """A logout revokes the remember token, also if the access token has expired."""
     for is_expired in (False, True):
         site.sign_in(remember=True)
         copy = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
@@ -230,7 +230,7 @@ def test_signing_out_ends_what_was_remembered(site: Site) -> None:
 
 
 def test_signing_out_without_the_second_cookie_revokes_it_as_well(site: Site) -> None:
-    """They are tokens of one session."""
+    """A logout revokes the remember token of the session, also if the request does not have it."""
     site.sign_in(remember=True)
     copy = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
     site.client.delete_cookie("session-remember")
@@ -241,7 +241,7 @@ def test_signing_out_without_the_second_cookie_revokes_it_as_well(site: Site) ->
 
 
 def test_revoking_a_subject_ends_what_was_remembered(site: Site) -> None:
-    """After a new password."""
+    """The revocation of a subject ends remembered sessions."""
     site.sign_in(remember=True)
     site.now += 10
     site.revocations.revoke(subject="ann", until=site.now + 31 * DAY)
@@ -251,7 +251,7 @@ def test_revoking_a_subject_ends_what_was_remembered(site: Site) -> None:
 
 
 def test_another_user_of_the_browser_is_not_taken_for_the_remembered_one(site: Site) -> None:
-    """Whoever signs in forgets who was remembered."""
+    """A sign-in of another user deletes the remember cookie of the first one."""
     site.sign_in("ann", remember=True)
     site.sign_in("bob")
     assert site.get() == "bob"
@@ -260,7 +260,7 @@ def test_another_user_of_the_browser_is_not_taken_for_the_remembered_one(site: S
 
 
 def test_another_site_signs_nobody_in_or_out(site: Site) -> None:
-    """Neither by a form nor by a link."""
+    """A request from another origin neither signs a user in nor out."""
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     site.sign_in(remember=True)
     answer = site.client.post("/logout", headers=elsewhere)
@@ -280,7 +280,7 @@ def test_another_site_signs_nobody_in_or_out(site: Site) -> None:
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "/login", ""])
 def test_a_hostile_next_leads_home(site: Site, target: str) -> None:
-    """Whether it comes with the form or was remembered."""
+    """A `next` to another origin is replaced by the home page, for a form and for a remembered browser."""
     for answer in (
         site.sign_in(remember=True, query=f"?next={target}"),
         site.client.get(f"/login?next={target}"),
@@ -289,7 +289,7 @@ def test_a_hostile_next_leads_home(site: Site, target: str) -> None:
 
 
 def test_a_mount_point_is_kept() -> None:
-    """Where a proxy has put the application below a prefix."""
+    """The redirects include a valid mount point of a proxy."""
     site = Site(home="/start")
     environ = {"SCRIPT_NAME": "/shop"}
     answer = site.client.post("/login", data={"name": "ann"}, environ_overrides=environ)
@@ -301,7 +301,7 @@ def test_a_mount_point_is_kept() -> None:
 
 @pytest.mark.parametrize("method", ["bearer", "cookie", "issued"])
 def test_a_token_to_remember_by_opens_nothing(site: Site, method: str) -> None:
-    """It is no access token: not for the guard, and not for another verifier with the same key."""
+    """A remember token is no access token, for the guard and for another verifier with the same key."""
     site.sign_in(remember=True)
     token = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
     if method == "cookie":
@@ -327,7 +327,7 @@ def _guarded(verifier: JWTVerifier) -> flask.Flask:
 
 
 def test_an_access_token_is_no_token_to_remember_by(site: Site) -> None:
-    """Nor is a forged one, or one that came twice."""
+    """An access token, a forged remember token and two remember tokens do not sign in."""
     site.sign_in(remember=True)
     access = site.client.get_cookie("session").value  # type: ignore[union-attr]
     remember = site.client.get_cookie("session-remember").value  # type: ignore[union-attr]
@@ -341,14 +341,14 @@ def test_an_access_token_is_no_token_to_remember_by(site: Site) -> None:
 
 
 def test_signing_out_when_nobody_is_signed_in(site: Site) -> None:
-    """It clears what the browser has, and revokes nothing."""
+    """A logout without a session deletes the cookies, and revokes nothing."""
     answer = site.client.post("/logout")
     assert (answer.status_code, len(answer.headers.getlist("Set-Cookie"))) == (303, 2)
     assert site.revocations.sequence == 0
 
 
 def test_a_store_that_is_down_is_an_outage() -> None:
-    """Nobody is told that they have signed out while a copy of their token is good."""
+    """A logout is a 503 and keeps the cookies if the token cannot be revoked."""
 
     class Down(MemoryRevocations):
         def revoke(self, **_: Any) -> Any:
@@ -363,7 +363,7 @@ def test_a_store_that_is_down_is_an_outage() -> None:
 
 
 def test_private_keys_sign_as_well() -> None:
-    """The guard of remembered browsers has the public key."""
+    """The verifier of remember tokens has the public key of a private signing key."""
     from support import ec_key
 
     tokens = TokenIssuer(ec_key(), issuer="https://site.example", audience="site")
@@ -393,7 +393,7 @@ ISSUED: dict[str, Any] = {"algorithms": ["HS256"], "issuer": "https://site.examp
     ids=["key", "issuer", "audience", "type", "field", "keys alone"],
 )
 def test_a_guard_that_refuses_the_tokens_is_refused(verifiers: list[Any]) -> None:
-    """Who signs in would be sent to sign in again, without end and without a word."""
+    """The sessions refuse a guard that refuses their tokens, since a sign-in would have no effect."""
     tokens = TokenIssuer(SECRET, issuer="https://site.example", audience="site")
     with pytest.raises(ConfigurationError, match="must take what tokens issues.*write Guard"):
         BrowserSessions(guarded_by(*verifiers), tokens)
@@ -411,7 +411,7 @@ def test_a_guard_that_refuses_the_tokens_is_refused(verifiers: list[Any]) -> Non
     ids=["same", "claims", "two", "remote", "asks"],
 )
 def test_a_guard_that_may_take_the_tokens_is_taken(verifiers: list[Any]) -> None:
-    """Nothing is fetched, and nobody is asked, to find out."""
+    """The sessions accept a guard that may accept their tokens, and send no request to find out."""
     BrowserSessions(
         guarded_by(*verifiers), TokenIssuer(SECRET, issuer="https://site.example", audience="site")
     )
@@ -426,13 +426,13 @@ def test_a_guard_that_may_take_the_tokens_is_taken(verifiers: list[Any]) -> None
     ],
 )
 def test_a_guard_that_cannot_do_it_is_refused(options: dict[str, Any], lacks: str) -> None:
-    """With what works."""
+    """The sessions refuse a guard without a cookie, a login page or revocations, with advice."""
     with pytest.raises(ConfigurationError, match=f"must have {lacks}.*write Guard"):
         Site(**options)
 
 
 def test_an_async_store_is_refused() -> None:
-    """Nothing would await `revoke`: who signs out would be told so, and copies of the token would stay good."""
+    """A store with an async `revoke` is refused, since a logout would not await it."""
 
     class Store(MemoryRevocations):
         async def revoke(self, **named: Any) -> None:  # type: ignore[override]
@@ -444,7 +444,7 @@ def test_an_async_store_is_refused() -> None:
 
 @pytest.mark.parametrize("grants", [True, ["read"], "read"])
 def test_what_is_no_mapping_is_not_granted(site: Site, grants: Any) -> None:
-    """A user in the place of a mapping is a mistake, and is said."""
+    """A value of `grants` that is not a mapping is an error."""
     site.sign_in(remember=True)
     site.users["ann"] = grants
     site.app.testing = True

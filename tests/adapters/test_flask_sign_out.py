@@ -1,4 +1,4 @@
-"""Signing out of a Flask application: nobody is told that they have, while a token of the session is good."""
+"""Logouts in a Flask application, which report success only if the tokens of the session are revoked."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ HOUR = 3600
 
 
 class Store(MemoryRevocations):
-    """A store of several processes, which has to be asked each time, and which may be down."""
+    """A store of several processes, which is asked at each request, and which may be down."""
 
     in_memory = False
     is_down = False
 
     def is_revoked(self, principal: Any) -> bool:
-        """What the memory says, unless the store is down."""
+        """Return whether the principal is revoked, or raise if the store is down."""
         self._check()
         return super().is_revoked(principal)
 
     def revoke(self, **revocation: Any) -> Any:
-        """Take a revocation, unless the store is down."""
+        """Write a revocation, or raise if the store is down."""
         self._check()
         return super().revoke(**revocation)
 
@@ -34,7 +34,7 @@ class Store(MemoryRevocations):
 
 @pytest.mark.parametrize("signs_in", ["by the token", "by the token to remember by"])
 def test_a_store_that_answers_nothing_is_an_outage(signs_in: str) -> None:
-    """On the open path of a sign-out, the guard cannot say who is calling, and the session goes on."""
+    """A logout is a 503 and keeps the session if the store of revocations is down."""
     store = Store()
     site = Site(revocations=store)
     site.sign_in(remember=True)
@@ -49,7 +49,7 @@ def test_a_store_that_answers_nothing_is_an_outage(signs_in: str) -> None:
 
 
 def test_a_user_loader_that_is_down_is_an_outage(site: Site) -> None:
-    """It is asked on open paths, too."""
+    """A logout is a 503 and keeps the cookies if `user_loader` is down."""
 
     def down(principal: Any) -> Any:
         raise ConnectionError
@@ -62,7 +62,7 @@ def test_a_user_loader_that_is_down_is_an_outage(site: Site) -> None:
 
 @pytest.mark.parametrize("remember", [False, True])
 def test_a_token_of_its_own_lifetime_stays_revoked(remember: bool) -> None:
-    """`begin` takes the `ttl` of `issue`, which may be longer than that of the issuer."""
+    """A token with a `ttl` longer than that of the issuer stays revoked after the logout."""
     site = Site(remember=60)
     site.users["ann"] = {"ttl": DAY}
     site.sign_in(remember=remember)
@@ -79,7 +79,7 @@ def test_a_token_of_its_own_lifetime_stays_revoked(remember: bool) -> None:
 
 @pytest.mark.parametrize("fields", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
 def test_who_is_not_signed_out_is_told_so(site: Site, fields: dict[str, str]) -> None:
-    """A redirect to the page after signing out would tell otherwise."""
+    """A logout from another origin is a 403, and not a redirect that would report success."""
     site.sign_in(remember=True)
     answer = site.client.post("/logout", headers=fields)
     assert (answer.status_code, "Set-Cookie" in answer.headers) == (403, False)
@@ -87,7 +87,7 @@ def test_who_is_not_signed_out_is_told_so(site: Site, fields: dict[str, str]) ->
 
 
 def test_another_site_signs_nobody_in_by_another_form(site: Site) -> None:
-    """Such as one to sign up, which is no login page of the guard."""
+    """A form at another path than the login page refuses a sign-in from another origin."""
 
     def sign_up() -> Any:
         return site.sessions.begin("bob")

@@ -1,4 +1,4 @@
-"""The middleware that reads what a proxy has forwarded, and the guard, in either order."""
+"""The middleware that reads the forwarded fields of a proxy, and the guard, in either order."""
 
 import logging
 import secrets
@@ -25,24 +25,24 @@ FORWARDED = [("X-Forwarded-Prefix", b"/shop"), ("X-Forwarded-Proto", b"https")]
 
 
 def guard() -> Guard:
-    """A guard with a login page."""
+    """Return a guard with a login page."""
     verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
     return Guard(verifier, login_path="/login")
 
 
 def wsgi(environ: Any, start_response: Any) -> list[bytes]:
-    """An application."""
+    """Answer by 200, as a WSGI application."""
     start_response("200 OK", [])
     return []
 
 
 def fixed(app: Any, **options: Any) -> ProxyFix:
-    """ProxyFix as for a proxy that tells the prefix."""
+    """Return ProxyFix around an application, for a proxy that sends the prefix."""
     return ProxyFix(app, x_prefix=1, **options)
 
 
 def flask_site(order: str) -> flask.Flask:
-    """A Flask application with both."""
+    """Return a Flask application with the guard and ProxyFix, added in this order."""
     app = flask.Flask("site")
     app.add_url_rule("/login", view_func=lambda: f"{current_user.subject}|{flask.request.script_root}")
     for step in order.split():
@@ -55,7 +55,7 @@ def flask_site(order: str) -> flask.Flask:
 
 @pytest.mark.parametrize("order", ["guard fix", "fix guard", "fix fix guard", "fix guard fix"])
 def test_flask_takes_both_orders(order: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The browser is sent to the login page below the prefix, and the login page is open there."""
+    """The redirect goes to the login page below the prefix, where the login page is open."""
     app = flask_site(order)
     fields = [(name, b",".join([value] * order.count("fix"))) for name, value in FORWARDED]
     answer = ask_wsgi(app, "GET", "/page", [*BROWSER, *fields])
@@ -66,7 +66,7 @@ def test_flask_takes_both_orders(order: str, caplog: pytest.LogCaptureFixture) -
 
 
 def test_flask_keeps_the_guard_around_everything_else() -> None:
-    """What stands beside the application inside of ProxyFix is guarded."""
+    """An application that is mounted beside the Flask application inside of ProxyFix is guarded."""
     app = flask.Flask("site")
     app.wsgi_app = fixed(DispatcherMiddleware(app.wsgi_app, {"/metrics": wsgi}))  # type: ignore[method-assign]
     init_app(app, guard())
@@ -74,7 +74,7 @@ def test_flask_keeps_the_guard_around_everything_else() -> None:
 
 
 class OwnFix(ProxyFix):
-    """It may answer by itself, so the guard stays outside of it."""
+    """A subclass of ProxyFix, which may answer by itself, so that the guard stays outside of it."""
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ class OwnFix(ProxyFix):
     ids=["below another", "derived", "below another by another name"],
 )
 def test_flask_warns_of_any_other(make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """The warning names the right order."""
+    """Another layer than ProxyFix itself is logged as a warning that names the right order."""
     app = flask.Flask("site")
     app.wsgi_app = make(app.wsgi_app)
     init_app(app, guard())
@@ -98,14 +98,14 @@ def test_flask_warns_of_any_other(make: Any, caplog: pytest.LogCaptureFixture) -
 
 
 class SimpleNamespaceLayer(SimpleNamespace):
-    """Middleware that keeps what it wraps by a name of its own."""
+    """Middleware that keeps the inner application under another name."""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         return self.application(environ, start_response)
 
 
 def test_wsgi_warns(caplog: pytest.LogCaptureFixture) -> None:
-    """An application that is put together by hand has the right order, or the warning."""
+    """The wrong order of a WSGI application is logged as a warning, and the right one is not."""
     authguard.wsgi.AuthGuardMiddleware(fixed(wsgi), guard=guard())
     assert "app = ProxyFix(AuthGuardMiddleware(app, guard=guard))" in caplog.text
     caplog.clear()
@@ -114,7 +114,7 @@ def test_wsgi_warns(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def added(app: Any, *, first: bool) -> Any:
-    """An application of Starlette with both, in an order."""
+    """Return an application with the guard and ProxyHeadersMiddleware, in one of the two orders."""
     for step in (first, not first):
         if step:
             app.add_middleware(ProxyHeadersMiddleware, trusted_hosts="*")
@@ -128,7 +128,7 @@ def added(app: Any, *, first: bool) -> Any:
 @pytest.mark.parametrize("make", [FastAPI, Starlette])
 @pytest.mark.parametrize("first", [True, False])
 def test_asgi_warns(make: Any, first: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is added later is outside."""
+    """ProxyHeadersMiddleware that is added before the guard, and thus inside, is logged as a warning."""
     assert ask_asgi(added(make(), first=first), "GET", "/page", BROWSER).status == 303
     texts = [record.getMessage() for record in caplog.records if "Proxy" in record.getMessage()]
     assert len(texts) == first
@@ -136,7 +136,7 @@ def test_asgi_warns(make: Any, first: bool, caplog: pytest.LogCaptureFixture) ->
 
 
 def test_asgi_warns_of_what_is_inside_of_an_application(caplog: pytest.LogCaptureFixture) -> None:
-    """A guard around the whole application finds what was added to it, before that is built."""
+    """A guard around the whole application finds middleware that the application has not built yet."""
     app = Starlette()
     app.add_middleware(ProxyHeadersMiddleware)
     authguard.asgi.AuthGuardMiddleware(app, guard=guard())
@@ -148,7 +148,7 @@ def test_asgi_warns_of_what_is_inside_of_an_application(caplog: pytest.LogCaptur
 
 
 def test_a_layer_that_wraps_itself_ends() -> None:
-    """There is nothing to find in it."""
+    """The search for layers ends at a layer that wraps itself."""
     layer: Any = SimpleNamespaceLayer()
     layer.application = layer
     authguard.wsgi.AuthGuardMiddleware(layer, guard=guard())

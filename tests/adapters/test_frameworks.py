@@ -1,4 +1,4 @@
-"""What is particular to Starlette, FastAPI and Flask."""
+"""The adapters of Starlette, FastAPI, Flask and WSGI, with the features of each framework."""
 
 import inspect
 import secrets
@@ -33,12 +33,12 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that lets TOKEN in."""
+    """Return a guard that accepts TOKEN."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
 def open_guard() -> Guard:
-    """A guard that leaves everything to routes."""
+    """Return a guard with public paths only, so that the routes require callers."""
     return guard(public_paths=["/**"])
 
 
@@ -46,7 +46,7 @@ def open_guard() -> Guard:
 
 
 def test_starlette_endpoint_classes() -> None:
-    """A class is checked before it dispatches, and one of its methods on its own."""
+    """A decorated endpoint class requires a caller for each method, and a decorated method for itself."""
 
     @authguard.starlette.requires("read")
     class Whole(HTTPEndpoint):
@@ -89,7 +89,7 @@ def test_starlette_websocket_decorator() -> None:
 
 
 def test_a_websocket_asks_for_a_recent_sign_in() -> None:
-    """The handshake is refused with the challenge, be it by a rule or by a decorator."""
+    """A handshake that needs a recent sign-in is refused with the challenge, by a rule and by a decorator."""
 
     @authguard.starlette.requires(max_age=60)
     async def talk(websocket: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_websocket_asks_for_a_recent_sign_in() -> None:
 
 
 def test_decorators_keep_name_and_signature() -> None:
-    """What a view looks like does not change."""
+    """A decorated endpoint has the name, the docstring and the signature of the function."""
 
     async def page(request: Any, name: str = "x") -> None:
         """Show it."""
@@ -128,7 +128,7 @@ def test_decorators_keep_name_and_signature() -> None:
     "face", [authguard.starlette, authguard.fastapi, authguard.flask], ids=lambda m: m.__name__
 )
 def test_decorator_without_parentheses(face: Any) -> None:
-    """The mistake is named when the module is loaded, not when a request comes."""
+    """`requires` without parentheses is an error when the module is loaded."""
     with pytest.raises(ConfigurationError, match="with parentheses"):
         face.requires(lambda request: None)
 
@@ -138,13 +138,13 @@ def test_decorator_without_parentheses(face: Any) -> None:
     "face", [authguard.starlette, authguard.fastapi, authguard.flask], ids=lambda m: m.__name__
 )
 def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
-    """The error shows them side by side, and does not ask for parentheses that are there."""
+    """A list of scopes is an error that shows them as separate arguments."""
     with pytest.raises(ConfigurationError, match=r"separate arguments, got a list: write @requires\('read'"):
         face.requires(scopes)
 
 
 def test_a_flask_application_is_guarded_once_by_one_guard() -> None:
-    """A second call, as of two factories, does not ask for each proof twice."""
+    """A second call with the same guard does not guard the application twice."""
     app, made = flask.Flask(__name__), guard()
     authguard.flask.init_app(app, made)
     once = app.wsgi_app
@@ -166,13 +166,13 @@ def test_a_flask_application_is_guarded_once_by_one_guard() -> None:
     ids=["asgi", "wsgi", "fastapi", "flask"],
 )
 def test_something_else_in_the_place_of_the_guard(build: Any, given: Any) -> None:
-    """The error is raised where the guard is given, and not by the first request."""
+    """An object that is not a guard is an error when the application is built."""
     with pytest.raises(ConfigurationError, match="guard must be Guard"):
         build(given)
 
 
 def test_a_verifier_in_the_place_of_the_guard() -> None:
-    """The error shows where the verifier belongs."""
+    """A verifier instead of a guard is an error that shows how to build the guard."""
     verifier: Any = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     with pytest.raises(ConfigurationError, match=r"got JWTVerifier: write guard=Guard\(JWTVerifier"):
         AuthGuardMiddleware(Starlette(), guard=verifier)
@@ -192,19 +192,19 @@ def test_a_verifier_in_the_place_of_the_guard() -> None:
     ids=["Starlette", "Flask", "APIRouter", "None", "FastAPI", "Blueprint", "None for Flask"],
 )
 def test_an_application_of_another_framework(put_on: Any, app: Any) -> None:
-    """The error names the way that is for it."""
+    """An application of another framework is an error that names the way to guard it."""
     with pytest.raises(ConfigurationError, match="app must be (FastAPI|Flask), got .*: write "):
         put_on(app, guard())
 
 
 def test_decorator_on_a_function_without_request() -> None:
-    """There would be nothing to check."""
+    """A decorated function without a request or a websocket is an error."""
     with pytest.raises(ConfigurationError, match="must take a request or a websocket, got neither"):
         authguard.starlette.requires("read")(lambda: None)
 
 
 def test_a_decorator_without_middleware_says_so() -> None:
-    """It does not let anybody in, and says what to add."""
+    """A request to a decorated endpoint without the middleware is an error that says how to add it."""
     app = Starlette(routes=[Route("/", authguard.starlette.requires("read")(lambda request: None))])
     with pytest.raises(RuntimeError, match=r"install\(app, guard\) .*add_middleware"):
         ask_asgi(app, "GET", "/")
@@ -214,7 +214,7 @@ def test_a_decorator_without_middleware_says_so() -> None:
 
 
 def api(**options: Any) -> FastAPI:
-    """An application with an open and a protected route, installed."""
+    """Return an application with open and protected routes, and a guard."""
     app = FastAPI()
 
     @app.get("/open")
@@ -244,7 +244,7 @@ def api(**options: Any) -> FastAPI:
 
 
 def test_dependency_on_http() -> None:
-    """The dependency answers as the middleware would, with the challenge."""
+    """A refusal of a dependency has the same fields as one of the middleware."""
     app = api()
     refused = ask_asgi(app, "GET", "/me")
     assert (refused.status, refused.headers["content-type"]) == (401, "application/problem+json")
@@ -253,14 +253,14 @@ def test_dependency_on_http() -> None:
 
 
 def test_dependency_with_scopes() -> None:
-    """`Security(current_user, scopes=…)` asks for them."""
+    """`Security(current_user, scopes=…)` requires the scopes."""
     refused = ask_asgi(api(), "GET", "/write", [FIELD])
     assert refused.status == 403
     assert 'scope="write"' in refused.headers["www-authenticate"]
 
 
 def test_dependency_on_a_websocket() -> None:
-    """The same dependency works there, and denies before accepting."""
+    """A dependency on a websocket denies the handshake before it is accepted."""
     client = TestClient(api())
     with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/ws"):
         pass
@@ -270,7 +270,7 @@ def test_dependency_on_a_websocket() -> None:
 
 
 def test_dependency_in_a_mounted_application() -> None:
-    """A mounted FastAPI application has handlers of its own, and still answers as the guard does."""
+    """A dependency in a mounted FastAPI application answers in the form of the guard."""
     inner = FastAPI()
 
     @inner.get("/me")
@@ -285,7 +285,7 @@ def test_dependency_in_a_mounted_application() -> None:
 
 
 def test_the_application_s_own_handler_comes_first() -> None:
-    """Whoever registers a handler for refusals answers them."""
+    """An exception handler of the application for refusals answers them."""
     app = api()
 
     @app.exception_handler(RefusedHTTPException)
@@ -296,7 +296,7 @@ def test_the_application_s_own_handler_comes_first() -> None:
 
 
 def test_fastapi_decorator_needs_no_request() -> None:
-    """A path operation keeps its parameters, and gets no visible new one."""
+    """A decorated path operation keeps its parameters, and has no new one in the document."""
     app = FastAPI()
 
     @app.get("/a/{number}")
@@ -318,7 +318,7 @@ def test_fastapi_decorator_needs_no_request() -> None:
 
 
 def test_openapi_marks_what_is_protected() -> None:
-    """Rules and dependencies both show; what is public has no lock; installing again changes nothing."""
+    """The document marks paths that are protected by a rule or a dependency, and no public path."""
     app = api()
     document = app.openapi()
     assert set(document["components"]["securitySchemes"]) == {"Bearer"}
@@ -332,7 +332,7 @@ def test_openapi_marks_what_is_protected() -> None:
 
 
 def test_openapi_says_how_one_must_have_signed_in() -> None:
-    """Security schemes have no words for it, so the answer does; what a route says itself stays."""
+    """The description of a 401 names the required sign-in, unless the route has a description."""
     app = FastAPI()
 
     @app.get("/bank")
@@ -360,7 +360,7 @@ def test_openapi_says_how_one_must_have_signed_in() -> None:
 
 
 def test_openapi_names_the_field_for_keys() -> None:
-    """A field of another name is the one in the document."""
+    """The document has the configured name of the field for keys."""
     app = FastAPI()
 
     @app.get("/x")
@@ -373,7 +373,7 @@ def test_openapi_names_the_field_for_keys() -> None:
 
 
 def test_openapi_offers_keys_beside_tokens() -> None:
-    """Where the guard takes both, an operation shows both; other schemes are asked for beside them."""
+    """Operations of a guard with tokens and keys name both, each together with schemes of the application."""
     app = FastAPI()
     other = APIKeyCookie(name="session")
 
@@ -395,7 +395,7 @@ def test_openapi_offers_keys_beside_tokens() -> None:
 
 
 def test_user_loader_in_a_dependency() -> None:
-    """What the loader made is what the dependency gives."""
+    """The dependency returns the user of `user_loader`."""
 
     class User:
         name = "Ada"
@@ -411,7 +411,7 @@ def test_user_loader_in_a_dependency() -> None:
 
 
 def test_http_exceptions_of_the_application_are_left_alone() -> None:
-    """Our handler is for our refusals."""
+    """The exception handler of the guard does not answer other exceptions of the application."""
     app = api()
 
     @app.get("/teapot")
@@ -425,7 +425,7 @@ def test_http_exceptions_of_the_application_are_left_alone() -> None:
 
 
 def site(**options: Any) -> flask.Flask:
-    """An open Flask application with decorated views of every kind."""
+    """Return a public Flask application with decorated views of each kind."""
     app = flask.Flask("site")
 
     @app.get("/async")
@@ -451,13 +451,13 @@ def test_flask_async_views() -> None:
 
 
 def test_flask_view_classes() -> None:
-    """A class-based view is checked for all of its methods."""
+    """A decorated view class requires a caller for its methods."""
     assert ask_wsgi(site(), "GET", "/class", [FIELD]).status == 200
     assert ask_wsgi(site(), "GET", "/class").status == 401
 
 
 def test_flask_error_handlers_see_refusals() -> None:
-    """If the application wants it: its 401 page and its after_request functions."""
+    """With `error_handlers=True`, refusals go through the 401 handler and the `after_request` functions."""
     app = flask.Flask("site")
     authguard.flask.init_app(app, guard(), error_handlers=True)
     app.register_error_handler(401, lambda error: (f"mine: {error.refusal.error.code}", 401))
@@ -471,7 +471,7 @@ def test_flask_error_handlers_see_refusals() -> None:
 
 
 def test_a_flask_error_handler_that_raises_lets_nobody_in() -> None:
-    """It is a 500, as it is for any of its errors."""
+    """A handler that raises makes the refusal a 500."""
     app = flask.Flask("site")
     authguard.flask.init_app(app, guard(), error_handlers=True)
     app.register_error_handler(401, lambda error: 1 / 0)
@@ -479,7 +479,7 @@ def test_a_flask_error_handler_that_raises_lets_nobody_in() -> None:
 
 
 def test_current_user_without_middleware_says_so() -> None:
-    """It does not invent a caller."""
+    """`current_user` without the middleware is an error, and not an anonymous caller."""
     app = flask.Flask("site")
     app.add_url_rule("/", view_func=lambda: authguard.flask.current_user.subject)
     app.testing = True
@@ -491,7 +491,7 @@ def test_current_user_without_middleware_says_so() -> None:
 
 
 def test_wsgi_streams_and_closes() -> None:
-    """The application's iterable is handed on as it is, so that the server streams and closes it."""
+    """The middleware returns the iterable of the application itself, so that the server can close it."""
 
     class Body:
         def __iter__(self) -> Any:
@@ -505,14 +505,14 @@ def test_wsgi_streams_and_closes() -> None:
 
 
 def test_wsgi_remote_user_is_nobody() -> None:
-    """Neither REMOTE_USER nor a field of that name makes a caller."""
+    """A field named `Remote-User` is no credential."""
     middleware = authguard.wsgi.AuthGuardMiddleware(lambda environ, start: [], guard=guard())
     answer = ask_wsgi(middleware, "GET", "/", [("Remote-User", b"root")])
     assert answer.status == 401
 
 
 def test_wsgi_exc_info_is_passed_on() -> None:
-    """start_response keeps its third argument where the response is made to vary."""
+    """The third argument of `start_response` is passed on with the added fields."""
     keys = {"sk_live_" + "k3y" * 12: APIKey("robot")}
     passed: list[Any] = []
 
@@ -531,7 +531,7 @@ def test_wsgi_exc_info_is_passed_on() -> None:
 
 
 def test_flask_handlers_may_look_at_the_caller() -> None:
-    """In an error handler or after_request function, the refused caller is nobody."""
+    """The caller is anonymous in a handler of a refusal."""
     app = flask.Flask("site")
     authguard.flask.init_app(app, guard(), error_handlers=True)
     app.register_error_handler(401, lambda error: (f"<{authguard.flask.current_user.subject}>", 401))

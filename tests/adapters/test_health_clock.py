@@ -1,4 +1,4 @@
-"""`Guard.health` tells how remotes are doing by the clock that decides about requests."""
+"""`Guard.health` uses the clock that decides about requests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,23 +12,23 @@ from support import SECRET
 
 
 class RecordingVerifier(JWTVerifier):
-    """A verifier that keeps the moment for which its health was asked."""
+    """A verifier that records the time for which its health was asked."""
 
     moment: float | None = None
 
     def health(self, now: float | None) -> Sequence[Any]:
-        """Keep the moment."""
+        """Record the time, and return no remotes."""
         self.moment = now
         return ()
 
 
 def app(*_: Any) -> Any:
-    """Be an application that nobody calls."""
+    """Answer no request, as an application that is never called."""
 
 
 @pytest.mark.parametrize("middleware", [ASGIGuard, WSGIGuard], ids=["asgi", "wsgi"])
 def test_health_goes_by_the_clock_of_the_adapter(middleware: Any) -> None:
-    """A moved clock moves the health, too; an argument comes first."""
+    """The health is of the time of the adapter's clock, unless a time is given as an argument."""
     verifier = RecordingVerifier(SECRET, algorithms=["HS256"], issuer="https://a.example", audience="b")
     guard = Guard(verifier)
     guard.health()

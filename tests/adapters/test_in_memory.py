@@ -1,4 +1,4 @@
-"""What is declared `in_memory` is called where the request is handled; all else is called in a thread."""
+"""Callbacks that are declared `in_memory` run in the thread of the request, and others in another thread."""
 
 import asyncio
 import secrets
@@ -37,43 +37,43 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 
 
 class Threads:
-    """Notes the thread of each call, and answers by another function."""
+    """A callback that records the thread of each call, and answers by another function."""
 
     def __init__(self, answer: Callable[[Any], Any]) -> None:
         self.answer = answer
         self.seen: list[int] = []
 
     def ask(self, argument: Any) -> Any:
-        """Answer, wherever it is called."""
+        """Record the thread, and return the answer of the other function."""
         self.seen.append(threading.get_ident())
         return self.answer(argument)
 
 
 class Store:
-    """Revocations of one's own."""
+    """Revocations of an application."""
 
     def __init__(self, is_revoked: Any) -> None:
         self.is_revoked = is_revoked
 
 
 class Own:
-    """A verifier of one's own."""
+    """A verifier of an application."""
 
     def __init__(self, verify: Any) -> None:
         self.verify = verify
 
 
 def jwt(**options: Any) -> Guard:
-    """A guard for TOKEN."""
+    """Return a guard for TOKEN."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
 def principal_of(credential: Credential) -> Principal:
-    """Whoever asks is known."""
+    """Return a principal for each credential."""
     return Principal(subject="42", method=credential.method)
 
 
-#: What each calls answers, how a guard gets it, and what is sent.
+#: For each callback: its answer, the guard that has it, and the fields of the request.
 PLACES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Guard], Any]] = {
     "user_loader": (lambda principal: principal, lambda ask: jwt(user_loader=ask), BEARER),
     "revocations": (lambda principal: False, lambda ask: jwt(revocations=Store(ask)), BEARER),
@@ -90,7 +90,7 @@ places = pytest.mark.parametrize("place", PLACES)
 @places
 @pytest.mark.parametrize("face", FACES, ids=[face[0] for face in FACES])
 def test_a_declared_function_is_called_in_the_thread_of_the_request(face: Any, place: str) -> None:
-    """On ASGI and WSGI alike, on each request."""
+    """The call is in the thread of the request on ASGI and WSGI, for each request."""
     answer, make_guard, fields = PLACES[place]
     _, ask, make = face
     threads = Threads(answer)
@@ -103,7 +103,7 @@ def test_a_declared_function_is_called_in_the_thread_of_the_request(face: Any, p
 @places
 @pytest.mark.parametrize("face", ASGI)
 def test_a_function_that_is_not_declared_is_called_in_another_thread(face: str, place: str) -> None:
-    """Where there is an event loop."""
+    """The call is in another thread if the request has an event loop."""
     answer, make_guard, fields = PLACES[place]
     threads = Threads(answer)
     app = ASGI[face](make_guard(threads.ask), lambda: NOW)
@@ -113,7 +113,7 @@ def test_a_function_that_is_not_declared_is_called_in_another_thread(face: str, 
 
 @places
 def test_a_declared_function_is_called_at_once_for_a_handshake(place: str) -> None:
-    """Of a websocket."""
+    """The call for the handshake of a websocket is in the thread of the event loop."""
     answer, make_guard, fields = PLACES[place]
     threads = Threads(answer)
     headers = [(name.lower().encode(), value) for name, value in fields]
@@ -132,7 +132,7 @@ def test_a_declared_function_is_called_at_once_for_a_handshake(place: str) -> No
 
 @places
 def test_a_declared_function_is_called_at_once_outside_of_requests(place: str) -> None:
-    """By `verify`, and by `averify` in the loop."""
+    """The call by `verify`, and by `averify`, is in the thread of the caller."""
     answer, make_guard, fields = PLACES[place]
     threads = Threads(answer)
     guard = make_guard(in_memory(threads.ask))
@@ -147,7 +147,7 @@ def test_a_declared_function_is_called_at_once_outside_of_requests(place: str) -
     ("ask", "decorated"), [(ask_asgi, decorated_starlette), (ask_wsgi, decorated_flask)], ids=["asgi", "wsgi"]
 )
 def test_decorators_meet_what_a_declared_loader_has_found(ask: Any, decorated: Any) -> None:
-    """And a user who is gone is a 401 there, too."""
+    """A decorated route has the user of a declared loader, and is a 401 if the loader finds no user."""
     users: dict[str, Principal] = {}
     guard = jwt(user_loader=in_memory(lambda principal: users.get(principal.subject)))
     app = decorated(guard, lambda: NOW, {})
@@ -164,7 +164,7 @@ def test_decorators_meet_what_a_declared_loader_has_found(ask: Any, decorated: A
 def test_what_a_declared_function_raises_is_answered_as_ever(
     face: Any, error: Exception, status: int
 ) -> None:
-    """Nobody is let in, and an outage is no 401."""
+    """An error of a declared function is a 401, 503 or 500, as for any other function."""
     _, ask, make = face
 
     def fail(principal: Any) -> Any:
@@ -175,7 +175,7 @@ def test_what_a_declared_function_raises_is_answered_as_ever(
 
 
 def test_a_declared_function_may_return_something_to_await() -> None:
-    """As a plain function may that calls an async one."""
+    """A declared function may return an awaitable."""
 
     async def load(number: int) -> int:
         return number
@@ -187,7 +187,7 @@ def test_a_declared_function_may_return_something_to_await() -> None:
 
 
 def test_a_declared_function_is_called_in_the_run_of_trio() -> None:
-    """And another one in one of its threads."""
+    """In Trio a declared function runs in the thread of the run, and another one in a worker thread."""
 
     def flow(function: Any) -> Flow[int]:
         return (yield from Call[int](function))

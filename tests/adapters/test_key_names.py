@@ -1,4 +1,4 @@
-"""The public name of an API key: what a key is revoked by, and how a refusal is logged."""
+"""The key id of an API key: revocation of the key by its id, and its id in the log."""
 
 import logging
 import math
@@ -19,6 +19,7 @@ from authguard import (
     Rule,
     digest_api_key,
 )
+from authguard.errors import ConfigurationError
 from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
@@ -38,7 +39,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 
 def jwt_verifier() -> JWTVerifier:
-    """A verifier for the token above."""
+    """Return a verifier for the token above."""
     return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
 
 
@@ -53,7 +54,7 @@ class Custom:
     "by", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}], ids=lambda by: next(iter(by))
 )
 def test_revoking_a_key_works_at_once_for_a_remembered_key(face: Any, by: dict[str, str]) -> None:
-    """By its name, and no other key and no token is affected."""
+    """The revocation of a key id applies to a remembered key, and to no other key or token."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     keys = APIKeyVerifier({KEY: APIKey("robot", key_id="one"), KEY + "2": APIKey("robot", key_id="two")})
     guard = Guard(jwt_verifier(), keys, revocations=revocations)
@@ -66,7 +67,7 @@ def test_revoking_a_key_works_at_once_for_a_remembered_key(face: Any, by: dict[s
 
 
 def test_a_key_without_a_name_is_revoked_by_its_digest(face: Any) -> None:
-    """The first twelve digits are its name."""
+    """A key without a key id is revoked by the first twelve digits of its digest."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     guard = Guard(APIKeyVerifier({KEY: APIKey("robot")}), revocations=revocations)
     fields = [("X-API-Key", KEY.encode())]
@@ -76,7 +77,7 @@ def test_a_key_without_a_name_is_revoked_by_its_digest(face: Any) -> None:
 
 
 def test_a_key_of_ones_own_verifier_can_be_revoked(face: Any) -> None:
-    """Also if it does not say how the credential came, which the guard knows."""
+    """A key of a custom verifier can be revoked, also if the principal has no method."""
 
     class Keys(Custom):
         header = "X-API-Key"
@@ -90,7 +91,7 @@ def test_a_key_of_ones_own_verifier_can_be_revoked(face: Any) -> None:
 
 
 def key_refusals() -> dict[str, tuple[Guard, bool]]:
-    """Guards that refuse KEY, each for a reason of its own, and whether the key is known then."""
+    """Return guards that refuse KEY, by the reason, and whether the verifier knows the key."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     revocations.revoke(key_id="billing-1", until=NOW + 400)
 
@@ -110,7 +111,7 @@ def key_refusals() -> dict[str, tuple[Guard, bool]]:
 
 @pytest.mark.parametrize("why", key_refusals())
 def test_the_refusal_of_a_key_is_logged_with_its_name(face: Any, why: str, caplog: Any) -> None:
-    """Where it is known, and never with the key."""
+    """The log has the key id of a known key, and never the key."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     guard, known = key_refusals()[why]
     assert face(guard, [("X-API-Key", KEY.encode())]).status in (401, 403)
@@ -120,7 +121,7 @@ def test_the_refusal_of_a_key_is_logged_with_its_name(face: Any, why: str, caplo
 
 
 def test_the_refusal_of_a_token_is_logged_without_its_kid(face: Any, caplog: Any) -> None:
-    """A `kid` names the key of the issuer, and nobody who has sent anything."""
+    """The `kid` of a token names a key of the issuer, and is not in the log as a key id."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     guard = Guard(
         Custom(lambda _: Principal("ann", key_id="kid-1")), protected_paths=[Rule("/", scopes=["admin"])]
@@ -130,7 +131,7 @@ def test_the_refusal_of_a_token_is_logged_without_its_kid(face: Any, caplog: Any
 
 
 def test_the_name_of_a_key_cannot_forge_lines(face: Any, caplog: Any) -> None:
-    """It is one line, whatever the name is."""
+    """A key id with a line break is one line in the log."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     guard = Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="one\nforged", disabled=True)}))
     face(guard, [("X-API-Key", KEY.encode())])
@@ -138,8 +139,18 @@ def test_the_name_of_a_key_cannot_forge_lines(face: Any, caplog: Any) -> None:
     assert "\n" not in record.getMessage()
 
 
+@pytest.mark.parametrize("name", [APIKey, MemoryRevocations.revoke], ids=["APIKey", "revoke"])
+def test_a_key_is_no_name_of_a_key(name: Any) -> None:
+    """An API key instead of a key id is an error that does not show the key."""
+    with pytest.raises(
+        ConfigurationError, match=r"key_id .*must be the public id of a key, got a key"
+    ) as caught:
+        name("robot", key_id=KEY) if name is APIKey else name(MemoryRevocations(), key_id=KEY, until=NOW)
+    assert KEY not in str(caught.value)
+
+
 def test_an_open_websocket_of_a_revoked_key_is_closed() -> None:
-    """When its credential is checked again."""
+    """The next check of an open websocket closes it after its key was revoked."""
     revocations, clock, server = MemoryRevocations(clock=lambda: NOW), Clock(), Server()
     keys = APIKeyVerifier({KEY: APIKey("robot", key_id="one")})
 

@@ -1,4 +1,4 @@
-"""Tokens of an AWS load balancer over ASGI, WSGI and websockets: padding, a field and keys of their own."""
+"""Tokens of an AWS load balancer over ASGI, WSGI and websockets, with padding and a field of their own."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ FIELD = "X-Amzn-Oidc-Data"
 
 
 def token(key: Any = None, kid: str = KID, signer: str = SIGNER, **changes: Any) -> str:
-    """A token as the load balancer writes it."""
+    """Return a token in the form of the load balancer."""
     header = {"typ": "JWT", "kid": kid, "alg": "ES256", "iss": ISSUER, "client": "app", "signer": signer}
     body = {"sub": "ann", "iss": ISSUER, "exp": LONG_AFTER, **changes}
     parts = (json.dumps(part).encode() for part in (header, body))
@@ -36,7 +36,7 @@ def token(key: Any = None, kid: str = KID, signer: str = SIGNER, **changes: Any)
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Where the keys are."""
+    """Run a server with the public key."""
     with serving() as server:
         server.pages[f"/{KID}"] = Answer(pem(ec_key()).encode(), headers={})
         yield server
@@ -44,7 +44,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def guard(server: Server) -> Iterator[Guard]:
-    """A guard behind a load balancer."""
+    """Build a guard behind a load balancer."""
     verifier = JWTVerifier(
         RemoteKeySet(f"{server.url}/{{kid}}"),
         algorithms=["ES256"],
@@ -60,25 +60,25 @@ def guard(server: Server) -> Iterator[Guard]:
 
 
 async def page(request: Any) -> PlainTextResponse:
-    """Say who is calling."""
+    """Answer with the subject of the caller."""
     return PlainTextResponse(request.user.subject)
 
 
 async def socket(websocket: Any) -> None:
-    """Say the same."""
+    """Send the subject of the caller by a websocket."""
     await websocket.accept()
     await websocket.send_text(websocket.user.subject)
     await websocket.close()
 
 
 def wsgi_page(environ: Any, start_response: Any) -> list[bytes]:
-    """Say the same."""
+    """Answer with the subject of the caller, by WSGI."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(environ["authguard.user"].subject).encode()]
 
 
 def application(guard: Guard) -> Starlette:
-    """An application behind the guard."""
+    """Return an application behind the guard."""
     app = Starlette(routes=[Route("/", page), WebSocketRoute("/ws", socket)])
     app.add_middleware(AuthGuardMiddleware, guard=guard)
     return app
@@ -98,7 +98,7 @@ TOKENS: dict[str, tuple[str, int]] = {
 @pytest.mark.parametrize("case", TOKENS)
 @pytest.mark.parametrize("face", ["ASGI", "WSGI"])
 def test_the_same_answer_over_http(guard: Guard, face: str, case: str) -> None:
-    """By both kinds of servers."""
+    """The status of each token is the same by ASGI and by WSGI."""
     text, status = TOKENS[case]
     if face == "ASGI":
         answer = ask_asgi(application(guard), "GET", "/", [(FIELD, text.encode())])
@@ -110,7 +110,7 @@ def test_the_same_answer_over_http(guard: Guard, face: str, case: str) -> None:
 
 @pytest.mark.parametrize("case", TOKENS)
 def test_the_same_answer_over_websockets(guard: Guard, case: str) -> None:
-    """The handshake has the field, too."""
+    """The handshake of a websocket has the same status for each token."""
     text, status = TOKENS[case]
     with TestClient(application(guard)) as client:
         if status == 200:

@@ -1,4 +1,4 @@
-"""What a decision adds to the application's response, beside the application's own fields."""
+"""The fields that a decision adds to the application's response, beside the application's own fields."""
 
 import pytest
 
@@ -47,11 +47,11 @@ def on_wsgi(own, fields):
     ids=["varies", "nonce", "both", "own vary", "own caching", "own caching and a nonce"],
 )
 def test_what_is_added(added, own, vary, nonce, expected):
-    """The application's own Cache-Control and Vary stay; else a nonce is in no cache."""
+    """The application's own Cache-Control and Vary stay; without Cache-Control, a nonce is not stored."""
     assert added(own, response_fields(vary, nonce)) == expected
 
 
 def test_nothing_is_added_where_nothing_varies():
-    """As for a token in the Authorization field, which shared caches know of."""
+    """A response that does not vary, as one to a token in the Authorization field, gets no field."""
     assert response_fields("") == ()
     assert merged([("a", "b")], ()) == [("a", "b")]

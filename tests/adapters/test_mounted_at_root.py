@@ -1,4 +1,4 @@
-"""Applications that set a mount point by themselves, and are mounted at `/` inside the guard."""
+"""Applications with a mount point of their own that are mounted at `/` inside the guard."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ NOT_AT_ROOT: dict[str, Any] = {
     "below a path": lambda: Starlette(routes=[Mount("/v1", fastapi("/api"))]),
     "without a root path": lambda: Starlette(routes=[Mount("/", fastapi(""))]),
     "as it is itself": lambda: fastapi("/api"),
-    "with the same root path": lambda: _with_same_root_path(),  # noqa: PLW0108  # which stands below
+    "with the same root path": lambda: _with_same_root_path(),  # noqa: PLW0108  # defined below
     "a page": lambda: Starlette(routes=[Route("/", PlainTextResponse("page"))]),
 }
 
@@ -41,15 +41,15 @@ def _with_same_root_path() -> FastAPI:
 
 @pytest.mark.parametrize("kind", AT_ROOT)
 def test_pages_that_have_two_paths_are_refused(kind: str) -> None:
-    """A rule for `/admin` would not hold for `/api/admin`, which is the same page."""
+    """A rule for `/admin` would not apply to `/api/admin`, which is the same page."""
     with pytest.raises(ConfigurationError, match="mounted at '/' must be empty, got '/api'.*--root-path"):
         get(AuthGuardMiddleware(AT_ROOT[kind](), guard=guard(protected_paths=["/admin"])), "/api/admin")
-    # Where all paths are protected alike, nothing is lost.
+    # No rule distinguishes the paths here, so that both are protected.
     assert get(AuthGuardMiddleware(AT_ROOT[kind](), guard=guard()), "/api/admin").status_code == 401
 
 
 def test_pages_that_have_two_paths_are_refused_at_startup() -> None:
-    """Also those that are mounted after the guard was built."""
+    """An application that is mounted after the guard was built is refused at the startup."""
     app = FastAPI()
     install(app, guard(protected_paths=["/admin"]))
     app.mount("/", fastapi("/api"))
@@ -59,11 +59,11 @@ def test_pages_that_have_two_paths_are_refused_at_startup() -> None:
 
 @pytest.mark.parametrize("kind", NOT_AT_ROOT)
 def test_pages_that_have_one_path_are_right(kind: str) -> None:
-    """The guard knows the mount point, or there is none."""
+    """An application is accepted if the guard knows the mount point, or if the mount point is empty."""
     get(AuthGuardMiddleware(NOT_AT_ROOT[kind](), guard=guard(protected_paths=["/admin"])), "/admin")
 
 
 def test_layers_that_lead_in_a_circle_are_looked_at_once() -> None:
-    """A router of Starlette keeps a method of its own as its default, which leads back to the router."""
+    """A Starlette router refers to itself by its default method, and each layer is still visited once."""
     layers = list(_layers(Starlette()))
     assert 1 < len(layers) < 10

@@ -1,4 +1,4 @@
-"""Mount points over ASGI and WSGI: whatever a framework makes of one, the guard is as strict."""
+"""Mount points over ASGI and WSGI: a protected path stays protected in each framework's reading of them."""
 
 import secrets
 import sys
@@ -36,7 +36,7 @@ LISTS: dict[str, dict[str, Any]] = {
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that lets both callers in."""
+    """Return a guard that accepts both callers."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
@@ -52,7 +52,7 @@ def get(app: Any, path: str, root_path: str = "", headers: Any = None, method: s
 
 
 def routed_by(route: Any) -> Any:
-    """A bare application that routes as a framework does."""
+    """Return a bare application that routes as a framework does."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         page = route(scope["root_path"], scope["path"])
@@ -90,7 +90,7 @@ MOUNTED = [
 @pytest.mark.parametrize("router", ROUTERS)
 @pytest.mark.parametrize(("root_path", "path"), MOUNTED)
 def test_no_mount_point_leads_around_the_guard(router: str, lists: str, root_path: str, path: str) -> None:
-    """Nobody is served, and who lacks the scope of the rule is not served either."""
+    """An anonymous caller, or one without the scope of the rule, does not get the protected page."""
     app = AuthGuardMiddleware(routed_by(ROUTERS[router]), guard=guard(**LISTS[lists]))
     assert b"SECRET" not in get(app, path, root_path).content
     if lists != "strict":
@@ -103,14 +103,14 @@ def test_no_mount_point_leads_around_the_guard(router: str, lists: str, root_pat
     "path", ["/app/admin", "/public/app/admin", "/app/app/admin", "/admin", "/APP/admin"]
 )
 def test_script_name_in_the_path_is_read_in_both_ways(lists: str, path: str) -> None:
-    """Some proxies put it there, and some frameworks take it away."""
+    """The path is checked with and without the script name, as proxies and frameworks differ."""
     assert mounted_wsgi(guard(**LISTS[lists]), "/app", path).status == 401
 
 
 @pytest.mark.parametrize("path", ["/public", "/public/apple", "/public/x"])
 @pytest.mark.parametrize("lists", LISTS)
 def test_public_pages_of_a_mounted_application_stay_public(lists: str, path: str) -> None:
-    """On ASGI and WSGI, and with the mount point in the path or without it."""
+    """A public page stays public on ASGI and WSGI, with and without the mount point in the path."""
     protecting = guard(**LISTS[lists])
     app = AuthGuardMiddleware(routed_by(ROUTERS["whole"]), guard=protecting)
     assert mounted_wsgi(protecting, "/app", path).status == 200
@@ -135,11 +135,11 @@ def mounted_wsgi(protecting: Guard, script_name: str, path: str, **environ: Any)
     return ask_wsgi(server, "GET", "/")
 
 
-# FastAPI puts its own root_path in the place of the server's
+# FastAPI replaces the root_path of the server by its own
 
 
 def fastapi(root_path: str) -> FastAPI:
-    """An application that says by itself where it is mounted."""
+    """Return an application that sets its own mount point."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # later versions call it deprecated
         app = FastAPI(root_path=root_path)
@@ -161,17 +161,17 @@ def fastapi(root_path: str) -> FastAPI:
 
 
 def outside(app: FastAPI, protecting: Guard) -> Any:
-    """The guard around the whole application."""
+    """Put the guard around the whole application."""
     return AuthGuardMiddleware(app, guard=protecting)
 
 
 def outside_of_more(app: FastAPI, protecting: Guard) -> Any:
-    """The guard around middleware around the application."""
+    """Put the guard around middleware around the application."""
     return AuthGuardMiddleware(GZipMiddleware(app), guard=protecting)
 
 
 def outside_of_a_function(app: FastAPI, protecting: Guard) -> Any:
-    """The guard around a function that calls the application."""
+    """Put the guard around a function that calls the application."""
 
     async def function(scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
@@ -180,13 +180,13 @@ def outside_of_a_function(app: FastAPI, protecting: Guard) -> Any:
 
 
 def outside_of_another_name(app: FastAPI, protecting: Guard) -> Any:
-    """The guard around middleware that keeps the application as something else, as that of Socket.IO does."""
+    """Put the guard around middleware that keeps the application under another name, as Socket.IO does."""
 
     class Other:
         def __init__(self) -> None:
             self.other_asgi_app = app
             self.kind = FastAPI
-            self.proxy = flask.current_app  # raises whatever is asked of it
+            self.proxy = flask.current_app  # raises an error for each attribute
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await self.other_asgi_app(scope, receive, send)
@@ -195,13 +195,13 @@ def outside_of_another_name(app: FastAPI, protecting: Guard) -> Any:
 
 
 def inside(app: FastAPI, protecting: Guard) -> Any:
-    """The guard as the application's middleware."""
+    """Add the guard as middleware of the application."""
     app.add_middleware(AuthGuardMiddleware, guard=protecting)
     return app
 
 
 def installed(app: FastAPI, protecting: Guard) -> Any:
-    """The guard put there by `install`."""
+    """Add the guard by `install`."""
     install(app, protecting)
     return app
 
@@ -223,7 +223,7 @@ PLACES = {
 def test_the_rules_of_a_fastapi_application_hold_below_its_root_path(
     place: str, lists: str, path: str, server: str
 ) -> None:
-    """Wherever the guard is, and whatever the server says."""
+    """The rules apply below the root path for each place of the guard and each root path of the server."""
     app = PLACES[place](fastapi("/api"), guard(**LISTS[lists]))
     assert get(app, path, server).status_code == 401
     assert get(app, path, server, ADMIN).text == '"SECRET"'
@@ -234,21 +234,21 @@ def test_the_rules_of_a_fastapi_application_hold_below_its_root_path(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("path", ["/public", "/api/public"])
 def test_public_pages_of_a_fastapi_application_are_open_below_its_root_path(place: str, path: str) -> None:
-    """They are named as the application names them."""
+    """A public path is compared without the root path of the application."""
     app = PLACES[place](fastapi("/api"), guard(public_paths=["/public"]))
     assert get(app, path).text == '"page"'
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_rules_with_the_root_path_of_a_fastapi_application_hold(place: str) -> None:
-    """Also where the path comes without it."""
+    """A rule with the root path also applies to a path without it."""
     app = PLACES[place](fastapi("/api"), guard(protected_paths=["/api/admin"]))
     assert [get(app, path).status_code for path in ("/admin", "/api/admin")] == [401, 401]
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_login_page_is_below_the_root_path_of_a_fastapi_application(place: str) -> None:
-    """As a browser has to ask for it."""
+    """The redirect to the login page includes the root path."""
     app = PLACES[place](fastapi("/api"), guard(login_path="/login"))
     answer = get(app, "/admin", headers={"Accept": "text/html"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/api/login?next=%2Fapi%2Fadmin")
@@ -257,7 +257,7 @@ def test_the_login_page_is_below_the_root_path_of_a_fastapi_application(place: s
 @pytest.mark.parametrize("place", ["outside", "installed"])
 @pytest.mark.parametrize("path", ["/admin", "/api/admin"])
 def test_a_websocket_below_the_root_path_of_a_fastapi_application(place: str, path: str) -> None:
-    """Its handshake is decided like a request."""
+    """A handshake below the root path is decided by the same rules."""
     app = PLACES[place](fastapi("/api"), guard(protected_paths=["/admin"]))
     with pytest.raises(WebSocketDenialResponse) as refused, TestClient(app).websocket_connect(path):
         pass
@@ -268,7 +268,7 @@ def test_a_websocket_below_the_root_path_of_a_fastapi_application(place: str, pa
 
 @pytest.mark.parametrize("path", ["/admin", "/public/admin"])
 def test_a_folder_called_root_path_is_no_mount_point(path: str) -> None:
-    """Flask and Quart have such an attribute."""
+    """The attribute `root_path` of a Flask or Quart application is a folder, and no mount point."""
 
     class Quart:
         root_path = "/public"
@@ -285,7 +285,7 @@ def test_a_folder_called_root_path_is_no_mount_point(path: str) -> None:
 def test_the_script_name_that_django_forces_is_a_mount_point(
     monkeypatch: pytest.MonkeyPatch, forced: str | None, status: int
 ) -> None:
-    """Django removes it from the path on ASGI, whatever the server says."""
+    """Django removes a forced script name from the path on ASGI, so that the guard does so, too."""
     django = types.ModuleType("django.conf")
     django.settings = types.SimpleNamespace(FORCE_SCRIPT_NAME=forced)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "django.conf", django)
@@ -301,7 +301,7 @@ def test_the_script_name_that_django_forces_is_a_mount_point(
 
 
 def test_middleware_that_wraps_itself_ends() -> None:
-    """The search for the application has an end."""
+    """The search for the application ends at middleware that wraps itself."""
 
     class Circle:
         def __init__(self) -> None:
@@ -314,7 +314,7 @@ def test_middleware_that_wraps_itself_ends() -> None:
 
 
 def test_an_application_among_several_is_not_taken_for_all() -> None:
-    """A function that chooses between applications does so by means of its own; a cell may be empty."""
+    """A function that chooses between applications has no root path; one of its cells may be empty."""
     api, web = fastapi("/api"), Starlette()
 
     async def choose(scope: Any, receive: Any, send: Any) -> None:
@@ -327,7 +327,7 @@ def test_an_application_among_several_is_not_taken_for_all() -> None:
 
 
 def test_rules_for_a_mount_are_written_with_its_path() -> None:
-    """Also if the application that is mounted there says so by itself."""
+    """A rule for a mounted application has the path of the mount, also if the application has a root path."""
     app = Starlette(routes=[Mount("/api", fastapi("/api"))])
     protecting = guard(protected_paths=["/api/admin"], public_paths=["/api/public"])
     guarded = AuthGuardMiddleware(app, guard=protecting)
@@ -336,7 +336,7 @@ def test_rules_for_a_mount_are_written_with_its_path() -> None:
 
 
 def test_a_guard_around_a_mount_leaves_its_root_path_alone() -> None:
-    """That of an application which is mounted further in is not the mount's."""
+    """The root path of an application in a mount is not the root path of the mount."""
     guarded = AuthGuardMiddleware(Mount("/v1", fastapi("/api")), guard=guard(protected_paths=["/v1/admin"]))
     assert guarded.root_path == ""
     assert get(guarded, "/v1/admin").status_code == 401
@@ -344,7 +344,7 @@ def test_a_guard_around_a_mount_leaves_its_root_path_alone() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/admin", "/v1/public/v1/admin", "/v1//admin", "/v1/ADMIN"])
 def test_a_guard_inside_a_mount_decides_below_it(path: str) -> None:
-    """With Starlette's own mounts."""
+    """A guard inside of a Starlette mount compares the path below the mount."""
     inner = Starlette(routes=[Route("/{rest:path}", lambda request: PlainTextResponse("in"))])
     inner.add_middleware(AuthGuardMiddleware, guard=guard(**LISTS["both"]))
     app = Starlette(routes=[Mount("/v1", inner)])
@@ -358,7 +358,7 @@ def test_a_guard_inside_a_mount_decides_below_it(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["//evil.example/admin", "///evil.example/admin", "/\\evil.example/admin"])
 def test_a_mount_with_a_parameter_makes_no_foreign_location(path: str) -> None:
-    """A caller writes the mount point then."""
+    """A mount point that a caller can choose makes no redirect to another origin."""
     inner = Starlette(routes=[Route("/admin", lambda request: PlainTextResponse("in"))])
     inner.add_middleware(AuthGuardMiddleware, guard=guard(login_path="/login"))
     app = Starlette(routes=[Mount("/{tenant:path}", inner)])
@@ -375,14 +375,14 @@ def test_a_mount_with_a_parameter_makes_no_foreign_location(path: str) -> None:
     "fields", [{"HTTP_ACCEPT": "text/html"}, {"HTTP_HX_REQUEST": "true"}], ids=["html", "htmx"]
 )
 def test_a_script_name_makes_no_foreign_location(root_path: str, fields: dict[str, str]) -> None:
-    """As `X-Forwarded-Prefix` may have made it."""
+    """A script name, as from `X-Forwarded-Prefix`, makes no redirect to another origin."""
     answer = mounted_wsgi(guard(login_path="/login"), root_path, "/admin", **fields)
     assert (answer.status, answer.headers.keys() & {"location", "hx-redirect"}) == (401, set())
 
 
 @pytest.mark.parametrize(("root_path", "path"), MOUNTED)
 def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None:
-    """Its path has the mount point in it as that of a request has."""
+    """The path of a handshake is read with and without the mount point, as that of a request."""
     protecting = guard(**LISTS["both"])
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -404,7 +404,7 @@ def test_a_handshake_is_read_in_every_way_too(root_path: str, path: str) -> None
 @pytest.mark.parametrize("method", ["WEBSOCKET", "websocket", "WebSocket", "websocket handshake"])
 @pytest.mark.parametrize("path", ["/open", "/narrow"])
 def test_an_http_method_is_no_handshake(method: str, path: str) -> None:
-    """A rule for handshakes opens nothing for it, on ASGI and WSGI alike, the first time and later."""
+    """A rule for handshakes opens no path for an HTTP request with the method WEBSOCKET."""
     rule = Rule("/open", methods=["WEBSOCKET"])
     narrow = Rule("/narrow", scopes=["admin"])
     protecting = guard(protected_paths=[narrow, Rule("/narrow", methods=["WEBSOCKET"])], public_paths=[rule])
@@ -421,7 +421,7 @@ def test_an_http_method_is_no_handshake(method: str, path: str) -> None:
 
 
 def socket(protecting: Guard, path: str) -> None:
-    """Open a websocket: the application raises when it is reached."""
+    """Open a websocket to an application that raises when it is reached."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("reached")

@@ -1,4 +1,4 @@
-"""Guards around one another take one DPoP proof for one request, and never for another."""
+"""Nested guards accept one DPoP proof for one request, and for no other request."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ NONCE_SECRET = "n0nce-secret-of-more-than-32-bytes-Qx7"
 
 
 def make_guard(dpop: DPoP) -> Guard:
-    """Return a guard of everything."""
+    """Return a guard that protects all paths."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     return Guard(verifier, proofs=[dpop])
 
@@ -50,7 +50,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def asgi_sent(app: Any, scope: Any) -> list[Any]:
-    """Return what an application sends."""
+    """Return the messages that an application sends."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -77,7 +77,7 @@ def guarded(app: Any, *guards: Guard) -> Any:
 
 
 def wsgi_guarded(app: Any, *guards: Guard) -> Any:
-    """The same for WSGI."""
+    """Put guards around a WSGI application, the last outside."""
     for guard in guards:
         app = WSGIAuthGuardMiddleware(app, guard=guard, clock=lambda: NOW)
     return app
@@ -105,12 +105,12 @@ def wsgi_status(app: Any, environ: Any) -> int:
 
 
 def ask_asgi(guards: list[Guard], proof: str) -> int:
-    """Ask over ASGI."""
+    """Return the status of an ASGI request through the guards."""
     return asgi_status(guarded(answer, *guards), asgi_scope(proof))
 
 
 def ask_wsgi(guards: list[Guard], proof: str) -> int:
-    """Ask over WSGI."""
+    """Return the status of a WSGI request through the guards."""
     return wsgi_status(wsgi_guarded(wsgi_answer, *guards), wsgi_environ(proof))
 
 
@@ -119,18 +119,18 @@ Ask = Callable[[list[Guard], str], int]
 
 
 def same_guard() -> list[Guard]:
-    """The same guard three times."""
+    """Return the same guard three times."""
     return [make_guard(DPoP(ORIGIN))] * 3
 
 
 def same_dpop() -> list[Guard]:
-    """Guards of their own that share the object."""
+    """Return guards of which most share one DPoP object."""
     dpop = DPoP(ORIGIN)
     return [make_guard(dpop), make_guard(dpop), make_guard(DPoP(ORIGIN)), make_guard(dpop)]
 
 
 def same_store() -> list[Guard]:
-    """Guards that share what remembers proofs."""
+    """Return guards that share a store of replays."""
     used: set[str] = set()
 
     def replays(digest: str, seconds: int) -> bool:
@@ -147,14 +147,14 @@ shared = pytest.mark.parametrize("make", [same_guard, same_dpop, same_store])
 @both
 @shared
 def test_one_request_passes_all_of_them(ask: Ask, make: Callable[[], list[Guard]]) -> None:
-    """The second use of the proof is by the same request, and no replay."""
+    """The inner guards accept the proof that the outer one has accepted for the same request."""
     assert ask(make(), make_proof_for()) == 204
 
 
 @both
 @shared
 def test_a_second_request_is_a_replay(ask: Ask, make: Callable[[], list[Guard]]) -> None:
-    """Through all guards, and through any one of them alone."""
+    """A proof that has passed all guards is a replay for all of them, and for each alone."""
     guards, proof = make(), make_proof_for()
     assert ask(guards, proof) == 204
     assert ask(guards, proof) == 401
@@ -163,7 +163,7 @@ def test_a_second_request_is_a_replay(ask: Ask, make: Callable[[], list[Guard]])
 
 @both
 def test_a_guard_inside_notes_what_it_remembers_itself(ask: Ask) -> None:
-    """With a memory of its own, a proof that came through another guard is used up there, too."""
+    """An inner guard with a store of its own notes a proof that came through another guard."""
     outer, inner, proof = make_guard(DPoP(ORIGIN)), make_guard(DPoP(ORIGIN)), make_proof_for()
     assert ask([inner, outer], proof) == 204
     assert ask([inner], proof) == 401
@@ -171,14 +171,14 @@ def test_a_guard_inside_notes_what_it_remembers_itself(ask: Ask) -> None:
 
 @both
 def test_a_guard_outside_learns_nothing_from_one_inside(ask: Ask) -> None:
-    """A proof that was used in the inner guard alone is a replay for both."""
+    """A proof that the inner guard has accepted alone is a replay for both."""
     guard, proof = make_guard(DPoP(ORIGIN)), make_proof_for()
     assert ask([guard], proof) == 204
     assert ask([guard, guard], proof) == 401
 
 
 def test_websockets() -> None:
-    """A handshake passes both, once."""
+    """A handshake passes both guards once."""
     guard, proof = make_guard(DPoP(ORIGIN)), make_proof_for()
     app = guarded(answer, guard, guard)
     for expected in ("websocket.accept", "websocket.close"):
@@ -186,14 +186,14 @@ def test_websockets() -> None:
 
 
 def test_the_scope_of_the_server_tells_nothing() -> None:
-    """Whoever calls the application again with the same scope repeats the request."""
+    """A second call of the application with the same scope is a replay."""
     guard = make_guard(DPoP(ORIGIN))
     app, scope = guarded(answer, guard, guard), asgi_scope(make_proof_for())
     assert [asgi_status(app, scope) for _ in range(3)] == [204, 401, 401]
 
 
 def test_requests_that_an_application_makes_from_one() -> None:
-    """Two of them with one proof are two requests: nothing goes from one to the other."""
+    """Two inner requests with one proof, made from one outer request, are two requests."""
     guard = make_guard(DPoP(ORIGIN))
     statuses: list[int] = []
 
@@ -209,7 +209,7 @@ def test_requests_that_an_application_makes_from_one() -> None:
 
 
 def test_requests_that_an_application_makes_from_one_by_wsgi() -> None:
-    """The same, with copies of the environ."""
+    """Two inner requests by WSGI with copies of one environ are two requests."""
     guard = make_guard(DPoP(ORIGIN))
     statuses: list[int] = []
 
@@ -226,7 +226,7 @@ def test_requests_that_an_application_makes_from_one_by_wsgi() -> None:
 
 @both
 def test_another_proof_between_them_is_looked_at(ask: Ask) -> None:
-    """What stands between two guards may change the field; the new proof must be good, and is used up."""
+    """A proof that middleware replaces between two guards is checked by the inner guard, and used up."""
     guard = make_guard(DPoP(ORIGIN))
     first, second = make_proof_for(), make_proof_for(jti="second")
 
@@ -244,7 +244,7 @@ def test_another_proof_between_them_is_looked_at(ask: Ask) -> None:
 
 
 def test_the_next_nonce_is_told_once() -> None:
-    """By the outer guard."""
+    """Only the outer guard sends the next nonce."""
     from authguard._core.proofs.nonces import Nonces
 
     nonces = Nonces(NONCE_SECRET)

@@ -1,4 +1,4 @@
-"""Browsers keep nothing of what a cookie has opened, where the cookie says so, over every adapter."""
+"""The option `no_store` of a cookie: answers to a request with the cookie are not stored by browsers."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 
 
 def guard(*, no_store: bool = True, **options: Any) -> Guard:
-    """A guard with a cookie that says so, or does not."""
+    """Return a guard with a cookie with or without `no_store`."""
     return Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
         APIKeyVerifier({KEY: APIKey("robot", scopes=["read"])}),
@@ -34,7 +34,7 @@ def guard(*, no_store: bool = True, **options: Any) -> Guard:
 
 
 def kept(answer: Answer) -> tuple[str | None, str | None]:
-    """What caches are told."""
+    """Return the fields of an answer that caches read."""
     return answer.headers.get("cache-control"), answer.headers.get("vary")
 
 
@@ -46,40 +46,40 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("path", ["/private", "/public", "/maybe"])
 def test_what_a_cookie_has_opened_is_not_stored(face: Any, path: str) -> None:
-    """On open paths, too: a page that greets its visitor."""
+    """The answer is not stored on protected, optional and public paths."""
     for _ in range(2):
         assert face(guard(), "GET", path, [cookie(GOOD)]) == ("no-store", "Cookie")
         assert face(guard(), "POST", path, [cookie(GOOD), SAME]) == ("no-store", "Cookie")
 
 
 def test_without_the_option_a_browser_may_keep_it(face: Any) -> None:
-    """And caches that are shared may not, as ever."""
+    """Without the option the answer may be stored by the browser, and not by shared caches."""
     assert face(guard(no_store=False), "GET", "/private", [cookie(GOOD)]) == ("private", "Cookie")
 
 
 def test_what_something_else_has_opened_is_as_before(face: Any) -> None:
-    """A program has no back button."""
+    """The option does not change the answer to a token, a key, or a request without a credential."""
     assert face(guard(), "GET", "/private", [bearer(GOOD)]) == (None, None)
     assert face(guard(), "GET", "/private", [api_key(KEY)]) == ("private", "x-api-key")
     assert face(guard(), "GET", "/public", []) == (None, None)
 
 
 def test_a_guard_with_quotas_says_so_too(face: Any) -> None:
-    """Beside the fields of the quota."""
+    """A guard with quotas adds the same fields."""
     counted = guard(quotas=[Quota(10, 60)])
     assert face(counted, "GET", "/private", [cookie(GOOD)]) == ("no-store", "Cookie")
 
 
 @pytest.mark.parametrize("framework", DECORATED)
 def test_a_page_behind_a_decorator_is_not_stored(framework: str) -> None:
-    """The cookie has opened it."""
+    """The answer of a decorated route to the cookie is not stored."""
     make, ask = DECORATED[framework]
     app = make(guard(protected_paths=None, public_paths=["/**"]), lambda: NOW, {})
     assert kept(ask(app, "GET", "/route", [cookie(GOOD)])) == ("no-store", "Cookie")
 
 
 def test_an_own_cache_control_of_the_application_stays() -> None:
-    """Such as that of a picture, which the browser may well keep."""
+    """A `Cache-Control` of the application, as for a picture, is not replaced."""
     own = {"Cache-Control": "max-age=60"}
     flask_app = flask.Flask("app")
     flask_app.add_url_rule("/picture", view_func=lambda: ("", own))

@@ -1,4 +1,4 @@
-"""What is mounted around a Flask application after `init_app`, and so outside of its guard."""
+"""Applications that are mounted around a Flask application after `init_app`, outside of its guard."""
 
 import logging
 import secrets
@@ -17,13 +17,13 @@ from authguard import Guard, JWTVerifier
 
 
 def guard() -> Guard:
-    """A guard that leaves everything open, so that Flask gets each request."""
+    """Return a guard with public paths only, so that Flask gets each request."""
     verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
     return Guard(verifier, public_paths=["/**"])
 
 
 def site(*, is_guarded: bool = True) -> flask.Flask:
-    """An application with an open page."""
+    """Return an application with an open page."""
     app = flask.Flask("site")
     app.add_url_rule("/", view_func=lambda: "")
     if is_guarded:
@@ -32,13 +32,13 @@ def site(*, is_guarded: bool = True) -> flask.Flask:
 
 
 def plain(environ: Any, start_response: Any) -> list[bytes]:
-    """An application without a guard."""
+    """Answer by 200, as an application without a guard."""
     start_response("200 OK", [])
     return []
 
 
 def warnings_of(app: Any, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The warnings of two requests."""
+    """Return the warnings of two requests."""
     with caplog.at_level(logging.WARNING, "authguard"):
         assert [ask_wsgi(app, "GET", "/").status for _ in range(2)] == [200, 200]
     return [record.getMessage() for record in caplog.records]
@@ -54,7 +54,7 @@ def warnings_of(app: Any, caplog: pytest.LogCaptureFixture) -> list[str]:
     ids=["both", "below", "twice"],
 )
 def test_an_open_mount_is_warned_of_once(around: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """The warning names the paths and the cure."""
+    """One warning names the open mounts, and advises to add them before `init_app`."""
     app = site()
     app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
     [warning] = warnings_of(app, caplog)
@@ -75,14 +75,14 @@ def test_an_open_mount_is_warned_of_once(around: Any, caplog: pytest.LogCaptureF
     ids=["none", "other middleware", "nothing mounted", "guarded", "guarded below"],
 )
 def test_a_mount_with_a_guard_is_no_open_one(around: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Each application may have its own guard, also below other middleware."""
+    """A mounted application with a guard of its own is not warned of, also below other middleware."""
     app = site()
     app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
     assert warnings_of(app, caplog) == []
 
 
 def in_a_function(app: Any) -> Any:
-    """Middleware that is a function."""
+    """Return middleware that is a function."""
 
     def called(environ: Any, start_response: Any) -> Any:
         return app(environ, start_response)
@@ -91,7 +91,7 @@ def in_a_function(app: Any) -> Any:
 
 
 class OwnDispatcher(DispatcherMiddleware):
-    """One that derives from Werkzeug's."""
+    """A subclass of Werkzeug's dispatcher."""
 
 
 @pytest.mark.parametrize("make", [DispatcherMiddleware, OwnDispatcher])
@@ -101,7 +101,7 @@ class OwnDispatcher(DispatcherMiddleware):
 def test_a_mount_beside_the_application_itself_is_warned_of(
     make: Any, wrap: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`application = DispatcherMiddleware(app, …)`, as a file for a server has it, below a function, too."""
+    """An open mount in `DispatcherMiddleware(app, …)` is warned of, also below a function."""
     application = wrap(make(site(), {"/metrics": plain, "/guarded": site()}))
     [warning] = warnings_of(application, caplog)
     assert "'/metrics'" in warning
@@ -109,7 +109,7 @@ def test_a_mount_beside_the_application_itself_is_warned_of(
 
 
 def test_whatever_calls_is_looked_at_with_care(caplog: pytest.LogCaptureFixture) -> None:
-    """An object that raises where its attributes are asked for is no reason not to answer."""
+    """A layer whose attributes raise errors does not prevent the warning and the answer."""
 
     class Raises:
         def __init__(self, app: Any) -> None:
@@ -126,7 +126,7 @@ def test_whatever_calls_is_looked_at_with_care(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_refused_request_warns_too(caplog: pytest.LogCaptureFixture) -> None:
-    """The first request may be anybody's."""
+    """A refused request also causes the warning."""
     app = flask.Flask("site")
     verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
     authguard.flask.init_app(app, Guard(verifier))
@@ -135,7 +135,7 @@ def test_a_refused_request_warns_too(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_mount_inside_of_another_guard_is_guarded(caplog: pytest.LogCaptureFixture) -> None:
-    """What stands outside of that one is warned of."""
+    """A mount inside of another guard is not warned of, and one outside of that guard is."""
     inner = DispatcherMiddleware(site(), {"/metrics": plain})
     guarded = authguard.wsgi.AuthGuardMiddleware(inner, guard=guard())
     assert warnings_of(guarded, caplog) == []
@@ -151,7 +151,7 @@ def test_a_mount_inside_of_another_guard_is_guarded(caplog: pytest.LogCaptureFix
 def test_files_that_the_guard_would_protect_are_warned_of(
     public: list[str], warned: bool, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
-    """Files are mostly public, as the guard is told then."""
+    """Static files outside of the guard are warned of, unless their path is public."""
     app = flask.Flask("site")
     app.add_url_rule("/", view_func=lambda: "")
     verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
@@ -162,7 +162,7 @@ def test_files_that_the_guard_would_protect_are_warned_of(
 
 
 def test_what_is_mounted_before_is_guarded(caplog: pytest.LogCaptureFixture) -> None:
-    """Inside the guard nothing needs a guard of its own."""
+    """An application that is mounted before `init_app` is inside of the guard."""
     app = site(is_guarded=False)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/admin": plain})  # type: ignore[method-assign]
     authguard.flask.init_app(app, guard())

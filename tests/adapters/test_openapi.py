@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the guard, the rules and the routes ask."""
+"""The requirements of the guard, the rules and the routes in the OpenAPI document."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -42,7 +42,7 @@ def installed(*paths: str, **options: Any) -> FastAPI:
 
 
 def test_two_key_fields_are_two_schemes() -> None:
-    """Each with its name; the usual field keeps the usual name."""
+    """Each field for keys is a scheme of its own, and the usual field has the usual name."""
     app = FastAPI()
     app.add_api_route("/x", lambda: "")
     verifiers = [keys("pk", header="X-Partner-Key"), keys("sk"), keys("ak", header="A-Key")]
@@ -65,7 +65,7 @@ def test_two_key_fields_are_two_schemes() -> None:
     ],
 )
 def test_the_cookie_is_a_scheme(cookie: AccessCookie, name: str) -> None:
-    """With the name that the browser sends; unsafe methods have a 403 of their own."""
+    """The scheme of the cookie has its full name, and unsafe methods have a 403 for other origins."""
     app = installed("/x", cookie=cookie)
     schemes = app.openapi()["components"]["securitySchemes"]
     assert schemes["Cookie"] == {"type": "apiKey", "in": "cookie", "name": name}
@@ -75,7 +75,7 @@ def test_the_cookie_is_a_scheme(cookie: AccessCookie, name: str) -> None:
 
 
 def test_what_rules_ask_is_named() -> None:
-    """Scopes and a single role stand beside the scheme; choices stand in the words of the answer."""
+    """The document has scopes and a single role of a rule in its security, and choices in its description."""
     rules = [
         "/",
         Rule("/scopes", scopes=["b", "a"]),
@@ -96,7 +96,7 @@ def test_what_rules_ask_is_named() -> None:
 
 
 def test_what_routes_ask_is_named() -> None:
-    """By a decorator, by dependencies in every place, and beside the rules."""
+    """The document has the scopes of decorators and of dependencies in each place, beside those of rules."""
 
     @requires("helper")
     async def helper() -> AsyncIterator[str]:
@@ -139,7 +139,7 @@ def test_what_routes_ask_is_named() -> None:
 
 
 def test_refusals_are_problem_documents() -> None:
-    """With their challenge and a schema; words of the application's own stay."""
+    """A refusal is documented with a challenge and a schema, unless the route documents the status itself."""
     app = FastAPI()
 
     @app.get("/mine", responses={403: {"description": "Mine."}})
@@ -157,7 +157,7 @@ def test_refusals_are_problem_documents() -> None:
 
 
 def test_optional_routes_are_optional() -> None:
-    """Unless the route itself asks for somebody; a lenient one refuses nothing."""
+    """An optional rule adds the empty requirement, unless the route requires a caller."""
     app = FastAPI()
     app.add_api_route("/strict", lambda: "")
     app.add_api_route("/lenient", lambda: "")
@@ -175,7 +175,7 @@ def test_optional_routes_are_optional() -> None:
 
 @pytest.mark.parametrize("mount_first", [True, False])
 def test_mounted_applications_are_marked_by_the_path_from_outside(mount_first: bool) -> None:
-    """Their own documents are, be they mounted before the guard is installed or after."""
+    """The document of a mounted application has the rules of its outer path, also if it is mounted later."""
     sub, deep = FastAPI(), FastAPI()
     sub.add_api_route("/open", lambda: "")
     sub.add_api_route("/admin", lambda: "")
@@ -204,7 +204,7 @@ def test_mounted_applications_are_marked_by_the_path_from_outside(mount_first: b
 
 
 def test_a_sample_is_no_word_of_a_rule() -> None:
-    """A template is marked as most of its paths are, and not as the one that a rule names."""
+    """A path template is not documented with a rule for one of its values."""
     rules = [Rule("/items/x", scopes=["special"]), Rule("/items/XX", scopes=["special"]), "/"]
     app = installed("/items/{item}", "/v{version}/x", protected_paths=rules)
     assert get(app, "/items/{item}")["security"] == [{"Bearer": []}]
@@ -212,7 +212,7 @@ def test_a_sample_is_no_word_of_a_rule() -> None:
 
 
 def test_names_of_scopes_are_left_out_before_openapi_3_1() -> None:
-    """OpenAPI 3.0 has them for OAuth alone; the answer still tells them."""
+    """OpenAPI 3.0 has no scopes for these schemes, so that only the description of the 403 names them."""
     app = FastAPI()
     app.openapi_version = "3.0.3"
     app.add_api_route("/x", lambda: "")
@@ -222,7 +222,7 @@ def test_names_of_scopes_are_left_out_before_openapi_3_1() -> None:
 
 
 def test_other_schemes_and_later_routes() -> None:
-    """A scheme of the application's own is asked for, too, and a route that is added later is marked."""
+    """A scheme of the application is required beside the guard's, and a later route is documented."""
     app = FastAPI()
 
     @app.get("/both")
@@ -235,7 +235,7 @@ def test_other_schemes_and_later_routes() -> None:
 
 
 def test_the_root_path_is_seen() -> None:
-    """Rules with the root path in them are marked as they hold."""
+    """A rule with the root path in its pattern is documented."""
     app = FastAPI()
     app.root_path = "/api"
     app.add_api_route("/admin", lambda: "")
@@ -244,7 +244,7 @@ def test_the_root_path_is_seen() -> None:
 
 
 def test_a_document_of_the_application_s_own_is_marked() -> None:
-    """Be it put there before the guard or after it, and made from ours or anew."""
+    """A document that the application makes itself has the rules, also if it is set after the guard."""
     for after in (False, True):
         app = FastAPI()
         app.add_api_route("/x", lambda: "")
@@ -265,7 +265,7 @@ def test_a_document_of_the_application_s_own_is_marked() -> None:
 
 
 def test_two_guards_are_both_marked() -> None:
-    """The one of a mounted application, and the one around it."""
+    """The document of a mounted application has the rules of its own guard and of the outer one."""
     sub, app = FastAPI(), FastAPI()
     sub.add_api_route("/x", lambda: "")
     install(sub, Guard(JWT, protected_paths=[Rule("/x", scopes=["inner"])]))
@@ -275,7 +275,7 @@ def test_two_guards_are_both_marked() -> None:
 
 
 def test_an_operation_with_a_quota_may_answer_429() -> None:
-    """With the fields that tell when to come back; not where nothing is taken, and not where nobody is asked."""
+    """A 429 is documented for paths that take from a quota, with the fields for the time to wait."""
     rules = ["/x", Rule("/free", cost=0), Rule("/maybe", optional="lenient")]
     app = installed(
         "/x", "/free", "/maybe", "/open", protected_paths=rules, public_paths=["/open"], quotas=[Quota(9, 60)]
@@ -289,14 +289,14 @@ def test_an_operation_with_a_quota_may_answer_429() -> None:
 
 
 def test_a_quota_of_a_rule_alone_is_documented() -> None:
-    """Other paths have none, and neither has one that is not enforced."""
+    """A 429 is documented for a rule with an enforced quota, and for no other path."""
     rules = [Rule("/x", quota=Quota(9, 60)), "/y", Rule("/z", quota=Quota(9, 60, enforce=False))]
     app = installed("/x", "/y", "/z", protected_paths=rules)
     assert [path for path in ("/x", "/y", "/z") if "429" in get(app, path)["responses"]] == ["/x"]
 
 
 def test_a_decorator_on_a_public_path_is_counted_and_documented() -> None:
-    """The quotas of the guard hold there, too."""
+    """A 429 is documented for a dependency on a public path, which takes from the quotas."""
     app = FastAPI()
 
     @app.get("/mine")

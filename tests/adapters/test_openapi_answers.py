@@ -19,7 +19,7 @@ def refusals(app: FastAPI, path: str, method: str = "get") -> set[str]:
 
 
 def test_a_protected_operation_has_its_refusals() -> None:
-    """With a challenge or the time to wait; one that is open has none."""
+    """A protected operation has a 400, 401 and 503 with their fields, and a public one has none."""
     app = installed("/x", "/open", public_paths=["/open"])
     assert refusals(app, "/x") == refusals(app, "/x", "post") == {"400", "401", "503"}
     assert refusals(app, "/open") == set()
@@ -30,7 +30,7 @@ def test_a_protected_operation_has_its_refusals() -> None:
 
 
 def test_an_optional_operation_has_those_of_bad_credentials() -> None:
-    """A lenient one has none."""
+    """A strict operation has the refusals of invalid credentials, and a lenient one has none."""
     rules = [Rule("/strict", optional="strict"), Rule("/lenient", optional="lenient")]
     app = installed("/strict", "/lenient", protected_paths=rules)
     assert refusals(app, "/strict") == {"400", "401", "503"}
@@ -38,7 +38,7 @@ def test_an_optional_operation_has_those_of_bad_credentials() -> None:
 
 
 def test_pages_send_browsers_to_sign_in() -> None:
-    """By a rule's own page or the guard's; not for other methods, and not from the page itself."""
+    """A GET operation with a login page has a 303, and POST and the login page itself have none."""
     rules = ["/x", Rule("/open", optional="lenient"), Rule("/strict", optional="strict")]
     app = installed("/x", "/open", "/strict", "/login", protected_paths=rules, login_path="/login")
     assert refusals(app, "/x") == refusals(app, "/strict") == {"303", "400", "401", "503"}
@@ -57,7 +57,7 @@ def test_pages_send_browsers_to_sign_in() -> None:
 
 
 def test_nobody_is_sent_to_sign_in_where_that_is_switched_off_or_in_vain() -> None:
-    """The document and the answer of a rule with login_redirect=False, or without the cookie, agree."""
+    """A rule with `login_redirect=False`, or without the cookie, sends and documents no 303."""
     rules = ["/", Rule("/api", login_redirect=False), Rule("/programs", credentials=["bearer"])]
     paths = ["/x", "/api", "/programs"]
     app = installed(*paths, protected_paths=rules, login_path="/login", cookie=AccessCookie())
@@ -70,7 +70,7 @@ def test_nobody_is_sent_to_sign_in_where_that_is_switched_off_or_in_vain() -> No
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_the_form_of_a_refusal_is_documented(method: str) -> None:
-    """A problem for programs, a page for browsers."""
+    """A refusal is documented as a problem document and as a page."""
     app = installed("/x")
     content = get(app, "/x", method)["responses"]["401"]["content"]
     for accept in ("application/json", "text/html"):
@@ -80,7 +80,7 @@ def test_the_form_of_a_refusal_is_documented(method: str) -> None:
 
 
 def test_a_cookie_is_refused_from_other_sites() -> None:
-    """For unsafe methods, on the page where one signs in, too, and beside what is lacking."""
+    """A 403 for other origins is documented for unsafe methods, the login page and rules with scopes."""
     rules = ["/x", Rule("/admin", scopes=["admin"])]
     app = installed(
         "/x", "/admin", "/login", "/open", protected_paths=rules, login_path="/login", cookie=AccessCookie()
@@ -94,7 +94,7 @@ def test_a_cookie_is_refused_from_other_sites() -> None:
 
 
 class WithTerms(Verifier):
-    """A verifier that asks something of each request, such as an address."""
+    """A verifier with conditions for each request, such as an address."""
 
     has_terms = True
 
@@ -106,7 +106,7 @@ class WithTerms(Verifier):
 
 
 def test_keys_with_networks_may_be_refused() -> None:
-    """With 403, although nothing is lacking."""
+    """A verifier with conditions has a 403 in the document, also without required scopes."""
     app = FastAPI()
     app.add_api_route("/x", lambda: "")
     install(app, Guard(WithTerms()))
@@ -114,7 +114,7 @@ def test_keys_with_networks_may_be_refused() -> None:
 
 
 def test_on_error_sends_what_it_likes() -> None:
-    """So the statuses are known, and the bodies are not."""
+    """With `on_error` the document has the statuses of refusals without their bodies."""
     app = installed("/x", on_error=lambda request, refusal: refusal.with_json({"error": 1}))
     assert refusals(app, "/x") == {"400", "401", "503"}
     assert not any("content" in get(app, "/x")["responses"][status] for status in ("400", "401", "503"))
@@ -126,7 +126,7 @@ def answers(client: TestClient, path: str, headers: list[dict[str, str]]) -> set
 
 @pytest.mark.parametrize("path", ["/x", "/strict", "/lenient", "/open", "/maybe", "/decorated"])
 def test_what_callers_are_answered_is_documented(path: str) -> None:
-    """Each answer to nobody, to garbage, to two credentials and in an outage."""
+    """The answers to no credential, to an invalid one, to two and in an outage are in the document."""
     key = "sk_live_" + "k3Yz9" * 8
 
     def find(digest: str) -> APIKey | None:

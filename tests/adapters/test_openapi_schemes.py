@@ -1,4 +1,4 @@
-"""The OpenAPI document has a security scheme for each way to authenticate, and says where nobody has to."""
+"""The security schemes of the OpenAPI document, and the operations that require no caller."""
 
 from typing import Annotated, Any
 
@@ -34,7 +34,7 @@ DISCOVERY = f"{ISSUER}/.well-known/openid-configuration"
 
 
 def schemes(guard: Guard, version: str = "3.1.0") -> tuple[dict[str, Any], list[Any]]:
-    """The schemes of a document, and those of its only operation."""
+    """Return the schemes of a document, and the security of its only operation."""
     app = FastAPI()
     app.openapi_version = version
     app.add_api_route("/x", lambda: "")
@@ -47,7 +47,7 @@ def scoped(*verifiers: Any, **options: Any) -> Guard:
 
 
 def test_a_token_that_is_bound_to_a_key_comes_with_its_proof() -> None:
-    """By a scheme of its own, and both together."""
+    """A token that is bound to a key is a scheme of its own, together with the scheme of the proof."""
     components, security = schemes(scoped(JWT, proofs=[DPoP("https://api.example.com")]))
     assert components["DPoP"] == {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}
     proof = components["DPoPProof"]
@@ -57,7 +57,7 @@ def test_a_token_that_is_bound_to_a_key_comes_with_its_proof() -> None:
 
 @pytest.mark.parametrize(("version", "known"), [("3.1.0", True), ("3.0.3", False)])
 def test_a_certificate_is_a_scheme_since_openapi_3_1(version: str, known: bool) -> None:
-    """Beside the token that is bound to it."""
+    """OpenAPI 3.1 has a scheme for a certificate, together with the token that is bound to it."""
     components, security = schemes(Guard(JWT, proofs=[MutualTLS()]), version)
     assert ("MutualTLS" in components) is known
     assert security == [{"Bearer": []}, *([{"Bearer": [], "MutualTLS": []}] if known else [])]
@@ -65,7 +65,7 @@ def test_a_certificate_is_a_scheme_since_openapi_3_1(version: str, known: bool) 
 
 @pytest.mark.parametrize(("version", "names"), [("3.1.0", ["read"]), ("3.0.3", [])])
 def test_an_issuer_whose_metadata_are_looked_for_is_a_scheme(version: str, names: list[str]) -> None:
-    """So that /docs and generators of clients find where to get a token; its scopes have names always."""
+    """An issuer with metadata is a scheme by which tools find the endpoint for tokens, with scopes."""
     verifier = JWTVerifier.from_issuer(ISSUER, audience="api")
     components, security = schemes(scoped(verifier), version)
     assert components["OpenIDConnect"] == {"type": "openIdConnect", "openIdConnectUrl": DISCOVERY}
@@ -73,7 +73,7 @@ def test_an_issuer_whose_metadata_are_looked_for_is_a_scheme(version: str, names
 
 
 def test_two_issuers_are_two_schemes() -> None:
-    """Each issuer once, be it behind introspection or not."""
+    """Each issuer is one scheme, also if a second verifier or an introspection uses it."""
     verifier = JWTVerifier.from_issuer(ISSUER, audience="api")
     two = JWTVerifier.from_issuer("https://other.example.org", audience="api")
     opaque = IntrospectionVerifier(
@@ -89,7 +89,7 @@ def test_two_issuers_are_two_schemes() -> None:
 
 
 def test_keys_alone_are_no_jwt() -> None:
-    """They may come as Bearer, too."""
+    """A guard with keys alone has a Bearer scheme that is no JWT."""
     components, security = schemes(Guard(keys("sk")))
     assert components["Bearer"] == {"type": "http", "scheme": "bearer"}
     assert security == [{"Bearer": []}, {"APIKey": []}]
@@ -101,7 +101,7 @@ class Maybe:
 
 
 def test_an_optional_user_on_a_public_path_is_optional() -> None:
-    """However deep it is; where a rule or another dependency asks for somebody, it is not."""
+    """A public path with an optional user is optional, unless a rule or a dependency requires a caller."""
     app, router = FastAPI(), APIRouter(prefix="/v1")
     query = Annotated[str, Security(APIKeyQuery(name="q", auto_error=False))]
 
@@ -135,7 +135,7 @@ def test_an_optional_user_on_a_public_path_is_optional() -> None:
 
 
 def test_the_principal_asks_for_somebody() -> None:
-    """With scopes, if it does."""
+    """A dependency for the principal requires a caller, and the scopes of `Security`."""
     app = FastAPI()
 
     @app.get("/principal")
@@ -151,7 +151,7 @@ def test_the_principal_asks_for_somebody() -> None:
 
 
 def test_a_scheme_of_the_application_s_own_for_the_same_credential_is_a_way() -> None:
-    """Such as the one that /docs fetches a token by; one for another credential comes beside the guard's."""
+    """An application's scheme for the same credential is an alternative; another one is an addition."""
     app = FastAPI()
     password, key, query = (
         OAuth2PasswordBearer("token"),
@@ -199,7 +199,7 @@ KINDS: dict[Kind, list[str]] = {
 
 @pytest.mark.parametrize("kinds", [*([kind] for kind in KINDS), ["bearer", "api_key"], None])
 def test_a_rule_has_the_schemes_of_the_credentials_that_it_takes(kinds: list[Kind] | None) -> None:
-    """Those of the other kinds are refused there."""
+    """A rule has only the schemes of the kinds of credentials that it accepts."""
     issued = JWTVerifier.from_issuer(ISSUER, audience="api")
     alone = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None, header="X-Token")
     rules = [Rule("/x", credentials=kinds)]
@@ -217,13 +217,13 @@ def test_a_rule_has_the_schemes_of_the_credentials_that_it_takes(kinds: list[Kin
 
 
 def test_keys_alone_come_as_bearer_too() -> None:
-    """Where the guard takes no tokens, the scheme Bearer is for keys."""
+    """The scheme Bearer is for keys if the guard accepts no tokens."""
     _, security = schemes(Guard(keys("sk"), protected_paths=[Rule("/x", credentials=["api_key"])]))
     assert security == [{"Bearer": []}, {"APIKey": []}]
 
 
 def test_a_scheme_of_the_application_is_no_way_in_where_the_rule_does_not_take_it() -> None:
-    """It is asked for beside the key, as its dependency asks."""
+    """A scheme of the application for a kind that the rule refuses is required beside the key."""
     app = FastAPI()
 
     @app.get("/x")

@@ -1,4 +1,4 @@
-"""What a server may leave out of an ASGI scope, or give in another form, changes no decision."""
+"""Optional keys of an ASGI scope that are missing, or have another form, change no decision."""
 
 import asyncio
 
@@ -67,7 +67,7 @@ def _send(app, kind, path, fields, changes, form=list):
 
 
 def _statuses(kind, changes, form=list):
-    """The statuses of all callers at all paths; 403 stands for a websocket that is closed before accept."""
+    """Return the statuses of all callers at all paths."""
     app, statuses = _app(), {}
     for caller, fields in PROGRAM.items():
         answers = {path: _send(app, kind, path, fields, changes, form)[0] for path in PATHS}
@@ -80,7 +80,7 @@ def _statuses(kind, changes, form=list):
 def test_a_key_that_is_missing_changes_no_decision(kind, change):
     """Each caller gets the same answer at each path, with the key and without it."""
     expected = STATUSES
-    if kind == "websocket" and "extensions" in CHANGES[change]:  # there is no status to send then
+    if kind == "websocket" and "extensions" in CHANGES[change]:  # a closed handshake has no status
         expected = {
             caller: {path: 200 if status == 200 else "websocket.close" for path, status in paths.items()}
             for caller, paths in STATUSES.items()
@@ -97,7 +97,7 @@ def test_fields_may_come_in_any_iterable(kind, form):
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_browser_is_sent_to_sign_in_all_the_same(change):
-    """The login redirect needs none of them."""
+    """The redirect to the login page does not need the missing key."""
     app = _app(login_path="/login")
     answer = _send(app, "http", "/private", [(b"accept", b"text/html")], CHANGES[change])[0]
     assert (answer["status"], dict(answer["headers"])[b"location"]) == (303, b"/login?next=%2Fprivate")
@@ -108,7 +108,7 @@ def test_a_browser_is_sent_to_sign_in_all_the_same(change):
     "proof", [MutualTLS(), MutualTLS(header="X-Cert", proxies=["127.0.0.1"])], ids=["TLS", "header"]
 )
 def test_a_token_bound_to_a_certificate_stays_bound(proof, change):
-    """Where the server says nothing of the connection, there is no certificate: 401, and no failure."""
+    """A request without a certificate in its scope is a 401 for a token that is bound to one."""
     app = _app(proofs=[proof])
     bound = make_token(claims(cnf={"x5t#S256": "a" * 43}))
     fields = [(b"authorization", f"Bearer {bound}".encode()), (b"x-cert", b"-----BEGIN CERTIFICATE-----")]

@@ -1,13 +1,16 @@
-"""An outage behind a callback is 503, by whatever exception it is told; a bug stays 500."""
+"""An outage of a callback is a 503, regardless of the exception that reports it; a bug is a 500."""
 
 import asyncio
 import concurrent.futures
+import contextlib
 import errno
 import functools
 import json
 import logging
 import secrets
 import socket
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +18,8 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from adapters.connections import TEXT, Clock, Server, Verdicts, open_, run
 from adapters.faces import ASGI, DECORATED, WSGI, ask_asgi, ask_wsgi
@@ -45,17 +50,17 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 
 
 class StoreError(Exception):
-    """What a library makes of an outage."""
+    """An exception by which a library reports an outage."""
 
     sqlstate: str | None = None
 
 
 class StoreGroup(ExceptionGroup[Exception]):
-    """What a library makes of several errors."""
+    """An exception by which a library reports several errors."""
 
 
 def chained(error: Exception, cause: BaseException | None, *, implicit: bool = False) -> Exception:
-    """The error, raised from or while handling another one."""
+    """Return the error with another one as its cause, or as its context."""
     if implicit:
         error.__context__ = cause
     else:
@@ -64,21 +69,21 @@ def chained(error: Exception, cause: BaseException | None, *, implicit: bool = F
 
 
 def real_redis_error() -> Exception:
-    """What redis-py raises where nobody listens."""
+    """Return the error of redis-py for a closed port."""
     with pytest.raises(redis.exceptions.ConnectionError) as caught:
-        redis.Redis(host="127.0.0.1", port=_closed_port()).get("x")
+        redis.Redis(host="127.0.0.1", port=_closed_port(), retry=Retry(NoBackoff(), 0)).get("x")
     return caught.value
 
 
 def real_httpx_error() -> Exception:
-    """What httpx raises there."""
+    """Return the error of httpx for a closed port."""
     with pytest.raises(httpx.ConnectError) as caught:
         httpx.get(f"http://127.0.0.1:{_closed_port()}/")
     return caught.value
 
 
 def real_postgres_error(kind: type[Exception], connect: Any) -> Exception:
-    """What a driver for PostgreSQL raises there."""
+    """Return the error of a driver for PostgreSQL for a closed port."""
     with pytest.raises(kind) as caught:
         connect(f"postgresql://127.0.0.1:{_closed_port()}/x")
     return caught.value
@@ -90,7 +95,7 @@ def sqlalchemy_connect(url: str) -> None:
 
 
 def real_statement_error() -> Exception:
-    """What SQLite raises for a table that is not there, which has the name of an outage elsewhere."""
+    """Return the error of SQLite for a missing table, whose class is that of outages in other databases."""
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.connect() as connection, pytest.raises(sqlalchemy.exc.OperationalError) as caught:
         connection.exec_driver_sql("SELECT * FROM nowhere")
@@ -99,7 +104,7 @@ def real_statement_error() -> Exception:
 
 
 def real_lost_connection() -> Exception:
-    """What SQLAlchemy raises for a connection that has been lost, with a driver that has no such exception."""
+    """Return the error of SQLAlchemy for a lost connection, by a driver without such an exception."""
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.connect() as connection, pytest.raises(sqlalchemy.exc.ProgrammingError) as caught:
         connection.connection.dbapi_connection.close()
@@ -108,8 +113,51 @@ def real_lost_connection() -> Exception:
     return caught.value
 
 
+def real_sqlite_error(path: Path, connect: Any) -> Exception:
+    """Return the error of a driver for a file that another process has locked."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Exception, match="locked") as caught:
+            connect(path)
+    return caught.value
+
+
+def sqlite_connect(path: Path) -> None:
+    """Read a file by the driver of Python."""
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as connection:
+        connection.execute("SELECT * FROM sqlite_master")
+
+
+def sqlite_by_sqlalchemy(path: Path) -> None:
+    """Read a file by SQLAlchemy."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM sqlite_master")
+
+
+def with_sqlite_name(name: object) -> StoreError:
+    """Return an error with the name of a code of SQLite."""
+    error = StoreError("disk I/O error")
+    error.sqlite_errorname = name  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize("connect", [sqlite_connect, sqlite_by_sqlalchemy])
+def test_a_file_of_sqlite_that_is_locked(connect: Any, tmp_path: Path) -> None:
+    """A locked file is an outage, and the reason has the name of the code."""
+    refused = as_refused(real_sqlite_error(tmp_path / "app.db", connect))
+    assert type(refused) is VerificationUnavailableError
+    assert refused.reason.endswith("sqlite3.OperationalError (SQLITE_BUSY)")
+
+
+@pytest.mark.parametrize("name", ["SQLITE_BUSY\n", "SQLITE_BUSY secret"])
+def test_a_name_of_another_form_is_not_shown(name: str) -> None:
+    """A name of another form is not in the reason, since it could contain a secret or a line break."""
+    assert as_refused(with_sqlite_name(name)).reason.endswith("StoreError")
+
+
 def with_sqlstate(sqlstate: str | None) -> StoreError:
-    """What asyncpg raises, whose exceptions share no class with those of psycopg."""
+    """Return an error of asyncpg, whose exceptions share no class with those of psycopg."""
     error = StoreError("terminating connection")
     error.sqlstate = sqlstate
     return error
@@ -147,6 +195,9 @@ OUTAGES: dict[str, Any] = {
     "asyncpg, deadlock": lambda: with_sqlstate("40P01"),
     "asyncpg, a lock is not available": lambda: with_sqlstate("55P03"),
     "SQLAlchemy with asyncpg": lambda: chained(StoreError("x"), with_sqlstate("57P01")),
+    "SQLite, disk full": lambda: with_sqlite_name("SQLITE_FULL"),
+    "SQLite, damaged file": lambda: chained(StoreError("x"), with_sqlite_name("SQLITE_CORRUPT_INDEX")),
+    "SQLite, unreadable disk": lambda: with_sqlite_name("SQLITE_IOERR_READ"),
     "redis, closed": lambda: redis.exceptions.ConnectionError("Connection closed by server."),
     "redis, too slow": lambda: redis.exceptions.TimeoutError("Timeout reading from socket"),
     "httpx": real_httpx_error,
@@ -160,28 +211,30 @@ OUTAGES: dict[str, Any] = {
 BUGS: dict[str, Any] = {
     "TypeError": lambda: TypeError("x"),
     "KeyError": lambda: KeyError("x"),
-    "a mistake in a statement": lambda: real_statement_error(),  # noqa: PLW0108  # which stands below
+    "a mistake in a statement": lambda: real_statement_error(),  # noqa: PLW0108  # defined below
     "a file that is not there": lambda: FileNotFoundError(errno.ENOENT, "No such file or directory"),
     "a file that may not be read": lambda: PermissionError(errno.EACCES, "Permission denied"),
     "asyncpg, no such table": lambda: with_sqlstate("42P01"),
     "asyncpg, without a SQLSTATE": lambda: with_sqlstate(None),
+    "SQLite, a constraint": lambda: with_sqlite_name("SQLITE_CONSTRAINT_UNIQUE"),
+    "SQLite, another attribute": lambda: with_sqlite_name(5),
     "an error of a library": lambda: StoreError("x"),
     "an error of a library, caused by a bug": lambda: chained(StoreError("x"), TypeError("y")),
     "a bug while an outage is handled": lambda: chained(NameError("x"), ConnectionError("y"), implicit=True),
     "a bug beside an outage": lambda: ExceptionGroup("x", [ConnectionError("y"), TypeError("z")]),
-    "a circle": lambda: circle(),  # noqa: PLW0108  # which stands below
+    "a circle": lambda: circle(),  # noqa: PLW0108  # defined below
 }
 
 
 def hidden(error: Exception, context: Exception) -> Exception:
-    """As `raise error from None` makes it."""
+    """Return the error with a context that `raise error from None` has hidden."""
     error.__context__ = context
     error.__suppress_context__ = True
     return error
 
 
 def circle() -> Exception:
-    """Two exceptions that are each other's cause."""
+    """Return one of two exceptions that are each other's cause."""
     first, other = StoreError("x"), StoreError("y")
     first.__cause__, other.__cause__ = other, first
     return first
@@ -189,7 +242,7 @@ def circle() -> Exception:
 
 @pytest.mark.parametrize("name", OUTAGES)
 def test_an_outage_is_recognised(name: str) -> None:
-    """By its class, by the name that libraries give it, or by what has caused it."""
+    """An outage is recognised by its class, by the name of the class or code, or by its cause."""
     raised = OUTAGES[name]()
     refused = as_refused(raised)
     assert type(refused) is VerificationUnavailableError
@@ -198,7 +251,7 @@ def test_an_outage_is_recognised(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_no_outage(name: str) -> None:
-    """Clients must not try again what cannot get better."""
+    """A bug is no outage, for which clients would repeat the request."""
     raised = BUGS[name]()
     refused = as_refused(raised)
     assert type(refused) is UnexpectedError
@@ -206,13 +259,13 @@ def test_a_bug_is_no_outage(name: str) -> None:
 
 
 def test_a_refusal_stays_what_it_is() -> None:
-    """Also where it was raised because of an outage."""
+    """A refusal that was raised because of an outage stays a refusal."""
     refused = chained(InvalidTokenError("x"), ConnectionError("y"))
     assert as_refused(refused) is refused
 
 
 def test_the_reason_names_what_was_raised_and_why() -> None:
-    """With the words of the operating system, and not with those of the library."""
+    """The reason has the message of the operating system, and not that of the library."""
     outage = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     reason = as_refused(chained(StoreError("a secret"), outage)).reason
     assert reason == (
@@ -226,7 +279,7 @@ def test_the_reason_names_what_was_raised_and_why() -> None:
     ("sqlstate", "end"), [("57P01", "StoreError (SQLSTATE 57P01)"), ("57P01\n", "StoreError")]
 )
 def test_the_reason_names_the_sqlstate(sqlstate: str, end: str) -> None:
-    """A wrong password differs from a server that stops; a value that is not five characters is not shown."""
+    """The reason has a SQLSTATE of five characters, and no other value of it."""
     assert as_refused(with_sqlstate(sqlstate)).reason.endswith(end)
 
 
@@ -246,7 +299,7 @@ class Store:
 
 
 class KeyStore:
-    """A store of keys that fails when it is asked, or when it looks for changes."""
+    """A store of keys that fails when it is asked for a key, or when it checks for changes."""
 
     def __init__(self, fail: Any, *, when: str) -> None:
         self._fail, self._when = fail, when
@@ -263,14 +316,14 @@ class KeyStore:
 
 
 def verifier() -> JWTVerifier:
-    """A verifier for TOKEN."""
+    """Return a verifier for TOKEN."""
     return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
 
 
 def places(fail: Any, **rules: Any) -> dict[str, tuple[Guard, Any]]:
-    """A guard for every place where a callback may stand before the application, and what to send."""
+    """Return a guard for each place of a callback, and the fields of a request to it."""
 
-    def plain(*arguments: Any) -> Any:  # what is in memory is never awaited
+    def plain(*arguments: Any) -> Any:  # an in-memory callback is never awaited
         return fail(*arguments)
 
     return {
@@ -285,7 +338,7 @@ def places(fail: Any, **rules: Any) -> dict[str, tuple[Guard, Any]]:
 
 
 PLACES = list(places(lambda *_: None))
-#: How the log names the callback of each place.
+#: The name of the callback in the log, for each place.
 FAIL = "adapters.test_outages.failing.<locals>.fail"
 SOURCES = {
     "verifier": f"verifier {FAIL}",
@@ -299,7 +352,7 @@ SOURCES = {
 
 
 def failing(name: str, *, coroutine: bool = False) -> Any:
-    """A callback that raises."""
+    """Return a callback that raises."""
 
     def fail(*_: Any) -> Any:
         make = (OUTAGES | BUGS)[name]
@@ -323,7 +376,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", ["ConnectionRefusedError", "TimeoutError", "redis, closed", "wrapped"])
 def test_an_outage_of_a_callback_is_503(face: Any, place: str, name: str, caplog: Any) -> None:
-    """With Retry-After, and one WARNING that has the reason, and neither token nor key."""
+    """The answer has `Retry-After`, and one warning has the reason without the token or key."""
     guard, fields = places(failing(name))[place]
     answer = face(guard, fields)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -338,21 +391,21 @@ def test_an_outage_of_a_callback_is_503(face: Any, place: str, name: str, caplog
 
 @pytest.mark.parametrize("place", ["verifier", "loader", "revocations", "function"])
 def test_an_outage_of_a_coroutine_is_503(face: Any, place: str) -> None:
-    """A function that is awaited is like any other."""
+    """An outage of a coroutine function is a 503."""
     guard, fields = places(failing("ConnectionError", coroutine=True))[place]
     assert face(guard, fields).status == 503
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_log_names_the_callback_of_a_bug(face: Any, place: str, caplog: Any) -> None:
-    """By its option and its name, so that an operator knows where to look."""
+    """The log has the option and the name of the callback."""
     guard, fields = places(failing("TypeError"))[place]
     face(guard, fields)
     assert f"{SOURCES[place]} raised" in caplog.records[0].getMessage()
 
 
 def test_the_log_names_a_callback_of_a_known_caller(face: Any, caplog: Any) -> None:
-    """A remembered caller is decided about on another path, and the line is the same."""
+    """The log has the same names for a remembered caller."""
     errors: list[Exception] = []
 
     def load(principal: Principal) -> Principal:
@@ -369,7 +422,7 @@ def test_the_log_names_a_callback_of_a_known_caller(face: Any, caplog: Any) -> N
 
 
 def test_the_log_names_the_function_of_proofs_and_of_issuers(face: Any, caplog: Any) -> None:
-    """Options of verifiers and of proofs are named, too."""
+    """The log has the names of callbacks of a proof and of an issuer."""
     token = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
     proof = make_proof(token, htu="https://api.example/private")
     guard = Guard(verifier(), proofs=[DPoP("https://api.example", replays=failing("ConnectionError"))])
@@ -385,7 +438,7 @@ def test_the_log_names_the_function_of_proofs_and_of_issuers(face: Any, caplog: 
 
 
 def test_the_log_names_the_choice_of_a_verifier(face: Any, caplog: Any) -> None:
-    """A verifier that says which credentials are its own is named, too."""
+    """The log has the name of the `accepts` of a verifier."""
     custom: Any = Custom(failing("ConnectionError"))
     custom.accepts = failing("ConnectionError")
     assert face(Guard(custom), AUTHORIZATION).status == 503
@@ -408,7 +461,7 @@ def test_the_log_names_a_class_and_a_partial(face: Any, caplog: Any) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_bug_of_a_callback_is_500(face: Any, place: str) -> None:
-    """On public pages, too, since a bug must be seen."""
+    """A bug of a callback is a 500 on protected and on public paths."""
     guard, fields = places(failing("TypeError"))[place]
     assert face(guard, fields).status == 500
     guard, fields = places(failing("TypeError"), public_paths=["/public"])[place]
@@ -417,21 +470,21 @@ def test_a_bug_of_a_callback_is_500(face: Any, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_an_outage_of_a_callback_does_not_close_public_pages(face: Any, place: str) -> None:
-    """The caller is anonymous there for as long as it lasts."""
+    """A public path is open during an outage, with an anonymous caller."""
     guard, fields = places(failing("ConnectionError"), public_paths=["/public"])[place]
     answer = face(guard, fields, "/public")
     assert (answer.status, answer.body) == (200, b"")
 
 
 def test_an_outage_of_on_error_is_503(face: Any) -> None:
-    """It depends on something, too; a bug in it is 500."""
+    """An outage of `on_error` is a 503, and a bug of it is a 500."""
     assert face(Guard(verifier(), on_error=failing("ConnectionError")), []).status == 503
     assert face(Guard(verifier(), on_error=failing("TypeError")), []).status == 500
 
 
 @pytest.mark.parametrize("name", ["ConnectionError", "TypeError"])
 def test_the_log_names_on_error(face: Any, name: str, caplog: Any) -> None:
-    """A verifier that is sound is not looked at in vain."""
+    """The log has `on_error` as the failed callback, and no verifier."""
     face(Guard(verifier(), on_error=failing(name)), [])
     (record,) = caplog.records
     assert f"on_error {FAIL} raised" in record.getMessage()
@@ -439,7 +492,7 @@ def test_the_log_names_on_error(face: Any, name: str, caplog: Any) -> None:
 
 @pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("redis", 503), ("TypeError", 500)])
 def test_an_outage_of_a_store_of_proofs_is_503(face: Any, name: str, status: int) -> None:
-    """A proof that cannot be told from a replay is not the caller's fault."""
+    """An outage of the store of replays is a 503, and a bug of it is a 500."""
     token = issue_token(SECRET, now=NOW, cnf={"jkt": thumbprint(jwk(ec_key()))})
     proof = make_proof(token, htu="https://api.example/private")
     guard = Guard(verifier(), proofs=[DPoP("https://api.example", replays=failing(name))])
@@ -450,7 +503,7 @@ def test_an_outage_of_a_store_of_proofs_is_503(face: Any, name: str, status: int
 @pytest.mark.parametrize("framework", DECORATED)
 @pytest.mark.parametrize(("name", "status"), [("ConnectionError", 503), ("TypeError", 500)])
 def test_a_decorated_open_route_says_the_same(framework: str, name: str, status: int) -> None:
-    """The reason is kept for decorators where the path itself is open."""
+    """A decorated route on a public path has the same status as a protected path."""
     make, ask = DECORATED[framework]
     guard = Guard(verifier(), user_loader=failing(name), public_paths=["/route"])
     answer = ask(make(guard, lambda: NOW, {}), "GET", "/route", AUTHORIZATION)
@@ -459,7 +512,7 @@ def test_a_decorated_open_route_says_the_same(framework: str, name: str, status:
 
 
 def test_a_known_caller_meets_the_outage(face: Any) -> None:
-    """A principal that is remembered is not let in without the revocations."""
+    """A remembered caller gets a 503 if the revocations have an outage."""
     errors: list[Exception] = []
 
     def is_revoked(principal: Principal) -> bool:
@@ -482,7 +535,7 @@ HANDSHAKE = {"path": "/private", "extensions": {"websocket.http.response": {}}}
 )
 @pytest.mark.parametrize("place", ["verifier", "loader", "revocations", "memory"])
 def test_an_outage_at_a_handshake_is_503(place: str, name: str, status: int) -> None:
-    """The server is told so before the websocket is opened."""
+    """A handshake has the same status as a request."""
     server = Server()
     guard, _ = places(failing(name))[place]
     run(Server().send, server, guard=guard, clock=lambda: NOW, token=TOKEN, **HANDSHAKE)
@@ -493,7 +546,7 @@ def test_an_outage_at_a_handshake_is_503(place: str, name: str, status: int) -> 
     ("name", "code"), [("ConnectionError", 1013), ("redis, closed", 1013), ("TypeError", 1011)]
 )
 def test_an_outage_ends_an_open_websocket_as_one(name: str, code: int, caplog: Any) -> None:
-    """The client may come again after an outage."""
+    """The code that closes an open websocket allows the client to connect again after an outage only."""
     verdicts, clock, server = Verdicts(), Clock(), Server()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

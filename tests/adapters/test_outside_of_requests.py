@@ -1,4 +1,4 @@
-"""`Guard.verify` and `Guard.averify` answer for a credential what a request with it would get."""
+"""`Guard.verify` and `Guard.averify` give the same result for a credential as a request with it."""
 
 import asyncio
 import time
@@ -54,7 +54,7 @@ PLAIN_KEY = "plain-0123456789abcdef"
 
 
 def jwt_verifier(**options: Any) -> JWTVerifier:
-    """Return a verifier of tokens of anybody."""
+    """Return a verifier of tokens without an issuer and an audience."""
     return JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None, **options)
 
 
@@ -65,7 +65,7 @@ def make_guard(**options: Any) -> Guard:
 
 
 def token(**options: Any) -> str:
-    """Return a token that is good at `NOW`."""
+    """Return a token that is valid at `NOW`."""
     return issue_token(SECRET, **{"now": NOW, "subject": "ann", **options})
 
 
@@ -89,18 +89,18 @@ Ask = Callable[..., Principal]
 
 @pytest.fixture(params=[by_verify, by_averify, by_averify_on_trio], ids=["verify", "averify", "trio"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
-    """Each way to verify."""
+    """Provide each of the three functions that verify."""
     yield request.param
 
 
 def test_a_token(ask: Ask) -> None:
-    """Its principal is that of a request."""
+    """The principal of a token is that of a request with it."""
     principal = ask(make_guard(), token(scopes=["read"]))
     assert (principal.subject, principal.scopes, principal.method) == ("ann", {"read"}, "bearer")
 
 
 def test_an_api_key(ask: Ask) -> None:
-    """With a prefix it is known as one; without, the field has to be named."""
+    """A key with a prefix is recognised, and one without a prefix requires the name of its field."""
     assert ask(make_guard(), KEY).subject == "kay"
     assert ask(make_guard(), PLAIN_KEY, header="x-api-key").subject == "plain"
     with pytest.raises(InvalidTokenError):
@@ -125,7 +125,7 @@ def test_an_api_key(ask: Ask) -> None:
     ids=repr,
 )
 def test_bad_credentials(ask: Ask, credential: Any, error: type[RefusedError]) -> None:
-    """They are refused as they would be in a request."""
+    """Invalid credentials are refused with the error of a request."""
     with pytest.raises(error) as raised:
         ask(make_guard(), credential)
     assert type(raised.value) is not UnexpectedError
@@ -133,16 +133,18 @@ def test_bad_credentials(ask: Ask, credential: Any, error: type[RefusedError]) -
 
 @pytest.mark.parametrize("credential", [5, ["a"], {"token": "a"}, True, b"abc"], ids=repr)
 def test_what_is_no_text(ask: Ask, credential: Any) -> None:
-    """A stranger's JSON may hold anything: it is the caller's fault, and no 500."""
-    with pytest.raises(InvalidRequestError, match=f"must be text, got {type(credential).__name__}"):
+    """A credential that is not text, such as a value from JSON, is an invalid request."""
+    decode = ": write token.decode()" if isinstance(credential, bytes) else ""
+    with pytest.raises(InvalidRequestError) as raised:
         ask(make_guard(), credential)
+    assert raised.value.reason == f"the token must be text, got {type(credential).__name__}{decode}"
 
 
 @pytest.mark.parametrize(
     "scheme", ["Bearer ", "bearer  ", "DPoP ", "Token ", "JWT ", "Authorization: Bearer "]
 )
 def test_a_scheme_before_the_token(ask: Ask, scheme: str) -> None:
-    """The error says how to write it, without the token."""
+    """The error for a token with a scheme shows how to remove it, without the token."""
     text = token()
     with pytest.raises(InvalidRequestError, match=r"removeprefix\(\"Bearer \"\)") as raised:
         ask(make_guard(), scheme + text)
@@ -150,13 +152,13 @@ def test_a_scheme_before_the_token(ask: Ask, scheme: str) -> None:
 
 
 def test_the_same_text_as_in_a_request(ask: Ask) -> None:
-    """A refusal has the reason of a request's."""
+    """An expired token is refused with the error of a request."""
     with pytest.raises(ExpiredTokenError):
         ask(make_guard(), token(expires_in=-100))
 
 
 def test_the_memory_is_that_of_requests() -> None:
-    """A token that a request has brought is not verified again, and the other way round."""
+    """A token that `verify` has verified is remembered for requests."""
     calls: list[str] = []
 
     class Counting(JWTVerifier):
@@ -186,8 +188,24 @@ def test_the_memory_is_that_of_requests() -> None:
     assert (calls, sent) == (["asked"], ["ann"])
 
 
+def test_a_refused_token_is_verified_once(ask: Ask) -> None:
+    """The signature of a refused token is verified once."""
+    verified = []
+
+    class Counting(JWTVerifier):
+        def flow(self, credential: Any, now: float) -> Any:
+            verified.append(credential.value)
+            return super().flow(credential, now)
+
+    verifier = Counting(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    bad = token(now=NOW - 86_400)
+    with pytest.raises(ExpiredTokenError):
+        ask(Guard(verifier), bad)
+    assert verified == [bad]
+
+
 def test_revocations_hold(ask: Ask) -> None:
-    """A token that was logged out is refused, also if it is remembered."""
+    """A revoked token is refused, also if it was remembered."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     guard, text = make_guard(revocations=revocations), token(jti="one")
     assert ask(guard, text).token_id == "one"
@@ -197,7 +215,7 @@ def test_revocations_hold(ask: Ask) -> None:
 
 
 def test_the_user_has_to_be_there(ask: Ask) -> None:
-    """`user_loader` is asked each time; who is gone is refused."""
+    """`user_loader` is asked at each call, and a deleted user is refused."""
     users = {"ann"}
     guard = make_guard(
         user_loader=lambda principal: principal.subject if principal.subject in users else None
@@ -209,7 +227,7 @@ def test_the_user_has_to_be_there(ask: Ask) -> None:
 
 
 def test_outages_and_bugs_of_callbacks(ask: Ask) -> None:
-    """An outage is a 503, a bug a 500, with its cause."""
+    """An outage of a callback is a 503 and a bug is a 500, each with its cause."""
     errors: list[Exception] = [ConnectionError(), LookupError()]
 
     def load(principal: Principal) -> None:
@@ -226,14 +244,14 @@ def test_outages_and_bugs_of_callbacks(ask: Ask) -> None:
 
 
 def test_a_bound_token_is_refused(ask: Ask) -> None:
-    """Nothing outside of a request could prove that it is the caller's."""
+    """A bound token is refused, since no proof can be given outside of a request."""
     guard = make_guard(proofs=[DPoP("https://api.example.com")])
     with pytest.raises(UnprovenTokenError):
         ask(guard, token(cnf={"jkt": "a"}))
 
 
 def test_keys_for_some_networks(ask: Ask) -> None:
-    """The address has to be given; without one, or with one that cannot be read, they are refused."""
+    """A key for certain networks is refused without an address, and from another network."""
     network = parse_network("192.0.2.0/24")
     assert network is not None
     counted: list[Any] = []
@@ -258,7 +276,7 @@ def test_keys_for_some_networks(ask: Ask) -> None:
 
 
 def test_what_is_told_of_an_address(ask: Ask) -> None:
-    """A verifier that counts uses is told of an address that is one, and of no other text."""
+    """A verifier that counts uses gets a valid address, and None for any other text."""
     counted: list[Any] = []
 
     class Counting(Verifier):
@@ -279,13 +297,13 @@ def test_what_is_told_of_an_address(ask: Ask) -> None:
 
 
 def test_nothing_is_taken_from_quotas(ask: Ask) -> None:
-    """They are for requests to paths."""
+    """The call takes nothing from the quotas."""
     guard = make_guard(quotas=[Quota(1, 60)])
     assert [ask(guard, token()).subject for _ in range(3)] == ["ann"] * 3
 
 
 def test_the_user_of_a_test(ask: Ask) -> None:
-    """`override` holds here, with a token and without."""
+    """`override` applies to the call, with a token and without one."""
     guard = make_guard()
     with override(guard, Principal("eve")):
         assert [ask(guard, text).subject for text in ("anything", None)] == ["eve", "eve"]
@@ -294,7 +312,7 @@ def test_the_user_of_a_test(ask: Ask) -> None:
 
 
 def test_the_time_of_day_is_the_default() -> None:
-    """A moment may be given as a datetime, too."""
+    """The default time is the present, and a time may be a datetime."""
     assert make_guard().verify(issue_token(SECRET)).subject == "somebody"
     assert make_guard().verify(token(), now=datetime.fromtimestamp(NOW, UTC)).subject == "ann"
 
@@ -312,13 +330,13 @@ def test_the_time_of_day_is_the_default() -> None:
     ],
 )
 def test_wrong_options(ask: Ask, options: dict[str, Any], words: str) -> None:
-    """They are the developer's fault, and say what to write."""
+    """Invalid options are errors with advice."""
     with pytest.raises(ConfigurationError, match=words):
         ask(make_guard(), token(), **options)
 
 
 def test_where_all_tokens_come_in_a_field_of_their_own_it_is_named(ask: Ask) -> None:
-    """A good token would be refused for ever otherwise, as if it were bad."""
+    """A guard that reads all tokens from another field requires the name of that field."""
     guard = Guard(jwt_verifier(header="X-Token"))
     assert ask(guard, token(), header="x-token").method == "header"
     for credential in (token(), None):
@@ -329,12 +347,12 @@ def test_where_all_tokens_come_in_a_field_of_their_own_it_is_named(ask: Ask) -> 
 
 
 async def load_async(principal: Principal) -> Principal:
-    """A loader that can only be awaited."""
+    """Return the principal by a coroutine function."""
     return principal
 
 
 def load_awaitable(principal: Principal) -> Any:
-    """A plain function that returns something to await."""
+    """Return an awaitable, by a plain function."""
     return load_async(principal)
 
 
@@ -343,7 +361,7 @@ def load_awaitable(principal: Principal) -> Any:
     "run_it", [asyncio.run, lambda main: trio.run(lambda: main)], ids=["asyncio", "trio"]
 )
 def test_verify_in_an_event_loop_with_async_parts(loader: Any, run_it: Any) -> None:
-    """The error says to write `averify`; it is no refusal, and nothing is left that was not awaited."""
+    """`verify` in an event loop with an async loader is an error that advises `averify`."""
     guard = make_guard(user_loader=loader)
 
     async def main() -> None:
@@ -357,7 +375,7 @@ def test_verify_in_an_event_loop_with_async_parts(loader: Any, run_it: Any) -> N
 
 
 def test_verify_in_an_event_loop_with_an_async_verifier() -> None:
-    """One of the user's own, which can only be awaited, is named."""
+    """`verify` in an event loop with an async verifier is an error that names the verifier."""
 
     class Own:
         async def verify(self, credential: Any) -> Principal:
@@ -371,11 +389,11 @@ def test_verify_in_an_event_loop_with_an_async_verifier() -> None:
         assert (await guard.averify("opaque")).subject == "own"
 
     asyncio.run(main())
-    assert guard.verify("opaque").subject == "own"  # without a loop there is nothing in the way
+    assert guard.verify("opaque").subject == "own"  # without an event loop `verify` can run it
 
 
 def test_verify_in_an_event_loop_without_async_parts() -> None:
-    """It answers."""
+    """`verify` in an event loop works if no callback is async."""
 
     async def main() -> str:
         return make_guard(user_loader=lambda principal: principal).verify(token(), now=NOW).subject
@@ -385,7 +403,7 @@ def test_verify_in_an_event_loop_without_async_parts() -> None:
 
 @pytest.mark.parametrize("kind", ["keys", "introspection"])
 def test_verify_with_an_async_client(kind: str) -> None:
-    """What fetches by an AsyncClient needs an event loop, and the error says so."""
+    """`verify` with an `AsyncClient` is an error that advises `averify`."""
     from authguard import RemoteKeySet
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200, json={})))
@@ -408,12 +426,12 @@ def _es256() -> str:
 
 
 def examine(guard: Guard, credential: str) -> Principal:
-    """Ask as a tool does."""
+    """Return the principal that `Guard.examine` finds."""
     return run(guard.examine(credential, NOW))
 
 
 def test_a_tool_finds_what_a_request_would() -> None:
-    """The same principal, and the same errors."""
+    """`examine` gives the principal and the errors of a request, and ignores `override`."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     revocations.revoke(token_id="one", until=NOW + 300)
     users = {"ann", "kay"}
@@ -438,7 +456,7 @@ def test_a_tool_finds_what_a_request_would() -> None:
 
 
 def test_a_tool_leaves_nothing_behind() -> None:
-    """Nothing is remembered, and the verifier is not told of a use."""
+    """`examine` remembers nothing, and counts no use."""
     told: list[Any] = []
 
     class Telling(Verifier):
@@ -461,7 +479,7 @@ def test_a_tool_leaves_nothing_behind() -> None:
 
 
 def test_the_verifiers_of_a_guard() -> None:
-    """They are shown in the order in which they were given, with what is asked of claims."""
+    """The verifiers of a guard are in their order, with their expectations of claims."""
     first, second = make_guard().verifiers
     assert isinstance(first, JWTVerifier)
     assert first.expectations.leeway == 30
@@ -469,7 +487,7 @@ def test_the_verifiers_of_a_guard() -> None:
 
 
 def test_a_guard_with_a_cookie(ask: Ask) -> None:
-    """There is none outside of a request: without a token nobody is there."""
+    """A guard with a cookie verifies a token, and a missing token is an error."""
     guard = make_guard(cookie=AccessCookie(), proxies=["10.0.0.1"])
     assert ask(guard, token(), address="10.0.0.1").subject == "ann"
     with pytest.raises(MissingCredentialsError):
@@ -477,7 +495,7 @@ def test_a_guard_with_a_cookie(ask: Ask) -> None:
 
 
 def test_what_a_message_shows_of_a_request() -> None:
-    """The credential alone."""
+    """The message of a call has the credential and the address, and nothing else of a request."""
     message = _Message([(b"authorization", b"Bearer a")], "192.0.2.1")
     assert (message.query, message.fields(b"authorization"), message.fields(b"cookie")) == (
         "",
@@ -489,7 +507,7 @@ def test_what_a_message_shows_of_a_request() -> None:
 
 @pytest.mark.parametrize("unit", ["a", " ", "=", ".", "Bearer ", "日"])
 def test_what_is_very_long_costs_little(unit: str) -> None:
-    """A message has no bound of its own."""
+    """A very long credential is refused in a short time."""
     text, guard = unit * 5_000_000, make_guard()
     started = time.thread_time()
     with pytest.raises(RefusedError):

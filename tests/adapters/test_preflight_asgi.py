@@ -1,4 +1,4 @@
-"""Preflights of protected paths on ASGI: each CORS set-up works as it did without the guard."""
+"""Preflights of protected paths on ASGI: each CORS set-up works as without the guard."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ LAYERS: dict[str, Any] = {
 def test_cors_layers_answer(
     name: str, make: Any, guard_first: bool, body: bytes, handlers: ASGIHandlers
 ) -> None:
-    """In both orders, and though a handler would take the method."""
+    """A CORS layer answers in both orders, also if a handler accepts OPTIONS, and no handler runs."""
     of_guard = Middleware(AuthGuardMiddleware, guard=guard())
     app = make(middleware=[of_guard, LAYERS[name]] if guard_first else [LAYERS[name], of_guard])
     app.router.routes.append(Route("/private", handlers.endpoint, methods=["GET", "OPTIONS"]))
@@ -68,7 +68,7 @@ def test_cors_layers_answer(
 def test_cors_layers_answer_inside_a_guard_around_the_whole(
     name: str, body: bytes, handlers: ASGIHandlers
 ) -> None:
-    """The application's middleware is not built yet when the guard is put around it."""
+    """A layer of the application answers, though it is not built when the guard is put around it."""
     app = Starlette(routes=[Route("/private", handlers.page)], middleware=[LAYERS[name]])
     answer = preflight_asgi(AuthGuardMiddleware(app, guard=guard()), body=body)
     assert (answer.allows, answer.body, handlers.ran) == (True, b"", [])
@@ -80,7 +80,7 @@ def test_cors_layers_answer_inside_a_guard_around_the_whole(
 def test_cors_layers_answer_around_a_plain_application(
     name: str, body: bytes, handlers: ASGIHandlers
 ) -> None:
-    """Middleware of Starlette around an application of no framework."""
+    """A layer of Starlette around an application without a framework answers."""
     layer = LAYERS[name]
     app = layer.cls(handlers.plain, *layer.args, **layer.kwargs)
     answer = preflight_asgi(AuthGuardMiddleware(app, guard=guard()), body=body)
@@ -229,7 +229,7 @@ SET_UPS = {
 def test_set_ups_work(
     name: str, around: bool, body: bytes, handlers: ASGIHandlers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the CORS layer lies deeper in the application; there is nothing to warn of."""
+    """A CORS layer deeper in the application answers, and no warning is logged."""
     app = FastAPI()
     SET_UPS[name](app, handlers)
     guarded: Any = AuthGuardMiddleware(app, guard=guard())
@@ -243,7 +243,7 @@ def test_set_ups_work(
 
 
 def test_a_cors_layer_outside_never_asks_the_guard(handlers: ASGIHandlers) -> None:
-    """It answers before the guard sees the request."""
+    """A layer outside of the guard answers before the guard gets the request."""
     app = CORSMiddleware(AuthGuardMiddleware(handlers.plain, guard=guard()), **CORS)
     assert preflight_asgi(app).allows
     assert handlers.ran == []
@@ -252,7 +252,7 @@ def test_a_cors_layer_outside_never_asks_the_guard(handlers: ASGIHandlers) -> No
 def test_an_origin_that_is_refused_stays_refused(
     handlers: ASGIHandlers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That is the answer of the CORS layer, and nothing to warn of."""
+    """A refusal of the origin by the CORS layer is the answer, and no warning is logged."""
     app = FastAPI()
     app.add_middleware(CORSMiddleware, **CORS)
     answer = preflight_asgi(AuthGuardMiddleware(app, guard=guard()), Origin="https://evil.example")
@@ -264,7 +264,7 @@ def test_an_origin_that_is_refused_stays_refused(
 def test_a_layer_that_has_looked_at_the_origin_is_not_warned_of(
     handlers: ASGIHandlers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It varies by the origin, and has not allowed this one."""
+    """No warning is logged for a layer that varies by the origin and does not allow this one."""
 
     class Varies(BaseHTTPMiddleware):
         async def dispatch(self, request: Any, call_next: Any) -> Response:
@@ -278,7 +278,7 @@ def test_a_layer_that_has_looked_at_the_origin_is_not_warned_of(
 
 
 def test_an_application_that_has_served_before_keeps_its_layers(handlers: ASGIHandlers) -> None:
-    """They are not built for a second time."""
+    """The layers of an application that has served requests are not built a second time."""
     app = Starlette(routes=[Route("/private", handlers.page)], middleware=[LAYERS["CORSMiddleware"]])
     assert preflight_asgi(app).allows
     built = app.middleware_stack
@@ -287,7 +287,7 @@ def test_an_application_that_has_served_before_keeps_its_layers(handlers: ASGIHa
 
 
 def test_layers_are_found_again_when_an_application_grows(handlers: ASGIHandlers) -> None:
-    """Routes may be added after the first preflight."""
+    """A layer of a route that is added after the first preflight is found."""
     app = Starlette()
     guarded = AuthGuardMiddleware(app, guard=guard())
     assert not preflight_asgi(guarded).allows

@@ -23,7 +23,7 @@ def handlers() -> ASGIHandlers:
 
 
 class App:
-    """A class of an ASGI application."""
+    """An ASGI application that is a class."""
 
     def __init__(self, handlers: ASGIHandlers, app: Any = None) -> None:
         self.handlers = handlers
@@ -34,7 +34,7 @@ class App:
 
 
 class Opaque:
-    """Middleware that keeps what it wraps under a name of its own."""
+    """Middleware that keeps the inner application under another name."""
 
     def __init__(self, app: Any) -> None:
         self.wrapped = app
@@ -44,7 +44,7 @@ class Opaque:
 
 
 class Computed:
-    """Something that only looks like middleware."""
+    """A class with a computed `app`, which only resembles middleware."""
 
     def __init__(self, app: Any) -> None:
         self._inner = (app,)
@@ -58,7 +58,7 @@ class Computed:
 
 
 class Hidden(PureAdds):
-    """Middleware that has kept what it wraps in another place, too."""
+    """Middleware that keeps the inner application under a second name."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
@@ -69,7 +69,7 @@ class Hidden(PureAdds):
 
 
 class Keeps(PureAdds):
-    """Middleware that calls what it wraps in a way that a copy of it has, too."""
+    """Middleware that calls the inner application by a reference that a copy of the middleware shares."""
 
     def __init__(self, app: Any, keep: Any) -> None:
         super().__init__(app)
@@ -91,7 +91,7 @@ def _wrapped(app: Any) -> Any:
 
 
 class Passes:
-    """Middleware that does nothing."""
+    """Middleware that changes nothing."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -113,7 +113,7 @@ KEPT = {
 
 @pytest.mark.parametrize("name", KEPT)
 def test_a_layer_that_keeps_what_it_wraps_twice_is_not_copied(name: str, handlers: ASGIHandlers) -> None:
-    """It may call the other one."""
+    """A layer with a second reference to the handler is not copied for a preflight."""
     app = Keeps(_wrapped(handlers.plain), KEPT[name])
     assert preflight_asgi(AuthGuardMiddleware(app, guard=guard())).headers == {}
     assert handlers.ran == []
@@ -127,7 +127,7 @@ def test_a_layer_that_keeps_what_it_wraps_twice_is_not_copied(name: str, handler
     ids=["itself", "list", "tuple", "dictionary"],
 )
 def test_what_a_layer_keeps_is_replaced_where_it_is_seen(keep: Any, handlers: ASGIHandlers) -> None:
-    """The layer answers, and reaches no handler; the original is as it was."""
+    """The references in a copy of a layer are replaced, so that it answers and the original is unchanged."""
     inner = _wrapped(handlers.plain)
     app = Keeps(inner, keep)
     before = keep(inner)
@@ -136,7 +136,7 @@ def test_what_a_layer_keeps_is_replaced_where_it_is_seen(keep: Any, handlers: AS
 
 
 def test_methods_that_a_layer_keeps_are_those_of_its_copy(handlers: ASGIHandlers) -> None:
-    """They would lead to the handlers otherwise."""
+    """Methods that a layer keeps are those of its copy, since the original ones would call the handler."""
 
     class Dispatches(PureAdds):
         def __init__(self, app: Any) -> None:
@@ -165,7 +165,7 @@ class IsItsOwnCopy(Frozen):
 
 
 class Loop:
-    """Middleware that wraps itself."""
+    """Middleware whose `app` is itself."""
 
     def __init__(self, handlers: ASGIHandlers) -> None:
         self.handlers = handlers
@@ -257,7 +257,7 @@ def _looks_like_an_endpoint(handlers: ASGIHandlers) -> Any:
 
 
 class Served(Starlette):
-    """An application with a way of its own to be called."""
+    """An application with a `__call__` of its own."""
 
     handlers: ASGIHandlers
 
@@ -314,7 +314,7 @@ WITH_CORS = {"Route in middleware, like middleware", "middleware that hides it"}
 @BODIES
 @pytest.mark.parametrize("name", ATTACKED)
 def test_no_handler_runs(name: str, body: bytes, handlers: ASGIHandlers) -> None:
-    """Whatever does not look at the method is not reached, and the body is not read."""
+    """A handler that accepts each method does not run, and the body is not read."""
     app = AuthGuardMiddleware(ATTACKED[name](handlers), guard=guard())
     for path in ("/private", "/private/"):
         answer = preflight_asgi(app, path, body)
@@ -326,7 +326,7 @@ def test_no_handler_runs(name: str, body: bytes, handlers: ASGIHandlers) -> None
     "options", [{"preflight": "pass"}, {"public_paths": ["/private"]}], ids=["passes", "public"]
 )
 def test_a_weaker_guard_inside_lets_nothing_through(options: Any, handlers: ASGIHandlers) -> None:
-    """The outer one has decided."""
+    """A preflight that the outer guard has answered does not reach a handler behind a weaker guard."""
     inner = AuthGuardMiddleware(handlers.plain, guard=guard(**options))
     assert preflight_asgi(AuthGuardMiddleware(inner, guard=guard())).status == 204
     assert handlers.ran == []
@@ -334,7 +334,7 @@ def test_a_weaker_guard_inside_lets_nothing_through(options: Any, handlers: ASGI
 
 @pytest.mark.parametrize("name", [name for name in ATTACKED if name != "StaticFiles"])
 def test_an_open_path_is_as_before(name: str, handlers: ASGIHandlers) -> None:
-    """On a path that is not protected the request passes on as any other."""
+    """A preflight of a path that is not protected reaches the handler."""
     app = AuthGuardMiddleware(ATTACKED[name](handlers), guard=guard(public_paths=["/private"]))
     for path in ("/private", "/private/"):
         preflight_asgi(app, path)

@@ -27,7 +27,7 @@ def _flask(handlers: WSGIHandlers, **options: Any) -> flask.Flask:
 
 
 class App:
-    """A class of a WSGI application."""
+    """A WSGI application that is a class."""
 
     def __init__(self, handlers: WSGIHandlers, app: Any = None) -> None:
         self.handlers = handlers
@@ -38,7 +38,7 @@ class App:
 
 
 class Opaque:
-    """Middleware that keeps what it wraps under a name of its own."""
+    """Middleware that keeps the inner application under another name."""
 
     def __init__(self, app: Any) -> None:
         self.wrapped = app
@@ -48,7 +48,7 @@ class Opaque:
 
 
 class Hidden(WSGIAdds):
-    """Middleware that has kept what it wraps in another place, too."""
+    """Middleware that keeps the inner application under a second name."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
@@ -60,7 +60,7 @@ class Hidden(WSGIAdds):
 
 
 class Served(flask.Flask):
-    """Flask with a way of its own to be called."""
+    """A Flask class with a method that is a WSGI application."""
 
     handlers: WSGIHandlers
 
@@ -89,7 +89,7 @@ def _shared_view(handlers: WSGIHandlers) -> flask.Flask:
 
 
 def _view_of(app: flask.Flask) -> Any:
-    """The view that is there already, as a second decorator gets it."""
+    """Return the registered view, as a second decorator gets it."""
     return app.view_functions["page"]
 
 
@@ -175,7 +175,7 @@ ATTACKED: dict[str, Callable[[WSGIHandlers], Any]] = {
 @BODIES
 @pytest.mark.parametrize("name", ATTACKED)
 def test_no_handler_runs(name: str, body: bytes, handlers: WSGIHandlers) -> None:
-    """Whatever does not look at the method is not reached, and the body is not read."""
+    """A handler that accepts each method does not run, and the body is not read."""
     answer = preflight_wsgi(AuthGuardMiddleware(ATTACKED[name](handlers), guard=guard()), "/private", body)
     assert (answer.status, answer.headers, answer.body) == (204, {}, b"")
     assert (answer.read, handlers.ran) == ([], [])
@@ -185,7 +185,7 @@ def test_no_handler_runs(name: str, body: bytes, handlers: WSGIHandlers) -> None
     "options", [{"preflight": "pass"}, {"public_paths": ["/private"]}], ids=["passes", "public"]
 )
 def test_a_weaker_guard_inside_lets_nothing_through(options: Any, handlers: WSGIHandlers) -> None:
-    """The outer one has decided."""
+    """A preflight that the outer guard has answered does not reach a handler behind a weaker guard."""
     inner = AuthGuardMiddleware(handlers.plain, guard=guard(**options))
     assert preflight_wsgi(AuthGuardMiddleware(inner, guard=guard())).status == 204
     assert handlers.ran == []
@@ -193,7 +193,7 @@ def test_a_weaker_guard_inside_lets_nothing_through(options: Any, handlers: WSGI
 
 @pytest.mark.parametrize("name", ATTACKED)
 def test_an_open_path_is_as_before(name: str, handlers: WSGIHandlers) -> None:
-    """On a path that is not protected the request passes on as any other."""
+    """A preflight of a path that is not protected reaches the handler."""
     app = AuthGuardMiddleware(ATTACKED[name](handlers), guard=guard(public_paths=["/private"]))
     assert preflight_wsgi(app).body == SECRET_TEXT.encode()
     assert len(handlers.ran) == 1

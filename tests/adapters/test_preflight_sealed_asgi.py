@@ -1,4 +1,4 @@
-"""Preflights that are passed on, on ASGI, and the warning about those that are not."""
+"""Preflights that are passed to the application on ASGI, and the warning about those that are not."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ def handlers() -> ASGIHandlers:
 
 @BODIES
 def test_passed_on_sealed(body: bytes, handlers: ASGIHandlers) -> None:
-    """Nothing but status and CORS fields come out, and no body goes in."""
+    """The answer has only the status and the CORS fields, and the application gets no body."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -53,7 +53,7 @@ def test_passed_on_sealed(body: bytes, handlers: ASGIHandlers) -> None:
 
 @BODIES
 def test_passed_on_to_an_application_that_waits_for_the_client_to_go(body: bytes) -> None:
-    """The client is there until the server says that it has gone."""
+    """The application gets no disconnect before the server sends one."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -66,7 +66,7 @@ def test_passed_on_to_an_application_that_waits_for_the_client_to_go(body: bytes
 
 
 def test_a_client_that_goes_is_told_of() -> None:
-    """After what is left of the body, of which the application sees nothing."""
+    """The application gets an empty body, and the disconnect of the server after the rest of the body."""
     messages = [
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.request", "body": b"b", "more_body": False},
@@ -86,7 +86,7 @@ def test_a_client_that_goes_is_told_of() -> None:
 
 
 def test_a_receive_that_never_waits_ends() -> None:
-    """As some test clients have it."""
+    """A `receive` that never waits, as in some test clients, ends with a disconnect."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_receive_that_never_waits_ends() -> None:
 
 @pytest.mark.parametrize("status", [200, 204, 302, 304, 401, 404, 405, 500])
 def test_a_status_passes_as_it_is(status: int) -> None:
-    """It is for the application to say; a length goes with a status that may have a body."""
+    """The status is that of the application, with a length if the status allows a body."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await Response("x", status, {"location": "/x"})(scope, receive, send)
@@ -112,7 +112,7 @@ def test_a_status_passes_as_it_is(status: int) -> None:
 
 
 def test_a_rule_passes_on_its_paths_alone(handlers: ASGIHandlers) -> None:
-    """All others are answered."""
+    """A preflight of another path is answered by the guard."""
     app = AuthGuardMiddleware(
         handlers.plain, guard=guard(protected_paths=["/", Rule("/api", preflight="pass")])
     )
@@ -122,7 +122,7 @@ def test_a_rule_passes_on_its_paths_alone(handlers: ASGIHandlers) -> None:
 
 
 def test_the_server_s_state_is_not_written(handlers: ASGIHandlers) -> None:
-    """It may be shared by requests."""
+    """The state of the server, which requests may share, is not written."""
     states = []
     for mode in ("answer", "pass"):
         scope = scope_of("/private", b"")
@@ -137,7 +137,7 @@ def test_the_server_s_state_is_not_written(handlers: ASGIHandlers) -> None:
 
 
 def test_one_warning_names_the_cures(handlers: ASGIHandlers, caplog: pytest.LogCaptureFixture) -> None:
-    """Once for each middleware, since each preflight would bring it otherwise."""
+    """Each middleware logs one warning, and not one for each preflight."""
     app = AuthGuardMiddleware(handlers.plain, guard=guard())
     for path in ("/a", "/b", "/c\n"):
         preflight_asgi(app, path)
@@ -156,6 +156,6 @@ def test_one_warning_names_the_cures(handlers: ASGIHandlers, caplog: pytest.LogC
 
 
 def test_passing_on_warns_of_nothing(handlers: ASGIHandlers, caplog: pytest.LogCaptureFixture) -> None:
-    """That was decided by whoever configured it."""
+    """A preflight that is passed by configuration is not warned of."""
     preflight_asgi(AuthGuardMiddleware(handlers.plain, guard=guard(preflight="pass")))
     assert (len(handlers.ran), caplog.records) == (1, [])

@@ -1,4 +1,4 @@
-"""Preflights that are passed on, on WSGI, and the warning about those that are not."""
+"""Preflights that are passed to the application on WSGI, and the warning about those that are not."""
 
 import logging
 from typing import Any
@@ -19,7 +19,7 @@ def handlers() -> WSGIHandlers:
 @BODIES
 @pytest.mark.parametrize("lazy", [True, False], ids=["a generator", "a list"])
 def test_passed_on_sealed(lazy: bool, body: bytes) -> None:
-    """Nothing but status and CORS fields come out, and no body goes in."""
+    """The answer has only the status and the CORS fields, and the application gets no body."""
     seen: list[Any] = []
     closed: list[bool] = []
 
@@ -55,7 +55,7 @@ def test_passed_on_sealed(lazy: bool, body: bytes) -> None:
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "302 Found", "404 Not Found", "500 Oh"])
 def test_a_status_passes_as_it_is(status: str) -> None:
-    """It is for the application to say; a length goes with a status that may have a body."""
+    """The status is that of the application, with a length if the status allows a body."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response(status, [("Location", "/x")])
@@ -67,14 +67,14 @@ def test_a_status_passes_as_it_is(status: str) -> None:
 
 
 def test_an_application_that_starts_nothing_is_a_bug() -> None:
-    """A server would say so, too."""
+    """An application that does not call `start_response` is an error."""
     app = AuthGuardMiddleware(lambda environ, start_response: [], guard=guard(preflight="pass"))
     with pytest.raises(RuntimeError, match="start_response"):
         preflight_wsgi(app)
 
 
 def test_a_rule_passes_on_its_paths_alone(handlers: WSGIHandlers) -> None:
-    """All others are answered."""
+    """A preflight of another path is answered by the guard."""
     app = AuthGuardMiddleware(
         handlers.plain, guard=guard(protected_paths=["/", Rule("/api", preflight="pass")])
     )
@@ -87,7 +87,7 @@ def test_a_rule_passes_on_its_paths_alone(handlers: WSGIHandlers) -> None:
 
 
 def test_one_warning_names_the_cures(handlers: WSGIHandlers, caplog: pytest.LogCaptureFixture) -> None:
-    """Once for each middleware, since each preflight would bring it otherwise."""
+    """Each middleware logs one warning, and not one for each preflight."""
     app = AuthGuardMiddleware(handlers.plain, guard=guard())
     for path in ("/a", "/b"):
         preflight_wsgi(app, path)

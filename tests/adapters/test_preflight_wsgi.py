@@ -1,4 +1,4 @@
-"""Preflights of protected paths on WSGI: each CORS set-up works as it did without the guard."""
+"""Preflights of protected paths on WSGI: each CORS set-up works as without the guard."""
 
 import functools
 from collections.abc import Callable
@@ -162,9 +162,9 @@ SET_UPS: dict[str, Callable[[WSGIHandlers], Any]] = {
 def test_set_ups_work(
     name: str, body: bytes, handlers: WSGIHandlers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The CORS layer answers, no view does, and there is nothing to warn of."""
+    """The CORS layer answers, no view runs, and no warning is logged."""
     app = AuthGuardMiddleware(SET_UPS[name](handlers), guard=guard())
-    caplog.clear()  # of the ProxyFix in some of them, which stands inside of the guard
+    caplog.clear()  # some have a ProxyFix inside of the guard
     answer = preflight_wsgi(app, "/private", body)
     assert answer.allows, answer
     assert (answer.body, answer.read, handlers.ran, caplog.records) == (b"", [], [], [])
@@ -173,7 +173,7 @@ def test_set_ups_work(
 
 
 def test_a_layer_that_keeps_a_method_twice_reaches_no_handler(handlers: WSGIHandlers) -> None:
-    """A method is another object each time that it is asked for."""
+    """A layer that keeps a method in two objects reaches no handler."""
 
     class Twice(WSGIAdds):
         def __init__(self, app: flask.Flask) -> None:
@@ -196,7 +196,7 @@ def test_a_layer_that_keeps_a_method_twice_reaches_no_handler(handlers: WSGIHand
 def test_set_ups_work_with_init_app(
     make: Any, guard_first: bool, error_handlers: bool, body: bytes, handlers: WSGIHandlers
 ) -> None:
-    """In whichever order guard and CORS were added."""
+    """The CORS layer answers regardless of the order in which the guard and the layer were added."""
     if guard_first:
         made: list[flask.Flask] = []
         original = flask.Flask.__init__
@@ -218,7 +218,7 @@ def test_set_ups_work_with_init_app(
 
 
 def test_an_error_handler_answers_what_a_function_raises(handlers: WSGIHandlers) -> None:
-    """As in an application without a guard; CORS fields go on it, too."""
+    """The answer of an error handler to a function before the request has CORS fields."""
     app = _after_request(handlers)
     app.before_request(lambda: flask.abort(403))
     answer = preflight_wsgi(AuthGuardMiddleware(app, guard=guard()))
@@ -227,7 +227,7 @@ def test_an_error_handler_answers_what_a_function_raises(handlers: WSGIHandlers)
 
 
 def test_a_function_that_fails_is_the_application_s_500(handlers: WSGIHandlers) -> None:
-    """Its traceback goes where Flask sends it, and nothing of it to the caller."""
+    """An error of a function before or after the request is a 500 without a body."""
     app = _after_request(handlers)
     app.before_request(lambda: 1 / 0)
     answer = preflight_wsgi(AuthGuardMiddleware(app, guard=guard()))
@@ -237,7 +237,7 @@ def test_a_function_that_fails_is_the_application_s_500(handlers: WSGIHandlers) 
 
 
 def test_paths_that_do_not_exist_look_the_same(handlers: WSGIHandlers) -> None:
-    """A stranger does not learn what there is."""
+    """A preflight of an unknown path has the same status as one of a known path."""
     app = AuthGuardMiddleware(_after_request(handlers, methods=["GET"]), guard=guard())
     known, unknown = preflight_wsgi(app), preflight_wsgi(app, "/unknown")
     assert (known.status, unknown.status) == (200, 200)

@@ -1,4 +1,4 @@
-"""A server with several processes, and a guard whose state is in the memory of each, leave a WARNING."""
+"""The warning about a guard with in-memory state in a server with several processes."""
 
 import logging
 import secrets
@@ -43,13 +43,13 @@ def guarded(**options: Any) -> AuthGuardMiddleware:
 
 
 def warnings(caplog: Any) -> list[str]:
-    """Return the lines of the guard."""
+    """Return the warnings of the guard."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("name", UNSHARED)
 def test_state_that_each_process_has_for_itself_is_named_once(name: str, caplog: Any) -> None:
-    """A logout would otherwise reach one worker of gunicorn alone, in silence."""
+    """One warning names the state that is not shared, since a logout would reach one process only."""
     middleware = guarded(**UNSHARED[name]())
     for _ in range(2):
         send(middleware, multiprocess=True)
@@ -59,13 +59,13 @@ def test_state_that_each_process_has_for_itself_is_named_once(name: str, caplog:
 
 @pytest.mark.parametrize("name", UNSHARED)
 def test_one_process_is_no_reason_to_warn(name: str, caplog: Any) -> None:
-    """Its memory is all that is needed."""
+    """A server with one process is not warned of."""
     send(guarded(**UNSHARED[name]()), multiprocess=False)
     assert warnings(caplog) == []
 
 
 def test_a_shared_store_is_no_reason_to_warn(tmp_path: Any, caplog: Any) -> None:
-    """All processes of the server use it."""
+    """A store that all processes share is not warned of."""
     store, counts = SQLiteStore(tmp_path / "log.db"), SQLiteQuotas(tmp_path / "quotas.db")
     dpop = DPoP("https://api.example.com", replays=store.replays)
     options = {"quotas": [Quota(10, 60)], "quota_store": counts, "proofs": [dpop]}

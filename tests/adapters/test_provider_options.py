@@ -1,4 +1,4 @@
-"""What else a token must say, over every adapter: one answer for all that is refused, and a reason at DEBUG."""
+"""The options for issuers, tenants, clients and claims, with the same answers by each adapter."""
 
 import logging
 from typing import Any
@@ -81,7 +81,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_good_token_is_taken(face: Any, name: str) -> None:
-    """And the caller is whom the options say."""
+    """A token that fulfils the options is accepted, with the subject of the configured claim."""
     text, subject = TAKEN[name]
     answer = face(text)
     assert (answer.status, answer.body.decode()) == (200, subject)
@@ -89,7 +89,7 @@ def test_a_good_token_is_taken(face: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_another_one_is_refused(face: Any, name: str, caplog: Any) -> None:
-    """With 401 and a reason for whoever runs the application."""
+    """A token that does not fulfil the options is a 401, with the reason in the log and without the token."""
     with caplog.at_level(logging.DEBUG, logger="authguard"):
         answer = face(REFUSED[name])
     assert answer.status == 401
@@ -99,5 +99,5 @@ def test_another_one_is_refused(face: Any, name: str, caplog: Any) -> None:
 
 
 def test_the_answers_do_not_tell_what_was_expected(face: Any) -> None:
-    """All of them are the same."""
+    """The bodies of the refusals are equal for each option."""
     assert len({face(text).body for text in REFUSED.values()}) == 1

@@ -1,4 +1,4 @@
-"""What takes nothing from a quota, and what becomes of a quota that cannot be asked."""
+"""Requests that take nothing from a quota, and outages of the store of quotas."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ from authguard.testing import override
     ],
 )
 def test_what_takes_nothing(ask: Any, make: Any, path: str, sent: list[Field], status: int) -> None:
-    """A request that is refused, a preflight, and one to a public path."""
+    """A refused request, a preflight, and a request to a public path take nothing from the quota."""
     world = World(
         [Quota(2, 60)],
         protected_paths=rules(),
@@ -70,7 +70,7 @@ def test_what_takes_nothing(ask: Any, make: Any, path: str, sent: list[Field], s
 
 @EACH_FACE
 def test_options_that_is_no_preflight_counts(ask: Any, make: Any) -> None:
-    """It reaches the application as any request does."""
+    """An OPTIONS request that is no preflight takes from the quota."""
     world = World([Quota(1, 60)])
     app = make(world.guard, lambda: world.wall)
     assert [ask(app, "OPTIONS", "/private", [bearer(GOOD)]).status for _ in range(3)] == [200, 429, 429]
@@ -78,7 +78,7 @@ def test_options_that_is_no_preflight_counts(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_an_optional_path_does_not_pass_a_caller_over_the_quota_as_anonymous(ask: Any, make: Any) -> None:
-    """A caller who is known is known, and told."""
+    """A known caller above the quota is a 429 on an optional path, and not anonymous."""
     world = World([Quota(2, 60)], protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     assert [ask(app, "GET", "/maybe", [bearer(GOOD)]).status for _ in range(4)] == [200, 200, 429, 429]
@@ -87,7 +87,7 @@ def test_an_optional_path_does_not_pass_a_caller_over_the_quota_as_anonymous(ask
 
 @EACH_FACE
 def test_a_user_who_is_gone_takes_nothing(ask: Any, make: Any) -> None:
-    """The quota is asked last."""
+    """A request of a deleted user takes nothing from the quota."""
     users: list[Any] = [None, "ann"]
     world = World([Quota(1, 60)], user_loader=lambda principal: principal if users.pop(0) else None)
     app = make(world.guard, lambda: world.wall)
@@ -96,7 +96,7 @@ def test_a_user_who_is_gone_takes_nothing(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_on_error_may_change_the_refusal(ask: Any, make: Any) -> None:
-    """It sees how long to wait, and which quotas refuse; the fields stay."""
+    """`on_error` gets the seconds to wait and the exceeded quotas, and the quota fields stay."""
     seen: list[Any] = []
 
     def on_error(request: Any, refusal: Refusal) -> Refusal:
@@ -114,7 +114,7 @@ def test_on_error_may_change_the_refusal(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_the_log_names_the_key_and_no_secret(ask: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """At level DEBUG, as for every fault of a caller."""
+    """The log has the quota and the key id at level DEBUG, and no secret."""
     caplog.set_level(logging.DEBUG, "authguard")
     world = World([Quota(1, 60)])
     app = make(world.guard, lambda: world.wall)
@@ -128,7 +128,7 @@ def test_the_log_names_the_key_and_no_secret(ask: Any, make: Any, caplog: pytest
 
 @EACH_FACE
 def test_a_quota_that_is_not_enforced_tells_and_refuses_nothing(ask: Any, make: Any) -> None:
-    """The fields are as they would be; health counts what would have been refused."""
+    """A quota with `enforce=False` sends its fields, and counts the requests that it would have refused."""
     world = World([Quota(2, 60, enforce=False)])
     app = make(world.guard, lambda: world.wall)
     answers = [ask(app, "GET", "/private", [bearer(GOOD)]) for _ in range(4)]
@@ -141,7 +141,7 @@ def test_a_quota_that_is_not_enforced_tells_and_refuses_nothing(ask: Any, make: 
 
 @EACH_FACE
 def test_a_store_may_be_waited_for(ask: Any, make: Any) -> None:
-    """As one that several processes share."""
+    """A store with async methods counts and refuses requests."""
     world = World([Quota(2, 60)], store=Slow())
     app = make(world.guard, lambda: world.wall)
     answers = [ask(app, "GET", "/private", [bearer(GOOD)]) for _ in range(3)]
@@ -156,7 +156,7 @@ def test_a_store_may_be_waited_for(ask: Any, make: Any) -> None:
 def test_a_store_that_fails_lets_nobody_through(
     ask: Any, make: Any, error: Exception, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An outage is a 503 with a type of its own, a bug a 500; neither is a 401 or a 429."""
+    """An outage of the store is a 503 with its own problem type, and a bug of it is a 500."""
     world = World([Quota(2, 60)], store=Slow(error), protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     for path in ("/private", "/maybe"):
@@ -171,7 +171,7 @@ def test_a_store_that_fails_lets_nobody_through(
 
 @EACH_FACE
 def test_a_full_store_is_a_503_with_a_warning(ask: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Callers that are counted already go on."""
+    """A full store is a 503 for new callers, and counts the known ones."""
     world = World([Quota(9, 60)], store=MemoryQuotas(max_counters=1))
     app = make(world.guard, lambda: world.wall)
     sent = ["ann", "bob", "ann"]
@@ -182,7 +182,7 @@ def test_a_full_store_is_a_503_with_a_warning(ask: Any, make: Any, caplog: pytes
 
 
 def test_an_override_in_a_test_is_counted() -> None:
-    """As the caller that it stands for."""
+    """A caller of `override` takes from the quotas of its tier."""
     world = World(by_tier())
     app = ASGI["starlette"](world.guard, lambda: world.wall)
     with override(world.guard, Principal("ann", tier="free")):
@@ -191,7 +191,7 @@ def test_an_override_in_a_test_is_counted() -> None:
 
 @EACH_FACE
 def test_one_of_many_is_refused(ask: Any, make: Any) -> None:
-    """A long subject counts as any, apart from others that begin like it."""
+    """Two long subjects that differ at the end have separate counts."""
     world = World([Quota(1, 60)])
     app = make(world.guard, lambda: world.wall)
     sent = [bearer(token(sub="a" * 2_000 + end)) for end in ("b", "c", "b")]

@@ -1,10 +1,12 @@
-"""Quotas over every adapter: which of them hold, what they count, and what answers tell."""
+"""Quotas by each adapter: which quotas apply, the requests that they count, and the fields of answers."""
 
 import json
 from typing import Any
 
 import pytest
 
+import authguard.asgi
+import authguard.wsgi
 from adapters.answering import (
     ADMIN,
     GOOD,
@@ -13,7 +15,7 @@ from adapters.answering import (
     bearer,
     token,
 )
-from adapters.faces import ASGI, ask_asgi
+from adapters.faces import ASGI, ask_asgi, ask_wsgi
 from adapters.quotas import EACH_FACE, KEYS, PER_MINUTE, World, by_tier, fields, find_key, remaining, rules
 from authguard import (
     APIKey,
@@ -26,7 +28,7 @@ from authguard import (
 
 @EACH_FACE
 def test_a_quota_lets_its_count_through(ask: Any, make: Any) -> None:
-    """The fourth of three is refused, and passes when the first is a minute old."""
+    """The fourth request of three allowed ones is refused, and allowed again after a minute."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     assert [ask(app, "GET", "/private", [api_key(KEYS["ann"])]).status for _ in range(4)] == [200] * 3 + [429]
@@ -34,9 +36,37 @@ def test_a_quota_lets_its_count_through(ask: Any, make: Any) -> None:
     assert ask(app, "GET", "/private", [api_key(KEYS["ann"])]).status == 200
 
 
+def no_page(environ: Any, start_response: Any) -> list[bytes]:
+    """Answer by 404, over WSGI."""
+    start_response("404 Not Found", [])
+    return [b""]
+
+
+async def no_page_of_asgi(scope: Any, receive: Any, send: Any) -> None:
+    """Answer by 404, over ASGI."""
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("ask", "middleware", "app"),
+    [
+        (ask_wsgi, authguard.wsgi.AuthGuardMiddleware, no_page),
+        (ask_asgi, authguard.asgi.AuthGuardMiddleware, no_page_of_asgi),
+    ],
+    ids=["wsgi", "asgi"],
+)
+def test_a_request_with_an_error_of_the_application_counts(ask: Any, middleware: Any, app: Any) -> None:
+    """A request that the application answers by 404 takes from the quota."""
+    world = World(by_tier())
+    guarded = middleware(app, guard=world.guard, clock=lambda: world.wall)
+    statuses = [ask(guarded, "GET", "/nowhere", [api_key(KEYS["ann"])]).status for _ in range(4)]
+    assert statuses == [404] * 3 + [429]
+
+
 @EACH_FACE
 def test_a_response_tells_what_remains(ask: Any, make: Any) -> None:
-    """The policies of the caller, and what is left of them."""
+    """A response has the policies of the caller, and the remaining requests of each."""
     world = World(by_tier())
     world.wall = NOW - NOW % 86_400 + 86_400 - 1000.5  # before midnight
     app = make(world.guard, lambda: world.wall)
@@ -51,7 +81,7 @@ def test_a_response_tells_what_remains(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_a_refusal_tells_how_long_to_wait(ask: Any, make: Any) -> None:
-    """429 with Retry-After, the fields, and a problem document; never a challenge, and never kept."""
+    """A refusal is a 429 with Retry-After, the quota fields and a problem document, and is not stored."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     for _ in range(3):
@@ -75,7 +105,7 @@ def test_a_refusal_tells_how_long_to_wait(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_a_refusal_names_all_quotas_that_refuse(ask: Any, make: Any) -> None:
-    """And says when the last of them lets the request through."""
+    """The refusal names all exceeded quotas, and waits for the last of them."""
     world = World([Quota(2, 60), Quota(2, 600, name="ten minutes"), Quota(9, 5)])
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
@@ -88,7 +118,7 @@ def test_a_refusal_names_all_quotas_that_refuse(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_retry_after_is_not_before_the_window_ends(ask: Any, make: Any) -> None:
-    """Nor before a caller who waits so long gets through; hours later not all come in the same second."""
+    """`Retry-After` is not before the end of the window, and differs between callers of a long window."""
     waits = set()
     for subject in range(20):
         world = World([Quota(1, 7200)])
@@ -106,7 +136,7 @@ def test_retry_after_is_not_before_the_window_ends(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_keys_of_one_owner_share_a_quota(ask: Any, make: Any) -> None:
-    """More keys are not more quota; another owner has a quota of his own."""
+    """Two keys of one owner take from one quota, and another owner has another one."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     sent = ["ann", "ann2", "ann", "ann2", "bob"]
@@ -117,7 +147,7 @@ def test_keys_of_one_owner_share_a_quota(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_keys_may_count_apart(ask: Any, make: Any) -> None:
-    """`by="key"` is for a limit of each key."""
+    """A quota with `by="key"` counts each key by itself."""
     world = World([Quota(1, 60, by="key")])
     app = make(world.guard, lambda: world.wall)
     sent = ["ann", "ann2", "ann", "ann2"]
@@ -131,7 +161,7 @@ def test_keys_may_count_apart(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_all_tokens_of_a_subject_count_together(ask: Any, make: Any) -> None:
-    """The `kid` of a token is its issuer's, and says nothing of the caller."""
+    """All tokens of a subject take from one quota, also with `by="key"`."""
     world = World([Quota(2, 60, by="key")])
     app = make(world.guard, lambda: world.wall)
     sent = [bearer(token(jti=str(number))) for number in range(3)]
@@ -140,7 +170,7 @@ def test_all_tokens_of_a_subject_count_together(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_the_tier_of_a_token_is_in_a_claim(ask: Any, make: Any) -> None:
-    """`tier_claim` names it, with dots or without."""
+    """The tier is the claim that `tier_claim` names, and a tier that is not text is a 401."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     answer = ask(app, "GET", "/private", [bearer(token(plan={"tier": "pro"}))])
@@ -151,7 +181,7 @@ def test_the_tier_of_a_token_is_in_a_claim(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_a_tier_without_quotas_is_our_fault(ask: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """It is not unlimited: 500, and the log names it."""
+    """A tier without quotas is a 500, and the log names the tier."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
@@ -162,7 +192,7 @@ def test_a_tier_without_quotas_is_our_fault(ask: Any, make: Any, caplog: pytest.
 
 @EACH_FACE
 def test_a_key_may_have_a_quota_of_its_own(ask: Any, make: Any) -> None:
-    """Beside those of its tier."""
+    """A quota of a key applies beside those of its tier."""
     world = World(by_tier())
     app = make(world.guard, lambda: world.wall)
     answers = [ask(app, "GET", "/private", [api_key(KEYS["own"])]) for _ in range(2)]
@@ -172,7 +202,7 @@ def test_a_key_may_have_a_quota_of_its_own(ask: Any, make: Any) -> None:
 
 
 def test_quotas_of_a_key_are_not_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """A guard that does not count refuses such a key, and says what to write."""
+    """A guard without quotas refuses a key with a quota, and the log advises `quotas=[]`."""
     guard = Guard(APIKeyVerifier(find_key))
     assert ask_asgi(ASGI["asgi"](guard, lambda: NOW), "GET", "/private", [api_key(KEYS["own"])]).status == 500
     assert "write Guard(quotas=[])" in caplog.text
@@ -180,7 +210,7 @@ def test_quotas_of_a_key_are_not_ignored(caplog: pytest.LogCaptureFixture) -> No
 
 @EACH_FACE
 def test_a_rule_has_a_quota_and_a_cost(ask: Any, make: Any) -> None:
-    """Its quota is beside those of the guard, and its cost is taken from all."""
+    """The quota of a rule applies beside those of the guard, and the cost of the rule is taken from all."""
     world = World([Quota(10, 60)], protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     answers = [ask(app, "GET", "/roles", [bearer(GOOD)]) for _ in range(2)]
@@ -192,7 +222,7 @@ def test_a_rule_has_a_quota_and_a_cost(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_what_costs_nothing_is_never_refused(ask: Any, make: Any) -> None:
-    """Such as to look at one's own usage, when nothing is left."""
+    """A path with a cost of 0 is allowed when no request remains."""
     world = World([Quota(2, 60)], protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     paths = ["/private", "/private", "/private", "/lenient", "/lenient"]
@@ -201,7 +231,7 @@ def test_what_costs_nothing_is_never_refused(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_an_odd_path_has_the_quotas_of_all_its_readings(ask: Any, make: Any) -> None:
-    """No spelling of a path evades the quota of its rule."""
+    """An odd path takes from the quota of the rule of each reading."""
     world = World([], protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     paths = ["/roles", "/x/../roles", "//roles", "/ROLES", "/roles;a", "/%72oles"]
@@ -211,7 +241,7 @@ def test_an_odd_path_has_the_quotas_of_all_its_readings(ask: Any, make: Any) -> 
 
 @EACH_FACE
 def test_rules_may_share_a_quota(ask: Any, make: Any) -> None:
-    """By its name."""
+    """Two rules with one named quota share its count."""
     search = Quota(2, 60, name="search")
     world = World(
         [], protected_paths=[Rule("/admin", quota=search), Rule("/roles", quota=search), "/private"]
@@ -222,7 +252,7 @@ def test_rules_may_share_a_quota(ask: Any, make: Any) -> None:
 
 
 def test_quotas_of_rules_need_none_of_the_guard() -> None:
-    """A rule with a quota is enough."""
+    """A quota of a rule needs no quotas of the guard."""
     guard = Guard(
         APIKeyVerifier({KEYS["ann"]: APIKey("ann")}),
         protected_paths=[Rule("/private", methods=["GET"], quota=PER_MINUTE)],

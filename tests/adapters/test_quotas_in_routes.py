@@ -27,7 +27,7 @@ def open_world(**options: Any) -> World:
 
 @EACH_DECORATED
 def test_a_decorator_on_a_public_path_counts_once(make: Any, ask: Any) -> None:
-    """A dependency beside it does not count again."""
+    """A request with a decorator and a dependency takes from the quota once."""
     world = open_world()
     app = make(world.guard, lambda: world.wall, {})
     answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
@@ -39,7 +39,7 @@ def test_a_decorator_on_a_public_path_counts_once(make: Any, ask: Any) -> None:
 
 @EACH_DECORATED
 def test_a_decorator_on_a_protected_path_does_not_count_again(make: Any, ask: Any) -> None:
-    """The middleware has counted the request."""
+    """A request that the middleware has counted is not counted again by a decorator."""
     world = World([Quota(2, 60)])
     app = make(world.guard, lambda: world.wall, {"scopes": ["read"]})
     answers = [ask(app, "GET", "/route", [bearer(GOOD)]) for _ in range(3)]
@@ -51,7 +51,7 @@ def test_a_decorator_on_a_protected_path_does_not_count_again(make: Any, ask: An
 @pytest.mark.parametrize("store", [None, Slow], ids=["memory", "slow"])
 @pytest.mark.parametrize("options", [{}, {"public_paths": ["/**"]}], ids=["protected", "public"])
 def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any, options: Any) -> None:
-    """What the middleware has taken is given back, and the refusal does not speak of it."""
+    """A refusal by a decorator gives back the amount that was taken, and has no quota fields."""
     world = World([Quota(2, 60)], store=store and store(), **options)
     app = make(world.guard, lambda: world.wall, {"scopes": ["admin"]})
     for _ in range(4):
@@ -63,7 +63,7 @@ def test_what_a_decorator_refuses_takes_nothing(make: Any, ask: Any, store: Any,
 
 @EACH_DECORATED
 def test_a_refusal_is_sent_if_it_cannot_be_given_back(make: Any, ask: Any) -> None:
-    """The store went down after the guard had asked it: the caller learns what is missing all the same."""
+    """A refusal by a decorator is sent also if the store cannot take the amount back."""
     store = Slow()
     store.has_gone = True
     world = World([Quota(2, 60)], store=store)
@@ -72,7 +72,7 @@ def test_a_refusal_is_sent_if_it_cannot_be_given_back(make: Any, ask: Any) -> No
 
 
 def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
-    """Nor by the flow that finds the user of a caller."""
+    """A path with a cost of 0 is counted neither by a decorator nor for the user of a caller."""
     world = World(
         [Quota(1, 60)], protected_paths=[Rule("/route", cost=0)], user_loader=lambda principal: principal
     )
@@ -82,7 +82,7 @@ def test_a_path_that_costs_nothing_is_not_counted_by_a_decorator() -> None:
 
 
 def test_a_refusal_that_the_application_does_not_send_is_not_given_back() -> None:
-    """It has answered the request, and a caller must not get answers for nothing."""
+    """A refusal that the application catches, and answers otherwise, is counted."""
 
     @authguard.starlette.requires("admin")
     async def details(request: Any) -> str:
@@ -134,7 +134,7 @@ def sockets(**options: Any) -> tuple[World, TestClient]:
 
 
 def handshake(client: TestClient, path: str, text: str = GOOD) -> tuple[int, dict[str, str]]:
-    """The status and the RateLimit fields of the answer to a handshake."""
+    """Return the status and the quota fields of the answer to a handshake."""
     try:
         with client.websocket_connect(path, headers={"Authorization": f"Bearer {text}"}) as socket:
             assert socket.receive_text() == "hello"
@@ -148,7 +148,7 @@ def handshake(client: TestClient, path: str, text: str = GOOD) -> tuple[int, dic
 
 
 def test_a_handshake_counts() -> None:
-    """Its answer has the fields, and so has its refusal."""
+    """A handshake takes from the quota, and its answer or refusal has the quota fields."""
     _, client = sockets()
     assert handshake(client, "/ws") == (101, {"ratelimit": '"per-minute";r=1;t=60'})
     assert handshake(client, "/ws")[0] == 101
@@ -157,7 +157,7 @@ def test_a_handshake_counts() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"public_paths": ["/**"]}], ids=["protected", "public"])
 def test_a_handshake_that_a_decorator_refuses_takes_nothing(options: Any) -> None:
-    """As with requests."""
+    """A handshake that a decorator refuses takes nothing from the quota."""
     _, client = sockets(**options)
     for _ in range(3):
         assert handshake(client, "/secret") == (403, {})
@@ -165,13 +165,13 @@ def test_a_handshake_that_a_decorator_refuses_takes_nothing(options: Any) -> Non
 
 
 def test_an_open_websocket_is_not_counted_again() -> None:
-    """Not when its credential is checked anew, nor for each message."""
+    """An open websocket takes from the quota once."""
     world, client = sockets()
     handshake(client, "/ws")
     assert world.guard.health()[-1].admitted == 1  # type: ignore[union-attr]
 
 
 def test_a_websocket_that_was_open_is_not_given_back() -> None:
-    """A caller must not open as many as it likes by asking in each for what it may not have."""
+    """A refusal after `accept` gives nothing back to the quota, so that websockets are limited."""
     _, client = sockets()
     assert [handshake(client, "/late")[0] for _ in range(3)] == [101, 101, 429]

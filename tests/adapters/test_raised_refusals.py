@@ -1,4 +1,4 @@
-"""A `RefusedError` that a view raises is answered as the guard answers it, and is no 500."""
+"""A `RefusedError` of a view is answered by the guard, and is no 500."""
 
 import json
 import logging
@@ -24,6 +24,7 @@ from authguard.errors import (
     AuthGuardError,
     InsufficientScopeError,
     InvalidTokenError,
+    RateLimitedError,
     RefusedError,
     UnexpectedError,
 )
@@ -36,19 +37,24 @@ Raise = Callable[[Guard], None]
 
 
 def make_guard(**options: Any) -> Guard:
-    """Return a guard that leaves everything open."""
+    """Return a guard with public paths only."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     return Guard(jwt, public_paths=["/**"], login_path="/login", **options)
 
 
 def verify_expired(guard: Guard) -> None:
-    """Verify a token from a message, which has expired."""
+    """Verify an expired token."""
     guard.verify(OTHER)
 
 
 def be_down(guard: Guard) -> None:
-    """Raise what an outage becomes."""
+    """Raise the error of an outage."""
     raise VerificationUnavailableError("the store is down", retry_after=7)
+
+
+def exceed(guard: Guard) -> None:
+    """Raise the refusal of a caller above its quota."""
+    raise RateLimitedError("calls", quota=1, window=60, retry_after=7)
 
 
 def lack_scope(guard: Guard) -> None:
@@ -57,7 +63,7 @@ def lack_scope(guard: Guard) -> None:
 
 
 def have_a_bug(guard: Guard) -> None:
-    """Raise what a bug of a callback becomes."""
+    """Raise the error of a bug in a callback."""
     raise UnexpectedError("a bug")
 
 
@@ -147,7 +153,7 @@ def answer(face: str, fail: Raise, guard: Guard | None = None, fields: Any = ())
 
 @FACES
 def test_an_invalid_token_is_401(face: str) -> None:
-    """With the body, the challenge and the fields for caches of the guard."""
+    """An expired token is a 401 with the challenge, the body and the cache control of the guard."""
     refused = answer(face, verify_expired)
     assert refused.status == 401
     assert refused.headers["www-authenticate"].startswith('Bearer realm="api", error="invalid_token"')
@@ -170,7 +176,7 @@ def test_the_answer_is_that_of_the_guard(face: str) -> None:
 
 @FACES
 def test_an_outage_is_503(face: str, caplog: pytest.LogCaptureFixture) -> None:
-    """It has Retry-After, no challenge, and a WARNING with the reason."""
+    """An outage has Retry-After and no challenge, and a warning has the reason."""
     refused = answer(face, be_down)
     assert (refused.status, refused.headers["retry-after"]) == (503, "7")
     assert "www-authenticate" not in refused.headers
@@ -180,7 +186,7 @@ def test_an_outage_is_503(face: str, caplog: pytest.LogCaptureFixture) -> None:
 
 @FACES
 def test_a_missing_scope_is_403(face: str) -> None:
-    """The code of the error decides."""
+    """A missing scope is a 403 with the code of the error."""
     refused = answer(face, lack_scope)
     assert refused.status == 403
     assert json.loads(refused.body)["code"] == "insufficient_scope"
@@ -188,7 +194,7 @@ def test_a_missing_scope_is_403(face: str) -> None:
 
 @FACES
 def test_neither_token_nor_reason_is_told(face: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A reason may contain a token from a message, which nothing would find in it."""
+    """The answer and the log do not contain the reason, which may contain a token."""
 
     def fail(guard: Guard) -> None:
         raise InvalidTokenError(f"bad token {OTHER}")
@@ -202,7 +208,7 @@ def test_neither_token_nor_reason_is_told(face: str, caplog: pytest.LogCaptureFi
 
 @FACES
 def test_a_browser_is_not_redirected(face: str) -> None:
-    """The refused credential may be another one, and a signed-in user would be redirected in a loop."""
+    """A refusal in a view is no redirect, which would send a signed-in user around in a loop."""
     fields = [("Sec-Fetch-Mode", b"navigate"), ("Accept", b"text/html")]
     refused = answer(face, verify_expired, fields=fields)
     assert refused.status == 401
@@ -211,7 +217,7 @@ def test_a_browser_is_not_redirected(face: str) -> None:
 
 @FACES
 def test_on_error_and_on_decision_are_called(face: str) -> None:
-    """As for each other refusal."""
+    """`on_error` and `on_decision` are called as for any other refusal."""
     events: list[Any] = []
     guard = make_guard(
         on_error=lambda request, refusal: refusal.with_json({"own": "body"}), on_decision=events.append
@@ -225,13 +231,13 @@ def test_on_error_and_on_decision_are_called(face: str) -> None:
 
 @pytest.mark.parametrize("face", ["wsgi", "starlette", "fastapi"])
 def test_a_bug_is_not_answered(face: str) -> None:
-    """The framework logs it, as any other exception."""
+    """An `UnexpectedError` of a view is raised to the framework."""
     with pytest.raises(UnexpectedError):
         answer(face, have_a_bug)
 
 
 def test_an_application_s_own_handler_stays() -> None:
-    """Also one for a class of errors below, or for the base class."""
+    """An exception handler of the application answers, also for a subclass or the base class."""
     guard = make_guard()
     for kind in (RefusedError, AuthGuardError, InvalidTokenError):
         app = of_fastapi(verify_expired, guard)
@@ -244,7 +250,7 @@ def test_an_application_s_own_handler_stays() -> None:
 
 
 def test_a_handler_of_flask_stays() -> None:
-    """Also one for the status, as with other refusals."""
+    """An error handler of Flask answers, also one for the status."""
     guard = make_guard()
     for kind in (RefusedError, InvalidTokenError, 401):
         app = of_flask(verify_expired, guard)
@@ -253,7 +259,7 @@ def test_a_handler_of_flask_stays() -> None:
 
 
 def test_pages_of_other_origins_can_read_it() -> None:
-    """The application's CORS layer is around it."""
+    """The answer has the CORS fields of the application."""
     app = of_starlette(verify_expired, make_guard())
     app.add_middleware(CORSMiddleware, allow_origins=["https://spa.example"])
     refused = ask_asgi(app, "GET", "/view", [("Origin", b"https://spa.example")])
@@ -261,7 +267,7 @@ def test_pages_of_other_origins_can_read_it() -> None:
 
 
 def test_a_response_that_has_begun_is_not_answered_twice() -> None:
-    """The server ends the connection, as with other exceptions."""
+    """A refusal in a response that has begun is an error of the server."""
     guard = make_guard()
     app = FastAPI()
 
@@ -279,7 +285,7 @@ def test_a_response_that_has_begun_is_not_answered_twice() -> None:
 
 
 def test_wsgi_fields_that_have_been_sent_are_not_replaced() -> None:
-    """The server raises the error again, as PEP 3333 says."""
+    """The error is raised by `start_response` if the fields have been sent (PEP 3333)."""
     guard = make_guard()
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -319,7 +325,7 @@ def _sockets(fail: Raise) -> TestClient:
 
 @pytest.mark.parametrize(("fail", "status"), [(verify_expired, 401), (be_down, 503)])
 def test_a_handshake_is_refused(fail: Raise, status: int) -> None:
-    """With the same status and body as a request."""
+    """A handshake is refused with the same status and challenge as a request."""
     with pytest.raises(WebSocketDenialResponse) as denied, _sockets(fail).websocket_connect("/before"):
         pass
     assert denied.value.status_code == status
@@ -327,11 +333,16 @@ def test_a_handshake_is_refused(fail: Raise, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fail", "code", "reason"), [(verify_expired, 1008, "invalid_token"), (be_down, 1013, "unavailable")]
+    ("fail", "code", "reason"),
+    [
+        (verify_expired, 1008, "invalid_token"),
+        (be_down, 1013, "unavailable"),
+        (exceed, 1013, "rate_limited"),
+    ],
 )
 @pytest.mark.parametrize("path", ["/after", "/class"])
 def test_an_open_websocket_is_closed(fail: Raise, code: int, reason: str, path: str) -> None:
-    """The code says whether to try again."""
+    """The code of the closed websocket tells the client whether it may try again."""
     with (
         _sockets(fail).websocket_connect(path) as socket,
         pytest.raises(WebSocketDisconnect) as ended,
@@ -343,7 +354,7 @@ def test_an_open_websocket_is_closed(fail: Raise, code: int, reason: str, path: 
 
 
 def test_an_application_without_a_guard_raises_it() -> None:
-    """A guard around one mount does not answer for others."""
+    """A refusal in a view outside of the guarded mount is raised."""
     guard = make_guard()
     inner = of_starlette(verify_expired, guard)
 
@@ -358,7 +369,7 @@ def test_an_application_without_a_guard_raises_it() -> None:
 
 
 def test_the_caller_stays_the_one_of_the_request() -> None:
-    """The event of the refusal names the caller who sent the request."""
+    """The event of the refusal names the caller of the request."""
     events: list[Any] = []
     guard = make_guard(on_decision=events.append)
     token = issue_token(SECRET, subject="ann")

@@ -1,4 +1,4 @@
-"""Tracebacks in the log: without the values of credentials and cookies, and otherwise as they are."""
+"""Log lines and tracebacks without the values of credentials and cookies."""
 
 import json
 import logging
@@ -10,7 +10,15 @@ from urllib.parse import quote
 import pytest
 
 from adapters.faces import ASGI, WSGI, ask_asgi, ask_wsgi
-from authguard import AccessCookie, Guard, InvalidTokenError, JWTVerifier, VerificationUnavailableError
+from authguard import (
+    AccessCookie,
+    APIKey,
+    APIKeyVerifier,
+    Guard,
+    InvalidTokenError,
+    JWTVerifier,
+    VerificationUnavailableError,
+)
 from support import SECRET
 
 NOW = 1_800_000_000.0
@@ -26,7 +34,7 @@ Field = tuple[str, bytes]
 
 @pytest.fixture(name="logged", params=FACES, ids=[face[0] for face in FACES])
 def _logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Any:
-    """What is logged about a request whose verifier says something in its error."""
+    """Return a function that gives the log line of a request whose verifier raises an error with a text."""
     _, ask, make = request.param
     caplog.set_level(logging.DEBUG, logger="authguard")
 
@@ -64,7 +72,7 @@ def _logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) ->
     ids=repr,
 )
 def test_names_and_short_values_blank_nothing(logged: Any, field: Field) -> None:
-    """The traceback is the same with the cookie and without it."""
+    """Names and short values of cookies are not redacted in the traceback."""
     for options in ({}, {"cookie": AccessCookie("session", secure=False)}):
         assert logged(BEARER, field, **options) == logged(BEARER)
 
@@ -75,14 +83,14 @@ def test_names_and_short_values_blank_nothing(logged: Any, field: Field) -> None
     ids=repr,
 )
 def test_a_short_credential_blanks_nothing(logged: Any, field: Field) -> None:
-    """No real one is as short."""
+    """A credential that is shorter than each real one is not redacted."""
     assert logged(field, cookie=AccessCookie("session", secure=False)) == logged(BEARER)
 
 
 @pytest.mark.parametrize(("length", "shown"), [(15, True), (16, False), (17, False)])
 @pytest.mark.parametrize("name", ["Authorization", "Cookie", "Session", "DPoP"])
 def test_16_characters_make_a_secret(logged: Any, name: str, length: int, shown: bool) -> None:
-    """A value of 15 is shown, and one of 16 is not."""
+    """A value of 15 characters is shown, and one of 16 is redacted."""
     value = "Zq7" * 5 + "Zq"[: length - 15]
     assert len(value) == length
     fields = {
@@ -115,7 +123,7 @@ def test_16_characters_make_a_secret(logged: Any, name: str, length: int, shown:
     ids=repr,
 )
 def test_a_value_is_hidden_in_each_form_that_an_error_may_show(logged: Any, cookie: bytes, says: str) -> None:
-    """As text or bytes, by repr, percent-encoded or decoded, or picked out of a larger value."""
+    """A value is redacted as text, bytes or repr, percent-encoded or decoded, and as a part of a value."""
     log = logged(BEARER, ("Cookie", b"a=" + cookie), says=says)
     assert VALUE not in log
     assert "[redacted]" in log
@@ -124,13 +132,13 @@ def test_a_value_is_hidden_in_each_form_that_an_error_may_show(logged: Any, cook
 @pytest.mark.parametrize("error", [ValueError, InvalidTokenError, VerificationUnavailableError])
 @pytest.mark.parametrize("value", [b"Bearer " + VALUE.encode(), b"BEARER   " + VALUE.encode() + b"=="])
 def test_a_token_is_hidden_without_its_scheme(logged: Any, value: bytes, error: Any) -> None:
-    """In errors, warnings and debugging lines."""
+    """A token is redacted without its scheme in errors, warnings and debug lines."""
     log = logged(("Authorization", value), says=VALUE + "==" * value.endswith(b"="), error=error)
     assert "says: [redacted]." in log
 
 
 def test_the_longest_value_goes_first(logged: Any) -> None:
-    """A shorter one that is a part of it leaves nothing of it."""
+    """A value that contains another one is redacted as a whole."""
     log = logged(BEARER, ("Cookie", f"a={VALUE}; b={VALUE}-and-more".encode()), says=f"{VALUE}-and-more")
     assert "says: [redacted]." in log
 
@@ -147,7 +155,7 @@ def test_the_longest_value_goes_first(logged: Any) -> None:
     ids=["3000 cookies", "201 cookies", "a long value", "many parts"],
 )
 def test_a_request_with_too_many_secrets_has_no_traceback(logged: Any, cookies: Any, error: Any) -> None:
-    """The line says so, rather than look for all of them or show one."""
+    """A request with too many values to search for is logged without a traceback."""
     log = logged(BEARER, ("Cookie", "; ".join(cookies).encode()), says=cookies[-1], error=error)
     assert "left out" in log
     assert not re.search(r"\d{16}|xxxx", log)
@@ -155,7 +163,7 @@ def test_a_request_with_too_many_secrets_has_no_traceback(logged: Any, cookies: 
 
 
 def test_many_cookies_and_a_long_error_are_too_much_together(logged: Any) -> None:
-    """Each alone is not."""
+    """Many cookies or a long error alone leave the traceback in the log, and both together remove it."""
     cookies = ("Cookie", "; ".join(f"c{number}={number:016}" for number in range(150)).encode())
     assert "left out" not in logged(BEARER, cookies)
     assert "left out" not in logged(BEARER, says="x" * 100_000)
@@ -163,7 +171,7 @@ def test_many_cookies_and_a_long_error_are_too_much_together(logged: Any) -> Non
 
 
 def test_many_short_cookies_are_no_reason_to_leave_anything_out(logged: Any) -> None:
-    """They are not looked for."""
+    """Short cookies, however numerous, do not remove the traceback."""
     cookies = "; ".join(f"c{number}={number}" for number in range(3000)).encode()
     assert logged(BEARER, ("Cookie", cookies)) == logged(BEARER)
 
@@ -187,9 +195,31 @@ KEY = "sk_live_0123456789abcdefghij"
 def test_a_credential_in_the_path_is_not_logged(
     face: str, ask: Any, make: Any, path: str, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client may have put it there by mistake, and it may be valid."""
+    """A token or key in the path is redacted."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     guard = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None))
+    assert ask(make(guard, lambda: NOW), "GET", path, []).status == 401
+    (record,) = [record for record in caplog.records if record.name == "authguard"]
+    assert repr(shown) in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/v1/acme_0123456789abcdef/orders", "/v1/[redacted]/orders"),
+        ("/v1/acme_pro_0123456789.abcdef", "/v1/[redacted]"),
+        ("/v1/key=acme_0123456789abcdef", "/v1/key=[redacted]"),
+        ("/v1/acme_orders/pacme_0123456789abcdef", "/v1/acme_orders/pacme_0123456789abcdef"),
+    ],
+)
+@pytest.mark.parametrize(("face", "ask", "make"), FACES, ids=[face[0] for face in FACES])
+def test_a_key_with_a_prefix_of_one_s_own_is_not_logged(
+    face: str, ask: Any, make: Any, path: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key with a configured prefix in the path is redacted, and other words with the prefix are not."""
+    caplog.set_level(logging.DEBUG, logger="authguard")
+    keys = {"acme_0123456789abcdef": APIKey("bob")}
+    guard = Guard(APIKeyVerifier(keys, prefixes=["acme_", "shop_"]))
     assert ask(make(guard, lambda: NOW), "GET", path, []).status == 401
     (record,) = [record for record in caplog.records if record.name == "authguard"]
     assert repr(shown) in record.getMessage()

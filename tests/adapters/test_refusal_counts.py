@@ -1,4 +1,4 @@
-"""At level INFO a refusal is a line a minute for each reason, and never what a caller has sent."""
+"""Refusals at level INFO: one line a minute for each reason, without any value of the request."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ from support import SECRET
 
 
 class Monotonic:
-    """A clock that goes when it is told to."""
+    """A monotonic clock that the test sets."""
 
     now = 1000.0
 
@@ -45,14 +45,14 @@ def _counts(clock: Monotonic, caplog: pytest.LogCaptureFixture) -> RefusalCounts
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the lines, and forget them."""
+    """Return the lines, and clear them."""
     results = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     caplog.clear()
     return results
 
 
 def test_the_first_of_each_reason_is_a_line(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
-    """With its status, code and cause."""
+    """The line has the status, the code and the cause."""
     for error in (MissingCredentialsError(), ExpiredTokenError(), InsufficientScopeError()):
         for _ in range(5):
             counts.log(error)
@@ -66,7 +66,7 @@ def test_the_first_of_each_reason_is_a_line(counts: RefusalCounts, caplog: pytes
 def test_a_minute_later_the_others_are_counted(
     counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are told with the next line, once."""
+    """The next line of a reason, a minute later or more, has the number of the refusals in between."""
     for _ in range(5):
         counts.log(ExpiredTokenError())
     clock.now += 60
@@ -83,7 +83,7 @@ def test_a_minute_later_the_others_are_counted(
 def test_errors_of_the_application_are_bounded(
     counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However many reasons it makes up, there are some lines a minute, and little is kept."""
+    """The number and length of lines, and the number of counters, are limited for codes of an application."""
     for number in range(500):
         error = RefusedError()
         error.code = f"own-{number}\n" + "x" * 100  # type: ignore[misc]
@@ -100,7 +100,7 @@ def test_errors_of_the_application_are_bounded(
 
 
 def test_a_cause_that_is_none_is_not_shown(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
-    """It may be anything, if the application sets it."""
+    """A cause that is not a `Cause` is not shown, since the application may set it to any text."""
     counts.log(InvalidTokenError("M4RKER", cause="M4RKER"))  # type: ignore[arg-type]
     counts.log(InvalidTokenError("M4RKER", cause=Cause.AUDIENCE))
     assert lines(caplog) == ["refused with 401: invalid_token", "refused with 401: invalid_token (audience)"]
@@ -109,7 +109,7 @@ def test_a_cause_that_is_none_is_not_shown(counts: RefusalCounts, caplog: pytest
 def test_of_many_threads_one_tells(
     counts: RefusalCounts, clock: Monotonic, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And none of the others is lost."""
+    """Of concurrent refusals in many threads, one is a line and the others are counted."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: counts.log(ExpiredTokenError()), range(1000)))
     clock.now += 60
@@ -122,7 +122,7 @@ def test_of_many_threads_one_tells(
 
 
 def test_another_thread_between_two_steps(counts: RefusalCounts, caplog: pytest.LogCaptureFixture) -> None:
-    """Of two that look at the same time, the second is counted, and has no line."""
+    """Of two refusals that find no counter, one is a line and the other is counted."""
 
     class Racing(dict[Any, Any]):
         raced = False
@@ -154,7 +154,7 @@ def _wsgi_app(environ: Any, start_response: Any) -> Any:
 
 @pytest.mark.parametrize("face", ["asgi", "wsgi"])
 def test_requests(face: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the path, nor the query, nor the credential is shown."""
+    """The lines contain neither the path, nor the query, nor the credential."""
     monkeypatch.setattr(logs, "_counts", RefusalCounts())
     caplog.set_level(logging.INFO, "authguard")
     texts = [
@@ -184,7 +184,7 @@ def test_requests(face: str, caplog: pytest.LogCaptureFixture, monkeypatch: pyte
 def test_above_info_nothing_is_counted(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs nothing where nobody reads it."""
+    """No refusal is counted above level INFO."""
     counts = RefusalCounts()
     monkeypatch.setattr(logs, "_counts", counts)
     caplog.set_level(logging.WARNING, "authguard")

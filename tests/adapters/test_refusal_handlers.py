@@ -1,4 +1,4 @@
-"""Exception handlers of the application are asked for refusals, and else the guard answers."""
+"""Exception handlers of the application answer refusals; without such a handler the guard answers."""
 
 import logging
 from types import SimpleNamespace
@@ -29,12 +29,12 @@ from authguard.starlette import RefusedHTTPException as StarletteRefused
 
 
 async def mine(request: Request, error: Any) -> JSONResponse:
-    """A handler that answers in its own way, with the guard's challenge."""
+    """Answer with the status of the refusal and its fields, by a coroutine function."""
     return JSONResponse({"mine": error.status_code}, error.status_code, error.headers)
 
 
 def plainly(request: Request, error: Any) -> JSONResponse:
-    """The same, in a worker thread."""
+    """Answer with the status of the refusal and its fields, in a worker thread."""
     return JSONResponse({"mine": error.status_code}, error.status_code, error.headers)
 
 
@@ -65,7 +65,7 @@ PATHS = ("/decorated", "/user", "/dependency")
     "key", [RefusedHTTPException, StarletteRefused, FastAPIHTTPException, HTTPException, 401], ids=str
 )
 def test_an_own_handler_of_fastapi_is_asked(key: Any, handler: Any) -> None:
-    """By class, by each base that is an HTTPException, and by status; the challenge is at hand."""
+    """A handler by class, by a base class or by status answers, with the challenge in `error.headers`."""
     app = api()
     app.add_exception_handler(key, handler)
     guarded(app)
@@ -79,7 +79,7 @@ def test_an_own_handler_of_fastapi_is_asked(key: Any, handler: Any) -> None:
 
 @pytest.mark.parametrize("key", [StarletteRefused, HTTPException, 403], ids=str)
 def test_an_own_handler_of_starlette_is_asked(key: Any) -> None:
-    """There too, for functions, `async` or not, and for classes."""
+    """A handler answers refusals of plain functions, coroutine functions and classes."""
     requires = authguard.starlette.requires
 
     @requires("write")
@@ -102,7 +102,7 @@ def test_an_own_handler_of_starlette_is_asked(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [Exception, 500, 404, KeyError, 403], ids=str)
 def test_handlers_for_something_else_are_not_asked(key: Any) -> None:
-    """One for Exception is for what nothing else handles, as for any HTTPException."""
+    """A handler for `Exception`, another status or another class does not answer a refusal."""
     app = api()
     app.add_exception_handler(key, mine)
     guarded(app)
@@ -113,7 +113,7 @@ def test_handlers_for_something_else_are_not_asked(key: Any) -> None:
 
 
 def test_the_handlers_of_the_frameworks_are_not_the_application_s() -> None:
-    """Though FastAPI's is named, the answer is the guard's; a handler that calls it is asked."""
+    """FastAPI's own handler is not used for a refusal, unless a handler of the application calls it."""
     app = api()
     app.add_exception_handler(HTTPException, http_exception_handler)  # type: ignore[arg-type]
     assert ask_asgi(guarded(app), "GET", "/user").headers["content-type"] == "application/problem+json"
@@ -130,7 +130,7 @@ def test_the_handlers_of_the_frameworks_are_not_the_application_s() -> None:
 @pytest.mark.parametrize("inner", [True, False])
 @pytest.mark.parametrize("outer_first", [True, False])
 def test_the_handlers_of_the_innermost_application_count(outer: bool, inner: bool, outer_first: bool) -> None:
-    """As for any HTTPException, in whichever order the applications are asked."""
+    """The handlers of the mounted application answer, regardless of the order of the requests."""
     app, sub = api(), api()
     for application, has_handler in ((app, outer), (sub, inner)):
         if has_handler:
@@ -146,7 +146,7 @@ def test_the_handlers_of_the_innermost_application_count(outer: bool, inner: boo
 
 
 def test_the_handlers_around_plain_mounts_count() -> None:
-    """A mount has no handlers of its own."""
+    """The handlers of the outer application answer a refusal in a mount without an application."""
 
     @authguard.starlette.requires("write")
     async def page(request: Request) -> None: ...
@@ -157,7 +157,7 @@ def test_the_handlers_around_plain_mounts_count() -> None:
 
 
 def test_a_handler_of_flask_that_requires_a_caller_is_refused_for_the_path(caplog: Any) -> None:
-    """What it asks of nobody is logged with the path that was asked for."""
+    """The refusal of a function that a handler calls is logged with the path of the request."""
     app = Flask("api")
 
     @authguard.flask.requires()
@@ -175,7 +175,7 @@ def test_a_handler_of_flask_that_requires_a_caller_is_refused_for_the_path(caplo
 
 
 def test_both_faces_in_one_application() -> None:
-    """What one has raised does not hide the application's handler from the other."""
+    """A refusal by Starlette's `requires` does not prevent the handler for FastAPI's exceptions."""
 
     @authguard.starlette.requires("write")
     async def page(request: Request) -> None: ...
@@ -189,7 +189,7 @@ def test_both_faces_in_one_application() -> None:
 
 
 def test_the_challenge_is_found_in_whichever_case() -> None:
-    """Names of fields have none."""
+    """`error.headers` finds the challenge by a name in any case."""
     app = api()
 
     @app.exception_handler(HTTPException)
@@ -202,7 +202,7 @@ def test_the_challenge_is_found_in_whichever_case() -> None:
 
 @pytest.mark.parametrize("handler", [mine, plainly])
 def test_a_redirect_to_the_login_page_is_no_error(handler: Any) -> None:
-    """A handler for errors would lose it; one for refusals is asked."""
+    """A handler for errors does not get the redirect to the login page, and one for refusals does."""
     browser = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate"), ("Sec-Fetch-Dest", b"document")]
     app = api()
     app.add_exception_handler(HTTPException, handler)
@@ -218,7 +218,7 @@ def test_a_redirect_to_the_login_page_is_no_error(handler: Any) -> None:
 
 @pytest.mark.parametrize(("layers", "answered"), [(99, True), (100, False)])
 def test_a_router_is_looked_for_behind_a_hundred_layers(layers: int, answered: bool) -> None:
-    """A layer that wraps itself ends there, too."""
+    """The search for the router ends after a hundred layers."""
     app: Any = Router()
     for _ in range(layers):
         app = SimpleNamespace(app=app)

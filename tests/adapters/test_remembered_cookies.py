@@ -1,4 +1,4 @@
-"""A cookie that is remembered, in requests as browsers send them, over ASGI and WSGI."""
+"""A remembered cookie in requests as browsers send them, over ASGI and WSGI."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,13 +29,13 @@ def ask(request: pytest.FixtureRequest) -> Ask:
         pairs = [(name, value.encode()) for name, value in {**cookie, **(fields or {})}.items()]
         return send(app, method, "/private", pairs)
 
-    assert ask("GET").status == 200  # it is known from here on
+    assert ask("GET").status == 200  # the guard remembers the token from here on
     return ask
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_request_of_this_site(ask: Ask, method: str) -> None:
-    """It passes, and caches learn that the cookie counts."""
+    """A request of the same origin passes, and its answer varies by the cookie."""
     answer = ask(method, fields={"Sec-Fetch-Site": "same-origin"})
     assert (answer.status, answer.headers["vary"]) == (200, "Cookie")
     assert answer.headers["cache-control"] == "private"
@@ -43,21 +43,21 @@ def test_a_request_of_this_site(ask: Ask, method: str) -> None:
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
 def test_a_form_of_another_site(ask: Ask, site: str | None) -> None:
-    """It is refused, although the cookie is known."""
+    """A POST of another origin with a known cookie is refused."""
     assert ask("POST", fields={} if site is None else {"Sec-Fetch-Site": site}).status in (303, 401, 403)
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin", "cross-site"])
 @pytest.mark.parametrize("token", [STALE, None])
 def test_a_person_without_a_good_cookie_is_sent_to_sign_in(ask: Ask, token: str | None, site: str) -> None:
-    """The field that tells which site has started the request is no credential that a program has sent."""
+    """A navigation without a valid cookie is redirected to the login page, for each `Sec-Fetch-Site`."""
     answer = ask("GET", token, {**NAVIGATES, "Sec-Fetch-Site": site})
     assert answer.status == 303
     assert answer.headers["location"].startswith("/login?")
 
 
 def test_a_preflight(ask: Ask) -> None:
-    """It is one also where the browser tells which site has started it."""
+    """A preflight with the `Sec-Fetch` fields of a browser is answered by 204."""
     fields = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "PUT",
@@ -68,7 +68,7 @@ def test_a_preflight(ask: Ask) -> None:
 
 
 def test_a_token_in_a_field_of_a_browser(ask: Ask) -> None:
-    """It needs no proof of the site, known or not, and is refused if it is bad."""
+    """A token in the Authorization field needs no proof of the origin, and an invalid one is refused."""
     for token, status in ((GOOD, 200), (GOOD, 200), (STALE, 401)):
         fields: dict[str, Any] = {"Authorization": f"Bearer {token}", "Sec-Fetch-Site": "cross-site"}
         assert ask("POST", None, fields).status == status

@@ -1,4 +1,4 @@
-"""The handshake of a websocket with a credential that is remembered is decided as any other handshake."""
+"""The handshake of a websocket with a remembered credential, which is decided as any other handshake."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from authguard import AccessCookie, DecisionEvent, Guard, JWTVerifier, MemoryQuotas, Quota, Rule
+from authguard import (
+    AccessCookie,
+    DecisionEvent,
+    Guard,
+    JWTVerifier,
+    MemoryQuotas,
+    MemoryRevocations,
+    Quota,
+    Rule,
+)
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware
 from authguard.drivers import asynchronous
 from support import AUDIENCE, ISSUER, NOW, SECRET, claims, make_token
@@ -53,7 +62,7 @@ def opens(at: TestClient, headers: dict[str, str], path: str = "/ws") -> bool:
 
 
 def test_a_known_caller_opens_it() -> None:
-    """Again and again; nobody else does."""
+    """A known caller opens several websockets, and a caller without a valid token opens none."""
     at = client(make_guard())
     assert [opens(at, BEARER) for _ in range(3)] == [True] * 3
     assert not opens(at, {})
@@ -61,7 +70,7 @@ def test_a_known_caller_opens_it() -> None:
 
 
 def test_rules_for_handshakes_are_asked() -> None:
-    """What was decided about HTTP requests to the same path is another thing, and the other way round."""
+    """A remembered decision about an HTTP request does not apply to a handshake at the same path."""
     at = client(make_guard(Rule("/ws", methods=["WEBSOCKET"], scopes=["admin"])))
     for _ in range(2):
         assert at.get("/ws", headers=BEARER).status_code == 200
@@ -70,7 +79,7 @@ def test_rules_for_handshakes_are_asked() -> None:
 
 
 def test_rules_for_other_methods_are_not_those_of_handshakes() -> None:
-    """A rule for POST says nothing of them, and a page that is open to GET opens none."""
+    """A rule for POST, or for GET, does not apply to a handshake."""
     open_page = Rule("/open", methods=["GET"])
     rules = [Rule("/ws", methods=["POST"], scopes=["admin"])]
     at = client(make_guard(*rules, public_paths=[open_page]), ("/ws", "/open"))
@@ -95,15 +104,15 @@ def test_rules_for_other_methods_are_not_those_of_handshakes() -> None:
     ids=str,
 )
 def test_another_site_opens_none_by_a_known_cookie(fields: dict[str, str], *, allowed: bool) -> None:
-    """A handshake is no safe request, although it is a GET on the wire."""
+    """A handshake with a known cookie needs the same origin, although its method is GET."""
     at = client(make_guard(cookie=AccessCookie(secure=False)))
-    assert at.get("/ws", headers=COOKIE).status_code == 200  # the cookie is known
+    assert at.get("/ws", headers=COOKIE).status_code == 200  # the guard now remembers the cookie
     for _ in range(2):
         assert opens(at, {**COOKIE, **fields}) is allowed
 
 
 def test_a_handshake_is_told_as_one() -> None:
-    """Once, with the method that rules have for it."""
+    """A handshake is one event, with the method WEBSOCKET."""
     events: list[DecisionEvent] = []
     at = client(make_guard(on_decision=events.append))
     for headers in (BEARER, BEARER, {}):
@@ -116,18 +125,24 @@ def test_a_handshake_is_told_as_one() -> None:
     ]
 
 
-def test_a_handshake_of_a_known_caller_counts() -> None:
-    """It takes from the quotas as an HTTP request does, and a refusal is told with its subject."""
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"user_loader": lambda principal: principal}, {"revocations": MemoryRevocations()}],
+    ids=list,
+)
+def test_a_handshake_of_a_known_caller_counts(options: Any) -> None:
+    """A handshake of a known caller takes from the quotas, and a refusal has its subject."""
     store = MemoryQuotas(monotonic=lambda: NOW, clock=lambda: NOW)
     events: list[DecisionEvent] = []
-    at = client(make_guard(quotas=[Quota(2, 60)], quota_store=store, on_decision=events.append))
+    at = client(make_guard(quotas=[Quota(2, 60)], quota_store=store, on_decision=events.append, **options))
     assert [opens(at, BEARER) for _ in range(3)] == [True, True, False]
+    assert (store.health().admitted, store.health().refused) == (2, 1)
     assert [(event.status, event.subject) for event in events] == [(None, "ann"), (None, "ann"), (429, "ann")]
 
 
 @pytest.mark.parametrize("user", [None, "the user"])
 def test_the_user_of_a_known_caller_is_asked_for(user: str | None) -> None:
-    """Once for each handshake."""
+    """`user_loader` is asked once for each handshake."""
     calls: list[str] = []
 
     async def load(principal: Any) -> Any:
@@ -141,7 +156,7 @@ def test_the_user_of_a_known_caller_is_asked_for(user: str | None) -> None:
 
 
 class Counted(JWTVerifier):
-    """A verifier that counts the tokens which it is asked about."""
+    """A verifier that counts its calls."""
 
     calls = 0
 
@@ -151,14 +166,14 @@ class Counted(JWTVerifier):
 
 
 def test_a_bad_token_is_verified_once() -> None:
-    """Although the straight path has looked at it before the flow."""
+    """An invalid token is verified once for a handshake."""
     verifier = Counted(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     assert not opens(client(Guard(verifier)), {"authorization": f"Bearer {make_token(key='x' * 40)}"})
     assert verifier.calls == 1
 
 
 def test_a_refused_handshake_is_answered_as_ever() -> None:
-    """Its answer does not depend on what a page accepts."""
+    """The refusal of a handshake does not vary by the Accept field."""
     guard = make_guard()
     scope = {"type": "websocket", "path": "/ws", "headers": [], "scheme": "ws", "query_string": b""}
     denied = asyncio.run(asynchronous.decide_handshake(guard, ASGIRequest(scope, guard), NOW))
@@ -167,7 +182,7 @@ def test_a_refused_handshake_is_answered_as_ever() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"cookie": AccessCookie(secure=False)}], ids=["no cookie", "cookie"])
 def test_known_callers_need_no_flow(options: Any) -> None:
-    """The straight path decides about them, also where a browser tells which site has started it."""
+    """The straight path decides for a known caller, also with a `Sec-Fetch-Site` field."""
     guard = make_guard(**options)
     headers = [(b"authorization", BEARER["authorization"].encode()), (b"sec-fetch-site", b"cross-site")]
     scope = {"type": "websocket", "path": "/ws", "scheme": "ws", "query_string": b"", "headers": headers}

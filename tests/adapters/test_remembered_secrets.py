@@ -1,4 +1,4 @@
-"""Law 9 for what is remembered: no credential can be found in clear among the objects that live on."""
+"""Law 9 for remembered credentials: no living object contains a credential in clear."""
 
 import gc
 import sys
@@ -32,7 +32,7 @@ TOKEN, COOKIE, REVOKED = (make_token(claims(jti=name)) for name in ("header", "c
 BOUND = make_token(claims(jti="bound", cnf={"jkt": thumbprint(jwk(ec_key()))}))
 PROOF = make_proof(BOUND, htu=URI)
 BAD = make_token(key="x" * 40)
-# Header and claims of a JWT are no secrets alone; its signature is what makes it one.
+# The header and claims of a JWT alone are no secret; its signature is one.
 MARKS = (
     KEY,
     UNKNOWN_KEY,
@@ -62,7 +62,7 @@ def _find_key(digest: str) -> APIKey | None:
 
 
 def _guard(url: str) -> Guard:
-    """A guard with a memory of each kind."""
+    """Return a guard with a memory of each kind."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     asking = IntrospectionVerifier(
         f"{url}/introspect", client_id="api", client_secret="s3cret", audience=AUDIENCE
@@ -101,7 +101,7 @@ def requested(face: str, guard: Guard) -> Any:
 
 
 def _memories(guard: Guard) -> dict[str, int]:
-    """How much each memory holds."""
+    """Return the number of entries of each memory."""
     keys, asking, dpop = (
         guard._verifiers[1],
         guard._verifiers[2],
@@ -122,7 +122,7 @@ def _memories(guard: Guard) -> dict[str, int]:
 
 
 def _living(*roots: Any) -> Iterator[Any]:
-    """All objects that some can reach; of functions what they enclose, not their modules."""
+    """Yield all objects that the roots refer to; of a function its closure, and not its module."""
     seen: set[int] = set()
     waiting: list[Any] = list(roots)
     while waiting:
@@ -136,20 +136,20 @@ def _living(*roots: Any) -> Iterator[Any]:
             waiting += [thing.__closure__, thing.__defaults__, thing.__kwdefaults__, vars(thing)]
         else:
             waiting += gc.get_referents(thing)
-        if issubclass(kind, dict):  # the collector passes by keys that are text: they refer to nothing
+        if issubclass(kind, dict):  # the collector does not visit keys that are text
             waiting += list(thing)
 
 
 def _modules() -> list[object]:
-    """What the modules of the package hold, memories of functions included."""
+    """Return the values in the modules of the package."""
     loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "authguard"]
-    # The loader of an installed package may be pytest's, since it has a plugin.
+    # The loader of an installed package may be pytest's, since the package has a plugin.
     others = {"__builtins__", "__loader__", "__spec__"}
     return [value for module in loaded for name, value in vars(module).items() if name not in others]
 
 
 def _in_clear(*roots: object) -> list[str]:
-    """The marks that a text or bytes among the living objects contain, raw signatures included."""
+    """Return the living texts and bytes that contain a mark."""
     marks = [mark.encode() for mark in MARKS]
     results = []
     for thing in _living(*roots):
@@ -161,7 +161,7 @@ def _in_clear(*roots: object) -> list[str]:
 
 @EACH_FACE
 def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
-    """After requests of each kind all memories are filled, and no object holds what was presented."""
+    """After requests of each kind all memories have entries, and no object contains a credential."""
     with serving() as issuer:
         issuer.pages["/introspect"] = _is_active
         guard = _guard(issuer.url)
@@ -174,7 +174,7 @@ def test_no_memory_holds_a_credential_in_clear(face: str) -> None:
 
 @pytest.mark.parametrize("kind", ["key", "value", "bytes", "of a function", "in an exception"])
 def test_a_credential_in_clear_is_found(kind: str) -> None:
-    """The search finds a mark wherever a memory might have it, so that finding none says something."""
+    """The search finds a credential in each place of a memory."""
     guard = _guard("http://127.0.0.1:9")
     memory: Any = guard._straight_path.callers._memories["bearer", "authorization"]
     error = ValueError("refused", TOKEN)

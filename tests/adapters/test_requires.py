@@ -1,4 +1,4 @@
-"""`requires` on whatever is called on the way to an answer: it lets pass, or raises."""
+"""`requires` on dependencies, helpers, endpoints and classes: each admits the caller or raises."""
 
 import asyncio
 import functools
@@ -168,7 +168,7 @@ DEPENDENCIES = [
 @FACES
 @pytest.mark.parametrize("make", DEPENDENCIES, ids=lambda item: item.__name__)
 def test_a_dependency_refuses(requires: Any, make: Callable[[Any], Any]) -> None:
-    """It raises, so that its refusal is no value for the route."""
+    """A refusal of a dependency is raised, and is not the value of the parameter."""
     app = FastAPI()
     dependency = make(requires)
 
@@ -186,7 +186,7 @@ def test_a_dependency_refuses(requires: Any, make: Callable[[Any], Any]) -> None
 
 @FACES
 def test_a_dependency_of_router_application_and_dependency_refuses(requires: Any) -> None:
-    """Wherever FastAPI takes a dependency."""
+    """A dependency of a router, an application or another dependency refuses."""
     admin_only = Depends(asynchronous(requires))
 
     async def above(value: Annotated[str, admin_only]) -> str:
@@ -212,7 +212,7 @@ def test_a_dependency_of_router_application_and_dependency_refuses(requires: Any
 @FACES
 @pytest.mark.parametrize("sync", [False, True])
 def test_a_generator_dependency_is_left_as_it_is_entered(requires: Any, sync: bool) -> None:
-    """The code after `yield` runs, and learns of the exception of the route; not entered, nothing runs."""
+    """The code after `yield` runs with the exception of the route, and does not run after a refusal."""
     seen: list[str] = []
 
     @requires("admin")
@@ -255,7 +255,7 @@ def test_a_generator_dependency_is_left_as_it_is_entered(requires: Any, sync: bo
 @FACES
 @pytest.mark.parametrize("sync", [False, True])
 def test_a_helper_refuses(requires: Any, sync: bool) -> None:
-    """A function that an endpoint calls by itself ends the request."""
+    """A decorated function that an endpoint calls ends the request."""
 
     @requires("admin")
     async def waiting(request: Request) -> str:
@@ -273,7 +273,7 @@ def test_a_helper_refuses(requires: Any, sync: bool) -> None:
 
 
 def test_a_helper_of_fastapi_takes_the_request_without_an_annotation() -> None:
-    """Where the application calls it, and not FastAPI, the argument tells."""
+    """A helper without an annotation, which the application calls, gets the request from its argument."""
 
     @authguard.fastapi.requires("admin")
     async def helper(request) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -289,7 +289,7 @@ def test_a_helper_of_fastapi_takes_the_request_without_an_annotation() -> None:
 
 
 def test_a_refusal_can_wait_for_on_error() -> None:
-    """An `on_error` that is a coroutine function is awaited for plain helpers and generators, too."""
+    """An async `on_error` is awaited for plain helpers and generators."""
 
     async def on_error(request: Any, refusal: Refusal) -> Refusal:
         return refusal.with_json({"mine": refusal.status})
@@ -304,7 +304,7 @@ def test_a_refusal_can_wait_for_on_error() -> None:
 @FACES
 @pytest.mark.parametrize("router", [False, True], ids=["starlette", "router"])
 def test_endpoint_classes_refuse(requires: Any, router: bool) -> None:
-    """Whole, by method, decorated twice, and derived from a decorated one that dispatches by itself."""
+    """A decorated class refuses, also if it is decorated twice, or if a derived class has a `dispatch`."""
 
     class Page(HTTPEndpoint):
         async def get(self, request: Request) -> PlainTextResponse:
@@ -329,7 +329,7 @@ def test_endpoint_classes_refuse(requires: Any, router: bool) -> None:
 
 @FACES
 def test_a_refusal_is_answered_where_no_handler_is_around(requires: Any) -> None:
-    """In a router without an application, and in middleware outside of the handlers."""
+    """A refusal is answered in a router without an application, and in middleware outside of the handlers."""
 
     @requires("admin")
     async def waiting(request: Request) -> PlainTextResponse:
@@ -361,7 +361,7 @@ def test_a_refusal_is_answered_where_no_handler_is_around(requires: Any) -> None
 
 
 def test_a_refusal_in_middleware_below_a_server_error_handler_is_not_answered_twice() -> None:
-    """Where the guard stands outside of the whole application, which has answered 500."""
+    """A refusal is raised if the application inside of the guard has already answered by 500."""
 
     @authguard.starlette.requires("admin")
     async def middleware(request: Request, call_next: Any) -> Any:
@@ -394,7 +394,7 @@ def test_a_refusal_in_middleware_below_a_server_error_handler_is_not_answered_tw
     ids=["starlette", "fastapi", "flask"],
 )
 def test_what_cannot_be_guarded_is_refused_at_once(requires: Any) -> None:
-    """Classes without a dispatch to guard, and what is not called at all."""
+    """A class without a dispatch method, and an object that is not callable, are errors."""
 
     class Plain:
         pass
@@ -413,7 +413,7 @@ def test_what_cannot_be_guarded_is_refused_at_once(requires: Any) -> None:
 
 @FACES
 def test_an_asgi_application_is_refused_at_once(requires: Any) -> None:
-    """It takes no request; a rule guards it."""
+    """An ASGI application gets no request, so that decorating it is an error."""
 
     async def raw(scope: Any, receive: Any, send: Any) -> None: ...
 
@@ -426,7 +426,7 @@ def test_an_asgi_application_is_refused_at_once(requires: Any) -> None:
 
 
 def test_flask_helpers_methods_and_generators_refuse() -> None:
-    """Functions that a view calls, `async` or not, methods, and views that stream."""
+    """Functions that a Flask view calls, methods, and views that stream refuse."""
     pytest.importorskip("asgiref")
     requires = authguard.flask.requires
     app = flask.Flask("site")

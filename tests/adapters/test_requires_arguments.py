@@ -1,7 +1,7 @@
 """`requires` finds the request or websocket among the arguments, by its annotation."""
 
 import inspect
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 from fastapi import Depends, FastAPI, Query
@@ -28,13 +28,13 @@ from authguard import ConfigurationError
 
 
 class ChatRequest(BaseModel):
-    """A body that is called like a connection."""
+    """A body whose class is named like a connection."""
 
     text: str
 
 
 def test_fastapi_takes_the_connection_by_its_annotation() -> None:
-    """A body, a query parameter and a dependency may be called request or websocket."""
+    """A body, a query parameter and a dependency may be called `request` or `websocket`."""
     requires = authguard.fastapi.requires
     app = FastAPI()
 
@@ -73,7 +73,7 @@ def test_fastapi_takes_the_connection_by_its_annotation() -> None:
 
 
 def test_fastapi_takes_any_name_and_kind_of_the_connection() -> None:
-    """By annotation, as text too, in `Annotated`, after a star, and as the base of both."""
+    """The connection is found by its annotation: as text, in `Annotated`, by keyword, by its base class."""
     requires = authguard.fastapi.requires
 
     async def other_name(req: Request) -> bool:
@@ -109,7 +109,7 @@ def test_fastapi_takes_any_name_and_kind_of_the_connection() -> None:
 
 
 def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
-    """By annotation; without one by its name; else it is looked for in what a wrapper is given."""
+    """The connection is found by its annotation, by its name, or among the arguments of a wrapper."""
     requires = authguard.starlette.requires
 
     async def other_name(req: Request) -> PlainTextResponse:
@@ -149,16 +149,38 @@ def test_starlette_takes_any_name_and_kind_of_the_connection() -> None:
 
 
 def test_a_parameter_of_another_type_is_no_connection_of_starlette() -> None:
-    """Its name does not count, since its annotation says something else."""
-    with pytest.raises(ConfigurationError, match="must take a request or a websocket, got neither"):
+    """A parameter called request with another annotation is no connection."""
+    with pytest.raises(ConfigurationError, match=r"got request: \S+\.ChatRequest, which is neither: add a "):
 
         @authguard.starlette.requires("read")
         async def _chat(request: ChatRequest) -> None: ...
 
 
+_T = TypeVar("_T")
+
+
+class _OtherRequest(Generic[_T]):
+    """A generic request class of another framework."""
+
+
+@pytest.mark.parametrize(
+    "annotation", [_OtherRequest, _OtherRequest[int], int | None], ids=["class", "generic", "union"]
+)
+def test_a_handler_of_another_framework_is_refused_with_the_rule_to_write(annotation: Any) -> None:
+    """A request of another framework is an error that advises a rule, which works in each framework."""
+
+    async def handler(request: Any) -> None: ...
+
+    handler.__annotations__["request"] = annotation
+    with pytest.raises(
+        ConfigurationError, match=r"got request: .*in another framework, write a Rule in prot"
+    ):
+        authguard.starlette.requires("read")(handler)
+
+
 @FACES
 def test_a_function_that_is_called_without_its_connection_does_not_run(requires: Any) -> None:
-    """Whatever else it is given."""
+    """A call without the request or websocket is an error, regardless of its other arguments."""
 
     @requires("read")
     def helper(request: Request, extra: Any = None) -> str:
@@ -170,7 +192,7 @@ def test_a_function_that_is_called_without_its_connection_does_not_run(requires:
 
 
 def test_the_signature_that_fastapi_sees_keeps_what_cannot_be_evaluated() -> None:
-    """An annotation from under `if TYPE_CHECKING` is no reason to fail at import."""
+    """An annotation that cannot be evaluated, as under `if TYPE_CHECKING`, is no error at import."""
 
     @authguard.fastapi.requires("read")
     async def page(number: int) -> "Elsewhere": ...  # type: ignore[name-defined]  # noqa: F821
@@ -183,7 +205,7 @@ def test_the_signature_that_fastapi_sees_keeps_what_cannot_be_evaluated() -> Non
 )
 @pytest.mark.parametrize("option", ["any_of", "roles"])
 def test_a_list_without_names_is_refused(module: Any, option: str) -> None:
-    """A list that a setting left empty would admit every caller."""
+    """An empty list, as of an empty setting, is refused, since it would admit every caller."""
     words = f"^{option} must name at least one, got an empty list: leave {option} out for no requirement"
     with pytest.raises(ConfigurationError, match=words):
         module.requires(**{option: []})

@@ -1,4 +1,4 @@
-"""`requires` on what lasts: streams are refused before they start, websockets before they are accepted."""
+"""`requires` on streams, which are refused before they start, and on websockets before they are accepted."""
 
 import asyncio
 import inspect
@@ -32,7 +32,7 @@ from adapters.test_requires import asynchronous, asynchronous_generator, generat
 
 
 def streaming() -> FastAPI:
-    """Endpoints that are generators, of every kind."""
+    """Return an application with generators of each kind as endpoints."""
     requires = authguard.fastapi.requires
     EventSourceResponse = pytest.importorskip("fastapi.sse").EventSourceResponse
     app = FastAPI()
@@ -69,7 +69,7 @@ def streaming() -> FastAPI:
 
 @pytest.mark.parametrize("path", ["/events", "/lines", "/plain-lines", "/plain-events", "/raw"])
 def test_a_stream_is_refused_before_it_starts(path: str) -> None:
-    """A generator as an endpoint streams as it does without the decorator, or does not begin."""
+    """A generator as an endpoint streams as without the decorator, or is refused before it starts."""
     client = TestClient(guarded(streaming()))
     assert client.get(path).status_code == 401
     refused = client.get(path, headers=headers(READER))
@@ -80,7 +80,7 @@ def test_a_stream_is_refused_before_it_starts(path: str) -> None:
 
 
 def test_a_stream_has_the_format_and_the_items_of_its_generator() -> None:
-    """JSON lines stay JSON lines, and events stay events."""
+    """JSON lines and events keep their format behind a decorator."""
     client = TestClient(guarded(streaming()))
     lines = client.get("/lines?count=3", headers=headers(ADMIN))
     assert (lines.headers["content-type"], lines.text.count("\n")) == ("application/jsonl", 3)
@@ -94,7 +94,7 @@ def test_a_stream_has_the_format_and_the_items_of_its_generator() -> None:
 
 @FACES
 def test_websockets_are_refused_before_they_are_accepted(requires: Any) -> None:
-    """By a decorator of the endpoint, of its class, of a method, and of a helper."""
+    """A handshake is refused by a decorator of the endpoint, its class, a method and a helper."""
 
     @requires("admin")
     async def talk(websocket: WebSocket) -> None:
@@ -139,7 +139,7 @@ def test_websockets_are_refused_before_they_are_accepted(requires: Any) -> None:
 @pytest.mark.parametrize("make", [asynchronous, synchronous, generator, asynchronous_generator],
                          ids=lambda item: item.__name__)  # fmt: skip
 def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
-    """The handshake has the guard's answer, whatever handlers the application has for requests."""
+    """A refused websocket has the guard's answer, and not that of an exception handler for requests."""
     dependency = make(authguard.fastapi.requires)
     dependency.__signature__ = inspect.Signature(
         [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
@@ -163,7 +163,7 @@ def test_a_dependency_of_a_websocket_refuses(make: Any) -> None:
 
 
 def test_an_accepted_websocket_is_closed() -> None:
-    """A helper that is called after `accept` ends the connection, and does not wait for a message."""
+    """A helper that refuses after `accept` closes the websocket, and does not wait for a message."""
 
     @authguard.starlette.requires("admin")
     async def check(websocket: WebSocket) -> None: ...
@@ -183,7 +183,7 @@ def test_an_accepted_websocket_is_closed() -> None:
 
 
 def test_a_websocket_is_refused_in_whichever_state_it_is() -> None:
-    """After its `connect` was received, and when the client has gone; nothing is waited for."""
+    """A websocket is refused after its `connect` was received, and a client that has gone gets no message."""
     refusals: list[Exception] = []
 
     @authguard.starlette.requires("admin")
@@ -222,7 +222,7 @@ def test_a_websocket_is_refused_in_whichever_state_it_is() -> None:
 
 @pytest.mark.parametrize("sync", [False, True])
 def test_a_message_to_an_endpoint_class_is_refused_once(sync: bool) -> None:
-    """The class has a websocket of its own, which is accepted; the one of the framework is not."""
+    """A refusal in `on_receive` closes the accepted websocket of the class once."""
 
     @authguard.starlette.requires("admin")
     def check(websocket: WebSocket) -> None: ...

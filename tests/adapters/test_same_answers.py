@@ -1,4 +1,4 @@
-"""The specification: one table of requests and answers, the same over every adapter."""
+"""One table of requests and answers, with the same answers by each adapter."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("name", CASES, ids=str)
 def test_answer(face: Any, name: str) -> None:
-    """Every adapter gives the answer of the table."""
+    """Each adapter gives the answer of the table."""
     check_answer(face, CASES[name])
 
 
@@ -72,17 +72,17 @@ def check_answer(face: Any, case: Case) -> None:
 
 
 def test_names_of_cases_are_there_once() -> None:
-    """A sentence that stands in two sections would hide one of its cases."""
+    """No name of a case is in two sections, since one case would replace the other."""
     assert len(CASES) == sum(map(len, SECTIONS))
 
 
 def assert_never_stored(answer: Answer) -> None:
-    """Refusals are not kept by caches."""
+    """Check that caches do not store the answer."""
     assert answer.headers["cache-control"] == "no-store"
 
 
 def assert_page(answer: Answer, method: str) -> None:
-    """A page in English that loads and runs nothing; HEAD has none."""
+    """Check that the answer is an English page without scripts and other resources, or empty for HEAD."""
     assert_never_stored(answer)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
@@ -94,7 +94,7 @@ def assert_page(answer: Answer, method: str) -> None:
 
 
 def assert_problem(answer: Answer, method: str) -> None:
-    """An RFC 9457 document that agrees with the status; HEAD has none."""
+    """Check that the answer is an RFC 9457 document with the same status, or empty for HEAD."""
     assert_never_stored(answer)
     assert answer.headers["content-type"] == "application/problem+json"
     if method == "HEAD":
@@ -140,7 +140,7 @@ class Partners:
 )
 @pytest.mark.parametrize(("ask", "make"), [pytest.param(*face[1:], id=face[0]) for face in FACES])
 def test_keys_in_two_fields_are_two_credentials(ask: Any, make: Any, fields: list[Any], status: int) -> None:
-    """Which of them counts would be a guess, also where both are the same."""
+    """Keys in two fields are a 400, also if both are equal."""
     two = Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
         APIKeyVerifier({KEY: APIKey("robot")}),
@@ -154,26 +154,26 @@ def test_keys_in_two_fields_are_two_credentials(ask: Any, make: Any, fields: lis
 
 
 def test_htmx_is_told_where_to_sign_in(face: Any) -> None:
-    """HTMX gets a field that it follows, and comes back to the page and not to the fragment."""
+    """A request of HTMX gets `HX-Redirect` to the login page, with its page as `next`."""
     answer = face("GET", "/private", HTMX)
     assert answer.headers["hx-redirect"] == "/login?next=%2Fpage%3Fx%3D1"
 
 
 def test_all_invalid_tokens_get_the_same_answer(face: Any) -> None:
-    """Nothing tells which check failed."""
+    """The body of the refusal does not depend on the check that failed."""
     bad = [EXPIRED, FORGED, token(iss="x"), token(aud="x"), "a.b.c", KEY + "x"]
     answers = {face("GET", "/private", [bearer(text)]).body for text in bad}
     assert len(answers) == 1
 
 
 def test_key_and_cookie_responses_are_kept_apart_by_caches(face: Any) -> None:
-    """Shared caches know nothing of API keys and cookies, and must be told."""
+    """Answers to API keys and cookies have the fields that shared caches need."""
     assert face("GET", "/private", [api_key(KEY)]).headers["vary"] == "x-api-key"
     assert face("GET", "/private", [cookie(GOOD)]).headers["cache-control"] == "private"
 
 
 def test_a_login_page_that_sends_straight_back_makes_no_circle(face: Any) -> None:
-    """The second time within seconds the answer is the challenge; on another page it is the login page."""
+    """A second redirect to the login page within seconds is a 401, and one of another page is a redirect."""
     first = face("GET", "/recent", [HTML, cookie(STALE)])
     name, _, rest = first.headers["set-cookie"].partition("=")
     value, *attributes = rest.split("; ")
@@ -190,14 +190,14 @@ def test_a_login_page_that_sends_straight_back_makes_no_circle(face: Any) -> Non
 
 
 def test_htmx_is_told_where_to_sign_in_anew(face: Any) -> None:
-    """A fragment of a page that is open to old sign-ins may ask for a recent one."""
+    """A request of HTMX for a recent sign-in gets `HX-Redirect` with `max_age`."""
     answer = face("GET", "/recent", [*HTMX, cookie(STALE)])
     assert answer.headers["hx-redirect"] == "/login?next=%2Fpage%3Fx%3D1&max_age=300"
     assert answer.headers["www-authenticate"].startswith(STEP_UP)
 
 
 def test_the_document_of_a_sign_in_has_its_code(face: Any) -> None:
-    """Programs tell it from other 401s."""
+    """The code of the document distinguishes a missing recent sign-in from other 401s."""
     document = json.loads(face("GET", "/recent", [bearer(STALE)]).body)
     assert document["code"] == "insufficient_user_authentication"
 
@@ -253,7 +253,7 @@ ROUTE_CASES: dict[str, RouteCase] = {
 @pytest.mark.parametrize("framework", DECORATED)
 @pytest.mark.parametrize("name", ROUTE_CASES)
 def test_decorated_route(framework: str, name: str) -> None:
-    """A decorator on an open path asks for just what a rule would."""
+    """A decorator on a public path has the same answers as a rule."""
     case = ROUTE_CASES[name]
     make, ask = DECORATED[framework]
     open_guard = Guard(
@@ -273,7 +273,7 @@ def test_decorated_route(framework: str, name: str) -> None:
 
 @pytest.mark.parametrize("framework", DECORATED)
 def test_a_decorated_route_challenges_as_a_rule_does(framework: str) -> None:
-    """By the clock of the middleware, on every request: a known token grows old."""
+    """A decorator checks the age of the sign-in of a known token at each request."""
     make, ask = DECORATED[framework]
     times = [NOW]
     open_guard = Guard(

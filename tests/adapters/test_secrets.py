@@ -1,4 +1,4 @@
-"""Secrets do not travel (law 9): marked ones are sent everywhere, and must be seen nowhere."""
+"""Secrets are not shown (law 9): marked credentials are not in answers, logs, errors and representations."""
 
 import logging
 import secrets
@@ -32,7 +32,7 @@ from sizes import size
 from support import b64, ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
-MARK = "MARKER-of-secrets"  # of more than 16 characters, as all credentials are
+MARK = "MARKER-of-secrets"  # of more than 16 characters, as all credentials
 SHORT = MARK[:6]
 SECRET = MARK + secrets.token_urlsafe(40)
 KEY = f"sk_live_{MARK}" + secrets.token_urlsafe(32)
@@ -61,7 +61,7 @@ FACES = [(name, ask_asgi, make) for name, make in ASGI.items()] + [
 
 
 def bug(*given: Any) -> Any:
-    """A callback that puts all that it is given into its error."""
+    """Raise an error with all arguments, as a callback with a bug does."""
     presented = getattr(given[0], "presented", "")
     presented = f"{presented} {SENT[-1]!r} {SENT[-1]}" if SENT else presented
     offered = given[0].fields(b"sec-websocket-protocol") if hasattr(given[0], "fields") else ""
@@ -69,7 +69,7 @@ def bug(*given: Any) -> Any:
 
 
 def later_a_bug() -> Any:
-    """A callback that breaks when it is called again."""
+    """Return a callback that raises at each second call."""
     called = []
 
     def load(principal: Any) -> Any:
@@ -80,24 +80,24 @@ def later_a_bug() -> Any:
 
 
 class Leaky:
-    """A verifier with such a bug."""
+    """A verifier that raises an error with the credential."""
 
     verify = staticmethod(bug)
 
 
 class LeakyClient:
-    """An HTTP client with such a bug: its error shows the form that was to be sent."""
+    """An HTTP client that raises an error with the form of the request."""
 
     def request(self, **options: Any) -> Any:
         """Send a request."""
 
     def stream(self, **options: Any) -> Any:
-        """Send a request, and receive an answer bit by bit."""
+        """Raise an error that contains the body of the request."""
         raise ValueError(f"{options['content']!r} {options['content'].decode()}")
 
 
 def guards(**options: Any) -> list[Guard]:
-    """Guards that accept, refuse, break, and know the marked secrets."""
+    """Return guards that accept, refuse, fail, and know the marked secrets."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     keys = APIKeyVerifier({KEY: APIKey("robot")})
     rules: Any = {"protected_paths": ["/private", Rule("/admin", scopes=["admin"])], "login_path": "/login"}
@@ -121,7 +121,7 @@ def guards(**options: Any) -> list[Guard]:
 
 
 def requests() -> list[list[tuple[str, bytes]]]:
-    """Every way to present a marked secret, well and badly."""
+    """Return fields that present a marked secret in each way, valid and invalid."""
     fields = [[("Authorization", f"Bearer {text}".encode("latin-1"))] for text in TEXTS]
     fields += [[("Authorization", f"{text}".encode("latin-1"))] for text in TEXTS]
     fields += [[("X-API-Key", text.encode("latin-1"))] for text in TEXTS]
@@ -142,7 +142,7 @@ def requests() -> list[list[tuple[str, bytes]]]:
 
 @pytest.mark.parametrize(("name", "ask", "make"), FACES, ids=[face[0] for face in FACES])
 def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, caplog: Any) -> None:
-    """Answers, log lines and tracebacks at level DEBUG are free of what callers and callbacks knew."""
+    """Answers, log lines and tracebacks at level DEBUG contain no credential."""
     caplog.set_level(logging.DEBUG)
     for guard in guards():
         app = make(guard, lambda: NOW)
@@ -163,7 +163,7 @@ def _paths(place: int) -> list[str]:
 
 
 def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:
-    """Every way to present a marked secret in a handshake."""
+    """Return the subprotocols and fields that present a marked secret in a handshake."""
     offers = [f"authguard.bearer.{b64(text.encode('latin-1'))}" for text in TEXTS]
     offers += [f"authguard.bearer.{text}" for text in TEXTS] + [offer + "=" for offer in offers]
     presented = [([offer], fields) for offer in offers for fields in ([], [("X-API-Key", KEY.encode())])]
@@ -172,7 +172,7 @@ def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:
 
 @pytest.mark.parametrize("close_codes", [False, True])
 def test_no_handshake_and_no_end_of_a_websocket_tells_a_secret(close_codes: bool, caplog: Any) -> None:
-    """Whether it is refused, accepted, or closed because a callback breaks later."""
+    """A refused, an accepted and a closed websocket contain no credential in their messages."""
     caplog.set_level(logging.DEBUG)
     SENT.clear()
     for guard in guards(subprotocol="authguard"):
@@ -217,7 +217,7 @@ def _handshake(guard: Guard, offered: Any, fields: Any, path: str, close_codes: 
 
 
 def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
-    """Nothing that may end up in a log or a debugger's list of variables shows one."""
+    """The representations of verifiers, guards, key files and principals contain no secret."""
     path = tmp_path / "keys.json"
     path.write_text(f'{{"{digest_api_key(KEY)}": {{"subject": "robot"}}}}')
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
@@ -255,7 +255,7 @@ def test_no_representation_holds_a_secret(tmp_path: Any) -> None:
     ],
 )
 def test_no_configuration_error_holds_a_secret(build: Any) -> None:
-    """A secret that is refused is not shown, in the message or anywhere in the chain of errors."""
+    """A configuration error and the errors in its chain do not contain the refused secret."""
     with pytest.raises(ConfigurationError) as raised:
         build()
     messages = [str(error) for error in _chain(raised.value)]
@@ -271,7 +271,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def test_no_traceback_of_a_refusal_holds_a_secret() -> None:
-    """Errors of verifiers say nothing of the token."""
+    """The traceback of a refusal by a verifier does not contain the token."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     from authguard import Credential
     from support import judge

@@ -1,4 +1,4 @@
-"""Several verifiers of one kind: the same one answers over every adapter, whatever was asked before."""
+"""A guard with several verifiers of one kind: each adapter asks the same verifier for a credential."""
 
 import secrets
 from typing import Any
@@ -20,7 +20,7 @@ OWN_KEY = "own-" + secrets.token_urlsafe(32)
 
 
 class Own:
-    """A verifier of the application's own, with a field and without a prefix."""
+    """A verifier of an application, with a field and without a prefix."""
 
     header = "X-Own"
 
@@ -31,7 +31,7 @@ class Own:
 
 
 class Opaque:
-    """A verifier of the application's own, for tokens of any form."""
+    """A verifier of an application, for tokens of any form."""
 
     def verify(self, credential: Any) -> Principal:
         if credential.value != "opaque":
@@ -40,12 +40,12 @@ class Opaque:
 
 
 def jwt(secret: str, issuer: str) -> JWTVerifier:
-    """A verifier of JWTs of one issuer."""
+    """Return a verifier for the JWTs of one issuer."""
     return JWTVerifier(secret, algorithms=["HS256"], issuer=issuer, audience=AUDIENCE)
 
 
 def guard() -> Guard:
-    """A guard with several verifiers of each kind, in an order that tries to hide some."""
+    """Return a guard with several verifiers of each kind."""
     return Guard(
         Opaque(),
         APIKeyVerifier({KEY: APIKey("robot"), BOTH_KEY: APIKey("ours")}),
@@ -61,12 +61,12 @@ def guard() -> Guard:
 
 
 def token(secret: str, issuer: str) -> str:
-    """A token of one issuer."""
+    """Return a token of one issuer."""
     return issue_token(secret, now=NOW, subject=f"user of {issuer}", iss=issuer, aud=AUDIENCE)
 
 
 def sent(field: str, value: str) -> list[tuple[str, bytes]]:
-    """One field."""
+    """Return the fields of a request with one field."""
     return [(field, value.encode())]
 
 
@@ -106,7 +106,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_field_and_the_prefix_choose(face: Any, case: str) -> None:
-    """Each credential is answered by the one verifier that it is for, known or not."""
+    """Each credential is verified by the verifier of its field or prefix, also when it is remembered."""
     fields, status, subject = CASES[case]
     for _ in range(2):
         answer = face(fields)
@@ -119,7 +119,7 @@ def test_the_field_and_the_prefix_choose(face: Any, case: str) -> None:
 )
 @pytest.mark.parametrize(("ask", "make"), [face[1:] for face in FACES], ids=[face[0] for face in FACES])
 def test_a_key_known_in_one_field_is_not_known_in_another(ask: Any, make: Any, pair: Any) -> None:
-    """What is remembered of one field is no answer for the other, in either order."""
+    """A key that is remembered for one field is not accepted in another field."""
     app = make(guard(), lambda: NOW)
     subjects = {"X-API-Key": "ours", "X-Partner-Key": "theirs"}
     for field in (*pair, *pair):
@@ -131,6 +131,6 @@ def test_a_key_known_in_one_field_is_not_known_in_another(ask: Any, make: Any, p
 
 
 def test_caches_are_told_of_all_key_fields(face: Any) -> None:
-    """A response to a key in one field is not for a request with another."""
+    """A response to a key varies by the fields of all keys."""
     answer = face(sent("X-Partner-Key", PARTNER_KEY))
     assert answer.headers["vary"] == "x-api-key, x-own, x-partner-key"

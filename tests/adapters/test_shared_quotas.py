@@ -1,4 +1,4 @@
-"""Quotas of several processes over every adapter: borrowed, refused, given back, and without their store."""
+"""Quotas of several processes by each adapter: leases, refusals, the shutdown, and outages of the store."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Shared(World):
             monotonic=lambda: self.now,
             tick=None,
         )
-        store.keep()  # so that it knows that it is the only one
+        store.keep()  # so that the store knows that it has no other process
         self.backend.calls.clear()
         super().__init__(quotas, store=store, **options)
         self.shared = store
@@ -42,7 +42,7 @@ class Shared(World):
 
 @EACH_FACE
 def test_a_quota_lets_its_count_through(ask: Any, make: Any) -> None:
-    """The next is refused, whether it was borrowed or not; and the fields tell what remains."""
+    """The request above the quota is refused, and the fields have the remaining requests."""
     world = Shared(PER_MINUTE, PER_HOUR)
     app = make(world.guard, lambda: world.wall)
     answers = []
@@ -58,7 +58,7 @@ def test_a_quota_lets_its_count_through(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_a_store_that_is_down_is_no_fault_of_callers(ask: Any, make: Any) -> None:
-    """503 with Retry-After and the problem type; no challenge, and nothing of the store."""
+    """An outage of the store is a 503 with Retry-After and a problem type, and without a challenge."""
     world = Shared(PER_MINUTE)
     app = make(world.guard, lambda: world.wall)
     world.backend.is_down = True
@@ -78,7 +78,7 @@ def test_a_store_that_is_down_is_no_fault_of_callers(ask: Any, make: Any) -> Non
 def test_an_outage_has_no_line_for_each_request(
     ask: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of many requests that are refused, the log has the warning of the store alone."""
+    """The log has the warning of the store, and no line for each refused request."""
     world = Shared(PER_MINUTE)
     app = make(world.guard, lambda: world.wall)
     world.backend.is_down = True
@@ -89,7 +89,7 @@ def test_an_outage_has_no_line_for_each_request(
 
 @EACH_FACE
 def test_what_needs_no_quota_needs_no_store(ask: Any, make: Any) -> None:
-    """Public paths, paths that cost nothing, and refusals for another reason."""
+    """A public path, a path without a cost and another refusal do not need the store."""
     world = Shared(PER_MINUTE, protected_paths=rules())
     app = make(world.guard, lambda: world.wall)
     world.backend.is_down = True
@@ -102,7 +102,7 @@ def test_what_needs_no_quota_needs_no_store(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_a_process_may_go_on_with_its_share(ask: Any, make: Any) -> None:
-    """A tenth of forty; then 429 with what remains of the share."""
+    """A process with a share admits a tenth of the quota during an outage, and then refuses by 429."""
     world = Shared(PER_MINUTE, PER_HOUR, processes=10)
     app = make(world.guard, lambda: world.wall)
     world.backend.is_down = True
@@ -113,7 +113,7 @@ def test_a_process_may_go_on_with_its_share(ask: Any, make: Any) -> None:
 
 @EACH_FACE
 def test_it_counts_again_when_the_store_is_back(ask: Any, make: Any) -> None:
-    """Half a second later at most, without any 500."""
+    """Requests are counted again half a second after the store has recovered."""
     world = Shared(PER_MINUTE)
     app = make(world.guard, lambda: world.wall)
     world.backend.is_down = True
@@ -127,7 +127,7 @@ def test_it_counts_again_when_the_store_is_back(ask: Any, make: Any) -> None:
 @pytest.mark.parametrize("error", [ValueError("of a bug"), ConnectionError("refused"), TimeoutError()])
 @EACH_FACE
 def test_no_error_of_a_store_is_a_500(ask: Any, make: Any, error: Exception) -> None:
-    """Whatever it raises, it is down."""
+    """Each error of the store is a 503."""
     world = Shared(PER_MINUTE)
     app = make(world.guard, lambda: world.wall)
     world.backend.errors = [error]
@@ -136,7 +136,7 @@ def test_no_error_of_a_store_is_a_500(ask: Any, make: Any, error: Exception) -> 
 
 @pytest.mark.parametrize("make", ASGI.values(), ids=ASGI)
 def test_what_is_borrowed_is_taken_by_the_event_loop(make: Any) -> None:
-    """Without a worker thread: the store is not asked, and it is one request like those of memory."""
+    """A request within the lease is counted in the event loop, without a worker thread."""
     world = Shared(PER_HOUR, protected_paths=["/private", Rule("/roles", cost=3)])
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_what_is_borrowed_is_taken_by_the_event_loop(make: Any) -> None:
 @pytest.mark.parametrize("make", [ASGI["starlette"], ASGI["fastapi"]], ids=["starlette", "fastapi"])
 @pytest.mark.parametrize("is_down", [False, True])
 def test_what_is_borrowed_is_given_back_when_the_application_shuts_down(make: Any, is_down: bool) -> None:
-    """Before the server is told, which may end the process at once; also if the store is down."""
+    """The lease is given back before the server learns of the shutdown, if the store is up."""
     world = Shared(PER_HOUR)
     app = make(world.guard, lambda: world.wall)
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_what_is_borrowed_is_given_back_when_the_application_shuts_down(make: An
 
 
 def test_a_store_that_lends_nothing_is_left_alone_when_the_application_shuts_down() -> None:
-    """Such as that in memory."""
+    """The shutdown of an application with an in-memory store calls no method of the store."""
     world = World([PER_HOUR])
     app = ASGI["starlette"](world.guard, lambda: world.wall)
     ask_asgi(app, "GET", "/private", KNOWN)
@@ -175,7 +175,7 @@ def test_a_store_that_lends_nothing_is_left_alone_when_the_application_shuts_dow
 
 
 def _shut_down(app: Any, look: Any) -> list[int]:
-    """Start the application and shut it down, and look just before the server is told."""
+    """Start and shut down an application, and return the value of `look` before the shutdown completes."""
     seen: list[int] = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 

@@ -1,4 +1,4 @@
-"""A FastAPI application as people write one: each way to ask for a caller lets the right ones pass."""
+"""A typical FastAPI application: each way to require a caller admits the right callers."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from adapters.callers import ADMIN, READER, headers, heard, open_guard, refused_
 from authguard.fastapi import current_principal, current_user, install
 from authguard.testing import override
 
-#: Method, path, what else is sent, and what nobody, a reader and an admin are answered.
+#: Method, path, other options, and the statuses for an anonymous caller, a reader and an admin.
 WAYS: list[tuple[str, str, dict[str, Any], tuple[int, int, int]]] = [
     ("POST", "/api/v1/chat/ask", {"json": {"text": "hi"}}, (401, 200, 200)),
     ("POST", "/api/v1/chat/sync", {"json": {"text": "hi"}}, (401, 200, 200)),
@@ -49,7 +49,7 @@ def client(app: FastAPI) -> TestClient:
 def test_each_way_lets_the_right_callers_pass(
     client: TestClient, method: str, path: str, sent: dict[str, Any], expected: tuple[int, int, int]
 ) -> None:
-    """With the challenge, the handlers and the CORS fields of the application where it refuses."""
+    """A refusal has the challenge, the handlers and the CORS fields of the application."""
     given = [
         client.request(method, path, headers=caller_headers, **sent)
         for caller_headers in ({}, headers(READER), headers(ADMIN))
@@ -64,7 +64,7 @@ def test_each_way_lets_the_right_callers_pass(
 
 
 def test_what_they_are_answered(client: TestClient) -> None:
-    """Bodies, streams, response models and route classes are those of the application."""
+    """The answers have the bodies, streams, response models and route classes of the application."""
     client.headers.update(headers(ADMIN))
     answer = client.post("/api/v1/chat/ask?websocket=w", json={"text": "hi"})
     assert (answer.json(), answer.headers["x-timed"]) == ("hiw", "yes")
@@ -78,7 +78,7 @@ def test_what_they_are_answered(client: TestClient) -> None:
 
 
 def test_a_session_is_opened_for_callers_alone(app: FastAPI, client: TestClient) -> None:
-    """A generator whose caller is refused is not entered; a task runs after it."""
+    """The code of a dependency does not run for a refused caller; a background task runs after it."""
     assert client.post("/orders").status_code == 401
     assert app.state.log.lines == []
     assert client.post("/orders", headers=headers(READER)).json() == {"name": "user somebody"}
@@ -86,7 +86,7 @@ def test_a_session_is_opened_for_callers_alone(app: FastAPI, client: TestClient)
 
 
 def test_websockets_of_routers(client: TestClient) -> None:
-    """By a decorator, and by the dependencies of the router."""
+    """A websocket of a router is refused by its decorator and by the dependencies of the router."""
     talk, watch = "/api/v1/chat/ws/hall", "/api/v1/internal/admin/ws"
     assert refused_with(client, talk) == refused_with(client, watch) == 401
     assert refused_with(client, watch, READER) == 403
@@ -105,7 +105,7 @@ def test_each_way_is_overridden_in_tests(
     sent: dict[str, Any],
     expected: tuple[int, int, int],
 ) -> None:
-    """By FastAPI's own way, and by that of authguard."""
+    """A test overrides the caller by `override` and by `dependency_overrides`."""
     fake = shop.User(name="fake", scopes=["read", "admin"])
     principal = shop.Principal("7", scopes={"read", "admin"})
     with override(app.state.authguard, fake, principal=principal):
@@ -119,7 +119,7 @@ def test_each_way_is_overridden_in_tests(
 
 
 def test_the_document_of_the_application(app: FastAPI) -> None:
-    """Each operation that asks for a caller has a lock, and no other."""
+    """The document marks each operation that requires a caller, and no other one."""
     paths = app.openapi()["paths"]
     for method, path, _, (nobody, reader, _admin) in WAYS:
         if path.startswith("/part/"):

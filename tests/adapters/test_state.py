@@ -1,4 +1,4 @@
-"""The caller on the scope and on its state, where a server shares one state between requests."""
+"""The caller in the scope and in its state, also if the server shares one state between requests."""
 
 import asyncio
 from typing import Any
@@ -24,24 +24,24 @@ KINDS = ("http", "websocket")
 
 
 def guarded(app: Any, **options: Any) -> AuthGuardMiddleware:
-    """The application behind a guard."""
+    """Return the application behind a guard."""
     guard = Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
     return AuthGuardMiddleware(app, guard=guard, clock=lambda: NOW)
 
 
 def scope_of(kind: str, state: dict[str, Any] | None, token: str | None = ANN) -> dict[str, Any]:
-    """The scope of a connection."""
+    """Return the scope of a connection."""
     fields = [(b"authorization", f"Bearer {token}".encode())] if token else []
     scope = {"type": kind, "method": "GET", "path": "/", "headers": fields, "query_string": b""}
     return scope if state is None else {**scope, "state": state}
 
 
 async def silent(message: Any) -> None:
-    """Take a message."""
+    """Receive a message, and discard it."""
 
 
 async def connecting() -> dict[str, Any]:
-    """Give the first message of a websocket."""
+    """Return the first message of a websocket."""
     return {"type": "websocket.connect"}
 
 
@@ -52,7 +52,7 @@ def run(app: Any, scope: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests_at_the_same_time_have_a_state_each(kind: str) -> None:
-    """A server may hand the same dict to two requests: each reads its own caller to its end."""
+    """Two concurrent requests with one dict as their state have a caller each until they end."""
     shared: dict[str, Any] = {"db": "the pool"}
     seen: list[tuple[str, str, str]] = []
 
@@ -76,7 +76,7 @@ def test_requests_at_the_same_time_have_a_state_each(kind: str) -> None:
 @pytest.mark.parametrize("token", [ANN, None, "rubbish"], ids=["good", "missing", "bad"])
 @pytest.mark.parametrize("options", [{}, {"public_paths": ["/"]}], ids=["protected", "public"])
 def test_the_state_of_the_server_is_not_written(kind: str, token: str | None, options: Any) -> None:
-    """The dict of the server stays as it is, for those who are let in and for those who are not."""
+    """The dict of the server is not changed, by an admitted request and by a refused one."""
     shared: dict[str, Any] = {"db": "the pool"}
     run(guarded(_do_nothing, **options), scope_of(kind, shared, token))
     assert shared == {"db": "the pool"}
@@ -84,7 +84,7 @@ def test_the_state_of_the_server_is_not_written(kind: str, token: str | None, op
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_slow_step_writes_no_shared_state_either(kind: str) -> None:
-    """A user of the application is left on the request's own state."""
+    """The user of `user_loader` is in the state of the request, and not in the shared dict."""
     shared: dict[str, Any] = {}
     seen = []
 
@@ -98,7 +98,7 @@ def test_a_slow_step_writes_no_shared_state_either(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("state", [None, {}], ids=["no state", "a state"])
 def test_middleware_outside_reads_the_user_on_its_scope(kind: str, state: Any) -> None:
-    """The scope that the guard was given names the caller, whatever the server supports."""
+    """The scope that the guard was given names the caller, with and without a state."""
     scope = scope_of(kind, state)
     run(guarded(_do_nothing), scope)
     assert scope["user"].subject == "ann"
@@ -107,7 +107,7 @@ def test_middleware_outside_reads_the_user_on_its_scope(kind: str, state: Any) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_a_refusal_the_scope_names_nobody(kind: str) -> None:
-    """Middleware outside of the guard that planted a user finds an anonymous caller."""
+    """Middleware outside of the guard finds an anonymous caller after a refusal, and not its own user."""
     scope = {**scope_of(kind, None, None), "user": "root", "auth": "everything"}
     run(guarded(_do_nothing), scope)
     assert scope["user"] is ANONYMOUS
@@ -129,7 +129,7 @@ def test_the_application_cannot_rename_the_caller_for_others() -> None:
 
 
 def test_a_background_task_reads_its_own_caller() -> None:
-    """A task that runs after the response is not told of a later request's caller."""
+    """A task that runs after the response has the caller of its request, and not of a later one."""
     seen = []
 
     async def main() -> None:
@@ -156,7 +156,7 @@ def test_a_background_task_reads_its_own_caller() -> None:
 
 
 def test_a_lifespan_of_the_test_client_is_shared_and_stays_clean() -> None:
-    """The state that Starlette's client hands to all requests holds no caller."""
+    """The state that Starlette's test client passes to all requests contains no caller."""
     state: dict[str, Any] = {"db": "the pool"}
 
     async def answer(request: Request) -> PlainTextResponse:
@@ -170,7 +170,7 @@ def test_a_lifespan_of_the_test_client_is_shared_and_stays_clean() -> None:
 
 
 def test_starlette_middleware_outside_reads_the_user() -> None:
-    """A middleware that was added after the guard has `request.user` once the response is there."""
+    """Middleware that was added after the guard can read `request.user` after the response."""
     seen = []
 
     async def log(request: Request, call_next: Any) -> Any:
@@ -194,11 +194,11 @@ def test_starlette_middleware_outside_reads_the_user() -> None:
 
 
 async def _do_nothing(scope: Any, receive: Any, send: Any) -> None:
-    """Be an application that answers nothing."""
+    """Answer nothing."""
 
 
 class _WithState:
-    """Hands one state to all requests, as a server with a lifespan may do."""
+    """An application that passes one state to all requests, as a server with a lifespan may do."""
 
     def __init__(self, app: Any, state: dict[str, Any]) -> None:
         self.app, self.state = app, state

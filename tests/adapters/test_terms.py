@@ -1,4 +1,4 @@
-"""What a verifier asks of each request with an API key: the same over ASGI and WSGI, remembered or not."""
+"""The conditions of a verifier for each request with an API key, over ASGI and WSGI."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,7 +34,6 @@ class Keys(Verifier):
         self.looked_up: list[str] = []
         self.counted: list[str | None] = []
         self.told: list[tuple[str, str]] = []
-        self.recounted: list[tuple[str, str]] = []
         self.begun: list[float] = []
         self._networks = tuple(network for text in networks if (network := parse_network(text)))
         self._begins = begins
@@ -50,22 +49,24 @@ class Keys(Verifier):
         )
         terms = Terms(
             count=self._count,
-            recount=lambda now, rule, outcome: self.recounted.append((rule, outcome)),
             networks=self._networks,
             begin=self.begun.append if self._begins else None,
             response_fields=((b"api-key-expires", b"soon"),),
         )
         return Verified(principal, now + self._keep, terms)
 
-    def _count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
+    def _count(self, now: float, address: str | None, rule: str, outcome: str, uses: int = 1, /) -> None:
         assert outcome in OUTCOMES
+        if uses < 0:
+            self.told.remove((rule, outcome))
+            return
         self.told.append((rule, outcome))
         if outcome == "ok":
             self.counted.append(address)
 
 
 class Face:
-    """An application behind a guard, as one of the two kinds of servers runs it."""
+    """An application behind a guard, over ASGI or WSGI."""
 
     def __init__(self, kind: str) -> None:
         self.is_asgi = kind == "ASGI"
@@ -97,7 +98,7 @@ def _face(request: pytest.FixtureRequest) -> Iterator[Face]:
 
 
 def test_the_networks_hold_for_each_request(face: Face) -> None:
-    """Also while the key is remembered: elsewhere it is a 403 with no challenge, and it is not counted."""
+    """A request from another network is a 403 without a challenge, also with a remembered key."""
     keys = Keys(["192.0.2.0/24", "2001:db8::/32"])
     guard = Guard(keys)
     peers = [
@@ -119,7 +120,7 @@ def test_the_networks_hold_for_each_request(face: Face) -> None:
 
 
 def test_a_field_of_the_client_is_not_believed(face: Face) -> None:
-    """Unless a proxy that is listed sends it."""
+    """A field with the address counts only if a listed proxy sends it."""
     guard = Guard(Keys(["192.0.2.0/24"]))
     assert face.send(guard, PROXY, "192.0.2.1").status == 403
     behind = Guard(Keys(["192.0.2.0/24"]), proxies=[PROXY])
@@ -129,14 +130,14 @@ def test_a_field_of_the_client_is_not_believed(face: Face) -> None:
 
 
 def test_networks_come_before_scopes(face: Face) -> None:
-    """Both are a 403; the first is about the address."""
+    """The refusal of an address comes before that of a missing scope."""
     guard = Guard(Keys(["192.0.2.0/24"]), protected_paths=[Rule("/", scopes=["admin"])])
     assert b'"address_denied"' in face.send(guard, "198.51.100.1").body
     assert b'"insufficient_scope"' in face.send(guard, "192.0.2.1").body
 
 
 def test_a_denied_address_is_nobody_where_nobody_is_enough(face: Face) -> None:
-    """On a public path the application sees no caller."""
+    """A key from another network is anonymous on a public path."""
     guard = Guard(Keys(["192.0.2.0/24"]), public_paths=["/public"])
     assert face.send(guard, "198.51.100.1", path="/public") == Answer(200, ANY_FIELDS, b"")
 
@@ -152,7 +153,7 @@ ANY_FIELDS = _AnyFields()
 
 
 def test_each_request_that_passes_is_counted(face: Face) -> None:
-    """The first with its address, those of a remembered key without it; refused ones are not."""
+    """A request that passes is counted, with its address if the key is first-seen."""
     keys = Keys()
     guard = Guard(keys, protected_paths=["/", Rule("/admin", scopes=["admin"])])
     for path in ("/private", "/private", "/admin", "/private"):
@@ -163,7 +164,7 @@ def test_each_request_that_passes_is_counted(face: Face) -> None:
 
 
 class SlowQuotas(MemoryQuotas):
-    """A store that has to be asked as one in a network is."""
+    """A store that is not in memory, like one in a network."""
 
     in_memory = False
 
@@ -175,7 +176,7 @@ class SlowQuotas(MemoryQuotas):
 def test_requests_beyond_a_quota_are_told_apart(
     face: Face, window: int, outcome: str, store: type[MemoryQuotas]
 ) -> None:
-    """A quota of a day or more is exceeded; a shorter one limits the rate."""
+    """A quota of a day or more is counted as exceeded, and a shorter one as a limit of the rate."""
     keys = Keys()
     guard = Guard(keys, quotas=[Quota(2, window)], quota_store=store(clock=lambda: NOW))
     assert [face.send(guard, "192.0.2.1").status for _ in range(4)] == [200, 200, 429, 429]
@@ -183,7 +184,7 @@ def test_requests_beyond_a_quota_are_told_apart(
 
 
 def test_a_429_that_is_no_answer_at_once_is_told_once(face: Face) -> None:
-    """As with `on_error`, which the flow asks."""
+    """A 429 of a guard with `on_error` is counted once."""
     keys = Keys()
     guard = Guard(keys, quotas=[Quota(1, 60)], on_error=lambda request, refusal: refusal)
     assert [face.send(guard, "192.0.2.1").status for _ in range(3)] == [200, 429, 429]
@@ -204,7 +205,7 @@ def test_a_429_that_is_no_answer_at_once_is_told_once(face: Face) -> None:
 def test_a_key_that_is_not_good_is_told_to_its_verifier(
     face: Face, error: RefusedError, outcome: str | None, path: str
 ) -> None:
-    """If it can name the key; with an outage nobody knows, and on a public path it is the same."""
+    """The verifier counts an invalid key with its cause, on protected and public paths, and no outage."""
     keys = Keys()
 
     def refuse(credential: Credential, now: float) -> Verified:
@@ -218,7 +219,7 @@ def test_a_key_that_is_not_good_is_told_to_its_verifier(
 
 
 def test_a_bad_token_is_told(face: Face) -> None:
-    """A verifier of tokens may refuse one at once, and want to be told by which rule."""
+    """A verifier of tokens counts a refused token with its rule."""
     keys = Keys()
     keys.header = None  # type: ignore[assignment]
 
@@ -234,7 +235,7 @@ def test_a_bad_token_is_told(face: Face) -> None:
 
 
 def test_a_revoked_key_and_one_from_elsewhere_are_told(face: Face) -> None:
-    """Also while it is remembered."""
+    """A revoked key, and one from another network, are counted, also while the key is remembered."""
     keys, revocations = Keys(["192.0.2.0/24"]), MemoryRevocations()
     guard = Guard(keys, revocations=revocations)
     for peer in ("192.0.2.1", "198.51.100.1"):
@@ -245,7 +246,7 @@ def test_a_revoked_key_and_one_from_elsewhere_are_told(face: Face) -> None:
 
 
 def test_a_user_that_is_gone_is_told(face: Face) -> None:
-    """The key is good, and the application does not take it; an outage of it is no doing of the key's."""
+    """A key without a user is counted as forbidden, and an outage of `user_loader` is not counted."""
     keys = Keys()
     face.send(Guard(keys, user_loader=lambda principal: None), "192.0.2.1")
     assert keys.told == [("(default)", "forbidden")]
@@ -258,7 +259,7 @@ def test_a_user_that_is_gone_is_told(face: Face) -> None:
 
 
 def test_a_sign_in_that_is_asked_for_is_told(face: Face) -> None:
-    """No key has one."""
+    """A key on a path that requires a recent sign-in is counted as forbidden."""
     keys = Keys()
     guard = Guard(keys, protected_paths=[Rule("/private", max_age=60)])
     assert face.send(guard, "192.0.2.1").status == 401
@@ -266,7 +267,7 @@ def test_a_sign_in_that_is_asked_for_is_told(face: Face) -> None:
 
 
 def test_a_verifier_need_not_be_told(face: Face) -> None:
-    """Terms may be for something else."""
+    """A verifier with terms that do not count has the same answers."""
     keys = Keys()
     keys._count = None  # type: ignore[method-assign, assignment]
     guard = Guard(keys, quotas=[Quota(2, 60)], protected_paths=["/", Rule("/admin", scopes=["admin"])])
@@ -291,7 +292,7 @@ def test_a_verifier_need_not_be_told(face: Face) -> None:
     ],
 )
 def test_requests_are_told_by_the_rule_that_decided(face: Face, path: str, rule: str) -> None:
-    """By its spelling, also where a path is odd or in another case."""
+    """The rule in the count has its configured spelling, also for an odd path or another case."""
     keys = Keys()
     rules = ["/a/*", Rule("/b", methods=["POST", "GET"])]
     guard = Guard(keys, protected_paths=rules, public_paths=["/open"], login_path="/login")
@@ -301,23 +302,22 @@ def test_requests_are_told_by_the_rule_that_decided(face: Face, path: str, rule:
 
 
 def test_what_decorators_refuse_is_told_again(face: Face) -> None:
-    """It had passed the guard, and was counted so."""
+    """A refusal by a decorator replaces the count of the guard."""
     keys = Keys()
     guard = Guard(keys, public_paths=["/open"], quotas=[Quota(1, 60)])
     client = starlette_client(guard) if face.is_asgi else flask_client(guard)
     statuses = [client.get(path, headers=KEY).status_code for path in ("/scoped", "/open", "/open")]
     assert statuses == [403, 200, 429]
-    assert keys.told == [("(default)", "ok"), ("/open", "ok"), ("/open", "ok")]
-    assert keys.recounted == [("(default)", "forbidden"), ("/open", "rate_limited")]
+    assert keys.told == [("(default)", "forbidden"), ("/open", "ok"), ("/open", "rate_limited")]
     plain = Guard(keys)
     client = starlette_client(plain) if face.is_asgi else flask_client(plain)
-    for _ in range(2):  # a remembered key as well
+    for _ in range(2):  # the second time with a remembered key
         assert client.get("/scoped", headers=KEY).status_code == 403
-    assert keys.recounted[2:] == [("(default)", "forbidden")] * 2
+    assert keys.told[3:] == [("(default)", "forbidden")] * 2
 
 
 def starlette_client(guard: Guard) -> Any:
-    """Views with decorators behind a guard."""
+    """Return a client of a Starlette application with decorators behind a guard."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import Response
@@ -334,7 +334,7 @@ def starlette_client(guard: Guard) -> Any:
 
 
 def flask_client(guard: Guard) -> Any:
-    """The same on Flask."""
+    """Return a client of a Flask application with decorators behind a guard."""
     from flask import Flask
 
     from authguard.flask import requires
@@ -348,7 +348,7 @@ def flask_client(guard: Guard) -> Any:
 
 
 def test_response_fields_are_on_each_response(face: Face) -> None:
-    """Beside those for caches."""
+    """The fields of the terms are on each response, beside those for caches."""
     guard = Guard(Keys())
     for _ in range(2):
         headers = face.send(guard, "192.0.2.1").headers
@@ -356,7 +356,7 @@ def test_response_fields_are_on_each_response(face: Face) -> None:
 
 
 def test_a_first_use_is_told_once_the_address_is_right(face: Face) -> None:
-    """Not from elsewhere, and before the application runs."""
+    """A key begins with its first request from an allowed network."""
     keys = Keys(["192.0.2.0/24"], begins=True, keep=0)
     guard = Guard(keys)
     assert face.send(guard, "198.51.100.1").status == 403
@@ -366,7 +366,7 @@ def test_a_first_use_is_told_once_the_address_is_right(face: Face) -> None:
 
 
 def test_a_remembered_key_that_is_revoked_is_looked_up_again(face: Face) -> None:
-    """What is remembered may be a generation of before; what the look-up tells counts."""
+    """A remembered key whose `token_id` is revoked is looked up again."""
     keys, revocations = Keys(), MemoryRevocations()
     guard = Guard(keys, revocations=revocations)
     assert face.send(guard, "192.0.2.1").status == 200

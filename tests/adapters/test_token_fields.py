@@ -1,4 +1,4 @@
-"""JWTs in a field of their own, as Google IAP, Cloudflare Access and others send them: the same everywhere."""
+"""JWTs in a field of their own, as Google IAP and Cloudflare Access send them, by each adapter."""
 
 from typing import Any
 
@@ -126,7 +126,7 @@ def _face(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("name", CASES)
 def test_answer(face: Any, name: str) -> None:
-    """Every adapter gives the answer of the table, at first and when the token is known."""
+    """Each adapter gives the answer of the table, for a first-seen token and for a known one."""
     case = CASES[name]
     for _ in range(2):
         answer = face(case.method, case.path, case.fields)
@@ -138,7 +138,7 @@ def test_answer(face: Any, name: str) -> None:
 
 
 def test_caches_are_told_of_the_field(face: Any) -> None:
-    """A shared cache would keep the page of one caller for all, since there is no Authorization field."""
+    """A response to a token in another field is private, and varies by the field."""
     answer = face("GET", "/private", [field(GOOD)])
     assert answer.headers["vary"].lower() == IAP.lower()
     assert answer.headers["cache-control"] == "private"
@@ -154,14 +154,14 @@ def decide(guard: Guard, *fields: Field) -> Allow | Deny:
 
 
 def test_the_principal_says_how_it_came() -> None:
-    """As `header`, since neither a Bearer token nor a cookie was sent."""
+    """The method of the principal is `header`."""
     allowed = decide(guard(), field(GOOD))
     assert isinstance(allowed, Allow)
     assert allowed.auth.principal.method == "header"
 
 
 def test_a_known_token_is_recalled_at_once() -> None:
-    """By one look-up, as other credentials are."""
+    """`recall` finds the decision for a known token."""
     own = guard()
     presented = [(IAP.lower().encode(), GOOD.encode())]
     assert not own.recall(presented, ("GET", "/private", ""), NOW).is_decision
@@ -170,7 +170,7 @@ def test_a_known_token_is_recalled_at_once() -> None:
 
 
 def test_a_token_can_be_revoked() -> None:
-    """Like any other."""
+    """A token in the field can be revoked."""
     revocations = MemoryRevocations(clock=lambda: NOW)
     own = guard(revocations=revocations)
     assert isinstance(decide(own, field(GOOD)), Allow)
@@ -179,7 +179,7 @@ def test_a_token_can_be_revoked() -> None:
 
 
 def test_a_bound_token_needs_its_proof() -> None:
-    """In a field it would come without one."""
+    """A bound token in the field is refused, since it has no proof."""
     bound = make_token(
         claims(iss="https://iap.example", exp=NOW + 600, iat=NOW, cnf={"jkt": "x" * 43}), key=IAP_SECRET
     )
@@ -189,7 +189,7 @@ def test_a_bound_token_needs_its_proof() -> None:
 
 
 def test_several_issuers_share_a_field() -> None:
-    """The `iss` chooses, as it does for Bearer tokens."""
+    """The `iss` of a token chooses the verifier of the field."""
     own = Guard(iap(), iap(issuer=ISSUER, secret=SECRET), plain())
     for text, allowed in ((GOOD, True), (BEARER, True), (token(iss="https://x.example"), False)):
         assert isinstance(decide(own, field(text)), Allow if allowed else Deny)
@@ -198,7 +198,7 @@ def test_several_issuers_share_a_field() -> None:
 
 
 def test_two_fields_are_two_credentials() -> None:
-    """Also where both are good."""
+    """Tokens in two fields are a 400, also if both are valid."""
     own = Guard(iap(), iap(ACCESS, ISSUER, SECRET))
     assert isinstance(decide(own, field(GOOD)), Allow)
     assert isinstance(decide(own, field(BEARER, ACCESS)), Allow)
@@ -210,7 +210,7 @@ def test_two_fields_are_two_credentials() -> None:
 
 
 def test_a_token_of_one_field_is_not_known_by_another() -> None:
-    """A memory for each: what was verified for one field passes by it alone."""
+    """A token that is remembered for one field is not accepted in another one."""
     own = Guard(iap(), iap(ACCESS, ISSUER, SECRET), plain())
     assert isinstance(decide(own, field(BEARER, ACCESS)), Allow)
     assert isinstance(decide(own, field(BEARER)), Deny)
@@ -218,14 +218,14 @@ def test_a_token_of_one_field_is_not_known_by_another() -> None:
 
 
 class Anything:
-    """A verifier of an application, which takes whatever it is asked about."""
+    """A verifier of an application that accepts each credential."""
 
     def verify(self, credential: Credential) -> Principal:
         return Principal("eve")
 
 
 class Greedy(Anything):
-    """One that says so itself."""
+    """A verifier whose `accepts` returns True."""
 
     def accepts(self, credential: Credential) -> bool:
         return True
@@ -233,14 +233,14 @@ class Greedy(Anything):
 
 @pytest.mark.parametrize("text", ["opaque", EXPIRED, "a.b.c"])
 def test_no_other_verifier_is_asked_about_the_field(text: str) -> None:
-    """A bad token is not rescued by a verifier of the application, in whatever order they are given."""
+    """A token in the field is not verified by a custom verifier without a field, in each order."""
     for verifiers in ([Greedy(), iap()], [iap(), Greedy()], [Anything(), iap()], [iap(), Anything()]):
         assert isinstance(decide(Guard(*verifiers), field(text)), Deny)
         assert isinstance(decide(Guard(*verifiers), authorization("opaque")), Allow)
 
 
 def test_without_another_verifier_the_authorization_field_opens_nothing() -> None:
-    """The same token is refused there."""
+    """The same token in the Authorization field is refused."""
     own = Guard(iap())
     assert isinstance(decide(own, field(GOOD)), Allow)
     assert isinstance(decide(own, authorization(GOOD)), Deny)
@@ -250,7 +250,7 @@ def test_without_another_verifier_the_authorization_field_opens_nothing() -> Non
     "header", ["Authorization", "cookie", "HOST", "DPoP", "Origin", "X_Token", "X Token", "", 5, b"X-A"]
 )
 def test_what_is_no_field_for_tokens_is_refused(header: Any) -> None:
-    """When the verifier is built."""
+    """A field that other credentials use, or that has an invalid name, is refused."""
     with pytest.raises(ConfigurationError, match="header must be a field for tokens"):
         iap(header)
 
@@ -260,13 +260,13 @@ def test_what_is_no_field_for_tokens_is_refused(header: Any) -> None:
     [("Authorization", "leave header out, since"), ("Cookie", r"cookie=AccessCookie\(\)")],
 )
 def test_where_tokens_come_without_the_option_is_said(header: str, words: str) -> None:
-    """With the spelling that works."""
+    """The error for `Authorization` or `Cookie` shows the correct option."""
     with pytest.raises(ConfigurationError, match=words):
         iap(header)
 
 
 def test_tokens_and_keys_in_one_field_are_refused() -> None:
-    """It could not be told which of them a value is."""
+    """A guard whose tokens and keys have one field is refused, since a value could be either."""
     for other in (APIKeyVerifier({KEY: APIKey("robot")}), Own()):
         for verifiers in ([iap("X-API-KEY"), other], [other, iap("X-API-KEY")]):
             with pytest.raises(ConfigurationError, match="must read different fields"):
@@ -278,7 +278,7 @@ class Own(Anything):
 
 
 class OfField(Verifier):
-    """A verifier with a field for tokens, that is none of ours."""
+    """A verifier of an application with a field for tokens."""
 
     token_header = IAP
 
@@ -290,19 +290,19 @@ class OfField(Verifier):
 
 
 def test_two_kinds_of_verifiers_of_a_field_are_refused() -> None:
-    """Only those that choose by issuer can share one."""
+    """A field that a `JWTVerifier` shares with a verifier of another kind is refused."""
     with pytest.raises(ConfigurationError, match="must read different fields"):
         Guard(iap(), OfField())
 
 
 def test_a_verifier_of_a_field_verifies_nothing_before_introspection() -> None:
-    """It would never be asked, and each token would go to the endpoint unverified."""
+    """A verifier with a field before introspection is refused, since it would never be asked."""
     with pytest.raises(ConfigurationError, match="leave its header= out"):
         IntrospectionVerifier("https://issuer.example/i", auth=ClientAuth.post("a", "b"), jwt=iap())
 
 
 def test_openapi_has_a_scheme_for_the_field() -> None:
-    """Beside those of other credentials, and alone where there are no others."""
+    """The document has a scheme for the field, beside those of the other credentials."""
     schemes = document(guard())["components"]["securitySchemes"]
     assert schemes[f"JWT-{IAP.title()}"]["name"] == IAP.lower()
     assert {name: scheme["in"] for name, scheme in schemes.items() if name != "Bearer"} == {
@@ -322,7 +322,7 @@ def test_openapi_has_a_scheme_for_the_field() -> None:
     ids=["good", "expired", "two", "none"],
 )
 def test_a_decorated_route_asks_for_it(framework: str, fields: list[Field], status: int) -> None:
-    """On a path that no rule protects, too."""
+    """A decorated route on a public path checks the field."""
     make, ask = DECORATED[framework]
     app = make(Guard(iap(), plain(), public_paths=["/route"]), lambda: NOW, {})
     assert ask(app, "GET", "/route", fields).status == status
@@ -343,7 +343,7 @@ def test_a_decorated_route_asks_for_it(framework: str, fields: list[Field], stat
 def test_a_handshake_with_it_gets_the_same_answer(
     offered: list[str], fields: list[Field], expected: int
 ) -> None:
-    """A token among the subprotocols counts as the Authorization field, and is a second credential."""
+    """A token among the subprotocols is a second credential beside the field."""
     app = AuthGuardMiddleware(Echoing(), guard=guard(subprotocol="authguard"), clock=lambda: NOW)
     first = shake(app, offered, fields, "/private")[0]
     assert (200 if first["type"] == "websocket.accept" else first["status"]) == expected

@@ -1,4 +1,4 @@
-"""A crowd of tokens that are seen for the first time does not keep the event loop from everything else."""
+"""Many first-seen tokens at once, which must not block the event loop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ CROWD = 400
 
 
 class Counting(JWTVerifier):
-    """Counts the tokens that it verifies, and how many of these between two turns of the event loop."""
+    """A verifier that counts all tokens that it verifies, and those between two turns of the event loop."""
 
     def __init__(self, key: Any = None, *, algorithm: str = "ES256", **options: Any) -> None:
         given = {"issuer": ISSUER, "audience": AUDIENCE, **options}
@@ -28,7 +28,7 @@ class Counting(JWTVerifier):
         self._by_keys, self._keys = self._keys.verify, self
 
     def verify(self, token: Any, *arguments: Any) -> Any:
-        """As a verifier, and as its own keys, which are asked for each signature."""
+        """Verify a credential, or a signature in the role of its own keys."""
         if arguments:
             return super().verify(token, *arguments)
         self.verified.append(token.signed.decode())
@@ -38,14 +38,14 @@ class Counting(JWTVerifier):
 
 
 class Elsewhere(Counting):
-    """Has its keys elsewhere."""
+    """A verifier with remote keys."""
 
     def channels(self) -> Sequence[Channel]:
         return (Channel(),)
 
 
 async def accepts(issuer: str) -> bool:
-    """Take every issuer."""
+    """Accept each issuer."""
     return True
 
 
@@ -60,7 +60,7 @@ SIGNED = [token.rpartition(".")[0] for token in TOKENS]
 
 
 class Face:
-    """A guarded application on ASGI, which notes whom it has let in, and each status."""
+    """A guarded ASGI application that records the admitted callers and the statuses."""
 
     def __init__(self, *verifiers: JWTVerifier) -> None:
         self.app = AuthGuardMiddleware(self._respond, guard=Guard(*verifiers), clock=lambda: NOW)
@@ -82,7 +82,7 @@ class Face:
 
 
 async def together(face: Face, verifier: Counting, tokens: Sequence[str]) -> None:
-    """All tokens at the same time on asyncio, beside a callback in each turn of the loop."""
+    """Send all tokens at once on asyncio, with a callback in each turn of the loop."""
     loop = asyncio.get_running_loop()
 
     def turn() -> None:
@@ -95,7 +95,7 @@ async def together(face: Face, verifier: Counting, tokens: Sequence[str]) -> Non
 
 
 async def together_on_trio(face: Face, verifier: Counting, tokens: Sequence[str]) -> None:
-    """The same on trio."""
+    """Send all tokens at once on trio, with a task in each turn of the loop."""
 
     async def turn() -> None:
         while len(face.statuses) < len(tokens):
@@ -117,7 +117,7 @@ LOOPS = {
 @pytest.mark.parametrize("make", VERIFIERS.values(), ids=VERIFIERS)
 @pytest.mark.parametrize("run", LOOPS.values(), ids=LOOPS)
 def test_a_crowd_lets_the_loop_turn(make, run):
-    """No turn verifies more signatures than a few milliseconds have room for, and all callers are let in."""
+    """No turn verifies more than a hundred signatures, and all callers are admitted."""
     verifier = make()
     face = Face(verifier)
     run(face, verifier, TOKENS)
@@ -130,7 +130,7 @@ def test_a_crowd_lets_the_loop_turn(make, run):
 @pytest.mark.parametrize("make", VERIFIERS.values(), ids=VERIFIERS)
 @pytest.mark.parametrize("run", LOOPS.values(), ids=LOOPS)
 def test_forged_tokens_are_verified_once(make, run):
-    """Each is refused, and costs one signature, also if it had to wait."""
+    """Each forged token is refused with one verification, also if it had to wait."""
     verifier = make()
     face = Face(verifier)
     run(face, verifier, FORGED)
@@ -139,7 +139,7 @@ def test_forged_tokens_are_verified_once(make, run):
 
 
 def test_who_came_first_is_let_in_first():
-    """Those who wait are answered in the order in which they came."""
+    """Waiting requests are verified in the order in which they came."""
     verifier = Counting()
     face = Face(verifier)
     asyncio.run(together(face, verifier, TOKENS))
@@ -147,7 +147,7 @@ def test_who_came_first_is_let_in_first():
 
 
 def test_who_comes_later_waits_behind_the_others():
-    """As long as somebody waits, nobody who comes meanwhile is verified at once."""
+    """A request that comes while others wait is verified after them."""
 
     async def in_two_parts() -> None:
         tasks = [asyncio.ensure_future(face.ask(token)) for token in TOKENS[:200]]
@@ -164,7 +164,7 @@ def test_who_comes_later_waits_behind_the_others():
 
 @pytest.mark.parametrize("run", LOOPS.values(), ids=LOOPS)
 def test_when_nobody_waits_tokens_are_verified_at_once(run):
-    """After a crowd the next token does not have to wait."""
+    """A token that comes after the crowd is verified at once."""
     verifier = Counting()
     face = Face(verifier)
     run(face, verifier, TOKENS[:200])
@@ -174,7 +174,7 @@ def test_when_nobody_waits_tokens_are_verified_at_once(run):
 
 
 def test_a_crowd_can_come_again():
-    """When nothing waits any more, tokens are verified at once again, also in another loop."""
+    """A token after the crowd, and a second crowd in another loop, are verified."""
     verifier = Counting()
     face = Face(verifier)
     asyncio.run(together(face, verifier, TOKENS[:200]))
@@ -185,7 +185,7 @@ def test_a_crowd_can_come_again():
 
 
 def test_who_leaves_is_not_verified():
-    """A request that is cancelled while it waits costs no signature, and the others go on."""
+    """A request that is cancelled while it waits is not verified, and the others are."""
 
     async def some_leave() -> None:
         tasks = [asyncio.ensure_future(face.ask(token)) for token in TOKENS]
@@ -202,7 +202,7 @@ def test_who_leaves_is_not_verified():
 
 
 def test_secrets_do_not_wait():
-    """With HS256 a turn would cost as much as the signature."""
+    """With HS256 the tokens are verified at once, because a turn costs as much as a signature."""
 
     async def all_at_once() -> None:
         await asyncio.gather(*(face.ask(token) for token in tokens))
@@ -215,7 +215,7 @@ def test_secrets_do_not_wait():
 
 @pytest.mark.parametrize("make", VERIFIERS.values(), ids=VERIFIERS)
 def test_without_a_loop_nothing_waits(make):
-    """On WSGI each request has a thread, which verifies at once."""
+    """On WSGI each request is verified at once in its thread."""
     verifier = make()
     app = raw_wsgi(Guard(verifier), lambda: NOW)
     answers = [
@@ -227,7 +227,7 @@ def test_without_a_loop_nothing_waits(make):
 
 @pytest.mark.parametrize("run", LOOPS.values(), ids=LOOPS)
 def test_a_crowd_with_a_secret_lets_the_loop_turn(run):
-    """No turn verifies more HMACs than ten milliseconds have room for, and all callers are let in."""
+    """No turn verifies more than 300 HMACs, and all callers are admitted."""
     verifier = Counting(SECRET, algorithm="HS256")
     face = Face(verifier)
     run(face, verifier, [make_token(claims(jti=str(number))) for number in range(1_500)])

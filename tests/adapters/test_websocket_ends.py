@@ -1,4 +1,4 @@
-"""A websocket ends with its credential: by a message that falls due."""
+"""A websocket ends with its credential, at the next message that is due for a check."""
 
 import asyncio
 import logging
@@ -37,12 +37,12 @@ from authguard.errors import RateLimitedError
 from authguard.fastapi import install
 from authguard.testing import issue_token, override
 
-# A message that falls due.
+# A message that is due for a check
 
 
 @pytest.mark.parametrize(("after", "passes"), [(29.9, True), (30, False), (1e6, False)])
 def test_a_message_that_falls_due_is_sent_only_after_a_check(after: float, passes: bool) -> None:
-    """Nothing is sent to whom it is not for any more."""
+    """A message that is due is sent only if the credential is still valid."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -57,7 +57,7 @@ def test_a_message_that_falls_due_is_sent_only_after_a_check(after: float, passe
 
 @pytest.mark.parametrize(("after", "passes"), [(29.9, True), (30, False)])
 def test_a_message_that_falls_due_is_received_only_after_a_check(after: float, passes: bool) -> None:
-    """Nothing is taken from whom nobody knows any more."""
+    """A message that is due is received only if the credential is still valid."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
     got = []
 
@@ -74,7 +74,7 @@ def test_a_message_that_falls_due_is_received_only_after_a_check(after: float, p
 
 
 def test_a_good_credential_goes_on() -> None:
-    """It is asked about once in each period, and both directions pass."""
+    """A valid credential is checked once in each period, and messages pass in both directions."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -91,7 +91,7 @@ def test_a_good_credential_goes_on() -> None:
 
 
 def test_a_period_of_one_s_own() -> None:
-    """The option says how long a message may pass unasked."""
+    """The option `recheck` sets the period of the checks."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_period_of_one_s_own() -> None:
 
 
 def test_it_ends_when_the_token_expires() -> None:
-    """And not at the end of the period."""
+    """The websocket ends when the token expires, and not at the end of the period."""
     clock, server = Clock(), Server()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -121,7 +121,7 @@ def test_it_ends_when_the_token_expires() -> None:
 
 
 def test_leeway_is_for_connections_too() -> None:
-    """The verifier takes the token for some more time, and is asked each five seconds in it."""
+    """An expired token is accepted within the leeway of the verifier, and checked each five seconds."""
     clock, server, verdicts = Clock(), Server(), Verdicts(expires_at=NOW + 10)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -138,7 +138,7 @@ def test_leeway_is_for_connections_too() -> None:
 
 
 def test_an_expiry_far_away_is_no_trouble() -> None:
-    """The period counts then."""
+    """A websocket whose token expires in the far future is checked in each period."""
     clock, server, verdicts = Clock(), Server(), Verdicts(expires_at=1e300)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -154,7 +154,7 @@ def test_an_expiry_far_away_is_no_trouble() -> None:
 
 
 def test_a_clock_that_is_set_back_is_a_reason_to_check() -> None:
-    """Else nobody would look for as long as it was set back."""
+    """A clock that is set back causes a check."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -168,7 +168,7 @@ def test_a_clock_that_is_set_back_is_a_reason_to_check() -> None:
 
 
 def test_a_logout_ends_it() -> None:
-    """At the next check."""
+    """A logout ends the websocket at the next check."""
     clock, server = Clock(), Server()
     store = MemoryRevocations(clock=clock)
 
@@ -193,7 +193,7 @@ def test_a_logout_ends_it() -> None:
     ids=["inactive", "outage", "quota", "bug"],
 )
 def test_whose_fault_it_is(error: Exception, code: int, reason: str, caplog: Any) -> None:
-    """A client may come again after what was not its own; our own faults are in the log."""
+    """The code of the close depends on the error, and an outage or a bug is logged."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
     got = []
 
@@ -210,11 +210,11 @@ def test_whose_fault_it_is(error: Exception, code: int, reason: str, caplog: Any
     assert bool(caplog.records) is (code in (1011, 1013) and reason != "rate_limited")
 
 
-# After the end.
+# After the end
 
 
 def test_nothing_passes_after_the_end() -> None:
-    """In neither direction, however often the application tries; it is closed once."""
+    """After the end no message passes in either direction, and the websocket is closed once."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
     got, raised = [], []
 
@@ -228,7 +228,7 @@ def test_nothing_passes_after_the_end() -> None:
                 await send(message)
                 raised.append(message)
             got.append(await receive())
-        verdicts.error = None  # it does not come back
+        verdicts.error = None  # the credential is valid again, and the websocket stays closed
 
     run(app, server, guard=Guard(verdicts), clock=clock)
     assert (raised, got) == ([], [end()] * 4)
@@ -238,7 +238,7 @@ def test_nothing_passes_after_the_end() -> None:
 
 @pytest.mark.parametrize("own", [False, True])
 def test_an_application_need_not_catch_what_sending_raises(own: bool) -> None:
-    """It has ended as it should, so nothing is raised to the server; an error of its own is."""
+    """The error of `send` is not raised to the server, and an error of the application is."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -257,7 +257,7 @@ def test_an_application_need_not_catch_what_sending_raises(own: bool) -> None:
 
 
 def test_a_close_that_the_server_does_not_take_is_let_be() -> None:
-    """The client may have gone at the same time."""
+    """An error of the server for the close is ignored, since the client may have gone."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -274,7 +274,7 @@ def test_a_close_that_the_server_does_not_take_is_let_be() -> None:
 
 
 def test_a_client_that_does_not_read_cannot_keep_it_open(monkeypatch: Any) -> None:
-    """A close that cannot be sent is given up, and the application told."""
+    """A close that cannot be sent in time is abandoned, and the application gets the disconnect."""
     monkeypatch.setattr("authguard._asgi.connection._SECONDS_TO_CLOSE", 0.01)
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
@@ -290,7 +290,7 @@ def test_a_client_that_does_not_read_cannot_keep_it_open(monkeypatch: Any) -> No
     assert server.sent == [ACCEPT]
 
 
-# Before it is accepted, and after it is closed.
+# Before it is accepted, and after it is closed
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_client_that_does_not_read_cannot_keep_it_open(monkeypatch: Any) -> No
     ids=["denial", "close", "close codes"],
 )
 def test_it_may_end_before_it_is_accepted(scope: Any, answer: list[str]) -> None:
-    """Then it is refused as a handshake is."""
+    """A websocket whose credential ends before it is accepted is refused like a handshake."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -321,7 +321,7 @@ def test_it_may_end_before_it_is_accepted(scope: Any, answer: list[str]) -> None
 
 
 def test_it_may_end_before_the_application_has_received_anything() -> None:
-    """`websocket.connect` is received first all the same."""
+    """The guard receives `websocket.connect` before it closes the websocket."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -340,7 +340,7 @@ def test_it_may_end_before_the_application_has_received_anything() -> None:
     ids=["close", "denial"],
 )
 def test_what_the_application_has_closed_is_not_checked(closing: Message) -> None:
-    """Nothing of ours comes after its own end, and the server says what follows."""
+    """A websocket that the application has closed is not checked, and errors of the server are raised."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -360,7 +360,7 @@ def test_what_the_application_has_closed_is_not_checked(closing: Message) -> Non
 
 
 def test_what_follows_the_end_is_waited_for_without_a_limit() -> None:
-    """The server is asked once for what comes after its own end, though a check would be due."""
+    """A closed websocket is not checked while the application waits for the disconnect."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def go_later() -> None:
@@ -377,11 +377,11 @@ def test_what_follows_the_end_is_waited_for_without_a_limit() -> None:
         await going
 
     run(app, server, guard=Guard(verdicts), clock=clock)
-    assert server.reads == 2  # with the one of the handshake
+    assert server.reads == 2  # the other one is of the handshake
 
 
 def test_a_client_that_has_gone_is_not_checked() -> None:
-    """The application gets its disconnect as it came, due or not."""
+    """A disconnect that is due is passed to the application without a check."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -398,7 +398,7 @@ def test_a_client_that_has_gone_is_not_checked() -> None:
 
 @pytest.mark.parametrize("who", ["application", "client"])
 def test_it_may_be_closed_while_the_check_is_made(who: str) -> None:
-    """Then there is nothing left to close; and what was to be sent is not, all the same."""
+    """A message is not sent if the websocket is closed during the check, and no second close is."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
     closing = {"type": "websocket.close", "code": 1000}
 
@@ -425,7 +425,7 @@ def test_it_may_be_closed_while_the_check_is_made(who: str) -> None:
 
 
 def test_both_directions_may_come_to_a_check_at_once() -> None:
-    """It is closed once, and both are told."""
+    """Two checks at once, for sending and for receiving, close the websocket once."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -450,7 +450,7 @@ def test_both_directions_may_come_to_a_check_at_once() -> None:
 
 
 def test_what_waits_for_a_message_is_told_when_the_other_side_ends_it() -> None:
-    """A message that comes after the end is not delivered."""
+    """A task that waits for a message gets the end, and a later message is not delivered."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -469,7 +469,7 @@ def test_what_waits_for_a_message_is_told_when_the_other_side_ends_it() -> None:
 
 
 def test_a_message_is_not_lost_when_the_check_is_cancelled() -> None:
-    """Applications give `receive` a time limit of their own."""
+    """A message whose check is cancelled is delivered by the next `receive`."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -490,11 +490,11 @@ def test_a_message_is_not_lost_when_the_check_is_cancelled() -> None:
     assert (server.sent, verdicts.calls) == ([ACCEPT], 3)
 
 
-# Who is not checked.
+# A caller that is not checked
 
 
 def test_who_came_anonymously_is_not_checked() -> None:
-    """There is nothing that could end."""
+    """The websocket of an anonymous caller is not checked."""
     clock, server, verdicts = Clock(), Server(), Verdicts()
     verdicts.error = InvalidTokenError("bad")
 
@@ -510,11 +510,11 @@ def test_who_came_anonymously_is_not_checked() -> None:
     assert verdicts.calls == 1
 
 
-# In frameworks.
+# In frameworks
 
 
 def test_starlette_is_told_by_its_own_exception() -> None:
-    """As if the client had gone."""
+    """Starlette raises its own exception for a disconnect."""
     told = []
 
     async def talk(websocket: Any) -> None:
@@ -526,7 +526,7 @@ def test_starlette_is_told_by_its_own_exception() -> None:
 
     app = Starlette(routes=[WebSocketRoute("/ws", talk)])
     app.add_middleware(AuthGuardMiddleware, guard=jwt())
-    headers = {"Authorization": f"Bearer {issue_token(SECRET, exp=time.time() + 0.1)}"}
+    headers = {"Authorization": f"Bearer {issue_token(SECRET, exp=time.time() + 1)}"}
     connecting = TestClient(app).websocket_connect("/ws", headers=headers)
     with connecting as websocket, pytest.raises(WebSocketDisconnect) as closed:
         websocket.receive_text()
@@ -535,7 +535,7 @@ def test_starlette_is_told_by_its_own_exception() -> None:
 
 
 def test_the_period_is_given_to_install() -> None:
-    """And `override` of the tests is honoured, as long as it lasts."""
+    """`install` sets the period, and `override` applies to the checks."""
     app, guard, loaded = FastAPI(), Guard(Verdicts()), []
 
     @app.websocket("/ws")
@@ -555,11 +555,11 @@ def test_the_period_is_given_to_install() -> None:
         with gone, pytest.raises(WebSocketDisconnect) as closed:
             loaded.append(websocket.receive_text())
     assert (closed.value.code, loaded) == (1008, [])
-    assert time.monotonic() - started < 10  # and not the 30 seconds of the default
+    assert time.monotonic() - started < 10  # the default would be 30 seconds
 
 
 def test_the_end_is_logged_as_refusals_are(caplog: Any) -> None:
-    """The caller's fault at level DEBUG, and never the credential."""
+    """The end for an invalid credential is logged at level DEBUG, without the credential."""
     caplog.set_level(logging.DEBUG, "authguard")
     clock, server, verdicts = Clock(), Server(), Verdicts()
 

@@ -1,4 +1,4 @@
-"""A websocket ends with its credential, though nothing is sent: real seconds, and few of them."""
+"""An idle websocket is closed when its credential is no longer valid, in real time."""
 
 import asyncio
 import time
@@ -29,23 +29,23 @@ from authguard.testing import issue_token
 
 
 def test_an_idle_connection_ends_when_its_token_expires() -> None:
-    """Nobody sends anything."""
+    """An idle websocket is closed when its token expires."""
     server, got = Server(), []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await open_(receive, send)
         got.append(await receive())
 
-    token = issue_token(SECRET, exp=time.time() + 0.05)
+    token = issue_token(SECRET, exp=time.time() + 0.5)
     started = time.monotonic()
     run(app, server, guard=jwt(), clock=time.time, token=token)
     assert got == [end()]
     assert server.sent == [ACCEPT, EXPIRED]
-    assert 0.02 < time.monotonic() - started < 3
+    assert 0.02 < time.monotonic() - started < 20
 
 
 def test_an_idle_connection_is_checked_in_each_period() -> None:
-    """As long as it is good it goes on, and a message that comes is delivered."""
+    """An idle websocket is checked in each period, and receives messages while its credential is valid."""
     server, verdicts, got = Server(), Verdicts(), []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -67,7 +67,7 @@ def test_an_idle_connection_is_checked_in_each_period() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_keep_it_open() -> None:
-    """It is checked after a period, as the event loop counts the seconds."""
+    """A websocket whose clock is set back is checked after a period of the event loop's clock."""
     clock, server, verdicts, got = Clock(), Server(), Verdicts(), []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -81,7 +81,7 @@ def test_a_clock_that_is_set_back_does_not_keep_it_open() -> None:
 
 
 def test_nothing_is_cut_short_before_the_handshake_is_there() -> None:
-    """However late the server says `websocket.connect`, it is received before the handshake is refused."""
+    """`websocket.connect` is received before the handshake is refused, also if it comes after a period."""
     verdicts, got = Verdicts(), []
 
     class Late(Server):
@@ -100,7 +100,7 @@ def test_nothing_is_cut_short_before_the_handshake_is_there() -> None:
 
 
 def test_a_time_limit_of_the_application_is_its_own() -> None:
-    """It is not taken for ours, and a message that comes later is not lost."""
+    """A timeout of the application's own is raised, and a later message is received."""
     server = Server()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -115,7 +115,7 @@ def test_a_time_limit_of_the_application_is_its_own() -> None:
 
 
 def test_a_timeout_of_the_server_is_passed_on() -> None:
-    """Only our own time limit is a time for a check."""
+    """A `TimeoutError` of the server is raised, and causes no check."""
     server = Server()
 
     class Raising(Server):
@@ -134,7 +134,7 @@ def test_a_timeout_of_the_server_is_passed_on() -> None:
 
 
 def test_an_application_that_is_cancelled_is_cancelled() -> None:
-    """While it waits, and nothing of ours is left behind."""
+    """The cancellation of a waiting application leaves no task of the guard."""
     server = Server()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -157,7 +157,7 @@ def test_an_application_that_is_cancelled_is_cancelled() -> None:
 
 
 def test_under_trio_messages_are_checked() -> None:
-    """Before they pass, as under asyncio."""
+    """Under trio a message that is due is checked as under asyncio."""
     clock, got = Clock(), []
     incoming = iter([CONNECT, TEXT, TEXT])
 
@@ -176,7 +176,7 @@ def test_under_trio_messages_are_checked() -> None:
 
 
 def test_under_trio_an_idle_connection_ends_when_its_token_expires() -> None:
-    """Nobody sends anything."""
+    """Under trio an idle websocket is closed when its token expires."""
     got = []
     incoming = iter([CONNECT])
 
@@ -191,13 +191,13 @@ def test_under_trio_an_idle_connection_ends_when_its_token_expires() -> None:
         got.append(await receive())
 
     started = time.monotonic()
-    assert on_trio(app, receive, clock=time.time, now=time.time(), expires_in=0.05) == [ACCEPT, EXPIRED]
+    assert on_trio(app, receive, clock=time.time, now=time.time(), expires_in=0.5) == [ACCEPT, EXPIRED]
     assert got == [end()]
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def on_trio(app: Any, receive: Any, *, clock: Any, now: float, expires_in: float) -> list[Message]:
-    """Run a guarded websocket under trio; what it sends."""
+    """Run a guarded websocket under trio, and return the messages that it sends."""
     sent = []
 
     async def send(message: Message) -> None:

@@ -26,17 +26,17 @@ DENIAL = {"websocket.http.response": {}}
 
 
 def entry(token: str) -> str:
-    """A token as a browser offers it."""
+    """Return a token in the form in which a browser offers it."""
     return OFFER + b64(token.encode("latin-1"))
 
 
 def guard(**options: Any) -> Guard:
-    """The guard of the table of same answers, with the subprotocol."""
+    """Return the guard of the table of same answers, with the subprotocol."""
     return same.guard(**{"subprotocol": "authguard"} | options)
 
 
 class Echoing:
-    """Accepts as it is told, and keeps its scope."""
+    """A websocket application that accepts with these options, and records its scope."""
 
     def __init__(self, **accepting: Any) -> None:
         self.accept = {"type": "websocket.accept", **accepting}
@@ -51,7 +51,7 @@ class Echoing:
 def shake(
     app: Any, offered: Any = (), fields: Any = (), path: str = "/private", **more: Any
 ) -> list[dict[str, Any]]:
-    """Send a handshake as a server does, and return what it is answered."""
+    """Send a handshake as a server does, and return the messages of the application."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -87,7 +87,7 @@ def is_bearer(field: Any) -> bool:
     return field[0] == "Authorization" and field[1].startswith(b"Bearer ")
 
 
-# What a Bearer field says, said by a subprotocol; two spaces are of the field, and not of the token.
+# The cases of Bearer fields, without the one whose spaces belong to the field and not to the token.
 PRESENTED = {
     name: case
     for name, case in CASES.items()
@@ -97,7 +97,7 @@ PRESENTED = {
 
 @pytest.mark.parametrize("name", PRESENTED)
 def test_a_token_as_a_subprotocol_gets_the_answer_of_the_table(name: str) -> None:
-    """As if it stood in the Authorization field, alone or beside other credentials."""
+    """A token as a subprotocol has the same answer as one in the Authorization field."""
     case = PRESENTED[name]
     tokens = [field[1].removeprefix(b"Bearer ") for field in case.fields if is_bearer(field)]
     offered = ["authguard", *(entry(token.decode("latin-1")) for token in tokens)]
@@ -138,13 +138,13 @@ def test_a_token_as_a_subprotocol_gets_the_answer_of_the_table(name: str) -> Non
     ],
 )  # fmt: skip
 def test_exactly_one_credential(offered: Any, fields: Any, expected: int) -> None:
-    """Law 7, for the subprotocol too."""
+    """A handshake has exactly one credential (law 7), which may be a subprotocol."""
     assert status(Echoing(), offered, fields) == expected
 
 
 @pytest.mark.parametrize("where", ["in front", "behind"])
 def test_of_many_subprotocols_the_first_are_read(where: str) -> None:
-    """The others are dropped, token or not, and nobody further in finds them."""
+    """Only the first of many subprotocols are read, and the application does not get the others."""
     app, many = Echoing(), [f"p{number}" for number in range(10_000)]
     offered = [entry(same.GOOD), *many] if where == "in front" else [*many, entry(same.GOOD)]
     sent = shake(middleware(app), offered)
@@ -158,19 +158,19 @@ def test_of_many_subprotocols_the_first_are_read(where: str) -> None:
 
 
 def test_many_tokens_are_several_credentials() -> None:
-    """As they are in fields."""
+    """Several tokens as subprotocols are a 400."""
     assert status(Echoing(), [entry(same.GOOD)] * 10_000) == 400
 
 
 def test_a_bound_token_is_no_bearer_token_there() -> None:
-    """A browser has no way to send the proof."""
+    """A bound token as a subprotocol is a 401, since a browser cannot send its proof."""
     token = same.token(cnf={"jkt": "x" * 43})
     app = middleware(Echoing(), {"proofs": [DPoP("https://site.example")]})
     assert shake(app, [entry(token)])[0]["status"] == 401
 
 
 def test_without_the_option_it_is_no_credential() -> None:
-    """Then it is a subprotocol like any other, and not touched."""
+    """Without the option a token as a subprotocol is no credential, and the subprotocols are unchanged."""
     app = Echoing()
     offered = ["authguard", entry(same.GOOD)]
     assert shake(middleware(app, {"subprotocol": None}), offered)[0]["status"] == 401
@@ -179,7 +179,7 @@ def test_without_the_option_it_is_no_credential() -> None:
 
 
 def test_it_goes_by_the_name_that_was_chosen() -> None:
-    """Another name than the usual one."""
+    """The name of the subprotocol can be chosen."""
     app = Echoing()
     answer = shake(
         middleware(app, {"subprotocol": "v1.x"}), ["v1.x", "v1.x.bearer." + b64(same.GOOD.encode())]
@@ -188,7 +188,7 @@ def test_it_goes_by_the_name_that_was_chosen() -> None:
 
 
 def test_on_http_it_is_no_credential() -> None:
-    """There the field means nothing."""
+    """The field of the subprotocols is no credential in an HTTP request."""
     fields = [("Sec-WebSocket-Protocol", entry(same.GOOD).encode())]
     app = middleware(Echoing())
     scope = {"subprotocols": [entry(same.GOOD)], "type": "http", "method": "GET"}
@@ -196,7 +196,7 @@ def test_on_http_it_is_no_credential() -> None:
 
 
 def test_the_application_does_not_find_the_token_where_it_was() -> None:
-    """Neither parsed nor in the field; what else was offered stays, and the server's scope too."""
+    """The scope of the application has the token only in its Authorization field."""
     app = Echoing()
     offered = ("authguard", entry(same.GOOD), "chat")
     headers = [(b"sec-websocket-protocol", f"authguard,\t{offered[1]} , chat".encode()),
@@ -212,7 +212,7 @@ def test_the_application_does_not_find_the_token_where_it_was() -> None:
 
 
 def test_the_fields_after_the_token_stay() -> None:
-    """A field that offered nothing else is taken away alone."""
+    """A field with the token alone is removed, and the other fields stay."""
     app, after = Echoing(), (b"x-tenant", b"7")
     shake(middleware(app), headers=[(b"sec-websocket-protocol", entry(same.GOOD).encode()), after],
           subprotocols=[entry(same.GOOD)])  # fmt: skip
@@ -221,7 +221,7 @@ def test_the_fields_after_the_token_stay() -> None:
 
 @pytest.mark.parametrize("subprotocols", [None, ...], ids=["None", "absent"])
 def test_a_server_need_not_say_what_is_offered(subprotocols: Any) -> None:
-    """Then nothing is."""
+    """A scope with None for its subprotocols, or without them, offers no subprotocol."""
     more = {} if subprotocols is ... else {"subprotocols": subprotocols}
     app = middleware(Echoing())
     headers = [(b"authorization", same.bearer(same.GOOD)[1])]
@@ -229,7 +229,7 @@ def test_a_server_need_not_say_what_is_offered(subprotocols: Any) -> None:
 
 
 def test_headers_may_be_good_for_one_reading() -> None:
-    """The application still finds them."""
+    """Header fields that can be read only once are still in the scope of the application."""
     app = Echoing()
     fields = [[b"AUTHORIZATION", same.bearer(same.GOOD)[1]]]
     shake(middleware(app, {"subprotocol": None}), headers=iter(fields))
@@ -237,7 +237,7 @@ def test_headers_may_be_good_for_one_reading() -> None:
 
 
 def test_the_caller_is_left_where_http_has_it() -> None:
-    """The server's state stays as it was; the connection has its own."""
+    """The caller is in the state of the connection, and not in that of the server."""
     app, state = Echoing(), {"user": "root", "db": 7}
     shake(middleware(app), [entry(same.GOOD)], state=state)
     assert state == {"user": "root", "db": 7}
@@ -262,13 +262,13 @@ def test_the_caller_is_left_where_http_has_it() -> None:
     ids=["absent", "None", "empty", "another", "echo", "echo, no name", "no name"],
 )
 def test_a_subprotocol_is_chosen(accepting: Any, offered: Any, chosen: Any) -> None:
-    """The application's own choice stays, a token is never echoed, and browsers need one."""
+    """The application's choice of a subprotocol stays, and otherwise the name of the guard is chosen."""
     answer = shake(middleware(Echoing(**accepting)), offered)
     assert answer == [{"type": "websocket.accept", "subprotocol": chosen}]
 
 
 def test_a_subprotocol_is_chosen_for_anonymous_callers_too() -> None:
-    """On a public path a browser needs it as much."""
+    """A subprotocol is also chosen for an anonymous caller on a public path."""
     answer = shake(middleware(Echoing()), ["authguard"], path="/public")
     assert answer == [{"type": "websocket.accept", "subprotocol": "authguard"}]
 
@@ -285,7 +285,7 @@ def test_a_subprotocol_is_chosen_for_anonymous_callers_too() -> None:
 def test_refusals_that_browsers_can_read(
     offered: Any, fields: Any, path: str, code: int, reason: str
 ) -> None:
-    """Accepted and closed at once; the application never sees it."""
+    """A refused handshake is accepted and closed with a code, and does not reach the application."""
     app = Echoing()
     answer = shake(middleware(app, websocket_close_codes=True), offered, fields, path)
     assert answer == [
@@ -296,7 +296,7 @@ def test_refusals_that_browsers_can_read(
 
 
 def test_a_refusal_for_an_outage_can_be_read() -> None:
-    """503 is told from 401, so that a page keeps its token."""
+    """An outage has a code of its own, so that a page keeps its token."""
 
     class Down:
         def verify(self, credential: Any) -> Any:
@@ -307,7 +307,7 @@ def test_a_refusal_for_an_outage_can_be_read() -> None:
 
 
 def test_a_refused_handshake_is_logged_as_refusals_are(caplog: Any) -> None:
-    """Our own fault as a warning."""
+    """An outage at a handshake is logged as a warning."""
 
     class Down:
         def verify(self, credential: Any) -> Any:
@@ -318,7 +318,7 @@ def test_a_refused_handshake_is_logged_as_refusals_are(caplog: Any) -> None:
 
 
 def test_a_refusal_that_on_error_has_made_can_be_read_too() -> None:
-    """A refusal need not have an error."""
+    """A refusal of `on_error` without an error has a code without a reason."""
     own_guard = guard(on_error=lambda request, refusal: replace(refusal, status=418, error=None))
     app = AuthGuardMiddleware(Echoing(), guard=own_guard, websocket_close_codes=True)
     assert shake(app)[1] == {"type": "websocket.close", "code": 4418, "reason": ""}
@@ -334,13 +334,13 @@ def test_a_refusal_that_on_error_has_made_can_be_read_too() -> None:
     ],
 )
 def test_a_refusal_chooses_a_subprotocol(subprotocol: Any, offered: Any, chosen: Any) -> None:
-    """A browser would not show the code otherwise; and what looks like a token is not chosen."""
+    """A refusal chooses a subprotocol, which a browser needs, and never a token."""
     app = middleware(Echoing(), {"subprotocol": subprotocol}, websocket_close_codes=True)
     assert shake(app, offered)[0]["subprotocol"] == chosen
 
 
 def test_a_client_that_went_away_is_not_accepted_to_be_refused() -> None:
-    """There is nobody to read it."""
+    """A refused client that has gone gets no message."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -355,7 +355,7 @@ def test_a_client_that_went_away_is_not_accepted_to_be_refused() -> None:
 
 
 def test_what_a_decorator_refuses_can_be_read_too() -> None:
-    """The route asks for more than the path."""
+    """A refusal by a decorator has a code with `websocket_close_codes`."""
 
     @authguard.starlette.requires("admin")
     async def talk(websocket: Any) -> None:
@@ -371,7 +371,7 @@ def test_what_a_decorator_refuses_can_be_read_too() -> None:
 
 
 def test_what_a_dependency_refuses_can_be_read_too() -> None:
-    """By the option of `install`."""
+    """A refusal by a dependency has a code with the option of `install`."""
     app = FastAPI()
 
     @app.websocket("/public")
@@ -386,7 +386,7 @@ def test_what_a_dependency_refuses_can_be_read_too() -> None:
 
 
 def test_a_decorator_finds_the_token_of_the_subprotocol() -> None:
-    """What it refuses depends on the token that was offered."""
+    """A decorator checks the scopes of a token that came as a subprotocol."""
 
     @authguard.starlette.requires("read")
     async def talk(websocket: Any) -> None:
@@ -402,7 +402,7 @@ def test_a_decorator_finds_the_token_of_the_subprotocol() -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "30", None], ids=repr)
 def test_a_recheck_that_cannot_be_meant(seconds: Any) -> None:
-    """It is named when the middleware is built, and when it is installed."""
+    """A `recheck` that is not a positive number is an error of the middleware and of `install`."""
     with pytest.raises(ConfigurationError, match="recheck must be more than 0 seconds"):
         AuthGuardMiddleware(Echoing(), guard=guard(), recheck=seconds)
     with pytest.raises(ConfigurationError, match="recheck must be more than 0 seconds"):
@@ -410,7 +410,7 @@ def test_a_recheck_that_cannot_be_meant(seconds: Any) -> None:
 
 
 def test_a_guard_with_a_subprotocol_shows_only_its_name() -> None:
-    """The guard holds nothing else of it."""
+    """The representation of a subprotocol has only its name."""
     own_guard = Guard(
         JWTVerifier(same.SECRET, algorithms=["HS256"], issuer=None, audience=None), subprotocol="x"
     )

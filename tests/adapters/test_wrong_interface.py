@@ -1,4 +1,4 @@
-"""Middleware of ASGI refuses applications of WSGI, and the other way round, when it is built."""
+"""ASGI middleware around a WSGI application, and WSGI middleware around an ASGI one, are errors."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from support import SECRET
 
 
 def guard() -> Guard:
-    """Return a guard of everything."""
+    """Return a guard that protects all paths."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None))
 
 
@@ -123,20 +123,20 @@ def test_the_middleware_of_asgi_refuses_a_wsgi_application(name: str) -> None:
 
 @pytest.mark.parametrize("name", {**OF_ASGI, **OF_EITHER})
 def test_the_middleware_of_asgi_takes_other_applications(name: str) -> None:
-    """A bridge, a partial or a decorated function is taken, because it may work."""
+    """ASGI middleware accepts a bridge, a partial and a decorated function, which may be applications."""
     app: Any = {**OF_ASGI, **OF_EITHER}[name]
     asgi.AuthGuardMiddleware(app, guard=guard())
 
 
 @pytest.mark.parametrize("name", {**OF_WSGI, **OF_EITHER})
 def test_the_middleware_of_wsgi_takes_other_applications(name: str) -> None:
-    """A bridge, a partial or a decorated function is taken, because it may work."""
+    """WSGI middleware accepts a bridge, a partial and a decorated function, which may be applications."""
     app: Any = {**OF_WSGI, **OF_EITHER}[name]
     wsgi.AuthGuardMiddleware(app, guard=guard())
 
 
 def test_the_error_names_the_application_s_class_and_the_right_import() -> None:
-    """A user who has imported the middleware of the wrong module reads which module it is."""
+    """The error for middleware of the wrong module has the class of the application and the right import."""
     app: Any = FastAPI()
     with pytest.raises(ConfigurationError) as raised:
         wsgi.AuthGuardMiddleware(app, guard=guard())

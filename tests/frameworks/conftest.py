@@ -1,4 +1,4 @@
-"""A list of the handlers that ran, which none may for a preflight."""
+"""Provide a list of the handlers that ran; none may run for a preflight."""
 
 import pytest
 

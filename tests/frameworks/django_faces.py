@@ -1,4 +1,4 @@
-"""Put Django in the place of each face of the adapters: a plugin of pytest, for tests of other folders."""
+"""Replace each face of the adapters with Django: a plugin of pytest, for tests of other folders."""
 
 from typing import Any
 

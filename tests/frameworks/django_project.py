@@ -1,4 +1,4 @@
-"""A Django project for the tests, and handlers of it with a guard of the test's own."""
+"""Configure a Django project for the tests, and handlers of it with the guard of a test."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from authguard.django import AuthGuardMiddleware, current_principal
 
 CORS_LAYER = "corsheaders.middleware.CorsMiddleware"
 GUARD = "frameworks.django_project.Guarded"
-#: What `django-admin startproject` writes, with the guard where the documentation puts it.
+#: The middleware of `django-admin startproject`, with the guard at the documented position.
 STANDARD = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -29,7 +29,7 @@ STANDARD = [
     GUARD,
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-#: The fields that those add to each response.
+#: The fields that this middleware adds to each response.
 _OWN_FIELDS = {
     "content-length",
     "cross-origin-opener-policy",
@@ -63,17 +63,17 @@ if not settings.configured:
 
 
 class Guarded(AuthGuardMiddleware):
-    """The middleware with the clock of the test."""
+    """Run the middleware with the clock of the test."""
 
     @staticmethod
     def clock() -> float:
-        """The time of the test."""
+        """Return the time of the test."""
         now: float = settings.CLOCK()
         return now
 
 
 class OnlySync:
-    """Middleware that cannot be asynchronous, so that what stands before it is not, either."""
+    """Represent middleware that cannot be asynchronous, so that the middleware before it is not, either."""
 
     sync_capable = True
     async_capable = False
@@ -86,7 +86,7 @@ class OnlySync:
 
 
 class OnlyAsync:
-    """Middleware that cannot be synchronous."""
+    """Represent middleware that cannot be synchronous."""
 
     sync_capable = False
     async_capable = True
@@ -102,17 +102,17 @@ class OnlyAsync:
 
 
 def urls(*patterns: Any) -> ModuleType:
-    """A module of these patterns, which `ROOT_URLCONF` takes."""
+    """Return a module with these patterns, for `ROOT_URLCONF`."""
     module = ModuleType("urls")
     module.__dict__["urlpatterns"] = list(patterns)
     return module
 
 
 def subject(request: Any) -> HttpResponse:
-    """A view that says who is calling."""
+    """Answer with the subject of the caller."""
     principal = current_principal(request)
     assert request.auth.principal is principal
-    # On open paths the middleware of Django has put a user of its own there, who is nobody.
+    # On open paths, Django's middleware has set its own anonymous user.
     return HttpResponse(getattr(request.user, "subject", principal.subject))
 
 
@@ -121,12 +121,12 @@ EVERYWHERE = urls(re_path(r"(?s)^.*$", subject))
 
 
 class Project:
-    """A handler with settings of its own, which hold while it answers.
+    """Run a handler with settings of its own, which apply while it answers.
 
     Args:
         kind: `wsgi` or `asgi`.
         guard: of the setting `AUTHGUARD`.
-        patterns: the URLs; without any, a view at each path says who is calling.
+        patterns: the URLs; without any, a view at each path returns the subject of the caller.
         changes: other settings.
     """
 
@@ -138,7 +138,7 @@ class Project:
             self.handler = WSGIHandler() if kind == "wsgi" else ASGIHandler()
 
     def __call__(self, *arguments: Any) -> Any:
-        """Answer, as the handler does."""
+        """Answer like the handler."""
         return self._answer(*arguments) if self.kind == "wsgi" else self._aanswer(*arguments)
 
     def _answer(self, environ: Any, start_response: Any) -> Any:
@@ -152,18 +152,18 @@ class Project:
     def ask(
         self, method: str, path: str, fields: Iterable[Field] = (), *, body: bytes = b"", **options: Any
     ) -> Answer:
-        """Send one request; what other middleware adds to each response is left out."""
+        """Send one request, and leave out the fields that other middleware adds to each response."""
         fields = [*fields, ("Content-Length", b"%d" % len(body))] if body else list(fields)
         ask = ask_wsgi if self.kind == "wsgi" else ask_asgi
         answer = ask(self, method, path, fields, body=body, **options)
         own = _OWN_FIELDS if answer.status == 204 else ()
-        # Django has a space before the value of Set-Cookie, which servers and clients do without.
+        # Django writes a space before the value of Set-Cookie, which servers and clients ignore.
         kept = {name: value.strip() for name, value in answer.headers.items() if name not in own}
         return Answer(answer.status, kept, answer.body)
 
 
 def _waiting(receive: Any) -> Any:
-    """A client that stays connected: Django listens for its end while it answers."""
+    """Simulate a client that stays connected, because Django waits for its disconnect while it answers."""
     calls: list[bool] = []
 
     async def wait() -> Any:
@@ -178,13 +178,13 @@ def _waiting(receive: Any) -> Any:
 
 
 def ask_project(app: Any, method: str, path: str, fields: Iterable[Field] = ()) -> Answer:
-    """Send one request, as the functions of `adapters.faces` do."""
+    """Send one request, like the functions of `adapters.faces`."""
     answer: Answer = app.ask(method, path, fields)
     return answer
 
 
 def make_project(kind: str, extra: Iterable[str] = ()) -> Callable[[Guard, Callable[[], float]], Project]:
-    """What makes a project of a guard and a clock, as in the table of the adapters.
+    """Return a function that creates a project with a guard and a clock, as in the table of the adapters.
 
     Args:
         kind: `wsgi` or `asgi`.

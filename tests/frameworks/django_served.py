@@ -1,4 +1,4 @@
-"""A Django project for a process of its own, such as a server: its settings hold for good."""
+"""Configure a Django project for a process of its own, such as a server."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def _served(kind: str, guard: Guard, clock: Callable[[], float]) -> Any:
 
     from frameworks.django_project import GUARD, Project
 
-    # Other middleware of Django adds fields to answers, such as the length of one that is empty.
+    # Other middleware of Django adds fields to answers, such as the length of an empty body.
     project = Project(kind, guard, MIDDLEWARE=[GUARD], CLOCK=clock)
     override_settings(**project.settings).enable()
     return project.handler

@@ -1,7 +1,8 @@
-"""One application in each framework behind the guard, for the table of `adapters/cases.py`.
+"""Build one application in each framework behind the guard, for the table of `adapters/cases.py`.
 
-An application is made by a function of a guard and a clock, as in `adapters/faces.py`. It answers each path
-of the table with the subject of the caller. Frameworks are imported where they are used: a server needs one.
+A function creates each application with a guard and a clock, as in `adapters/faces.py`. It answers each path
+of the table with the subject of the caller. Functions import their framework, because a server needs only
+one.
 """
 
 import importlib
@@ -21,13 +22,13 @@ METHODS = ["GET", "POST", "OPTIONS"]
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework as the table needs it.
+    """Describe a framework for the table.
 
     Attributes:
         interface: `asgi` or `wsgi`.
         make: returns the guarded application.
-        distribution: whose version is told; empty for the bare interface.
-        caller: where a handler finds the caller, for docs/frameworks.md.
+        distribution: the distribution whose version is shown; empty for the bare interface.
+        caller: the expression with which a handler finds the caller, for docs/frameworks.md.
     """
 
     interface: str
@@ -48,7 +49,7 @@ def litestar(guard: Guard, clock: Callable[[], float]) -> Any:
         assert request.user is request.scope["state"]["user"]
         return str(request.user.subject)
 
-    page.__annotations__["request"] = module.Request  # Litestar gives what the annotation says
+    page.__annotations__["request"] = module.Request  # Litestar chooses the argument by the annotation
     routes = module.route(
         ["/", "/{rest:path}"], http_method=METHODS, media_type="text/plain", status_code=200
     )(page)
@@ -105,7 +106,8 @@ def bottle(guard: Guard, clock: Callable[[], float]) -> Any:
     return authguard.wsgi.AuthGuardMiddleware(app, guard=guard, clock=clock)
 
 
-#: Each of them is asked the whole table, on a server of `servers.py` and, of `IN_PROCESS`, in this process.
+#: Each framework gets the whole table, on a server of `servers.py`, and those of `IN_PROCESS` also in this
+#: process.
 FRAMEWORKS = {
     "ASGI": Framework("asgi", faces.raw_asgi, "", 'scope["state"]["user"]'),
     "WSGI": Framework("wsgi", faces.raw_wsgi, "", 'environ["authguard.user"]'),
@@ -120,5 +122,5 @@ FRAMEWORKS = {
     "Django on ASGI": Framework("asgi", django_asgi, "django", "request.user"),
     "Django on WSGI": Framework("wsgi", django_wsgi, "django", "request.user"),
 }
-#: Django has the settings of one project in a process: `test_django_same_answers.py` asks it here.
+#: A process can have only one Django project, so `test_django_same_answers.py` tests it.
 IN_PROCESS = [name for name, framework in FRAMEWORKS.items() if framework.distribution != "django"]

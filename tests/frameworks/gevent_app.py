@@ -1,4 +1,4 @@
-"""A Flask application that asks its issuer, for the gevent worker of gunicorn."""
+"""Define a Flask application that asks its issuer, for the gevent worker of gunicorn."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from authguard.flask import current_user, init_app
 
 
 def _load(principal: Any) -> str:
-    time.sleep(0.05)  # which gevent makes a switch to another request
+    time.sleep(0.05)  # gevent switches to another request here
     return f"user {principal.subject}"
 
 

@@ -1,9 +1,9 @@
-"""The cases of the table that a server does not carry: it answers by itself, or changes the request."""
+"""List the cases of the table in which a server answers itself, or changes the request."""
 
 from adapters.answering import BEARER, Case
 from adapters.cases import CASES
 
-#: The server refuses the request before the guard sees it, with one of these statuses; 0 is no answer at all.
+#: Requests that a server refuses before the guard sees them, with one of these statuses; 0 means no answer.
 Own = dict[str, set[int]]
 _MEGABYTE = ("a key of a megabyte", "two keys of a megabyte")
 _SMALL = ("no credential with the method websocket", "no credential with a method in small letters")
@@ -15,13 +15,13 @@ def _all(names: tuple[str, ...], *statuses: int) -> Own:
 
 # uvicorn closes while the fields are still being sent, so its 400 does not always arrive.
 _H11 = _all(_MEGABYTE, 0, 400)
-# httptools knows the methods of its list alone.
+# httptools knows only the methods of its list.
 _HTTPTOOLS = _all((*_SMALL, "no credential with the method WEBSOCKET"), 400)
 # 64 KiB for all fields.
 _HYPERCORN = _all(_MEGABYTE, 0, 431)
 # 400 KiB for all fields.
 _GRANIAN = _all(_MEGABYTE, 0, 431)
-# Twisted closes when a line has more than 16 KiB.
+# Twisted closes the connection if a line has more than 16 KiB.
 _DAPHNE = _all((*_MEGABYTE, "a token too long"), 0, 400)
 # Methods in capitals, 4,094 bytes for the first line, 8,190 bytes for a field.
 _GUNICORN = {
@@ -44,9 +44,9 @@ OWN: dict[str, Own] = {
     "gunicorn gevent": _GUNICORN,
 }
 
-#: The server changes the request, and this is the guard's answer to what is left.
+#: Requests that a server changes, with the guard's answer to the changed request.
 CHANGED: dict[str, dict[str, Case]] = {
-    # It gives an empty text for a value that is not ASCII.
+    # The server passes an empty text for a value that is not ASCII.
     "granian on WSGI": {
         "a token that is not ASCII": Case(
             fields=CASES["a token that is not ASCII"].fields, status=401, challenge=BEARER
@@ -54,5 +54,6 @@ CHANGED: dict[str, dict[str, Case]] = {
     },
 }
 
-#: They refuse each handshake with 403: they lack the extension by which an application gives the answer.
+#: These servers refuse each handshake with 403, because they lack the extension for answers of the
+#: application.
 WITHOUT_HANDSHAKE_ANSWERS = {"daphne"}

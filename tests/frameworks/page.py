@@ -1,4 +1,4 @@
-"""Make the tables of docs/frameworks.md of the harness, so that they tell what is tried, and nothing else.
+"""Write the tables of docs/frameworks.md from the tests, so that they show exactly the tested versions.
 
 Run it as a program after a change, in the environment of `make frameworks`:
 `PYTHONPATH=src:tests .venv-frameworks/bin/python -m frameworks.page`.
@@ -38,7 +38,7 @@ def servers() -> str:
 
 
 def changes() -> str:
-    """Return the list of the answers that a server changes, or whose requests it changes."""
+    """Return the list of answers that a server changes, or whose requests it changes."""
     changed = [
         (server, name, case.status) for server, cases in CHANGED.items() for name, case in cases.items()
     ]
@@ -61,7 +61,7 @@ def _version(kind: Kind) -> str:
 
 
 def written() -> str:
-    """Return the page with the tables of today."""
+    """Return the page with the current tables."""
     text = PATH.read_text(encoding="utf-8")
     for name, table in (("frameworks", frameworks()), ("servers", servers()), ("changes", changes())):
         begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"

@@ -1,4 +1,4 @@
-"""The application that a server of `servers.py` runs: the framework whose name the environment has."""
+"""Create the application that a server of `servers.py` runs, in the framework that the environment names."""
 
 import os
 from typing import Any
@@ -10,7 +10,7 @@ from frameworks.servers import FRAMEWORK
 
 
 async def _tell(scope: Any, receive: Any, send: Any) -> None:
-    """Tell a client over its websocket who it is."""
+    """Send a client the subject of the caller over its websocket."""
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.send", "text": scope["state"]["user"].subject or "nobody"})
@@ -18,7 +18,7 @@ async def _tell(scope: Any, receive: Any, send: Any) -> None:
 
 
 def with_websockets(app: Any) -> Any:
-    """Return an ASGI application that takes websockets beside the framework, which is not asked for them."""
+    """Return an ASGI application that answers websockets instead of the framework."""
     websockets = AuthGuardMiddleware(_tell, guard=guard(), clock=lambda: NOW)
 
     async def either(scope: Any, receive: Any, send: Any) -> None:

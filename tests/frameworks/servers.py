@@ -1,4 +1,4 @@
-"""The servers that the table is asked over: how each is started, and a client that sends what it is told."""
+"""Start the servers for the table, and send them requests byte for byte."""
 
 import contextlib
 import http.client
@@ -16,11 +16,11 @@ from adapters.faces import Answer, Field
 
 TESTS = Path(__file__).resolve().parent.parent
 APP = "frameworks.served:app"
-#: The variable of the environment that tells `served.py` a name of `FRAMEWORKS`.
+#: The environment variable with a name of `FRAMEWORKS`, for `served.py`.
 FRAMEWORK = "AUTHGUARD_SERVED_FRAMEWORK"
-#: Where `make frameworks` installs the current hypercorn, beside the one of the environment.
+#: The folder in which `make frameworks` installs the current hypercorn, besides that of the environment.
 CURRENT_HYPERCORN = Path(sys.prefix) / "hypercorn-current"
-#: What servers add to each answer of an application.
+#: The fields that servers add to each answer of an application.
 ADDED = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 _TIMEOUT = 10
 _HANDSHAKE = [
@@ -33,12 +33,12 @@ _HANDSHAKE = [
 
 @dataclass(frozen=True)
 class Kind:
-    """A server, and how it is started.
+    """Describe a server and its command.
 
     Attributes:
         command: the arguments, with `{port}`; the application comes last.
-        distribution: whose version is told.
-        folder: a folder that goes before the environment's packages, if there is one.
+        distribution: the distribution whose version is shown.
+        folder: a folder that comes before the environment's packages, if any.
     """
 
     command: str
@@ -63,7 +63,7 @@ KINDS = {
     "gunicorn gthread": Kind(f"{_GUNICORN} --worker-class gthread --threads 4", "gunicorn"),
     "gunicorn gevent": Kind(f"{_GUNICORN} --worker-class gevent", "gunicorn"),
 }
-#: The servers with the frameworks that they run: each server and each framework is there.
+#: The servers with the frameworks that they run, which include every server and every framework.
 SERVED = [
     ("uvicorn with h11", "ASGI"),
     ("gunicorn sync", "WSGI"),
@@ -97,7 +97,7 @@ class Server:
     Args:
         kind: a name of `KINDS`.
         framework: a name of `FRAMEWORKS`.
-        log: where to write what the server says.
+        log: the file for the output of the server.
         app: another application, which answers 200 on `/public`.
         environment: more variables of its environment.
 
@@ -148,7 +148,7 @@ class Server:
             return _read(connection, method)
 
     def open_websocket(self, path: str, fields: Iterable[Field] = ()) -> tuple[int, str]:
-        """Send a handshake; the status, and the text of the first message if it is taken."""
+        """Send a handshake; return the status, and the text of the first message if it is accepted."""
         connection = self._send("GET", path, [*_HANDSHAKE, *fields])
         with connection, connection.makefile("rb") as stream:
             head = b"".join(iter(stream.readline, b"\r\n"))
@@ -162,7 +162,7 @@ class Server:
         lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: site.example"]
         lines += [name.encode() + b": " + value for name, value in fields]
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=_TIMEOUT)
-        # A server that has seen enough may close before it has read everything.
+        # A server may close the connection before it has read everything.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         return connection

@@ -1,16 +1,16 @@
-"""What the tests with other frameworks share: they run by `make frameworks`, else they are skipped."""
+"""Skip the tests with other frameworks, unless `make frameworks` runs them."""
 
 import importlib.util
 import os
 
 import pytest
 
-#: Set by `make frameworks`, where all of them must be there.
+#: Set by `make frameworks`, which requires all frameworks.
 REQUIRED = "WITH_FRAMEWORKS"
 
 
 def need(*modules: str) -> None:
-    """Skip a module of tests where frameworks are missing; fail where they must be there."""
+    """Skip a module of tests if frameworks are missing; fail if they are required."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing and os.environ.get(REQUIRED):
         raise RuntimeError(f"not installed, which `make frameworks` must have: {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Django passes the tests of the adapters, put in the place of each of their faces."""
+"""Django passes the tests of the adapters, which run with a Django project instead of each adapter."""
 
 import os
 import subprocess
@@ -28,12 +28,12 @@ FILES = (
 )
 
 
-#: One of the tests knows of a dependency of FastAPI, which refuses before the decorator does.
+#: Without a test of a dependency of FastAPI, which refuses before the decorator does.
 _CHOSEN = "not websocket and not (test_the_challenge_of_a_decorator_is_bare and fastapi)"
 
 
 def test_of_the_adapters() -> None:
-    """Each test of these files passes, on WSGI and ASGI; Django serves no websockets."""
+    """Each test of these files passes on WSGI and ASGI, without websockets, which Django does not serve."""
     command = [
         sys.executable,
         "-m",

@@ -64,7 +64,7 @@ def inspected(folder: Path, kind: str, middleware: list[str], path: str) -> subp
 
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 def test_the_guard_of_the_settings_is_asked(tmp_path: Path, kind: str) -> None:
-    """With its `user_loader`, which needs the project, and the rule of the path."""
+    """The guard of the settings is asked, with its `user_loader` and the rule of the path."""
     accepted = inspected(tmp_path, kind, [OWN], "/me")
     assert (accepted.returncode, accepted.stdout.partition(" by ")[0]) == (0, "accepted"), accepted.stderr
     refused = inspected(tmp_path, kind, [OWN], "/reports/1")
@@ -72,7 +72,7 @@ def test_the_guard_of_the_settings_is_asked(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_project_without_the_middleware_has_no_guard(tmp_path: Path) -> None:
-    """Although there is one in the settings."""
+    """A project without the middleware has no guard, even if its settings have one."""
     answer = inspected(tmp_path, "wsgi", [], "/me")
     assert answer.returncode == 2
     assert "no guard is around" in answer.stderr

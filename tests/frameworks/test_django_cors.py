@@ -1,4 +1,4 @@
-"""django-cors-headers works behind the guard, on WSGI and ASGI, and no view runs for a preflight."""
+"""django-cors-headers works behind the guard on WSGI and ASGI, and no view runs for a preflight."""
 
 import sys
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ LAYERS = ["preflight_urls.Notes", CORS_LAYER, "django.middleware.common.CommonMi
 
 
 def _view(request: Any) -> HttpResponse:
-    """A function that does not look at the method."""
+    """Answer any method."""
     RAN.append(request.path)
     return HttpResponse(SECRET_TEXT)
 
 
 class Notes:
-    """Middleware that notes that it ran."""
+    """Record that the middleware ran."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
@@ -51,7 +51,7 @@ class Notes:
 
 
 class OwnCors:
-    """Hand-written: the guard cannot find it."""
+    """Add CORS fields by hand, so that the guard cannot find the layer."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
@@ -67,10 +67,10 @@ def _urls() -> Iterator[None]:
     from corsheaders.middleware import CorsMiddleware
 
     class Derived(CorsMiddleware):
-        """A class of the application's own."""
+        """Be a subclass of the application."""
 
     class Synchronous(CorsMiddleware):
-        """One that cannot be asynchronous."""
+        """Be a subclass that cannot be asynchronous."""
 
         async_capable = False
 
@@ -103,7 +103,7 @@ def _ask(request: Any) -> Any:
 @BODIES
 @pytest.mark.parametrize("layer", [CORS_LAYER, "preflight_urls.Derived", "preflight_urls.Synchronous"])
 def test_it_answers_preflights(ask: Any, layer: str, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """With nothing else of Django."""
+    """The CORS layer answers preflights, and no other middleware runs."""
     with override_settings(MIDDLEWARE=["preflight_urls.Notes", layer]):
         answer = ask(body=body)
     assert answer.allows, answer
@@ -112,7 +112,7 @@ def test_it_answers_preflights(ask: Any, layer: str, body: bytes, caplog: pytest
 
 
 def test_an_origin_that_is_refused_stays_refused(ask: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """That is the answer of the CORS layer, and nothing to warn of."""
+    """An origin that the CORS layer refuses gets no CORS fields, and no warning is logged."""
     answer = ask(Origin="https://evil.example")
     assert "access-control-allow-origin" not in answer.headers
     assert (answer.body, RAN, caplog.records) == (b"", [], [])
@@ -120,7 +120,7 @@ def test_an_origin_that_is_refused_stays_refused(ask: Any, caplog: pytest.LogCap
 
 @BODIES
 def test_a_path_that_cors_is_not_for(ask: Any, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """Without the guard's answer it would reach the view."""
+    """A preflight of a path outside of the CORS layer is answered by the guard, and runs no view."""
     with override_settings(CORS_URLS_REGEX="^/api/.*$"):
         answer = ask(body=body)
         assert (answer.status, answer.allows, answer.body, RAN, caplog.records) == (204, False, b"", [], [])
@@ -130,7 +130,7 @@ def test_a_path_that_cors_is_not_for(ask: Any, body: bytes, caplog: pytest.LogCa
 
 @BODIES
 def test_without_a_cors_layer_no_view_runs(ask: Any, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """There is one warning."""
+    """Without a CORS layer no view runs for a preflight, and one warning is logged."""
     with override_settings(MIDDLEWARE=["preflight_urls.Notes"]):
         answer = ask(body=body)
     assert (answer.status, answer.headers, answer.body, answer.read) == (204, {}, b"", [])
@@ -140,7 +140,7 @@ def test_without_a_cors_layer_no_view_runs(ask: Any, body: bytes, caplog: pytest
 @BODIES
 @pytest.mark.parametrize("layer", ["preflight_urls.OwnCors", CORS_LAYER])
 def test_passed_on(ask: Any, layer: str, body: bytes) -> None:
-    """For a CORS layer of one's own; what comes out is sealed."""
+    """With `preflight="pass"` a CORS layer answers, also one that the guard cannot find."""
     with override_settings(MIDDLEWARE=[layer]):
         answer = ask("/private", body, {"preflight": "pass"})
     assert (answer.allows, answer.body, RAN) == (True, b"", [])
@@ -148,7 +148,7 @@ def test_passed_on(ask: Any, layer: str, body: bytes) -> None:
 
 
 def test_paths_of_any_kind_are_answered(ask: Any) -> None:
-    """What Django makes of a path is no reason to fail."""
+    """A preflight of an odd path is answered without an error."""
     for path in ("/caf\xe9", "/%zz", "//x//y"):
         assert ask(path).status in (200, 204, 400)
     assert RAN == []
@@ -156,7 +156,7 @@ def test_paths_of_any_kind_are_answered(ask: Any) -> None:
 
 @BODIES
 def test_inside_another_asgi_application(body: bytes) -> None:
-    """Mounted, and behind middleware that waits for a body before it sends anything."""
+    """A preflight is answered by Django as a mounted application, behind compressing middleware."""
     app = Starlette(routes=[Mount("/django", ASGIHandler())], middleware=[Middleware(GZipMiddleware)])
     with override_settings(CORS_URLS_REGEX="^/private$"):
         answer = preflight_asgi(asgi.AuthGuardMiddleware(app, guard=guard()), "/django/private", body)
@@ -164,7 +164,7 @@ def test_inside_another_asgi_application(body: bytes) -> None:
 
 
 def test_a_view_runs_for_other_requests_of_open_paths(ask: Any) -> None:
-    """The control of this file: the view does not look at the method."""
+    """A view of a public path runs for another OPTIONS request, as a control of these tests."""
     with override_settings(MIDDLEWARE=[]):
         assert ask("/private", b"", {"public_paths": ["/private"]}).body == SECRET_TEXT.encode()
     assert RAN == ["/private"]

@@ -1,4 +1,4 @@
-"""The blocks of docs/django.md are a project, which does what the page says."""
+"""The blocks of docs/django.md are a project that works as the page says."""
 
 import re
 import sys
@@ -52,18 +52,18 @@ def _client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 
 
 def bearer(**claims: Any) -> dict[str, str]:
-    """The field of a caller."""
+    """Return the field of a caller."""
     given = {"iss": "https://auth.example.com", "aud": "https://api.example.com", "subject": "ann"} | claims
     return {"authorization": f"Bearer {issue_token(SECRET, **given)}"}
 
 
 def test_the_settings_pass_the_check(client: Client) -> None:
-    """`manage.py check` has nothing to say."""
+    """`manage.py check` reports nothing."""
     call_command("check", fail_level="WARNING")
 
 
 def test_the_views_are_guarded(client: Client) -> None:
-    """By the rules and by their decorators."""
+    """The views are guarded by the rules and by their decorators."""
     assert client.get("/me").status_code == 401
     assert client.get("/me", headers=bearer(scopes=["a"])).json() == {"user": "ann", "scopes": ["a"]}
     assert client.get("/write", headers=bearer()).status_code == 403
@@ -73,7 +73,7 @@ def test_the_views_are_guarded(client: Client) -> None:
 
 
 def test_tests_of_the_project_are_anybody(client: Client) -> None:
-    """As the page says it."""
+    """A test of the project sets the caller by `override`, as on the page."""
     with override(get_guard(), Principal("ann", scopes=["write"])):
         assert client.get("/write").json() == {"user": "ann"}
     assert client.get("/write").status_code == 401

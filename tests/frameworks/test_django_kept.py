@@ -1,4 +1,4 @@
-"""What a cookie with `no_store` has opened is kept neither by browsers nor by the cache of Django."""
+"""A page for a cookie with `no_store` is kept neither by browsers nor by the cache of Django."""
 
 from itertools import count
 from typing import Any
@@ -30,20 +30,20 @@ CACHED = [
 
 
 def plain(request: Any) -> HttpResponse:
-    """A view."""
+    """Answer as a plain view."""
     return HttpResponse("page")
 
 
 async def awaited(request: Any) -> HttpResponse:
-    """An `async` view."""
+    """Answer as an `async` view."""
     return HttpResponse("page")
 
 
 class Page(View):
-    """A class of `async` views."""
+    """Be a class of `async` views."""
 
     async def get(self, request: Any) -> HttpResponse:
-        """The page."""
+        """Answer the page."""
         return HttpResponse("page")
 
 
@@ -58,7 +58,7 @@ VIEWS = {
 @KINDS
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_browser_keeps_no_page(kind: str, view: str) -> None:
-    """Also behind `requires`, which makes responses private by itself."""
+    """A page for a cookie has `private, no-store`, also behind `requires`."""
     app = Project(kind, guard(), url("page", VIEWS[view]), CLOCK=lambda: NOW)
     answer = app.ask("GET", "/page", [cookie(GOOD)])
     assert (answer.status, answer.headers["cache-control"]) == (200, "private, no-store")
@@ -67,7 +67,7 @@ def test_a_browser_keeps_no_page(kind: str, view: str) -> None:
 
 @KINDS
 def test_the_cache_of_django_keeps_no_page(kind: str) -> None:
-    """It knows the word `private` alone."""
+    """The cache of Django does not keep a page for a cookie."""
     numbers = count()
     app = Project(
         kind,

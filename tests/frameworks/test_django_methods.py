@@ -1,4 +1,4 @@
-"""The method of a request is the one that the guard has decided about, whatever middleware makes of it."""
+"""The guard decides about the method that the view gets, also if middleware changes it."""
 
 from typing import Any
 
@@ -23,19 +23,19 @@ BEFORE, AFTER = [OVERRIDING, GUARD], [GUARD, OVERRIDING]
 
 
 class Overriding:
-    """Middleware that lets a field of the request say which method is meant."""
+    """Change the method of a request by a field."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> Any:
-        """Hand the request on."""
+        """Pass the request on."""
         request.method = request.headers.get("X-HTTP-Method-Override", request.method)
         return self.get_response(request)
 
 
 def site(kind: str, middleware: list[str], *rules: Rule) -> Project:
-    """A project whose view says by which method it was called."""
+    """Return a project whose view answers its method."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     return Project(
         kind,
@@ -47,7 +47,7 @@ def site(kind: str, middleware: list[str], *rules: Rule) -> Project:
 
 
 def delete(token: str) -> list[Any]:
-    """The fields of a POST that is meant as a DELETE."""
+    """Return the fields of a POST that is changed to a DELETE."""
     return [bearer(token), ("X-HTTP-Method-Override", b"DELETE")]
 
 
@@ -56,7 +56,7 @@ def delete(token: str) -> list[Any]:
 def test_the_rule_for_a_method_holds(
     kind: str, middleware: list[str], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Before the guard, it decides about the method that the view sees; after it, that is refused."""
+    """A method that is changed before the guard has its rule, and one that is changed later is a 500."""
     app = site(kind, middleware, Rule("/items", methods=["DELETE"], scopes=["admin"]))
     assert app.ask("POST", "/items", delete(GOOD)).status == status
     assert ("let no middleware after the guard change it" in caplog.text) == (status == 500)
@@ -67,13 +67,13 @@ def test_the_rule_for_a_method_holds(
 @KINDS
 @pytest.mark.parametrize("middleware", [BEFORE, AFTER], ids=["before", "after"])
 def test_a_method_is_changed_where_no_rule_tells(kind: str, middleware: list[str]) -> None:
-    """Nothing else would have been decided."""
+    """A method may be changed if no rule is for a method."""
     assert site(kind, middleware).ask("POST", "/items", delete(GOOD)).body == b"DELETE"
 
 
 @KINDS
 def test_a_method_in_small_letters_is_as_ever(kind: str) -> None:
-    """Django makes capitals of it, and the guard protects both."""
+    """A method in small letters is protected like its capitals."""
     app = site(kind, [GUARD], Rule("/items", methods=["DELETE"], scopes=["admin"]))
     assert app.ask("delete", "/items", [bearer(GOOD)]).status == 403
     assert app.ask("delete", "/items", [bearer(ADMIN)]).status == 200

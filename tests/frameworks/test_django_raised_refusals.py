@@ -1,4 +1,4 @@
-"""A `RefusedError` that a view of Django raises is answered as the guard answers it, and is no 500."""
+"""A `RefusedError` that a view of Django raises is answered as by the guard, and is no 500."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def ask(kind: str, error: Exception | None, *, is_async: bool = False, fields: A
 @KINDS
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_invalid_token_is_401(kind: str, is_async: bool) -> None:
-    """With the body, the challenge and the fields for caches of the guard, and without a redirect."""
+    """An invalid token is a 401 with the body, the challenge and the fields of the guard, and no redirect."""
     page = ask(kind, None, is_async=is_async, fields=[("Sec-Fetch-Mode", b"navigate")])
     assert (page.status, "location" in page.headers) == (401, False)
     answer = ask(kind, None, is_async=is_async)
@@ -59,7 +59,7 @@ def test_an_invalid_token_is_401(kind: str, is_async: bool) -> None:
 
 @KINDS
 def test_an_outage_is_503(kind: str) -> None:
-    """With Retry-After and without a challenge, also for a caller who is known."""
+    """An outage is a 503 with Retry-After and without a challenge, also for a known caller."""
     error = VerificationUnavailableError("down", retry_after=7)
     answer = ask(kind, error, fields=[bearer(GOOD)])
     assert (answer.status, answer.headers["retry-after"]) == (503, "7")
@@ -68,7 +68,7 @@ def test_an_outage_is_503(kind: str) -> None:
 
 @KINDS
 def test_a_reason_is_not_told(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A reason may contain a token."""
+    """The reason of a raised error is neither in the answer nor in the log, because it may have a token."""
     caplog.set_level("DEBUG", "authguard")
     answer = ask(kind, InvalidTokenError(f"bad {EXPIRED}"))
     assert answer.status == 401
@@ -78,5 +78,5 @@ def test_a_reason_is_not_told(kind: str, caplog: pytest.LogCaptureFixture) -> No
 
 @KINDS
 def test_a_bug_stays_a_bug(kind: str) -> None:
-    """Django logs it, as any other exception."""
+    """Another exception is a 500 of Django."""
     assert ask(kind, UnexpectedError("bug")).status == 500

@@ -45,7 +45,7 @@ SPA = "https://spa.example"
 
 
 def guard(**options: Any) -> Guard:
-    """A guard for tokens and keys, with a login page."""
+    """Return a guard for tokens and keys, with a login page."""
     verifiers = [
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE),
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE, header="X-Token"),
@@ -55,12 +55,12 @@ def guard(**options: Any) -> Guard:
 
 
 def project(kind: str, *patterns: Any, rules: Guard | None = None, **changes: Any) -> Project:
-    """A project with the clock of the tests."""
+    """Return a project with the clock of the tests."""
     return Project(kind, rules or guard(), *patterns, **({"CLOCK": lambda: NOW} | changes))
 
 
 def say(text: str) -> Any:
-    """A view that says which one it is."""
+    """Return a view that answers a text."""
     return lambda request, **_: HttpResponse(text)
 
 
@@ -76,7 +76,7 @@ def say(text: str) -> Any:
 def test_it_awaits_where_django_does(
     kind: str, extra: list[str], is_async: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By what stands after it, so that no thread is needed in between."""
+    """The middleware is asynchronous if the next middleware is, so that no thread is needed between them."""
     modes = []
     initialise = AuthGuardMiddleware.__init__
 
@@ -90,7 +90,7 @@ def test_it_awaits_where_django_does(
 
 
 class Rewriting:
-    """Middleware that sends some requests to another view."""
+    """Send some requests to another view."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
@@ -106,7 +106,7 @@ class Rewriting:
 def test_a_path_that_middleware_changes_is_refused(
     kind: str, before: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else an open path would lead to a protected view."""
+    """A path that middleware changes is a 500, because the guard has decided about another one."""
     layers = [f"{__name__}.Rewriting", GUARD] if before else [GUARD, f"{__name__}.Rewriting"]
     app = project(kind, url("private", say("secret")), MIDDLEWARE=layers)
     answer = app.ask("GET", "/open")
@@ -117,10 +117,10 @@ def test_a_path_that_middleware_changes_is_refused(
 
 @KINDS
 def test_a_forced_script_name_is_the_mount_point(kind: str) -> None:
-    """Django goes by the rest of the path, and so does the guard; browsers come back below it."""
+    """FORCE_SCRIPT_NAME is the mount point for the guard and for its login redirect."""
     patterns = [url("open", say("open")), url("private", say("private"))]
     app = project(kind, *patterns, FORCE_SCRIPT_NAME="/site")
-    prefix = "/site" if kind == "asgi" else ""  # on WSGI, the server has taken it away
+    prefix = "/site" if kind == "asgi" else ""  # on WSGI the server has removed it
     assert app.ask("GET", f"{prefix}/open").body == b"open"
     assert app.ask("GET", f"{prefix}/private").status == 401
     browser = app.ask("GET", f"{prefix}/private", [("Accept", b"text/html")])
@@ -129,7 +129,7 @@ def test_a_forced_script_name_is_the_mount_point(kind: str) -> None:
 
 @KINDS
 def test_a_path_that_is_not_ascii(kind: str) -> None:
-    """Django has decoded it before the guard sees it, on WSGI, too."""
+    """A path outside of ASCII is decoded for the guard, on WSGI too."""
     rules = guard(public_paths=["/caf\u00e9", Rule("/\u65e5\u672c")])
     app = project(kind, re_path("^.*$", say("open")), rules=rules)
     for path in ("/caf%C3%A9", "/%E6%97%A5%E6%9C%AC"):
@@ -140,7 +140,7 @@ def test_a_path_that_is_not_ascii(kind: str) -> None:
 
 @KINDS
 def test_a_missing_slash_is_not_told_to_strangers(kind: str) -> None:
-    """The redirect of CommonMiddleware is for those who may see the page."""
+    """The redirect of CommonMiddleware to a path with a slash is sent to allowed callers alone."""
     app = project(kind, url("private/", say("private")))
     assert app.ask("GET", "/private").status == 401
     assert app.ask("GET", "/private", [bearer(GOOD)]).headers["location"] == "/private/"
@@ -173,7 +173,7 @@ def test_a_missing_slash_is_not_told_to_strangers(kind: str) -> None:
     ],
 )
 def test_a_token_in_a_field_needs_no_csrf_token(kind: str, fields: list[Any], status: int) -> None:
-    """Browsers send none by themselves. Where one comes from another site, a proxy may have added it."""
+    """A token in a field needs no CSRF token, except from another site."""
     rules = guard(cookie=AccessCookie("session", secure=False), proofs=[DPoP("https://api.example")])
     answer = project(kind, url("open", say("done")), rules=rules).ask("POST", "/open", fields)
     assert answer.status == status
@@ -182,7 +182,7 @@ def test_a_token_in_a_field_needs_no_csrf_token(kind: str, fields: list[Any], st
 
 
 def test_a_cookie_needs_the_csrf_token_of_django_and_the_own_site() -> None:
-    """Both checks hold for what a browser sends by itself."""
+    """A token in a cookie needs the CSRF token of Django and a request of the same site."""
     rules = guard(cookie=AccessCookie("session", secure=False))
     with override_settings(
         AUTHGUARD=rules, ROOT_URLCONF=urls(url("private", say("done"))), CLOCK=lambda: NOW
@@ -209,7 +209,7 @@ CACHED = {
 
 @KINDS
 def test_the_cache_of_django_gives_no_page_to_another_caller(kind: str) -> None:
-    """The page of a token is kept for that token, that of a key or a cookie not at all."""
+    """The cache of Django keeps a page for one token alone, and no page for a key or a cookie."""
     rules = guard(cookie=AccessCookie("session", secure=False))
     app = project(kind, re_path("^.*$", subject), rules=rules, **CACHED)
     cache.clear()
@@ -223,14 +223,14 @@ def test_the_cache_of_django_gives_no_page_to_another_caller(kind: str) -> None:
 
 @KINDS
 def test_the_response_to_a_token_varies_by_it(kind: str) -> None:
-    """Older caches of Django do not see that by themselves."""
+    """The response to a token has `Vary: Authorization`."""
     answer = project(kind, MIDDLEWARE=[GUARD]).ask("GET", "/private", [bearer(GOOD)])
     assert answer.headers["vary"] == "Authorization"
 
 
 @KINDS
 def test_a_cache_around_a_guarded_view_keeps_nothing(kind: str) -> None:
-    """Else it would answer before the caller is checked."""
+    """A cache around a guarded view keeps nothing, because it would answer before the check."""
     app = project(
         kind, url("open", cache_page(60)(requires("admin")(say("secret")))), CACHES=CACHED["CACHES"]
     )
@@ -243,7 +243,7 @@ def test_a_cache_around_a_guarded_view_keeps_nothing(kind: str) -> None:
 
 @KINDS
 def test_a_response_streams(kind: str) -> None:
-    """Its parts come as they are, with the fields of the decision."""
+    """A response streams its parts, with the fields of the decision."""
 
     def parts() -> Iterator[bytes]:
         yield b"one "
@@ -262,7 +262,7 @@ def test_a_response_streams(kind: str) -> None:
 
 @KINDS
 def test_errors_of_views_are_answered_by_django(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """They are the application's, whoever the caller is."""
+    """Errors of views are answered by Django for each caller."""
 
     def fail(request: Any) -> HttpResponse:
         raise ValueError("a mistake")
@@ -281,7 +281,7 @@ def test_errors_of_views_are_answered_by_django(kind: str, caplog: pytest.LogCap
 @KINDS
 @pytest.mark.parametrize("where", ["user_loader", "revocations", "keys"])
 def test_an_outage_is_503(kind: str, where: str, caplog: pytest.LogCaptureFixture) -> None:
-    """On open paths nobody is refused for it; there is one line in the log, and no report to admins."""
+    """An outage is a 503 on a protected path, with one log line and without a report to admins."""
 
     def down(*_: Any) -> Any:
         raise ConnectionError("the database is down")
@@ -309,7 +309,7 @@ def test_an_outage_is_503(kind: str, where: str, caplog: pytest.LogCaptureFixtur
 
 @KINDS
 def test_refusals_have_cors_fields(kind: str) -> None:
-    """Pages of other origins read them, since the CORS layer stands before the guard."""
+    """A refusal has CORS fields, because the CORS layer is before the guard."""
     layers = [CORS_LAYER, GUARD]
     app = project(kind, MIDDLEWARE=layers, CORS_ALLOWED_ORIGINS=[SPA])
     refused = app.ask("GET", "/private", [("Origin", SPA.encode())])
@@ -323,7 +323,7 @@ def test_refusals_have_cors_fields(kind: str) -> None:
 def test_a_preflight_that_cors_is_not_for_reaches_no_view(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The layer is there, so that there is nothing to warn of."""
+    """A preflight of a path outside of the CORS layer reaches no view, and no warning is logged."""
     changes = {"CORS_ALLOWED_ORIGINS": [SPA], "CORS_URLS_REGEX": "^/api/.*$"}
     app = project(kind, re_path("^.*$", say("secret")), MIDDLEWARE=[CORS_LAYER, GUARD], **changes)
     answer = app.ask("OPTIONS", "/private", PREFLIGHT, body=b'{"a": 1}')
@@ -332,7 +332,7 @@ def test_a_preflight_that_cors_is_not_for_reaches_no_view(
 
 @KINDS
 def test_a_preflight_that_is_passed_on_is_sealed(kind: str) -> None:
-    """The view gets no body and no caller, and only status and CORS fields leave it."""
+    """A preflight that is passed on has neither body nor caller, and its answer has CORS fields alone."""
     seen = []
 
     def options(request: Any) -> HttpResponse:
@@ -348,7 +348,7 @@ def test_a_preflight_that_is_passed_on_is_sealed(kind: str) -> None:
 
 
 def test_a_view_in_a_request_factory() -> None:
-    """The middleware goes around the view, and answers its refusals."""
+    """The middleware guards a single view with a RequestFactory."""
     rules = guard()
 
     async def aview(request: Any) -> HttpResponse:
@@ -375,7 +375,7 @@ def _ann(*scopes: str) -> Any:
 
 
 class Catching:
-    """Middleware that answers refusals in its own way."""
+    """Answer refusals of views in its own way."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
@@ -391,7 +391,7 @@ class Catching:
 
 @KINDS
 def test_middleware_of_ones_own_may_answer_refusals_of_views(kind: str) -> None:
-    """It sees the exception before the guard's does."""
+    """Middleware of the application may answer a refusal of a view."""
     app = project(kind, url("open", requires()(say("x"))), MIDDLEWARE=[GUARD, f"{__name__}.Catching"])
     answer = app.ask("GET", "/open")
     assert (answer.status, answer.body) == (401, b"own 401")
@@ -399,7 +399,7 @@ def test_middleware_of_ones_own_may_answer_refusals_of_views(kind: str) -> None:
 
 @KINDS
 def test_a_helper_of_a_view_is_guarded(kind: str) -> None:
-    """Its refusal ends the view, which cannot take it for a value."""
+    """The refusal of a guarded helper function ends the view."""
 
     @requires("admin")
     def is_admin(request: Any) -> bool:
@@ -415,7 +415,7 @@ def test_a_helper_of_a_view_is_guarded(kind: str) -> None:
 
 @KINDS
 def test_django_rest_framework_knows_the_caller(kind: str) -> None:
-    """By one authentication class; its own refusals are 401 with a challenge."""
+    """Django REST framework has the caller by one authentication class, and refuses with a challenge."""
     from rest_framework.permissions import IsAuthenticated
     from rest_framework.response import Response
     from rest_framework.views import APIView
@@ -446,6 +446,6 @@ def test_django_rest_framework_knows_the_caller(kind: str) -> None:
 
 
 def test_the_name_of_a_rule_in_djangos_spelling_is_refused() -> None:
-    """The error has the spelling that works."""
+    """A rule in Django's spelling is refused with the correct one."""
     with pytest.raises(ConfigurationError, match="/users/"):
         guard(public_paths=["users/<int:pk>/"])

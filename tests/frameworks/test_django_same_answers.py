@@ -25,7 +25,7 @@ from authguard.django import requires
 from frameworks.django_project import Project, ask_project, make_project
 
 KINDS = ("wsgi", "asgi")
-#: Django runs middleware as what stands beside it, so that the guard is `async` on WSGI, or not on ASGI.
+#: The guard is `async` or not like its neighbours in the list of middleware.
 MAKERS = {
     **{kind: make_project(kind) for kind in KINDS},
     "wsgi, awaited": make_project("wsgi", ["frameworks.django_project.OnlyAsync"]),
@@ -59,7 +59,7 @@ def test_answer(face: Any, name: str) -> None:
     ids=lambda test: test.__name__.removeprefix("test_"),
 )
 def test_answers_in_detail(face: Any, test: Callable[[Any], None]) -> None:
-    """What the tests of the other adapters look at holds for Django, too."""
+    """The detailed tests of the other adapters pass with Django."""
     test(face)
 
 
@@ -144,12 +144,12 @@ def _framework(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", table.ROUTE_CASES)
 def test_decorated_view(framework: str, name: str) -> None:
-    """A decorator on an open path asks for just what a rule would."""
+    """A decorator on a public path has the same requirement as a rule."""
     table.test_decorated_route(framework, name)
 
 
 def test_a_decorated_view_challenges_as_a_rule_does(framework: str) -> None:
-    """By the clock of the middleware, on every request."""
+    """A decorated view sends the challenge of a rule, by the clock of the middleware."""
     table.test_a_decorated_route_challenges_as_a_rule_does(framework)
 
 

@@ -1,5 +1,6 @@
-"""The settings of a Django project: the guard, the order of middleware, and what `manage.py check` says."""
+"""The settings of a Django project: the guard, the order of middleware, and `manage.py check`."""
 
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import override_settings
+from django.urls import include, path, re_path
 from django.views import View
 
 from adapters.answering import AUDIENCE, ISSUER, SECRET
@@ -33,7 +36,7 @@ OWN = "authguard.django.AuthGuardMiddleware"
 
 
 def make_guard(**options: Any) -> Guard:
-    """A guard."""
+    """Return a guard."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
 
 
@@ -42,28 +45,28 @@ made: list[Guard] = []
 
 
 def build() -> Guard:
-    """What a project may write to make its guard when it is needed."""
+    """Return a new guard, as a function of a project."""
     made.append(make_guard())
     return made[-1]
 
 
 async def abuild() -> Guard:
-    """What nobody waits for."""
+    """Return a guard as an async function."""
     return make_guard()
 
 
 def plain_layer(get_response: Any) -> Any:
-    """Middleware that is a function."""
+    """Be middleware as a function."""
     return get_response
 
 
 def build_nothing() -> None:
-    """What has forgotten to return it."""
+    """Return nothing."""
 
 
 @pytest.mark.parametrize("setting", [the_guard, f"{__name__}.the_guard", lambda: the_guard])
 def test_the_guard_is_what_the_setting_leads_to(setting: Any) -> None:
-    """A guard, its dotted path, or a function that returns it."""
+    """The setting may be a guard, its dotted path, or a function that returns it."""
     with override_settings(AUTHGUARD=setting):
         if isinstance(setting, str):
             assert isinstance(get_guard(), Guard)
@@ -73,7 +76,7 @@ def test_the_guard_is_what_the_setting_leads_to(setting: Any) -> None:
 
 @pytest.mark.parametrize(("server", "lines"), [("example.com", 1), ("testserver", 0)])
 def test_several_processes_with_revocations_in_memory_are_named(server: str, lines: int, caplog: Any) -> None:
-    """A logout would reach one of them alone; the test client of Django always claims several."""
+    """Several processes with revocations in memory are a warning once, except for the test client."""
     guard = make_guard(revocations=MemoryRevocations())
     chosen = {"AUTHGUARD": guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
     with override_settings(**chosen, ALLOWED_HOSTS=["*"]):
@@ -84,7 +87,7 @@ def test_several_processes_with_revocations_in_memory_are_named(server: str, lin
 
 
 def test_a_function_is_called_once() -> None:
-    """So that a test overrides the guard that the handlers have."""
+    """The function of the setting is called once, so that a test overrides the guard of the handlers."""
     made.clear()
     with override_settings(AUTHGUARD=build):
         guards = {get_guard(), AuthGuardMiddleware(lambda request: None).guard, get_guard()}
@@ -108,7 +111,7 @@ def test_a_function_is_called_once() -> None:
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
 def test_another_setting_is_refused_at_the_start(setting: Any, got: str) -> None:
-    """The error says what to write, and shows no secret."""
+    """An unusable setting is refused at the start with the correct spelling, and without a secret."""
     with override_settings(AUTHGUARD=setting), pytest.raises(ConfigurationError) as raised:
         get_wsgi_application()
     assert str(raised.value).startswith(("AUTHGUARD in the settings must", "the function of AUTHGUARD"))
@@ -118,7 +121,7 @@ def test_another_setting_is_refused_at_the_start(setting: Any, got: str) -> None
 
 
 def test_a_missing_setting_is_refused_at_the_start() -> None:
-    """The test client says so, too, with the first request."""
+    """A missing setting is refused at the first request of the test client."""
     with override_settings():
         if hasattr(settings, "AUTHGUARD"):
             del settings.AUTHGUARD
@@ -137,7 +140,7 @@ ORDERS = {
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_the_wrong_order_is_refused_at_the_start(name: str) -> None:
-    """The error names both, the reason and the remedy."""
+    """A wrong order of middleware is refused with both names, the reason and the correction."""
     layers, other, reason = ORDERS[name]
     with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers):
         with pytest.raises(ConfigurationError) as raised:
@@ -160,14 +163,14 @@ def test_the_wrong_order_is_refused_at_the_start(name: str) -> None:
     ],
 )
 def test_the_right_order_is_taken(layers: list[str]) -> None:
-    """The control of the test above."""
+    """A correct order of middleware is accepted."""
     with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers, ROOT_URLCONF=EVERYWHERE):
         WSGIHandler()
         call_command("check")
 
 
 def test_twice_is_refused() -> None:
-    """The second would count each request again."""
+    """The middleware of a guard is refused if it is listed twice."""
     with (
         override_settings(AUTHGUARD=the_guard, MIDDLEWARE=[OWN, GUARD]),
         pytest.raises(ConfigurationError, match="once, got it 2 times"),
@@ -176,7 +179,7 @@ def test_twice_is_refused() -> None:
 
 
 def test_around_a_whole_application_is_refused() -> None:
-    """It is no middleware of WSGI."""
+    """The middleware is refused around a whole WSGI application."""
     with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=[GUARD]):
         application = WSGIHandler()
         with pytest.raises(ConfigurationError, match="must stand in the setting MIDDLEWARE"):
@@ -191,7 +194,7 @@ def test_around_a_whole_application_is_refused() -> None:
     ],
 )
 def test_the_check_says_what_is_wrong(changes: dict[str, Any], identifier: str) -> None:
-    """`manage.py check` knows it before anything is served."""
+    """`manage.py check` reports a missing guard or middleware."""
     given = {"AUTHGUARD": the_guard, "MIDDLEWARE": STANDARD, "ROOT_URLCONF": EVERYWHERE}
     with override_settings(**(given | changes)), pytest.raises(SystemCheckError, match=identifier):
         call_command("check")
@@ -205,7 +208,7 @@ def test_the_check_says_what_is_wrong(changes: dict[str, Any], identifier: str) 
 def test_a_project_without_the_middleware_is_warned_at_the_start(
     layers: list[str], warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Servers run no checks, and every path would be open."""
+    """A project without the middleware gets a warning at the start, because no path is guarded."""
     with override_settings(AUTHGUARD=the_guard, MIDDLEWARE=layers):
         apps.get_app_config("authguard").ready()
     assert ("so that nothing is guarded" in caplog.text) is warned
@@ -213,7 +216,7 @@ def test_a_project_without_the_middleware_is_warned_at_the_start(
 
 @pytest.mark.parametrize(("name", "is_shown"), [("session", True), ("access_token", False)])
 def test_the_check_knows_cookies_that_django_would_show(name: str, is_shown: bool) -> None:
-    """Django's reports of errors have the values of all cookies but those with such names."""
+    """The check warns about a cookie whose value is in Django's error reports."""
     cookie = AccessCookie(name, secure=False)
     with override_settings(AUTHGUARD=make_guard(cookie=cookie), ROOT_URLCONF=EVERYWHERE):
         if is_shown:
@@ -223,8 +226,43 @@ def test_the_check_knows_cookies_that_django_would_show(name: str, is_shown: boo
             call_command("check", fail_level="WARNING")
 
 
+def view(request: Any, **_: Any) -> HttpResponse:
+    """Answer a request."""
+    return HttpResponse()
+
+
+def urls(*patterns: Any) -> Any:
+    """Return a URLconf."""
+    module: Any = ModuleType("urls")
+    module.urlpatterns = list(patterns)
+    return module
+
+
+WITH_PREFIX = path("api/", include([path("admin/<int:id>/", view)]))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "warned"),
+    [
+        ([WITH_PREFIX], True),
+        ([WITH_PREFIX, path("admin/", view)], False),
+        ([WITH_PREFIX, re_path("^(?P<rest>.*)$", view)], False),
+    ],
+    ids=["prefix", "both", "unknown"],
+)
+def test_the_check_knows_a_pattern_that_misses_the_prefix(patterns: list[Any], warned: bool) -> None:
+    """The check warns about a rule without the prefix of an included URLconf."""
+    chosen = {"AUTHGUARD": make_guard(protected_paths=["/admin"]), "ROOT_URLCONF": urls(*patterns)}
+    with override_settings(**chosen):
+        if warned:
+            with pytest.raises(SystemCheckError, match=r"\(authguard\.W005\) .*write '/api/admin'"):
+                call_command("check", fail_level="WARNING")
+        else:
+            call_command("check", fail_level="WARNING")
+
+
 def test_a_view_that_no_middleware_has_seen_says_so() -> None:
-    """With the remedy, in the project and in a test."""
+    """A view without the middleware raises an error with advice for the project and for a test."""
     from django.test import RequestFactory
 
     request = RequestFactory().get("/")
@@ -234,10 +272,10 @@ def test_a_view_that_no_middleware_has_seen_says_so() -> None:
 
 
 def test_a_decorator_says_what_it_cannot_guard() -> None:
-    """When it is written, or when it is called without a request."""
+    """A decorator refuses a class that is no view, a missing call, or a call without a request."""
 
     class Plain:
-        """No view."""
+        """Be no view."""
 
     with pytest.raises(ConfigurationError, match=r"a class of django\.views\.View, got the class"):
         requires()(Plain)

@@ -35,26 +35,26 @@ LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
 
 
 def guard(**options: Any) -> Guard:
-    """A guard with a public page of each sort."""
+    """Return a guard with a public path."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     return Guard(verifier, **({"public_paths": ["/open"]} | options))
 
 
 def ask(kind: str, view: Any, *fields: Any, rules: Guard | None = None, **changes: Any) -> Any:
-    """Ask for a view at an open path and at a protected one."""
+    """Return the answer of a view at a public path."""
     patterns = [url("open", view), url("private", view)]
     project = Project(kind, rules or guard(), *patterns, CLOCK=lambda: NOW, **changes)
     return project.ask("GET", "/open", fields)
 
 
 def show(request: Any) -> HttpResponse:
-    """Who Django takes the caller for."""
+    """Answer the class and the name of the user."""
     return HttpResponse(f"{type(request.user).__name__} {request.user}")
 
 
 @KINDS
 def test_a_template_shows_the_caller(kind: str) -> None:
-    """By the names that templates of Django use."""
+    """A template shows the caller by the names of Django."""
 
     def page(request: Any) -> HttpResponse:
         shown = "{{ user }} {{ user.username }} {{ user.get_username }}"
@@ -67,7 +67,7 @@ def test_a_template_shows_the_caller(kind: str) -> None:
 
 @KINDS
 def test_decorators_of_django_know_the_caller(kind: str) -> None:
-    """An anonymous caller is sent to sign in; a principal has no permissions of Django."""
+    """Decorators of Django know the caller, and a principal has no permissions of Django."""
     passes = user_passes_test(lambda user: "clerk" in user.roles)
     for decorate in (login_required, passes):
         assert ask(kind, decorate(show), bearer(GOOD)).body == b"PrincipalUser somebody"
@@ -79,7 +79,7 @@ def test_decorators_of_django_know_the_caller(kind: str) -> None:
 
 @KINDS
 def test_decorators_of_async_views_know_the_caller(kind: str) -> None:
-    """They await `request.auser()`."""
+    """Decorators of async views know the caller by `request.auser()`."""
 
     async def page(request: Any) -> HttpResponse:
         return HttpResponse((await request.auser()).subject)
@@ -90,7 +90,7 @@ def test_decorators_of_async_views_know_the_caller(kind: str) -> None:
 
 @KINDS
 def test_mixins_of_django_know_the_caller(kind: str) -> None:
-    """Those for classes of views."""
+    """Mixins for classes of views know the caller."""
     from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
 
     class Mine(LoginRequiredMixin, View):
@@ -107,14 +107,14 @@ def test_mixins_of_django_know_the_caller(kind: str) -> None:
 
 @KINDS
 def test_the_middleware_that_requires_a_login_knows_the_caller(kind: str) -> None:
-    """It looks at `request.user` when the view is found."""
+    """LoginRequiredMiddleware knows the caller."""
     layers = [*STANDARD, LOGIN_REQUIRED]
     assert ask(kind, show, bearer(GOOD), MIDDLEWARE=layers).status == 200
     assert ask(kind, show, MIDDLEWARE=layers).status == 302
 
 
 def test_a_user_is_equal_to_its_principal() -> None:
-    """Tests of applications compare them, in either order."""
+    """A user is equal to its principal, in either order."""
     principal = Principal("ann", scopes=frozenset({"read"}))
     user = PrincipalUser("ann", scopes=frozenset({"read"}))
     assert user == principal
@@ -125,7 +125,7 @@ def test_a_user_is_equal_to_its_principal() -> None:
 
 
 def test_a_user_has_what_packages_ask_for() -> None:
-    """Nothing is granted, and there is no row."""
+    """A user has the attributes of Django's users, without a permission and without a row."""
     user = PrincipalUser("ann", scopes=frozenset({"auth.add_user"}))
     assert (user.pk, user.id, user.is_staff, user.is_superuser) == (None, None, False, False)
     assert (user.is_active, user.is_anonymous) == (True, False)
@@ -142,7 +142,7 @@ def test_a_user_has_what_packages_ask_for() -> None:
 
 @pytest.fixture(name="ann", scope="module")
 def _ann() -> Iterator[Any]:
-    """A user in a database, which is seen by the thread of the test alone."""
+    """Yield a user in a database, which only the thread of the test can read."""
     call_command("migrate", verbosity=0)
     ann = get_user_model().objects.create_user("ann", password="a-Long-0ne", is_staff=True)
     yield ann
@@ -150,20 +150,20 @@ def _ann() -> Iterator[Any]:
 
 
 def signed_in(ann: Any, kind: str = "wsgi") -> Any:
-    """A test client with a session of Django."""
+    """Return a test client with a session of Django."""
     client = Client() if kind == "wsgi" else AsyncClient()
     client.force_login(ann)
     return client
 
 
 def settings_of(rules: Guard, view: Any) -> Any:
-    """A project with a view at an open path, an optional one and a protected one."""
+    """Return settings of a project with three paths for a view."""
     patterns = [url(path, view) for path in ("open", "private", "maybe")]
     return override_settings(AUTHGUARD=rules, ROOT_URLCONF=urls(*patterns), CLOCK=lambda: NOW)
 
 
 def test_a_session_of_django_stays_where_no_credential_is_presented(ann: Any) -> None:
-    """The admin of Django works on public paths; the guard knows nobody there."""
+    """A session of Django is kept on a public path without a credential, and the guard has no caller."""
 
     def page(request: Any) -> HttpResponse:
         return HttpResponse(f"{request.user} {current_principal(request).is_authenticated}")
@@ -175,7 +175,7 @@ def test_a_session_of_django_stays_where_no_credential_is_presented(ann: Any) ->
 
 
 def test_a_credential_goes_before_a_session_of_django(ann: Any) -> None:
-    """A good one is the caller; a bad one is nobody, and never rescued by the session."""
+    """A credential is used instead of a session, and an invalid one makes the caller anonymous."""
     with settings_of(guard(), show):
         client = signed_in(ann)
         good = client.get("/open", headers={"authorization": f"Bearer {GOOD}"})
@@ -186,26 +186,26 @@ def test_a_credential_goes_before_a_session_of_django(ann: Any) -> None:
 
 
 def test_a_session_of_django_meets_no_requirement(ann: Any) -> None:
-    """`requires` asks the guard."""
+    """A session of Django does not meet `requires`."""
     with settings_of(guard(), requires()(show)):
         assert signed_in(ann).get("/open").status_code == 401
 
 
 def test_a_refused_request_is_nobodys(ann: Any) -> None:
-    """Middleware outside of the guard sees no user of a session in a request that was refused."""
+    """A refused request has an anonymous user for outer middleware."""
     with settings_of(guard(), show):
         answer = signed_in(ann).get("/private")
         assert answer.wsgi_request.user.is_anonymous
 
 
 def load(principal: Principal) -> Any:
-    """The user of a principal, by the ORM of Django."""
+    """Return the user of a principal, by the ORM of Django."""
     return get_user_model().objects.filter(username=principal.subject).first()
 
 
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 def test_a_user_loader_may_use_the_orm(ann: Any, client_class: Any) -> None:
-    """In the thread that has the connection of the request, and the transaction of a test."""
+    """A user loader may use the ORM, in the thread with the connection of the request."""
     rules = guard(user_loader=load)
     with settings_of(rules, show):
         client = client_class()
@@ -218,7 +218,7 @@ def test_a_user_loader_may_use_the_orm(ann: Any, client_class: Any) -> None:
 
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 def test_an_async_user_loader(ann: Any, client_class: Any) -> None:
-    """It is awaited, by the ORM's asynchronous methods."""
+    """An async user loader is awaited."""
 
     async def aload(principal: Principal) -> Any:
         return await get_user_model().objects.aget(username=principal.subject)
@@ -232,7 +232,7 @@ def test_an_async_user_loader(ann: Any, client_class: Any) -> None:
 
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 def test_a_user_loader_in_memory_is_called_at_once(client_class: Any) -> None:
-    """In the event loop on ASGI, and in the thread of the request on WSGI."""
+    """A user loader in memory is called in the event loop on ASGI, and in the request's thread on WSGI."""
     in_loop: list[bool] = []
 
     @in_memory
@@ -249,7 +249,7 @@ def test_a_user_loader_in_memory_is_called_at_once(client_class: Any) -> None:
 
 
 def test_permissions_of_a_loaded_user_are_those_of_django(ann: Any) -> None:
-    """Staff with a permission passes Django's own check, by a token."""
+    """Permissions of a loaded user are those of Django."""
     from django.contrib.auth.models import Permission
 
     permission = Permission.objects.get(codename="add_user")
@@ -262,7 +262,7 @@ def test_permissions_of_a_loaded_user_are_those_of_django(ann: Any) -> None:
 
 
 def test_override_in_the_test_clients_of_django() -> None:
-    """No credential, no session and no hidden step."""
+    """`override` sets the caller in the test clients of Django."""
     rules = guard()
     with settings_of(rules, requires("write")(show)):
         for user, status in [(Principal("ann", scopes=["write"]), 200), (Principal("ann"), 403)]:
@@ -275,7 +275,7 @@ def test_override_in_the_test_clients_of_django() -> None:
 
 
 def test_views_below_include_have_the_caller() -> None:
-    """Decorated, in a project of several parts."""
+    """Views in an included URLconf have the caller."""
     part = urls(url("deep", requires("read")(show)))
     with override_settings(
         AUTHGUARD=guard(),
@@ -289,7 +289,7 @@ def test_views_below_include_have_the_caller() -> None:
 
 
 def test_a_cookie_in_the_test_client_needs_no_hidden_field() -> None:
-    """As Django's client does without checks for CSRF; a test may say where a request comes from."""
+    """A cookie in the test client needs no further field, unless the client checks CSRF."""
     rules = guard(cookie=AccessCookie("session", secure=False))
     with settings_of(rules, show):
         for client_class in (Client, AsyncClient):

@@ -1,4 +1,4 @@
-"""Flask applications as people write them: with a database, in an ASGI application, and with CORS."""
+"""Flask applications with a database, in an ASGI application, and with CORS."""
 
 import asyncio
 import secrets
@@ -43,14 +43,14 @@ def verifier() -> JWTVerifier:
 
 
 class Base(DeclarativeBase):
-    """The base of the models."""
+    """Be the base of the models."""
 
 
 db = SQLAlchemy(model_class=Base)
 
 
 class User(db.Model):  # type: ignore[name-defined, misc]
-    """A user with notes, and what a guard asks for."""
+    """Have the name, the notes, the API key and the revocation of a user."""
 
     __tablename__ = "user"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -60,7 +60,7 @@ class User(db.Model):  # type: ignore[name-defined, misc]
 
 
 class Note(db.Model):  # type: ignore[name-defined, misc]
-    """A note of a user, which is read when it is asked for."""
+    """Have a note of a user, which is loaded lazily."""
 
     __tablename__ = "note"
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -89,7 +89,7 @@ def notes_of(request: Any, refusal: Any) -> Any:
 
 @pytest.fixture(name="site")
 def _site(tmp_path: Any) -> Any:
-    """An application with all of its guard's functions in the database."""
+    """Return an application whose callbacks all use the database."""
     app = flask.Flask("site")
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/site.db"
     db.init_app(app)
@@ -123,7 +123,7 @@ def _site(tmp_path: Any) -> Any:
 
 
 def test_the_user_of_the_database_is_attached(site: flask.Flask) -> None:
-    """What belongs to it is read in the view, and what the view changes is stored."""
+    """The loaded user is attached to the session, so that its notes can be read and changed."""
     assert ask_wsgi(site, "GET", "/notes", [bearer()]).body == b'["one"]\n'
     assert ask_wsgi(site, "POST", "/notes", [bearer()]).body == b"ann"
     assert ask_wsgi(site, "GET", "/notes", [bearer()]).body == b'["one","two"]\n'
@@ -131,14 +131,14 @@ def test_the_user_of_the_database_is_attached(site: flask.Flask) -> None:
 
 
 def test_the_other_functions_ask_the_database(site: flask.Flask) -> None:
-    """Revocations, and what changes the answer; somebody who is gone is refused."""
+    """The revocations, the loader and `on_error` use the database for each refusal."""
     for fields in ([], [bearer("bob")], [bearer("eve")]):
         answer = ask_wsgi(site, "GET", "/notes", fields)
         assert (answer.status, answer.headers["x-users"]) == (401, "2")
 
 
 def test_no_session_outlives_its_request(site: flask.Flask) -> None:
-    """Each connection is given back, also after a refusal."""
+    """Each request returns its connection to the pool, also after a refusal."""
     for fields in ([bearer()], [], [bearer("bob")], [bearer("eve")]) * 4:
         ask_wsgi(site, "GET", "/notes", fields)
     with site.app_context():
@@ -150,7 +150,7 @@ def test_no_session_outlives_its_request(site: flask.Flask) -> None:
 
 
 def mounted(*, with_bridge: Any = a2wsgi.WSGIMiddleware, **options: Any) -> fastapi.FastAPI:
-    """A Flask application in FastAPI, whose guard is around both."""
+    """Return a Flask application in FastAPI, with a guard around both."""
     inner = flask.Flask("inner")
 
     @inner.get("/who")
@@ -170,7 +170,7 @@ def mounted(*, with_bridge: Any = a2wsgi.WSGIMiddleware, **options: Any) -> fast
 
 
 def test_the_caller_is_there_in_a_mounted_application() -> None:
-    """By a2wsgi, which hands the scope on; decorators work, too."""
+    """A mounted Flask application has the caller, and its decorators work."""
     app = mounted(public_paths=["/old/who"])
     assert ask_asgi(app, "GET", "/old/who", [bearer()]).body == b"ann True"
     assert ask_asgi(app, "GET", "/old/who").body == b" False"
@@ -181,14 +181,14 @@ def test_the_caller_is_there_in_a_mounted_application() -> None:
 
 
 def test_its_decorators_take_from_the_quotas() -> None:
-    """Of the guard outside."""
+    """A decorator of the mounted application takes from the quotas of the outer guard."""
     app = mounted(public_paths=["/old/**"], quotas=[Quota(1, 60)])
     assert ask_asgi(app, "GET", "/old/admin", [bearer(scope="admin")]).status == 200
     assert ask_asgi(app, "GET", "/old/admin", [bearer(scope="admin")]).status == 429
 
 
 def test_another_bridge_gives_the_right_advice() -> None:
-    """One that does not hand the scope on, as Starlette's does not; what the error names works."""
+    """A bridge that does not pass the scope on raises an error that names a2wsgi."""
 
     def bridge(inner: Any) -> Any:
         def without_scope(environ: dict[str, Any], start_response: Any) -> Any:
@@ -202,7 +202,7 @@ def test_another_bridge_gives_the_right_advice() -> None:
 
 
 def test_an_own_guard_of_the_mounted_application_comes_first() -> None:
-    """It has seen the request last."""
+    """The guard of the mounted application sets its caller."""
     inner = flask.Flask("inner")
     inner.add_url_rule("/who", view_func=lambda: str(current_user))
     init_app(inner, Guard(verifier(), user_loader=lambda principal: f"user {principal.subject}"))
@@ -213,7 +213,7 @@ def test_an_own_guard_of_the_mounted_application_comes_first() -> None:
 
 
 def test_concurrent_requests_have_a_caller_each() -> None:
-    """In the threads of the bridge."""
+    """Concurrent requests in the threads of the bridge each have their own caller."""
     app = mounted()
 
     async def ask(subject: str) -> bytes:
@@ -296,7 +296,7 @@ def api(name: str, *, guard_first: bool, handler: bool = False) -> flask.Flask:
         init_app(app, guard)
     if handler:
         app.register_error_handler(401, lambda error: ("own", 401))
-    # A function that counts on one before the request must not keep CORS from its work.
+    # Another function before the request must not stop CORS.
     app.after_request(lambda response: response.headers.update({"X-Time": flask.g.started}) or response)
     app.before_request(lambda: setattr(flask.g, "started", "0"))
     return app
@@ -319,7 +319,7 @@ def api(name: str, *, guard_first: bool, handler: bool = False) -> flask.Flask:
 def test_another_origin_may_read_a_refusal(
     name: str, guard_first: bool, path: str, fields: Any, status: int
 ) -> None:
-    """In both orders, of path rules and of decorators; an origin that is not allowed may not."""
+    """Another origin may read a refusal of a rule or a decorator, in both orders, if it is allowed."""
     app = api(name, guard_first=guard_first)
     answer = ask_wsgi(app, "GET", path, [*fields, ("Origin", SPA.encode())])
     assert (answer.status, answer.headers.get("access-control-allow-origin")) == (status, SPA)
@@ -330,7 +330,7 @@ def test_another_origin_may_read_a_refusal(
 
 @pytest.mark.parametrize("name", SET_UPS)
 def test_another_origin_may_read_that_its_quota_is_used_up(name: str) -> None:
-    """A 429 with its Retry-After."""
+    """Another origin may read a 429 with its Retry-After."""
     app = api(name, guard_first=True)
     fields = [bearer(), ("Origin", SPA.encode())]
     first, second = (ask_wsgi(app, "GET", "/api/page", fields) for _ in range(2))
@@ -341,7 +341,7 @@ def test_another_origin_may_read_that_its_quota_is_used_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", SET_UPS)
 def test_another_origin_may_read_what_a_handler_answers(name: str) -> None:
-    """Of the application's own."""
+    """Another origin may read the answer of an error handler."""
     app = api(name, guard_first=True, handler=True)
     answer = ask_wsgi(app, "GET", "/api/page", [("Origin", SPA.encode())])
     assert (answer.body, answer.headers["access-control-allow-origin"]) == (b"own", SPA)

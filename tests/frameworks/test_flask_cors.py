@@ -1,4 +1,4 @@
-"""Flask-CORS works behind the guard as it does without it, and no view runs for a preflight."""
+"""Flask-CORS works behind the guard as without it, and no view runs for a preflight."""
 
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +97,7 @@ def test_it_answers_preflights(
     ran: list[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In both orders; there is nothing to warn of."""
+    """Flask-CORS answers preflights in both orders, and no warning is logged."""
     app = flask.Flask("app")
     for step in (True, False):
         if step is guard_first:
@@ -114,7 +114,7 @@ def test_it_answers_preflights(
 def test_an_origin_that_is_refused_stays_refused(
     name: str, ran: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That is the answer of Flask-CORS, and nothing to warn of."""
+    """An origin that Flask-CORS refuses gets no CORS fields, and no warning is logged."""
     app = flask.Flask("app")
     SET_UPS[name](app, ran)
     authguard.flask.init_app(app, guard())
@@ -124,10 +124,10 @@ def test_an_origin_that_is_refused_stays_refused(
     assert (answer.body, ran, caplog.records) == (b"", [], [])
 
 
-# A decorator above `@cross_origin` refuses an anonymous caller, as it does without a guard.
+# A decorator above `@cross_origin` refuses an anonymous caller, as without a guard.
 @pytest.mark.parametrize("name", [name for name in SET_UPS if "under" not in name])
 def test_passing_on_works_too(name: str, ran: list[str]) -> None:
-    """The answer of the application itself, sealed."""
+    """With `preflight="pass"` Flask-CORS answers, without a body."""
     app = flask.Flask("app")
     SET_UPS[name](app, ran)
     authguard.flask.init_app(app, guard(preflight="pass"))
@@ -137,7 +137,7 @@ def test_passing_on_works_too(name: str, ran: list[str]) -> None:
 
 @BODIES
 def test_in_flask_mounted_in_an_asgi_application(body: bytes, ran: list[str]) -> None:
-    """The layers are found through the bridge between the two."""
+    """A CORS layer of Flask within an ASGI application answers preflights."""
     inner = flask.Flask("inner")
     CORS(inner, origins=[SPA])
     inner.add_url_rule("/x", "page", _view(ran), methods=["GET", "OPTIONS"])
@@ -149,7 +149,7 @@ def test_in_flask_mounted_in_an_asgi_application(body: bytes, ran: list[str]) ->
 
 
 def test_a_wsgi_application_mounted_in_an_asgi_application(ran: list[str]) -> None:
-    """It is not run."""
+    """A WSGI application within an ASGI application does not run for a preflight."""
 
     def plain(environ: Any, start_response: Any) -> list[bytes]:
         ran.append(environ["PATH_INFO"])

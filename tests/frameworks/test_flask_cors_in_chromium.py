@@ -1,8 +1,7 @@
-"""Flask-CORS behind the guard, called by a page of another origin in a real browser."""
+"""Flask-CORS behind the guard, with a page of another origin in a real browser."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +20,23 @@ import authguard.flask
 from authguard import Quota, Rule
 from authguard.testing import issue_token
 from browser.cors import SECRET, empty_page, fetch, guard, wsgi_server
-from browser.support import CHROMIUM, DRIVER, start
+from browser.support import CHROMIUM, DRIVER, Browsers
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+@pytest.fixture(scope="module")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
     missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
     if missing and not os.environ.get("CI"):
         pytest.skip(f"{' and '.join(missing)} not installed")
-    driver = start(tmp_path / "profile")
-    try:
+    browsers = Browsers(tmp_path_factory.mktemp("profiles"))
+    yield browsers
+    browsers.quit()
+
+
+@pytest.fixture
+def browser(browsers: Browsers) -> Iterator[webdriver.Chrome]:
+    with browsers.use() as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def _notes() -> Any:
@@ -55,7 +58,7 @@ def _decorated(app: flask.Flask, origin: str) -> None:
 def test_a_page_of_an_allowed_origin_reads_the_answer(
     browser: webdriver.Chrome, cors: Any, guard_first: bool, preflight: Any
 ) -> None:
-    """In both orders, with a method and a field that need a preflight; other origins cannot."""
+    """A page of an allowed origin reads the answer in both orders, and a page of another origin cannot."""
     with empty_page() as page:
         app = flask.Flask("app")
         for step in (True, False):
@@ -74,7 +77,7 @@ def test_a_page_of_an_allowed_origin_reads_the_answer(
 def test_a_page_of_an_allowed_origin_reads_refusals(
     browser: webdriver.Chrome, cors: Any, guard_first: bool
 ) -> None:
-    """400, 401, 403, 429 and 503, with nothing to switch on; other origins cannot."""
+    """A page of an allowed origin reads each refusal, and a page of another origin cannot."""
 
     def load(principal: Any) -> Any:
         if principal.subject == "down":

@@ -1,4 +1,4 @@
-"""The gevent worker of gunicorn serves what asks remotes and what blocks, many requests at a time."""
+"""The gevent worker of gunicorn serves concurrent requests that ask remotes or block."""
 
 import threading
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def _server(issuer: FakeIssuer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def ask(server: Server, token: str) -> tuple[int, str]:
-    """Send a token; the status, and the body of a 200."""
+    """Send a token; return the status, and the body of a 200."""
     answer = server.ask("GET", "/private", [("Authorization", f"Bearer {token}".encode())])
     return answer.status, answer.body.decode() if answer.status == 200 else ""
 
@@ -74,14 +74,14 @@ def ask_together(server: Server, tokens: list[str]) -> list[tuple[int, str]]:
 
 
 def test_many_wait_for_one_key_set(server: Server, issuer: FakeIssuer) -> None:
-    """Twenty callers at once are themselves, and the issuer is asked for its keys once."""
+    """Twenty concurrent callers each get their own user, and the keys are fetched once."""
     answers = ask_together(server, [issuer.issue(f"ann{number}") for number in range(20)])
     assert answers == [(200, f"user ann{number}") for number in range(20)]
     assert issuer.requests.count("GET /jwks") == 1
 
 
 def test_many_are_introspected(server: Server, issuer: FakeIssuer) -> None:
-    """Twenty opaque tokens at once are themselves; a token that all of them bring is asked about once."""
+    """Twenty concurrent opaque tokens each get their own user, and a shared token is introspected once."""
     answers = ask_together(server, [issuer.issue_opaque(f"bob{number}") for number in range(20)])
     assert answers == [(200, f"user bob{number}") for number in range(20)]
     count = issuer.requests.count("POST /introspect")
@@ -90,7 +90,7 @@ def test_many_are_introspected(server: Server, issuer: FakeIssuer) -> None:
 
 
 def test_a_bad_token_and_an_outage(server: Server, issuer: FakeIssuer) -> None:
-    """The caller's fault is a 401, and the issuer's a 503."""
+    """An invalid token is a 401, and an outage of the issuer a 503."""
     assert ask(server, issuer.issue(aud="https://other.test"))[0] == 401
     assert ask(server, "unknown")[0] == 401
     with issuer.outage():

@@ -1,4 +1,4 @@
-"""Two requests of two callers on one HTTP/2 connection: each reads its own caller, to its end."""
+"""Two requests of two callers on one HTTP/2 connection each have their own caller until their end."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ SECRET = "k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"
 
 @contextlib.contextmanager
 def serving(app: Any) -> Iterator[int]:
-    """Serve the application in a thread; its port."""
+    """Serve the application in a thread; yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -67,7 +67,7 @@ def connect(port: int) -> socket.socket:
 
 
 def ask_together(port: int, *requests: tuple[str, str]) -> list[str]:
-    """Send requests on one connection before any is answered; the bodies of the answers."""
+    """Send requests on one connection before any is answered; return the bodies of the answers."""
     connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     connection.initiate_connection()
     bodies: dict[int, bytes] = {}
@@ -97,13 +97,13 @@ def ask_together(port: int, *requests: tuple[str, str]) -> list[str]:
 
 @pytest.fixture
 def told() -> list[str]:
-    """The callers that background tasks have read."""
+    """Return the list of callers that background tasks have read."""
     return []
 
 
 @pytest.fixture
 def app(told: list[str]) -> Any:
-    """An application whose first request ends after the second one has come."""
+    """Return an application whose first request ends after the second one has begun."""
     second_is_in = asyncio.Event()
 
     async def note(request: Request) -> None:
@@ -123,7 +123,7 @@ def app(told: list[str]) -> Any:
 
 
 def test_requests_of_one_connection_have_a_caller_each(app: Any, told: list[str]) -> None:
-    """The second request's caller is not read by the first one, nor by its background task."""
+    """The first request and its background task do not have the caller of the second one."""
     with serving(app) as port:
         assert ask_together(port, ("/first", "ann"), ("/second", "bob")) == ["ann", "bob"]
     assert told == ["ann"]

@@ -1,4 +1,4 @@
-"""Litestar, Quart, Falcon and Bottle: their CORS layers are not found, and work by `preflight="pass"`."""
+"""The CORS layers of Litestar, Quart, Falcon and Bottle are not found, and work by `preflight="pass"`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -146,7 +146,7 @@ CORS: dict[str, tuple[Callable[[list[str]], Any], Ask]] = {
 @BODIES
 @pytest.mark.parametrize("name", CORS)
 def test_passed_on_the_cors_layer_answers(name: str, body: bytes, ran: list[str]) -> None:
-    """With its own fields, and with nothing else."""
+    """With `preflight="pass"` the CORS layer answers with CORS fields alone."""
     make, ask = CORS[name]
     answer = ask(make(ran), body, preflight="pass")
     assert answer.allows, answer
@@ -160,7 +160,7 @@ def test_passed_on_the_cors_layer_answers(name: str, body: bytes, ran: list[str]
 def test_a_layer_that_is_not_found_is_warned_of(
     name: str, body: bytes, ran: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The warning names the cure."""
+    """A layer that is not found gets a warning that names `preflight="pass"`."""
     make, ask = CORS[name]
     answer = ask(make(ran), body)
     assert (answer.status, answer.headers, answer.body, answer.read, ran) == (204, {}, b"", [], [])
@@ -222,7 +222,7 @@ ATTACKED: dict[str, tuple[Callable[[list[str]], Any], Ask]] = {
 @BODIES
 @pytest.mark.parametrize("name", ATTACKED)
 def test_no_handler_runs(name: str, body: bytes, ran: list[str]) -> None:
-    """Whatever does not look at the method is not reached, and the body is not read."""
+    """A handler of any method does not run for a preflight, and its body is not read."""
     make, ask = ATTACKED[name]
     answer = ask(make(ran), body)
     assert (answer.status, answer.headers, answer.body, answer.read, ran) == (204, {}, b"", [], [])
@@ -230,7 +230,7 @@ def test_no_handler_runs(name: str, body: bytes, ran: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ATTACKED)
 def test_an_open_path_is_as_before(name: str, ran: list[str]) -> None:
-    """The control of this file: these handlers do not look at the method."""
+    """The same handlers run on a public path, as a control of these tests."""
     make, ask = ATTACKED[name]
     assert ask(make(ran), public_paths=["/private"]).body == SECRET_TEXT.encode()
     assert len(ran) == 1

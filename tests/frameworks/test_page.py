@@ -1,4 +1,4 @@
-"""docs/frameworks.md tells what the harness tries, and its blocks run."""
+"""docs/frameworks.md has the results of the tests, and its blocks run."""
 
 import re
 import sys
@@ -23,24 +23,24 @@ BLOCKS = dict(
         r"^```python\n# ([^\n]+)\n(.*?)^```$", page.PATH.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
 )
-#: They have modules of their own and are in docs/guides and docs/django.md, or are no framework.
+#: Names with pages of their own, and interfaces, which are no frameworks.
 ELSEWHERE = {"ASGI", "WSGI", "Starlette", "FastAPI", "Flask", "Django on ASGI", "Django on WSGI"}
 
 
 def test_the_tables_are_of_today() -> None:
-    """Run `frameworks.page` as a program if a framework, a server or a version has changed."""
+    """The tables are current; run `frameworks.page` as a program to write them again."""
     assert page.PATH.read_text(encoding="utf-8") == page.written()
 
 
 def test_each_framework_has_a_block_and_a_place_of_the_caller() -> None:
-    """A framework that is added to the harness is described, too."""
+    """Each framework has a block, and a description of the caller."""
     assert set(FRAMEWORKS) == {*BLOCKS, *ELSEWHERE}
     assert all(framework.caller for framework in FRAMEWORKS.values())
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_is_a_guarded_application(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It serves the caller of a good token, and refuses others, also where there is no page."""
+    """A block serves the caller of a valid token, and refuses others, except at the root."""
     monkeypatch.setenv("JWT_SECRET", SECRET)
     module = ModuleType("application")
     monkeypatch.setitem(sys.modules, "application", module)

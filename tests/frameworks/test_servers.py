@@ -48,7 +48,7 @@ def _face(server: Server) -> Callable[..., Answer]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_answer(server: Server, name: str) -> None:
-    """Each server carries the answer of the table, but for the cases of `own_answers.py`."""
+    """Each server sends the answer of the table, except for the cases of `own_answers.py`."""
     case = CASES[name]
     if statuses := OWN[server.kind].get(name):
         answer = server.ask(case.method, case.path, case.fields)
@@ -71,7 +71,7 @@ HANDSHAKES: dict[str, tuple[str, list[Field], int, str]] = {
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 def test_handshake(server: Server, name: str) -> None:
-    """An ASGI server opens a websocket for callers that the guard lets pass; a WSGI server opens none."""
+    """An ASGI server opens a websocket for allowed callers, and a WSGI server opens none."""
     path, fields, status, text = HANDSHAKES[name]
     if FRAMEWORKS[server.framework].interface == "wsgi":
         answered, _ = server.open_websocket(path, fields)
@@ -83,13 +83,13 @@ def test_handshake(server: Server, name: str) -> None:
 
 
 def test_each_framework_and_each_server_is_tried() -> None:
-    """A new row of the tables cannot be forgotten here."""
+    """Each framework and each server of the tables is tested."""
     assert {kind for kind, _ in SERVED} == set(KINDS) == set(OWN)
     assert {framework for _, framework in SERVED} == set(FRAMEWORKS)
 
 
 def test_no_server_lets_pass_what_the_table_refuses() -> None:
-    """The lists of exceptions have refusals alone, and cases that there are."""
+    """The exceptions of `own_answers.py` are refusals of existing cases."""
     for own in OWN.values():
         assert own.keys() <= CASES.keys()
         assert all(status == 0 or status >= 400 for statuses in own.values() for status in statuses)

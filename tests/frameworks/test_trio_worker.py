@@ -1,4 +1,4 @@
-"""The trio worker of hypercorn serves what blocks and what asks remotes."""
+"""The trio worker of hypercorn serves requests that block or ask remotes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ from remote.test_trio import API_KEY, make_guard, token
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """Serve an application by the trio worker of hypercorn; its URL."""
+    """Serve an application by the trio worker of hypercorn; yield its URL."""
     config = hypercorn.config.Config()
     config.bind = ["127.0.0.1:0"]
     config.accesslog = config.errorlog = None
@@ -59,7 +59,7 @@ def _user(principal: Any) -> str:
 
 
 def _ask(app: Any, credential: str) -> tuple[list[httpx.Response], httpx.Response]:
-    """Ask twice with a credential, and once without."""
+    """Return the answers to two requests with a credential, and to one without."""
     with served(app) as url, httpx.Client(trust_env=False, timeout=10) as client:
         headers = {"authorization": f"Bearer {credential}"}
         return [client.get(url, headers=headers) for _ in range(2)], client.get(url)
@@ -71,7 +71,7 @@ def _ask(app: Any, credential: str) -> tuple[list[httpx.Response], httpx.Respons
     ids=["remote keys", "introspection", "key function"],
 )
 def test_by_a_real_server(make_credential: Callable[[], str], text: str) -> None:
-    """Remote keys, introspection and a key function answer, with a blocking loader of users."""
+    """Remote keys, introspection and a key function work with a blocking user loader."""
     with serving() as server:
         app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.user))])
         app.add_middleware(AuthGuardMiddleware, guard=make_guard(server, user_loader=_user))

@@ -1,4 +1,4 @@
-"""The middleware of the wrong interface is refused for each framework, and bridges are taken."""
+"""The middleware of the wrong interface is refused for each framework, and bridges are accepted."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ OF_WSGI: list[Any] = [bottle.Bottle(), falcon.App(), ASGIMiddleware(QUART)]
 
 @pytest.mark.parametrize("app", OF_ASGI, ids=lambda app: type(app).__qualname__)
 def test_an_application_of_asgi(app: Any) -> None:
-    """The middleware of ASGI takes it, and that of WSGI refuses it."""
+    """The middleware of ASGI accepts an ASGI application, and that of WSGI refuses it."""
     asgi.AuthGuardMiddleware(app, guard=guard())
     with pytest.raises(ConfigurationError, match="got an ASGI application"):
         wsgi.AuthGuardMiddleware(app, guard=guard())
@@ -43,7 +43,7 @@ def test_an_application_of_asgi(app: Any) -> None:
 
 @pytest.mark.parametrize("app", OF_WSGI, ids=lambda app: type(app).__qualname__)
 def test_an_application_of_wsgi(app: Any) -> None:
-    """The middleware of WSGI takes it, and that of ASGI refuses it."""
+    """The middleware of WSGI accepts a WSGI application, and that of ASGI refuses it."""
     wsgi.AuthGuardMiddleware(app, guard=guard())
     with pytest.raises(ConfigurationError, match="got a WSGI application"):
         asgi.AuthGuardMiddleware(app, guard=guard())

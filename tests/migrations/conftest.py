@@ -1,4 +1,4 @@
-"""Fixtures of the tests of docs/coming-from: the environment of their applications."""
+"""Provide the environment of the applications of docs/coming-from."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the tests of docs/coming-from share: the applications of a page, before and after."""
+"""Run the applications of a page of docs/coming-from, before and after."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ PASSWORD = "correct horse battery"
 
 
 def blocks(page: str) -> dict[str, str]:
-    """Return the blocks of Python of a page, by the heading above: one each."""
+    """Return the blocks of Python of a page, by the heading above; each heading has one."""
     text = (FOLDER / page).read_text(encoding="utf-8")
     sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
     results = {}
@@ -30,7 +30,7 @@ def run(page: str, heading: str, **given: Any) -> Any:
     Args:
         page: a file of docs/coming-from.
         heading: the heading above the block.
-        given: names that the block finds, from blocks above.
+        given: names for the block, from blocks above.
     """
     names: dict[str, Any] = {"__name__": "coming_from", **given}
     exec(compile(blocks(page)[heading], f"{page}, {heading}", "exec"), names)

@@ -1,4 +1,4 @@
-"""docs/coming-from/authlib.md: both applications take the tokens of one issuer, and refuse in their way."""
+"""docs/coming-from/authlib.md: both applications accept the tokens of one issuer."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ API = "https://api.example.com"
 
 
 class Quiet(WSGIRequestHandler):
-    """A handler that writes no log."""
+    """Handle requests without a log."""
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -29,7 +29,7 @@ class Quiet(WSGIRequestHandler):
 
 @pytest.fixture(name="issuer")
 def _issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIssuer]:
-    """An issuer that answers on loopback."""
+    """Yield an issuer that answers on loopback."""
     server = make_server("127.0.0.1", 0, None, handler_class=Quiet)
     issuer = FakeIssuer(f"http://127.0.0.1:{server.server_port}", audience=API)
     server.set_app(issuer.wsgi)
@@ -44,7 +44,7 @@ def _issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIssuer]:
 
 @pytest.fixture(name="clients")
 def _clients(issuer: FakeIssuer) -> list[Any]:
-    """Clients of both applications: before, after."""
+    """Return clients of both applications: before, after."""
     applications = [run(PAGE, heading).app for heading in ("Before", "After")]
     for app in applications:
         app.testing = False
@@ -52,12 +52,12 @@ def _clients(issuer: FakeIssuer) -> list[Any]:
 
 
 def statuses(clients: list[Any], path: str, token: str) -> list[int]:
-    """Return what both answer."""
+    """Return the status of both applications."""
     return [client.get(path, headers=bearer(token)).status_code for client in clients]
 
 
 def test_one_token_is_good_for_both(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """With its scope and role."""
+    """A token with its scope and role is accepted by both applications."""
     token = issuer.issue("ann", scopes=["profile"], roles=["admin"], client_id="web")
     for path in ("/me", "/admin"):
         for client in clients:
@@ -65,7 +65,7 @@ def test_one_token_is_good_for_both(issuer: FakeIssuer, clients: list[Any]) -> N
 
 
 def test_bad_tokens_are_refused_by_both(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """Expired, for another API, of another issuer, and signed by a stranger."""
+    """Both applications refuse a token that is expired or signed by another key, or is of another issuer."""
     stranger = FakeIssuer(issuer.url, audience=API)
     good: dict[str, Any] = {"scopes": ["profile"], "client_id": "web"}
     bad = [
@@ -79,7 +79,7 @@ def test_bad_tokens_are_refused_by_both(issuer: FakeIssuer, clients: list[Any]) 
 
 
 def test_what_the_table_says_of_refusals(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """No token, no scope and no role."""
+    """Refusals without a token, scope or role are those of the table."""
     old, new = (client.get("/me").headers["WWW-Authenticate"] for client in clients)
     assert ("missing_authorization" in old, "error" in new) == (True, False)
     no_scope = issuer.issue("ann", client_id="web")
@@ -94,14 +94,14 @@ def test_what_the_table_says_of_refusals(issuer: FakeIssuer, clients: list[Any])
 
 
 def test_an_issuer_that_is_down(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """The guard has the keys of before; without any it says that the fault is not the caller's."""
+    """With the issuer down and no keys known, the old application answers 500 and the guard 503."""
     token = issuer.issue("ann", scopes=["profile"], client_id="web")
     with issuer.outage():
         assert statuses(clients, "/me", token) == [500, 503]
 
 
 def test_an_outage_after_the_keys_are_known(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """Tokens that come for the first time are taken, too."""
+    """With the issuer down and its keys known, the guard accepts a first-seen token."""
     first, second = (issuer.issue(name, scopes=["profile"], client_id="web") for name in ("ann", "bob"))
     assert statuses(clients, "/me", first) == [200, 200]
     with issuer.outage():
@@ -109,7 +109,7 @@ def test_an_outage_after_the_keys_are_known(issuer: FakeIssuer, clients: list[An
 
 
 def test_a_new_key_is_found(issuer: FakeIssuer, clients: list[Any]) -> None:
-    """By the first token that names it."""
+    """A new key is fetched for the first token that names it."""
     assert statuses(clients, "/me", issuer.issue("ann", scopes=["profile"], client_id="web")) == [200, 200]
     issuer.rotate()
     assert statuses(clients, "/me", issuer.issue("ann", scopes=["profile"], client_id="web")) == [200, 200]

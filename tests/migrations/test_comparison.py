@@ -1,4 +1,4 @@
-"""docs/comparison.md: what the table says of each package was seen when it was run."""
+"""docs/comparison.md: the cells of the table are the answers of the packages."""
 
 import re
 import threading
@@ -42,7 +42,7 @@ APP = "https://app.example.com"
 
 
 class Contestant:
-    """An application with one protected view, and how to make a token for it."""
+    """Be an application with one protected view, which can make a token for it."""
 
     path = "/me"
     claims: dict[str, Any]
@@ -76,12 +76,12 @@ class Contestant:
 
 
 def forgotten() -> dict[str, int]:
-    """A view without any mark."""
+    """Return rows, as a view without a decorator."""
     return {"rows": 0}
 
 
 class ByHand(Contestant):
-    """PyJWT in a dependency of FastAPI."""
+    """Use PyJWT in a dependency of FastAPI."""
 
     claims = {"sub": "1"}
 
@@ -98,7 +98,7 @@ class ByHand(Contestant):
 
 
 class Extended(Contestant):
-    """Flask-JWT-Extended."""
+    """Use Flask-JWT-Extended."""
 
     claims = {"sub": "ann", "type": "access", "jti": "1", "iat": 0, "nbf": 0, "fresh": False}
 
@@ -115,7 +115,7 @@ class Extended(Contestant):
 
 
 class Users(Contestant):
-    """fastapi-users."""
+    """Use fastapi-users."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
@@ -136,7 +136,7 @@ class Users(Contestant):
 
 
 class Authlib(Contestant):
-    """The ResourceProtector of Authlib, whose issuer answers on loopback."""
+    """Use the ResourceProtector of Authlib, with an issuer on loopback."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server = make_server("127.0.0.1", 0, None, handler_class=Quiet)
@@ -162,7 +162,7 @@ class Authlib(Contestant):
 
 
 class Simple(Contestant):
-    """Simple JWT."""
+    """Use Simple JWT."""
 
     path = "/api/me"
 
@@ -195,7 +195,7 @@ def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 class Ours(Contestant):
-    """authguard with FastAPI."""
+    """Use authguard with FastAPI."""
 
     claims = {"sub": "1", "iss": APP, "aud": APP}
 
@@ -251,7 +251,7 @@ def _contestant(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[int, Contestant]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyJWT warns of short secrets, and goes on
+        warnings.simplefilter("ignore")  # PyJWT only warns of short secrets
         made = CONTESTANTS[request.param](monkeypatch)
         yield request.param, made
         if isinstance(made, Simple):
@@ -263,13 +263,13 @@ def _contestant(
 
 
 def test_each_row_is_run() -> None:
-    """No row is there by hearsay."""
+    """Each row of the table is tested."""
     assert set(ROWS) == set(CASES)
     assert {len(cells) for cells in ROWS.values()} == {len(CONTESTANTS)}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_cell_is_what_was_seen(contestant: tuple[int, Contestant], case: str) -> None:
-    """With the versions that the page names."""
+    """Each cell is the answer of the installed package."""
     index, application = contestant
     assert CASES[case](application) == ROWS[case][index]

@@ -27,7 +27,7 @@ SITE = "https://app.example.com"
 
 
 class Moved:
-    """Both applications, after the accounts have been moved."""
+    """Have both applications after the accounts were moved."""
 
     def __init__(self, folder: Path) -> None:
         old = run(PAGE, "Before")
@@ -53,7 +53,7 @@ class Moved:
 
 
 def authguard(*arguments: str) -> str:
-    """Run the command, and return what it writes."""
+    """Run the command, and return its output."""
     done = CliRunner().invoke(root, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
@@ -73,13 +73,13 @@ def _moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Moved]:
 
 
 def test_an_account_keeps_its_id_and_password(moved: Moved) -> None:
-    """It signs in with the form of OAuth 2, as before."""
+    """A moved account keeps its id and password, and signs in with the form of OAuth 2."""
     token = moved.sign_in()["access_token"]
     assert moved.after.get("/me", headers=bearer(token)).json() == {"user": moved.id}
 
 
 def test_an_old_token_stays_valid(moved: Moved) -> None:
-    """And tells the same user, in both applications."""
+    """An old token identifies the same user in both applications."""
     token = moved.old_token()
     for client in (moved.before, moved.after):
         assert client.get("/me", headers=bearer(token)).json() == {"user": moved.id}
@@ -89,14 +89,14 @@ def test_an_old_token_stays_valid(moved: Moved) -> None:
     "purpose", ["fastapi-users:reset", "fastapi-users:verify", "fastapi-users:oauth-state"]
 )
 def test_tokens_of_another_purpose_are_refused(moved: Moved, purpose: str) -> None:
-    """They have the same secret, and another audience."""
+    """A token for another purpose, with the same secret and another audience, is refused."""
     claims = jwt.decode(moved.old_token(), SECRET, ["HS256"], audience="fastapi-users:auth")
     other = jwt.encode(claims | {"aud": purpose}, SECRET, "HS256")
     assert moved.after.get("/me", headers=bearer(other)).status_code == 401
 
 
 def test_signing_out_ends_the_session(moved: Moved) -> None:
-    """In the old application the token stays good."""
+    """A logout ends the token of the new application, and not that of the old one."""
     old = moved.old_token()
     assert moved.before.post("/auth/jwt/logout", headers=bearer(old)).status_code == 204
     assert moved.before.get("/me", headers=bearer(old)).status_code == 200
@@ -106,7 +106,7 @@ def test_signing_out_ends_the_session(moved: Moved) -> None:
 
 
 def test_a_refresh_token_brings_the_next_access_token(moved: Moved) -> None:
-    """The old application has none."""
+    """A refresh token of the new application brings an access token."""
     refresh_token = moved.sign_in()["refresh_token"]
     answer = moved.after.post("/id/v1/auth/refresh", json={"refresh_token": refresh_token})
     token = answer.json()["access_token"]
@@ -114,7 +114,7 @@ def test_a_refresh_token_brings_the_next_access_token(moved: Moved) -> None:
 
 
 def test_an_old_token_is_ended_by_its_subject(moved: Moved) -> None:
-    """Disabling an account ends the tokens of the service, and the subject ends those without an issuer."""
+    """Disabling an account leaves an old token valid, and a revocation of its subject ends it."""
     token = moved.old_token()
     authguard("users", "disable", EMAIL)
     assert moved.after.get("/me", headers=bearer(token)).status_code == 200
@@ -123,7 +123,7 @@ def test_an_old_token_is_ended_by_its_subject(moved: Moved) -> None:
 
 
 def test_a_superuser_has_a_role() -> None:
-    """And an inactive account is disabled."""
+    """A superuser is moved with the role ADMIN, and an inactive account is disabled."""
     names = run(PAGE, "Before")
     user = names.User("0b9a4c7e-5d1f-4c1e-9a53-2f6f1d3f8a10", EMAIL, "$2b$…", False, True, True)
     assert json.loads(run(PAGE, "Move the accounts").line_of(user)) == {
@@ -137,7 +137,7 @@ def test_a_superuser_has_a_role() -> None:
 
 
 def test_what_the_tables_say_of_refusals(moved: Moved) -> None:
-    """A wrong password, and no token."""
+    """Refusals of a wrong password and of a missing token are those of the tables."""
     wrong = {"username": EMAIL, "password": "no"}
     statuses = [moved.before.post("/auth/jwt/login", data=wrong).status_code]
     statuses.append(moved.after.post("/id/v1/auth/login", data=wrong).status_code)
@@ -148,7 +148,7 @@ def test_what_the_tables_say_of_refusals(moved: Moved) -> None:
 
 
 def test_the_endpoints_of_the_table_are_there(moved: Moved) -> None:
-    """None of them is a 404 or 405."""
+    """Each endpoint of the table exists in the new application."""
     text = Path(__file__).parents[2].joinpath("docs", "coming-from", PAGE).read_text(encoding="utf-8")
     table = text.partition("## Changes for your clients")[2].partition("\n## ")[0]
     posted = {"/id/v1/auth/login", "/id/v1/auth/logout", "/id/v1/auth/register", "/id/v1/auth/verify-email"}

@@ -1,4 +1,4 @@
-"""docs/coming-from/flask-httpauth.md: tokens of the old application are good for the new one."""
+"""docs/coming-from/flask-httpauth.md: the new application accepts tokens of the old one."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ PAGE = "flask-httpauth.md"
 
 
 class Application:
-    """One of the two, and a client of it."""
+    """Have one of the two applications, and a client of it."""
 
     def __init__(self, heading: str) -> None:
         self.names = run(PAGE, heading)
@@ -43,7 +43,7 @@ def _after() -> Application:
 
 
 def test_both_applications_answer_alike(before: Application, after: Application) -> None:
-    """Basic brings a token, and the token opens pages."""
+    """In both applications Basic brings a token, and the token opens the pages."""
     for each in (before, after):
         fields = bearer(each.new_token().json["token"])
         assert each.get("/me", fields).json == {"user": "ann"}
@@ -55,14 +55,14 @@ def test_both_applications_answer_alike(before: Application, after: Application)
 
 
 def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
-    """The table is the same."""
+    """The new application accepts old tokens of the same table."""
     token = before.new_token().json["token"]
     after.names.tokens.update(before.names.tokens)
     assert after.get("/me", bearer(token)).json == {"user": "ann"}
 
 
 def test_what_the_table_says_of_refusals(before: Application, after: Application) -> None:
-    """No token, a bad one, and one without the role."""
+    """Refusals without a token, with an invalid one and without the role are those of the table."""
     for fields in ({}, bearer("unknown-token-0123456789")):
         answers = [each.get("/me", fields) for each in (before, after)]
         assert [answer.status_code for answer in answers] == [401, 401]
@@ -78,7 +78,7 @@ def test_what_the_table_says_of_refusals(before: Application, after: Application
 
 
 def test_a_scheme_in_lower_case(before: Application, after: Application) -> None:
-    """The guard takes it; `HTTPTokenAuth` alone does, too."""
+    """Both applications accept the scheme in lower case."""
     statuses = []
     for each in (before, after):
         token = each.new_token().json["token"]
@@ -87,7 +87,7 @@ def test_a_scheme_in_lower_case(before: Application, after: Application) -> None
 
 
 def test_a_table_that_is_down(before: Application, after: Application) -> None:
-    """Is a 503, and no reason to throw a token away."""
+    """A table that is down is a 500 of the old application, and a 503 of the new one."""
 
     class Down:
         def get(self, token: str) -> None:
@@ -102,7 +102,7 @@ def test_a_table_that_is_down(before: Application, after: Application) -> None:
 
 
 def test_digests_stand_beside_old_tokens(after: Application) -> None:
-    """The prefix of a new key tells them apart."""
+    """Digests of new keys and old tokens are accepted together, distinguished by the prefix of the keys."""
     names = run(PAGE, "Digests instead of tokens", StoredTokens=after.names.StoredTokens)
     token = after.new_token().json["token"]
     key = names.new_key("bob")
@@ -113,7 +113,7 @@ def test_digests_stand_beside_old_tokens(after: Application) -> None:
 
 
 def test_old_keys_of_a_field_need_no_prefix() -> None:
-    """`X-API-Key` leads to the verifier of keys, whatever the key begins with."""
+    """An old key without a prefix is accepted in the field `X-API-Key`."""
     old = {digest_api_key("0ld-key-without-a-prefix-8Hw2"): APIKey("ann")}
     guard = Guard(APIKeyVerifier(old.get))
     assert guard.verify("0ld-key-without-a-prefix-8Hw2", header="X-API-Key").subject == "ann"

@@ -1,4 +1,4 @@
-"""docs/coming-from/flask-jwt-extended.md: old tokens, refresh tokens and logouts keep their meaning."""
+"""docs/coming-from/flask-jwt-extended.md: old tokens, refresh tokens and logouts stay valid."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ SITE = "https://localhost"
 
 
 class Application:
-    """One of the two, and a client of it."""
+    """Have one of the two applications, and a client of it."""
 
     def __init__(self, heading: str) -> None:
         self.names = run(PAGE, heading)
@@ -55,7 +55,7 @@ def _after() -> Application:
 
 
 def test_both_applications_answer_alike(before: Application, after: Application) -> None:
-    """Signing in, refreshing and signing out."""
+    """Both applications sign in, refresh and sign out with the same answers."""
     for each in (before, after):
         signed_in = each.sign_in()
         assert each.me(signed_in["access_token"]).json == {"user": "ann"}
@@ -68,7 +68,7 @@ def test_both_applications_answer_alike(before: Application, after: Application)
 
 
 def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
-    """Access tokens for pages, refresh tokens for new access tokens, and neither for the other."""
+    """Old access tokens open pages, and old refresh tokens bring access tokens, and not vice versa."""
     old = before.sign_in()
     assert after.me(old["access_token"]).json == {"user": "ann"}
     assert after.me(after.refresh(old["refresh_token"]).json["access_token"]).json == {"user": "ann"}
@@ -77,7 +77,7 @@ def test_old_tokens_stay_valid(before: Application, after: Application) -> None:
 
 
 def test_new_tokens_are_good_for_one_thing(after: Application) -> None:
-    """A refresh token opens no page, and an access token brings no other."""
+    """A new refresh token opens no page, and a new access token cannot be refreshed."""
     new = after.sign_in()
     assert after.me(new["refresh_token"]).status_code == 401
     assert after.refresh(new["access_token"]).status_code == 401
@@ -85,7 +85,7 @@ def test_new_tokens_are_good_for_one_thing(after: Application) -> None:
 
 
 def test_a_logout_ends_the_refresh_token(before: Application, after: Application) -> None:
-    """The old application ends the access token alone."""
+    """A logout ends the refresh token in the new application, and not in the old one."""
     statuses = []
     for each in (before, after):
         signed_in = each.sign_in()
@@ -95,7 +95,7 @@ def test_a_logout_ends_the_refresh_token(before: Application, after: Application
 
 
 def test_an_old_token_can_be_logged_out(before: Application, after: Application) -> None:
-    """By its id, since it has no session; another one of the same user stays good."""
+    """An old token is logged out by its id, and another token of the same user stays valid."""
     first, second = before.sign_in(), before.sign_in()
     assert after.log_out(first["access_token"]) == 204
     assert after.me(first["access_token"]).status_code == 401
@@ -103,7 +103,7 @@ def test_an_old_token_can_be_logged_out(before: Application, after: Application)
 
 
 def test_an_old_logout_stays(before: Application) -> None:
-    """By the revocations that look at both lists."""
+    """An old logout is kept by revocations that read both lists."""
     ended, good = before.sign_in()["access_token"], before.sign_in()["access_token"]
     before.log_out(ended)
     revocations = run(PAGE, "The blocklist").BothRevocations(before.names.blocklist)
@@ -118,7 +118,7 @@ def test_an_old_logout_stays(before: Application) -> None:
 
 
 def test_what_the_table_says_of_refusals(before: Application, after: Application) -> None:
-    """No token, a bad one, and a scheme in lower case."""
+    """Refusals without a token, with an invalid one, and the scheme in lower case are those of the table."""
     assert [each.client.get("/me").status_code for each in (before, after)] == [401, 401]
     assert "WWW-Authenticate" in after.client.get("/me").headers
     bad = jwt.encode({"sub": "ann"}, SECRET + "x", "HS256")
@@ -131,14 +131,14 @@ def test_what_the_table_says_of_refusals(before: Application, after: Application
 
 
 def test_an_expired_token_is_refused_by_both(before: Application, after: Application) -> None:
-    """With 401."""
+    """Both applications refuse an expired token with a 401."""
     with before.names.app.app_context():
         token = create_access_token("ann", expires_delta=timedelta(seconds=-60))
     assert [each.me(token).status_code for each in (before, after)] == [401, 401]
 
 
 def test_the_body_can_stay(before: Application) -> None:
-    """By `on_error`, with a member that is called `msg`."""
+    """`on_error` can keep the member `msg` of the old body."""
     old = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     guard = Guard(
         old,
@@ -152,7 +152,7 @@ def test_the_body_can_stay(before: Application) -> None:
 
 
 def test_the_old_cookie_is_read(before: Application) -> None:
-    """For a POST, this site must have started the request; the value against forgery is not asked for."""
+    """The old cookie is read, and a POST with it must come from the same site."""
     before.names.app.config |= {"JWT_TOKEN_LOCATION": ["cookies"], "JWT_COOKIE_SECURE": True}
     with before.names.app.test_request_context():
         response = before.names.app.make_response("")
@@ -173,7 +173,7 @@ def test_the_old_cookie_is_read(before: Application) -> None:
 
 
 def test_an_issuer_and_audience_of_before_need_no_second_verifier(before: Application) -> None:
-    """`JWT_ENCODE_ISSUER` and `JWT_ENCODE_AUDIENCE` were set: one verifier takes old and new tokens."""
+    """With the old issuer and audience one verifier accepts old and new tokens."""
     site = "https://app.example.com"
     before.names.app.config |= {"JWT_ENCODE_ISSUER": site, "JWT_ENCODE_AUDIENCE": site}
     tokens = TokenIssuer(SECRET, issuer=site, audience=site)

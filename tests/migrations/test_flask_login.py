@@ -1,4 +1,4 @@
-"""docs/coming-from/flask-login.md: both applications sign in and out, and old sessions are taken over."""
+"""docs/coming-from/flask-login.md: both applications sign in and out, and old sessions can be continued."""
 
 from datetime import timedelta
 from typing import Any
@@ -51,7 +51,7 @@ def post(client: FlaskClient, path: str, form: dict[str, str]) -> Any:
 
 
 def test_both_applications_sign_in_and_out(before: FlaskClient, after: Any) -> None:
-    """And send browsers to the login page before and after."""
+    """Both applications redirect to the login page, sign in and sign out."""
     for client in (before, after.app.test_client()):
         assert get(client).location.startswith("/login?next=")
         assert "form" in post(client, "/login", ANN | {"password": "no"}).text
@@ -62,13 +62,13 @@ def test_both_applications_sign_in_and_out(before: FlaskClient, after: Any) -> N
 
 
 def test_scripts_get_a_401(before: FlaskClient, after: Any) -> None:
-    """The old application sends them to the login page."""
+    """A script gets a 401 of the new application, and a redirect of the old one."""
     statuses = [client.get("/dashboard").status_code for client in (before, after.app.test_client())]
     assert statuses == [302, 401]
 
 
 def test_a_copy_of_the_cookie_is_refused_after_signing_out(before: FlaskClient, after: Any) -> None:
-    """The old application cannot do that: its session is in the cookie alone."""
+    """A copied cookie is refused after signing out in the new application, and accepted in the old one."""
     texts = []
     for client, name in ((before, "session"), (after.app.test_client(), "__Host-access_token")):
         post(client, "/login", ANN)
@@ -81,14 +81,14 @@ def test_a_copy_of_the_cookie_is_refused_after_signing_out(before: FlaskClient, 
 
 
 def test_a_form_of_another_site_is_refused(after: Any) -> None:
-    """It signs nobody in."""
+    """A form of another site is refused by the new application."""
     client = after.app.test_client()
     fields = BROWSER | {"Sec-Fetch-Site": "cross-site"}
     assert client.post("/login", base_url=SITE, headers=fields, data=ANN).status_code == 403
 
 
 def test_a_user_who_is_gone_has_no_session(after: Any) -> None:
-    """`user_loader` returns None."""
+    """A user who was deleted has no session."""
     client = after.app.test_client()
     post(client, "/login", ANN)
     after.users.clear()
@@ -97,7 +97,7 @@ def test_a_user_who_is_gone_has_no_session(after: Any) -> None:
 
 @pytest.mark.parametrize("kept", ["session", "remember_token"])
 def test_an_old_session_is_taken_over(before: FlaskClient, after: Any, kept: str) -> None:
-    """By the session, or by what is left of it when the browser was closed; without a form."""
+    """An old session, or a remember cookie, signs in to the new application without a form."""
     post(before, "/login", ANN | {"remember": "on"})
     cookie = before.get_cookie(kept)
     assert cookie is not None
@@ -118,7 +118,7 @@ def test_an_old_session_is_taken_over(before: FlaskClient, after: Any, kept: str
 
 
 def test_an_old_session_is_not_taken_over_for_another_site(before: FlaskClient, after: Any) -> None:
-    """Nor is one that was changed, or of a user who is gone."""
+    """An old session is not continued for another site, if it was changed, or without its user."""
     take_over = run(PAGE, "Without signing in again").take_over
     post(before, "/login", ANN | {"remember": "on"})
     good = before.get_cookie("remember_token")
@@ -137,6 +137,6 @@ def test_an_old_session_is_not_taken_over_for_another_site(before: FlaskClient, 
 
 
 def test_the_time_to_be_remembered_is_an_option(after: Any) -> None:
-    """As long as Flask-Login remembers."""
+    """The time to be remembered can be that of Flask-Login."""
     sessions = type(after.sessions)(after.guard, after.tokens, remember=timedelta(days=365))
     assert sessions is not None

@@ -1,4 +1,4 @@
-"""docs/coming-from/pyjwt.md: tokens of the old application are good for the new one."""
+"""docs/coming-from/pyjwt.md: the new application accepts tokens of the old one."""
 
 import time
 from typing import Any
@@ -37,26 +37,26 @@ def token_of(client: TestClient) -> str:
 
 
 def test_both_applications_answer_alike(before: TestClient, after: TestClient) -> None:
-    """A sign-in and a page give the same, and a wrong password nothing."""
+    """Both applications sign in and serve the page, and refuse a wrong password."""
     for client in (before, after):
         assert client.get("/me", headers=bearer(token_of(client))).json() == {"user": "1"}
         assert client.post("/token", data={"username": "ann", "password": "no"}).status_code == 401
 
 
 def test_an_old_token_stays_valid(before: TestClient, after: TestClient) -> None:
-    """It is taken beside new ones, which the old application would refuse."""
+    """The new application accepts an old token, and the old one refuses a new token."""
     assert after.get("/me", headers=bearer(token_of(before))).json() == {"user": "1"}
     assert before.get("/me", headers=bearer(token_of(after))).status_code == 401
 
 
 def test_a_new_token_says_the_roles(after: TestClient) -> None:
-    """What was a claim of its own is a role."""
+    """A new token has the claim `roles`."""
     claims = jwt.decode(token_of(after), SECRET, ["HS256"], audience="https://app.example.com")
     assert claims["roles"] == ["admin"]
 
 
 def test_a_caller_without_a_token_gets_a_challenge(before: TestClient, after: TestClient) -> None:
-    """Both answer 401, the new one with the scheme."""
+    """A request without a token is a 401 in both, with a challenge in the new application."""
     assert before.get("/me").status_code == 401
     answer = after.get("/me")
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
@@ -75,7 +75,7 @@ def test_a_caller_without_a_token_gets_a_challenge(before: TestClient, after: Te
 def test_what_the_table_says_of_odd_tokens(
     before: TestClient, after: TestClient, claims: dict[str, Any], statuses: tuple[int, int]
 ) -> None:
-    """Tokens that are judged in another way than before."""
+    """Odd tokens have the statuses of the table."""
     given: dict[str, Any] = {"sub": "1", "exp": 60} | claims
     if given["exp"] is None:
         del given["exp"]
@@ -87,13 +87,13 @@ def test_what_the_table_says_of_odd_tokens(
 
 
 def test_two_fields_are_refused(before: TestClient, after: TestClient) -> None:
-    """The old application looks at the first one alone."""
+    """Two Authorization fields are a 400 of the new application; the old one reads the first."""
     fields = [("Authorization", f"Bearer {token_of(before)}"), ("Authorization", "Bearer other")]
     assert [client.get("/me", headers=fields).status_code for client in (before, after)] == [200, 400]
 
 
 def test_a_short_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new application is built."""
+    """A short secret is refused when the new application is built."""
     monkeypatch.setenv("JWT_SECRET", "Sh0rt-Secret-7Qz")
     with pytest.raises(ConfigurationError, match="at least 32 random bytes"):
         run(PAGE, "After")

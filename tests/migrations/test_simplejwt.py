@@ -1,4 +1,4 @@
-"""docs/coming-from/simplejwt.md: the guard verifies the tokens of Simple JWT, and then takes its place."""
+"""docs/coming-from/simplejwt.md: the guard verifies the tokens of Simple JWT, and then replaces it."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ need("django", "corsheaders", "rest_framework", "rest_framework_simplejwt")
 
 pytestmark = pytest.mark.frameworks
 
-import_module("frameworks.django_project")  # it sets Django up, which the framework needs to be imported
+import_module("frameworks.django_project")  # it sets Django up, before the framework is imported
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -51,7 +51,7 @@ def project(views: Any, settings: str, guard: Any = None) -> Iterator[Client]:
     with pytest.MonkeyPatch.context() as patch, override_settings(ROOT_URLCONF="mysite.urls", **chosen):
         for name, module in modules.items():
             patch.setitem(sys.modules, name, module)
-        for name in ("authentication_classes", "permission_classes"):  # read when the framework is imported
+        for name in ("authentication_classes", "permission_classes"):  # the framework reads them at import
             patch.setattr(APIView, name, getattr(api_settings, f"DEFAULT_{name.upper()}"))
         yield Client(raise_request_exception=False)
 
@@ -63,18 +63,18 @@ def _views() -> Any:
 
 @pytest.fixture(name="old")
 def _old(views: Any) -> dict[str, str]:
-    """Tokens of the old application."""
+    """Return tokens of the old application."""
     with project(views, "Before: settings") as client:
         return sign_in(client)
 
 
 def sign_in(client: Client, password: str = PASSWORD) -> dict[str, str]:
-    """Ask for a pair of tokens."""
+    """Return a pair of tokens from a sign-in."""
     return dict(client.post("/api/token/", {"username": "ann", "password": password}).json())
 
 
 def get(client: Client, token: str = "", path: str = "/api/me") -> Any:
-    """Ask for a view."""
+    """Request a view."""
     return client.get(path, headers={"authorization": f"Bearer {token}"} if token else {})
 
 
@@ -85,7 +85,7 @@ def refresh(client: Client, token: str) -> Any:
 
 @pytest.fixture(name="after", params=["the guard", "without Simple JWT"])
 def _after(views: Any, request: pytest.FixtureRequest) -> Iterator[Client]:
-    """Both steps of the page."""
+    """Yield a client of the project after each of the two steps of the page."""
     first_step = run(PAGE, "After: the guard")
     guard = first_step.guard
     if request.param != "the guard":
@@ -108,7 +108,7 @@ def _after(views: Any, request: pytest.FixtureRequest) -> Iterator[Client]:
 
 
 def test_the_old_application_works(views: Any, old: dict[str, str]) -> None:
-    """As the page shows it; a plain view is open there."""
+    """The old application works as on the page, and a plain view is open in it."""
     with project(views, "Before: settings") as client:
         assert get(client, old["access"]).json() == {"user": "ann"}
         assert get(client).status_code == 401
@@ -117,14 +117,14 @@ def test_the_old_application_works(views: Any, old: dict[str, str]) -> None:
 
 
 def test_old_tokens_stay_valid(after: Client, old: dict[str, str]) -> None:
-    """Access tokens for views, and refresh tokens for new access tokens."""
+    """Old access tokens open views, and old refresh tokens bring access tokens."""
     assert get(after, old["access"]).json() == {"user": "ann"}
     new = refresh(after, old["refresh"]).json()["access"]
     assert get(after, new).json() == {"user": "ann"}
 
 
 def test_new_tokens_are_good_for_one_thing(after: Client) -> None:
-    """A refresh token opens no view, and an access token brings no other."""
+    """A refresh token opens no view, and an access token cannot be refreshed."""
     new = sign_in(after)
     assert get(after, new["access"]).json() == {"user": "ann"}
     assert get(after, new["refresh"]).status_code == 401
@@ -134,28 +134,28 @@ def test_new_tokens_are_good_for_one_thing(after: Client) -> None:
 
 
 def test_all_views_are_protected(after: Client, old: dict[str, str]) -> None:
-    """Plain ones and unknown paths, too."""
+    """Plain views and unknown paths are protected in the new application."""
     assert [get(after, path=path).status_code for path in ("/api/me", "/api/export", "/no")] == [401] * 3
     assert get(after, old["access"], "/api/export").status_code == 200
     assert get(after).headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
 def test_an_inactive_user_is_refused(after: Client, old: dict[str, str], account: Any) -> None:
-    """Also with a token from before."""
+    """A token of an inactive user is refused, also an old one."""
     account.is_active = False
     account.save()
     assert get(after, old["access"]).status_code == 401
 
 
 def test_the_code_of_a_bad_token_is_another_one(views: Any, after: Client) -> None:
-    """Clients that compare it have to be changed."""
+    """The code of an invalid token differs between the two applications."""
     assert get(after, "a.b.c").json()["code"] == "invalid_token"
     with project(views, "Before: settings") as before:
         assert get(before, "a.b.c").json()["code"] == "token_not_valid"
 
 
 def test_a_secret_key_of_django_is_long_enough() -> None:
-    """As `startproject` makes it."""
+    """A secret key of Django's `startproject` is long enough for a verifier."""
     for prefix in ("", "django-insecure-"):
         key = prefix + get_random_secret_key()
         assert JWTVerifier(key, algorithms=["HS256"], issuer=None, audience=None)

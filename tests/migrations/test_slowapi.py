@@ -1,4 +1,4 @@
-"""docs/coming-from/slowapi.md: both applications refuse the request above the limit, each in its way."""
+"""docs/coming-from/slowapi.md: both applications refuse the request above the limit."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def _after() -> TestClient:
 
 
 def test_both_applications_count(before: TestClient, after: TestClient) -> None:
-    """Three requests, and no fourth; another path has a count of its own."""
+    """Both applications admit three requests and no fourth, with a count for each path."""
     for client in (before, after):
         answers = [client.get("/search", headers=KEY) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -45,7 +45,7 @@ def test_both_applications_count(before: TestClient, after: TestClient) -> None:
 
 
 def test_what_the_table_says_of_answers(before: TestClient, after: TestClient) -> None:
-    """Bodies and fields of an answer below the limit, and of one above it."""
+    """The bodies and fields of answers below and above the limit are those of the table."""
     old, new = ([client.get("/search", headers=KEY) for _ in range(4)] for client in (before, after))
     assert old[-1].json() == {"error": "Rate limit exceeded: 3 per 1 minute"}
     assert new[-1].json()["code"] == "rate_limited"
@@ -56,7 +56,7 @@ def test_what_the_table_says_of_answers(before: TestClient, after: TestClient) -
 
 
 def test_limits_by_address_work_inside_of_the_guard() -> None:
-    """On a path that is open; the guard counts nobody there."""
+    """slowapi limits addresses on a public path of the guard."""
     app = FastAPI()
     guard = Guard(APIKeyVerifier({KEY["X-API-Key"]: APIKey("ada")}), public_paths=["/login"], quotas=[])
     install(app, guard)
@@ -66,7 +66,7 @@ def test_limits_by_address_work_inside_of_the_guard() -> None:
 
 
 def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """slowapi raises, so that the answer is a 500."""
+    """A store that is down is a 500 with slowapi."""
     names = run(PAGE, "Before")
 
     def down(*arguments: object, **options: object) -> bool:

@@ -1,1 +1,1 @@
-"""Tests over real sockets, against real servers on the loopback interface."""
+"""Test over real sockets, against real servers on the loopback interface."""

@@ -1,4 +1,4 @@
-"""The guarded applications that the servers run; secrets come from the environment."""
+"""Define the guarded applications that the servers run; secrets come from the environment."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PUBLIC = ["/public/**", "/healthz", "/static/**"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"]
-LEAK = {"X-Leak": "SECRET"}  # so that an answer to HEAD tells as well
+LEAK = {"X-Leak": "SECRET"}  # so that an answer to HEAD has it as well
 
 
 def _guard(**options: Any) -> Guard:
@@ -43,7 +43,7 @@ LOGIN: dict[str, Any] = {"public_paths": PUBLIC, "login_path": "/login"}
 
 
 class _State:
-    """Hold what an application has come to: whether it has started, and the end of its stream."""
+    """Hold the state of an application: whether it has started, and the end of its stream."""
 
     def __init__(self) -> None:
         self.started = False
@@ -114,7 +114,7 @@ def _starlette(options: dict[str, Any]) -> AuthGuardMiddleware:
 
 
 def _sockets(**options: Any) -> AuthGuardMiddleware:
-    """Websockets that last: tokens have no leeway, so that a test need not wait for it."""
+    """Return an application with long websockets; tokens have no leeway, so that tests are fast."""
 
     async def page(request: Request) -> PlainTextResponse:
         return PlainTextResponse("page")
@@ -146,7 +146,7 @@ def _sockets(**options: Any) -> AuthGuardMiddleware:
 
 
 def _splitting(options: dict[str, Any]) -> AuthGuardMiddleware:
-    """An application that removes the mount point wherever it is, as the routers of Litestar and Quart do."""
+    """Return an application that removes the mount point everywhere, like those of Litestar and Quart."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -161,7 +161,7 @@ def _splitting(options: dict[str, Any]) -> AuthGuardMiddleware:
 
 
 class _Closing:
-    """An iterable that counts how often it is closed."""
+    """Count how often an iterable is closed."""
 
     closed = 0
 

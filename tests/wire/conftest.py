@@ -1,4 +1,4 @@
-"""Servers, started when first asked for and stopped at the end of the session."""
+"""Start servers at their first use, and stop them at the end of the session."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def bearer(environment: dict[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def serve(environment: dict[str, str]) -> Iterator[Callable[..., Server]]:
-    """Gives the server of a kind that runs an application; each is started once."""
+    """Return a function that returns the server of a kind with an application; each is started once."""
     running: dict[tuple[str, str, tuple[str, ...]], Server] = {}
 
     def get(kind: str, app: str = "strict", *options: str) -> Server:
@@ -38,5 +38,5 @@ def serve(environment: dict[str, str]) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Server:
-    """The strict application, over each server."""
+    """Return each server with the strict application."""
     return serve(request.param)

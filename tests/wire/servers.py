@@ -1,4 +1,4 @@
-"""Real servers as subprocesses, and a client that sends exactly what it is told."""
+"""Run real servers as subprocesses, and send them requests byte for byte."""
 
 import contextlib
 import os
@@ -7,16 +7,16 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
+from wire.forks import TESTS, Forked, fork
+
 TIMEOUT = 5
 KINDS = ("uvicorn-h11", "uvicorn-httptools", "gunicorn")
 
 
 @dataclass
 class Answer:
-    """What came back: `fields` in lower case, `raw` with everything."""
+    """Hold an answer: `fields` in lower case, `raw` with all bytes."""
 
     status: int
     fields: list[tuple[str, str]]
@@ -24,14 +24,14 @@ class Answer:
     raw: bytes
 
     def field(self, name: str) -> str | None:
-        """The one value of a field, or None."""
+        """Return the only value of a field, or None."""
         values = [value for key, value in self.fields if key == name]
         assert len(values) <= 1, values
         return values[0] if values else None
 
 
 def parse(raw: bytes) -> Answer:
-    """An answer from its bytes; status 0 if the server just closed."""
+    """Return an answer from its bytes; status 0 if the server closed without one."""
     head, _, body = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ", 2)
@@ -42,14 +42,14 @@ def parse(raw: bytes) -> Answer:
 
 @dataclass
 class Server:
-    """A running server."""
+    """Represent a running server."""
 
     kind: str
     port: int
-    process: subprocess.Popen[bytes]
+    process: "subprocess.Popen[bytes] | Forked"
 
     def connect(self) -> socket.socket:
-        """A new connection."""
+        """Return a new connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
 
     def send(
@@ -58,7 +58,7 @@ class Server:
         """Send one request, byte for byte, and read until the server closes."""
         message = request(target, *fields, method=method, body=body)
         with self.connect() as connection:
-            # A server that has seen enough may close before it has read everything.
+            # A server may close the connection before it has read everything.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(message)
             return parse(read(connection))
@@ -71,7 +71,7 @@ def request(
     body: bytes = b"",
     close: bool = True,
 ) -> bytes:
-    """The bytes of a request; Host and Connection are added, Host only where it is missing."""
+    """Return the bytes of a request; Host and Connection are added, Host only if it is missing."""
     lines = [_bytes(method) + b" " + _bytes(target) + b" HTTP/1.1"]
     given = [_bytes(field) for field in fields]
     if not any(field.lower().startswith(b"host:") for field in given):
@@ -89,7 +89,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def read(connection: socket.socket, until: bytes | None = None) -> bytes:
-    """Everything up to the close, or up to the first occurrence of these bytes."""
+    """Read all bytes up to the close, or up to the first occurrence of some bytes."""
     raw = b""
     with contextlib.suppress(ConnectionResetError):
         while until is None or until not in raw:
@@ -104,14 +104,25 @@ def start(kind: str, app: str, environment: dict[str, str], *options: str) -> Se
     """Start a server with an application of `wire.apps` on a free port."""
     target = f"wire.apps:{'wsgi' if kind == 'gunicorn' else 'asgi'}_{app}"
     if kind == "gunicorn":
-        return launch(kind, target, environment, "--threads", "4", *options)
+        return launch(kind, target, environment, "--threads", "4", *options, is_forked=True)
     if kind == "hypercorn":
         return launch(kind, target, environment, *options)
-    return launch(kind, target, environment, "--http", kind.removeprefix("uvicorn-"), *options)
+    http = "--http", kind.removeprefix("uvicorn-")
+    return launch(kind, target, environment, *http, *options, is_forked=True)
 
 
-def launch(kind: str, target: str, environment: dict[str, str], *options: str) -> Server:
-    """Start a server on a free port and wait until it accepts."""
+def launch(
+    kind: str, target: str, environment: dict[str, str], *options: str, is_forked: bool = False
+) -> Server:
+    """Start a server on a free port and wait until it accepts.
+
+    Args:
+        kind: the server.
+        target: the application.
+        environment: further variables.
+        options: further options of the server.
+        is_forked: whether it begins after the imports, by `wire.forks`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -123,14 +134,11 @@ def launch(kind: str, target: str, environment: dict[str, str], *options: str) -
     else:
         command = ["uvicorn", target, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--timeout-graceful-shutdown", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, *options],
-        cwd=TESTS,
-        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    server = Server(kind, port, process)
+    module, *args = [*command, *options]
+    if is_forked:
+        server = Server(kind, port, fork(module, args, environment))
+    else:
+        server = Server(kind, port, _run(module, args, environment))
     try:
         _wait(server)
     except BaseException:
@@ -139,8 +147,18 @@ def launch(kind: str, target: str, environment: dict[str, str], *options: str) -
     return server
 
 
+def _run(module: str, args: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *args],
+        cwd=TESTS,
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def _wait(server: Server) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90  # a loaded machine is many times slower
     while time.monotonic() < deadline:
         assert server.process.poll() is None, f"{server.kind} ended with {server.process.returncode}"
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""DPoP over real sockets, the same behind every server."""
+"""DPoP over real sockets, with the same results behind each server."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def proof(token, path="/admin", **changes):
 
 
 def test_a_token_and_its_proof(server, token):
-    """They pass, with the path as a client may write it and the Host that it may name."""
+    """A token with its proof passes, for encoded spellings of the path and for any Host field."""
     assert server.send("/admin", authorization(token), proof(token)).status == 200
     assert server.send("/%61dmin?x=1", authorization(token), proof(token)).status == 200
     fields = (authorization(token), proof(token, "/admin/%C3%BC"), "Host: other.example")
@@ -39,7 +39,7 @@ def test_a_token_and_its_proof(server, token):
 
 
 def test_a_proof_is_for_one_request(server, token):
-    """Again, for another path, for another method: it is refused."""
+    """A proof is refused for a second request, another path or another method."""
     once = proof(token)
     assert server.send("/admin", authorization(token), once).status == 200
     assert server.send("/admin", authorization(token), once).status == 401
@@ -48,21 +48,21 @@ def test_a_proof_is_for_one_request(server, token):
 
 
 def test_the_host_field_does_not_matter(server, token):
-    """Who got a proof for another site cannot say that this is it."""
+    """A proof for another origin is refused, although the Host field names that origin."""
     stolen = proof(token, htu="https://evil.example/admin")
     fields = ("Host: evil.example", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https")
     assert server.send("/admin", authorization(token), stolen, *fields).status == 401
 
 
 def test_two_proofs_are_refused(server, token):
-    """In two lines, kept apart or joined by the server."""
+    """Two proofs in two lines are refused, whether the server joins them or not."""
     answer = server.send("/admin", authorization(token), proof(token), proof(token))
     assert answer.status == 401
     assert 'error="invalid_dpop_proof"' in answer.field("www-authenticate")
 
 
 def test_as_bearer_it_is_refused(server, token):
-    """Known or not."""
+    """A bound token as Bearer is refused, also after it was accepted with a proof."""
     for _ in range(2):
         answer = server.send("/admin", f"Authorization: Bearer {token}")
         assert answer.status == 401
@@ -71,7 +71,7 @@ def test_as_bearer_it_is_refused(server, token):
 
 
 def test_of_many_at_once_one_passes(server, token):
-    """A proof that is sent twenty times at the same moment."""
+    """Of twenty concurrent requests with one proof, one passes."""
     once = proof(token)
     with ThreadPoolExecutor(20) as pool:
         answers = pool.map(lambda _: server.send("/admin", authorization(token), once).status, range(20))

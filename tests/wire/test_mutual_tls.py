@@ -1,7 +1,7 @@
-"""A token bound to a certificate, over real TLS.
+"""Tokens bound to a certificate, over real TLS.
 
-The servers give the application the certificate that TLS has verified: Werkzeug on WSGI, and on ASGI
-nonecorn, which has the TLS extension. uvicorn 0.54, hypercorn 0.18, granian 2.8 and daphne 4.2 do not.
+Two servers pass on the certificate that TLS has verified: Werkzeug on WSGI, and nonecorn on ASGI, which has
+the TLS extension. uvicorn 0.54, hypercorn 0.18, granian 2.8 and daphne 4.2 have no such extension.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from support import SECRET, b64
 
 
 class Authority:
-    """Signs certificates for one test run."""
+    """Sign the certificates of one test run."""
 
     def __init__(self, folder):
         self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
@@ -43,7 +43,7 @@ class Authority:
         self.path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
     def issue(self, name):
-        """A certificate for a name, and where it and its key are."""
+        """Return the path of a new certificate with its key, and its thumbprint."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(name, key.public_key(), ca=False)
         path = self.folder / f"{name}.pem"
@@ -128,7 +128,7 @@ def _nonecorn(authority):
         config = hypercorn.config.Config()
         config.bind = [f"fd://{listener.detach()}"]
         config.certfile = config.keyfile = str(authority.issue("localhost")[0])
-        config.cert_pem = None  # it asks for this, and sets it only by Config.from_*
+        config.cert_pem = None  # hypercorn reads it, and sets it only by Config.from_*
         config.ca_certs, config.verify_mode = str(authority.path), ssl.CERT_OPTIONAL
     ended = threading.Event()
 
@@ -159,7 +159,7 @@ def get(url, authority, token, shown=None):
 
 
 def test_only_the_holder_of_the_certificate_can_use_the_token(url, authority):
-    """With its certificate, with another one of the same authority, and with none."""
+    """A token passes with its certificate, and is refused with another one or without one."""
     mine, thumbprint = authority.issue("ann")
     theirs, _ = authority.issue("eve")
     token = issue_token(SECRET, subject="ann", cnf={"x5t#S256": thumbprint})
@@ -173,7 +173,7 @@ def test_only_the_holder_of_the_certificate_can_use_the_token(url, authority):
 
 
 def test_a_certificate_in_a_field_is_not_looked_at(url, authority):
-    """The server is asked, and nobody else."""
+    """A certificate in a field of the request is ignored."""
     _, thumbprint = authority.issue("bob")
     token = issue_token(SECRET, cnf={"x5t#S256": thumbprint})
     text = (authority.folder / "bob.pem").read_text().partition("-----BEGIN CERTIFICATE")
@@ -186,7 +186,7 @@ def test_a_certificate_in_a_field_is_not_looked_at(url, authority):
 
 
 def test_plain_tokens_need_no_certificate(url, authority):
-    """They are good without, and with any."""
+    """A token without a binding passes without a certificate and with any."""
     token = issue_token(SECRET, subject="ann")
     assert get(url, authority, token).text == "ann"
     assert get(url, authority, token, authority.issue("eve")[0]).text == "ann"

@@ -1,4 +1,4 @@
-"""What has defeated path rules elsewhere, byte for byte over real sockets, without a credential."""
+"""Known bypasses of path rules, sent without a credential and byte for byte over real sockets."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ from support import VECTORS, needs_vectors
 from vectors.path_attacks import ADMIN, METHODS, NOT_PUBLIC, fields, targets
 from wire.servers import KINDS, read, request
 
-CONNECTIONS = 4  # at once: what they wait for is the server's last packet
+CONNECTIONS = 4  # at once, because a connection mostly waits for the last packet of the server
 HANDSHAKE = (
     "Upgrade: websocket",
     "Connection: Upgrade",
@@ -23,14 +23,14 @@ OWN = [
 
 
 def _shared():
-    """The attacks of the shared file."""
+    """Return the attacks of the shared file."""
     text = (VECTORS / "path_bypass.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "@scope"))]
     return [_attack(line) for line in lines]
 
 
 def _attack(line):
-    """One line of the file as method, target and fields."""
+    """Return one line of the file as method, target and fields."""
     kind, _, rest = line.partition(" ")
     if kind == "@method":
         method, target = rest.split()
@@ -43,7 +43,7 @@ def _attack(line):
 
 
 def _failures(server, attacks):
-    """The attacks that a protected handler has answered, or that have made the server fail."""
+    """Return the attacks that a protected handler has answered, or that have made the server fail."""
 
     def send(attack):
         method, target, extra = attack
@@ -57,7 +57,7 @@ def _failures(server, attacks):
 @pytest.mark.parametrize("app", ["strict", "weak"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_attack_reaches_a_protected_handler(serve, kind, app):
-    """No target, field or method of our own list makes a protected handler answer."""
+    """No target, field or method of the project's list makes a protected handler answer."""
     assert _failures(serve(kind, app), OWN) == []
 
 
@@ -75,7 +75,7 @@ def test_no_vector_reaches_a_protected_handler(serve, kind, app):
 @pytest.mark.parametrize("path", ["/admin", "/admin/users", "/mount/admin"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_protected_handler_is_there(serve, bearer, kind, app, path):
-    """With a good token the handler does answer, so that its silence means something."""
+    """A protected handler answers a request with a valid token, so that its silence is a result."""
     assert b"SECRET" in serve(kind, app).send(path, bearer).body
 
 
@@ -83,19 +83,19 @@ def test_the_protected_handler_is_there(serve, bearer, kind, app, path):
 @pytest.mark.parametrize("app", ["strict", "weak"])
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_websocket_without_credential_is_refused(serve, kind, app, target):
-    """A handshake without a credential in its fields is answered with 401."""
+    """A handshake without a credential in its fields is a 401."""
     assert _shake(serve(kind, app), target) == 401
 
 
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_websocket_with_a_token_is_accepted(serve, bearer, kind):
-    """A handshake with a good token is accepted."""
+    """A handshake with a valid token is accepted."""
     assert _shake(serve(kind), "/admin/ws", bearer) == 101
 
 
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_lifespan_passes(serve, kind):
-    """The application inside the guard is started by the server."""
+    """The server starts the application inside of the guard."""
     assert serve(kind).send("/healthz").body == b"started"
 
 

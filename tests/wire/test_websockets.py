@@ -1,4 +1,4 @@
-"""Websockets over real sockets: each of uvicorn's implementations, and a real client."""
+"""Websockets over real sockets, with each of uvicorn's implementations and a real client."""
 
 import time
 from contextlib import ExitStack
@@ -11,12 +11,12 @@ from authguard.testing import issue_token
 from support import b64
 
 IMPLEMENTATIONS = ("websockets", "websockets-sansio", "wsproto")
-SECONDS = 10  # after which a test that waits for what does not come has failed
+SECONDS = 10  # until a test fails that waits
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def dial(request, serve):
-    """Opens a websocket, which is closed at the end of the test."""
+    """Yield a function that opens a websocket, which is closed after the test."""
     with ExitStack() as opened:
 
         def get(path, *offered, app="sockets", **options):
@@ -30,7 +30,7 @@ def dial(request, serve):
 
 @pytest.fixture
 def token(environment):
-    """Makes a token that is good for some seconds."""
+    """Return a function that issues a token for some seconds."""
 
     def make(seconds):
         claims = {"iss": "https://issuer", "aud": "wire", "exp": time.time() + seconds}
@@ -44,7 +44,7 @@ def entry(text):
 
 
 def read_to_the_end(socket):
-    """What comes until it is closed, and how that is done."""
+    """Return the messages until the websocket is closed, with the close code and reason."""
     got = []
     with pytest.raises(ConnectionClosed) as closed:
         while True:
@@ -53,7 +53,7 @@ def read_to_the_end(socket):
 
 
 def test_a_token_as_a_subprotocol(dial, token):
-    """It says who is calling, and the name is chosen and nothing else."""
+    """A token as a subprotocol identifies the caller, and only the name is selected."""
     text = token(60)
     socket = dial("/echo", "authguard", entry(text))
     assert socket.subprotocol == "authguard"
@@ -63,7 +63,7 @@ def test_a_token_as_a_subprotocol(dial, token):
 
 
 def test_a_bad_token_as_a_subprotocol(dial, token):
-    """The handshake is answered like a request."""
+    """An invalid token as a subprotocol refuses the handshake with a 401."""
     with pytest.raises(InvalidStatus) as refused:
         dial("/echo", "authguard", entry(token(-1)))
     assert refused.value.response.status_code == 401
@@ -71,7 +71,7 @@ def test_a_bad_token_as_a_subprotocol(dial, token):
 
 
 def test_the_field_and_the_subprotocol_are_two_credentials(dial, token):
-    """Whichever is good."""
+    """A token in the field and one as a subprotocol are a 400."""
     with pytest.raises(InvalidStatus) as refused:
         dial("/echo", entry(token(60)), additional_headers={"Authorization": f"Bearer {token(60)}"})
     assert refused.value.response.status_code == 400
@@ -79,7 +79,7 @@ def test_the_field_and_the_subprotocol_are_two_credentials(dial, token):
 
 @pytest.mark.parametrize("path", ["/echo", "/clock"])
 def test_it_ends_when_the_token_expires(dial, token, path):
-    """One that is idle, and one over which something is sent all the time; not before."""
+    """A websocket is closed when its token expires, whether it is idle or sends."""
     text, opened = token(1), time.time()
     _, closed = read_to_the_end(dial(path, additional_headers={"Authorization": f"Bearer {text}"}))
     assert closed == (1008, "invalid_token")
@@ -87,7 +87,7 @@ def test_it_ends_when_the_token_expires(dial, token, path):
 
 
 def test_it_ends_though_the_client_keeps_sending(dial, token):
-    """What is sent after the end is not answered."""
+    """A websocket whose client keeps sending is closed when its token expires."""
     socket = dial("/echo", "authguard", entry(token(0.5)))
     answered = 0
     with pytest.raises(ConnectionClosed) as closed:
@@ -100,17 +100,17 @@ def test_it_ends_though_the_client_keeps_sending(dial, token):
 
 
 def test_no_message_is_lost_to_a_check(dial, token):
-    """A server's `receive` is interrupted for each; some messages come just then."""
+    """No message is lost while the checks interrupt `receive`."""
     socket = dial("/echo", "authguard", entry(token(60)))
     sent = [str(number) for number in range(100)]
     for number in sent:
         socket.send(number)
-        time.sleep(0.007)  # in step with nothing: the checks are made each 0.05 s
+        time.sleep(0.007)  # out of step with the checks, which are made each 0.05 s
     assert [socket.recv(timeout=SECONDS) for _ in sent] == [f"somebody: {number}" for number in sent]
 
 
 def test_who_came_anonymously_stays(dial):
-    """And has a subprotocol chosen, which browsers need."""
+    """A websocket of an anonymous caller stays open, with the selected subprotocol."""
     socket = dial("/public/echo", "authguard")
     assert socket.subprotocol == "authguard"
     socket.send("hello")
@@ -122,14 +122,14 @@ def test_who_came_anonymously_stays(dial):
     [(["authguard"], 4401), (["authguard", "authguard.bearer.eB"], 4400), ([], 4401), (["chat"], 4401)],
 )
 def test_a_refusal_that_a_browser_can_read(dial, offered, code):
-    """The handshake is accepted, in a way that clients take, and closed at once."""
+    """A refused handshake is accepted and closed at once with a close code that a browser can read."""
     socket = dial("/echo", *offered, app="codes")
     got, closed = read_to_the_end(socket)
     assert (socket.subprotocol, got, closed[0]) == (offered[0] if offered else None, [], code)
 
 
 def test_a_client_that_goes_is_no_error(dial, token):
-    """And leaves the server as it was."""
+    """A client that closes its websocket causes no error in the server."""
     for _ in range(3):
         socket = dial("/clock", "authguard", entry(token(60)))
         assert socket.recv(timeout=SECONDS) == "tick"

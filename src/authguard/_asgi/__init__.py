@@ -1,1 +1,1 @@
-"""Hold what `authguard.asgi` is made of: requests, refusals, websockets."""
+"""Hold the parts of `authguard.asgi`: requests, refusals, websockets."""

@@ -1,4 +1,4 @@
-"""Tell callers of ASGI applications what remains of their quotas, and give back what a refusal took."""
+"""Add quota fields to responses of ASGI applications, and give back the charge of a refused request."""
 
 from collections.abc import Awaitable
 
@@ -13,13 +13,14 @@ _HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})
 
 
 class Charging:
-    """Add the fields of a decision to the response; those of quotas also to the answer to a handshake.
+    """Add the fields of a decision to the response, and the quota fields also to the answer to a handshake.
 
-    They are added when the response begins, since decorators and dependencies may take from the quotas, too.
+    The fields are added when the response begins, because decorators and dependencies may also take from the
+    quotas.
 
     Args:
         app: the application.
-        quotas: those of the guard.
+        quotas: the quotas of the guard.
     """
 
     def __init__(self, app: ASGIApp, quotas: Quotas) -> None:
@@ -43,7 +44,7 @@ class Charging:
                 _add_fields(message, charge)
             elif charge.fields and kind in _HANDSHAKES:
                 message["headers"] = [*message.get("headers", ()), *charge.fields]
-                if not charge.is_refused:  # it is open, so that nothing is given back any more
+                if not charge.is_refused:  # the websocket is open, so a later refusal gives nothing back
                     charge.taken = NOTHING
             return send(message)
 

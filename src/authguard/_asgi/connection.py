@@ -1,4 +1,4 @@
-"""End a websocket with its credential, and not with the next handshake."""
+"""Close an open websocket when its credential is no longer valid."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,11 +21,11 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
-# A verifier takes a token for some time after its `exp`, its leeway, which only the verifier knows.
+# A verifier accepts a token for some seconds after its `exp`. Only the verifier knows this leeway.
 _SECONDS_AFTER_EXPIRY = 5.0
-_SECONDS_TO_CLOSE = 10.0  # a client that does not read would let the application wait for ever
+_SECONDS_TO_CLOSE = 10.0  # otherwise the application would wait forever for a client that does not read
 
-# RFC 6455 section 7.4.1, and the registry of close codes for the last one.
+# The codes of RFC 6455 section 7.4.1; the last one is from the registry of close codes.
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
@@ -33,23 +33,23 @@ def check_recheck(seconds: float | Duration) -> float:
     """Check the option `recheck`.
 
     Raises:
-        ConfigurationError: if it is no number of seconds above 0.
+        ConfigurationError: if it is not a number of seconds above 0.
     """
     return check_seconds(seconds, "recheck", inf, exclusive=True)
 
 
 class EndedError(OSError):
-    """Refuse to send over a connection that the guard has closed; ASGI says that it is an OSError."""
+    """Refuse to send over a connection that the guard has closed; ASGI requires an OSError for it."""
 
 
 class Connection:
-    """Wrap `receive` and `send` of a websocket that somebody has opened.
+    """Wrap `receive` and `send` of an open websocket.
 
-    The credential of the handshake is checked again when it expires and after every `recheck`
-    seconds: before a message passes in either direction, and while the application waits for one.
-    After the end nothing passes any more.
+    The credential of the handshake is checked again when it expires and after every `recheck` seconds: before
+    a message passes in either direction, and while the application waits for one. After the guard has closed
+    the websocket, no message passes.
 
-    Two tasks of the application may come to a check at the same time; each makes its own.
+    If two tasks of the application send or receive at the same time, each makes its own check.
 
     Args:
         scope: of the handshake.
@@ -85,15 +85,15 @@ class Connection:
         self._clock = clock
         self._recheck = recheck
         self._accepted = False
-        self._gone = False  # closed by the application, or by the client
-        self._denied: Deny | None = None  # why we have closed it
+        self._gone = False  # whether the application or the client has closed it
+        self._denied: Deny | None = None  # the reason why the guard has closed it
         self._held: Message | None = None
         self._checked_at(now)
 
     async def receive(self) -> Message:
         """Return the next message; `websocket.disconnect` after the end."""
         while not self._gone and self._denied is None:
-            # It is held until it is returned, so that it is not lost when the check is cancelled.
+            # The message is stored until it is returned, so it is not lost if the check is cancelled.
             message = self._held = self._held or await self._next()
             if await self._has_ended(message):
                 break
@@ -120,7 +120,7 @@ class Connection:
         await self._send(message)
 
     async def _next(self) -> Message | None:
-        """Return the next message; None if it is time for a check before one comes."""
+        """Return the next message; None if a check is due before a message comes."""
         if not self._accepted:
             return await self._receive()
         timer = time_limit(min(max(self._due - self._clock(), 0), self._recheck))
@@ -133,11 +133,11 @@ class Connection:
             raise
 
     async def _has_ended(self, message: Message | None = None) -> bool:
-        """Return whether the guard has closed it, now or before; not because of a client that goes itself."""
+        """Return whether the guard, and not the client, has closed the websocket, now or before."""
         if message is not None and message["type"] == "websocket.disconnect":
             self._gone = True
         now = self._clock()
-        # Also if the clock was set back: the sleep time computed before could then be wrong.
+        # A check is also due if the clock was set back, because the computed waiting time may be wrong then.
         if self._denied is None and not self._gone and not self._checked <= now < self._due:
             denied = await asynchronous.run(self._guard.recheck(self._request, self._auth, now))
             if denied is None:
@@ -156,7 +156,7 @@ class Connection:
         self._due = now + min(self._recheck, remaining if remaining > 0 else _SECONDS_AFTER_EXPIRY)
 
     async def _close(self, denied: Deny) -> None:
-        # The client may have gone just now; each server says that in its own way.
+        # The client may have disconnected just now; each server raises an error of its own for that.
         with suppress(Exception):
             async with time_limit(_SECONDS_TO_CLOSE):
                 if self._accepted:
@@ -167,7 +167,7 @@ class Connection:
 
 
 def _close_code(error: RefusedError) -> int:
-    """Return whose fault it is, as a close code: a client may come again after what was not its own."""
+    """Return the close code, which tells the client whether it may connect again."""
     if isinstance(error, (VerificationUnavailableError, RateLimitedError)):
         return _TRY_AGAIN_LATER
     return _INTERNAL_ERROR if isinstance(error, UnexpectedError) else _POLICY_VIOLATION

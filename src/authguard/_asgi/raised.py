@@ -9,38 +9,37 @@ from typing import Any
 from authguard._asgi.refusal import responder
 from authguard._asgi.request import HANDLED, ASGIApp, handled_by_guard
 from authguard._core.answer.refusal import Refusal
+from authguard._layers import layers_of
 from authguard._logs import log_raised
 from authguard.drivers import asynchronous
 from authguard.errors import AuthGuardError, RefusedError
 
-_MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 _OWN = (RefusedError, AuthGuardError)  # an application's handler for one of these stays
 # RFC 6455 section 7.4.1, and the registry of close codes for the last one.
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
 
 def answer_raised(app: Any, seen: set[int] | None = None) -> None:
-    """Add a handler for `RefusedError` to an application, and to those that are mounted in it.
+    """Add a handler for `RefusedError` to an application and to the applications that are mounted in it.
 
     Args:
         app: an application, or a layer of middleware around it; other frameworks are ignored.
         seen: the ids of the layers that have the handler.
     """
     seen = set() if seen is None else seen
-    for _ in range(_MAX_LAYERS):
-        if app is None or id(app) in seen:
+    for layer in layers_of(app):
+        if id(layer) in seen:
             return
-        seen.add(id(app))
-        names = {cls.__name__ for cls in type(app).__mro__}  # by name, so that this needs no framework
+        seen.add(id(layer))
+        names = {cls.__name__ for cls in type(layer).__mro__}  # by name, so that this needs no framework
         if "Starlette" in names:
-            _add(app.exception_handlers, app.exception_handlers)
+            _add(layer.exception_handlers, layer.exception_handlers)
         elif "ExceptionMiddleware" in names:
-            _add(app, getattr(app, "_exception_handlers", {}))
-        routes = getattr(app, "routes", None)
+            _add(layer, getattr(layer, "_exception_handlers", {}))
+        routes = getattr(layer, "routes", None)
         for route in routes if isinstance(routes, list) else ():
             if not hasattr(route, "endpoint"):
                 answer_raised(getattr(route, "app", None), seen)
-        app = getattr(app, "app", None)
 
 
 def _add(target: Any, handlers: Any) -> None:
@@ -53,10 +52,10 @@ def _add(target: Any, handlers: Any) -> None:
 
 
 async def _answer(connection: Any, error: RefusedError) -> ASGIApp | None:
-    """Return the application that sends the guard's answer; the websocket is refused or closed at once."""
+    """Return the application that sends the guard's answer; a websocket is refused or closed at once."""
     scope = connection.scope
     if HANDLED not in scope or error.status_code == 500:
-        raise error  # a bug is logged by the framework, as any other
+        raise error  # the framework logs a bug like any other error
     handled = handled_by_guard(scope)
     auth = handled.decision.auth
     denied = await asynchronous.run(handled.guard.refuse(handled.request, error, auth, handled.at))
@@ -72,11 +71,11 @@ async def _end(websocket: Any, refusal: Refusal) -> None:
     client, application = websocket.client_state.name, websocket.application_state.name
     if "DISCONNECTED" in (client, application):
         return
-    # An endpoint class creates its own websocket, so the state of this one says nothing.
+    # An endpoint class creates a websocket object of its own, so the state of this object is not current.
     is_known = not inspect.isclass(websocket.scope.get("endpoint"))
     if is_known and application == "CONNECTING" and client == "CONNECTING":
         await responder(refusal)(websocket.scope, websocket.receive, websocket.send)
         return
-    code = _TRY_AGAIN_LATER if refusal.status == 503 else _POLICY_VIOLATION
+    code = _TRY_AGAIN_LATER if refusal.status in (429, 503) else _POLICY_VIOLATION
     reason = refusal.error.code if refusal.error else ""
     await websocket.send({"type": "websocket.close", "code": code, "reason": reason})

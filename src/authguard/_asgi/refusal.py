@@ -1,27 +1,26 @@
 """Send refusals over ASGI, instead of a response or a handshake."""
 
 from functools import lru_cache
-from typing import Any
 
 from authguard import _cors
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
 from authguard._core.answer.refusal import Headers, Refusal
+from authguard._layers import layers_of
 
-#: On the scope of a websocket: whether to refuse it in a way that a page in a browser can read.
+#: Key in the scope of a websocket: whether to refuse it in a way that a page in a browser can read.
 CLOSE_CODES = "authguard.websocket_close_codes"
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
-_MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 _PRIVATE_CODES = 4000  # from here on they are the application's own: RFC 6455 section 7.4.2
 
 
 class RaisedRefusal(Exception):  # noqa: N818 (it is answered, and no error)
-    """Carry a refusal that a decorator raises; the frameworks answer it, and else the guard.
+    """Carry a refusal that a decorator raises; the framework answers it, otherwise the guard does.
 
     Attributes:
         refusal: the answer.
-        unanswered: that nothing between the decorator and the guard answers it.
+        unanswered: whether no layer between the decorator and the guard answers it.
     """
 
     refusal: Refusal
@@ -29,19 +28,17 @@ class RaisedRefusal(Exception):  # noqa: N818 (it is answered, and no error)
 
 
 def answering(app: ASGIApp) -> ASGIApp:
-    """Return the application, with refusals answered that its framework would not answer.
+    """Return the application with a layer that answers the refusals that its framework would not answer.
 
-    They are those of a router without an application, and of middleware outside of the exception handlers.
-    Others cost nothing more.
+    Such refusals come from a router without an application, and from middleware outside the exception
+    handlers. Other refusals cost nothing more.
     """
-    layer: Any = app
-    for _ in range(_MAX_LAYERS):
+    for layer in layers_of(app):
         names = {cls.__name__ for cls in type(layer).__mro__}  # by name, so that this needs no framework
         if names & {"Router", "BaseHTTPMiddleware"}:
             return _Answering(app)
-        if layer is None or names & {"Starlette", "ExceptionMiddleware"}:
+        if names & {"Starlette", "ExceptionMiddleware"}:
             break
-        layer = getattr(layer, "app", None)
     return app
 
 
@@ -55,7 +52,7 @@ class _Answering:
         except RaisedRefusal as refused:
             if not refused.unanswered:
                 raise
-            if scope["type"] == "http":  # a websocket was refused when it was raised
+            if scope["type"] == "http":  # a websocket was already refused when the error was raised
                 await _cors.inside(self.app)(responder(refused.refusal))(scope, receive, send)
 
 
@@ -82,7 +79,7 @@ async def refuse_handshake(refusal: Refusal, scope: Scope, send: Send) -> None:
 
 
 async def _accept_and_close(refusal: Refusal, scope: Scope, send: Send) -> None:
-    # Where it has offered subprotocols, a browser takes only a handshake that chooses one of them.
+    # If a browser has offered subprotocols, it accepts only a handshake that chooses one of them.
     offered = scope.get("subprotocols") or ()
     chosen = next((name for name in offered if ".bearer." not in name), None)
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
@@ -96,6 +93,6 @@ async def _respond(refusal: Refusal, event: str, send: Send, *, with_body: bool)
     await send({"type": f"{event}.body", "body": refusal.body if with_body else b""})
 
 
-@lru_cache(maxsize=256)  # most refusals are alike
+@lru_cache(maxsize=256)  # cached, because most refusals are equal
 def _encoded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)

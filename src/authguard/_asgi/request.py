@@ -1,12 +1,14 @@
-"""Read from an ASGI scope the request, and what the middleware has left there; name the types of ASGI."""
+"""Read a request, and the data of the middleware, from an ASGI scope; define the types of ASGI."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from authguard._core.answer.decision import Decision
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.guard import Guard
 from authguard._core.policy.mounts import below, is_misplaced
+from authguard._core.policy.policy import Policy
 from authguard._core.request import (
     WEBSOCKET,
     NotedProofs,
@@ -18,7 +20,7 @@ from authguard._core.request import (
 )
 from authguard.errors import RefusedError
 
-# As Starlette has them; asgiref's typed dictionaries would not fit its add_middleware.
+# The types of Starlette; asgiref's typed dictionaries would not match its add_middleware.
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -27,8 +29,9 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HANDLED = "authguard"
 _PROOFS = "authguard.proofs"
+_REFUSED = "authguard.refused"
 
-# The fields of `ASGIHandled`: a tuple, which costs each request less than the object.
+# The attributes of `ASGIHandled`, as a tuple, which costs each request less than the object.
 HandledFields: TypeAlias = tuple[Guard, Scope, Decision, float]
 
 
@@ -58,7 +61,7 @@ class ASGIRequest(RequestView):
 
     @property
     def request_key(self) -> RequestKey:
-        """Return method, path and mount point, as the policy takes them."""
+        """Return method, path and mount point, in the form that the policy expects."""
         key = (self.method, self.path, self.root_path)
         return (*key, True) if self._misplaced else key
 
@@ -72,6 +75,11 @@ class ASGIRequest(RequestView):
         return [bytes(value).strip(b" \t") for key, value in self._headers if key.lower() == name]
 
     @property
+    def outer(self) -> "ASGIHandled | None":
+        """Return the data that the guard around this one has stored on the scope; None without one."""
+        return _handled_on(self.scope)
+
+    @property
     def peer(self) -> str | None:
         """Return the address of the peer of the connection, as reported by the server."""
         client = self.scope.get("client")
@@ -79,28 +87,34 @@ class ASGIRequest(RequestView):
 
     @property
     def noted_proofs(self) -> NotedProofs:
-        """Return them from the scope, if a guard has made it: the server's own has nothing to tell."""
+        """Return the proofs that guards have noted on the scope; the server's scope contains none."""
         noted: NotedProofs = self.scope.get(_PROOFS, ()) if HANDLED in self.scope else ()
         return noted
 
     def note_proof(self, memory: object, digest: bytes) -> None:
-        """Leave it on the scope, whose copies further in have it, too."""
+        """Note a proof on the scope; inner applications see it in their copies of the scope."""
         self.scope[_PROOFS] = (*self.noted_proofs, (memory, digest))
+
+    def note_refusal(self) -> bool:
+        """Note it on the scope of this guard, which inner guards do not see."""
+        is_first = _REFUSED not in self.scope
+        self.scope[_REFUSED] = True
+        return is_first
 
     @property
     def certificate(self) -> str | None:
-        """Return it from the TLS extension of ASGI, if the server offers it."""
+        """Return the client certificate from the TLS extension of ASGI, if the server offers it."""
         tls = (self.scope.get("extensions") or {}).get("tls") or {}
         return next(iter(tls.get("client_cert_chain") or ()), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ASGIHandled:
-    """Hold what the middleware has left on the scope of a connection.
+    """Hold the data that the middleware has stored on the scope of a connection.
 
     Attributes:
         guard: the rules.
-        scope: the scope as the middleware had it; further in, mounts change it.
+        scope: the scope that the middleware received; mounts change it for inner applications.
         decision: of the guard.
         at: the time of the decision, in seconds since the epoch.
     """
@@ -112,32 +126,52 @@ class ASGIHandled:
 
     @property
     def error(self) -> RefusedError | None:
-        """Return why the caller is unknown, if it is."""
+        """Return the error because of which the caller is unknown; None if the caller is known."""
         return self.decision.error
+
+    @property
+    def policy(self) -> Policy:
+        """Return the rules of the guard."""
+        return self.guard.policy
+
+    @property
+    def quotas(self) -> Quotas | None:
+        """Return the quotas of the guard."""
+        return self.guard.quotas
 
     @property
     def request(self) -> ASGIRequest:
         """Return the request as the guard sees it."""
         return ASGIRequest(self.scope, self.guard)
 
+    @property
+    def outer(self) -> "ASGIHandled | None":
+        """Return the data that the guard around this one has stored on its scope; None without one."""
+        return _handled_on(self.scope)
+
+
+def _handled_on(scope: Scope) -> ASGIHandled | None:
+    handled: HandledFields | None = scope.get(HANDLED)
+    return None if handled is None else ASGIHandled(*handled)
+
 
 def handled_by_guard(scope: Scope) -> ASGIHandled:
-    """Return what the middleware has left on the scope.
+    """Return the data that the middleware has stored on the scope.
 
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled: HandledFields | None = scope.get(HANDLED)
+    handled = _handled_on(scope)
     if handled is None:
         raise RuntimeError(
             "no AuthGuardMiddleware around this application: write install(app, guard) of authguard.fastapi "
             "for FastAPI, else app.add_middleware(AuthGuardMiddleware, guard=guard)"
         )
-    return ASGIHandled(*handled)
+    return handled
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]], guard: Guard) -> Presented:
-    """Return the credential fields among all fields; servers may leave names as the client wrote them."""
+    """Return the credential fields among all fields; some servers leave names in mixed case."""
     fields = guard.credential_fields
     return [(name.lower(), value) for name, value in headers if name.lower() in fields]
 

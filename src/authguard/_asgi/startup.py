@@ -1,25 +1,27 @@
-"""Keep an application from starting in which a decorator or a rule would guard nothing."""
+"""Refuse to start an application in which a decorator or a rule would guard nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from authguard._asgi.raised import answer_raised
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
+from authguard._core.guard import Guard
 from authguard._endpoint import order_error
+from authguard._layers import layers_of
 from authguard._mounted import mount_error
 from authguard.errors import ConfigurationError
 
-_MAX_LAYERS = 100  # of middleware; a layer that wraps itself must end, too
 
-
-def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
-    """Return the application, or an application in its place that fails when it is started or called.
+def startable(app: ASGIApp, *, has_rules: bool, when_complete: Callable[[], None]) -> ASGIApp:
+    """Return the application, or another one that fails when it is started or called.
 
     Args:
-        app: what the middleware wraps.
+        app: the application that the middleware wraps.
         has_rules: whether different paths have different rules.
+        when_complete: called when an application of Starlette or FastAPI has all its routes.
 
     Raises:
-        ConfigurationError: if it must not start, and is the whole application.
+        ConfigurationError: if the application must not start, and is complete.
     """
     error = _error(app, has_rules=has_rules)
     answer_raised(app)
@@ -27,25 +29,28 @@ def startable(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
     if whole is not None:
         if error is not None:
             raise error
-        _check_when_called(whole, has_rules=has_rules)
+        _check_when_called(whole, has_rules=has_rules, when_complete=when_complete)
+    elif _has_routes(app):
+        when_complete()  # the framework, or the author of a mount, builds the layers now
     if error is None:
         return app
-    # The framework puts its layers together when it is started. An error from here would be taken
-    # by servers for a lifespan that is not supported.
+    # The framework builds its layers when it is started. Servers would treat an error raised here as a
+    # lifespan that is not supported.
     return _Failing(error)
 
 
 def _whole(app: Any) -> Any:
-    """Return the application of Starlette or FastAPI below middleware; None if there is none."""
-    for _ in range(_MAX_LAYERS):
-        if hasattr(app, "user_middleware"):
-            return app
-        app = getattr(app, "app", None)
-    return None
+    """Return the application of Starlette or FastAPI below the middleware; None for another application."""
+    return next((layer for layer in layers_of(app) if hasattr(layer, "user_middleware")), None)
 
 
-def _check_when_called(app: Any, *, has_rules: bool) -> None:
-    """Check again when the framework puts its layers together, as some servers have no lifespan."""
+def _has_routes(app: Any) -> bool:
+    """Return whether a router of Starlette is below the middleware."""
+    return any(isinstance(getattr(layer, "routes", None), list) for layer in layers_of(app))
+
+
+def _check_when_called(app: Any, *, has_rules: bool, when_complete: Callable[[], None]) -> None:
+    """Check again when the framework builds its layers, because some servers have no lifespan."""
     build = app.build_middleware_stack
 
     def checked() -> Any:
@@ -53,6 +58,7 @@ def _check_when_called(app: Any, *, has_rules: bool) -> None:
         if error is not None:
             raise error
         answer_raised(app)
+        when_complete()
         return build()
 
     app.build_middleware_stack = checked
@@ -66,7 +72,8 @@ class _Failing:
         if scope["type"] == "lifespan":
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(self._error)})
-        raise self._error.with_traceback(None)  # each request raises it, and would make it longer
+        # each request raises the same exception, and would make its traceback longer
+        raise self._error.with_traceback(None)
 
 
 def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
@@ -77,4 +84,19 @@ def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
 
 
 def _error(app: ASGIApp, *, has_rules: bool) -> ConfigurationError | None:
-    return order_error(app) or (mount_error(app) if has_rules else None)
+    return order_error(app) or _instance_error(app) or (mount_error(app) if has_rules else None)
+
+
+def _instance_error(app: Any) -> ConfigurationError | None:
+    """Return the error of an application to which middleware was added as an instance.
+
+    Starlette would call the instance with the application, as it calls a class.
+    """
+    added = getattr(_whole(app), "user_middleware", None) or ()
+    for middleware in added:
+        if isinstance(getattr(middleware.cls, "guard", None), Guard) and not isinstance(middleware.cls, type):
+            return ConfigurationError(
+                "add_middleware must get the class, got an AuthGuardMiddleware: write "
+                "app.add_middleware(AuthGuardMiddleware, guard=guard)"
+            )
+    return None

@@ -1,4 +1,4 @@
-"""Guard websockets: the handshake is decided like a request, and the connection watched while it lasts."""
+"""Guard websockets: decide about the handshake like a request, and check the open connection again."""
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -8,6 +8,7 @@ from authguard._asgi.refusal import CLOSE_CODES, responder
 from authguard._asgi.request import HANDLED, ASGIApp, ASGIRequest, Message, Receive, Scope, Send
 from authguard._core.answer.decision import Deny
 from authguard._core.credential.subprotocol import MAX_OFFERED, Subprotocol
+from authguard._core.deciding.outcomes import follow
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._logs import log_refusal
@@ -23,8 +24,8 @@ class Websockets:
         app: the application.
         guard: the rules.
         clock: seconds since the epoch.
-        recheck: after how many seconds the credential of an open one is checked again.
-        close_codes: whether to refuse them in a way that a page in a browser can read.
+        recheck: seconds until the credential of an open websocket is checked again.
+        close_codes: whether to refuse handshakes in a way that a page in a browser can read.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Websockets:
         self._close_codes = close_codes
 
     def with_guard(self, guard: Guard) -> "Websockets":
-        """Return one that does the same with another guard."""
+        """Return a copy with another guard."""
         return Websockets(self._app, guard, self._clock, self._recheck, close_codes=self._close_codes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,6 +50,7 @@ class Websockets:
             send = _choosing(send, guard.subprotocol, offered=guard.subprotocol.name in offered)
         request = ASGIRequest(scope, guard)
         decision = await asynchronous.decide_handshake(guard, request, now)
+        follow(request.outer, decision)
         if isinstance(decision, Deny):
             outer["user"], outer["auth"] = ANONYMOUS, ANONYMOUS_AUTH
             log_refusal(request, decision)
@@ -79,18 +81,18 @@ class Websockets:
         try:
             await self._app(inner, connection.receive, connection.send)
         except EndedError:
-            return  # the application was told, and has nothing more to do
+            return  # the application has received the error already, and must not handle it again
 
 
 def _take_token(scope: Scope, subprotocol: Subprotocol) -> list[str]:
-    """Let a token among the offered subprotocols stand where other clients send it.
+    """Move a token from the offered subprotocols to the Authorization field.
 
-    It becomes an Authorization field of the scope: the rest is as for any other, and two credentials are two.
-    It is removed from its place, so that no application further in chooses, echoes or logs it. Of more than
-    `MAX_OFFERED` subprotocols the others are dropped.
+    The scope gets an Authorization field, so the token is treated like that of any other request, and a
+    second credential is refused as usual. The subprotocol with the token is removed, so that no inner
+    application chooses, echoes or logs it. Subprotocols after the first `MAX_OFFERED` are dropped.
 
     Returns:
-        what else is offered.
+        the other offered subprotocols.
     """
     others: list[str] = []
     headers = _without_tokens(scope["headers"], subprotocol)
@@ -121,7 +123,7 @@ def _without_tokens(
 def _choosing(send: Send, subprotocol: Subprotocol, *, offered: bool) -> Send:
     """Choose the subprotocol for an application that chooses none; never the one with the token.
 
-    A browser fails a connection for which it has offered subprotocols, and none was chosen.
+    A browser closes a connection if it has offered subprotocols and none was chosen.
     """
 
     def send_choosing(message: Message) -> Awaitable[None]:

@@ -21,10 +21,11 @@ from authguard._core.model import Auth, Principal
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark
 from authguard._refused import refuse
-from authguard._signatures import name_dependency
+from authguard._signatures.dependencies import name_dependency, name_of
+from authguard._signatures.misused import NoDepends
 from authguard.starlette import authorize
 
-FACE = "authguard.fastapi"  # the module from which all of this is imported
+FACE = "authguard.fastapi"  # the module from which users import these names
 
 UserT = TypeVar("UserT", default=Principal)
 
@@ -45,7 +46,7 @@ class RefusedHTTPException(_refused.RefusedHTTPException, FastAPIHTTPException):
 RefusedHTTPException.__module__ = FACE
 
 
-class _Caller(SecurityBase):
+class _Caller(NoDepends, SecurityBase):
     """Refuse anonymous callers, and show the Authorize button in /docs.
 
     It is both dependency and security scheme: a second dependency for the scheme would cost FastAPI time for
@@ -57,6 +58,10 @@ class _Caller(SecurityBase):
     def __init__(self) -> None:
         self.model = HTTPBearerModel(bearerFormat="JWT")
         mark(self, Requirement())
+
+    def spelled(self) -> str:
+        """Return the name of the dependency, for errors."""
+        return name_of(self)
 
 
 class _CurrentUser(_Caller):
@@ -109,7 +114,7 @@ class _CurrentPrincipal(_Caller):
 
 
 def _is_known(connection: HTTPConnection, scopes: SecurityScopes) -> bool:
-    """Return whether `authorize` would let a caller pass who is known, with nothing more to check or take."""
+    """Return whether `authorize` would let a known caller pass, with nothing more to check or charge."""
     scope = connection.scope
     handled: HandledFields | None = scope.get(HANDLED)
     if handled is None or scopes.scopes or handled[2].charge is not None:
@@ -152,8 +157,8 @@ name_dependency(current_user, "current_user", "CurrentUser")
 name_dependency(current_principal, "current_principal", "CurrentPrincipal")
 name_dependency(optional_user, "optional_user", "OptionalUser")
 
-#: The type to write in signatures: `async def me(user: CurrentUser): ...`. With a `user_loader`, name what
-#: it returns: `CurrentUser[User]`.
+#: The type to write in signatures: `async def me(user: CurrentUser): ...`. With a `user_loader`, name the
+#: type of its results: `CurrentUser[User]`.
 CurrentUser = Annotated[UserT, Depends(current_user)]
 
 #: The same for endpoints that allow anonymous callers: the caller, or None. `OptionalUser[User]` with a

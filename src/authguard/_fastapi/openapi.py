@@ -13,9 +13,9 @@ from authguard._endpoint import required_by, required_by_dependencies
 from authguard._fastapi.dependencies import optional_user
 from authguard._fastapi.operations import PROBLEM, PROBLEM_SCHEMA, OfRoute, Operation
 from authguard._fastapi.schemes import BEARER, Schemes
+from authguard._layers import layers_of
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_MAX_LAYERS = 100  # layers of middleware around a mounted application
 
 
 def document_rules(app: FastAPI, guard: Guard, prefix: str = "", root_path: str | None = None) -> None:
@@ -46,15 +46,12 @@ def _mounted(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Fas
     """Yield the FastAPI applications that are mounted in an application, with their mount points."""
     for route in routes:
         if isinstance(route, Mount):
-            app: Any = route.app
-            for _ in range(_MAX_LAYERS):
-                if app is None or isinstance(app, FastAPI):
+            for layer in layers_of(route.app):
+                if isinstance(layer, FastAPI):
+                    yield prefix + route.path, layer
                     break
-                below = getattr(app, "routes", None)
+                below = getattr(layer, "routes", None)
                 yield from _mounted(below if isinstance(below, list) else (), prefix + route.path)
-                app = getattr(app, "app", None)
-            if isinstance(app, FastAPI):
-                yield prefix + route.path, app
 
 
 class _Document:
@@ -70,7 +67,8 @@ class _Document:
         self._marked: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
-        document_rules(self._app, self.guard, self._prefix, self._root_path)  # that of later mounts
+        # the documents of applications that are mounted later
+        document_rules(self._app, self.guard, self._prefix, self._root_path)
         source = self.original()
         if source is not self._source:
             # FastAPI caches its document. The marks are added once, to a copy.
@@ -85,7 +83,7 @@ class _Document:
         stated = components.setdefault("securitySchemes", {})
         schemes = Schemes(guard, stated, str(document.get("openapi", "")))
         if BEARER not in schemes.components:
-            stated.pop(BEARER, None)  # by `current_user`, which does not know the guard
+            stated.pop(BEARER, None)  # added by `current_user`, which does not know the guard
         stated.update(schemes.components)
         of_routes = _of_routes(self._app.routes)
         for path, operations in document.get("paths", {}).items():

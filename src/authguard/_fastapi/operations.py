@@ -45,7 +45,7 @@ class OfRoute:
 
     Attributes:
         requirements: those of its decorators and dependencies.
-        takes_optional_user: whether a dependency passes it the caller, if there is one.
+        takes_optional_user: whether a dependency passes it the caller, if any.
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -92,7 +92,7 @@ class Operation:
         # The guard of a mounted application has already described the operation in more detail.
         by_mounted = (scope for each in stated for name in schemes.components for scope in each.get(name, ()))
         names = sorted({*self._names(), *by_mounted})
-        known = {*schemes.components, BEARER}  # which `current_user` has added
+        known = {*schemes.components, BEARER}  # the scheme that `current_user` has added
         own = [each for each in stated if each and each.keys().isdisjoint(known)]
         ways = [each for each in own if schemes.are_credentials(each, self._needs)]
         beside = [each for each in own if each not in ways]
@@ -108,7 +108,7 @@ class Operation:
         return {name for names in choices for name in names}.union(*(r.scopes for r in self._requirements))
 
     def answer(self, operation: dict[str, Any]) -> bool:
-        """Add the possible refusals; return False if there are none.
+        """Add the possible refusals; return False if the operation has none.
 
         The application's own descriptions stay.
         """
@@ -166,10 +166,10 @@ class Operation:
 
     def _response(self, description: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
         response: dict[str, Any] = {"description": description}
-        if self._guard.on_error is None:  # which may send any response
+        if self._guard.on_error is None:  # a handler of the application may send any response
             response["content"] = {
                 "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}},
-                "text/html": {"schema": {"type": "string"}},  # where browsers display the answer
+                "text/html": {"schema": {"type": "string"}},  # browsers may display the answer as a page
             }
         if fields:
             response["headers"] = _fields(fields)

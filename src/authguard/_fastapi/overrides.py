@@ -23,7 +23,7 @@ class Substitute(NamedTuple):
     """Describe the user that replaces callers without a credential.
 
     Attributes:
-        user: a principal, or the application's own user; None to ask the guard's `user_loader`.
+        user: a principal, or the application's own user; None to call the guard's `user_loader`.
         principal: the principal for the guard; None if it is not given.
     """
 
@@ -38,7 +38,7 @@ async def substitute_of(overrides: Mapping[Any, Any]) -> Substitute | None:
         overrides: `app.dependency_overrides`.
 
     Returns:
-        None if there are no overrides, if they have parameters, as an application's own may have, or if they
+        None without overrides, and if they have parameters, as an application's own may have, or if they
         refuse or return None.
 
     Raises:

@@ -31,7 +31,7 @@ class Schemes:
         self._stated = dict(stated)
         #: For the components of the document, by name.
         self.components: dict[str, dict[str, Any]] = {}
-        self._together: list[tuple[str, ...]] = []  # the schemes of each alternative
+        self._together: list[tuple[str, ...]] = []  # the names of the schemes of each alternative
         self._kinds: dict[str, Kind] = {}  # kinds of credentials, as in `Rule(credentials=…)`
         if guard.reads_authorization:
             self._add_of_authorization(guard)

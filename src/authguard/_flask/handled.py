@@ -8,10 +8,13 @@ from authguard._asgi.request import HANDLED as HANDLED_ON_SCOPE
 from authguard._asgi.request import ASGIHandled
 from authguard._asgi.request import handled_by_guard as handled_on_scope
 from authguard._core.model import Auth
-from authguard._wsgi.request import AUTH, HANDLED, USER, WSGIHandled
+from authguard._wsgi.request import AUTH, HANDLED, SCOPE, USER, WSGIHandled
 
-# The key under which bridges from ASGI to WSGI, such as a2wsgi, store the scope of the connection.
-_SCOPE = "asgi.scope"
+_NO_REQUEST = (
+    "authguard.flask needs a request of Flask, and none is handled here: in FastAPI and Starlette, import "
+    "from authguard.fastapi or authguard.starlette; in a thread or a command, pass the value that the view "
+    "has read"
+)
 
 
 def handled_request() -> WSGIHandled | ASGIHandled:
@@ -20,16 +23,19 @@ def handled_request() -> WSGIHandled | ASGIHandled:
     Raises:
         RuntimeError: if no guard handled it.
     """
-    environ = request.environ
+    try:
+        environ = request.environ
+    except RuntimeError as error:  # the exception is caught, because a check would cost each request more
+        raise RuntimeError(_NO_REQUEST) from error
     if HANDLED in environ:
         return WSGIHandled(environ, *environ[HANDLED])
-    scope = environ.get(_SCOPE) or {}
+    scope = environ.get(SCOPE) or {}
     if HANDLED_ON_SCOPE in scope:
         return handled_on_scope(scope)
     raise RuntimeError(
         "no AuthGuardMiddleware has seen this request: write init_app(app, guard) of authguard.flask, or "
-        "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard); to be guarded by an ASGI application "
-        "that it is mounted in, mount it by WSGIMiddleware of a2wsgi, which hands on the caller"
+        "app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard); to be guarded by an outer ASGI "
+        "application, mount it by WSGIMiddleware of a2wsgi, which passes the caller on"
     )
 
 
@@ -51,9 +57,9 @@ def current_user() -> Any:
 
 
 def find_user() -> Any:
-    """Return the same, or None outside a request and if no guard handled it."""
+    """Return the user of the current request; None outside a request, and if no guard handled it."""
     if not has_request_context():
         return None
     environ = request.environ
-    is_guarded = HANDLED in environ or HANDLED_ON_SCOPE in (environ.get(_SCOPE) or {})
+    is_guarded = HANDLED in environ or HANDLED_ON_SCOPE in (environ.get(SCOPE) or {})
     return current_user() if is_guarded else None

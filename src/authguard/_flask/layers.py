@@ -38,7 +38,7 @@ def check_unchanged() -> None:
         return
     handled = WSGIHandled(environ, *environ[HANDLED])
     decided, now = handled.request, _request(environ, handled.guard)
-    # With the view's own method, which may differ from that of `environ`.
+    # The method is the one that Flask uses, which may differ from that of `environ`.
     key: RequestKey = (environ[_METHOD], decided.path, decided.root_path)
     if key == now.request_key:
         return

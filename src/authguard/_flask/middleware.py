@@ -28,8 +28,8 @@ from authguard.wsgi import AuthGuardMiddleware, answer_in_flask, responder
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_CONTEXT = "authguard.context"  # in the environ: the application context of callbacks
-_RAISED = "authguard_raised"  # set on an application context: the exception of the view
+_CONTEXT = "authguard.context"  # a key of the environ: the application context of callbacks
+_RAISED = "authguard_raised"  # an attribute of an application context: the exception of the view
 
 
 def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callable[[], float]) -> None:
@@ -62,7 +62,7 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
 
 
 def _begun(environ: "WSGIEnvironment", outer: Any) -> Any:
-    """Return the context that was begun inside of `outer`, or None; leave the outer one in the environ."""
+    """Return the context that was begun inside `outer`, or None; put the outer one back into the environ."""
     context = environ.get(_CONTEXT)
     if context is outer:
         return None
@@ -79,7 +79,8 @@ def _pop(context: Any, raised: BaseException | None = None) -> None:
 def _note_raised(app: Flask, exception: BaseException, **_: Any) -> None:
     """Note the exception with which Flask ends a request.
 
-    By a signal, because Flask would call a function of `teardown_request` for each request.
+    The function receives a signal, because Flask would call a function of `teardown_request` for each
+    request.
     """
     if not app.should_ignore_error(exception):
         setattr(app_ctx, _RAISED, exception)
@@ -115,19 +116,22 @@ class FlaskMiddleware(AuthGuardMiddleware):
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request, and end the application context that `_decide` has begun."""
-        self._open_mounts.warn_once()
+        if not self._open_mounts.is_checked:
+            self._open_mounts.warn()
         if self.has_layers:
             note_method(environ)
-        outer = environ.get(_CONTEXT)  # of another guard, or of a request within a request
+        outer = environ.get(_CONTEXT)  # the context of another guard, or of a request within a request
         try:
             if self.guard.calls_at_once:
                 self._begin_context(environ)
-            response = super().__call__(environ, start_response)
+            response = AuthGuardMiddleware.__call__(self, environ, start_response)  # cheaper than `super()`
         except BaseException as error:
             _pop(_begun(environ, outer), error)
             raise
+        if environ.get(_CONTEXT) is outer:
+            return response
         context = _begun(environ, outer)
-        if context is not None and has_request_context() and request_ctx.app is self._flask:
+        if has_request_context() and request_ctx.app is self._flask:
             # Before Flask 3.1.2, `stream_with_context` keeps its context in this way until the response is
             # closed.
             return ClosingIterator(response, partial(_pop, context))

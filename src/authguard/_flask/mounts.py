@@ -6,8 +6,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from authguard._layers import MAX_LAYERS
 from authguard._logs import logger
-from authguard._preflight.layers import MAX_LAYERS, is_guard
+from authguard._preflight.layers import is_guard
 
 
 class OpenMounts:
@@ -15,40 +16,42 @@ class OpenMounts:
 
     Args:
         middleware: the middleware of the guard.
+
+    Attributes:
+        is_checked: whether the first request has been seen.
     """
 
     def __init__(self, middleware: Any) -> None:
         self._middleware = middleware
-        self._is_checked = False
+        self.is_checked = False
 
-    def warn_once(self) -> None:
-        """Log a warning about them at the first request."""
-        if self._is_checked:
-            return
-        self._is_checked = True
+    def warn(self) -> None:
+        """Log a warning about them; call it at the first request."""
+        self.is_checked = True
         paths: dict[str, None] = {}
         for layer in _callers(inspect.currentframe()):
             with suppress(Exception):  # arbitrary objects may be callers, with arbitrary attributes
-                # It guards the application that was found.
+                # This guard protects the application that was found.
                 if is_guard(layer) and layer is not self._middleware:
                     paths.clear()
                 paths.update(dict.fromkeys(self._open_in(layer)))
         if paths:
             logger.warning(
-                "what is mounted at %s is outside of the guard, since it was put around the application "
-                "after init_app: write app.wsgi_app = DispatcherMiddleware(app.wsgi_app, …) before init_app, "
-                "and what may be open in public_paths",
+                "the applications mounted at %s are outside of the guard, because they were mounted after "
+                "init_app: write app.wsgi_app = DispatcherMiddleware(app.wsgi_app, …) before init_app, and "
+                "list paths that may be open in public_paths",
                 ", ".join(map(ascii, paths)),
             )
 
     def _open_in(self, layer: Any) -> Iterator[str]:
         """Yield the paths at which a layer has an application without a guard."""
         own = getattr(layer, "__dict__", {})
-        mounts = own.get("mounts")  # of Werkzeug's DispatcherMiddleware
+        mounts = own.get("mounts")  # the mounts of Werkzeug's DispatcherMiddleware
         for path, mounted in mounts.items() if isinstance(mounts, dict) else ():
             if isinstance(path, str) and callable(mounted) and not _has_guard(mounted):
                 yield path
-        exports = own.get("exports")  # by its SharedDataMiddleware: files, which may be public on purpose
+        # mounts of its SharedDataMiddleware are files, which may be public on purpose
+        exports = own.get("exports")
         for path, _ in exports if isinstance(exports, list) and callable(layer) else ():
             if self._middleware.guard.explain("GET", path).protected:
                 yield path

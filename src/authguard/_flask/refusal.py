@@ -18,7 +18,8 @@ from authguard.wsgi import refusal_of_raised
 
 # Fields of a refusal that describe its body or redirect; a response of the application has its own.
 _OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))
-_failed: set[str] = set()  # bounded by the number of functions: one line for each
+# names of functions that have raised: one log line for each, so the size is bounded
+_failed: set[str] = set()
 
 
 class RefusedHTTPException(HTTPException):
@@ -65,14 +66,14 @@ def as_response(refusal: Refusal) -> Response:
 
 
 def refused(app: Flask, refusal: Refusal) -> RefusedHTTPException:
-    """Return the exception to raise, and prevent that handlers for other exceptions are called.
+    """Return the exception to raise, and keep Flask from calling handlers for other exceptions.
 
     Args:
         app: the application that handles it.
         refusal: the answer of the guard.
     """
-    # Flask would call a handler for Exception, too, which shows the page for internal errors and would answer
-    # with 500. In each blueprint, because handlers of blueprints are called first.
+    # Flask would also call a handler for Exception, which would answer with 500 and the page for internal
+    # errors. The handler is added to each blueprint, because handlers of blueprints are called first.
     for handlers in list(app.error_handler_spec.values()):
         handlers[None].setdefault(RefusedHTTPException, _handle)
     app.error_handler_spec[None][None].setdefault(RefusedHTTPException, _handle)
@@ -110,8 +111,8 @@ def _handlers(kind: type[Exception]) -> Iterator[Any]:
 def answer(app: Flask, refusal: Refusal) -> Any:
     """Return the response to a refused request, in the context of that request.
 
-    Whatever a handler returns, the response is not a success, and has the challenge and the fields for
-    caches.
+    Regardless of the result of a handler, the response is not a success, and has the challenge and the fields
+    for caches.
 
     Args:
         app: the application.
@@ -143,7 +144,7 @@ def _processed(app: Flask, response: Response) -> Response:
 
     No before_request function has run; a function that depends on one must not prevent others, such as CORS.
     """
-    # These are their only names; in Flask 3.1.0 the session has no public one.
+    # Flask has no other names for them; in Flask 3.1.0 the session has no public name.
     context = vars(request_ctx)
     session = context["_session"] if "_session" in context else context["session"]
     scopes = (app.after_request_funcs.get(scope, ()) for scope in (*request.blueprints, None))
@@ -151,7 +152,7 @@ def _processed(app: Flask, response: Response) -> Response:
     for function in itertools.chain(context["_after_request_functions"], *later):
         try:
             response = app.ensure_sync(function)(response)
-        except Exception:  # noqa: BLE001 (the request is refused, whatever it raises)
+        except Exception:  # noqa: BLE001 (the request is refused in any case)
             _log_failed(function)
     if not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)

@@ -21,6 +21,7 @@ from authguard._core.options import (
     check_plain_function,
     check_whole_seconds,
     is_async_function,
+    named_options,
 )
 from authguard._core.policy.patterns import local_path
 from authguard._core.verifier import Verified
@@ -43,7 +44,8 @@ from authguard.issuing.remember import MAX_LIFETIME
 #: exists.
 Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 
-_LEEWAY = 3600  # seconds for which a revocation outlives its tokens; the leeway of verifiers is shorter
+# seconds for which a revocation is stored after its tokens expire; the leeway of verifiers is shorter
+_LEEWAY = 3600
 _REMEMBERED = "remembered"  # the claim of an access token whose session has a remember token
 # The parameter that a guard adds to the login page if the user must sign in again.
 _ANEW = ("max_age", "acr_values")
@@ -53,6 +55,7 @@ _ANEW = ("max_age", "acr_values")
 _MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, InvalidAudienceError)
 
 
+@named_options
 class BrowserSessions:
     """Start, resume and end the sessions of browsers, using the cookie of a guard.
 
@@ -64,7 +67,7 @@ class BrowserSessions:
         guard: a guard with a cookie, a login page, and a writable store of revocations.
         tokens: issues the access tokens; the guard must have its verifier.
         remember: seconds, or a timedelta, for which a browser is remembered if the user wants it.
-        home: where to go after signing out, and after signing in if no other page was requested.
+        home: the path of the redirect after signing out, and after signing in if no other page was requested.
 
     Raises:
         ConfigurationError: if the guard lacks one of these or refuses the tokens, or an option has the wrong
@@ -127,7 +130,7 @@ class BrowserSessions:
 
         Args:
             subject: the user's subject; see `TokenIssuer.issue`.
-            remember: whether the browser is to be remembered.
+            remember: whether to remember the browser.
             auth_time: the time of the sign-in, which `max_age` of rules is compared with: seconds since the
                 epoch, or a datetime with a time zone; None for now, and 0 for an unknown time.
             grants: further arguments of `TokenIssuer.issue`, such as `scopes`.
@@ -203,7 +206,7 @@ class BrowserSessions:
         return response
 
     def _find_all(self) -> Iterator[Principal]:
-        """Yield the signed-in and the remembered principal; raise if they cannot be determined now."""
+        """Yield the signed-in and the remembered principal; raise an error if a dependency is down."""
         error = handled_request().error
         if isinstance(error, VerificationUnavailableError):  # on an open path, the caller is then anonymous
             raise error
@@ -244,7 +247,7 @@ class BrowserSessions:
         session, issuer = principal.claims.get("sid"), principal.issuer
         remembered = principal.claims.get(_REMEMBERED) is not False
         # Each token may have its own `ttl`.
-        lasts = max(self._remember.lifetime if remembered else 0, MAX_TTL)
+        lasts = max(self._remember.lifetime, MAX_TTL) if remembered else MAX_TTL
         until = self._remember.now() + lasts + _LEEWAY
         named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
         if any(named.values()):  # otherwise it is a token of another issuer without an id
@@ -252,7 +255,7 @@ class BrowserSessions:
 
 
 def _refusal_of(guard: Guard, tokens: TokenIssuer, now: float) -> str | None:
-    """Return why no verifier of a guard accepts the tokens of an issuer; None if one does or may.
+    """Return the reason why no verifier of a guard accepts the tokens of an issuer; None if one may.
 
     Otherwise users would be redirected to the login page in a loop.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from authguard._core.answer.decision import Deny
+from authguard._core.guard import Guard
 from authguard._core.request import RequestView
 from authguard._logs.by_reason import RefusalCounts
 from authguard.errors import MissingCredentialsError, VerificationUnavailableError
@@ -28,11 +29,46 @@ _COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter cookie contains n
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard does not read them
 # A client that puts its token or API key into the path is refused, but the credential may be valid.
-_IN_PATH = re.compile(
-    r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
-)
+_IN_PATH = r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
 _counts = RefusalCounts()
-_hinted: set[str] = set()  # bounded by the number of cookies: one line for each hint
+_hinted: set[str] = set()  # the hints that were logged: one line for each cookie name, so the size is bounded
+
+
+class _KeysInPaths:
+    """Find API keys and tokens in paths.
+
+    Attributes:
+        prefixes: the prefixes of the keys that the guards of this process verify.
+        pattern: finds such keys, and credentials of common forms.
+    """
+
+    def __init__(self) -> None:
+        self.prefixes: frozenset[str] = frozenset()
+        self.pattern = re.compile(_IN_PATH)
+
+    def add(self, prefixes: frozenset[str]) -> None:
+        """Add prefixes of keys to find."""
+        if not prefixes <= self.prefixes:
+            self.prefixes |= prefixes
+            keys = (
+                rf"(?<![A-Za-z0-9]){re.escape(each)}[A-Za-z0-9._~-]{{{max(8, _MIN_SECRET - len(each))},}}"
+                for each in sorted(self.prefixes, key=len, reverse=True)
+            )
+            self.pattern = re.compile("|".join((_IN_PATH, *keys)))
+
+
+_keys_in_paths = _KeysInPaths()
+
+
+def redact_keys_of(guard: Guard) -> None:
+    """Remove API keys that a guard verifies from the paths in log lines.
+
+    Args:
+        guard: the guard. Its prefixes apply to the log lines of all guards.
+    """
+    _keys_in_paths.add(
+        frozenset(prefix for verifier in guard.verifiers for prefix in verifier.prefixes if prefix)
+    )
 
 
 class _TooManyError(Exception):
@@ -40,7 +76,9 @@ class _TooManyError(Exception):
 
 
 def log_refusal(request: RequestView, denied: Deny) -> None:
-    """Log our own faults as errors and warnings, the caller's at level DEBUG, with the name of an API key.
+    """Log faults of the server as errors and warnings, those of the caller at level DEBUG.
+
+    A line contains the public name of the API key, if any.
 
     At level INFO, the caller's faults have no line each, but one line a minute for each reason.
     """
@@ -73,8 +111,8 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
 def log_raised(request: RequestView, denied: Deny) -> None:
     """Log a refusal that the application has raised, as by `Guard.verify`.
 
-    Without its reason, unless it is an outage: the credential may be from a message, so that it would not be
-    found in the reason and removed.
+    The reason is left out, unless it is an outage: a credential from a message is unknown here, so it could
+    not be found in the reason and removed.
     """
     if isinstance(denied.error, VerificationUnavailableError):
         log_refusal(request, denied)
@@ -94,7 +132,7 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 
 def where(request: RequestView) -> tuple[str, str]:
     """Return method and path for a log line, without JWTs and API keys in the path."""
-    path = _IN_PATH.sub(_REDACTED, request.path[:_MAX_PATH])
+    path = _keys_in_paths.pattern.sub(_REDACTED, request.path[:_MAX_PATH])
     # ascii() escapes line breaks and escape sequences, which could forge a log line.
     return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(path)
 
@@ -137,7 +175,7 @@ def _values(fields: Iterable[bytes], cookies: Iterable[bytes]) -> Iterator[bytes
     for value in (*fields, *in_cookies):
         if len(value) >= _MIN_SECRET:
             yield value
-            # A token without its scheme, and text between characters that repr() may escape differently.
+            # Also a token without its scheme, and text between characters that repr() may escape differently.
             yield from _RUN.findall(value)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from authguard._asgi.request import ASGIApp, ASGIRequest, Message, Receive, Scope, Send
 from authguard._core.policy.rules import Preflight
-from authguard._layers import takes
+from authguard._layers import MAX_LAYERS, takes
 from authguard._preflight import django_cors, starlette_routes
 from authguard._preflight import wsgi as wsgi_layers
-from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard
+from authguard._preflight.layers import around, is_a, is_guard
 from authguard._preflight.sealed import SEARCH, Seal, Search
 
 _BODY_FIELDS = (b"content-length", b"transfer-encoding")
@@ -54,7 +54,7 @@ class ASGIPreflights:
 
 
 class _Exchange:
-    """Replace the bodies of request and response by empty ones."""
+    """Replace the bodies of request and response with empty bodies."""
 
     def __init__(self, receive: Receive, send: Send, seal: Callable[..., Any]) -> None:
         self._receive = receive
@@ -91,7 +91,7 @@ class _Exchange:
 
 
 def _without_body(scope: Scope) -> dict[str, Any]:
-    """Return a scope without the parts about a body or about other ways to send one."""
+    """Return a scope without the entries about a body, or about other ways to send a response."""
     extensions = scope.get("extensions") or {}
     return {
         "headers": [pair for pair in scope["headers"] if pair[0].lower() not in _BODY_FIELDS],

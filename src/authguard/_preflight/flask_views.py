@@ -106,7 +106,7 @@ def _has_options_method(cls: Any) -> bool:
 
 def _cross_origin(view: Any, replacement: Any) -> Callable[..., Any] | None:
     """Return the wrapper of Flask-CORS's `@cross_origin` around another function."""
-    for _ in range(100):  # decorators
+    for _ in range(100):  # decorators around a view
         inner = getattr(view, "__wrapped__", None)
         if inner is None or not isinstance(view, FunctionType):
             return None

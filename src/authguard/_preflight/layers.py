@@ -12,9 +12,6 @@ from typing import Any
 from authguard._core.guard import Guard
 from authguard._layers import attributes
 
-#: The number of layers examined. The search must also end for a layer that wraps itself.
-MAX_LAYERS = 100
-
 # The depth to which an attribute of a layer is searched, and the number of its parts: settings may be long.
 _MAX_STEPS = 4
 _MAX_PARTS = 100

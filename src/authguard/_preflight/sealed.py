@@ -29,11 +29,10 @@ class Search:
 
 
 class Seal:
-    """Keep status and CORS fields of answers to preflights, and drop all else.
+    """Keep status and CORS fields of answers to preflights, and drop everything else.
 
-    One object for each middleware.
-
-    It warns once if no CORS layer was found, because browsers then fail.
+    Each middleware has one such object. It warns once if no CORS layer was found, because requests of
+    browsers then fail.
     """
 
     def __init__(self) -> None:
@@ -76,7 +75,7 @@ class Seal:
             "%s %s: a CORS preflight of a protected path was answered without CORS fields, since no CORS "
             "layer was found inside the guard. If pages of other origins call this application, put its CORS "
             'layer outside the guard, or let preflights through to it by Rule(…, preflight="pass") or '
-            'Guard(preflight="pass"). This is said once.',
+            'Guard(preflight="pass"). This is logged once.',
             *where(request),
         )
 
@@ -86,5 +85,5 @@ def _is_kept(name: str) -> bool:
 
 
 def _varies_by_origin(fields: Fields) -> bool:
-    """Return whether a CORS layer has checked the origin, and did not allow it."""
+    """Return whether a CORS layer has checked the origin and refused it."""
     return any("origin" in value.lower() for name, value in fields if name.lower() == "vary")

@@ -113,7 +113,7 @@ def is_for_options_alone(leaf: Any, routes: list[Any]) -> bool:
 
     Args:
         leaf: the route.
-        routes: all routes beside it; its handler must not be theirs, too.
+        routes: all routes beside it, which must not have the same handler.
     """
     endpoint, methods = getattr(leaf, "endpoint", None), getattr(leaf, "methods", None)
     if endpoint is None:

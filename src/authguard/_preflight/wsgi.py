@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
-from authguard._layers import takes
+from authguard._layers import MAX_LAYERS, takes
 from authguard._preflight import django_cors, flask_views
-from authguard._preflight.layers import MAX_LAYERS, around, is_a, is_guard
+from authguard._preflight.layers import around, is_a, is_guard
 from authguard._preflight.sealed import SEARCH, Seal, Search
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class WSGIPreflights:
         app = self._app if mode == "pass" else self._layers
         line, fields = _started(app, environ)
         status, kept = self._seal.fields(request, mode, search, int(line[:3]), fields)
-        # The reason phrase is the application's own text, and is not sent.
+        # The reason phrase is not sent, because it is a text of the application.
         start_response(f"{status} {responses.get(status, 'Unknown')}", kept)
         return []
 

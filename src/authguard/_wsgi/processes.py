@@ -1,4 +1,4 @@
-"""Warn if a server with several processes runs a guard whose state is in the memory of each."""
+"""Warn if a server with several processes runs a guard whose state is in the memory of each process."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UnsharedState:
-    """Find the state of a guard that each process has for itself.
+    """Find the state of a guard that processes do not share.
 
     Args:
         guard: the guard.
@@ -26,27 +26,27 @@ class UnsharedState:
         return bool(self._options)
 
     def warn_once(self, environ: Mapping[str, Any]) -> None:
-        """Log a warning at the first request, if the server says that it has several processes (PEP 3333).
+        """Log a warning at the first request, if the server reports several processes (PEP 3333).
 
         Args:
-            environ: that of the request. ASGI servers do not say it.
+            environ: that of the request. ASGI servers do not report it.
         """
         options, self._options = self._options, ()
         if options and environ.get("wsgi.multiprocess"):
             logger.warning(
-                "the server has several processes, and each has its own %s: what is revoked or counted in "
-                "one is unknown to the others; give all of them one store of authguard.stores, such as "
-                "RedisStore",
+                "the server has several processes, and each has its own %s: a process does not know the "
+                "revocations and counts of the others; give all of them one store of authguard.stores, such "
+                "as RedisStore",
                 " and ".join(options),
             )
 
 
 class WithUnsharedState:
-    """Call the application, and look at the first request for a server with several processes.
+    """Call the application, and check at the first request whether the server has several processes.
 
     Args:
         app: the application.
-        state: the state that each process has for itself.
+        state: the state that processes do not share.
     """
 
     def __init__(self, app: "WSGIApplication", state: UnsharedState) -> None:

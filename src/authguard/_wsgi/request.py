@@ -5,8 +5,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from authguard._core.answer.decision import Decision
+from authguard._core.deciding.quotas import Quotas
 from authguard._core.guard import Guard
 from authguard._core.model import Auth
+from authguard._core.policy.policy import Policy
 from authguard._core.request import NotedProofs, Presented, RequestView, credentials_among, http_method
 from authguard.errors import RefusedError
 
@@ -17,9 +19,15 @@ HANDLED = "authguard"
 USER = "authguard.user"
 AUTH = "authguard.auth"
 _PROOFS = "authguard.proofs"
+_REFUSED = "authguard.refused"
+_BY_NONE = object()
+OUTER = "authguard.outer"
+#: The key under which bridges from ASGI to WSGI, such as a2wsgi, store the scope of the connection.
+SCOPE = "asgi.scope"
 
 # The fields of `WSGIHandled` except the environ: a tuple, because it costs each request less than the object.
-HandledFields: TypeAlias = tuple[Guard, str, str, Decision, float]
+_Fields: TypeAlias = tuple[Guard, str, str, Decision, float]
+HandledFields: TypeAlias = _Fields | tuple[Guard, str, str, Decision, float, Any]
 
 
 class WSGIRequest(RequestView):
@@ -28,7 +36,7 @@ class WSGIRequest(RequestView):
     Args:
         environ: the environ.
         guard: the guard whose credential fields are read.
-        root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
+        root_path: `SCRIPT_NAME` as the middleware received it; inner mounts change it.
         path: `PATH_INFO` as the middleware received it.
         presented: the fields that the guard used to recall the caller, if they were read already.
     """
@@ -71,6 +79,11 @@ class WSGIRequest(RequestView):
         return (self.root_path if self._is_mount_point else "") or self.root_path + self.path
 
     @property
+    def outer(self) -> Any:
+        """Return the data of the guard around this one, which this guard has moved to another key."""
+        return self.environ.get(OUTER)
+
+    @property
     def peer(self) -> str | None:
         """Return the address of the peer of the connection, as reported by the server."""
         return self.environ.get("REMOTE_ADDR")
@@ -88,6 +101,13 @@ class WSGIRequest(RequestView):
         """Store the proof in the environ."""
         self.environ[_PROOFS] = (*self.noted_proofs, (memory, digest))
 
+    def note_refusal(self) -> bool:
+        """Note it in the environ, with the decision of the guard, because it may contain another guard."""
+        handled = self.environ.get(HANDLED)
+        is_first = self.environ.get(_REFUSED, _BY_NONE) is not handled
+        self.environ[_REFUSED] = handled
+        return is_first
+
     @property
     def certificate(self) -> str | None:
         """Return `SSL_CLIENT_CERT`, as set by mod_wsgi, Werkzeug and others."""
@@ -101,10 +121,11 @@ class WSGIHandled:
     Attributes:
         environ: the environ.
         guard: the rules.
-        root_path: `SCRIPT_NAME` as the middleware received it; mounts further in change it.
+        root_path: `SCRIPT_NAME` as the middleware received it; inner mounts change it.
         path: `PATH_INFO` as the middleware received it.
         decision: of the guard.
         at: the time of the decision, in seconds since the epoch.
+        outer: the data of the guard around this one; None without one.
     """
 
     environ: "WSGIEnvironment"
@@ -113,11 +134,22 @@ class WSGIHandled:
     path: str
     decision: Decision
     at: float
+    outer: Any = None
 
     @property
     def error(self) -> RefusedError | None:
-        """Return why the caller is unknown, if it is."""
+        """Return the error because of which the caller is unknown; None if the caller is known."""
         return self.decision.error
+
+    @property
+    def policy(self) -> Policy:
+        """Return the rules of the guard."""
+        return self.guard.policy
+
+    @property
+    def quotas(self) -> Quotas | None:
+        """Return the quotas of the guard."""
+        return self.guard.quotas
 
     @property
     def request(self) -> WSGIRequest:
@@ -132,7 +164,7 @@ def _environ_key(name: bytes) -> str:
     return "HTTP_" + name.decode("ascii").upper().replace("-", "_")
 
 
-@lru_cache(maxsize=256)  # usually set by the guard
+@lru_cache(maxsize=256)  # keys that the guard usually sets
 def environ_keys(names: frozenset[bytes]) -> _Keys:
     """Return the credential fields, each with its key in the environ."""
     return tuple((name, _environ_key(name)) for name in sorted(names))
@@ -179,4 +211,4 @@ def handled_by_guard(environ: "WSGIEnvironment") -> WSGIHandled:
             "no AuthGuardMiddleware around this application: write init_app(app, guard) of authguard.flask, "
             "or app.wsgi_app = AuthGuardMiddleware(app.wsgi_app, guard=guard)"
         )
-    return WSGIHandled(environ, *handled)
+    return WSGIHandled(environ, *handled)  # pyright: ignore  # it does not unpack a union of tuples

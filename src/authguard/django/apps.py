@@ -8,8 +8,10 @@ from django.core import checks
 from django.views.debug import get_default_exception_reporter_filter
 
 from authguard._logs import logger
+from authguard._routes.unmatched import unmatched_patterns
 from authguard.django.configuration import MIDDLEWARE, get_guard, has_middleware, order_error
 from authguard.django.middleware import AuthGuardMiddleware
+from authguard.django.routes import project_routes
 from authguard.errors import ConfigurationError
 
 _UNGUARDED = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is guarded: add it"
@@ -57,7 +59,16 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
         errors.append(checks.Error(str(wrong_order), id="authguard.E002"))
     if not has_middleware(AuthGuardMiddleware):
         errors.append(checks.Error(_UNGUARDED, id="authguard.E003"))
+    if text := _unmatched():
+        errors.append(checks.Warning(text, id="authguard.W005"))
     return errors
+
+
+def _unmatched() -> str:
+    try:
+        return unmatched_patterns(project_routes(), get_guard())
+    except Exception:  # noqa: BLE001 (Django reports the faults of a URLconf itself, and E001 those of the guard)
+        return ""
 
 
 def _is_shown(name: str) -> bool:

@@ -38,7 +38,7 @@ _AFTER = {
     "before the guard has seen the request",
 }
 
-# By the id of the function, which is kept alive, so that no other function gets this id.
+# Guards by the id of the function, which is kept alive, so that no other function gets this id.
 _made: dict[int, tuple[Any, Guard]] = {}
 
 
@@ -93,7 +93,8 @@ def has_middleware(middleware: type) -> bool:
     Raises:
         ImportError: if another middleware cannot be imported.
     """
-    if MIDDLEWARE in settings.MIDDLEWARE:  # so that none of the others is imported too early
+    # names are compared first, so that no other middleware is imported too early
+    if MIDDLEWARE in settings.MIDDLEWARE:
         return True
     layers = map(import_string, settings.MIDDLEWARE)
     return any(isinstance(layer, type) and issubclass(layer, middleware) for layer in layers)

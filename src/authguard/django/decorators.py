@@ -12,6 +12,7 @@ from django.views import View
 
 from authguard._core.answer.decision import Decision, Deny
 from authguard._core.flow import Flow
+from authguard._core.options import named_options
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
@@ -21,9 +22,15 @@ from authguard.django.responses import RefusedHTTPException, keep_private
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
+_INSTEAD = (
+    "decorate the views with it, and classes of views by @method_decorator(requires(…), name='dispatch'); "
+    "for all paths below one, write a Rule in protected_paths"
+)
+
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
+@named_options
 def requires(
     *scopes: str,
     any_of: Iterable[str] = LEFT_OUT,
@@ -33,9 +40,9 @@ def requires(
 ) -> Callable[[ViewT], ViewT]:
     """Require scopes, roles or a recent sign-in of the caller; with no arguments, any authenticated caller.
 
-    For views and helpers that take a request: functions and methods, `async` or not; for classes of views;
-    and for what `as_view()` returns. `method_decorator(requires(…), name="dispatch")` works, too. Name and
-    signature are kept.
+    It decorates views and helpers that take a request: functions and methods, `async` or not, classes of
+    views, and the result of `as_view()`. `method_decorator(requires(…), name="dispatch")` works, too. Name
+    and signature are kept.
 
     If the caller does not meet the requirement, a RefusedHTTPException is raised, which the middleware
     answers.
@@ -58,7 +65,7 @@ def requires(
     def guard_class(view: Any) -> Any:
         return _guarded_class(view, guard_function)
 
-    return decorator_of(requirement, guard_function, guard_class, "a class of views")
+    return decorator_of(requirement, guard_function, guard_class, "a class of views", instead=_INSTEAD)
 
 
 def _guarded_function(view: Any, requirement: Requirement) -> Any:

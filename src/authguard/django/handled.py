@@ -18,7 +18,7 @@ _HANDLED = "_authguard"
 
 # Names of credentials that browsers do not send automatically.
 _BY_FIELD = frozenset({"bearer", "api_key", "dpop", "header"})
-_NO_COOKIE = AccessCookie("none")  # the browser says which site started the request
+_NO_COOKIE = AccessCookie("none")  # with this field, the browser tells which site started the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _returning(user: Any) -> Any:
 def find_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
     """Return the request among the arguments of a view, method or helper.
 
-    A request of Django REST framework has a reference to Django's, and a view object has one to its request.
+    A request of Django REST framework refers to Django's request, and a view object refers to its request.
 
     Raises:
         RuntimeError: if no argument is a request.

@@ -12,10 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from authguard._core.answer.decision import Allow, Decision, Deny
+from authguard._core.deciding.outcomes import follow
 from authguard._core.flow import Flow
 from authguard._core.policy.rules import Preflight
 from authguard._core.request import RequestView
-from authguard._logs import log_raised, log_refusal
+from authguard._logs import log_raised, log_refusal, redact_keys_of
 from authguard._preflight.sealed import Seal, Search
 from authguard._wsgi.processes import UnsharedState
 from authguard.django import endpoints
@@ -55,6 +56,7 @@ class AuthGuardMiddleware:
         if error is not None:
             raise error
         self.guard = get_guard()
+        redact_keys_of(self.guard)
         self.get_response = get_response
         self._unshared_state = UnsharedState(self.guard)
         self._seal = Seal()
@@ -75,11 +77,15 @@ class AuthGuardMiddleware:
         if self._is_async:
             return self._acall(request)
         if self._unshared_state:
-            # The test client of Django says that it has several processes.
+            # The test client of Django reports several processes.
             is_test_client = request.META.get("SERVER_NAME") == "testserver"
             self._unshared_state.warn_once({} if is_test_client else request.META)
         view, now = view_of(request, self.guard), self.clock()
-        decision = blocking.decide(self.guard, _view, view, view.presented, view.request_key, now)
+        decision: Decision
+        if self._has_flow(view):
+            decision = blocking.run(self.guard.decide(view, now))
+        else:
+            decision = blocking.decide(self.guard, _view, view, view.presented, view.request_key, now)
         response = self._answer(request, view, decision, now)
         if response is not None:
             return response
@@ -94,10 +100,14 @@ class AuthGuardMiddleware:
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         """Handle one request under ASGI, in the same steps."""
         view, now = view_of(request, self.guard), self.clock()
+        decision: Decision
         with in_sensitive_thread():
-            decision = await asynchronous.decide(
-                self.guard, _view, view, view.presented, view.request_key, now
-            )
+            if self._has_flow(view):
+                decision = await asynchronous.run(self.guard.decide(view, now))
+            else:
+                decision = await asynchronous.decide(
+                    self.guard, _view, view, view.presented, view.request_key, now
+                )
         response = self._answer(request, view, decision, now)
         if response is not None:
             return response
@@ -109,6 +119,10 @@ class AuthGuardMiddleware:
             await asynchronous.run(giving_back)
         return self._finished(view, decision, response)
 
+    def _has_flow(self, view: RequestView) -> bool:
+        """Return whether the flow must decide, because an outer guard has taken from quotas."""
+        return view.outer is not None and self.guard.quotas is not None
+
     def _answer(
         self, request: HttpRequest, view: RequestView, decision: Decision, now: float
     ) -> HttpResponseBase | None:
@@ -116,6 +130,7 @@ class AuthGuardMiddleware:
 
         Return the guard's own answer, if the request must not reach the view.
         """
+        follow(view.outer, decision)
         leave(request, self.guard, view, decision, now)
         if isinstance(decision, Deny):
             log_refusal(view, decision)
@@ -137,7 +152,7 @@ class AuthGuardMiddleware:
         return partial(endpoints.aanswer if self._is_async else endpoints.answer, endpoint)
 
     def _giving_back(self, decision: Decision, response: HttpResponseBase) -> Flow[None] | None:
-        """Return the flow that gives back the quota of a request that `requires` has refused, if it did."""
+        """Return the flow that gives back the charge of a request if `requires` has refused it."""
         charge, quotas = decision.charge, self.guard.quotas
         if charge is None or quotas is None or not charge.is_refused or response.status_code < 300:
             return None
@@ -156,7 +171,8 @@ class AuthGuardMiddleware:
         self, mode: Preflight, view: RequestView, passed_on: HttpResponseBase | None = None
     ) -> HttpResponse:
         search = Search()
-        search.has_cors_layer = self._has_cors_layer  # it is outside the guard and adds its fields itself
+        # the CORS middleware is outside the guard, and adds its fields itself
+        search.has_cors_layer = self._has_cors_layer
         status, fields = (204, []) if passed_on is None else (passed_on.status_code, list(passed_on.items()))
         status, kept = self._seal.fields(view, mode, search, status, fields)
         return sealed(status, kept, passed_on)
@@ -176,7 +192,7 @@ class AuthGuardMiddleware:
         if isinstance(exception, RefusedHTTPException):
             return as_response(exception.refusal, handled_by_guard(request).view.method)
         if not isinstance(exception, RefusedError) or exception.status_code == 500:
-            return None  # a bug is logged by Django, as any other
+            return None  # Django logs a bug like any other error
         handled = handled_by_guard(request)
         auth = handled.decision.auth
         denied = run_anywhere(self.guard.refuse(handled.view, exception, auth, handled.at))

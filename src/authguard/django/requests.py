@@ -9,7 +9,8 @@ from authguard._asgi.request import ASGIRequest
 from authguard._core.guard import Guard
 from authguard._core.policy.policy import ask_the_same
 from authguard._core.request import RequestView, http_method
-from authguard._wsgi.request import WSGIRequest
+from authguard._wsgi.request import HANDLED, OUTER, SCOPE, WSGIRequest
+from authguard.wsgi import outer_of
 
 _OWN_SITE = "same-origin"
 
@@ -39,7 +40,7 @@ def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
         guard: the rules.
 
     Raises:
-        RuntimeError: if it has changed.
+        RuntimeError: if middleware has changed it.
     """
     method = http_method(request.method or "")
     if method == view.method or method == view.method.upper():
@@ -50,7 +51,7 @@ def check_method(request: HttpRequest, view: RequestView, guard: Guard) -> None:
     if not ask_the_same(find(view.request_key), find(changed.request_key)):
         raise RuntimeError(
             f"request.method must be the one that the guard used, got {method[:20]!a}, for "
-            "which other rules hold: let no middleware after the guard change it"
+            "which other rules apply: let no middleware after the guard change it"
         )
 
 
@@ -72,6 +73,8 @@ def _of_environ(request: HttpRequest, guard: Guard) -> RequestView:
     root_path, path = _as_wsgi(environ.get("SCRIPT_NAME", "")), _as_wsgi(environ["PATH_INFO"])
     if _is_unchecked(request, "HTTP_SEC_FETCH_SITE", "HTTP_ORIGIN"):
         environ = {**environ, "HTTP_SEC_FETCH_SITE": _OWN_SITE}
+    if HANDLED in environ or SCOPE in environ:
+        environ = {**environ, OUTER: outer_of(environ)}
     return WSGIRequest(environ, guard, root_path, path)
 
 
@@ -106,7 +109,7 @@ def _is_unchecked(request: HttpRequest, *fields: str) -> bool:
 
     Args:
         request: the request.
-        fields: with any of them, the test itself says which site started the request.
+        fields: the fields with which a test tells which site started the request.
     """
     if not getattr(request, "_dont_enforce_csrf_checks", False):
         return False

@@ -1,0 +1,66 @@
+"""Middleware and decorators that are used in a wrong place are errors with advice."""
+
+from typing import Any
+
+import flask
+import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.testclient import TestClient
+
+import authguard.fastapi
+import authguard.flask
+from adapters.faces import ask_wsgi
+from authguard import ConfigurationError, Guard, JWTVerifier
+from authguard.asgi import AuthGuardMiddleware
+from authguard.fastapi import install
+from support import SECRET
+
+
+def make_guard() -> Guard:
+    """Return a guard with public paths only."""
+    jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    return Guard(jwt, public_paths=["/**"])
+
+
+def test_middleware_is_added_as_a_class() -> None:
+    """An instance of the middleware instead of its class is an error with advice."""
+    app = FastAPI()
+    app.add_middleware(AuthGuardMiddleware(app, guard=make_guard()))  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigurationError, match=r"write app\.add_middleware\(AuthGuardMiddleware, guard=guard\)"
+    ):
+        TestClient(app).get("/")
+
+
+@pytest.mark.parametrize(
+    ("dependency", "spelling"),
+    [
+        (authguard.fastapi.requires("admin"), r"write dependencies=\[Depends\(requires\('admin'\)\)\]"),
+        (authguard.fastapi.current_user, r"write dependencies=\[Depends\(current_user\)\]"),
+        (authguard.fastapi.current_principal, r"write dependencies=\[Depends\(current_principal\)\]"),
+    ],
+)
+def test_a_dependency_of_a_router_is_a_depends(dependency: Any, spelling: str) -> None:
+    """A dependency without `Depends` is an error with advice when FastAPI reads its attribute."""
+    router = APIRouter(dependencies=[dependency])
+    with pytest.raises(AttributeError, match=spelling):
+        router.get("/x")(lambda: 1)
+
+
+def test_requires_of_flask_in_fastapi_says_where_to_import_it_from() -> None:
+    """Flask's `requires` in FastAPI is an error that names the correct import."""
+    app = FastAPI()
+    app.get("/x")(authguard.flask.requires("admin")(lambda: 1))
+    install(app, make_guard())
+    with pytest.raises(RuntimeError, match="import from authguard.fastapi or authguard.starlette"):
+        TestClient(app).get("/x")
+
+
+def test_requires_of_fastapi_in_flask_says_where_to_import_it_from() -> None:
+    """FastAPI's `requires` in Flask is an error that names the correct import."""
+    app = flask.Flask("site")
+    app.add_url_rule("/x", "x", authguard.fastapi.requires("admin")(lambda: "1"))
+    authguard.flask.init_app(app, make_guard())
+    app.testing = True
+    with pytest.raises(TypeError, match="import requires from authguard.flask"):
+        ask_wsgi(app, "GET", "/x")
