@@ -1,4 +1,4 @@
-"""Both drivers answer, throw failures in, and close the flow in every case (law 2)."""
+"""Both drivers answer, throw failures in, and close the flow in each case (law 2)."""
 
 import asyncio
 import sys
@@ -15,6 +15,7 @@ from authguard._core.flow import Call, Channel, Flow, Later, Pace, Question, Sha
 from authguard.drivers import asynchronous, run
 from authguard.drivers.asynchronous import run as run_async
 from authguard.drivers.threads import in_sensitive_thread
+from support import no_more_threads
 
 
 def in_loop(flow: Flow[Any]) -> Any:
@@ -26,12 +27,12 @@ both = pytest.mark.parametrize("drive", [run, in_loop], ids=["sync", "async"])
 
 
 async def twice(number: int) -> int:
-    """An async callback."""
+    """Return twice the number, as an async callback."""
     return 2 * number
 
 
 class Twice:
-    """An object with an async call."""
+    """Be an object with an async call."""
 
     async def __call__(self, number: int) -> int:
         return 2 * number
@@ -39,7 +40,7 @@ class Twice:
 
 @types.coroutine
 def twice_as_of_old(number: int) -> Generator[Any, Any, int]:
-    """A generator that is awaited."""
+    """Return twice the number, as a generator that can be awaited."""
     return (yield from twice(number).__await__())
 
 
@@ -50,7 +51,7 @@ def twice_as_of_old(number: int) -> Generator[Any, Any, int]:
     ids=["plain", "async", "async object", "awaitable", "generator"],
 )
 def test_any_kind_of_callback_is_answered(drive: Callable[[Flow[Any]], Any], function: Any) -> None:
-    """Plain or async, or plain and returning an awaitable."""
+    """A callback may be plain, async, or plain with an awaitable as its result."""
 
     def flow() -> Flow[int]:
         first = yield from Call[int](function, 1)
@@ -61,7 +62,7 @@ def test_any_kind_of_callback_is_answered(drive: Callable[[Flow[Any]], Any], fun
 
 @both
 def test_failures_are_thrown_into_the_flow(drive: Callable[[Flow[Any]], Any]) -> None:
-    """So that the core decides what they mean."""
+    """A failure is thrown into the flow, which decides about it."""
 
     def fail() -> None:
         raise ConnectionError
@@ -78,7 +79,7 @@ def test_failures_are_thrown_into_the_flow(drive: Callable[[Flow[Any]], Any]) ->
 
 @both
 def test_the_flow_is_closed_when_it_raises(drive: Callable[[Flow[Any]], Any]) -> None:
-    """What it holds is let go."""
+    """The flow is closed when it raises."""
     closed: list[bool] = []
 
     def flow() -> Flow[None]:
@@ -95,7 +96,7 @@ def test_the_flow_is_closed_when_it_raises(drive: Callable[[Flow[Any]], Any]) ->
 
 @both
 def test_an_unknown_question_is_a_mistake(drive: Callable[[Flow[Any]], Any]) -> None:
-    """It is not left without an answer."""
+    """An unknown question raises TypeError."""
 
     def flow() -> Flow[None]:
         yield from Question[None]()
@@ -105,7 +106,7 @@ def test_an_unknown_question_is_a_mistake(drive: Callable[[Flow[Any]], Any]) -> 
 
 
 def test_a_cancelled_flow_is_closed_and_not_thrown_into() -> None:
-    """Cancellation is not a failure for the core to judge."""
+    """A cancelled flow is closed, and the cancellation is not thrown into it."""
     seen: list[str] = []
 
     async def forever() -> None:
@@ -140,7 +141,7 @@ def test_blocking_callbacks_leave_the_loop() -> None:
 
 
 def test_blocking_callbacks_run_in_the_thread_of_the_request_where_that_is_asked_for() -> None:
-    """Also in a flow that several share; elsewhere they have threads of their own."""
+    """Within `in_sensitive_thread` a plain function runs in the request's thread, also in a shared flow."""
 
     def asking() -> Flow[int]:
         return (yield from Call(threading.get_ident))
@@ -161,7 +162,7 @@ def test_blocking_callbacks_run_in_the_thread_of_the_request_where_that_is_asked
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot start at once before Python 3.12")
 def test_a_shared_flow_does_not_queue_behind_other_tasks():
-    """Its question is on its way before a task that was there before has had its turn."""
+    """A shared flow starts before a task that was created earlier."""
     order = []
 
     def flow():
@@ -181,7 +182,7 @@ def test_a_shared_flow_does_not_queue_behind_other_tasks():
 
 
 def test_work_that_raises_keeps_no_others_waiting() -> None:
-    """Its own caller gets the error, and those behind it and after it their answers."""
+    """Work that raises gives its own caller the error, and the others get their results."""
 
     def fail() -> None:
         raise ValueError("a bug")
@@ -201,7 +202,7 @@ def test_work_that_raises_keeps_no_others_waiting() -> None:
 
 
 def test_a_shared_flow_that_is_cancelled_from_inside_fails_and_is_not_repeated() -> None:
-    """A client of the application may raise CancelledError; for those who wait it is an outage."""
+    """A shared flow that raises CancelledError itself is an outage for all its callers, and runs once."""
     calls = []
 
     async def fetch() -> None:
@@ -223,6 +224,24 @@ def test_a_shared_flow_that_is_cancelled_from_inside_fails_and_is_not_repeated()
     assert calls == ["fetch"]
 
 
+def test_a_flow_in_the_background_runs_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A background flow runs in the thread of the request if no thread can start."""
+    channel, ran = Channel(), []
+
+    def flow() -> Flow[str]:
+        ran.append(threading.current_thread())
+        return "done"
+        yield
+
+    def share(wait: bool) -> Flow[Any]:
+        return (yield from Shared(channel, "key", flow, wait=wait))
+
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    assert run(share(False)) is None
+    assert run(share(True)) == "done"
+    assert ran == [threading.current_thread()] * 2
+
+
 def iter_call(function: Callable[..., Any]) -> Flow[Any]:
-    """A flow with one call."""
+    """Make one call."""
     return (yield from Call[Any](function))

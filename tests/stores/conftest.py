@@ -1,4 +1,4 @@
-"""Real stores for the tests: Redis, PostgreSQL and SQLite, each empty."""
+"""Provide real stores for the tests: Redis, PostgreSQL and SQLite, each empty."""
 
 import os
 import secrets
@@ -27,7 +27,7 @@ OpenLog = Callable[[], Log]
 
 
 def require(error: Exception, service: str) -> None:
-    """Skip where a service is missing; in CI that is a failure."""
+    """Skip the test if a service is missing; in CI, fail."""
     if os.environ.get("CI") == "true":
         raise error
     pytest.skip(f"no {service}")
@@ -35,7 +35,7 @@ def require(error: Exception, service: str) -> None:
 
 @pytest.fixture(name="redis_prefix")
 def _redis_prefix() -> Iterator[str]:
-    """A prefix of this test alone in the Redis of this machine."""
+    """Return a prefix for only this test in the Redis of this machine."""
     with redis.Redis(socket_timeout=2) as client:
         try:
             client.ping()
@@ -49,7 +49,7 @@ def _redis_prefix() -> Iterator[str]:
 
 @pytest.fixture(name="postgres_url")
 def _postgres_url() -> Iterator[str]:
-    """An empty database."""
+    """Yield the URL of an empty database."""
     with postgres_database() as url:
         yield url.replace("postgresql+psycopg:", "postgresql:")
 
@@ -60,7 +60,7 @@ def _sql_log(connect: Callable[[], Connections]) -> Log:
 
 @pytest.fixture(name="open_log", params=["redis", "postgres", "sqlite"])
 def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLog]:
-    """Open the same log again and again, as several processes do."""
+    """Return a function that opens the same log repeatedly, like several processes."""
     make: Callable[[], Log]
     if request.param == "redis":
         client = partial(redis.Redis, socket_timeout=2)
@@ -84,7 +84,7 @@ def _open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLo
 
 @pytest.fixture(name="server", scope="module")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Start a Redis of the module's own, which its tests may stop."""
+    """Start a Redis for one module, whose tests may stop it."""
     server = store_server("redis", tmp_path_factory.mktemp("redis"))
     assert isinstance(server, RedisServer)
     server.start()
@@ -94,7 +94,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(name="redis_server_url", scope="session")
 def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of the tests' own, which several modules may use."""
+    """Yield the URL of a Redis that several modules may use."""
     server = store_server("redis", tmp_path_factory.mktemp("redis"))
     server.start()
     yield server.url
@@ -103,14 +103,14 @@ def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture(name="postgres_server_url", scope="module")
 def _postgres_server_url() -> Iterator[str]:
-    """An empty database, for a module."""
+    """Yield the URL of an empty database, for a module."""
     with postgres_database() as url:
         yield url.replace("postgresql+psycopg:", "postgresql:")
 
 
 @pytest.fixture(name="open_backend", params=["redis", "postgres", "sqlite"])
 def _open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenBackend]:
-    """Open the same store of quotas again and again, as several processes do."""
+    """Return a function that opens the same store of quotas repeatedly, like several processes."""
     make: Callable[[], Backend]
     if request.param == "redis":
         url = request.getfixturevalue("redis_server_url")
@@ -132,7 +132,7 @@ def _open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Op
 
 @pytest.fixture(name="steps", params=["redis", "postgres", "sqlite"])
 def _steps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Steps]:
-    """The arithmetic of a store, with a clock that is set for each step."""
+    """Return the arithmetic of a store, with a clock that is set for each step."""
     if request.param == "redis":
         with redis.Redis.from_url(request.getfixturevalue("redis_server_url")) as client:
             client.flushall()

@@ -1,4 +1,4 @@
-"""A shared log of revocations without a store: its clock and its outages are set by the tests."""
+"""Simulate a shared log of revocations without a store; the tests set its clock and its outages."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ BOUND = 1.0
 
 
 class World:
-    """A clock that is set, and a store outside of the process that can go down and forget."""
+    """Hold a settable clock, and a simulated store that can fail and lose its data."""
 
     def __init__(self) -> None:
         self.monotonic = 100.0
@@ -30,18 +30,18 @@ class World:
         self.processes: list[SharedRevocations] = []
 
     def close(self) -> None:
-        """End the threads, so that none of them logs during the next test."""
+        """End the threads, so that they log nothing during the next test."""
         self.closed.set()
         for process in self.processes:
             process.close()
 
     def forget(self) -> None:
-        """Lose everything, as a Redis without a disk does."""
+        """Delete all data, like a restart of a Redis without a disk."""
         self.epoch, self.began, self.marks = "second", self.monotonic, []
 
 
 class FakeLog:
-    """The log of the world; nothing wakes the thread, so that the tests say when it is read."""
+    """Read and write the log; no notification wakes the thread, so the tests determine when it reads."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -51,7 +51,7 @@ class FakeLog:
             raise StoreDownError("the store is down")
 
     def read(self, process: str, position: Position, alive: float) -> Page:
-        """Read all after a position."""
+        """Read all marks after a position."""
         self._answer()
         world = self.world
         world.readings += 1
@@ -80,11 +80,16 @@ class FakeLog:
         return min(most, sum(mark.until > now for mark in self.world.marks))
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
-        """Say that no process reads."""
+        """Return False, because no process reads."""
         return False
 
+    def epoch(self) -> str:
+        """Return the name of the epoch."""
+        self._answer()
+        return self.world.epoch
+
     def use_proof(self, digest: str, seconds: int) -> bool:
-        """Say that no proof has been used before."""
+        """Return True, because no proof was used before."""
         self._answer()
         return True
 
@@ -101,7 +106,7 @@ class FakeLog:
 
 
 def revocations(world: World, *, stale: float = 0.0, max_marks: int = 1000) -> SharedRevocations:
-    """One process."""
+    """Return the revocations of one process."""
     log = FakeLog(world)
     follower = Follower(
         log,

@@ -1,4 +1,4 @@
-"""A WSGI application whose guard has followed the log before the server forks: run by gunicorn --preload."""
+"""Define a WSGI application, run by gunicorn --preload, whose guard follows the log before the fork."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ store = kinds.get(url.partition(":")[0], SQLiteStore)(url)
 guard = Guard(
     JWTVerifier(SECRET, algorithms=["HS256"], audience=None, issuer=None), revocations=store.revocations
 )
-# The thread runs and the connections are open now.
+# The thread is running, and the connections are open now.
 assert not store.revocations.is_revoked(Principal("somebody"))
 
 

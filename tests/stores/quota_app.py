@@ -1,4 +1,4 @@
-"""An application with quotas in Redis, one process among several: run by uvicorn, told by the environment."""
+"""Define an application with quotas in Redis, run by uvicorn as one of several processes."""
 
 import os
 from typing import Any
@@ -33,7 +33,7 @@ async def page(request: Request) -> Response:
 
 
 async def health(_: Request) -> Response:
-    """Tell how the store is doing."""
+    """Return the state of the store."""
     told = store.health()
     counts = {"unavailable": told.unavailable, "by_share": told.by_share}
     return JSONResponse({"state": told.state, "reason": told.reason, **counts})

@@ -1,4 +1,4 @@
-"""Stores of quotas for the tests: in memory with a clock that is set, and the arithmetic of real ones."""
+"""Define stores of quotas for the tests: in memory with a settable clock, and the arithmetic of real ones."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ OpenBackend = Callable[[], Backend]
 
 
 class Steps(Protocol):
-    """A store whose clock is set for each step."""
+    """Define a store whose clock is set for each step."""
 
     def take(self, asks: Sequence[Ask], live: int, now: int) -> tuple[bool, Sequence[Answer]]:
         """Take, at a time."""
@@ -36,7 +36,7 @@ class Steps(Protocol):
 
 
 class MemoryBackend:
-    """A store in memory, which several `LeasedQuotas` share, and which can be down."""
+    """Store counters in memory for several `LeasedQuotas`; the store can be down."""
 
     def __init__(self, now: int = NOON) -> None:
         self.now = now
@@ -48,7 +48,7 @@ class MemoryBackend:
         self.errors: list[BaseException] = []
         self.before: Callable[[], None] = lambda: None
         self.is_down = False
-        self._step = RLock()  # as a store takes in one step; a hook may take in another
+        self._step = RLock()  # a store takes in one step; a hook may take in another
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -86,7 +86,7 @@ class MemoryBackend:
         return self.live
 
     def used(self) -> int:
-        """Return what counts of all counters."""
+        """Return the sum of the amounts that count."""
         return sum(sum(counter.amounts) for counter in self.counters.values())
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class MemoryBackend:
 
 
 class PythonSteps:
-    """The arithmetic itself."""
+    """Run the arithmetic itself."""
 
     def __init__(self) -> None:
         self._store = MemoryBackend()
@@ -112,7 +112,7 @@ class PythonSteps:
 
 
 class SQLiteSteps:
-    """SQLite, with a clock that is set."""
+    """Run SQLite with a settable clock."""
 
     def __init__(self, path: Path) -> None:
         self._now = 0
@@ -128,7 +128,7 @@ class SQLiteSteps:
 
 
 class PostgresSteps:
-    """PostgreSQL: the functions that `authguard_take_1` and `authguard_give_back_1` call with the time."""
+    """Run the PostgreSQL functions that `authguard_take_1` and `authguard_give_back_1` call with the time."""
 
     def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         self._connection = connection
@@ -147,7 +147,7 @@ class PostgresSteps:
 
 
 class RedisSteps:
-    """Redis: the same scripts, but they read the time from a key, and nothing expires."""
+    """Run the scripts of Redis, changed so that they read the time from a key, and nothing expires."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -169,7 +169,7 @@ class RedisSteps:
 
 @contextmanager
 def postgres_steps(url: str) -> Iterator[PostgresSteps]:
-    """Make the tables, and open a connection."""
+    """Create the tables, and open a connection."""
     backend = PostgresCounters(url, 5.0)
     backend.beat("process")
     backend.close()

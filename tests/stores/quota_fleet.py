@@ -1,8 +1,8 @@
-"""Processes that take from the same quotas, each with another clock: a script, told by its arguments.
+"""Run processes that take from the same quotas, each with another clock: a script with arguments.
 
-It prints the ids of its processes and when they begin. Each notes in a file of its own, for each request,
-when it began and ended by the clock of the machine, its cost, and `admitted`, `refused`, `down` or, if the
-refusal names no quota that is short, `wrong`.
+It prints the ids of its processes and their start. Each process writes a file with a line for each request:
+its begin and end by the clock of the machine, its cost, and `admitted`, `refused`, `down` or, if the refusal
+names no exceeded quota, `wrong`.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 _clock = {"offset": 0.0}
 if __name__ == "__main__":
     _real_time = time.time
-    time.time = lambda: _real_time() + _clock["offset"]  # a machine whose clock is wrong
+    time.time = lambda: _real_time() + _clock["offset"]  # simulates a machine with a wrong clock
 
 from authguard import Quota, stores  # noqa: E402
 from authguard.errors import QuotaUnavailableError  # noqa: E402
@@ -26,12 +26,12 @@ PROCESSES = 16
 HOUR = 3600.0
 QUOTAS = (Quota(4000, 4), Quota(6000, 8), Quota(100_000, "day"))
 MAX_COST = 7
-#: Seconds for which the processes stay alive after the load, while they give back what they do not need.
+#: Seconds for which the processes stay alive after the load, while they give back their leases.
 IDLE_SECONDS = 4.0
 
 
 def takes(cost: int) -> list[Take]:
-    """Return what a request takes: from all quotas of one caller."""
+    """Return the takes of a request: from all quotas of one caller."""
     return [Take((quota.policy, "issuer", "ann"), quota, cost) for quota in QUOTAS]
 
 
@@ -41,7 +41,7 @@ def open_store(kind: str, place: str) -> Any:
 
 
 def ask(store: Any, cost: int) -> str:
-    """Send a request, and say what became of it."""
+    """Send a request, and return its outcome."""
     try:
         taken = store.take_at_once(takes(cost)) or store.take(takes(cost))
     except QuotaUnavailableError:
@@ -72,7 +72,8 @@ def main(kind: str, place: str, folder: str, seconds: str) -> None:
     """Run the processes."""
     store = open_store(kind, place)
     begin = time.monotonic() + 1.0
-    # What the parent borrows is not its children's. It is asked twice, since the first request lends nothing.
+    # The leases of the parent do not belong to its children. Two requests are sent, because the first one
+    # borrows nothing.
     log = Path(folder, "parent")
     with log.open("w", encoding="ascii") as file:
         for _ in range(3):

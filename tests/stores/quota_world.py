@@ -1,4 +1,4 @@
-"""Processes that share a store of quotas, with clocks that are set."""
+"""Simulate processes that share a store of quotas, with settable clocks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from stores.quota_backends import MemoryBackend
 
 
 class World:
-    """A store, and processes whose clocks begin at different times.
+    """Hold a store, and processes whose clocks begin at different times.
 
     Args:
-        size: how many processes.
+        size: the number of processes.
         options: of `LeasedQuotas`.
     """
 
@@ -33,11 +33,11 @@ class World:
         for _ in range(size):
             self.processes.append(self.new_process())
         for process in self.processes:
-            process.keep()  # so that it knows how many there are
+            process.keep()  # so that it learns the number of processes
         self.store.calls.clear()
 
     def new_process(self) -> LeasedQuotas:
-        """Return a process that has not asked the store for anything yet."""
+        """Return a process that has not used the store yet."""
         start = 1000.0 * len(self.processes)
         return LeasedQuotas(
             lambda timeout: self.store,
@@ -58,12 +58,12 @@ class World:
         return self.take(*quotas, **options).admitted
 
     def later(self, seconds: float) -> None:
-        """Let time pass everywhere."""
+        """Move all clocks forward."""
         self.passed += seconds
         self.store.now += round(seconds * MICROSECONDS)
 
     def lend(self, quota: Quota, process: int = 0, caller: str = "ann") -> int:
-        """Have a process borrow, as it does for a second request soon after the first; return how much."""
+        """Make a process borrow, as for a second request soon after the first; return the amount."""
         self.take(quota, process=process, caller=caller)
         self.later(0.001)
         before = self.store.used()

@@ -1,4 +1,4 @@
-"""A Redis Cluster of the tests' own: three servers, without replicas."""
+"""Run a Redis Cluster for the tests: three servers, without replicas."""
 
 import subprocess
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _SLOTS = 16_384
 
 @dataclass
 class ClusterNode:
-    """One server of the cluster."""
+    """Run one server of the cluster."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -22,7 +22,7 @@ class ClusterNode:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, alone."""
+        """Start the server, outside of a cluster."""
         self.folder.mkdir(exist_ok=True)
         options = [
             "--cluster-enabled",
@@ -38,28 +38,28 @@ class ClusterNode:
             wait_until(client.ping, "redis-server does not answer")
 
     def stop(self) -> None:
-        """Stop it at once."""
+        """Stop the server at once."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def key_names(self) -> list[str]:
-        """Return the names of the keys that it has."""
+        """Return the names of its keys."""
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return [str(key) for key in client.scan_iter()]
 
     def is_ready(self) -> bool:
-        """Return whether it knows all slots."""
+        """Return whether the server knows all slots."""
         with redis.Redis(port=self.port, decode_responses=True) as connected:
             client: Any = connected
             return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
 
 
 class Cluster:
-    """Three servers, each with a third of the slots.
+    """Run three servers, each with a third of the slots.
 
     Args:
-        folder: for what they keep.
+        folder: for their data.
         number: of servers.
     """
 
@@ -72,7 +72,7 @@ class Cluster:
         return f"redis://127.0.0.1:{self.nodes[0].port}/0"
 
     def start(self) -> None:
-        """Start all, and join them."""
+        """Start all servers, and join them."""
         for node in self.nodes:
             node.start()
         share = -(-_SLOTS // len(self.nodes))
@@ -89,6 +89,6 @@ class Cluster:
             wait_until(node.is_ready, "the cluster is not complete")
 
     def stop(self) -> None:
-        """Stop all at once."""
+        """Stop all servers at once."""
         for node in self.nodes:
             node.stop()

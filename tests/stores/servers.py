@@ -1,4 +1,4 @@
-"""Store servers of the tests' own, which can be stopped, and workers that share them."""
+"""Run store servers for the tests, which can be stopped, and workers that share them."""
 
 import contextlib
 import http.client
@@ -27,7 +27,7 @@ _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.name == "pos
 
 
 def free_port() -> int:
-    """Return a port that no server has."""
+    """Return a port that no server uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -46,7 +46,7 @@ def wait_until(check: Any, message: str) -> None:
 
 @dataclass
 class RedisServer:
-    """A Redis that keeps nothing on disk."""
+    """Run a Redis that stores nothing on disk."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -71,7 +71,7 @@ class RedisServer:
             self.process.wait()
 
     def remove(self) -> None:
-        """Do nothing: it keeps nothing."""
+        """Do nothing, because no data is stored."""
 
     def cut(self) -> None:
         """Close all connections of clients."""
@@ -82,7 +82,7 @@ class RedisServer:
 
 @dataclass
 class PostgresServer:
-    """A PostgreSQL with a data folder of its own; it does not run as root."""
+    """Run a PostgreSQL with a data folder of its own, not as root."""
 
     port: int = field(default_factory=free_port)
     data: Path | None = None
@@ -102,9 +102,9 @@ class PostgresServer:
         )
 
     def start(self) -> None:
-        """Start, with what was written before."""
+        """Start with the data from before."""
         if self.data is None:
-            # Not below pytest's folder, which is closed to the user that the server runs as.
+            # A folder outside of pytest's folder, which the user of the server cannot enter.
             self.data = Path(tempfile.mkdtemp(prefix="authguard-postgres-"))
             if os.geteuid() == 0:
                 shutil.chown(self.data, "postgres", "postgres")
@@ -119,7 +119,7 @@ class PostgresServer:
             self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
 
     def remove(self) -> None:
-        """Delete what the server kept."""
+        """Delete the data of the server."""
         if self.data is not None:
             shutil.rmtree(self.data)
 
@@ -136,7 +136,7 @@ StoreServer = RedisServer | PostgresServer
 
 
 def store_server(kind: str, folder: Path) -> StoreServer:
-    """Return a server that is not started; skip where its program is missing."""
+    """Return a server that is not started; skip the test if its program is missing."""
     present = shutil.which("redis-server") if kind == "redis" else _POSTGRES
     if not present:
         if os.environ.get("CI") == "true":
@@ -147,7 +147,7 @@ def store_server(kind: str, folder: Path) -> StoreServer:
 
 @dataclass
 class Worker:
-    """A uvicorn process with a guarded application."""
+    """Run a uvicorn process with a guarded application."""
 
     url: str
     offset: float = 0.0
@@ -158,7 +158,7 @@ class Worker:
     _connection: http.client.HTTPConnection | None = None
 
     def start(self) -> None:
-        """Start it, without waiting."""
+        """Start the process, without waiting."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
@@ -173,13 +173,13 @@ class Worker:
         self.process = subprocess.Popen([*command, *options], env=environment)
 
     def wait(self) -> None:
-        """Wait until it answers."""
+        """Wait until the process answers."""
         wait_until(lambda: self.get("/open", "") == 200, "a worker does not answer")
 
     def get(self, path: str, token: str) -> int:
         """Return the status of a request."""
         if self._connection is not None:
-            # uvicorn closes a connection that has been idle for five seconds, perhaps at this moment.
+            # uvicorn closes a connection that has been idle for five seconds, perhaps just now.
             with contextlib.suppress(http.client.RemoteDisconnected, ConnectionError, BrokenPipeError):
                 return self._get(self._connection, path, token)
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -197,12 +197,12 @@ class Worker:
         return response.status
 
     def signal(self, number: signal.Signals) -> None:
-        """Pause, go on or kill."""
+        """Send a signal: pause, continue or kill."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         if self._connection is not None:
             self._connection.close()
         if self.process is not None:
@@ -226,7 +226,7 @@ def workers(url: str, number: int, offsets: tuple[float, ...] = (0.0,)) -> Itera
 
 
 def token(name: str) -> str:
-    """Return an access token that lives for hours beyond every clock of the tests."""
+    """Return an access token that is valid for hours by every clock of the tests."""
     claims = {
         "sub": "ada",
         "jti": name,

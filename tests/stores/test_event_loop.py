@@ -1,4 +1,4 @@
-"""Stores and an event loop: revoking and using proofs never block it, also while the store hangs."""
+"""Revocations and proofs in an event loop, which they never block while the store hangs."""
 
 import asyncio
 import signal
@@ -28,7 +28,7 @@ def _store(server: RedisServer) -> Iterator[RedisStore]:
 
 @pytest.fixture(name="hung")
 def _hung(server: RedisServer, store: RedisStore) -> Iterator[RedisStore]:
-    """A store whose server accepts connections and answers nothing."""
+    """Yield a store whose server accepts connections and does not answer."""
     store.replays("connected", 5)
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
@@ -37,7 +37,7 @@ def _hung(server: RedisServer, store: RedisStore) -> Iterator[RedisStore]:
 
 
 def turns_during(waiting: Awaitable[Any]) -> tuple[Any, int]:
-    """Return the outcome, and how often the loop has turned meanwhile."""
+    """Return the outcome, and the number of turns of the loop meanwhile."""
 
     async def count() -> tuple[Any, int]:
         task, turns = asyncio.ensure_future(waiting), 0
@@ -50,7 +50,7 @@ def turns_during(waiting: Awaitable[Any]) -> tuple[Any, int]:
 
 
 def test_a_revocation_from_an_event_loop_holds(store: RedisStore) -> None:
-    """As one by `revoke`, with the same receipt."""
+    """`arevoke` revokes as `revoke` does, with the same receipt."""
     caller = Principal("ada", token_id="t1")
     assert not store.revocations.is_revoked(caller)
     receipt = asyncio.run(store.revocations.arevoke(token_id="t1", until=time.time() + 60, wait=True))
@@ -59,34 +59,34 @@ def test_a_revocation_from_an_event_loop_holds(store: RedisStore) -> None:
 
 
 def test_revocations_in_memory_have_it_too() -> None:
-    """So that a store can take the place of memory."""
+    """Revocations in memory have `arevoke` too, so that a store can replace them."""
     revocations = MemoryRevocations()
     asyncio.run(revocations.arevoke(session="s1", until=time.time() + 60))
     assert revocations.is_revoked(Principal("ada", claims={"sid": "s1"}))
 
 
 def test_revoking_does_not_block_the_loop(hung: RedisStore) -> None:
-    """The store hangs until the time is over, and the loop turns."""
+    """`arevoke` does not block the loop while the store hangs, and ends as an outage."""
     outcome, turns = turns_during(hung.revocations.arevoke(token_id="t1", until=time.time() + 60))
     assert isinstance(outcome, VerificationUnavailableError)
     assert turns > 100
 
 
 def test_asking_for_a_proof_does_not_block_the_loop(hung: RedisStore) -> None:
-    """As the guard asks, on ASGI."""
+    """The question about a proof does not block the loop while the store hangs."""
     outcome, turns = turns_during(asynchronous.ask(Call(hung.replays, "digest", 5)))
     assert isinstance(outcome, VerificationUnavailableError)
     assert turns > 100
 
 
 class Fake:
-    """A store that can be down, and the time."""
+    """Be a store that can be down, with a clock."""
 
     def __init__(self) -> None:
         self.now, self.calls, self.down = 0.0, 0, False
 
     def use(self, digest: str, seconds: int) -> bool:
-        """Answer, or fail."""
+        """Return True, or raise while the store is down."""
         self.calls += 1
         if self.down:
             raise StoreDownError("down")
@@ -94,9 +94,9 @@ class Fake:
 
 
 def test_a_store_that_is_down_is_asked_by_few() -> None:
-    """Each that asks would hold a thread for as long as it waits; all others are refused at once."""
+    """While the store is down, one call in each pause reaches it, and the others are refused at once."""
     fake = Fake()
-    replays = Replays(fake.use, pause=1.0, monotonic=lambda: fake.now)
+    replays = Replays(fake.use, "store", pause=1.0, monotonic=lambda: fake.now)
     assert replays("digest", 5)
     fake.down = True
     for _ in range(50):
@@ -109,7 +109,7 @@ def test_a_store_that_is_down_is_asked_by_few() -> None:
 
 
 def test_while_one_asks_again_the_others_do_not_wait() -> None:
-    """They are refused until it has an answer."""
+    """While one call tries the store again, the other calls are refused."""
     fake = Fake()
     refused: list[str] = []
     replays: Replays
@@ -121,7 +121,7 @@ def test_while_one_asks_again_the_others_do_not_wait() -> None:
             refused.append("other")
         return fake.use(digest, seconds)
 
-    replays = Replays(use, pause=1.0, monotonic=lambda: fake.now)
+    replays = Replays(use, "store", pause=1.0, monotonic=lambda: fake.now)
     fake.down = True
     with pytest.raises(VerificationUnavailableError):
         replays("first", 5)

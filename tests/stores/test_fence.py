@@ -1,4 +1,4 @@
-"""A verification that began before a revocation and ends after it restores nothing, in any order."""
+"""A verification that begins before a revocation and ends after it never restores a revoked credential."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ UNTIL = NOW + 600
 
 
 class Process:
-    """A guard, rows that it looks up when the test says so, and the log of other processes."""
+    """Simulate a process with a guard, rows and the log of other processes."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -46,7 +46,7 @@ class Process:
         return None if name in self.dead else APIKey(f"owner {name}", key_id=name)
 
     def presented(self, name: str) -> tuple[bytes, bytes]:
-        """The field that carries a credential."""
+        """Return the field with a credential."""
         if self.kind == "key":
             text = f"sk_test_{name}_0nly-Key-of-enough-bytes-9Zk"
             self.digests.setdefault(digest_api_key(text), name)
@@ -54,7 +54,7 @@ class Process:
         return b"authorization", f"Bearer opaque-{name}".encode()
 
     def answer(self, question: Question[Any], name: str) -> Any:
-        """Read the row, as it is now."""
+        """Return the answer for the current row."""
         if isinstance(question, Fetch):
             document: dict[str, Any] = {"active": name not in self.dead}
             if document["active"]:
@@ -75,7 +75,7 @@ class Process:
         self.follower.step()
 
     def accepts(self, name: str) -> bool:
-        """Whether a request that is sent now passes, by memory or by a verification."""
+        """Return whether a request that is sent now passes, from memory or by a verification."""
         if isinstance(self.recall(name), Known):
             return True
         fill = Fill(self, name)
@@ -85,11 +85,11 @@ class Process:
         return not isinstance(fill.decision, Deny)
 
     def recall(self, name: str) -> Any:
-        """What the straight path says."""
+        """Return the outcome of the straight path."""
         return self.guard.recall([self.presented(name)], ("GET", "/me", ""), NOW)
 
     def remembers(self, name: str) -> bool:
-        """Whether anything is kept of a credential."""
+        """Return whether a credential is remembered."""
         field, value = self.presented(name)
         request = FakeRequest("/me", headers=[(field, value)])
         callers: Any = self.guard._straight_path.callers
@@ -98,7 +98,7 @@ class Process:
 
 
 class Fill:
-    """A request, step by step."""
+    """Run a request step by step."""
 
     def __init__(self, process: Process, name: str) -> None:
         self.process = process
@@ -106,7 +106,7 @@ class Fill:
         self.decision: Any = None
 
     def begin(self) -> None:
-        """Start the verification, up to its question."""
+        """Start the verification up to its question."""
         process = self.process
         headers = [process.presented(self.name)]
         recalled = process.recall(self.name)
@@ -119,12 +119,12 @@ class Fill:
         self._send(None)
 
     def read(self) -> None:
-        """Have the question answered, but not heard."""
+        """Answer the question, without a delivery of the answer."""
         if self.decision is None:
             self.answer = self.process.answer(self.question, self.name)
 
     def end(self) -> None:
-        """Hear the answer: the verification ends, and may be remembered."""
+        """Deliver the answer, so that the verification ends and may be remembered."""
         if self.decision is None:
             self._send(self.answer)
         while self.decision is None:
@@ -137,7 +137,7 @@ class Fill:
                 if isinstance(question, Shared):
                     self.flows.append(question.make())
                     question = next(self.flows[-1])
-                else:  # it only waits for its turn
+                else:  # a Later, which only waits for its turn
                     question.pace.begin()
                     question = self.flows[-1].send(question.work())
             self.question = question
@@ -154,7 +154,7 @@ NUMBERS = itertools.count()
 
 
 def orders(parts: dict[str, int]) -> Iterator[list[str]]:
-    """Each order of the steps of some parts, each of which keeps its own."""
+    """Yield each order of the steps of some parts, with the order within each part unchanged."""
     if not any(parts.values()):
         yield []
     for part, count in parts.items():
@@ -167,7 +167,7 @@ def play(process: Process, order: list[str], names: dict[str, str]) -> None:
     """Play an order of steps: each word of it is the next step of a fill or of a revocation.
 
     Args:
-        process: with nothing that is left to be read.
+        process: a process that has read the whole log.
         order: names of parts; `f…` fills, `r…` revokes and notifies.
         names: for each part, the credential.
     """
@@ -178,7 +178,7 @@ def play(process: Process, order: list[str], names: dict[str, str]) -> None:
         else iter([partial(process.revoke, name, "name" if part == "r1" else "owner"), process.notify])
         for part, name in names.items()
     }
-    known: set[str] = set()  # revocations that the process has read
+    known: set[str] = set()  # revoked credentials of which the process has read
     in_time: set[str] = set()  # credentials whose fill has ended before that
     for part in order:
         next(steps[part])()
@@ -193,14 +193,14 @@ def play(process: Process, order: list[str], names: dict[str, str]) -> None:
 
 
 def two_of_each(shared: bool) -> dict[str, str]:
-    """Two fills and two revocations, of the same credential or of two."""
+    """Return the names of two fills and two revocations, of the same credential or of two."""
     number = next(NUMBERS)
     first, other = f"a{number}", f"a{number}" if shared else f"b{number}"
     return {"f1": first, "f2": other, "r1": first, "r2": other}
 
 
 def play_all(kind: str, shared: bool, step: int) -> int:
-    """Play the orders of two fills and two revocations, or some of them; return how many."""
+    """Play the orders of two fills and two revocations, or some of them; return their number."""
     process, played = Process(kind), 0
     for order in itertools.islice(orders({"f1": 3, "f2": 3, "r1": 2, "r2": 2}), 0, None, step):
         play(process, order, two_of_each(shared))
@@ -214,7 +214,7 @@ EACH_PAIR = pytest.mark.parametrize("shared", [True, False], ids=["one credentia
 @EACH_KIND
 @EACH_PAIR
 def test_no_order_of_two_fills_and_two_revocations_restores_one(kind: str, shared: bool) -> None:
-    """Read the sequence, read the row, revoke, notify, fill: each 29th of the orders."""
+    """In each 29th order of two fills and two revocations no revoked credential is restored."""
     assert play_all(kind, shared, 29) == 869
 
 
@@ -222,12 +222,12 @@ def test_no_order_of_two_fills_and_two_revocations_restores_one(kind: str, share
 @EACH_KIND
 @EACH_PAIR
 def test_none_of_all_orders_restores_one(kind: str, shared: bool) -> None:
-    """The same in each order."""
+    """In each order of two fills and two revocations no revoked credential is restored."""
     assert play_all(kind, shared, 1) == 25_200
 
 
 def play_at_random(kind: str, count: int) -> None:
-    """Play long orders: up to eight fills and five revocations of three credentials."""
+    """Play long random orders: up to eight fills and five revocations of three credentials."""
     process, choose = Process(kind), random.Random(20261128)
     for _ in range(count):
         number = next(NUMBERS)
@@ -240,12 +240,12 @@ def play_at_random(kind: str, count: int) -> None:
 
 @EACH_KIND
 def test_longer_orders_restore_nothing(kind: str) -> None:
-    """Some of them, at random."""
+    """In 500 long random orders no revoked credential is restored."""
     play_at_random(kind, 500)
 
 
 @pytest.mark.slow
 @EACH_KIND
 def test_many_longer_orders_restore_nothing(kind: str) -> None:
-    """A million of both kinds together, with FULL=1."""
+    """In many long random orders, a million with FULL=1, no revoked credential is restored."""
     play_at_random(kind, size(10_000, 500_000))

@@ -1,4 +1,4 @@
-"""Following a log: until when memory may be trusted, and what happens when the store is down or forgets."""
+"""The follower of a log: the time that memory is valid, and a store that is down or loses its log."""
 
 import logging
 import threading
@@ -12,6 +12,7 @@ from authguard.stores.log import StoreDownError
 from authguard.stores.marks import make_mark
 from authguard.stores.revocations import SharedRevocations
 from stores.fake_log import BOUND, NOW, FakeLog, World, revocations
+from support import no_more_threads
 
 
 @pytest.fixture(name="world")
@@ -22,17 +23,17 @@ def _world() -> Iterator[World]:
 
 
 def principal(name: str = "t1") -> Principal:
-    """The caller with a token."""
+    """Return the caller with a token."""
     return Principal("ada", token_id=name)
 
 
 def revoke(world: World, name: str = "t1") -> None:
-    """Revoke by another process."""
+    """Revoke in another process."""
     world.marks.append(make_mark(token_id=name, until=NOW + 60))
 
 
 def test_the_first_request_reads_the_log(world: World) -> None:
-    """What was revoked before the process began is known to it."""
+    """A process knows the revocations from before its start."""
     revoke(world)
     process = revocations(world)
     assert not process.is_current()
@@ -41,7 +42,7 @@ def test_the_first_request_reads_the_log(world: World) -> None:
 
 
 def test_memory_answers_within_the_bound(world: World) -> None:
-    """Without asking the store."""
+    """Memory answers within the bound without a question to the store."""
     process = revocations(world)
     process.is_revoked(principal())
     world.monotonic += BOUND - 0.001
@@ -50,8 +51,25 @@ def test_memory_answers_within_the_bound(world: World) -> None:
     assert world.readings == 1
 
 
+def test_a_process_without_room_for_a_thread_reads_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process without room for a thread reads the log in requests, and starts its thread later."""
+    process = revocations(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        assert not process.is_revoked(principal())
+        revoke(world)
+        world.monotonic += BOUND
+        assert process.is_revoked(principal())
+        process.close()
+    world.monotonic += BOUND
+    assert process.is_revoked(principal())
+    assert process._follower._thread is not None
+
+
 def test_beyond_the_bound_the_log_is_read_first(world: World) -> None:
-    """So that nothing is accepted later than the bound after its revocation."""
+    """A request after the bound reads the log first."""
     process = revocations(world)
     process.is_revoked(principal())
     revoke(world)
@@ -60,7 +78,7 @@ def test_beyond_the_bound_the_log_is_read_first(world: World) -> None:
 
 
 def test_a_store_that_is_down_is_an_outage(world: World) -> None:
-    """Beyond the bound, and not within; and the store is not asked by each request then."""
+    """A store that is down is an outage after the bound, and is not called for each request."""
     process = revocations(world)
     process.is_revoked(principal())
     world.down = True
@@ -77,7 +95,7 @@ def test_a_store_that_is_down_is_an_outage(world: World) -> None:
 
 
 def test_stale_memory_answers_for_as_long_as_it_is_told(world: World) -> None:
-    """Where an operator prefers that to an outage."""
+    """With `stale` memory answers for that time in an outage."""
     process = revocations(world, stale=5.0)
     revoke(world)
     process.is_revoked(principal())
@@ -92,14 +110,14 @@ def test_stale_memory_answers_for_as_long_as_it_is_told(world: World) -> None:
 
 
 def test_a_process_that_never_read_the_log_does_not_answer_from_stale_memory(world: World) -> None:
-    """It has none."""
+    """A process that has never read the log does not answer from stale memory."""
     world.down = True
     with pytest.raises(VerificationUnavailableError):
         revocations(world, stale=5.0).is_revoked(principal())
 
 
 def test_a_store_that_has_lost_its_log_gets_it_back(world: World) -> None:
-    """From a living process; a new one does not take the empty log for the truth."""
+    """A living process writes a lost log back, and a new process does not use the empty log."""
     revoke(world)
     living = revocations(world)
     assert living.is_revoked(principal())
@@ -117,7 +135,7 @@ def test_a_store_that_has_lost_its_log_gets_it_back(world: World) -> None:
 
 
 def test_a_log_that_is_new_is_not_trusted_at_once(world: World) -> None:
-    """Processes need a moment to write back what they hold."""
+    """A new log is not used before the bound, so that processes can write their marks back."""
     world.forget()
     process = revocations(world)
     assert process._follower.step() == BOUND
@@ -128,7 +146,7 @@ def test_a_log_that_is_new_is_not_trusted_at_once(world: World) -> None:
 
 
 def test_a_request_waits_for_a_new_log_that_the_thread_has_read(world: World) -> None:
-    """It is no outage: the log is old enough a moment later."""
+    """A request waits for a new log, and is no outage."""
     world.forget()
     process = revocations(world)
     assert process._follower.step() == BOUND  # as the thread does
@@ -141,7 +159,7 @@ def test_a_request_waits_for_a_new_log_that_the_thread_has_read(world: World) ->
 
 
 def test_too_many_marks_for_memory_are_asked_for_one_by_one(world: World) -> None:
-    """Nothing is forgotten: each request asks the store."""
+    """With too many marks for memory, each request asks the store."""
     for number in range(12):
         revoke(world, f"t{number}")
     process = revocations(world, max_marks=10)
@@ -155,7 +173,7 @@ def test_too_many_marks_for_memory_are_asked_for_one_by_one(world: World) -> Non
 
 
 def test_a_copy_that_lacks_marks_is_not_used_while_the_rest_is_read(world: World) -> None:
-    """The marks of the next page have no room: from then on requests ask the store."""
+    """Memory without room for the next page of marks is not used."""
     process = revocations(world, max_marks=10)
     process._follower.step()
     for number in range(30):
@@ -167,7 +185,7 @@ def test_a_copy_that_lacks_marks_is_not_used_while_the_rest_is_read(world: World
 
 
 def overfull(world: World) -> SharedRevocations:
-    """A process that cannot hold the twelve marks there are, which end in a minute."""
+    """Return a process that cannot hold its twelve marks, which end in a minute."""
     for number in range(12):
         revoke(world, f"t{number}")
     process = revocations(world, max_marks=10)
@@ -177,7 +195,7 @@ def overfull(world: World) -> SharedRevocations:
 
 
 def test_a_process_holds_marks_again_when_enough_have_ended(world: World) -> None:
-    """A minute later it counts, and reads them all again; requests ask the store until it has."""
+    """A process reads the marks again a minute later, if enough of them have ended."""
     process = overfull(world)
     world.now += 61
     world.marks.append(make_mark(token_id="later", until=world.now + 600))
@@ -191,7 +209,7 @@ def test_a_process_holds_marks_again_when_enough_have_ended(world: World) -> Non
 
 
 def test_a_process_does_not_hold_marks_again_that_hardly_fit(world: World) -> None:
-    """Else it would let go of them soon after."""
+    """A process does not read marks again that fill its memory almost completely."""
     process = overfull(world)
     world.now += 61
     world.marks += [make_mark(token_id=f"n{number}", until=world.now + 600) for number in range(10)]
@@ -203,7 +221,7 @@ def test_a_process_does_not_hold_marks_again_that_hardly_fit(world: World) -> No
 
 
 def test_the_marks_in_the_store_are_counted_once_in_a_minute(world: World) -> None:
-    """However often the log is read."""
+    """The marks in the store are counted once in a minute."""
     process = overfull(world)
     for seconds in (59, 2, 1, 1):
         world.monotonic += seconds
@@ -212,7 +230,7 @@ def test_the_marks_in_the_store_are_counted_once_in_a_minute(world: World) -> No
 
 
 def test_an_outage_while_marks_are_read_again_loses_none(world: World) -> None:
-    """The reading goes on where it stopped."""
+    """An outage during a new reading of the marks loses none of them."""
     process = overfull(world)
     world.now += 61
     revoke(world, "later")
@@ -232,7 +250,7 @@ def test_an_outage_while_marks_are_read_again_loses_none(world: World) -> None:
 
 
 def test_marks_that_have_ended_take_no_room(world: World) -> None:
-    """A process forgets them before it lets go of all."""
+    """A process removes ended marks before it gives up its memory."""
     process = revocations(world, max_marks=10)
     for _ in range(5):
         for number in range(6):
@@ -242,8 +260,56 @@ def test_marks_that_have_ended_take_no_room(world: World) -> None:
         world.now += 61
 
 
+def _hang(world: World) -> None:
+    """Let each read take as long as a store that hangs: until its timeouts have passed."""
+
+    def wait() -> None:
+        world.monotonic += 2 * BOUND
+        raise StoreDownError("no answer in time")
+
+    world.on_read = wait
+
+
+def test_requests_do_not_wait_for_a_store_that_hangs_in_turns(world: World) -> None:
+    """After a read without an answer in time, the requests that have waited for it are refused at once."""
+    process = revocations(world)
+    _hang(world)
+    for _ in range(40):
+        with pytest.raises(VerificationUnavailableError, match="no answer in time"):
+            process.is_revoked(principal())
+    assert world.readings == 1
+    world.on_read = lambda: None
+    world.monotonic += BOUND
+    assert not process.is_revoked(principal())
+
+
+def test_no_request_waits_for_an_attempt_to_read_a_store_that_hangs(world: World) -> None:
+    """While one request tries the store again, the others are refused without waiting for its lock."""
+    process = revocations(world)
+    _hang(world)
+    with pytest.raises(VerificationUnavailableError):
+        process.is_revoked(principal())
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            process.is_revoked(principal())
+        except VerificationUnavailableError as error:
+            errors.append(error)
+
+    def ask_meanwhile() -> None:
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(10)
+
+    world.on_read = ask_meanwhile
+    world.monotonic += BOUND
+    assert not process.is_revoked(principal())
+    assert errors
+
+
 def test_an_outage_is_logged_once_a_minute(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """With its reason; and when it ends."""
+    """An outage is logged with its reason once a minute, and its end is logged too."""
     process = revocations(world)
     process.is_revoked(principal())
     world.down = True
@@ -259,7 +325,7 @@ def test_an_outage_is_logged_once_a_minute(world: World, caplog: pytest.LogCaptu
 
 
 def test_health_tells_how_the_log_is_followed(world: World) -> None:
-    """Mode, lag, number and reason."""
+    """The health has mode, lag, sequence and reason."""
     process = revocations(world)
     assert process.health().mode == "unused"
     revoke(world)
@@ -275,7 +341,7 @@ def test_health_tells_how_the_log_is_followed(world: World) -> None:
 
 
 def test_a_thread_of_the_parent_ends_in_the_child(world: World) -> None:
-    """gevent takes it along when the process forks; the child has a thread of its own."""
+    """A thread that gevent copies to a forked child ends, and the child has its own."""
     process = revocations(world)
     process.is_revoked(principal())
     thread = process._follower._thread
@@ -290,7 +356,7 @@ def test_a_thread_of_the_parent_ends_in_the_child(world: World) -> None:
 
 
 def test_waiting_ends_with_the_bound(world: World) -> None:
-    """Where a process does not confirm: it may not trust its memory any more then."""
+    """`revoke` with `wait` ends after the bound, because another process may not use its memory then."""
     log = FakeLog(world)
     ticks = iter([0.0, 0.0, 0.4, 1.2])
     process = SharedRevocations(

@@ -1,4 +1,4 @@
-"""Workers that are forked after the guard has followed the log: each follows it by a thread of its own."""
+"""Workers that are forked after the guard has followed the log have a follower thread of their own."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ UNTIL = 4_000_000_000.0
 
 @pytest.fixture(name="url", params=["redis", "postgres", "sqlite"])
 def _url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store of this test alone."""
+    """Yield the URL of a store of this test alone."""
     if request.param == "postgres":
         yield request.getfixturevalue("postgres_url")
     elif request.param == "sqlite":
@@ -44,7 +44,7 @@ def store_at(url: str) -> RedisStore | PostgresStore | SQLiteStore:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_forked_workers_follow_the_log(url: str) -> None:
-    """With gunicorn --preload, the parent's thread and connections are of no use to them."""
+    """The workers of gunicorn with --preload each follow the log."""
     server = launch("gunicorn", "stores.forked_app:app", {"STORE_URL": url}, "--preload", "--workers", "2")
     store = store_at(url)
 

@@ -1,4 +1,4 @@
-"""A guard with a shared store: from memory at once, by the log when memory is old, 503 when it is down."""
+"""A guard with a shared store: memory answers while it is current, and a store that is down is a 503."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,24 +27,24 @@ def _world() -> Iterator[World]:
 
 
 def a_guard(world: World) -> Guard:
-    """A guard of one process."""
+    """Return a guard of one process."""
     verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
     return Guard(verifier, revocations=revocations(world))
 
 
 def recall(guard: Guard) -> object:
-    """What the straight path says."""
+    """Return the outcome of the straight path."""
     return guard.recall(PRESENTED, KEY, NOW)
 
 
 def decide(guard: Guard, *, in_loop: bool = False) -> Allow | Known | Deny:
-    """What the whole of it says."""
+    """Return the decision of the flow."""
     flow = guard.decide(FakeRequest(path="/me", headers=PRESENTED), NOW, None)
     return asyncio.run(asynchronous.run(flow)) if in_loop else blocking.run(flow)
 
 
 def test_a_new_process_reads_the_log_before_it_answers(world: World) -> None:
-    """The straight path leaves the first request to the flow, and knows the caller afterwards."""
+    """A new process reads the log in the flow of its first request."""
     guard = a_guard(world)
     assert not isinstance(recall(guard), Known)
     assert isinstance(decide(guard), Allow)
@@ -52,7 +52,7 @@ def test_a_new_process_reads_the_log_before_it_answers(world: World) -> None:
 
 
 def test_memory_that_is_older_than_the_bound_is_not_trusted(world: World) -> None:
-    """The straight path leaves the request to the flow, which reads the log."""
+    """Memory that is older than the bound is not used, and the flow reads the log."""
     guard = a_guard(world)
     decide(guard)
     world.monotonic += BOUND
@@ -62,7 +62,7 @@ def test_memory_that_is_older_than_the_bound_is_not_trusted(world: World) -> Non
 
 @pytest.mark.parametrize("in_loop", [False, True], ids=["thread", "loop"])
 def test_a_revocation_of_another_process_is_401(world: World, in_loop: bool) -> None:
-    """A credential that was remembered before is looked up when the log has grown."""
+    """A remembered credential that another process has revoked is a 401 after the bound."""
     guard = a_guard(world)
     decide(guard)
     assert isinstance(recall(guard), Known)
@@ -75,7 +75,7 @@ def test_a_revocation_of_another_process_is_401(world: World, in_loop: bool) -> 
 
 @pytest.mark.parametrize("in_loop", [False, True], ids=["thread", "loop"])
 def test_a_store_that_is_down_is_503(world: World, in_loop: bool) -> None:
-    """Neither 401 nor 200: the caller is to come back."""
+    """A store that is down is a 503 with Retry-After."""
     guard = a_guard(world)
     decide(guard)
     world.down = True
@@ -86,7 +86,7 @@ def test_a_store_that_is_down_is_503(world: World, in_loop: bool) -> None:
 
 
 def test_a_known_caller_is_looked_up_once_for_each_change(world: World) -> None:
-    """What nothing was revoked since is not looked up again."""
+    """A known caller is looked up once for each change of the log."""
     guard = a_guard(world)
     decide(guard)
     process = guard._logouts.store  # type: ignore[union-attr]
@@ -102,7 +102,7 @@ def test_a_known_caller_is_looked_up_once_for_each_change(world: World) -> None:
 
 
 def test_a_process_after_a_fork_takes_no_revision_for_one_of_its_parent(world: World) -> None:
-    """What the parent has looked up is looked up again, though the child has read as many marks."""
+    """After a fork a known caller is looked up again, even if the child has read as many marks."""
     guard = a_guard(world)
     follower = guard._logouts.store._follower  # type: ignore[union-attr, attr-defined]
     world.marks = [make_mark(token_id="another", until=NOW + 60)]
@@ -116,7 +116,7 @@ def test_a_process_after_a_fork_takes_no_revision_for_one_of_its_parent(world: W
 
 
 def test_health_tells_of_the_store(world: World) -> None:
-    """Its name, mode, lag, number and outages, in a list with the remotes."""
+    """The health of a guard has name, mode, lag, sequence and outages of the store."""
     guard = a_guard(world)
     assert [(each.name, each.state) for each in guard.health()] == [("store", "unused")]
     decide(guard)
@@ -128,7 +128,7 @@ def test_health_tells_of_the_store(world: World) -> None:
 
 
 def test_closing_a_guard_leaves_the_store_open(world: World) -> None:
-    """Another guard may use it; who made it closes it."""
+    """Closing a guard leaves its store open."""
     guard = a_guard(world)
     decide(guard)
     guard.close()

@@ -1,4 +1,4 @@
-"""The lock of a process that is made when it is first used."""
+"""The lock of a process that is created at its first use."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from authguard.stores.late_lock import LateLock
 
 
 def test_the_lock_is_one_of_the_time_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """gevent may have put its own in the place of Python's since the object was made."""
+    """The lock is created at its first use, because gevent may have replaced the class of Python before."""
     made: list[str] = []
     late, make = LateLock(), threading.RLock
     monkeypatch.setattr(threading, "RLock", lambda: made.append("lock") or make())
@@ -20,7 +20,7 @@ def test_the_lock_is_one_of_the_time_when_it_is_first_used(monkeypatch: pytest.M
 
 
 def test_one_thread_at_a_time_is_let_in() -> None:
-    """Also when all of them are the first."""
+    """One thread at a time holds the lock, also if all threads begin at the same time."""
     late, inside, most = LateLock(), [0], [0]
 
     def enter(_: int) -> None:

@@ -1,4 +1,4 @@
-"""The log in each real store: numbers, pages, and a past that is lost."""
+"""The log in each real store: sequence numbers, pages, and a log that was lost."""
 
 import math
 import sqlite3
@@ -23,12 +23,12 @@ FAR = 4_000_000_000.0
 
 
 def token(number: int) -> Mark:
-    """A mark of a token."""
+    """Return a mark of a token."""
     return make_mark(token_id=f"t{number}", until=FAR)
 
 
 def read_all(log: Log, position: Position | None = None) -> tuple[list[Mark], Position]:
-    """Read up to the end."""
+    """Return the marks up to the end of the log, and the position there."""
     marks: list[Mark] = []
     position = position or Position()
     while True:
@@ -41,7 +41,7 @@ def read_all(log: Log, position: Position | None = None) -> tuple[list[Mark], Po
 
 
 def test_a_process_reads_the_marks_of_another(open_log: OpenLog) -> None:
-    """In their order, and each once."""
+    """A process reads the marks of another one in their order, and each once."""
     writer, reader = open_log(), open_log()
     assert writer.append([token(1), token(2)]) == 2
     marks, position = read_all(reader)
@@ -51,7 +51,7 @@ def test_a_process_reads_the_marks_of_another(open_log: OpenLog) -> None:
 
 
 def test_more_marks_than_a_page_are_all_read(open_log: OpenLog) -> None:
-    """Page by page."""
+    """More marks than a page has are read page by page."""
     log = open_log()
     log.append([token(number) for number in range(2 * MAX_PAGE + 1)])
     marks, position = read_all(log)
@@ -60,7 +60,7 @@ def test_more_marks_than_a_page_are_all_read(open_log: OpenLog) -> None:
 
 
 def test_moments_come_back_as_they_were_written(open_log: OpenLog) -> None:
-    """Fractions and the infinite end included."""
+    """Moments are read as they were written, with fractions and the infinite end."""
     log = open_log()
     written = [
         make_mark(subject="ada", issuer="https://i", issued_before=1_700_000_000.25, until=FAR + 0.5),
@@ -74,7 +74,7 @@ def test_moments_come_back_as_they_were_written(open_log: OpenLog) -> None:
 
 
 def test_a_revocation_is_never_made_smaller(open_log: OpenLog) -> None:
-    """A second one with an earlier moment and end leaves the first as it is, under a new number."""
+    """A second revocation with an earlier moment and end leaves the first one as it is, with a new number."""
     log = open_log()
     first = make_mark(subject="ada", issued_before=1_700_000_000.0, until=FAR)
     log.append([first])
@@ -84,7 +84,7 @@ def test_a_revocation_is_never_made_smaller(open_log: OpenLog) -> None:
 
 
 def test_without_a_moment_the_clock_of_the_store_counts(open_log: OpenLog) -> None:
-    """A process whose clock is wrong revokes all the same."""
+    """A subject without a moment is revoked by the clock of the store."""
     log = open_log()
     log.append([make_mark(subject="ada", until=FAR)])
     ((mark,), _) = read_all(log)
@@ -93,7 +93,7 @@ def test_without_a_moment_the_clock_of_the_store_counts(open_log: OpenLog) -> No
 
 
 def test_marks_that_ended_long_ago_are_deleted(open_log: OpenLog) -> None:
-    """By later writings."""
+    """A later write deletes marks that ended long ago."""
     log = open_log()
     log.append([make_mark(token_id="old", until=1_600_000_000.0)])
     log.append([token(1)])
@@ -101,7 +101,7 @@ def test_marks_that_ended_long_ago_are_deleted(open_log: OpenLog) -> None:
 
 
 def test_live_marks_are_counted(open_log: OpenLog) -> None:
-    """Those that end later than a moment, and no more than asked for."""
+    """`count` returns the number of marks that end after a moment, up to a limit."""
     log = open_log()
     ends = [FAR, FAR + 10, FAR + 20, math.inf]
     log.append([make_mark(token_id=str(end), until=end) for end in ends])
@@ -110,7 +110,7 @@ def test_live_marks_are_counted(open_log: OpenLog) -> None:
 
 
 def test_a_reader_behind_a_log_that_went_back_is_told(open_log: OpenLog) -> None:
-    """Also if the log has grown beyond it since: the random names of the numbers differ."""
+    """A reader whose position is ahead of the log, or in another log, gets the state "lost"."""
     log = open_log()
     log.append([token(1), token(2)])
     _, position = read_all(log)
@@ -123,7 +123,7 @@ def test_a_reader_behind_a_log_that_went_back_is_told(open_log: OpenLog) -> None
 
 
 def test_a_reader_that_slept_long_reads_all_again(open_log: OpenLog) -> None:
-    """When the names of the numbers are no longer kept that far back."""
+    """A reader whose position is too old to be compared gets the state "old"."""
     log = open_log()
     log.append([token(1)])
     _, position = read_all(log)
@@ -132,7 +132,7 @@ def test_a_reader_that_slept_long_reads_all_again(open_log: OpenLog) -> None:
 
 
 def test_of_those_who_miss_the_past_one_begins_the_new_epoch(open_log: OpenLog) -> None:
-    """The second finds it begun, and only writes what it holds."""
+    """Of two processes that miss the past, the first begins the new epoch, and the second only writes."""
     log = open_log()
     log.append([token(1)])
     _, position = read_all(log)
@@ -145,7 +145,7 @@ def test_of_those_who_miss_the_past_one_begins_the_new_epoch(open_log: OpenLog) 
 
 
 def test_a_number_is_confirmed_when_every_living_process_has_read_it(open_log: OpenLog) -> None:
-    """One that has not read for long counts as gone."""
+    """A number is confirmed when all live processes have read it."""
     log = open_log()
     log.append([token(1)])
     _, position = read_all(log)
@@ -160,10 +160,10 @@ def test_a_number_is_confirmed_when_every_living_process_has_read_it(open_log: O
 
 
 def test_who_waits_is_woken_by_a_writing(open_log: OpenLog) -> None:
-    """At once, and not only at the end of the wait."""
+    """A waiting reader is woken by a write at once."""
     writer, reader = open_log(), open_log()
     _, position = read_all(reader)
-    reader.wait(0.0)  # begins to listen
+    reader.wait(0.0)  # the reader begins to listen
     reader.read("reader", position, 3.0)
     woken = threading.Event()
 
@@ -180,7 +180,7 @@ def test_who_waits_is_woken_by_a_writing(open_log: OpenLog) -> None:
 
 
 def test_a_reader_of_a_file_waits_for_nobody_that_writes(tmp_path: Path) -> None:
-    """A service that writes without a pause must not make the guards beside it refuse."""
+    """A reader of a SQLite file does not wait for a writer."""
     reader = SQLLog(SQLiteConnections(tmp_path / "log.db", 1.0))
     reader.append([token(1)])
     _, position = read_all(reader)
@@ -195,7 +195,7 @@ def test_a_reader_of_a_file_waits_for_nobody_that_writes(tmp_path: Path) -> None
 
 
 def test_a_new_reader_of_a_file_is_noted_before_it_reads(tmp_path: Path) -> None:
-    """Who revokes must know that it has to wait for it: so that reading fails while others write."""
+    """A new reader of a SQLite file is recorded before it reads, and fails while another process writes."""
     log, reader = (SQLLog(SQLiteConnections(tmp_path / "log.db", 0.1)) for _ in range(2))
     log.append([token(1)])
     with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as writer:
@@ -209,7 +209,7 @@ def test_a_new_reader_of_a_file_is_noted_before_it_reads(tmp_path: Path) -> None
 
 
 def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:
-    """A second writer waits for the first: no reader sees the greater number alone."""
+    """A second writer waits for the first one, so that numbers are in the order of commits."""
     log = SQLLog(PostgresConnections(postgres_url, 5.0))
     spell = PostgresConnections.dialect.spell
     try:
@@ -229,7 +229,7 @@ def test_numbers_are_in_the_order_of_commits(postgres_url: str) -> None:
 
 
 def test_options_of_the_url_hold(postgres_url: str) -> None:
-    """The tables are in the schema that the search path names."""
+    """The tables are in the schema that the options of the URL name."""
     with psycopg.connect(postgres_url) as admin:
         admin.execute("CREATE SCHEMA guards")
     log = SQLLog(PostgresConnections(f"{postgres_url}?options=-c%20search_path%3Dguards", 5.0))
@@ -240,7 +240,7 @@ def test_options_of_the_url_hold(postgres_url: str) -> None:
 
 
 def test_a_proof_is_used_once(open_log: OpenLog) -> None:
-    """By whichever process is first."""
+    """A proof is used by the first process alone, until it expires."""
     log, other = open_log(), open_log()
     if not isinstance(log, SQLLog):
         pytest.skip("Redis has a command for it: tests/test_shared_replays.py")
@@ -253,7 +253,7 @@ def test_a_proof_is_used_once(open_log: OpenLog) -> None:
 
 
 def test_a_revocation_is_on_the_disk_when_it_is_written(tmp_path: Path) -> None:
-    """A power cut loses none; a beat of a process that reads may be lost, and does not wait for the disk."""
+    """A revocation is written with full synchronisation, and the beat of a reader with less."""
     connections = SQLiteConnections(tmp_path / "log.db", 1.0)
     hurried = partial(connections._transaction, "BEGIN IMMEDIATE", hurried=True)
     settings = []

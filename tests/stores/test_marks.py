@@ -1,4 +1,4 @@
-"""Marks: what they cover, and how two of one key become one."""
+"""The marks of revocations: the principals that they cover, and the merge of two with one key."""
 
 import math
 from typing import Any
@@ -12,13 +12,13 @@ NOW = 1_800_000_000.0
 
 
 def principal(**claims: Any) -> Principal:
-    """A principal with a token of a session."""
+    """Return a principal with a token of a session."""
     return Principal("ada", issuer="https://i", token_id="t1", claims={"iat": NOW - 10, "sid": "s1"} | claims)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_newest_moment_of_all_that_apply_counts(order: int) -> None:
-    """A mark of one issuer and one of all issuers: a token must be newer than both."""
+    """A token must be newer than the mark of its issuer and the mark of all issuers."""
     moments = [NOW - 20, NOW - 5][::order]
     marks = Marks()
     for issuer, before in zip((None, "https://i"), moments, strict=True):
@@ -28,13 +28,13 @@ def test_the_newest_moment_of_all_that_apply_counts(order: int) -> None:
 
 
 def test_an_earlier_moment_does_not_take_back_a_later_one() -> None:
-    """Nor does an earlier end."""
+    """A merge keeps the later moment and the later end."""
     later = Mark("subject", "", "ada", NOW, NOW + 60)
     assert merge(later, Mark("subject", "", "ada", NOW - 5, NOW + 6)) == later
 
 
 def test_all_tokens_of_before_a_moment_are_revoked() -> None:
-    """Without a name, everything that was issued before counts."""
+    """A mark without a name revokes all tokens that were issued before its moment."""
     marks = Marks()
     marks.put(make_mark(issued_before=NOW - 5, until=NOW + 60), NOW)
     assert marks.is_revoked(principal(iat=NOW - 6), NOW)
@@ -43,7 +43,7 @@ def test_all_tokens_of_before_a_moment_are_revoked() -> None:
 
 @pytest.mark.parametrize("iat", [None, "soon", True])
 def test_a_token_that_does_not_say_when_it_was_issued_is_revoked(iat: object) -> None:
-    """With its subject, since it may be older."""
+    """A token without a valid `iat` is revoked with its subject."""
     marks = Marks()
     marks.put(make_mark(subject="ada", issued_before=NOW, until=NOW + 60), NOW)
     assert marks.is_revoked(principal(iat=iat), NOW)
@@ -51,7 +51,7 @@ def test_a_token_that_does_not_say_when_it_was_issued_is_revoked(iat: object) ->
 
 @pytest.mark.parametrize("name", ["x" * MAX_NAME + "y", "a\x00b", "a\nb", "\ud800"])
 def test_a_name_that_stores_refuse_is_kept_as_its_digest(name: str) -> None:
-    """It is found by the name all the same."""
+    """A name that stores refuse is stored as its digest, and found by the name."""
     assert mark_name(name).startswith("sha256:")
     marks = Marks()
     marks.put(make_mark(token_id=name, until=NOW + 60), NOW)
@@ -75,6 +75,14 @@ def test_a_name_that_stores_refuse_is_kept_as_its_digest(name: str) -> None:
     ids=str,
 )
 def test_arguments_that_contradict_each_other_are_refused(arguments: dict[str, Any]) -> None:
-    """With an error, and nothing is revoked."""
+    """Arguments that contradict each other or are missing are refused."""
     with pytest.raises(ConfigurationError, match="must"):
         make_mark(**{"until": NOW + 60} | arguments)
+
+
+@pytest.mark.parametrize("option", ["token_id", "key_id", "session", "subject", "issuer"])
+@pytest.mark.parametrize("wrong", [5, b"a", ["a"]])
+def test_a_name_of_a_wrong_type_is_told_by_its_option(option: str, wrong: Any) -> None:
+    """A name that is no text is refused, and the error names the option."""
+    with pytest.raises(ConfigurationError, match=rf"^{option} must be text, got .*: write str\("):
+        make_mark(**{"subject": "ada", option: wrong}, until=math.inf)

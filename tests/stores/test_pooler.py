@@ -1,4 +1,4 @@
-"""A pooler between the process and PostgreSQL: it would give a setting to the statements of other clients."""
+"""A pooler between the process and PostgreSQL, which would apply a setting to other clients."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,7 @@ from authguard.stores.sql.timed_connections import set_up_session
 
 
 class Connection:
-    """A connection of psycopg to a server process with this id, which a pooler may have given another one."""
+    """Be a connection of psycopg to a server process, of which a pooler may report another id."""
 
     def __init__(self, server: int, reported: int) -> None:
         self.prepare_threshold: int | None = 5
@@ -18,14 +18,14 @@ class Connection:
         self._server = server
 
     def execute(self, statement: str) -> Any:
-        """Note a statement."""
+        """Record a statement."""
         self.statements.append(statement)
         return SimpleNamespace(fetchone=lambda: (self._server,))
 
 
 @pytest.mark.parametrize(("reported", "is_set_up"), [(7, True), (8, False)], ids=["direct", "pooler"])
 def test_a_pooler_gets_no_settings(reported: int, *, is_set_up: bool) -> None:
-    """The caller is told so, and sends each limit with its statement."""
+    """A session is set up on a direct connection, and not behind a pooler."""
     connection = Connection(7, reported)
     assert set_up_session(connection, "SET a = 1") is is_set_up
     assert ("SET a = 1" in connection.statements) is is_set_up

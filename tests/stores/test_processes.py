@@ -1,4 +1,4 @@
-"""Eight real processes on one store: after a revocation and the bound, no request is accepted."""
+"""Eight real processes with one store: after a revocation and the bound, no request is accepted."""
 
 import signal
 import time
@@ -42,7 +42,7 @@ def _revocations(server: StoreServer) -> Iterator[SharedRevocations]:
 
 
 def warm(fleet: list[Worker], name: str) -> None:
-    """Let every process remember the token."""
+    """Let each process remember the token."""
     assert [worker.get("/me", token(name)) for worker in fleet] == [200] * len(fleet)
 
 
@@ -50,7 +50,7 @@ def warm(fleet: list[Worker], name: str) -> None:
 def test_a_revocation_that_was_waited_for_holds_everywhere(
     fleet: list[Worker], revocations: SharedRevocations
 ) -> None:
-    """At once, in every process, whatever its clock says."""
+    """After `revoke` with `wait` each process refuses the token, also with a wrong clock."""
     for number in range(50):
         name = f"waited-{number}"
         warm(fleet, name)
@@ -60,7 +60,7 @@ def test_a_revocation_that_was_waited_for_holds_everywhere(
 
 @pytest.mark.slow
 def test_a_paused_process_reads_the_log_first(fleet: list[Worker], revocations: SharedRevocations) -> None:
-    """Its memory is as old as its pause."""
+    """A process that was paused during a revocation refuses the token."""
     warm(fleet, "paused")
     fleet[0].signal(signal.SIGSTOP)
     revocations.revoke(token_id="paused", until=UNTIL)
@@ -73,7 +73,7 @@ def test_a_paused_process_reads_the_log_first(fleet: list[Worker], revocations: 
 def test_connections_that_the_server_cuts_lose_nothing(
     server: StoreServer, fleet: list[Worker], revocations: SharedRevocations
 ) -> None:
-    """The wake-up may be lost with its connection; the number in the log is not."""
+    """A revocation after a cut connection is known after the bound."""
     for number in range(10):
         name = f"cut-{number}"
         warm(fleet, name)
@@ -84,7 +84,7 @@ def test_connections_that_the_server_cuts_lose_nothing(
 
 
 def revoke_again(revocations: SharedRevocations, name: str) -> None:
-    """Revoke; a connection that was cut is opened by the second try."""
+    """Revoke; a second try opens a connection that was cut."""
     for _ in range(2):
         try:
             revocations.revoke(token_id=name, until=UNTIL)
@@ -97,7 +97,7 @@ def revoke_again(revocations: SharedRevocations, name: str) -> None:
 def test_a_store_that_stops_is_503_and_forgets_nothing(
     server: StoreServer, fleet: list[Worker], revocations: SharedRevocations
 ) -> None:
-    """Neither for those who ask meanwhile, nor when it comes back, empty or not."""
+    """A store that stops makes 503, and a revoked token is refused before and after its return."""
     warm(fleet, "kept")
     warm(fleet, "stopped")
     revocations.revoke(token_id="stopped", until=UNTIL, wait=True)
@@ -117,7 +117,7 @@ def test_a_store_that_stops_is_503_and_forgets_nothing(
 def test_a_killed_process_holds_up_nobody(
     server: StoreServer, fleet: list[Worker], revocations: SharedRevocations
 ) -> None:
-    """Who waits for all waits for the bound at most."""
+    """`revoke` with `wait` waits at most for the bound if a process was killed."""
     warm(fleet, "killed")
     fleet[-1].signal(signal.SIGKILL)
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Redis stops and starts under load: no 500, no request waits in vain, and a second later all is right."""
+"""Redis stops and starts under load: no request gets a 500, and a second later all requests pass."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ PATHS = ("/me", "/me", "/me", "/free", "/open")
 
 @dataclass
 class Load:
-    """Requests to two processes, by threads of which each has a connection of its own."""
+    """Send requests to two processes, by threads with a connection each."""
 
     workers: list[Worker]
     answers: list[tuple[float, float, str, int]] = field(default_factory=list)
@@ -64,14 +64,14 @@ class Load:
 
 
 def freeze(server: RedisServer) -> Callable[[], None]:
-    """Let the server keep its connections, and answer nothing."""
+    """Let the server keep its connections without an answer."""
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     return lambda: server.process.send_signal(signal.SIGCONT) if server.process else None
 
 
 def stop(server: RedisServer) -> Callable[[], None]:
-    """Stop the server at once; it begins empty again."""
+    """Stop the server at once; a restart begins with an empty server."""
     server.stop()
     return server.start
 
@@ -86,7 +86,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 def health(worker: Worker) -> dict[str, Any]:
-    """Return what a process says of its store."""
+    """Return the health of the store of a process."""
     connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=20)
     connection.request("GET", "/open")
     told: dict[str, Any] = json.loads(connection.getresponse().read())
@@ -100,7 +100,7 @@ def health(worker: Worker) -> dict[str, Any]:
 def test_an_outage_under_load(
     server: RedisServer, fail: Callable[[RedisServer], Callable[[], None]], down: str, meanwhile: set[int]
 ) -> None:
-    """Requests are refused with 503, or counted by shares; those that count nothing are let through."""
+    """In an outage requests are refused with 503 or counted by shares; those without quotas pass."""
     workers = [Worker(server.url, app="quota_app:app", settings={"QUOTAS_DOWN": down}) for _ in range(2)]
     load = Load(workers)
     try:
@@ -127,11 +127,11 @@ def test_an_outage_under_load(
     assert load.statuses("/me", 0.0, failed) == {200}
     assert load.statuses("/me", 0.0, ended) == meanwhile
     assert load.statuses("/free", 0.0, ended) == load.statuses("/open", 0.0, ended) == {200}
-    # What was borrowed is spent by then.
+    # Leases have been spent by then.
     assert load.statuses("/me", failed + 1.0, still_down) == meanwhile - ({200} if down == "deny" else set())
     assert load.statuses("/me", back + RETURN_SECONDS, ended) == {200}
     waits = sorted(end - begin for begin, end, _, _ in load.answers if failed + 1.0 <= begin <= still_down)
-    assert waits[len(waits) // 2] < 0.1  # one in half a second waits for the store, and no other
+    assert waits[len(waits) // 2] < 0.1  # one request in half a second waits for the store
     for told in during:
         assert (told["state"], told["reason"][:7]) == ("failing", "Redis: ")
         assert told["unavailable" if down == "deny" else "by_share"] > 0

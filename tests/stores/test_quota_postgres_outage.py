@@ -35,7 +35,7 @@ def stop(server: PostgresServer) -> Callable[[], None]:
 
 
 def freeze(server: PostgresServer) -> Callable[[], None]:
-    """Let the processes of connections hold them, and answer nothing."""
+    """Let the server processes keep their connections without an answer."""
     with psycopg.connect(server.url) as connection:
         rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'authguard'")
         pids = [pid for (pid,) in rows]
@@ -54,7 +54,7 @@ def freeze(server: PostgresServer) -> Callable[[], None]:
 def test_an_outage_of_postgresql(
     server: PostgresServer, fail: Callable[[PostgresServer], Callable[[], None]]
 ) -> None:
-    """Nothing but an outage is raised, nobody waits for longer than it may, and it passes by itself."""
+    """An outage of PostgreSQL raises nothing but QuotaUnavailableError, in time, and ends by itself."""
     store = PostgresQuotas(server.url, timeout=0.5)
     ended, errors = threading.Event(), []
     answers: list[tuple[float, float, bool]] = []
@@ -91,7 +91,7 @@ def test_an_outage_of_postgresql(
         store.close()
     assert not errors
     assert all(passed for _, end, passed in answers if end < failed)
-    # A new connection may take two seconds, and a loaded machine some more.
+    # A new connection may take two seconds, and more on a loaded machine.
     assert max(end - begin for begin, end, _ in answers) < 5
     first = min(end for begin, end, passed in answers if begin > back and passed)
     assert first - back < 5

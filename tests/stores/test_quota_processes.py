@@ -1,4 +1,4 @@
-"""Sixteen processes share three quotas: none is ever exceeded, and what is left can be used."""
+"""Sixteen processes share three quotas: none is exceeded, and the rest can be used."""
 
 import json
 import os
@@ -20,19 +20,19 @@ from stores.quota_fleet import MAX_COST, QUOTAS, ask, open_store, takes
 LOAD_SECONDS = 15.0
 KILLED_AT, PAUSED_AT, RESUMED_AT = 0.6, 0.7, 3.7
 KINDS = ("RedisQuotas", "PostgresQuotas", "SQLiteQuotas")
-MAX_LOST = MAX_BLOCK + MAX_COST  # with the process that is killed: what it has borrowed, and what it asks for
+MAX_LOST = MAX_BLOCK + MAX_COST  # of the killed process: its lease and the cost of its request
 _TESTS = Path(__file__).resolve().parent.parent
 
 
 @dataclass
 class Fleet:
-    """What the processes have noted.
+    """Have the records of the processes.
 
     Attributes:
-        begin: when they began.
-        events: when each request began and ended, its cost, and what became of it.
-        remaining: what the store said that is left, when nobody asked any more.
-        last: the requests after that, the first of them for all that was left.
+        begin: the time of their start.
+        events: the begin, the end, the cost and the outcome of each request.
+        remaining: the rest of each quota after the last request of the processes.
+        last: the requests after that, of which the first takes all that was left.
     """
 
     begin: float
@@ -41,7 +41,7 @@ class Fleet:
     last: list[tuple[float, float, int, str]] = field(default_factory=list)
 
     def admitted(self) -> list[tuple[float, float, int]]:
-        """Return those of the processes that were, in the order in which they began."""
+        """Return the admitted requests, in the order of their begin."""
         return sorted(event[:3] for event in self.events if event[3] == "admitted")
 
 
@@ -49,7 +49,7 @@ class Fleet:
 def _place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:
-    """A store, and where it is."""
+    """Yield the kind and the address of a store."""
     if request.param == "RedisQuotas":
         url = request.getfixturevalue("redis_server_url")
     elif request.param == "PostgresQuotas":
@@ -61,7 +61,7 @@ def _place(
 
 @pytest.fixture(name="fleet", scope="module")
 def _fleet(place: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    """Run the processes; kill one, and pause another for longer than it may spend what it has borrowed."""
+    """Run the processes; kill one, and pause another for longer than the life of a lease."""
     folder = tmp_path_factory.mktemp("logs")
     path = os.pathsep.join([str(_TESTS), *sys.path])
     command = [
@@ -95,12 +95,12 @@ def _fleet(place: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def sleep_until(moment: float) -> None:
-    """Let real time pass: it is what this test is about."""
+    """Wait in real time, because this test measures real windows."""
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def ask_for_the_rest(fleet: Fleet, kind: str, place: str) -> None:
-    """Take all that is left, by one request, while the other processes are alive and idle."""
+    """Take all that is left by one request, while the other processes are alive and idle."""
     store: Any = open_store(kind, place)
     fleet.remaining = tuple(state.remaining for state in store.take(takes(10**9)).states)
     for cost in (min(fleet.remaining), 1, 7, 64):
@@ -111,9 +111,9 @@ def ask_for_the_rest(fleet: Fleet, kind: str, place: str) -> None:
 
 
 def most_in_a_window(admitted: list[tuple[float, float, int]], seconds: float) -> int:
-    """Return the most that was taken in any window.
+    """Return the largest amount that was taken in any window.
 
-    What has begun and ended in it counts: when in between the request was admitted, nobody can tell.
+    A request counts if it has begun and ended in the window, because the moment between is unknown.
     """
     most = 0
     for index, (begin, _, _) in enumerate(admitted):
@@ -128,7 +128,7 @@ def most_in_a_window(admitted: list[tuple[float, float, int]], seconds: float) -
 
 @pytest.mark.slow
 def test_no_window_holds_more_than_its_quota(fleet: Fleet) -> None:
-    """Whatever clocks say, and although one process was killed and one paused."""
+    """No window has more than its quota, although one process was killed and another paused."""
     admitted = fleet.admitted() + [event[:3] for event in fleet.last if event[3] == "admitted"]
     assert len(admitted) > 500
     for quota in QUOTAS[:2]:
@@ -141,14 +141,14 @@ def test_no_window_holds_more_than_its_quota(fleet: Fleet) -> None:
     ("quota", "since", "lost"), [(QUOTAS[1], 0.0, MAX_LOST), (QUOTAS[1], 4.0, MAX_LOST), (QUOTAS[0], 8.0, 0)]
 )
 def test_99_percent_of_a_quota_can_be_used(fleet: Fleet, quota: Quota, since: float, lost: int) -> None:
-    """But for what the killed process had borrowed, while that still counts."""
+    """99 percent of a quota can be used, except for the lease of the killed process."""
     admitted = [event for event in fleet.admitted() if event[0] >= fleet.begin + since]
     assert most_in_a_window(admitted, quota.window) >= 0.99 * quota.count - lost
 
 
 @pytest.mark.slow
 def test_a_refusal_names_a_quota_that_is_short(fleet: Fleet) -> None:
-    """Nothing else refuses a request."""
+    """A request is refused only by a quota."""
     outcomes = {event[3] for event in fleet.events}
     assert {"admitted", "refused"} <= outcomes
     assert "wrong" not in outcomes
@@ -156,7 +156,7 @@ def test_a_refusal_names_a_quota_that_is_short(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_a_cost_that_fits_is_admitted(fleet: Fleet) -> None:
-    """All that is left, although it was lent to idle processes a moment ago."""
+    """A cost of all that is left is admitted, although idle processes had borrowed it."""
     assert fleet.last[0][3] == "admitted"
     last = fleet.begin + LOAD_SECONDS - QUOTAS[1].window
     taken = sum(cost for _, ended, cost in fleet.admitted() if ended > last)
@@ -165,6 +165,6 @@ def test_a_cost_that_fits_is_admitted(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_what_is_taken_adds_up(fleet: Fleet) -> None:
-    """But for what the process had borrowed that was killed."""
+    """The taken amounts are the sum of the costs, except for the lease of the killed process."""
     lost = QUOTAS[2].count - fleet.remaining[2] - sum(cost for _, _, cost in fleet.admitted())
     assert 0 <= lost <= MAX_LOST

@@ -1,4 +1,4 @@
-"""Counters in Redis take little memory, and a script writes all of a step or nothing."""
+"""Counters in Redis take little memory, and a script writes a whole step or nothing."""
 
 import re
 import select
@@ -40,7 +40,7 @@ def _counters(server: RedisServer, client: Any) -> Iterator[RedisCounters]:
 
 
 class LossyProxy(socketserver.ThreadingTCPServer):
-    """Passes commands on; while `loses` is set, the answers to scripts are lost, with the connection."""
+    """Pass commands on; while `loses` is set, drop the answers to scripts and the connection."""
 
     daemon_threads = True
 
@@ -71,12 +71,12 @@ class _Passing(socketserver.BaseRequestHandler):
 
 
 def ask(limit: int = 10, window: int = 60, cost: int = 1, **changed: Any) -> Ask:
-    """Return what a request asks of one quota."""
+    """Return the question of a request about one quota."""
     return Ask("key", limit, window, False, cost, True)._replace(**changed)
 
 
 def test_a_counter_takes_at_most_4_kb(client: Any) -> None:
-    """With an amount in each slot, of the largest count and the longest window."""
+    """A counter takes at most 4 KB with the largest amount in each slot."""
     steps, now = RedisSteps(client), 1_790_000_000 * blocks.MICROSECONDS
     window = 366 * 86_400
     for _ in range(300):
@@ -87,7 +87,7 @@ def test_a_counter_takes_at_most_4_kb(client: Any) -> None:
 
 
 def test_a_counter_expires_when_nothing_counts_any_more(client: Any, counters: RedisCounters) -> None:
-    """A slot later, since it may be needed for as long."""
+    """A counter expires a slot after its window."""
     counters.take("owner", [ask(window=1200), ask(key="daily", window=86_400, is_daily=True)], 1)
     now = client.time()[0]
     assert 1200 < client.ttl("test:quota:{owner}:key") <= 1200 + 2 * 10
@@ -95,7 +95,7 @@ def test_a_counter_expires_when_nothing_counts_any_more(client: Any, counters: R
 
 
 def test_processes_are_counted_that_were_seen_lately(client: Any, counters: RedisCounters) -> None:
-    """Those that are gone are forgotten after a while, and so are those of another clock."""
+    """Only processes that were recently alive are counted, by the clock of the server."""
     assert counters.beat("one") == 1
     now = client.time()[0] * blocks.MICROSECONDS
     places = {"gone": now - 40 * blocks.MICROSECONDS, "ahead": now + HOUR, "recent": now - 9_000_000}
@@ -106,7 +106,7 @@ def test_processes_are_counted_that_were_seen_lately(client: Any, counters: Redi
 
 
 def test_rests_of_several_owners_come_back(counters: RedisCounters) -> None:
-    """Each in its own slot of its own counter."""
+    """The rests of several owners are given back, each in its slot of its counter."""
     rests = []
     for owner, key in (("ann", "key"), ("bob", "key"), ("ann", "other")):
         _, [answer] = counters.take(owner, [ask(100, key=key, cost=1, wants=9)], 1)
@@ -121,7 +121,7 @@ def test_rests_of_several_owners_come_back(counters: RedisCounters) -> None:
 def test_a_counter_of_another_form_is_an_outage_and_nothing_is_taken(
     client: Any, counters: RedisCounters, broken: str
 ) -> None:
-    """Neither from the other quotas of the request, before and after it."""
+    """A counter of another form is an outage, and nothing is taken from the other quotas."""
     name = "test:quota:{owner}:b"
     asks = [ask(key=key) for key in "abc"]
     _, answers = counters.take("owner", asks, 1)
@@ -136,7 +136,7 @@ def test_a_counter_of_another_form_is_an_outage_and_nothing_is_taken(
 
 
 def test_a_refused_request_writes_nothing(client: Any, counters: RedisCounters) -> None:
-    """Whoever sends on although nothing is left keeps no disk busy."""
+    """A refused request writes nothing to Redis."""
     asks = [ask(key="a"), ask(1, key="b")]
     counters.take("owner", asks, 1)
     before = client.info("persistence")["rdb_changes_since_last_save"]
@@ -147,14 +147,14 @@ def test_a_refused_request_writes_nothing(client: Any, counters: RedisCounters) 
 
 
 def test_a_script_that_the_server_has_forgotten_is_sent_again(client: Any, counters: RedisCounters) -> None:
-    """As after a restart, or SCRIPT FLUSH."""
+    """A script that the server has forgotten is sent again."""
     for used in (1, 2):
         client.script_flush()
         assert counters.take("owner", [ask()], 1)[1][0].used == used
 
 
 def test_a_server_without_memory_is_an_outage(client: Any, counters: RedisCounters) -> None:
-    """It says so itself."""
+    """A server without memory is an outage."""
     client.config_set("maxmemory", "1kb")
     try:
         with pytest.raises(StoreDownError, match="Redis: .*OutOfMemory|OOM"):
@@ -164,7 +164,7 @@ def test_a_server_without_memory_is_an_outage(client: Any, counters: RedisCounte
 
 
 def test_a_replica_is_an_outage(client: Any, counters: RedisCounters) -> None:
-    """It could not count."""
+    """A replica is an outage, because it cannot count."""
     client.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
         with pytest.raises(StoreDownError, match="Redis: ReadOnlyError"):
@@ -180,14 +180,14 @@ ANSWERS = ["1", "{1}", "'1'", "'1 2 3'", "'1 1 0 0 5 6 7 many'", "'1 1 0 0 5 6 7
 def test_an_answer_of_another_form_is_an_outage(
     counters: RedisCounters, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """As from something that only speaks the protocol of Redis."""
+    """An answer of another form is an outage."""
     monkeypatch.setattr("authguard.stores.counting.redis_script.TAKE", Script(f"return {answer}"))
     with pytest.raises(StoreDownError, match="Redis: an answer of another form"):
         counters.take("owner", [ask()], 1)
 
 
 def test_a_call_whose_answer_is_lost_is_not_repeated(server: RedisServer, client: Any) -> None:
-    """It has been carried out, and what it has given back must not be given back again."""
+    """A call whose answer is lost is not repeated, because it may have been carried out."""
     with LossyProxy(server.port) as proxy:
         counters = RedisCounters(f"redis://127.0.0.1:{proxy.server_address[1]}/0", 5.0, "test")
         counters.take("owner", [ask()], 1)
@@ -204,7 +204,7 @@ def test_a_call_whose_answer_is_lost_is_not_repeated(server: RedisServer, client
 def test_a_connection_that_the_server_has_closed_is_opened_again(
     client: Any, counters: RedisCounters
 ) -> None:
-    """Without an outage: it is seen before the script is sent."""
+    """A connection that the server has closed is opened again without an outage."""
     counters.take("owner", [ask()], 1)
     client.client_kill_filter(_type="normal", skipme=True)
     assert counters.take("owner", [ask()], 1)[1][0].used == 2
@@ -214,7 +214,7 @@ def test_a_connection_that_the_server_has_closed_is_opened_again(
     ("answer", "reason"), [(b"", "TimeoutError"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", r"\w+")]
 )
 def test_something_else_than_redis_is_an_outage(answer: bytes, reason: str) -> None:
-    """As a server for HTTP, or one that says nothing."""
+    """A server that does not speak the protocol of Redis, or does not answer, is an outage."""
 
     class Other(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -231,7 +231,7 @@ def test_something_else_than_redis_is_an_outage(answer: bytes, reason: str) -> N
 
 
 def test_the_password_is_not_told(server: RedisServer, client: Any) -> None:
-    """Nor the address, which has it."""
+    """The error shows neither the password nor the address."""
     client.config_set("requirepass", "another")
     counters = RedisCounters(f"redis://:a-secret-password@127.0.0.1:{server.port}/0", 5.0, "test")
     try:
@@ -244,7 +244,7 @@ def test_the_password_is_not_told(server: RedisServer, client: Any) -> None:
 
 
 def test_the_documented_permissions_are_enough(server: RedisServer, client: Any) -> None:
-    """With an ACL for the keys and commands that docs/quotas.md names."""
+    """The ACL of docs/quotas.md allows all commands of the counters."""
     page = (Path(__file__).parents[2] / "docs" / "quotas.md").read_text(encoding="utf-8")
     (line,) = [line for line in page.splitlines() if line.startswith("An ACL needs")]
     keys, commands = re.findall(r"`([^`]+)`", line)
@@ -258,7 +258,7 @@ def test_the_documented_permissions_are_enough(server: RedisServer, client: Any)
         name = "authguard:quota:{owner}:key"
         slots = {answer.slot - before: 1 for before in range(1, 20)}
         client.hset(name, mapping={**slots, "f": answer.slot - 19, "n": 21})
-        assert counters.take("owner", [ask(21, cost=21)], 1)[1][0].wait > 0  # reads all of them
+        assert counters.take("owner", [ask(21, cost=21)], 1)[1][0].wait > 0  # reads all of the slots
         with redis.Redis(port=server.port, username="quotas", password="pass") as limited:
             for forbidden in (limited.get, limited.hgetall):
                 with pytest.raises(redis.ResponseError):

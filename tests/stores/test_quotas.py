@@ -1,4 +1,4 @@
-"""Quotas in memory: never more in any window, all quotas of a request together, and nothing for a refusal."""
+"""Quotas in memory: the limit of any window, several quotas of a request, and requests without effect."""
 
 import random
 import threading
@@ -20,7 +20,7 @@ NOON = 20_000 * DAY + DAY // 2
 
 
 class World:
-    """A store, its two clocks, and what it has admitted when."""
+    """Have a store, its two clocks, and the admitted requests with their times."""
 
     def __init__(self, **options: Any) -> None:
         self.now = 1000.0
@@ -29,7 +29,7 @@ class World:
         self.store = MemoryQuotas(monotonic=self._monotonic, clock=lambda: self.wall, **options)
 
     def _monotonic(self) -> float:
-        self._seen.now = self.now  # the store looks once for each request
+        self._seen.now = self.now  # the store reads the clock once for each request
         return self.now
 
     def take(self, *quotas: Quota, cost: int = 1, caller: str = "ann") -> Taken:
@@ -46,7 +46,7 @@ class World:
 
 
 def most_in_a_window(admitted: list[tuple[float, int]], seconds: float) -> int:
-    """The most that was admitted in any window of so many seconds, wherever it begins."""
+    """Return the largest amount that was admitted in any window of so many seconds."""
     most, used, first = 0, 0, 0
     for at, cost in admitted:
         used += cost
@@ -61,7 +61,7 @@ MINUTE = Quota(10, 60)
 
 
 def test_the_count_is_let_through_and_no_more() -> None:
-    """Ten requests pass, and the eleventh does not."""
+    """A quota of ten admits ten requests, and not the eleventh."""
     world = World()
     assert [world.admits(MINUTE) for _ in range(11)] == [True] * 10 + [False]
 
@@ -72,17 +72,17 @@ def test_a_window_slides() -> None:
     for _ in range(10):
         assert world.admits(MINUTE)
         world.later(5)
-    assert not world.admits(MINUTE)  # at 50
+    assert not world.admits(MINUTE)  # at 50 seconds
     world.later(9.5)
     assert not world.admits(MINUTE)
     world.later(0.5)
-    assert world.admits(MINUTE)  # the first one is 60 seconds old
+    assert world.admits(MINUTE)  # the first request is 60 seconds old
     assert not world.admits(MINUTE)
 
 
 @pytest.mark.parametrize("seed", range(size(12, 200)))
 def test_no_window_holds_more_than_the_count(seed: int) -> None:
-    """Whatever is asked when, at most `count` is admitted in any window of `seconds`."""
+    """At most `count` is admitted in any window of `seconds`, for random times and costs."""
     chance = random.Random(seed)
     count = chance.choice([1, 7, 10, MAX_ENTRIES, MAX_ENTRIES + 1, 1_000, 10_000])
     quota = Quota(count, chance.choice([1, 60, 3600]))
@@ -94,12 +94,12 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
         if world.admits(quota, cost=cost):
             admitted.append((world.now, cost))
     assert most_in_a_window(admitted, quota.window) <= count
-    assert sum(cost for _, cost in admitted) >= count  # or it would be no test
+    assert sum(cost for _, cost in admitted) >= count  # else the test would show nothing
 
 
 @pytest.mark.parametrize("seed", range(size(12, 200)))
 def test_what_the_count_has_left_is_let_through(seed: int) -> None:
-    """Nothing is refused that a window has room for; above 120, one that is a 120th longer."""
+    """A request is refused only if the window, or one that is a 120th longer, has no room for it."""
     chance = random.Random(seed)
     count = chance.choice([1, 10, MAX_ENTRIES, 500, 5_000])
     quota = Quota(count, 60)
@@ -133,7 +133,7 @@ def _hammer(work: Callable[[], None], threads: int) -> None:
 
 
 def test_no_window_holds_more_with_many_threads() -> None:
-    """Eight threads, costs from 1 to 7, three quotas, a clock that goes on: none is ever above its count."""
+    """Eight threads with costs from 1 to 7 exceed none of three quotas."""
     quotas = [Quota(50, 1), Quota(400, 30), Quota(900, 120, by="key")]
     world = World()
     admitted: list[tuple[float, int]] = []
@@ -148,7 +148,7 @@ def test_no_window_holds_more_with_many_threads() -> None:
                 world.now += chance.choice([0, 0, 1 / 128, 1 / 4])
             taken = world.take(*quotas, cost=cost)
             if taken.admitted:
-                # When it was admitted, and not when this thread gets to say so.
+                # the time of the admission, which may be earlier than this line
                 admitted.append((taken.receipt[0][2], cost))
 
     _hammer(work, 8)
@@ -159,7 +159,7 @@ def test_no_window_holds_more_with_many_threads() -> None:
 
 
 def test_all_quotas_are_decided_together() -> None:
-    """If one has too little, nothing is taken from the others."""
+    """If one quota has too little, nothing is taken from the others."""
     world = World()
     small, large = Quota(2, 60), Quota(100, 3600)
     for _ in range(5):
@@ -170,7 +170,7 @@ def test_all_quotas_are_decided_together() -> None:
 
 @pytest.mark.parametrize("cost", [2, 9])
 def test_a_refused_request_takes_nothing(cost: int) -> None:
-    """What was left before is left after, and a smaller request gets it."""
+    """A refused request takes nothing, and a smaller one is admitted afterwards."""
     world = World()
     assert world.admits(MINUTE, cost=9)
     for _ in range(3):
@@ -179,7 +179,7 @@ def test_a_refused_request_takes_nothing(cost: int) -> None:
 
 
 def test_states_tell_what_remains() -> None:
-    """How much may be taken, after how long there is more, and after how long the cost could be taken."""
+    """The state has the remaining amount, the seconds to its growth, and the seconds to wait for the cost."""
     world = World()
     assert world.take(MINUTE, cost=4).states == [(6, 60, 0)]
     world.later(20)
@@ -190,7 +190,7 @@ def test_states_tell_what_remains() -> None:
 
 
 def test_no_reset_is_longer_than_the_window() -> None:
-    """Also where the clock has fewer digits at the end of the window: a minute is not told as 61 seconds."""
+    """`reset` is at most the window, also near a power of two where the clock has fewer digits."""
     chance, world = random.Random(3), World()
     for number in range(1_000):
         world.now = 2.0**13 - chance.random() * 60
@@ -199,7 +199,7 @@ def test_no_reset_is_longer_than_the_window() -> None:
 
 @pytest.mark.parametrize("count", [10, 1_000])
 def test_a_caller_who_waits_as_told_gets_through(count: int) -> None:
-    """At the told time, and not a moment before."""
+    """A caller that waits for the given seconds is admitted, and not a moment earlier."""
     chance, quota = random.Random(count), Quota(count, 60)
     world = World()
     for _ in range(200):
@@ -213,7 +213,7 @@ def test_a_caller_who_waits_as_told_gets_through(count: int) -> None:
 
 
 def test_a_cost_above_the_count_is_never_admitted() -> None:
-    """To wait would be of no use, and is told as infinity."""
+    """A cost above the count is refused, with an infinite time to wait."""
     world = World()
     for quota in (MINUTE, Quota(10, "day")):
         taken = world.take(quota, cost=11)
@@ -222,13 +222,13 @@ def test_a_cost_above_the_count_is_never_admitted() -> None:
 
 @pytest.mark.parametrize("cost", [0, -1])
 def test_a_cost_below_one_is_an_error(cost: int) -> None:
-    """A negative one would give others' quota away."""
+    """A cost below one raises ValueError."""
     with pytest.raises(ValueError, match=r"cost must be at least 1"):
         World().take(MINUTE, cost=cost)
 
 
 def test_callers_count_apart() -> None:
-    """What one has taken is not taken from another."""
+    """Each caller has a counter of its own."""
     world = World()
     assert not world.take(MINUTE, cost=10).states[0].remaining
     assert world.admits(MINUTE, cost=10, caller="bob")
@@ -238,7 +238,7 @@ DAILY = Quota(3, "day")
 
 
 def test_a_calendar_day_begins_at_midnight_utc() -> None:
-    """Not a day after the first request."""
+    """A quota for a calendar day is full again at midnight UTC."""
     world = World()
     assert [world.admits(DAILY) for _ in range(4)] == [True, True, True, False]
     assert world.take(DAILY).states == [(0, DAY / 2, DAY / 2)]
@@ -249,7 +249,7 @@ def test_a_calendar_day_begins_at_midnight_utc() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_give_a_day_again() -> None:
-    """The later day goes on."""
+    """A clock that is set back by a day does not fill the quota again."""
     world = World()
     world.admits(DAILY, cost=3)
     world.wall -= DAY
@@ -259,7 +259,7 @@ def test_a_clock_that_is_set_back_does_not_give_a_day_again() -> None:
 
 @pytest.mark.parametrize("jump", [-DAY, DAY])
 def test_a_clock_that_is_set_changes_nothing_for_windows(jump: int) -> None:
-    """They go by a clock that nobody sets."""
+    """A change of the wall clock has no effect on windows."""
     world = World()
     assert world.admits(MINUTE, cost=10)
     world.wall += jump
@@ -273,7 +273,7 @@ SHADOW = Quota(2, 60, name="shadow", enforce=False)
 
 
 def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
-    """It counts as if it did, so that what it would have refused takes nothing from it."""
+    """A quota with `enforce=False` admits all requests, and counts those that it would refuse."""
     world = World()
     assert [world.take(SHADOW, MINUTE).admitted for _ in range(5)] == [True] * 5
     assert world.take(SHADOW, MINUTE).states == [(0, 60, 60), (4, 60, 0)]
@@ -284,7 +284,7 @@ def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
 
 @pytest.mark.parametrize("quota", [MINUTE, Quota(1_000, 60), DAILY], ids=str)
 def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
-    """As if the request had not been."""
+    """An amount that was given back can be taken again."""
     world = World()
     first = world.take(quota)
     second = world.take(quota, cost=quota.count - 1)
@@ -296,7 +296,7 @@ def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
 
 
 def test_what_has_expired_is_not_given_back() -> None:
-    """It would be taken from what others have taken since."""
+    """An amount is not given back after its window has ended."""
     world = World()
     for quota in (Quota(1_000, 60), MINUTE, DAILY):
         old = world.take(quota, caller=str(quota))
@@ -308,7 +308,7 @@ def test_what_has_expired_is_not_given_back() -> None:
 
 @pytest.mark.parametrize("seed", range(size(10, 100)))
 def test_no_window_holds_more_when_some_is_given_back(seed: int) -> None:
-    """What was not given back is never above the count."""
+    """The amounts that were not given back never exceed the count of a window."""
     chance = random.Random(seed)
     quota = Quota(chance.choice([5, 100, 2_000]), 60)
     world = World()
@@ -330,7 +330,7 @@ def test_no_window_holds_more_when_some_is_given_back(seed: int) -> None:
 
 
 def test_a_full_store_refuses_new_callers_and_never_forgets_one() -> None:
-    """It would let them through twice; those that are counted go on."""
+    """A full store refuses new callers, and continues to count the known ones."""
     world = World(max_counters=3)
     for caller in ("a", "b", "c"):
         assert world.admits(DAILY, caller=caller, cost=2)
@@ -342,7 +342,7 @@ def test_a_full_store_refuses_new_callers_and_never_forgets_one() -> None:
 
 
 def test_a_full_store_takes_from_no_quota() -> None:
-    """Of two quotas one of which has no room, neither is taken from."""
+    """If one of two quotas has no room in the store, nothing is taken from the other."""
     world = World(max_counters=2)
     world.take(MINUTE)
     with pytest.raises(QuotaUnavailableError):
@@ -351,7 +351,7 @@ def test_a_full_store_takes_from_no_quota() -> None:
 
 
 def test_a_full_store_has_room_when_windows_have_passed() -> None:
-    """What holds nothing any more is forgotten."""
+    """A full store has room again when windows have ended."""
     world = World(max_counters=100)
     for number in range(100):
         assert world.admits(MINUTE, caller=str(number))
@@ -363,16 +363,16 @@ def test_a_full_store_has_room_when_windows_have_passed() -> None:
 
 
 def test_old_counters_are_forgotten_as_new_ones_come() -> None:
-    """A store that is not full does not keep what nobody needs."""
+    """Counters whose windows have ended are dropped as new ones are added."""
     world = World()
     for number in range(10_000):
         world.later(0.1)
         world.take(MINUTE, caller=str(number))
-    assert world.store.health().counters < 2_000  # 600 of them hold something
+    assert world.store.health().counters < 2_000  # 600 of them have an amount
 
 
 def test_what_is_dropped_to_make_room_is_counted_all_the_same() -> None:
-    """The caller's own counter may be the oldest, and hold nothing until now."""
+    """A caller's oldest counter is dropped and created again, and its request counts."""
     world = World(max_counters=4)
     world.take(MINUTE)
     world.later(60)
@@ -382,7 +382,7 @@ def test_what_is_dropped_to_make_room_is_counted_all_the_same() -> None:
 
 @pytest.mark.parametrize(("quota", "most"), [(Quota(10_000, 3600), 4096), (MINUTE, 1100)], ids=str)
 def test_a_counter_is_small(quota: Quota, most: int) -> None:
-    """At most 4 KB for each caller and quota, however much is asked."""
+    """A counter takes at most 4 KB for any number of requests."""
     world = World()
     callers = [f"caller {number}" for number in range(50)]
     tracemalloc.start()
@@ -397,7 +397,7 @@ def test_a_counter_is_small(quota: Quota, most: int) -> None:
 
 
 def test_health_counts_requests() -> None:
-    """How many were let through, and how many were refused."""
+    """The health counts admitted and refused requests."""
     world = World()
     assert world.store.health().state == "unused"
     for _ in range(13):
@@ -409,7 +409,7 @@ def test_health_counts_requests() -> None:
 
 
 def test_what_is_given_back_leaves_the_entries_before_it() -> None:
-    """An amount is not taken for a time, although both are numbers of one log."""
+    """Giving back an amount leaves the entries before it unchanged."""
     window = SlidingWindow(60)
     window.take(10, 5, 0.0)
     window.take(10, 1, 1.0)

@@ -1,4 +1,4 @@
-"""Quotas of several processes: what is borrowed, spent and given back, by clocks that are set."""
+"""Quotas of several processes: amounts that are borrowed, spent and given back."""
 
 import random
 import threading
@@ -25,14 +25,14 @@ SHADOW = Quota(2, 60, name="shadow", enforce=False)
 
 
 def test_a_first_request_borrows_nothing() -> None:
-    """Most callers send one, and what is borrowed for nothing is missing elsewhere."""
+    """The first request of a caller borrows nothing, because most callers send one."""
     world = World()
     world.take(MINUTE)
     assert world.store.used() == 1
 
 
 def test_requests_that_follow_soon_borrow_more_and_more() -> None:
-    """Up to 64, so that most requests need no call."""
+    """Frequent requests borrow more and more, up to 64."""
     world = World()
     wants = []
     for _ in range(200):
@@ -45,7 +45,7 @@ def test_requests_that_follow_soon_borrow_more_and_more() -> None:
 
 
 def test_steady_requests_borrow_as_before_when_a_slot_ends() -> None:
-    """By one call, however little was spent since the last one."""
+    """Steady requests borrow 64 by one call for each slot."""
     world = World()
     many = Quota(10**9, 60)  # a slot is half a second
     wants = []
@@ -62,7 +62,7 @@ def test_steady_requests_borrow_as_before_when_a_slot_ends() -> None:
 
 
 def test_a_slow_caller_borrows_as_much_as_it_spends_in_a_second() -> None:
-    """Ten requests a second borrow at most a handful."""
+    """A slow caller borrows at most the amount that it spends in a second."""
     world = World()
     for _ in range(100):
         world.later(0.1)
@@ -75,7 +75,7 @@ def test_a_slow_caller_borrows_as_much_as_it_spends_in_a_second() -> None:
 
 
 def test_what_is_borrowed_is_taken_without_a_call() -> None:
-    """`take_at_once` is for the thread of the event loop."""
+    """`take_at_once` takes a borrowed amount without a call of the store."""
     world = World()
     assert world.at_once(MINUTE) is None
     borrowed = world.lend(MINUTE)
@@ -91,7 +91,7 @@ def test_what_is_borrowed_is_taken_without_a_call() -> None:
 
 
 def test_all_quotas_must_be_borrowed_or_none_is_spent() -> None:
-    """A request takes from all of them."""
+    """A request spends nothing unless all its quotas are borrowed."""
     world = World()
     borrowed = world.lend(MINUTE)
     for _ in range(5):
@@ -101,11 +101,11 @@ def test_all_quotas_must_be_borrowed_or_none_is_spent() -> None:
 
 @pytest.mark.parametrize("quota", [Quota(1000, 1), MINUTE, DAILY], ids=str)
 def test_what_is_borrowed_is_not_spent_after_a_second_or_the_end_of_its_slot(quota: Quota) -> None:
-    """By the monotonic clock of the process: also after a pause."""
+    """A borrowed amount is not spent after a second or after the end of its slot."""
     world = World()
     life = min(1.0, quota.window / 120)
     length = slot_length(quota.window, is_daily=quota.is_daily)
-    world.store.now = world.store.now // length * length  # a slot begins
+    world.store.now = world.store.now // length * length  # at the begin of a slot
     world.take(quota)
     world.later(0.0001)
     world.take(quota)
@@ -116,7 +116,7 @@ def test_what_is_borrowed_is_not_spent_after_a_second_or_the_end_of_its_slot(quo
 
 
 def test_the_end_of_a_lease_is_counted_from_before_the_call() -> None:
-    """However long the answer is under way, the store's slot does not end earlier than the lease."""
+    """The life of a lease begins before the call of the store."""
     world = World()
     world.take(HOUR)
     world.later(0.001)
@@ -131,14 +131,14 @@ def test_the_end_of_a_lease_is_counted_from_before_the_call() -> None:
 
 @pytest.mark.parametrize("jump", [-3600, 3600, -86_400])
 def test_clocks_of_processes_are_not_used(jump: int) -> None:
-    """Only how they go on counts: a process whose clock differs by an hour takes the same."""
+    """A process with a wrong clock takes the same."""
     world = World(2)
     assert [world.admits(FEW, cost=5, process=number) for number in (0, 1, 0)] == [True, True, False]
     assert world.store.used() == 10
 
 
 def test_a_process_does_not_block_itself() -> None:
-    """What it has left is given back with the call that needs more."""
+    """A call that needs more gives back the borrowed rest first."""
     world = World()
     borrowed = world.lend(FEW)
     assert borrowed > 0
@@ -148,7 +148,7 @@ def test_a_process_does_not_block_itself() -> None:
 
 
 def test_a_cost_that_fits_beside_what_others_hold_is_admitted() -> None:
-    """Never more, and never less."""
+    """A cost that fits beside the leases of other processes is admitted, and a larger one is refused."""
     world = World(2)
     held = world.lend(FEW, process=1)
     assert held > 0
@@ -157,7 +157,7 @@ def test_a_cost_that_fits_beside_what_others_hold_is_admitted() -> None:
 
 
 def test_what_was_not_spent_is_given_back_after_a_second() -> None:
-    """So that others have it, although the window has not passed."""
+    """A borrowed rest is given back after a second."""
     world = World(2)
     held = world.lend(FEW, process=1)
     world.later(0.3)
@@ -170,7 +170,7 @@ def test_what_was_not_spent_is_given_back_after_a_second() -> None:
 
 
 def test_closing_gives_back_what_is_left() -> None:
-    """At the end of a process, others have it at once."""
+    """`close` gives back the borrowed rest."""
     world = World(2)
     world.lend(FEW, process=1)
     world.processes[1].close()
@@ -180,7 +180,7 @@ def test_closing_gives_back_what_is_left() -> None:
 
 
 def test_closing_a_store_that_is_down_raises_nothing() -> None:
-    """What is left stays taken until the window has passed."""
+    """`close` with a store that is down raises nothing."""
     world = World()
     held = world.lend(FEW)
     world.store.is_down = True
@@ -188,12 +188,12 @@ def test_closing_a_store_that_is_down_raises_nothing() -> None:
     assert world.processes[0].health().reason
     world.store.calls.clear()
     world.processes[0].close()
-    assert world.store.calls == ["close"]  # it is known to be down, and is not waited for again
+    assert world.store.calls == ["close"]  # a store that is down is not called again
     assert world.store.used() == 2 + held
 
 
 def test_a_child_process_begins_with_nothing() -> None:
-    """What the parent has borrowed is the parent's to spend."""
+    """A forked child does not spend the leases of its parent."""
     world = World()
     world.lend(MINUTE)
     name = world.processes[0]._process
@@ -205,7 +205,7 @@ def test_a_child_process_begins_with_nothing() -> None:
 
 @pytest.mark.parametrize("quota", [MINUTE, FEW, DAILY], ids=str)
 def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
-    """By the next request, wherever it comes to."""
+    """An amount that was given back can be taken by another process."""
     world = World(2)
     first, second = world.take(quota), world.take(quota, cost=quota.count - 1)
     assert not world.admits(quota, process=1)
@@ -217,7 +217,7 @@ def test_what_is_given_back_can_be_taken_again(quota: Quota) -> None:
 
 
 def test_what_is_given_back_to_a_lease_is_spent_without_a_call() -> None:
-    """A request that was refused later costs nothing."""
+    """An amount that was given back to a lease is spent again without a call."""
     world = World()
     borrowed = world.lend(MINUTE)
     for _ in range(10 * borrowed):
@@ -227,7 +227,7 @@ def test_what_is_given_back_to_a_lease_is_spent_without_a_call() -> None:
 
 
 def test_what_is_given_back_late_is_not_spent_again_here() -> None:
-    """Its lease has ended; the store takes it back, if its slot still counts."""
+    """An amount that was given back after the end of its lease goes back to the store."""
     world = World()
     world.lend(FEW)
     taken = world.at_once(FEW)
@@ -240,7 +240,7 @@ def test_what_is_given_back_late_is_not_spent_again_here() -> None:
 
 
 def test_what_was_taken_in_another_slot_is_not_spent_again_here() -> None:
-    """It counts for less long than what is spent now."""
+    """An amount of an earlier slot is given back to the store, and not spent again in this process."""
     world = World()
     early = world.take(MINUTE, cost=5)
     world.later(30)
@@ -252,7 +252,7 @@ def test_what_was_taken_in_another_slot_is_not_spent_again_here() -> None:
 
 
 def test_several_calls_at_once_borrow_once() -> None:
-    """The others take their cost alone."""
+    """Of several calls at the same time one borrows, and the others take their cost alone."""
     world = World()
     world.take(MINUTE)
     wants = []
@@ -271,19 +271,19 @@ def test_several_calls_at_once_borrow_once() -> None:
 
 @pytest.mark.parametrize("cost", [0, -1])
 def test_a_cost_below_one_is_an_error(cost: int) -> None:
-    """As in memory."""
+    """A cost below one raises ValueError."""
     with pytest.raises(ValueError, match="cost must be at least 1"):
         World().take(MINUTE, cost=cost)
 
 
 def test_a_cost_above_the_count_is_never_admitted() -> None:
-    """To wait would be of no use, and is told as infinity."""
+    """A cost above the count is refused, with an infinite time to wait."""
     taken = World().take(FEW, cost=11)
     assert (taken.admitted, taken.states) == (False, [(10, 0.0, inf)])
 
 
 def test_a_refusal_tells_when_to_come_back() -> None:
-    """In seconds, of each quota in order."""
+    """A refusal has the seconds to wait for each quota in order."""
     world = World()
     world.take(FEW, MINUTE, cost=10)
     world.later(20)
@@ -294,7 +294,7 @@ def test_a_refusal_tells_when_to_come_back() -> None:
 
 
 def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
-    """Also from what is borrowed; what it would have refused is counted."""
+    """A quota with `enforce=False` admits all requests, also from a lease, and counts refusable ones."""
     world = World()
     for _ in range(50):
         world.later(0.0001)
@@ -308,8 +308,18 @@ def test_a_quota_that_is_not_enforced_refuses_nothing() -> None:
     assert 59 < taken.states[0].wait <= 60.5
 
 
+def test_a_quota_beside_one_that_is_not_enforced_is_spent() -> None:
+    """A quota beside one with `enforce=False` that is used up is spent for each request."""
+    world = World()
+    remaining = []
+    for _ in range(50):
+        world.later(0.0001)
+        remaining.append(world.take(SHADOW, HOUR).states[1].remaining)
+    assert remaining == [HOUR.count - number for number in range(1, 51)]
+
+
 def test_a_smaller_cost_may_fit_a_quota_that_was_too_small_for_a_greater_one() -> None:
-    """The store is asked, and it is taken."""
+    """A smaller cost is taken from a quota with `enforce=False` that was too small for a larger one."""
     world = World()
     for _ in range(5):
         world.later(0.0001)
@@ -321,7 +331,7 @@ def test_a_smaller_cost_may_fit_a_quota_that_was_too_small_for_a_greater_one() -
 
 
 def test_what_a_quota_that_is_not_enforced_did_not_give_is_not_given_back() -> None:
-    """It would be taken from what others have taken."""
+    """An amount that a quota with `enforce=False` has not given is not given back."""
     world = World()
     world.take(SHADOW, cost=2)
     world.processes[0].give_back(world.take(SHADOW, HOUR))
@@ -330,7 +340,7 @@ def test_what_a_quota_that_is_not_enforced_did_not_give_is_not_given_back() -> N
 
 
 def test_a_process_that_knows_of_no_others_borrows_as_one_of_eight() -> None:
-    """Until the store has told how many there are, or as one of `processes`."""
+    """A process that does not know the number of the others borrows as one of eight, or of `processes`."""
     for options, most in (({}, 8), ({"quotas_down": "local", "processes": 50}, 50)):
         world = World(**options)
         process = world.new_process()
@@ -342,7 +352,7 @@ def test_a_process_that_knows_of_no_others_borrows_as_one_of_eight() -> None:
 
 
 def test_a_quota_that_is_not_enforced_is_asked_about_again_within_a_second() -> None:
-    """Another process may have given back."""
+    """For a quota with `enforce=False` that was used up, the store is asked again within a second."""
     world = World()
     for _ in range(10):
         world.later(0.0001)
@@ -354,7 +364,7 @@ def test_a_quota_that_is_not_enforced_is_asked_about_again_within_a_second() -> 
 
 @pytest.mark.parametrize("quotas", [(FEW,), (FEW, MINUTE), (MINUTE, FEW), (SHADOW, FEW)])
 def test_what_was_refused_just_now_is_refused_without_a_call(quotas: tuple[Quota, ...]) -> None:
-    """A caller who sends on and on does not keep the store from others, and is told the same."""
+    """A request that was refused a moment ago is refused again without a call."""
     world = World()
     assert world.admits(*quotas, cost=8)
     world.later(0.001)
@@ -370,7 +380,7 @@ def test_what_was_refused_just_now_is_refused_without_a_call(quotas: tuple[Quota
 
 
 def test_a_refusal_is_believed_for_a_moment_and_for_the_cost_alone() -> None:
-    """The store is asked about a smaller cost, and again when another process may have given back."""
+    """The store is asked for a smaller cost after a refusal, and again a moment later."""
     world = World(2)
     held = world.take(FEW, cost=8)
     world.later(0.001)
@@ -383,7 +393,7 @@ def test_a_refusal_is_believed_for_a_moment_and_for_the_cost_alone() -> None:
 
 
 def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
-    """It fits then, be it a moment later."""
+    """A remembered refusal ends with its time to wait."""
     world = World()
     assert world.admits(FEW, cost=10)
     world.later(0.001)
@@ -395,7 +405,7 @@ def test_a_refusal_is_not_believed_beyond_the_end_of_the_window() -> None:
 
 
 def test_a_refusal_is_not_believed_that_another_call_has_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one has given back what the store had too little of."""
+    """A refusal is not remembered if another call has given an amount back meanwhile."""
     world = World()
     (process,) = world.processes
     held = world.take(FEW, cost=10)
@@ -416,7 +426,7 @@ def test_a_refusal_is_not_believed_that_another_call_has_overtaken(monkeypatch: 
 
 
 def test_what_is_given_back_here_ends_a_refusal() -> None:
-    """The rest goes back with the next call, in which it is taken."""
+    """An amount that was given back in the process ends a remembered refusal."""
     world = World()
     held = world.take(FEW, cost=10)
     world.later(0.001)
@@ -426,7 +436,7 @@ def test_what_is_given_back_here_ends_a_refusal() -> None:
 
 
 def test_a_quota_that_was_not_asked_about_is_asked_about() -> None:
-    """A refusal by one quota does not tell how another stands."""
+    """A remembered refusal by one quota is not used for a request with another quota."""
     world = World()
     world.take(FEW, cost=10)
     world.later(0.001)
@@ -435,7 +445,7 @@ def test_a_quota_that_was_not_asked_about_is_asked_about() -> None:
 
 
 def test_takes_of_two_owners_are_an_error() -> None:
-    """A step is of one: all its counters are in one place of a cluster."""
+    """Takes of two owners raise ValueError."""
     world = World()
     with pytest.raises(ValueError, match="must be of one owner"):
         world.processes[0].take([*takes([MINUTE], caller="ann"), *takes([HOUR], caller="bob")])
@@ -443,13 +453,13 @@ def test_takes_of_two_owners_are_an_error() -> None:
 
 
 def test_two_takes_of_one_counter_are_an_error() -> None:
-    """Each would fit, and both together might not."""
+    """Two takes of one counter raise ValueError."""
     with pytest.raises(ValueError, match="must be of another counter"):
         World().take(FEW, FEW)
 
 
 def test_nobody_is_named_in_the_store() -> None:
-    """It has digests of issuers, subjects and keys."""
+    """The store has digests of issuers, subjects and keys."""
     world = World()
     key = ("per-minute", "issuer", "ann@example.com")
     world.take(MINUTE, caller="ann@example.com")
@@ -458,7 +468,7 @@ def test_nobody_is_named_in_the_store() -> None:
 
 
 def test_a_call_on_a_connection_that_was_closed_is_made_again_without_rests() -> None:
-    """It may have been carried out: what it gave back must not be given back twice."""
+    """A call on a lost connection is made again without rests, so that none is given back twice."""
     world = World()
     world.lend(FEW)
     world.store.errors = [StoreConnectionLostError("lost")]
@@ -471,7 +481,7 @@ def test_a_call_on_a_connection_that_was_closed_is_made_again_without_rests() ->
 
 
 def test_what_was_not_given_back_since_a_connection_was_closed_stays_taken() -> None:
-    """And nothing is down."""
+    """A rest that was not given back on a lost connection stays taken, and the store is not down."""
     world = World()
     held = world.lend(FEW)
     world.later(2)
@@ -481,7 +491,7 @@ def test_what_was_not_given_back_since_a_connection_was_closed_stays_taken() -> 
 
 
 def test_leases_are_bounded_and_what_goes_is_given_back() -> None:
-    """The caller that asked longest ago goes first."""
+    """The number of leases is bounded; the lease that was used longest ago is given back first."""
     world = World(max_counters=3)
     for number in range(3):
         assert world.lend(MINUTE, caller=str(number)) > 0
@@ -495,7 +505,7 @@ def test_leases_are_bounded_and_what_goes_is_given_back() -> None:
 
 
 def test_a_caller_that_asks_again_does_not_go_first() -> None:
-    """But the one that has not asked since."""
+    """The lease of a caller that has asked again is kept."""
     world = World(max_counters=2)
     for caller in ("a", "b", "a", "new"):
         world.take(MINUTE, caller=caller)
@@ -503,7 +513,7 @@ def test_a_caller_that_asks_again_does_not_go_first() -> None:
 
 
 def test_a_quota_that_was_lowered_has_nothing_left() -> None:
-    """More is taken than there is now."""
+    """A quota with a lowered count has nothing left."""
     world = World()
     world.take(FEW, cost=10)
     taken = world.take(Quota(4, 60, name="few"))
@@ -512,7 +522,7 @@ def test_a_quota_that_was_lowered_has_nothing_left() -> None:
 
 
 def test_what_is_borrowed_is_not_spent_for_a_lower_limit() -> None:
-    """Two guards with one store may have quotas of one name: each lets through as much as it says."""
+    """A lease for one limit is not spent for a lower limit of the same name."""
     world = World()
     for _ in range(30):
         world.later(0.001)
@@ -526,7 +536,7 @@ def test_what_is_borrowed_is_not_spent_for_a_lower_limit() -> None:
 
 
 def test_what_was_not_spent_for_another_limit_is_given_back() -> None:
-    """Within a second or two, as ever."""
+    """A lease for another limit is given back within two seconds."""
     world = World()
     for _ in range(30):
         world.later(0.001)
@@ -538,7 +548,7 @@ def test_what_was_not_spent_for_another_limit_is_given_back() -> None:
 
 
 def test_a_quota_whose_window_was_changed_counts_anew() -> None:
-    """The slots of the two have other lengths."""
+    """A quota with another window has a counter of its own."""
     world = World(2)
     world.take(FEW, cost=10)
     assert world.admits(Quota(10, 3600, name="few"), cost=10, process=1)
@@ -546,7 +556,7 @@ def test_a_quota_whose_window_was_changed_counts_anew() -> None:
 
 
 def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:
-    """A process that runs for weeks keeps those of the last second."""
+    """Leases of inactive callers are dropped as other callers come."""
     world = World(max_counters=100_000)
     for number in range(3000):
         world.later(0.01)
@@ -555,7 +565,7 @@ def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:
 
 
 def test_a_process_tells_that_it_is_alive_every_ten_seconds() -> None:
-    """And learns how many others are."""
+    """A process beats every ten seconds, and gets the number of live processes."""
     world = World()
     world.store.live = 16
     for _ in range(60):
@@ -567,7 +577,7 @@ def test_a_process_tells_that_it_is_alive_every_ten_seconds() -> None:
 
 
 def test_the_thread_ends_when_nothing_is_asked_for_half_a_minute() -> None:
-    """It runs again with the next request."""
+    """The thread ends after half a minute without a request."""
     world = World()
     world.take(MINUTE)
     world.later(29)
@@ -577,7 +587,7 @@ def test_the_thread_ends_when_nothing_is_asked_for_half_a_minute() -> None:
 
 
 def test_health_counts_requests() -> None:
-    """Those that were let through and refused, by this process."""
+    """The health counts the admitted and refused requests of this process."""
     world = World()
     for _ in range(13):
         world.take(FEW, MINUTE)
@@ -601,7 +611,7 @@ def _most_in_a_window(admitted: list[tuple[float, int]], seconds: float) -> int:
 
 @pytest.mark.parametrize("seed", range(size(8, 300)))
 def test_no_window_holds_more_than_the_count(seed: int) -> None:
-    """Of four processes, whatever is asked, given back, paused, killed or forgotten when."""
+    """Four processes exceed no quota in any window, for random requests, pauses and restarts."""
     chance = random.Random(seed)
     quotas = [Quota(chance.choice([10, 150, 2000]), 60), Quota(3000, 600), Quota(2500, "day")]
     world = World(4)
@@ -621,7 +631,7 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
         if chance.random() < 0.02:
             world.processes[number].keep()
         if chance.random() < 0.001:
-            world.processes[number]._begin_process()  # killed, and started again
+            world.processes[number]._begin_process()  # killed and started again
     assert _most_in_a_window(admitted, 60) <= quotas[0].count
     assert _most_in_a_window(admitted, 600) <= 3000
     assert sum(cost for _, cost in admitted) <= 2500
@@ -629,7 +639,7 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
 
 @pytest.mark.parametrize("processes", [1, 4, 16])
 def test_99_percent_of_a_quota_can_be_used(processes: int) -> None:
-    """Within the window, although each process holds something."""
+    """99 percent of a quota can be used within a window, although each process has a lease."""
     chance = random.Random(processes)
     world = World(processes)
     admitted = 0
@@ -643,7 +653,7 @@ def test_99_percent_of_a_quota_can_be_used(processes: int) -> None:
 
 
 def test_threads_of_a_process_take_together_what_there_is() -> None:
-    """No more, and no less."""
+    """Threads of a process take together exactly the count of the quota."""
     world = World()
     admitted = []
 
@@ -661,7 +671,7 @@ def test_threads_of_a_process_take_together_what_there_is() -> None:
 
 
 def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system has such a clock; elsewhere it is the monotonic one."""
+    """The clock continues while the machine sleeps, if the system has such a clock."""
     boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
     if boot_clock is not None:
         assert default_clock()() == pytest.approx(time.clock_gettime(boot_clock), abs=30)
@@ -670,7 +680,7 @@ def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPa
 
 
 def _lent_64(world: World, *quotas: Quota) -> None:
-    """Have a process borrow as much as it may at once."""
+    """Have a process borrow the maximum."""
     for _ in range(200):
         world.later(0.0001)
         assert world.admits(*quotas)
@@ -680,7 +690,7 @@ def _lent_64(world: World, *quotas: Quota) -> None:
 
 
 def _spend(world: World, times: int, *quotas: Quota) -> None:
-    """Take so many times from what is borrowed."""
+    """Take so many times from a lease."""
     for _ in range(times):
         world.later(0.0001)
         taken = world.at_once(*quotas)
@@ -689,7 +699,7 @@ def _spend(world: World, times: int, *quotas: Quota) -> None:
 
 
 def test_more_is_borrowed_when_half_is_spent() -> None:
-    """By the thread, so that no request waits for the store."""
+    """The thread borrows more when half of a lease is spent."""
     world = World()
     _lent_64(world, HOUR, MANY_A_DAY)
     world.store.calls.clear()
@@ -705,7 +715,7 @@ def test_more_is_borrowed_when_half_is_spent() -> None:
 
 
 def test_what_is_borrowed_ahead_is_counted_once() -> None:
-    """What was left and what came are spent to the last one, and no more than the store has lent."""
+    """An amount that was borrowed ahead is spent once, with the rest of the lease."""
     world = World()
     _lent_64(world, HOUR)
     before = world.store.used()
@@ -716,11 +726,11 @@ def test_what_is_borrowed_ahead_is_counted_once() -> None:
     spent = 0
     while world.at_once(HOUR) is not None:
         spent += 1
-    assert spent == 63 - 40 + lent  # of the 64 before, the request that borrowed took one
+    assert spent == 63 - 40 + lent  # the request that borrowed took one of the 64
 
 
 def test_nothing_is_borrowed_ahead_of_a_quota_beside_one_that_is_used_up() -> None:
-    """A call takes from all or from none; what it did not take may not be spent."""
+    """Nothing is borrowed ahead if a quota of the same call is used up."""
     world = World(2)
     few = Quota(1000, 3600, name="few")
     _lent_64(world, HOUR, few)
@@ -735,7 +745,7 @@ def test_nothing_is_borrowed_ahead_of_a_quota_beside_one_that_is_used_up() -> No
 
 
 def test_a_store_that_fails_ahead_is_noted_and_lends_to_the_next_request() -> None:
-    """No request has failed; what was borrowed before is spent."""
+    """A store that fails while the thread borrows ahead is recorded, and the lease is still spent."""
     world = World()
     _lent_64(world, HOUR)
     _spend(world, 40, HOUR)
@@ -750,7 +760,7 @@ def test_a_store_that_fails_ahead_is_noted_and_lends_to_the_next_request() -> No
 
 
 def test_a_request_that_borrows_itself_leaves_nothing_for_the_thread() -> None:
-    """The thread may come too late, when all is spent."""
+    """The thread borrows nothing after a request has borrowed."""
     world = World()
     _lent_64(world, HOUR)
     _spend(world, 63, HOUR)
@@ -761,7 +771,7 @@ def test_a_request_that_borrows_itself_leaves_nothing_for_the_thread() -> None:
 
 
 def test_a_slow_store_leaves_the_thread_time_to_keep() -> None:
-    """Else it would borrow for one caller after the other, give nothing back, and soon count as dead."""
+    """With a slow store the thread borrows for few callers at a time, so that it can give back and beat."""
     world = World()
     callers = ["ann", "bob", "cy"]
     for caller in callers:

@@ -1,4 +1,4 @@
-"""The arithmetic of shared counters: never more in a window than there is, with all that is lent."""
+"""The arithmetic of shared counters: a window never has more than its count, including all leases."""
 
 import random
 from collections.abc import Sequence
@@ -45,14 +45,14 @@ def take_single(counter: Counter, what: Ask, now: int, live: int = 1) -> tuple[b
 
 
 def test_a_slot_is_a_120th_of_the_window_rounded_up() -> None:
-    """To a whole microsecond, so that all stores compute alike."""
+    """The length of a slot is a 120th of the window, rounded up to a microsecond."""
     assert [slot_length(window, is_daily=False) for window in (1, 60, 7)] == [8334, 500_000, 58_334]
     assert slot_length(86_400, is_daily=True) == DAY
 
 
 @pytest.mark.parametrize("window", [1, 7, 60, 86_400, 366 * 86_400])
 def test_what_is_taken_counts_for_the_window_and_a_120th_longer_at_most(window: int) -> None:
-    """Never shorter, and counted from the end of its slot, at which a lent amount may be spent."""
+    """A taken amount counts for the window, and at most a 120th longer, from the end of its slot."""
     length = slot_length(window, is_daily=False)
     for now in (NOON, NOON // length * length, NOON // length * length + length - 1):
         counter = Counter(now)
@@ -64,7 +64,7 @@ def test_what_is_taken_counts_for_the_window_and_a_120th_longer_at_most(window: 
 
 
 def test_a_refused_request_takes_from_no_quota() -> None:
-    """Of two quotas of which one has too little, the other stays as it was."""
+    """If one of two quotas has too little, nothing is taken from the other."""
     counters = [Counter(NOON), Counter(NOON)]
     take(counters, [ask(5, cost=4), ask(50, cost=4)], NOON, 1)
     admitted, answers = take(counters, [ask(5, cost=2, wants=9), ask(50, cost=2, wants=9)], NOON, 1)
@@ -74,7 +74,7 @@ def test_a_refused_request_takes_from_no_quota() -> None:
 
 
 def test_a_quota_that_is_not_enforced_and_short_is_left_alone() -> None:
-    """The others are taken from."""
+    """A quota with `enforce=False` that is too small is skipped, and the others are taken from."""
     counters = [Counter(NOON), Counter(NOON)]
     asks = [ask(1, enforce=False), ask(50)]
     assert [take(counters, asks, NOON, 1)[0] for _ in range(3)] == [True] * 3
@@ -82,7 +82,7 @@ def test_a_quota_that_is_not_enforced_and_short_is_left_alone() -> None:
 
 
 def test_rests_come_back_before_the_cost_is_looked_at() -> None:
-    """So that a process never blocks itself; also if the request is refused all the same."""
+    """Rests are given back before the cost is checked, also if the request is refused."""
     counter = Counter(NOON)
     _, first = take_single(counter, ask(10, wants=3), NOON)
     assert first.lent == 3
@@ -97,7 +97,7 @@ def test_rests_come_back_before_the_cost_is_looked_at() -> None:
     ("epoch", "slot", "amount", "used"), [(0, 0, 5, 5), (1, 0, 5, 10), (0, 1, 5, 10), (0, 0, 50, 0)]
 )
 def test_a_rest_is_taken_from_its_own_slot_alone(epoch: int, slot: int, amount: int, used: int) -> None:
-    """Not from what others took in another slot, or in another life of the counter; and never below zero."""
+    """A rest is given back to its own slot and epoch alone, and the amount never falls below zero."""
     counter = Counter(NOON)
     _, answer = take_single(counter, ask(100, cost=10), NOON)
     rest = Rest("owner", "key", MINUTE, False, answer.epoch + epoch, answer.slot + slot, amount)
@@ -106,7 +106,7 @@ def test_a_rest_is_taken_from_its_own_slot_alone(epoch: int, slot: int, amount: 
 
 
 def test_a_rest_that_counts_no_longer_is_ignored() -> None:
-    """Its slot is gone, and later slots are of others."""
+    """A rest of a slot whose window has ended is ignored."""
     counter = Counter(NOON)
     _, old = take_single(counter, ask(100, cost=10), NOON)
     later = NOON + old.reset
@@ -133,12 +133,12 @@ def test_a_rest_that_counts_no_longer_is_ignored() -> None:
 def test_half_of_what_is_left_is_lent_by_all_together(
     count: int, cost: int, live: int, wants: int, lent: int
 ) -> None:
-    """A block is at most 64 with the cost, and no more than the process wants."""
+    """All processes together borrow at most half of the rest, each at most 64 and its wish."""
     assert take_single(Counter(NOON), ask(count, cost=cost, wants=wants), NOON, live)[1].lent == lent
 
 
 def test_nothing_is_lent_above_95_percent() -> None:
-    """What is left is for those who come first."""
+    """Nothing is lent above 95 percent of the count."""
     counter = Counter(NOON)
     take_single(counter, ask(1000, cost=949), NOON)
     assert take_single(counter, ask(1000, wants=64), NOON)[1].lent == 24  # 950 are used
@@ -146,7 +146,7 @@ def test_nothing_is_lent_above_95_percent() -> None:
 
 
 def test_a_refused_cost_is_told_when_it_fits() -> None:
-    """When so many slots have expired; never, if it is above the count."""
+    """A refused cost has the time until it fits, and -1 if it is above the count."""
     counter = Counter(NOON)
     for seconds in (0, 10, 20):
         take_single(counter, ask(9, cost=3), NOON + seconds * MICROSECONDS)
@@ -158,7 +158,7 @@ def test_a_refused_cost_is_told_when_it_fits() -> None:
 
 
 def test_a_clock_that_goes_back_forgets_nothing_and_blocks_for_a_window_at_most() -> None:
-    """What was taken later counts from now on."""
+    """After the clock went back, all amounts count for one more window at most."""
     counter = Counter(NOON)
     for seconds in range(50):
         take_single(counter, ask(50), NOON + seconds * MICROSECONDS)
@@ -170,7 +170,7 @@ def test_a_clock_that_goes_back_forgets_nothing_and_blocks_for_a_window_at_most(
 
 
 def test_what_is_lent_before_the_clock_goes_back_counts_for_a_window_after_it_is_spent() -> None:
-    """The lease is spent at the last moment, when the slot has ended that is the current one now."""
+    """A lease from before the clock went back counts for a window after its last moment."""
     counter = Counter(NOON)
     _, answer = take_single(counter, ask(101, wants=49), NOON)
     assert (answer.used, answer.ends_in) == (50, MICROSECONDS // 2)
@@ -181,7 +181,7 @@ def test_what_is_lent_before_the_clock_goes_back_counts_for_a_window_after_it_is
 
 
 def test_a_lease_after_the_clock_went_back_lives_no_longer_than_any_other() -> None:
-    """Although its slot is the next one."""
+    """A lease after the clock went back has the usual life, although its slot is the next one."""
     counter = Counter(NOON)
     take_single(counter, ask(100), NOON)
     _, answer = take_single(counter, ask(100, wants=64), NOON - 10 * MICROSECONDS)
@@ -189,7 +189,7 @@ def test_a_lease_after_the_clock_went_back_lives_no_longer_than_any_other() -> N
 
 
 def test_a_lease_of_a_slot_that_comes_again_is_not_given_back() -> None:
-    """After the clock went back, others take in a slot of the same number."""
+    """A lease of a slot is not given back to a later slot with the same number."""
     counter = Counter(NOON)
     _, before = take_single(counter, ask(100, cost=1, wants=9), NOON)
     take_single(counter, ask(100), NOON - 10 * MICROSECONDS)
@@ -201,7 +201,7 @@ def test_a_lease_of_a_slot_that_comes_again_is_not_given_back() -> None:
 
 
 def test_a_day_ends_at_midnight_utc() -> None:
-    """Not a day after the first request."""
+    """The quota of a day is full again at midnight UTC."""
     counter = Counter(NOON)
     daily = ask(3, 86_400, is_daily=True, cost=3)
     _, answer = take_single(counter, daily, NOON)
@@ -211,14 +211,14 @@ def test_a_day_ends_at_midnight_utc() -> None:
 
 
 def test_a_lease_of_a_day_ends_after_a_120th_of_it_or_at_midnight() -> None:
-    """It is not spent on the next day."""
+    """A lease of a day ends after a 120th of the day, or at midnight."""
     daily = ask(1000, 86_400, is_daily=True, wants=64)
     assert take_single(Counter(NOON), daily, NOON)[1].ends_in == 720 * MICROSECONDS
     assert take_single(Counter(NOON), daily, NOON + DAY // 2 - 5)[1].ends_in == 5
 
 
 def test_a_day_is_not_given_twice_if_the_clock_goes_back() -> None:
-    """The later day goes on."""
+    """The quota of a day is not full again if the clock goes back."""
     counter, daily = Counter(NOON), ask(3, 86_400, is_daily=True, cost=3)
     assert take_single(counter, daily, NOON)[0]
     assert take_single(counter, daily, NOON - DAY) == (
@@ -233,7 +233,7 @@ def counter_tail(counter: Counter) -> tuple[int, ...]:
 
 
 def test_a_clock_that_was_days_ahead_does_not_block_for_days() -> None:
-    """What was taken then counts for today."""
+    """The amounts of a clock that was days ahead count for the current day."""
     counter, daily = Counter(NOON), ask(3, 86_400, is_daily=True, cost=3)
     take_single(counter, daily, NOON + 30 * DAY)
     admitted, answer = take_single(counter, daily, NOON)
@@ -242,7 +242,7 @@ def test_a_clock_that_was_days_ahead_does_not_block_for_days() -> None:
 
 @pytest.mark.parametrize("seed", range(size(20, 400)))
 def test_no_window_holds_more_than_the_count(seed: int) -> None:
-    """Lent amounts are spent at the last moment, and rests come back late: never more in any window."""
+    """No window has more than the count, even if leases are spent last and rests are given back late."""
     chance = random.Random(seed)
     count, window = chance.choice([1, 7, 100, 5000]), chance.choice([1, 60, 3600])
     counter, now = Counter(NOON), NOON
@@ -282,7 +282,7 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
 
 
 def test_until_is_when_nothing_counts_any_more_and_seldom_changes() -> None:
-    """A row is deleted then; each change of the time would be one of its index, too."""
+    """`until` is after the end of the last window, and is the same for requests that follow soon."""
     counter = Counter(NOON)
     assert counter.until(MINUTE, is_daily=False) == 0
     _, answer = take_single(counter, ask(10), NOON)

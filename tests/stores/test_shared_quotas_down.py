@@ -1,4 +1,4 @@
-"""A store of quotas that is down: requests do not wait for it, and are refused or counted by shares."""
+"""A store of quotas that is down: requests do not wait, and are refused or counted by shares."""
 
 import logging
 from contextlib import suppress
@@ -20,7 +20,7 @@ LOCAL: dict[str, Any] = {"quotas_down": "local", "processes": 4}
 
 
 def down(**options: Any) -> World:
-    """Return a world whose store does not answer, as a first request has found out."""
+    """Return a world whose store is down, which a first request has found out."""
     world = World(**options)
     world.store.is_down = True
     with suppress(QuotaUnavailableError):
@@ -30,7 +30,7 @@ def down(**options: Any) -> World:
 
 
 def test_requests_are_refused_with_503_while_the_store_is_down() -> None:
-    """And tell to come back in a second."""
+    """Requests are refused with a 503 and Retry-After of one second while the store is down."""
     with pytest.raises(QuotaUnavailableError) as raised:
         down().take(TEN)
     assert raised.value.retry_after == 1
@@ -39,7 +39,7 @@ def test_requests_are_refused_with_503_while_the_store_is_down() -> None:
 
 
 def test_only_one_request_in_half_a_second_waits_for_the_store() -> None:
-    """The others are answered at once, also on the straight path."""
+    """One request in half a second calls the store, and the others are refused at once."""
     world = down()
     world.later(0.3)
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_only_one_request_in_half_a_second_waits_for_the_store() -> None:
             world.take(TEN)
     assert world.store.calls == []
     world.later(0.2)
-    assert world.at_once(TEN) is None  # this one may ask
+    assert world.at_once(TEN) is None  # this request may call the store
     for _ in range(5):
         with pytest.raises(QuotaUnavailableError):
             world.take(TEN)
@@ -56,7 +56,7 @@ def test_only_one_request_in_half_a_second_waits_for_the_store() -> None:
 
 
 def test_others_do_not_wait_while_one_tries() -> None:
-    """A store that answers nothing keeps one request for the timeout."""
+    """While one request waits for the store, the others are refused at once."""
     world = down()
     world.later(0.5)
     refused = []
@@ -73,7 +73,7 @@ def test_others_do_not_wait_while_one_tries() -> None:
 
 
 def test_requests_pass_again_within_a_second() -> None:
-    """The first that asks is answered."""
+    """A request passes again after half a second when the store is back."""
     world = down()
     world.store.is_down = False
     world.later(0.5)
@@ -83,21 +83,21 @@ def test_requests_pass_again_within_a_second() -> None:
 
 
 def test_the_thread_finds_out_too() -> None:
-    """No request has to wait, and health is right without any."""
+    """The thread finds out that the store is back, and the health shows it without a request."""
     world = down()
     world.later(0.6)
     assert world.processes[0].keep()
     assert (world.store.calls, world.processes[0].health().state) == (["beat"], "failing")
     world.store.is_down = False
     assert world.processes[0].keep()
-    assert world.store.calls == ["beat"]  # it waits half a second, too
+    assert world.store.calls == ["beat"]  # the thread waits half a second too
     world.later(0.5)
     assert world.processes[0].keep()
     assert world.processes[0].health().reason == ""
 
 
 def test_what_is_borrowed_is_spent_while_the_store_is_down() -> None:
-    """It was taken already."""
+    """A lease is spent while the store is down."""
     world = World()
     borrowed = world.lend(HUNDRED)
     world.store.is_down = True
@@ -111,7 +111,7 @@ def test_what_is_borrowed_is_spent_while_the_store_is_down() -> None:
     "error", [ValueError("s3cret"), RuntimeError("s3cret"), TypeError("s3cret"), KeyError("s3cret")]
 )
 def test_whatever_a_store_raises_it_is_down(error: Exception) -> None:
-    """A script that fails, a key of another type: 503, never 500, and no text that may be secret."""
+    """Each exception of a store makes a 503 with the name of its class, and without its text."""
     world = World()
     world.store.errors = [error]
     with pytest.raises(QuotaUnavailableError) as raised:
@@ -124,7 +124,7 @@ def test_whatever_a_store_raises_it_is_down(error: Exception) -> None:
     "answer", [(True, []), (True, [(1, 2)]), (True, [tuple("abcdefg")]), None, (1, 2, 3)]
 )
 def test_a_store_that_answers_garbage_is_down(answer: Any) -> None:
-    """Nobody is let through by it."""
+    """An invalid answer of the store refuses the request."""
     world = World()
     world.store.take = lambda *_: answer  # type: ignore[method-assign]
     with pytest.raises(QuotaUnavailableError):
@@ -132,7 +132,7 @@ def test_a_store_that_answers_garbage_is_down(answer: Any) -> None:
 
 
 def test_a_request_that_is_interrupted_does_not_stop_borrowing() -> None:
-    """As by a timeout of gevent."""
+    """A request that is interrupted does not stop later requests from borrowing."""
     world = World()
     world.take(HUNDRED)
     world.later(0.001)
@@ -144,7 +144,7 @@ def test_a_request_that_is_interrupted_does_not_stop_borrowing() -> None:
 
 
 def test_a_process_may_count_its_share() -> None:
-    """A quarter of each quota in each of four processes."""
+    """With "local" each of four processes counts a quarter of each quota."""
     world = down(**LOCAL)
     assert [world.admits(HUNDRED, TEN) for _ in range(4)] == [True, True, False, False]
     health = world.processes[0].health()
@@ -153,13 +153,13 @@ def test_a_process_may_count_its_share() -> None:
 
 
 def test_a_share_is_told_as_it_is() -> None:
-    """What remains here, and when there is more."""
+    """The state of a share has its rest and the seconds to its growth."""
     taken = down(**LOCAL).take(HUNDRED, TEN)
     assert taken.states == [(24, 60, 0), (1, 60, 0)]
 
 
 def test_a_share_is_counted_without_a_thread() -> None:
-    """Memory never waits."""
+    """A share is counted by `take_at_once`, without a thread."""
     taken = down(**LOCAL).at_once(HUNDRED)
     assert isinstance(taken, Taken)
     assert taken.admitted
@@ -167,7 +167,7 @@ def test_a_share_is_counted_without_a_thread() -> None:
 
 @pytest.mark.parametrize(("quota", "cost"), [(Quota(3, 60), 1), (TEN, 3)])
 def test_a_cost_above_the_share_is_refused_with_503(quota: Quota, cost: int) -> None:
-    """It would be let through if the store were there: to say 429 would be a lie."""
+    """A cost above the share is a 503, because the whole quota has room for it."""
     world = down(**LOCAL)
     with pytest.raises(QuotaUnavailableError, match="more than the share"):
         world.take(quota, cost=cost)
@@ -175,18 +175,18 @@ def test_a_cost_above_the_share_is_refused_with_503(quota: Quota, cost: int) -> 
 
 
 def test_a_cost_above_the_count_is_refused_as_ever() -> None:
-    """It is never let through."""
+    """A cost above the count is refused."""
     assert not down(**LOCAL).admits(Quota(3, 60), cost=4)
 
 
 def test_a_quota_that_is_not_enforced_refuses_nothing_without_a_store() -> None:
-    """However small its share is."""
+    """A quota with `enforce=False` refuses nothing with a share."""
     world = down(**LOCAL)
     assert [world.admits(SHADOW, HUNDRED) for _ in range(25)] == [True] * 25
 
 
 def test_a_calendar_day_is_counted_by_shares_too() -> None:
-    """Until midnight."""
+    """A share of a calendar day is full again at midnight."""
     world = down(**LOCAL)
     daily = Quota(8, "day")
     assert [world.admits(daily) for _ in range(3)] == [True, True, False]
@@ -195,7 +195,7 @@ def test_a_calendar_day_is_counted_by_shares_too() -> None:
 
 
 def test_a_share_is_given_back() -> None:
-    """Where it was counted, also when the store is there again."""
+    """An amount of a share is given back to the share."""
     world = down(**LOCAL)
     first, _ = world.take(TEN), world.take(TEN)
     world.processes[0].give_back(first)
@@ -204,7 +204,7 @@ def test_a_share_is_given_back() -> None:
 
 
 def test_memory_is_bounded_without_a_store() -> None:
-    """Callers beyond it are refused with 503."""
+    """The memory of shares is bounded, and further callers are refused with a 503."""
     world = down(max_counters=5, **LOCAL)
     for number in range(4):
         assert world.admits(HUNDRED, caller=str(number))
@@ -215,7 +215,7 @@ def test_memory_is_bounded_without_a_store() -> None:
 
 
 def test_over_an_outage_a_caller_gets_a_quota_twice_at_most() -> None:
-    """Once by the store and once by all shares, in any window."""
+    """In an outage a caller gets at most twice the quota: from the store, and from all shares."""
     world = World(4, **LOCAL)
     admitted = sum(world.admits(HUNDRED, process=number % 4) for number in range(150))
     world.later(REFUSED_SECONDS)
@@ -238,7 +238,7 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_an_outage_is_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture, options: dict[str, Any], what: str
 ) -> None:
-    """With what happens and the reason, and without the caller."""
+    """An outage is logged once a minute with its effect and reason, and without the caller."""
     world = down(**options)
     for _ in range(118):
         world.later(0.5)
@@ -252,7 +252,7 @@ def test_an_outage_is_logged_once_a_minute(
 
 
 def test_the_end_of_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Once, as information."""
+    """The end of an outage is logged once, at INFO."""
     caplog.set_level(logging.INFO)
     world = down()
     world.store.is_down = False
@@ -260,7 +260,10 @@ def test_the_end_of_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     world.take(TEN)
     world.take(TEN)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
-    assert messages == ["authguard: memory://store counts quotas again"]
+    assert messages == [
+        "authguard: memory://store counts quotas for 1 processes together",
+        "authguard: memory://store counts quotas again",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -280,14 +283,14 @@ def test_the_end_of_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     ids=str,
 )
 def test_a_wrong_option_is_refused_with_what_to_write(tmp_path: Any, options: Any, error: str) -> None:
-    """When the store is built."""
+    """A wrong option is refused when the store is built, with the correction."""
     with pytest.raises(ConfigurationError) as raised:
         SQLiteQuotas(tmp_path / "quotas.db", **options)
     assert error in str(raised.value)
 
 
 def test_receipts_of_requests_that_took_nothing_are_ignored() -> None:
-    """As the port allows."""
+    """A receipt without charges is ignored."""
     world = World()
     world.processes[0].give_back(Taken(True, ()))
     assert world.store.calls == []

@@ -1,7 +1,8 @@
-"""Quotas in real stores: connections that are lost, forks, threads, and what may be shown."""
+"""Quotas in real stores: lost connections, forks, threads and the text that is shown."""
 
 import gc
 import json
+import re
 import secrets
 import sqlite3
 import stat
@@ -43,7 +44,7 @@ def _file(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="shared", params=["redis", "postgres", "sqlite"])
 def _shared(request: pytest.FixtureRequest, file: Path) -> Iterator[list[LeasedQuotas]]:
-    """Two stores, as two processes have them."""
+    """Yield two stores, as two processes have them."""
     if request.param == "sqlite":
         stores: list[LeasedQuotas] = [SQLiteQuotas(file) for _ in range(2)]
     elif request.param == "redis":
@@ -59,7 +60,7 @@ def _shared(request: pytest.FixtureRequest, file: Path) -> Iterator[list[LeasedQ
 
 
 def test_two_processes_share_a_quota(shared: list[LeasedQuotas]) -> None:
-    """Exactly, whoever has borrowed what: once all is given back, the rest can be taken."""
+    """Two processes admit together exactly the count of a quota."""
     ours, theirs = shared
     admitted = sum(ours.take(takes([TEN])).admitted for _ in range(5))
     ours.close()
@@ -68,7 +69,7 @@ def test_two_processes_share_a_quota(shared: list[LeasedQuotas]) -> None:
 
 
 def test_what_was_borrowed_is_given_back_by_closing(shared: list[LeasedQuotas]) -> None:
-    """The other process has all of it."""
+    """`close` gives a lease back, and the other process can take all of it."""
     ours, theirs = shared
     for _ in range(50):
         assert ours.take(takes([MANY])).admitted
@@ -77,33 +78,33 @@ def test_what_was_borrowed_is_given_back_by_closing(shared: list[LeasedQuotas]) 
 
 
 def test_a_name_shows_no_password(postgres_url: str, file: Path) -> None:
-    """Neither the store, nor its health."""
+    """The repr, the health and the error of a store show no password."""
     store = PostgresQuotas("postgresql://ann:s3cret@127.0.0.1:1/app")
     with pytest.raises(QuotaUnavailableError) as raised:
         store.take(takes([TEN]))
     store.close()
     shown = f"{store!r} {store.health()!r} {raised.value!r} {raised.value.reason}"
     assert "s3cret" not in shown
-    assert "postgresql://127.0.0.1/app: PostgreSQL: OperationalError" in shown
+    assert "postgresql://127.0.0.1:1/app: PostgreSQL: no server listens at the host and port" in shown
     assert repr(SQLiteQuotas(file)) == f"SQLiteQuotas({str(file)!r})"
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "postgresql://h/app?no_such_option=1", 5, None])
 def test_another_url_is_refused(url: Any) -> None:
-    """When the store is built."""
+    """Another URL is refused when the store is built."""
     with pytest.raises(ConfigurationError, match="url must be the URL of a PostgreSQL database"):
         PostgresQuotas(url)
 
 
 @pytest.mark.parametrize("path", [":memory:", "", None, 5])
 def test_another_path_is_refused(path: Any) -> None:
-    """Memory is not shared."""
+    """A path that is no file is refused, because memory is not shared."""
     with pytest.raises(ConfigurationError, match=r'path must be the path of a file: write "quotas.db"'):
         SQLiteQuotas(path)
 
 
 def test_a_file_is_shared_with_a_store_of_revocations(file: Path) -> None:
-    """One file is enough; a new one is readable by its owner alone."""
+    """Quotas and revocations may share a file, which its owner alone can read."""
     store, quotas = SQLiteStore(file), SQLiteQuotas(file)
     assert quotas.take(takes([TEN])).admitted
     store.replays("digest", 60)
@@ -113,7 +114,7 @@ def test_a_file_is_shared_with_a_store_of_revocations(file: Path) -> None:
 
 
 def test_a_file_that_is_locked_is_down_until_it_is_free(file: Path) -> None:
-    """A request waits for the timeout, and no longer."""
+    """A locked file is an outage after the timeout, until it is free."""
     store = SQLiteQuotas(file, timeout=0.05)
     assert store.take(takes([TEN])).admitted
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -127,7 +128,7 @@ def test_a_file_that_is_locked_is_down_until_it_is_free(file: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_down(file: Path) -> None:
-    """503 and never 500."""
+    """A file that is no database is an outage."""
     file.write_text("This is not a database. " * 100)
     store = SQLiteQuotas(file)
     with pytest.raises(QuotaUnavailableError) as raised:
@@ -137,7 +138,7 @@ def test_a_file_that_is_no_database_is_down(file: Path) -> None:
 
 
 def test_a_counter_that_cannot_be_read_is_down(file: Path) -> None:
-    """Nobody passes by garbage, and the next request of another counter does."""
+    """A counter that cannot be read is an outage for its caller, and another caller passes."""
     store = SQLiteQuotas(file)
     assert store.take(takes([TEN])).admitted
     with closing(sqlite3.connect(file)) as other, other:
@@ -150,7 +151,7 @@ def test_a_counter_that_cannot_be_read_is_down(file: Path) -> None:
 
 
 def test_a_connection_that_the_server_has_closed_is_no_outage(postgres_url: str) -> None:
-    """As after a restart, or a timeout of idle sessions: the next request opens another."""
+    """A connection that the server has closed is opened again without an outage."""
     store = PostgresQuotas(postgres_url)
     assert store.take(takes([TEN])).admitted
     _end_connections(postgres_url)
@@ -170,7 +171,7 @@ def _end_connections(url: str) -> None:
 
 
 def test_a_step_that_has_to_wait_ends_after_the_timeout(postgres_url: str) -> None:
-    """Such as behind a session that holds the lock of this caller."""
+    """A step that waits for a lock ends with the timeout."""
     store = PostgresQuotas(postgres_url, timeout=0.5)
     assert store.take(takes([TEN])).admitted
     (owner,) = {lease.owner for lease in store._leases.values()}
@@ -178,12 +179,12 @@ def test_a_step_that_has_to_wait_ends_after_the_timeout(postgres_url: str) -> No
         other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1635087464))", (owner,))
         with pytest.raises(QuotaUnavailableError) as raised:
             store.take(takes([TEN], cost=9))
-    assert raised.value.reason.endswith(("QueryCanceled", "TimeoutError", "ServerSilentError"))
+    assert re.search("took too long|does not answer in time|TimeoutError", raised.value.reason)
     store.close()
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
-    """Also if its machine still takes what is sent."""
+    """Waiting for a server without an answer ends with TimeoutError."""
 
     def waits() -> Any:
         while not (yield "read"):
@@ -202,7 +203,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
 
 
 class _FailedMeanwhile:
-    """The lock of a connection on which another request has waited in vain."""
+    """Simulate a lock during which another request has failed."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -217,7 +218,7 @@ class _FailedMeanwhile:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_request_that_waited_for_one_that_failed_does_not_try_again(kind: str, file: Path) -> None:
-    """Each would wait as long."""
+    """A request that waited for a failed one is refused without another try."""
     backend: Any = SQLiteCounters(file, 1.0)
     if kind == "postgres":
         backend = PostgresCounters("postgresql://127.0.0.1:1/app", 1.0)
@@ -228,7 +229,7 @@ def test_a_request_that_waited_for_one_that_failed_does_not_try_again(kind: str,
 
 
 def test_a_database_with_another_isolation_level_counts_exactly(postgres_url: str) -> None:
-    """A step must see what was committed while it waited for its turn."""
+    """Quotas are exact in a database with another default isolation level."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         name = connection.info.dbname
         connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
@@ -250,7 +251,7 @@ def test_a_database_with_another_isolation_level_counts_exactly(postgres_url: st
 
 
 def test_counters_that_hold_nothing_are_deleted(file: Path, postgres_url: str) -> None:
-    """When a process tells that it is alive; the others stay."""
+    """A beat deletes counters whose windows have ended, and keeps the others."""
     now = [NOON]
     asks = [Ask("old", 10, 60, False, 1, True)]
     small = SQLiteCounters(file, 5.0, now=lambda: now[0])
@@ -272,7 +273,7 @@ def test_counters_that_hold_nothing_are_deleted(file: Path, postgres_url: str) -
 
 
 def test_a_counter_takes_less_than_4_kb(file: Path, postgres_url: str) -> None:
-    """However much is asked: one entry for each slot."""
+    """A counter takes less than 4 KB with an entry for each slot."""
     now = NOON
     store = SQLiteCounters(file, 5.0, now=lambda: now)
     for _ in range(400):
@@ -285,7 +286,7 @@ def test_a_counter_takes_less_than_4_kb(file: Path, postgres_url: str) -> None:
 
 
 def test_the_tables_name_nobody(file: Path) -> None:
-    """A subject is often an e-mail address."""
+    """The files of a store contain neither subjects nor issuers."""
     store = SQLiteQuotas(file)
     store.take([Take(("per-minute", "https://issuer", "ann@example.com", "key-1"), TEN, 1)])
     store.close()
@@ -295,7 +296,7 @@ def test_the_tables_name_nobody(file: Path) -> None:
 
 
 class _Told(MemoryBackend):
-    """A store in memory that tells when something is given back."""
+    """Be a store in memory with an event for rests that are given back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -326,10 +327,10 @@ def _thread_of(store: LeasedQuotas) -> threading.Thread:
 
 
 def test_a_thread_gives_back_what_is_not_spent() -> None:
-    """Without a request; it ends by closing, and starts again."""
+    """The thread gives rests back without a request, ends with `close`, and starts again."""
     clock, backend = [1000.0], _Told()
     store = _leased(backend, clock)
-    for requests in (3, 2):  # each time less than what is borrowed
+    for requests in (3, 2):  # fewer requests than the lease has
         backend.given.clear()
         for _ in range(requests):
             store.take(takes([MANY]))
@@ -343,7 +344,7 @@ def test_a_thread_gives_back_what_is_not_spent() -> None:
 
 
 def test_a_thread_ends_when_nothing_is_asked_any_more() -> None:
-    """After half a minute."""
+    """The thread ends after half a minute without a request, and starts again with the next one."""
     clock, backend = [1000.0], _Told()
     store = _leased(backend, clock)
     store.take(takes([MANY]))
@@ -357,7 +358,7 @@ def test_a_thread_ends_when_nothing_is_asked_any_more() -> None:
 
 
 def test_a_thread_of_the_parent_process_ends_in_the_child() -> None:
-    """gevent takes it along when the process forks; the child starts a thread of its own."""
+    """A thread that gevent copies to a forked child ends, and the child starts its own."""
     store = _leased(MemoryBackend(), [1000.0])
     store.take(takes([MANY]))
     thread = _thread_of(store)
@@ -370,7 +371,7 @@ def test_a_thread_of_the_parent_process_ends_in_the_child() -> None:
 
 
 def test_nothing_that_a_thread_waits_for_is_made_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """gevent may put its own locks in the place of Python's after the application was made."""
+    """The event of the thread is created at the first request, because gevent may replace its class."""
     store = _leased(MemoryBackend(), [1000.0])
     made = []
 
@@ -386,7 +387,7 @@ def test_nothing_that_a_thread_waits_for_is_made_before_it_is_needed(monkeypatch
 
 
 class _Failing:
-    """A task that fails, and has more to do when its thread is about to end."""
+    """Be a task that fails once, and has more work when its thread is about to end."""
 
     def __init__(self) -> None:
         self.answers: list[bool | None] = [None, False, True, False, False]
@@ -401,11 +402,11 @@ class _Failing:
         return answer
 
     def urgent(self) -> None:
-        """Do nothing: nothing wakes the thread."""
+        """Do nothing, because nothing wakes the thread."""
 
 
 def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged; and a thread that ends looks once more, so that nothing is left to do."""
+    """A task that fails is logged, and the thread continues until no work is left."""
     task = _Failing()
     task.keeper.start()
     while (thread := task.keeper._thread) is not None:
@@ -416,7 +417,7 @@ def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_thread_ends_with_its_store() -> None:
-    """It does not keep it alive."""
+    """The thread of a store does not keep it alive, and ends with it."""
     store = _leased(MemoryBackend(), [1000.0])
     store.take(takes([MANY]))
     thread = _thread_of(store)
@@ -454,21 +455,19 @@ print(json.dumps([sum(ours), theirs]))
 
 
 def test_a_forked_process_counts_for_itself(file: Path) -> None:
-    """It opens a connection of its own, and spends nothing that its parent has borrowed; both end cleanly."""
+    """A forked child opens its own connection, and spends no lease of its parent."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORK, str(file)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == [40, 20]
     store = SQLiteQuotas(file)
     hour = Take(("per-hour", "issuer", "ann"), Quota(1000, 3600), 940)
-    assert store.take(
-        [hour]
-    ).admitted  # all that was not spent was given back, by the end of the process, too
+    assert store.take([hour]).admitted  # the rests were given back at the end of both processes
     store.close()
 
 
 def test_a_day_is_that_of_the_store(file: Path) -> None:
-    """Microseconds since the epoch, as its clock tells them."""
+    """A calendar day follows the clock of the store."""
     now = [NOON]
     backend = SQLiteCounters(file, 5.0, now=lambda: now[0])
     daily = Ask("day", 3, 86_400, True, 3, True)
@@ -481,7 +480,7 @@ def test_a_day_is_that_of_the_store(file: Path) -> None:
 
 
 class _Busy:
-    """A connection whose statements fail a few times."""
+    """Be a connection whose statements fail a few times."""
 
     def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
         self.times = times
@@ -500,7 +499,7 @@ BUSY = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_BUSY_R
 
 @pytest.mark.parametrize("code", BUSY)
 def test_a_file_that_others_have_is_waited_for(code: int) -> None:
-    """Also where SQLite itself does not wait, as for two processes that make a file at the same time."""
+    """A locked file is waited for, also where SQLite itself does not wait."""
     connection: Any = _Busy(3, code)
     execute_when_free(connection, "PRAGMA journal_mode = WAL", 30)
     assert connection.times == -1
@@ -509,14 +508,14 @@ def test_a_file_that_others_have_is_waited_for(code: int) -> None:
 
 
 def test_another_error_is_not_waited_for() -> None:
-    """Such as a full disk."""
+    """Another error, such as a full disk, is raised at once."""
     connection: Any = _Busy(1, sqlite3.SQLITE_FULL)
     with pytest.raises(sqlite3.OperationalError):
         execute_when_free(connection, "BEGIN IMMEDIATE", 30)
 
 
 class _Slow(MemoryBackend):
-    """A store that answers the second `take` of 64 when it is told to."""
+    """Be a store in memory whose second `take` of 64 waits for a signal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -530,7 +529,7 @@ class _Slow(MemoryBackend):
 
 
 def test_a_request_waits_for_what_the_thread_borrows() -> None:
-    """It does not ask the store, too."""
+    """A request waits for the lease that the thread is borrowing, and does not call the store."""
     clock, backend = [1000.0], _Slow()
     store = _leased(backend, clock)
     while store.take(takes([MANY])) and not (backend.last_asks and backend.last_asks[0].wants == 64):

@@ -1,4 +1,4 @@
-"""Stores of quotas: all compute alike, a step is atomic among processes, and time is the store's."""
+"""The steps of stores of quotas: equal results, atomic among processes, by the clock of the store."""
 
 import random
 import threading
@@ -32,7 +32,7 @@ def _random_ask(chance: random.Random, key: str, rests: list[Rest]) -> Ask:
 
 @pytest.mark.parametrize("seed", range(size(3, 60)))
 def test_every_store_computes_as_python_does(steps: Steps, seed: int) -> None:
-    """Whatever is asked when, also if the clock is set back: the same answers."""
+    """Each store has the results of the steps in Python, for random requests and clocks."""
     chance = random.Random(seed)
     keys = [
         f"{name}-{window}-{limit}" for name, window in (("w", 1), ("w", 7), ("w", 3600)) for limit in "abc"
@@ -60,7 +60,7 @@ def test_every_store_computes_as_python_does(steps: Steps, seed: int) -> None:
 
 
 def test_a_clock_that_goes_back_blocks_for_a_window_at_most(steps: Steps) -> None:
-    """Also those who ask all the time, and are refused."""
+    """A clock that goes back blocks a caller for one window at most, even if it sends all the time."""
     steps.take([ask(cost=10)], 1, NOON)
     back = NOON - 3600 * MICROSECONDS
     for seconds in range(61):
@@ -69,7 +69,7 @@ def test_a_clock_that_goes_back_blocks_for_a_window_at_most(steps: Steps) -> Non
 
 
 def test_processes_share_what_they_count(open_backend: OpenBackend) -> None:
-    """What one has taken, another cannot."""
+    """An amount that one process has taken is missing for the other."""
     first, second = open_backend(), open_backend()
     assert first.take("ann", [ask(cost=6)], 1)[0]
     assert second.take("ann", [ask(cost=5)], 1) == (False, [shows(used=6)])
@@ -77,7 +77,7 @@ def test_processes_share_what_they_count(open_backend: OpenBackend) -> None:
 
 
 class _Shown:
-    """Equals an answer with this in it."""
+    """Equal an answer that has these members."""
 
     def __init__(self, shown: dict[str, int]) -> None:
         self._shown = shown
@@ -94,7 +94,7 @@ def shows(**shown: int) -> Any:
 
 
 def test_a_refused_request_takes_nothing(open_backend: OpenBackend) -> None:
-    """From none of its quotas."""
+    """A refused request takes nothing from any of its quotas."""
     backend = open_backend()
     backend.take("ann", [ask("a", cost=9), ask("b")], 1)
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_a_refused_request_takes_nothing(open_backend: OpenBackend) -> None:
 
 
 def test_rests_are_given_back_with_a_step_or_without(open_backend: OpenBackend) -> None:
-    """And a refused step gives back what it brings."""
+    """Rests are given back alone, with a step, or with a refused step."""
     backend = open_backend()
     _, [answer] = backend.take("ann", [ask(limit=100, wants=20)], 1)
     assert (answer.used, answer.lent) == (21, 20)
@@ -114,20 +114,20 @@ def test_rests_are_given_back_with_a_step_or_without(open_backend: OpenBackend) 
 
 
 def test_rests_of_counters_that_are_gone_are_ignored(open_backend: OpenBackend) -> None:
-    """They are of another life of the store."""
+    """Rests of a counter that is gone are ignored."""
     backend = open_backend()
     backend.give_back([Rest("ann", "gone", MINUTE, False, 5, 5, 5)])
     assert backend.take("ann", [ask()], 1)[0]
 
 
 def test_living_processes_are_counted(open_backend: OpenBackend) -> None:
-    """Each once, however often it tells."""
+    """Each live process is counted once, regardless of the number of its beats."""
     first, second = open_backend(), open_backend()
     assert [first.beat("a"), second.beat("b"), first.beat("a"), second.beat("b")] == [1, 2, 2, 2]
 
 
 def test_a_step_is_atomic_among_processes(open_backend: OpenBackend) -> None:
-    """Connections that take at the same time let through exactly what there is, from both quotas."""
+    """Concurrent connections admit exactly the count of both quotas."""
     limit, admitted = 60, []
 
     def work(backend: Backend) -> Callable[[], None]:
@@ -148,7 +148,7 @@ def test_a_step_is_atomic_among_processes(open_backend: OpenBackend) -> None:
 
 
 def test_give_backs_of_many_owners_do_not_wait_for_each_other(open_backend: OpenBackend) -> None:
-    """Two processes that give back for the same owners, in another order, are no deadlock."""
+    """Two processes that give back for the same owners in another order make no deadlock."""
     owners = [f"owner {number}" for number in range(20)]
     backends = [open_backend(), open_backend()]
     rests = []
@@ -176,7 +176,7 @@ def test_give_backs_of_many_owners_do_not_wait_for_each_other(open_backend: Open
 
 
 def test_a_closed_store_opens_again(open_backend: OpenBackend) -> None:
-    """A later request opens it."""
+    """A closed store is opened again by the next request."""
     backend = open_backend()
     assert backend.take("ann", [ask(cost=10)], 1)[0]
     backend.close()

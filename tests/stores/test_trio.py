@@ -1,4 +1,4 @@
-"""Stores are used from an event loop of trio, too."""
+"""Stores in an event loop of trio."""
 
 import trio
 
@@ -10,7 +10,7 @@ from support import NOW, SECRET
 
 
 def test_a_revocation_from_a_run_of_trio(tmp_path):
-    """It is written in a thread, and holds when that is over."""
+    """`arevoke` in trio writes in a thread, and the token is refused afterwards."""
 
     async def main(revocations):
         guard = Guard(

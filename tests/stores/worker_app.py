@@ -1,4 +1,4 @@
-"""A guarded application of one process among several: run by uvicorn, told by the environment."""
+"""Define a guarded application, run by uvicorn as one of several processes."""
 
 import os
 import time
@@ -16,7 +16,7 @@ from stores.servers import SECRET
 
 _OFFSET = float(os.environ["CLOCK_OFFSET"])
 _real_time = time.time
-time.time = lambda: _real_time() + _OFFSET  # a machine whose clock is wrong
+time.time = lambda: _real_time() + _OFFSET  # simulates a machine with a wrong clock
 
 url = os.environ["STORE_URL"]
 store = RedisStore(url) if url.startswith("redis") else PostgresStore(url)
@@ -33,7 +33,7 @@ async def me(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
-    """Tell how the log is followed."""
+    """Return the state of the follower of the log."""
     told = store.revocations.health()
     return JSONResponse({"mode": told.mode, "sequence": told.sequence, "lag": told.lag})
 

@@ -33,7 +33,8 @@ Source = TypeVar("Source")
 
 logger = logging.getLogger("authguard")
 
-MAX_WOKEN_AT_ONCE = 20  # waiting callers woken in one turn; each may then have a signature to verify
+# waiting callers that are resumed in one turn; each may then have to verify a signature
+MAX_WOKEN_AT_ONCE = 20
 
 
 async def decide(  # noqa: PLR0917 (each request passes here, and names would cost it)
@@ -60,7 +61,7 @@ async def decide(  # noqa: PLR0917 (each request passes here, and names would co
     return await complete(guard, make_request, source, presented, request_key, now, recalled)  # pyright: ignore
 
 
-async def complete(  # noqa: C901, PLR0917 (as above)
+async def complete(  # noqa: PLR0917 (as above)
     guard: Guard,
     make_request: Callable[[Source, Guard, Presented], RequestView],
     source: Source,
@@ -69,7 +70,7 @@ async def complete(  # noqa: C901, PLR0917 (as above)
     now: float,
     recalled: Open,
 ) -> Decision:
-    """Return what a guard decides about an HTTP request that `Guard.recall` has left open.
+    """Return the guard's decision about an HTTP request that `Guard.recall` has left undecided.
 
     Args:
         guard: see `decide`.
@@ -78,29 +79,27 @@ async def complete(  # noqa: C901, PLR0917 (as above)
         presented: see `decide`.
         request_key: see `decide`.
         now: see `decide`.
-        recalled: what `Guard.recall` has returned.
+        recalled: the result of `Guard.recall`.
     """
     if isinstance(recalled, AskFirst):
-        # No flow for each of many callers: each waits for a future, and then the caller is known.
+        # Many callers may wait here, so each waits for a future instead of running a flow; afterwards the
+        # credential is known.
         try:
             outcome: Any = await ask(recalled.question)
-        except Exception as error:  # the flow answers it: an outage of the driver is not one of the caller
+        # the flow handles the error: an outage of the driver is not a fault of the caller
+        except Exception as error:
             outcome = Refused(as_refused(error))
         recalled = outcome
-        if isinstance(outcome, Known):  # a refusal is not remembered: to recall it would verify it again
+        # a refusal is not remembered, so another `recall` would verify the credential again
+        if isinstance(outcome, Known):
             again = guard.recall(presented, request_key, now)
             if again.is_decision:
                 return again  # pyright: ignore
             if isinstance(again, Prepared | AskAbout):
                 recalled = again
     while isinstance(recalled, AskAbout):
-        callback = recalled.callback
         try:
-            if callback.in_memory:  # a coroutine around it would cost a known caller 3 %
-                answer = callback.function(*recalled.arguments)
-                answer = await answer if is_awaitable(answer) else answer
-            else:
-                answer = await ask(recalled)
+            answer = await ask(recalled)
         except Exception as error:
             recalled = recalled.answered(None, error)
             break
@@ -114,14 +113,15 @@ async def complete(  # noqa: C901, PLR0917 (as above)
 
 
 async def decide_handshake(guard: Guard, request: RequestView, now: float) -> Decision:
-    """Return what a guard decides about the handshake of a websocket.
+    """Return the guard's decision about the handshake of a websocket.
 
     Args:
         guard: the rules.
         request: the handshake.
         now: seconds since the epoch.
     """
-    if not request.presented or guard.quotas is not None:
+    # The flow considers the charges of an outer guard in its store of quotas.
+    if not request.presented or (guard.quotas is not None and request.outer is not None):
         return await run(guard.decide(request, now))
     fields = request.presented
     if guard.cookie is not None:
@@ -132,14 +132,14 @@ async def decide_handshake(guard: Guard, request: RequestView, now: float) -> De
         return recalled
     if isinstance(recalled, AskAbout):
         return await complete(guard, lambda *_: request, None, request.presented, key, now, recalled)
-    # What is prepared is the answer to an HTTP request.
+    # A prepared answer is one to an HTTP request, and does not fit a handshake.
     return await run(guard.decide(request, now, None if isinstance(recalled, Prepared) else recalled))
 
 
 async def run(flow: Flow[Result]) -> Result:
     """Run a flow in the event loop, without blocking it.
 
-    If a request is cancelled, its flow gets no exception: it is closed.
+    If a request is cancelled, its flow is closed, and gets no exception.
     """
     try:
         question = next(flow)
@@ -160,7 +160,8 @@ def ask(question: Question[Any]) -> Awaitable[Any]:
     """Answer one question in the event loop."""
     if isinstance(question, Call):
         callback = question.callback
-        if callback.is_async:  # a coroutine around it would cost a known caller 3 %
+        # the future is returned without a coroutine around it, which would cost each known caller more
+        if callback.is_async:
             awaitable: Awaitable[Any] = callback.function(*question.arguments)
             return awaitable
         return _call(question)
@@ -238,8 +239,8 @@ class LoopState:
     def share(self, shared: Shared[Any]) -> "asyncio.Future[Any]":
         """Run the flow in its own task, and wait for it.
 
-        Each caller waits for its own future, so that one of them can be cancelled. A thousand coroutines
-        would load the garbage collector as much as everything else together.
+        Each caller waits for its own future, so that one of them can be cancelled. A coroutine for each
+        caller would be much more work for the garbage collector.
         """
         waiter: asyncio.Future[Any] = self._loop.create_future()
         flight = self._flights.get(shared.key) or self._start(shared)
@@ -258,10 +259,11 @@ class LoopState:
         del self._flights[flight.shared.key]
         if flight.task.cancelled():
             if self._channel.opened.get(self._loop) is self:
-                # A client of the application has raised it. To start again would repeat that without end.
+                # A client of the application has raised the error. A new attempt would repeat that without
+                # end.
                 self._fail(flight, ConnectionError("the request to another server was cancelled"))
                 return
-            # This is closed; the next object that is opened answers the waiting callers.
+            # This object is closed; the next object that is opened answers the waiting callers.
             for waiter in flight.waiters:
                 if not waiter.done():
                     _opened_by_loop(self._channel).share(flight.shared).add_done_callback(
@@ -282,7 +284,7 @@ class LoopState:
     def _wake(self, flight: _Flight) -> None:
         """Resume some of the waiting callers, and the others in the next turns of the loop.
 
-        A thousand in one turn would block the loop for as long as they take.
+        If a thousand callers were resumed in one turn, they would block the loop for a long time.
         """
         woken, flight.waiters = flight.waiters[:MAX_WOKEN_AT_ONCE], flight.waiters[MAX_WOKEN_AT_ONCE:]
         for waiter in woken:
@@ -317,7 +319,7 @@ class LoopState:
 def _start_task(
     coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop
 ) -> "asyncio.Task[Result]":
-    """Start a task, immediately where Python can, so that it does not queue behind many others."""
+    """Start a task, if possible at once, so that it does not queue behind many others."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
     return loop.create_task(coroutine)

@@ -35,7 +35,7 @@ class NeedsEventLoopError(TypeError):
     """Report that an `async` callback is needed where no event loop can wait for it."""
 
 
-_LEADER_LEFT = object()  # the result of a flight whose leader has gone
+_LEADER_LEFT = object()  # the result of a flight whose thread has ended without one
 
 
 def decide(  # noqa: PLR0917 (as in authguard.drivers.asynchronous)
@@ -62,7 +62,7 @@ def complete(  # noqa: PLR0917 (as above)
     now: float,
     recalled: Open,
 ) -> Decision:
-    """Return what a guard decides; see `authguard.drivers.asynchronous.complete`."""
+    """Return the guard's decision; see `authguard.drivers.asynchronous.complete`."""
     while isinstance(recalled, AskAbout):
         try:
             answer = ask(recalled)
@@ -132,13 +132,13 @@ def _call(call: Call[Any]) -> Any:
         _check_no_loop(function)
     except NeedsEventLoopError:
         if inspect.iscoroutine(answer):
-            answer.close()  # otherwise Python warns that it was never awaited
+            answer.close()  # otherwise Python warns that the coroutine was never awaited
         raise
     return wait_for(_awaited, (answer,))
 
 
 def _check_no_loop(function: Callable[..., Any]) -> None:
-    """Raise if an event loop is running in this thread, because its coroutines cannot be awaited here."""
+    """Raise an error if an event loop is running in this thread: coroutines cannot be awaited here."""
     if running_loop() is not None:
         name = getattr(function, "__qualname__", type(function).__qualname__)
         raise NeedsEventLoopError(f"{name} is async, and an event loop runs in this thread")
@@ -175,7 +175,12 @@ class ProcessState:
             if flight is mine:
                 if shared.wait:
                     return self._lead(shared, mine)
-                Thread(target=self._lead_alone, args=(shared, mine), daemon=True).start()
+                try:
+                    Thread(target=self._lead_alone, args=(shared, mine), daemon=True).start()
+                # the system has no more threads for now, so this thread runs the flow, for which the others
+                # wait
+                except RuntimeError:
+                    self._lead_alone(shared, mine)
             if not shared.wait:
                 return None
             result = flight.result()
@@ -190,7 +195,7 @@ class ProcessState:
             if isinstance(error, Exception):
                 flight.set_exception(error)
             else:
-                flight.set_result(_LEADER_LEFT)  # this thread is told to end, but the others are not
+                flight.set_result(_LEADER_LEFT)  # this thread must end, but the others need not
             raise
         self._flights.pop(shared.key, None)
         flight.set_result(result)
@@ -219,7 +224,8 @@ def _opened(channel: Channel) -> ProcessState:
         opened = channel.opened.setdefault(process, ProcessState(channel))
         for key, other in list(channel.opened.items()):
             if isinstance(other, ProcessState) and key != process:
-                # It is the parent's. Closing the child's copies of its sockets does not end the connections.
+                # The client belongs to the parent process. Closing the child's copies of its sockets does not
+                # end the connections.
                 del channel.opened[key]
                 other.close()
     if not isinstance(opened, ProcessState):
@@ -237,7 +243,10 @@ def _fetch(question: Fetch) -> Response:
             "this server has no event loop: give HTTPOptions an httpx.Client, not an AsyncClient"
         )
     outcome: Future[Response] = Future()
-    Thread(target=_fetch_into, args=(outcome, client, question), daemon=True).start()
+    try:
+        Thread(target=_fetch_into, args=(outcome, client, question), daemon=True).start()
+    except RuntimeError:  # the system has no more threads for now
+        return fetch_with(client, question)
     try:
         return outcome.result(question.timeout)
     except TimeoutError as error:

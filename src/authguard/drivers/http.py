@@ -15,7 +15,7 @@ KEEPALIVE_SECONDS = 30.0
 
 
 def client_options(channel: Channel) -> dict[str, Any]:
-    """Return the options of our httpx clients."""
+    """Return the options of the package's own httpx clients."""
     import httpx
 
     from authguard._cookiejar import NoCookies
@@ -34,11 +34,11 @@ def client_options(channel: Channel) -> dict[str, Any]:
 
 
 def request_options(question: Fetch) -> dict[str, Any]:
-    """Return the options of a request, for our client or the user's."""
+    """Return the options of a request, for the package's own client or the user's."""
     import httpx
 
     headers = {
-        "accept-encoding": "identity",  # no compression, so that a small body cannot inflate
+        "accept-encoding": "identity",  # no compression, so that a small body cannot become a large one
         **question.channel.headers_for(question.url),
         **question.headers,
     }

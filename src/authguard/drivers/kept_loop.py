@@ -1,4 +1,4 @@
-"""Wait in a thread for functions that are `async`, by an event loop that the process keeps."""
+"""Wait in a thread for `async` functions, using an event loop that the process keeps."""
 
 import asyncio
 import atexit
@@ -19,15 +19,15 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("authguard")
 
-_CLOSING_SECONDS = 1.0  # what tasks of the application's may take to end with the process
+_CLOSING_SECONDS = 1.0  # seconds for tasks of the application to end with the process
 
 
 def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, ...]) -> Result:
-    """Return the result of a function that is `async`, in a thread without an event loop.
+    """Return the result of an `async` function, in a thread without an event loop.
 
-    asgiref does it, by a loop that runs already: it would make one, with its thread, for each call. Context
-    variables go in and come back, and code that asgiref calls thread-sensitive, such as that of Django's
-    database, runs in this thread meanwhile.
+    asgiref runs the function in a loop that is running already; without one, it would create a loop with a
+    thread for each call. Context variables are passed to the function and back. Code that asgiref calls
+    thread-sensitive, such as that of Django's database, runs in this thread meanwhile.
     """
     here, process = SyncToAsync.threadlocal, os.getpid()
     before = getattr(here, "main_event_loop", None), getattr(here, "main_event_loop_pid", None)
@@ -42,7 +42,7 @@ def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, .
 
 
 class _Waiting(AsyncToSync[Any, Any]):
-    """Wait until asgiref has noted the context variables, too: it tells of the result before it does."""
+    """Wait until asgiref has also noted the context variables, which it does after reporting the result."""
 
     async def main_wrap(self, call_result: "Future[Any]", *arguments: Any, **named: Any) -> None:
         answered: Future[Any] = Future()
@@ -57,7 +57,7 @@ class _Waiting(AsyncToSync[Any, Any]):
 
 
 class KeptLoop:
-    """Keep an event loop in a thread of its own, from the first time that it is asked for."""
+    """Keep an event loop in a thread of its own, starting with the first use."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,9 +65,9 @@ class KeptLoop:
         self.begin()
 
     def begin(self) -> None:
-        """Begin without a loop, as in a child process, which has none of the parent's threads."""
+        """Start without a loop, as in a child process, which has none of the parent's threads."""
         if self._loop is not None:
-            self._lost.append(self._loop)  # it takes itself for one that runs, and cannot be closed
+            self._lost.append(self._loop)  # the copied loop counts as running, and cannot be closed
         self._lock = LateLock()
         self._loop = None
         self._thread: threading.Thread | None = None
@@ -75,7 +75,7 @@ class KeptLoop:
         self._has_greenlets = False
 
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """Return the loop, which runs; None where threads are greenlets: all would seem to be inside it."""
+        """Return the running loop; None if threads are greenlets, as all code would seem to be inside it."""
         loop = self._loop
         if loop is not None or self._has_greenlets:
             return loop
@@ -84,7 +84,7 @@ class KeptLoop:
 
     def _start(self) -> asyncio.AbstractEventLoop | None:
         started = threading.Event()
-        # A daemon: a program that ends does not wait for it.
+        # A daemon thread, so that a program that ends does not wait for it.
         self._thread = threading.Thread(target=self._run, args=(started,), name="authguard-loop", daemon=True)
         self._thread.start()
         started.wait()
@@ -100,11 +100,13 @@ class KeptLoop:
             while not self._is_closing:
                 try:
                     loop.run_forever()
-                except BaseException:  # SystemExit of a task: there may be others, which are waited for
-                    logger.exception("a task in the event loop of the guard has raised what ends a thread")
+                except BaseException:  # a task has raised SystemExit; others may still be awaited
+                    logger.exception(
+                        "a task in the guard's event loop raised an exception that ends a thread"
+                    )
 
     def close(self) -> None:
-        """Stop the loop, if there is one, and cancel what it runs."""
+        """Stop the loop, if one exists, and cancel its tasks."""
         loop, self._loop = self._loop, None
         if loop is not None and self._thread is not None:
             self._is_closing = True

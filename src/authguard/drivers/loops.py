@@ -23,5 +23,6 @@ def trio_run() -> Any:
         return None
     try:
         return trio.lowlevel.current_trio_token()
-    except (AttributeError, RuntimeError):  # the first while another thread imports it, which a run is after
+    # the module is incomplete while another thread imports it, and no run has started yet
+    except (AttributeError, RuntimeError):
         return None

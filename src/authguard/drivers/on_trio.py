@@ -28,7 +28,7 @@ async def call(question: Call[Any]) -> Any:
     """Call a user's function; in its own thread, if it may block."""
     callback = question.callback
     if callback.may_block:
-        # In a list, because trio refuses a function that returns an awaitable.
+        # The result is put into a list, because trio refuses a function that returns an awaitable.
         (answer,) = await trio.to_thread.run_sync(
             lambda: [callback.function(*question.arguments)], abandon_on_cancel=True
         )
@@ -64,7 +64,7 @@ async def later(question: Later[Any]) -> Any:
     except LookupError:
         lock = trio.Lock()
         _one_by_one.set(lock)
-    async with lock:  # lets other tasks run, also if the lock is free
+    async with lock:  # other tasks run here, even if the lock is free
         answer = question.work()
     if not lock.statistics().tasks_waiting:
         question.pace.begin()
@@ -102,7 +102,7 @@ class TrioState:
         self._client: httpx.AsyncClient | None = None
         self._scope = trio.CancelScope()
         self._closed = trio.Event()
-        # It ends with the run, without a notification.
+        # The client ends with the run, without a notification.
         trio.lowlevel.spawn_system_task(self._until_closed, name="authguard")
 
     def client(self) -> "httpx.AsyncClient":
@@ -121,7 +121,7 @@ class TrioState:
         flight.waiters += 1
         await flight.landed.wait()
         if flight.scope.cancelled_caught:
-            # This is closed; the next object that is opened answers the waiting callers.
+            # This object is closed; the next object that is opened answers the waiting callers.
             return await opened(self._channel, self._run).share(shared)
         if flight.error is not None:
             raise flight.error
@@ -159,7 +159,7 @@ class TrioState:
             self._closed.set()
 
     def _forget(self) -> None:
-        """Remove this from the channel, so that others open a new one, unless that has happened already."""
+        """Remove this object from the channel, if it is still there, so that others open a new one."""
         if self._channel.opened.get(self._token) is self:
             del self._channel.opened[self._token]
 

@@ -1,4 +1,4 @@
-"""Run plain functions in a few threads, while event loops go on."""
+"""Run plain functions in a few threads, without blocking event loops."""
 
 import os
 from asyncio import AbstractEventLoop, Future, get_running_loop
@@ -7,41 +7,43 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 Result = TypeVar("Result")
-#: What a thread does, and returns what is left to do when the thread counts as free; it raises nothing.
+#: A job of a thread. It returns a function to call after the thread counts as free, and raises nothing.
 Job: TypeAlias = Callable[[], Callable[[], None] | None]
-Outcome: TypeAlias = tuple[BaseException | None, Any]  # what a function has raised, or its result
+# the exception that a function has raised, and its result
+Outcome: TypeAlias = tuple[BaseException | None, Any]
 
 
 class Threads:
-    """Run functions in a few threads, for whichever event loop asks.
+    """Run functions in a few threads, for any event loop.
 
-    Not `ThreadPoolExecutor`: its second future has locks of its own, and the interpreter waits for its
-    threads at the end.
+    This replaces `ThreadPoolExecutor`, whose second future has locks of its own, and for whose threads the
+    interpreter waits at its end.
 
     Args:
-        max_threads: how many; each starts when there is work that no other is free for.
-        name: what they are called.
+        max_threads: the greatest number of threads; a thread is started if no other is free for a job.
+        name: the name of the threads.
     """
 
     def __init__(self, max_threads: int, name: str) -> None:
         self._max_threads = max_threads
         self._name = name
         self._closed = False
-        self._begin()
-        _all.add(self)
+        self.begin()
+        begin_in_child(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start without threads and jobs, at first and in a child process."""
         self._lock = Lock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[Thread] = []
-        self._unfinished = 0  # jobs that wait or are under way
+        self._unfinished = 0  # the number of jobs that wait or are running
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """Return what the function returns; it is not called once its caller is cancelled.
+        """Return the result of the function, which is not called if its caller was cancelled before.
 
         Raises:
             RuntimeError: after `close`.
@@ -52,7 +54,9 @@ class Threads:
         try:
             return await future
         finally:
-            del future  # an error's traceback has this frame, and the future has the error
+            # breaks a circle: the traceback of an error refers to this frame, and the future refers to the
+            # error
+            del future
 
     def _run(
         self, loop: AbstractEventLoop, future: "Future[Any]", function: Callable[[], Any]
@@ -62,36 +66,37 @@ class Threads:
         try:
             return partial(settle_soon, loop, settle, future, outcome_of(function))
         finally:
-            del future, function  # as above
+            del future, function  # breaks the same circle
 
     def put(self, job: Job) -> None:
-        """Have one of the threads do something.
+        """Give one of the threads a job.
 
         Raises:
-            RuntimeError: after `close`, or if not even one thread can start.
+            RuntimeError: after `close`, or if no thread can be started.
         """
         with self._lock:
             if self._closed:
-                raise RuntimeError(f"{self._name} takes no more work")
-            self._admit(self._jobs.qsize())
+                raise RuntimeError(f"{self._name} accepts no more work")
+            self.admit(self._jobs.qsize())
             if self._unfinished >= len(self._threads) < self._max_threads:
                 try:
                     self._start()
-                except RuntimeError:  # the system has no more threads for now; those that run will do it
+                # the system has no more threads for now; the running ones will do the job
+                except RuntimeError:
                     if not self._threads:
                         raise
             self._unfinished += 1
             self._jobs.put(job)
 
-    def _admit(self, waiting: int) -> None:
-        """Raise if too many jobs wait already; here there are never too many.
+    def admit(self, waiting: int) -> None:
+        """Raise an error if too many jobs wait; this class accepts any number.
 
         Args:
-            waiting: how many there are.
+            waiting: the number of waiting jobs.
         """
 
     def _start(self) -> None:
-        # Daemons: a program that ends does not wait for them.
+        # Daemon threads, so that a program that ends does not wait for them.
         name = f"{self._name}-{len(self._threads)}"
         thread = Thread(target=self._work, args=(self._jobs,), name=name, daemon=True)
         thread.start()
@@ -100,17 +105,19 @@ class Threads:
     def _work(self, jobs: "SimpleQueue[Job | None]") -> None:
         while (job := jobs.get()) is not None:
             finish = job()
-            # Before the caller is woken, so that its next call uses this thread and starts no other.
+            # The thread counts as free before the caller is resumed, so that the caller's next call uses this
+            # thread and starts no other.
             with self._lock:
                 self._unfinished -= 1
             if finish is not None:
                 finish()
-            # What was sent, such as a password, does not stay here until there is more work. Nor does it stay
-            # in the frames that the traceback of an error leads to, by which a future would keep itself.
+            # The arguments of a job, such as a password, are deleted here, and do not stay until the next
+            # job. They are also deleted from the frames in the traceback of an error, through which a future
+            # would refer to itself.
             del job, finish
 
     def close(self) -> None:
-        """Take no more work, and wait until what was asked for is done."""
+        """Accept no more jobs, and wait until all accepted jobs are done."""
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []
@@ -120,13 +127,24 @@ class Threads:
             thread.join()
 
 
-_all: "WeakSet[Threads]" = WeakSet()
+class Beginning(Protocol):
+    """Start again in a child process, which has none of the threads, and a copy of each lock."""
+
+    def begin(self) -> None:
+        """Forget all jobs and questions of the parent process."""
+
+
+_all: "WeakSet[Beginning]" = WeakSet()
+
+
+def begin_in_child(holder: Beginning) -> None:
+    """Call `begin` of an object in each child process, for as long as the object lives."""
+    _all.add(holder)
 
 
 def _begin_all() -> None:
-    """Start again in a child process, which has none of the threads, and a copy of the lock."""
-    for threads in _all:
-        threads._begin()  # noqa: SLF001 (their own module)
+    for holder in _all:
+        holder.begin()
 
 
 if hasattr(os, "register_at_fork"):
@@ -134,15 +152,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def outcome_of(function: Callable[[], Any]) -> Outcome:
-    """Return what a function raises or returns."""
+    """Return the exception that a function raises, and its result."""
     try:
         return None, function()
-    except BaseException as error:  # raised where it is awaited
+    except BaseException as error:  # raised again where the result is awaited
         return error, None
 
 
 def settle_soon(loop: AbstractEventLoop, settle: Callable[..., None], *arguments: Any) -> None:
-    """Have an event loop do something, unless it has ended."""
+    """Call a function in an event loop, unless the loop has ended."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(settle, *arguments)
 
@@ -154,7 +172,8 @@ def settle(future: "Future[Any]", outcome: Outcome) -> None:
     error, result = outcome
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):  # no future accepts it, and its caller would wait forever
+    # a future does not accept StopIteration, and the caller would wait forever
+    elif isinstance(error, StopIteration):
         unexpected = RuntimeError("a plain function raised StopIteration")
         unexpected.__cause__ = error
         future.set_exception(unexpected)

@@ -14,11 +14,11 @@ from authguard.drivers.pool import Threads
 
 Result = TypeVar("Result")
 
-#: As many as Starlette has for plain endpoints.
+#: The number of threads that Starlette has for plain endpoints.
 MAX_THREADS = 40
 
-#: Whether they run in the single thread of the request. By default they do not, because they would queue
-#: behind each other in frameworks that have one such thread for the whole process.
+#: Whether functions run in the single thread of the request. By default they do not, because they would queue
+#: behind each other in frameworks with one such thread for the whole process.
 thread_sensitive: ContextVar[bool] = ContextVar("authguard.thread_sensitive", default=False)
 
 _threads = Threads(MAX_THREADS, "authguard")
@@ -27,10 +27,10 @@ _ABSENT = object()
 
 @contextmanager
 def in_sensitive_thread() -> Iterator[None]:
-    """Run such functions in the thread of the request, inside this context.
+    """Run functions that may block in the thread of the request, inside this context.
 
-    Django has one database connection for each thread: it closes those of this thread when the request ends,
-    and the transaction of a test exists only there.
+    Django has a database connection for each thread: it closes the connections of the request's thread when
+    the request ends, and the transaction of a test exists only in this thread.
     """
     token = thread_sensitive.set(True)
     try:
@@ -40,13 +40,13 @@ def in_sensitive_thread() -> Iterator[None]:
 
 
 async def call_in_thread(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    """Return what a function returns, which is called in a thread with the context variables of its caller.
+    """Return the result of a function, called in a thread with the context variables of its caller.
 
-    What it sets is set here afterwards, as `asgiref` does it.
+    Changes of context variables by the function are copied back afterwards, as by `asgiref`.
     """
     if thread_sensitive.get():
         return await sync_to_async(function, thread_sensitive=True)(*arguments)
-    # Not asgiref, which takes more than twice as long.
+    # asgiref is not used, because it is much slower.
     context = copy_context()
     try:
         called = partial(_call, get_running_loop(), function, arguments)
@@ -57,7 +57,8 @@ async def call_in_thread(function: Callable[..., Result], arguments: tuple[Any, 
 
 
 def _call(loop: AbstractEventLoop, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    # What the function waits for by `async_to_sync` runs in the loop of the request, with its connections.
+    # Coroutines that the function awaits by `async_to_sync` run in the loop of the request, with its
+    # connections.
     asgiref_thread = SyncToAsync.threadlocal
     asgiref_thread.main_event_loop, asgiref_thread.main_event_loop_pid = loop, os.getpid()
     return function(*arguments)

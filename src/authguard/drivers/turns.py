@@ -7,7 +7,7 @@ from typing import Any
 from authguard._core.flow import Later
 from authguard.drivers.pool import outcome_of, settle
 
-MAX_IN_TURN = 128  # units of a `Pace`: 32 signatures by public keys, each of which takes 0.1 ms
+MAX_IN_TURN = 128  # units of a `Pace`: 32 signatures by public keys
 
 
 class Turns:
@@ -25,12 +25,12 @@ class Turns:
         return waiter
 
     def _work(self) -> None:
-        """Answer some callers, and the others in the next turns."""
+        """Answer some callers, and leave the others to the next turns."""
         budget = MAX_IN_TURN
         while budget > 0 and self._waiting:
             waiter, question = self._waiting.popleft()
             budget -= question.cost
-            if not waiter.done():  # else the request has been cancelled
+            if not waiter.done():  # otherwise the request has been cancelled
                 settle(waiter, outcome_of(question.work))
             if not self._waiting:
                 question.pace.begin()

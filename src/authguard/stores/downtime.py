@@ -36,7 +36,7 @@ def check_revocations_down(down: object) -> float:
 
 
 def check_replays_down(down: object) -> None:
-    """Check the option. A proof that may have been used is always refused.
+    """Check the option `replays_down`. A proof that may have been used is always refused.
 
     Raises:
         ConfigurationError: for anything but `"deny"`.

@@ -1,4 +1,4 @@
-"""Follow a log: copy its marks into memory, and track until when the copy is current."""
+"""Follow a log: copy its marks into memory, and track how long the copy is current."""
 
 import logging
 import os
@@ -15,11 +15,18 @@ from authguard.stores.log import Log, Page, Position, StoreDownError
 from authguard.stores.marks import Marks
 
 MAX_MARKS = 1_000_000  # about 400 MB; with more marks, each request asks the store
-# Of the marks; above the limit a process drops all marks, and below this share it loads them again.
+# The share of that number: above the number a process drops all marks, and below this share it loads them
+# again.
 _ROOM = 0.9
 _RECOUNT_SECONDS = 60.0
 _WARNING_SECONDS = 60.0
-_ALIVE_BOUNDS = 3  # bounds without a read, after which a process counts as gone
+_ATTEMPT_BOUNDS = 3  # the number of bounds that a read of a store without an answer may take
+_ALIVE_BOUNDS = 3  # the number of bounds without a read after which a process counts as ended
+_SHARING = "only processes with this log share revocations with this process"
+_NEW_LOG = (
+    "the log is new, and may lack revocations. Processes that were already running have lost their log, or "
+    "use another address, database number, prefix or schema"
+)
 _log = logging.getLogger("authguard")
 
 
@@ -53,7 +60,7 @@ class Follower:
         self.marks = Marks()
         self.bound = bound
         self._log = log
-        self._name = name
+        self.name = name
         self._stale = stale
         self._monotonic = monotonic
         self._wall = wall
@@ -71,14 +78,17 @@ class Follower:
         self.marks = Marks(self.marks.revision + 1)
         self._log.forget_connections()
         self._position = Position()
+        #: The name of the log as this process has logged it; empty before.
+        self.told_epoch = ""
         self._reason = ""
-        self._retry_at = 0.0
+        self._has_failed = False  # whether the store did not answer the last read
+        self._retry_at = 0.0  # the time until which requests do not read the log
         self._steps = LateLock()  # locked during a read of the log
         self._thread: Thread | None = None
         self._closing = Event()
-        #: There are too many marks for memory: requests ask the store.
+        #: Whether the marks are too many for memory, so that requests ask the store.
         self.is_overfull = False
-        self._holds = True  # also while such a process reads all marks again
+        self._holds = True  # also true while such a process reads all marks again
         self._recount_at = 0.0
         self._confirmed_at: float | None = None
         #: The time until which the copy is current, by the monotonic clock. A request compares only this.
@@ -101,9 +111,12 @@ class Follower:
         """Read the log until the copy is current; simultaneous callers wait for the same read.
 
         Raises:
-            StoreDownError: if the store does not answer.
+            StoreDownError: if the store does not answer, at once if it has not answered a short time ago.
         """
         self._start()
+        # before the lock, which another caller may hold until its own attempt has failed
+        if not self.is_current() and self._monotonic() < self._retry_at:
+            raise StoreDownError(self._reason)
         with self._steps:
             while not self.is_current() and not self.is_overfull:
                 if self._monotonic() < self._retry_at:
@@ -132,6 +145,8 @@ class Follower:
         """
         with self._steps:
             started = self._monotonic()
+            if self._has_failed:  # callers do not wait for this attempt
+                self._retry_at = started + _ATTEMPT_BOUNDS * self.bound
             try:
                 if not self._holds:
                     self._hold_again(started)
@@ -139,20 +154,23 @@ class Follower:
                 while not page.is_last:
                     page = self._read()
             except StoreDownError as error:
-                self._note_failure(str(error), started)
+                self._has_failed = True
+                self._note_failure(str(error), self._monotonic())
                 raise
+            self._has_failed = False
             young = self.bound - page.age
             if young > 0:
                 # Other processes may still be writing back their marks.
-                self._note_failure("the log is new, and may lack revocations", started)
-                self._retry_at = 0.0  # requests wait until it is old enough, whichever thread has read it
+                self._note_failure(_NEW_LOG, started)
+                # requests wait until the epoch is old enough, regardless of the thread that has read it
+                self._retry_at = 0.0
                 return young
             self._note_success(started)
             return 0.0
 
     def _hold_again(self, now: float) -> None:
         """Drop all marks; start to load them again if they have become few enough."""
-        # Not before this read: a request may have used the previous marks.
+        # The marks are dropped only after this read, because a request may have used the previous marks.
         if len(self.marks):
             self.marks.clear()
         if now >= self._recount_at:
@@ -190,7 +208,7 @@ class Follower:
         marks = self.marks.live(self._wall())
         self._log.append(marks, lost_epoch=self._position.epoch)
         _log.warning(
-            "authguard: %s had lost its log; %d revocations were written back", self._name, len(marks)
+            "authguard: %s had lost its log; %d revocations were written back", self.name, len(marks)
         )
 
     def _read_anew(self) -> Page:
@@ -202,10 +220,18 @@ class Follower:
             self._reconnects += 1
             self._reason = ""
             self._warned_at = None
-            _log.info("authguard: %s answers again", self._name)
+            _log.info("authguard: %s answers again", self.name)
+        self.tell_epoch(self._position.epoch)
         self._confirmed_at = started
+        self._retry_at = 0.0
         self.is_overfull = not self._holds
         self.trusted_until = 0.0 if self.is_overfull else started + self.bound
+
+    def tell_epoch(self, epoch: str) -> None:
+        """Log the name of the log once, because an address alone does not tell which processes share it."""
+        if epoch != self.told_epoch:
+            self.told_epoch = epoch
+            _log.info("authguard: %s has the log %s; %s", self.name, epoch, _SHARING)
 
     def _note_failure(self, reason: str, now: float) -> None:
         """Log that the copy will soon be too old; within the bound it is still used."""
@@ -218,7 +244,7 @@ class Follower:
         self._reason = reason
         if self._warned_at is None or now - self._warned_at >= _WARNING_SECONDS:
             self._warned_at = now
-            _log.warning("authguard: %s cannot tell what is revoked: %s", self._name, reason)
+            _log.warning("authguard: %s cannot tell what is revoked: %s", self.name, reason)
 
     def _start(self) -> None:
         """Start the thread, unless it is running."""
@@ -228,10 +254,12 @@ class Follower:
             if self._thread is None or not self._thread.is_alive():
                 self._closing = Event()
                 follow = WeakMethod(self._follow_once)
-                self._thread = Thread(
+                thread = Thread(
                     target=_follow, args=(follow, self._closing), name="authguard-revocations", daemon=True
                 )
-                self._thread.start()
+                with suppress(RuntimeError):  # the system has no more threads for now: requests read the log
+                    thread.start()
+                    self._thread = thread
 
     def _follow_once(self, closing: Event) -> None:
         """Wait for the store, and read.
@@ -248,7 +276,7 @@ class Follower:
         sequence = self.sequence
         with suppress(StoreDownError):  # the failure is noted and logged
             if self.step() == 0.0 and self.sequence != sequence:
-                self.step()  # tells waiting callers that this process has read it
+                self.step()  # the next read tells waiting callers that this process has read the marks
 
     def is_known_everywhere(self, sequence: int) -> bool:
         """Return whether every living process has read up to a number."""
@@ -258,7 +286,7 @@ class Follower:
         """Return the state of this process's copy."""
         now = self._monotonic()
         lag = None if self._confirmed_at is None else max(0.0, now - self._confirmed_at)
-        return StoreHealth(self._name, self._mode(now), lag, self.sequence, self._reconnects, self._reason)
+        return StoreHealth(self.name, self._mode(now), lag, self.sequence, self._reconnects, self._reason)
 
     def _mode(self, now: float) -> Mode:
         if self._thread is None and self._confirmed_at is None:
@@ -273,7 +301,7 @@ class Follower:
         """End the thread and close the connections."""
         self._closing.set()
         if self._thread is not None and self._thread is not current_thread():
-            self._thread.join()  # it waits for the store for at most a third of the bound
+            self._thread.join()  # the thread waits for the store for at most a third of the bound
         self._log.close()
 
 

@@ -59,7 +59,7 @@ class Log(Protocol):
         Args:
             process: the name of the process.
             position: where the process has stopped reading.
-            alive: seconds after which a process that does not read counts as gone.
+            alive: seconds after which a process that does not read counts as ended.
         """
         ...
 
@@ -82,6 +82,10 @@ class Log(Protocol):
 
     def is_confirmed(self, sequence: int, alive: float) -> bool:
         """Return whether every living process has read up to a number."""
+        ...
+
+    def epoch(self) -> str:
+        """Return the name of the log's epoch, which no other log has; empty if it has not begun."""
         ...
 
     def use_proof(self, digest: str, seconds: int) -> bool:

@@ -1,11 +1,13 @@
 """Store the active revocations of a process, as marks to look up."""
 
-from collections.abc import Container, Iterable, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
 from typing import Literal, TypeAlias, get_args
 
+from authguard._core.credential.key_format import check_not_key
 from authguard._core.model import Principal, api_key_id
 from authguard._core.options import Moment, check_moment, got, is_numeric_date
 from authguard.errors import ConfigurationError
@@ -19,6 +21,16 @@ MAX_NAME = 200  # characters; of longer names the digest is stored
 _FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
 _FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a duration, not a time
 _BY_TIME = ("subject", "all")  # kinds that do not affect tokens issued later
+_LIKE_A_TOKEN = re.compile(
+    r"(?:bearer +)?eyJ[\w-]+\.[\w-]+\.[\w-]*(?:\.[\w-]*){0,2}\Z", re.ASCII | re.IGNORECASE
+)
+_OF_THE_CALLER = {
+    "token_id": "write token_id=user.token_id",
+    "session": "write session=user.claims['sid']",
+    "subject": "write subject=user.subject",
+    "key_id": "write key_id=user.key_id",
+    "issuer": "write issuer=user.issuer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +78,14 @@ def make_mark(
     """Build the mark of a revocation from the arguments of `revoke`.
 
     Raises:
-        ConfigurationError: if the arguments name several things or none, a name is not text, a time is not a
-            number, or `until` is a duration.
+        ConfigurationError: if the arguments name several things or none, a name is not text or is a token,
+            `key_id` is a key, a time is not a number, or `until` is a duration.
     """
     named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
-    for kind, name in named.items():
-        if name is not None and not isinstance(name, str):
-            raise ConfigurationError(f"what names a {kind} must be text, got {got(name)}: write str(…)")
+    texts = {
+        "token_id": token_id, "key_id": key_id, "session": session, "subject": subject, "issuer": issuer,
+    }  # fmt: skip
+    _check_names(texts)
     given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name]
     if not given and issued_before is not None and all(name is None for name in named.values()):
         given = [("all", "")]
@@ -93,6 +106,21 @@ def make_mark(
             f"time.time() + {ending:.0f}"
         )
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
+
+
+def _check_names(texts: Mapping[str, object]) -> None:
+    """Check that each name is text, and not the credential that it belongs to."""
+    for option, name in texts.items():
+        if name is None:
+            continue
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{option} must be text, got {got(name)}: write str(…)")
+        if _LIKE_A_TOKEN.match(name):  # no caller has this name, so that nothing would be revoked
+            raise ConfigurationError(
+                f"{option} must be a name in the token, got the token itself: {_OF_THE_CALLER[option]}"
+            )
+        if option == "key_id":
+            check_not_key(name, option)
 
 
 def keys_of(principal: Principal, kinds: Container[str] = KINDS) -> Iterator[Key]:
@@ -161,7 +189,8 @@ class Marks:
             self._kinds |= {mark.kind}
             if len(self._marks) >= self._purge_at:
                 self._purge(now)
-            self.revision += 1  # last: a look-up that missed the mark must have read the old revision
+            # changed last, because a look-up that missed the mark must have read the old revision
+            self.revision += 1
 
     def purge(self, now: float) -> None:
         """Drop expired marks."""
@@ -169,7 +198,7 @@ class Marks:
             self._purge(now)
 
     def _purge(self, now: float) -> None:
-        # Replaced as a whole, because requests on other threads read it at the same time.
+        # The dictionary is replaced as a whole, because requests on other threads read it at the same time.
         self._marks = {key: mark for key, mark in self._marks.items() if mark.until > now}
         self._purge_at = max(_FIRST_PURGE, 2 * len(self._marks))
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 
 from authguard._core.model import Principal
-from authguard._core.options import check_function
+from authguard._core.options import check_function, named_options
 from authguard.stores.marks import Mark, Marks
 from authguard.stores.receipt import Receipt
 from authguard.stores.revoking import Revoking
 
 
+@named_options
 class MemoryRevocations(Revoking):
     """Store revocations of an application that runs as one process.
 
@@ -46,5 +47,5 @@ class MemoryRevocations(Revoking):
         return self.is_known_revoked(principal)
 
     def is_known_revoked(self, principal: Principal) -> bool:
-        """Return what `is_revoked` does; a caller who is not revoked is asked about after each revocation."""
+        """Return the result of `is_revoked`, which the guard requests again after each revocation."""
         return self._marks.is_revoked(principal, self._clock())

@@ -2,21 +2,23 @@
 
 from urllib.parse import urlsplit
 
-from authguard._core.options import Duration, type_of
+from authguard._core.options import Duration, named_options
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
+from authguard.stores.places import check_password_escaped, postgres_place, shown_url
 from authguard.stores.sql.postgres_connections import PostgresConnections
 from authguard.stores.sql.sql_log import SQLLog
 from authguard.stores.store import Store
 
 
+@named_options
 class PostgresStore(Store):
     """Store revocations and used proofs in PostgreSQL. The tables are created if missing.
 
     Args:
         url: `postgresql://…`, as libpq reads it.
-        bound: seconds within which a revocation holds in every process, 0.1 to 60.
+        bound: seconds after which a revocation applies in every process, 0.1 to 60.
         revocations_down: the behaviour when the database has not answered for the bound: `"deny"` answers
             with 503; `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.
@@ -62,10 +64,11 @@ def check_url(url: object) -> str:
     except ImportError as error:  # psycopg is missing, or is installed without libpq
         raise MissingExtraError("postgres", error) from error
     try:
-        conninfo_to_dict(for_libpq(str(url)))
+        options = conninfo_to_dict(for_libpq(str(url)))
     except ProgrammingError:  # its text may contain a password
         raise _wrong_url(url) from None
-    return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+    check_password_escaped(options.get("host"), options.get("dbname"), "url")
+    return postgres_place(options)
 
 
 def for_libpq(url: str) -> str:
@@ -74,7 +77,5 @@ def for_libpq(url: str) -> str:
 
 
 def _wrong_url(url: object) -> ConfigurationError:
-    return ConfigurationError(
-        "url must be the URL of a PostgreSQL database, got "
-        f'{"other text" if isinstance(url, str) else type_of(url)}: write "postgresql://localhost/app"'
-    )
+    shown = shown_url(url, '"postgresql://localhost/app"')
+    return ConfigurationError(f"url must be the URL of a PostgreSQL database, got {shown}")

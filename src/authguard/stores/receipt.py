@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Tell when a revocation takes effect.
+    """Report the time when a revocation takes effect.
 
     Attributes:
         sequence: the number of the revocation in the log.
-        effective_by: seconds since the epoch, by the clock of this process, when it has reached every
-            process.
+        effective_by: the time, in seconds since the epoch by the clock of this process, at which it has
+            reached every process.
     """
 
     sequence: int

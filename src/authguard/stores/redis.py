@@ -1,14 +1,16 @@
 """Share revocations and DPoP proofs by Redis, for several machines."""
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from authguard._core.options import Duration, check_text, type_of
+from authguard._core.options import Duration, check_text, named_options
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
+from authguard.stores.places import redis_place, shown_url
 from authguard.stores.redis_log import RedisLog
+from authguard.stores.redis_options import redis_options
 from authguard.stores.store import Store
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 
 
+@named_options
 class RedisStore(Store):
     """Store revocations and used proofs in Redis 6.2 or later.
 
@@ -27,11 +30,12 @@ class RedisStore(Store):
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
-        bound: seconds within which a revocation holds in every process, 0.1 to 60.
+        bound: seconds after which a revocation applies in every process, 0.1 to 60.
         revocations_down: the behaviour when Redis has not answered for the bound: `"deny"` answers with 503;
             `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.
-        prefix: the beginning of each key: letters, digits, and `_.:-`.
+        prefix: the beginning of each key: letters, digits, and `_.:-`. Processes with another prefix share
+            nothing with this one; the identity service uses the default.
 
     Attributes:
         revocations: for `Guard(revocations=…)`.
@@ -53,7 +57,7 @@ class RedisStore(Store):
         check_prefix(prefix)
         super().__init__(
             lambda timeout: RedisLog(lambda: _connect(url, timeout), prefix),
-            check_redis_url(url),
+            check_redis_url(url, prefix),
             bound=bound,
             revocations_down=revocations_down,
             replays_down=replays_down,
@@ -69,8 +73,8 @@ def check_prefix(prefix: object) -> None:
     check_text(prefix, "prefix", pattern=_PREFIX, must="be letters, digits and _.:- (at most 100)")
 
 
-def check_redis_url(url: object) -> str:
-    """Check the URL of a server, and return the part that may be shown.
+def check_redis_url(url: object, prefix: str) -> str:
+    """Check the URL of a server, and return the place of the store, which may be shown.
 
     Raises:
         ConfigurationError: if it is not the URL of a Redis server, or redis-py is not installed.
@@ -81,27 +85,21 @@ def check_redis_url(url: object) -> str:
     if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
         raise _wrong_url(url)  # redis-py would use database 0
     with needs_extra("redis"):
-        from redis.connection import parse_url
+        import redis  # noqa: F401 (the error of a missing library names the extra)
     try:
-        cast("Any", parse_url)(url)
-        return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+        return redis_place(str(url), prefix)
     except ValueError:  # its text contains the URL
         raise _wrong_url(url) from None
 
 
 def _wrong_url(url: object) -> ConfigurationError:
-    return ConfigurationError(
-        "url must be the URL of a Redis server, got "
-        f'{"other text" if isinstance(url, str) else type_of(url)}: write "redis://localhost:6379/0"'
-    )
+    shown = shown_url(url, '"redis://localhost:6379/0"')
+    return ConfigurationError(f"url must be the URL of a Redis server, got {shown}")
 
 
 def _connect(url: str, timeout: float) -> "Redis":
     from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 
-    # Retry once: the server may have closed a pooled connection. Every script may run twice.
-    return Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 1)
-    )
+    # A call is retried once, because the server may have closed a pooled connection. Every script may run
+    # twice.
+    return Redis.from_url(url, **redis_options(timeout, retries=1))

@@ -100,6 +100,12 @@ class RedisLog:
         return bool(self._confirmed(keys=self._keys, args=(sequence, alive)))
 
     @answering
+    def epoch(self) -> str:
+        """Return the name of the log's epoch; empty before the first read or write."""
+        epoch = cast("bytes | None", self.client.hget(self._keys[0], "epoch"))
+        return "" if epoch is None else epoch.decode()
+
+    @answering
     def wait(self, seconds: float) -> None:
         """Return when something has been written, or when the time has passed."""
         listening = self._listening

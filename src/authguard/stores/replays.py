@@ -15,6 +15,7 @@ class Replays:
 
     Args:
         use: a function that stores a digest for some seconds, and returns False if it was stored before.
+        name: of the store, for log lines.
         pause: seconds after which a failed store is asked again.
         monotonic: a clock that never goes back.
     """
@@ -22,14 +23,16 @@ class Replays:
     def __init__(
         self,
         use: Callable[[str, int], bool],
+        name: str,
         *,
         pause: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._use = use
+        self._name = name
         self._pause = pause
         self._monotonic = monotonic
-        self._reason = ""  # since the beginning of the outage
+        self._reason = ""  # set at the beginning of an outage
         self._retry_at = 0.0
 
     def __call__(self, digest: str, seconds: int) -> bool:
@@ -46,7 +49,7 @@ class Replays:
             is_new = self._use(digest, seconds)
         except StoreDownError as error:
             self._retry_at = self._monotonic() + self._pause
-            self._reason = str(error)
-            raise VerificationUnavailableError(str(error), retry_after=1) from error
+            self._reason = f"{self._name}: {error}"
+            raise VerificationUnavailableError(self._reason, retry_after=1) from error
         self._reason = ""
         return is_new

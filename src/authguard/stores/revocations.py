@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Event
 
 from authguard._core.logouts import StoreHealth
@@ -64,11 +65,25 @@ class SharedRevocations(Revoking):
                 self._wait(sequence, self._monotonic() + bound)
         except StoreDownError as error:
             raise self._unavailable(error) from error
+        if not self._follower.told_epoch:
+            with suppress(VerificationUnavailableError):  # the marks are written
+                self.check()
         return receipt
+
+    def check(self) -> None:
+        """Query the store, and log its name once, by which operators see which processes share it.
+
+        Raises:
+            VerificationUnavailableError: if the store does not answer.
+        """
+        try:
+            self._follower.tell_epoch(self._log.epoch())
+        except StoreDownError as error:
+            raise self._unavailable(error) from error
 
     def _unavailable(self, error: StoreDownError) -> VerificationUnavailableError:
         """Return the error for a store that does not answer."""
-        return VerificationUnavailableError(str(error), retry_after=1)
+        return VerificationUnavailableError(f"{self._follower.name}: {error}", retry_after=1)
 
     def _wait(self, sequence: int, end: float) -> None:
         pause = _FIRST_PAUSE
@@ -82,7 +97,7 @@ class SharedRevocations(Revoking):
 
     @property
     def sequence(self) -> int:
-        """Return the number of the last revocation that this process knows."""
+        """Return the number of the last revocation that this process has read."""
         return self._follower.sequence
 
     def is_known_revoked(self, principal: Principal) -> bool:

@@ -51,7 +51,7 @@ class Revoking(ABC):
                 subject, all tokens issued before are revoked.
             until: seconds since the epoch, or a datetime with a time zone, when the token, key or session
                 expires, including leeway; `math.inf` for an API key that does not expire.
-            wait: return only when every running process knows, or the bound has passed.
+            wait: return only when every running process has the revocation, or the bound has passed.
 
         Raises:
             ConfigurationError: if the arguments name several things or none.

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from authguard._core.options import Duration, got
+from authguard._core.options import Duration, got, named_options
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
 from authguard.stores.sql.sql_log import SQLLog
@@ -11,12 +11,13 @@ from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from authguard.stores.store import Store
 
 
+@named_options
 class SQLiteStore(Store):
     """Store revocations and used proofs in a SQLite file. The tables are created if missing.
 
     Args:
         path: of the file, on a disk of this machine; a new one is readable only by its owner.
-        bound: seconds within which a revocation holds in every process, 0.1 to 60.
+        bound: seconds after which a revocation applies in every process, 0.1 to 60.
         revocations_down: the behaviour when the file could not be read for the bound: `"deny"` answers with
             503; `("stale", seconds)` uses the known revocations for that many more seconds.
         replays_down: the same for DPoP proofs: `"deny"` only.

@@ -16,7 +16,7 @@ class Store:
     Args:
         open_log: opens the log, given the bound, which is also the timeout of a call in seconds.
         name: of the store, without secrets.
-        bound: seconds within which a revocation holds in every process.
+        bound: seconds after which a revocation applies in every process.
         revocations_down: the behaviour when the store has not answered for the bound.
         replays_down: the same for DPoP proofs.
 
@@ -38,7 +38,7 @@ class Store:
         log = open_log(seconds)
         self._name = name
         self.revocations = SharedRevocations(log, Follower(log, name, bound=seconds, stale=stale))
-        self.replays = Replays(log.use_proof, pause=seconds)
+        self.replays = Replays(log.use_proof, name, pause=seconds)
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from authguard.stores.counting.backend import Answer, Ask, Rest
 
 SLOTS = 120
-MAX_BLOCK = 64  # most that one request takes and borrows together, unless it costs more
+MAX_BLOCK = 64  # the greatest amount that one request takes and borrows together, unless it costs more
 MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
-_MAX_PERCENT = 95  # of a quota; nothing is lent above this share
+_MAX_PERCENT = 95  # the share of a quota above which nothing is lent
 _KEPT = 600 * MICROSECONDS
 
 

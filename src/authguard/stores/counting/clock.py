@@ -1,4 +1,4 @@
-"""Choose the clock that limits for how long a process may spend a lease."""
+"""Choose the clock that limits the time for which a process may spend a lease."""
 
 import time
 from collections.abc import Callable

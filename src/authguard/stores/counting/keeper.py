@@ -33,7 +33,7 @@ class Keeper:
     def forget(self) -> None:
         """Forget the thread of the parent process, which a fork does not copy."""
         self._lock = LateLock()
-        self._running = LateLock()  # held while a task runs, and while the process forks
+        self._running = LateLock()  # locked while a task runs, and while the process forks
         self._signal: Event | None = None
         self._thread: Thread | None = None
 
@@ -50,10 +50,7 @@ class Keeper:
                 self._thread.start()
 
     def pause(self) -> None:
-        """Block tasks until `resume`.
-
-        A fork in the middle of a call would leave locks of libraries locked.
-        """
+        """Block tasks until `resume`. A fork during a call would leave locks of libraries locked."""
         self._running.__enter__()
 
     def resume(self) -> None:
@@ -61,7 +58,7 @@ class Keeper:
         self._running.__exit__()
 
     def wake(self) -> None:
-        """Run the urgent task soon, if there is a thread."""
+        """Run the urgent task soon, if a thread is running."""
         signal = self._signal
         if signal is not None:
             signal.set()
@@ -111,7 +108,7 @@ class Keeper:
         with self._lock:
             self._thread = self._signal = None
         with self._running:
-            has_more = task is not None and task()  # from before this thread was known to end
+            has_more = task is not None and task()  # the request came before the thread was told to end
         if has_more:
             self.start()
         return False

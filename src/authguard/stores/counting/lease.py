@@ -15,9 +15,9 @@ MAX_LIFE = 1.0
 #: Seconds for which a refusal is reused, so that a caller who keeps sending does not load the store.
 REFUSED_SECONDS = 0.05
 _GROWTH = 4  # amount to borrow next, for each unit spent
-_MIN_AHEAD = 16  # below this, half would be spent before more could be borrowed
+_MIN_AHEAD = 16  # for smaller amounts, half would be spent before more could be borrowed
 _DIGEST = 32  # hexadecimal digits
-# Like QuotaState(…), with one call less.
+# The same as QuotaState(…), with one call less.
 _new_state = partial(tuple.__new__, QuotaState)
 
 
@@ -134,7 +134,8 @@ class Lease:
         if self.is_borrowing:
             return 0
         spent, before = self._spent, self._spent_before
-        # Since the last call, or since the one before: a slot may end soon after a call, with little spent.
+        # The rate is measured since the last call, or since the one before: a slot may end soon after a call,
+        # with little spent.
         passed, longer = max(now - self._asked_at, 1e-9), max(now - self._asked_before, 1e-9)
         rate = max(spent / passed, (before + spent) / longer)
         wants = int(min(rate * self._life, _GROWTH * max(before, spent), MAX_BLOCK))
@@ -190,7 +191,7 @@ class Lease:
             self.amount += answer.lent
             self.epoch, self.slot = answer.epoch, answer.slot
             self.low = answer.lent // 2 if answer.lent >= _MIN_AHEAD else -1
-            # Measured before the call, so the lease ends no later than the store's slot.
+            # The time is that before the call, so the lease ends no later than the store's slot.
             self.ends = started + min(MAX_LIFE, answer.ends_in / MICROSECONDS)
 
     def give_back(self, epoch: int, slot: int, cost: int) -> None:

@@ -59,7 +59,7 @@ class LeaseTable:
         self._unreturned.pop(lease, None)
         self._unreturned[lease] = None
         while len(self._unreturned) > self._max_counters:
-            self._unreturned.popitem(last=False)  # it stays taken in the store
+            self._unreturned.popitem(last=False)  # the amount stays taken in the store
 
     @property
     def has_unreturned(self) -> bool:

@@ -28,9 +28,9 @@ MIN_TIMEOUT, MAX_TIMEOUT = 0.05, 30.0  # seconds
 BEAT_SECONDS = 10.0
 _TICK_SECONDS = 0.5
 _ACTIVE_SECONDS = 30.0
-_ASSUMED_PROCESSES = 8  # until the store has reported their number
+_ASSUMED_PROCESSES = 8  # the assumed number until the store has reported it
 
-# As Taken(…) does it, without a call more.
+# The same as Taken(…), with one call less.
 _new_taken = partial(tuple.__new__, Taken)
 # A lease, the epoch and slot in which a cost was taken, and the cost.
 _Paid: TypeAlias = tuple[Lease, int, int, int]
@@ -46,7 +46,7 @@ class LeasedQuotas:
         processes: the number of processes, for `"local"`.
         timeout: seconds that a call may take.
         max_counters: the greatest number of counters (callers times quotas) with borrowed amounts.
-        monotonic: a monotonic clock; it limits for how long a lease may be spent.
+        monotonic: a monotonic clock; it limits the time for which a lease may be spent.
         clock: seconds since the epoch, for calendar days while the store is down.
         tick: seconds between two runs of `keep` in a thread; None for no thread.
 
@@ -97,8 +97,8 @@ class LeasedQuotas:
         self._table = LeaseTable(self._max_counters)
         self._leases = self._table.leases
         self._admitted = self._refused = self._would_refuse = 0
-        self._low: dict[CounterKey, Sequence[Take]] = {}  # by the first counter
-        self._borrowing: set[CounterKey] = set()  # by the thread
+        self._low: dict[CounterKey, Sequence[Take]] = {}  # takes to borrow for, by their first counter
+        self._borrowing: set[CounterKey] = set()  # counters for which the thread borrows
         self._arrived = Condition(self._lock)
         self._beat_at = self._active_until = 0.0
         self._outage = self._new_outage()
@@ -109,7 +109,7 @@ class LeasedQuotas:
         """Take from borrowed amounts, or refuse if the store has just refused.
 
         Returns:
-            the result of `take`; None if the store must be asked.
+            the result of `take`; None if the store must decide.
 
         Raises:
             ValueError: if a cost is below 1.
@@ -174,7 +174,7 @@ class LeasedQuotas:
             ValueError: if a cost is below 1, or the takes have different owners.
             QuotaUnavailableError: if the store is down.
         """
-        taken = self.take_at_once(takes)  # another thread may have borrowed since
+        taken = self.take_at_once(takes)  # another thread may have borrowed meanwhile
         if taken is None and self._wait_for_more(takes):
             taken = self.take_at_once(takes)
         if taken is not None:
@@ -296,7 +296,7 @@ class LeasedQuotas:
                 return True
         try:
             if is_down or now >= self._beat_at:
-                self._live = max(1, self._beat())
+                self._live = self._outage.note_processes(self._beat())
                 self._beat_at = now + BEAT_SECONDS
                 self._outage.note_success()
             self._return_rests(now)

@@ -7,22 +7,23 @@ from functools import partial
 from threading import Lock
 from typing import TypeAlias
 
-from authguard._core.options import check_function, check_whole
+from authguard._core.options import check_function, check_whole, named_options
 from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
 from authguard.errors import QuotaUnavailableError
 from authguard.stores.counting.windows import DayWindow, SlidingWindow, Window
 
 _LOOKED_AT = 2  # counters examined for each new one, so that all are examined before their number has doubled
-_LOOKED_AT_IF_FULL = 1_000  # less than a millisecond
+_LOOKED_AT_IF_FULL = 1_000  # the same for a full table, in less than a millisecond
 _FULL = "too many callers are counted"
 
-# The amount to take, its window, the time, and the seconds after which that is possible.
+# The amount to take, its window, the time, and the seconds after which it can be taken.
 _Requested: TypeAlias = tuple[Take, Window, float, float]
-# Like QuotaState(…), with one call less.
+# The same as QuotaState(…), with one call less.
 _new_state = partial(tuple.__new__, QuotaState)
 _new_taken = partial(tuple.__new__, Taken)
 
 
+@named_options
 class MemoryQuotas:
     """Count quotas for an application that runs as one process, exactly.
 

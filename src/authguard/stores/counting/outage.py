@@ -84,6 +84,7 @@ class Outage:
             self.memory = MemoryQuotas(max_counters=max_counters, monotonic=monotonic, clock=clock)
         self._name = name
         self._processes = processes or 1
+        self._together = 0
         self._retry_at = 0.0
         self._warned_at: float | None = None
         self._lock = Lock()
@@ -120,6 +121,16 @@ class Outage:
         if self.reason:
             self.reason = ""
             _log.info("authguard: %s counts quotas again", self._name)
+
+    def note_processes(self, number: int) -> int:
+        """Log the number of processes that count together, if it has changed, and return it, at least 1.
+
+        Processes at another address or with another prefix are missing from it.
+        """
+        if number != self._together:
+            self._together = number
+            _log.info("authguard: %s counts quotas for %d processes together", self._name, number)
+        return max(1, number)
 
     def take(self, takes: Sequence[Take]) -> Taken:
         """Decide in this process, using its share of each quota.

@@ -15,6 +15,7 @@ from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.postgres import check_url, for_libpq
+from authguard.stores.sql.reasons import driver_reason
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_PURGED = 500  # counters in one statement, because requests wait for it
 _MAX_PURGES = 40
-_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at the same time conflict
+# the number of an advisory lock, because two processes that create a table at the same time conflict
+_TABLES_LOCK = 0x61757468
 _LAST_FUNCTION = "authguard_give_back_1(jsonb)"
 _TAKE = "SELECT authguard_take_1(%s, %s::text::jsonb, %s)"
 _GIVE_BACK = "SELECT authguard_give_back_1(%s::text::jsonb)"
@@ -146,7 +148,7 @@ class PostgresCounters:
         failures = self._failures
         with self._lock:
             if failures != self._failures:
-                raise StoreDownError(self._reason)  # a waiting call has timed out since
+                raise StoreDownError(self._reason)  # a waiting call has timed out meanwhile
             is_old = self._connection is not None
             try:
                 self._connection = self._connection or self._open()
@@ -154,7 +156,7 @@ class PostgresCounters:
             except (Error, OSError) as error:
                 is_lost = is_old and self._connection is not None and self._connection.closed
                 self._disconnect()
-                self._reason = f"PostgreSQL: {type(error).__name__}"
+                self._reason = f"PostgreSQL: {driver_reason(error)}"
                 if is_lost and not isinstance(error, TimeoutError):
                     raise StoreConnectionLostError(self._reason) from error
                 self._failures += 1

@@ -13,6 +13,7 @@ from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.redis import check_prefix, check_redis_url
+from authguard.stores.redis_options import redis_options
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
@@ -55,7 +56,7 @@ class RedisQuotas(LeasedQuotas):
         check_prefix(prefix)
         super().__init__(
             lambda seconds: RedisCounters(url, seconds, prefix),
-            check_redis_url(url),
+            check_redis_url(url, prefix),
             quotas_down=quotas_down,
             processes=processes,
             timeout=timeout,
@@ -75,7 +76,7 @@ class RedisCounters:
     Args:
         url: `redis://`, `rediss://` or `unix://`.
         timeout: seconds to wait for a connection, and for an answer.
-        prefix: what the names of all keys begin with.
+        prefix: the beginning of the names of all keys.
     """
 
     def __init__(self, url: str, timeout: float, prefix: str) -> None:
@@ -127,10 +128,11 @@ class RedisCounters:
         try:
             return self._following(lambda client: _evaluate(client, script, keys, arguments))
         except Exception as error:
-            # All of them: the client for clusters also raises errors that are not errors of Redis.
+            # All exceptions are caught, because the client for clusters also raises errors that are not
+            # errors of Redis.
             from redis.exceptions import ConnectionError as LostError
 
-            is_lost = type(error) is LostError  # of the subclasses, none reports a broken connection
+            is_lost = type(error) is LostError  # no subclass reports a broken connection
             raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
 
     def _following(self, run: Callable[[Any], Any]) -> Any:
@@ -200,25 +202,13 @@ def _reason(error: Exception) -> str:
 
 def _connect(url: str, timeout: float) -> "Redis":
     from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 
-    return Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
-    )
+    return Redis.from_url(url, **redis_options(timeout, retries=0))
 
 
 def _connect_cluster(url: str, timeout: float) -> "RedisCluster":
     from redis import RedisCluster
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 
-    client = RedisCluster.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        require_full_coverage=False,
-    )
+    client = RedisCluster.from_url(url, **redis_options(timeout, retries=0), require_full_coverage=False)
     cast("Any", client).cluster_error_retry_attempts = 0  # its name in redis-py 5
     return client

@@ -16,6 +16,7 @@ from authguard.stores.counting.leases import LeasedQuotas
 from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
+from authguard.stores.sql.reasons import driver_reason
 from authguard.stores.sql.sqlite_connections import execute_when_free, open_file
 from authguard.stores.sqlite import check_path
 
@@ -154,12 +155,12 @@ class SQLiteCounters:
         failures = self._failures
         with self._lock:
             if failures != self._failures:
-                raise StoreDownError(self._reason)  # a waiting call has timed out since
+                raise StoreDownError(self._reason)  # a waiting call has timed out meanwhile
             try:
                 connection = self._connection = self._connection or self._open()
                 execute_when_free(connection, "BEGIN IMMEDIATE", self._timeout)
                 try:
-                    # Read under the write lock, so that each step is later than the previous one.
+                    # The time is read under the write lock, so that each step is later than the previous one.
                     now = connection.execute(_NOW).fetchone()[0] if self._now is None else self._now()
                     yield connection, now
                     connection.execute("COMMIT")
@@ -171,7 +172,7 @@ class SQLiteCounters:
                 self._failures += 1
                 if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
                     self._disconnect()
-                self._reason = f"SQLite: {getattr(error, 'sqlite_errorname', '') or error}"
+                self._reason = f"SQLite: {driver_reason(error)}"
                 raise StoreDownError(self._reason) from error
 
     def _open(self) -> sqlite3.Connection:

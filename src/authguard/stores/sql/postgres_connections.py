@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql import sql_tables as sql
+from authguard.stores.sql.reasons import NO_TABLES, driver_reason
 from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 _CHANNEL = "authguard_log"
 ANNOUNCE = f"SELECT pg_notify('{_CHANNEL}', '')"
 DIALECT = Dialect("%s", "extract(epoch FROM clock_timestamp())::double precision", "greatest")
-_LOOK = DIALECT.spell(f"WITH beat AS ({sql.PUT_READER}) {sql.READ_LOG}")  # one round trip
-_TABLES_LOCK = 0x61757468  # of advisory locks: two processes that create a table at the same time conflict
+_LOOK = DIALECT.spell(f"WITH beat AS ({sql.PUT_READER}) {sql.READ_LOG}")  # both statements in one round trip
+# the number of an advisory lock, because two processes that create a table at the same time conflict
+_TABLES_LOCK = 0x61757468
 
 
 class PostgresConnections:
@@ -26,16 +28,20 @@ class PostgresConnections:
     Args:
         url: of the database, as libpq reads it.
         timeout: seconds for connecting and for a statement.
+        creates_tables: whether missing tables are created. Otherwise they are an outage, because a new log
+            in another database would have none of the revocations.
     """
 
     dialect = DIALECT
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, *, creates_tables: bool = True) -> None:
         self._url = url
         self._timeout = timeout
+        self._creates_tables = creates_tables
         self._connection: Connection[Any] | None = None
         self._listening: Connection[Any] | None = None
         self._of_parent: list[Connection[Any] | None] = []
+        self._failures, self._reason = 0, ""
         self.forget()
 
     def forget(self) -> None:
@@ -79,7 +85,7 @@ class PostgresConnections:
                 for _ in self._listening.notifies(timeout=seconds, stop_after=1):
                     pass
         except StoreDownError:
-            # Not the other connection, which another thread may be using.
+            # A separate connection, because another thread may be using the other one.
             listening, self._listening = self._listening, None
             _close(listening)
             raise
@@ -113,30 +119,56 @@ class PostgresConnections:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
             if connection.execute("SELECT to_regclass('authguard_replays')").fetchone() == (None,):
+                if not self._creates_tables:
+                    raise StoreDownError(NO_TABLES)
                 create_tables(cast("Execute", connection.execute), self.dialect.spell, unlogged="UNLOGGED")
 
     @contextmanager
     def _open_connection(self) -> "Iterator[Connection[Any]]":
-        """Lend the connection for statements; after an error, the next call opens another."""
+        """Lend the connection for statements; after an error, the next call opens another.
+
+        Calls that have waited for a call without an answer are not tried, because each would also wait.
+        """
+        failures = self._failures
         with self._lock, _store_down():
-            connection = self._connection = self._connection or self._open(self._prepare)
+            if failures != self._failures:
+                raise StoreDownError(self._reason)
+            opened = self._connection
             try:
-                yield connection
-            except Exception:
-                self._connection = None
-                _close(connection)
+                self._connection = self._connection or self._open(self._prepare)
+                yield self._connection
+            except Exception as error:
+                self._note(error, opened)
                 raise
+
+    def _note(self, error: Exception, opened: "Connection[Any] | None") -> None:
+        """Close the connection; count the failure, unless the server had only closed an open connection."""
+        is_lost = opened is not None and opened.closed and not isinstance(error, TimeoutError)
+        if not is_lost and isinstance(error, _failures()):
+            self._reason = _reason(error)
+            self._failures += 1
+        connection, self._connection = self._connection, None
+        _close(connection)
 
 
 @contextmanager
 def _store_down() -> Iterator[None]:
     """Raise `StoreDownError` on errors of the database."""
-    from psycopg import Error
-
     try:
         yield
-    except (Error, OSError) as error:
-        raise StoreDownError(f"PostgreSQL: {type(error).__name__}") from error
+    except _failures() as error:
+        raise StoreDownError(_reason(error)) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions that are failures of the database or of the network."""
+    from psycopg import Error
+
+    return Error, OSError
+
+
+def _reason(error: Exception) -> str:
+    return f"PostgreSQL: {driver_reason(error)}"
 
 
 def _close(connection: "Connection[Any] | None") -> None:

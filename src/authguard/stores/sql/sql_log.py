@@ -145,6 +145,11 @@ class SQLLog:
         """Return when something has been written, or when the time has passed."""
         self._connections.wait(seconds, self._sequence)
 
+    def epoch(self) -> str:
+        """Return the name of the log's epoch."""
+        with self._connections.statements() as execute:
+            return str(execute(sql.READ_EPOCH, ()).fetchone()[0])
+
     def use_proof(self, digest: str, seconds: int) -> bool:
         """Note that a DPoP proof is used; return False if it was used before."""
         with self._connections.write() as execute:

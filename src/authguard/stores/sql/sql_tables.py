@@ -44,6 +44,7 @@ READ_LOG = """SELECT l.epoch, l.seq, {now} - l.began,
     (SELECT t.tip FROM authguard_tips t WHERE t.seq = {p}),
     (SELECT t.tip FROM authguard_tips t WHERE t.seq = l.seq)
     FROM authguard_log l WHERE l.id = 1"""
+READ_EPOCH = "SELECT epoch FROM authguard_log WHERE id = 1"
 READ_MARKS = """SELECT kind, issuer, name, issued_before, until, seq FROM authguard_marks
     WHERE seq > {p} ORDER BY seq LIMIT {p}"""
 FIND_MARK = """SELECT kind, issuer, name, issued_before, until FROM authguard_marks

@@ -11,12 +11,13 @@ from typing import cast
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.sql import sql_tables as sql
+from authguard.stores.sql.reasons import NO_TABLES, driver_reason
 from authguard.stores.sql.sql_log import Dialect, Execute, Row, create_tables
 
 DIALECT = Dialect("?", "(julianday('now') - 2440587.5) * 86400.0", "max")
-_LOOK_SECONDS = 0.02  # between two checks of the file: SQLite has no notifications
-_HURRY = 0.1  # of the timeout
-_BUSY_SECONDS = 0.001  # between two tries
+_LOOK_SECONDS = 0.02  # seconds between two checks of the file, because SQLite has no notifications
+_HURRY = 0.1  # the share of the timeout
+_BUSY_SECONDS = 0.001  # seconds between two attempts
 _BEAT, _READ = DIALECT.spell(sql.PUT_READER), DIALECT.spell(sql.READ_LOG)
 _HAS_TABLES = "SELECT count(*) FROM sqlite_schema WHERE name = 'authguard_replays'"
 _SEQUENCE = "SELECT seq FROM authguard_log"
@@ -28,13 +29,16 @@ class SQLiteConnections:
     Args:
         path: of the file.
         timeout: seconds to wait for other writers.
+        creates_tables: whether missing tables are created. Otherwise they are an outage, because a new log
+            under a mistyped name would have none of the revocations.
     """
 
     dialect = DIALECT
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, *, creates_tables: bool = True) -> None:
         self._path = path
         self._timeout = timeout
+        self._creates_tables = creates_tables
         self._connection: sqlite3.Connection | None = None
         self._of_parent: list[sqlite3.Connection | None] = []
         self.forget()
@@ -105,17 +109,21 @@ class SQLiteConnections:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                     raise
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 is_busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
                 if self._connection is not None and not is_busy:
                     self._connection.close()
                     self._connection = None
-                raise StoreDownError(f"SQLite: {type(error).__name__}") from error
+                raise StoreDownError(f"SQLite: {driver_reason(error)}") from error
 
     def _open(self) -> sqlite3.Connection:
+        if not self._creates_tables and not self._path.exists():
+            raise StoreDownError(NO_TABLES)
         connection = open_file(self._path, self._timeout)
         try:
             if connection.execute(_HAS_TABLES).fetchone() == (0,):
+                if not self._creates_tables:
+                    raise StoreDownError(NO_TABLES)
                 connection.execute("BEGIN IMMEDIATE")
                 create_tables(cast("Execute", connection.execute), self.dialect.spell)
                 connection.execute("COMMIT")

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from functools import cache
 from typing import Any
 
-_LOOK_SECONDS = 0.05  # between two checks of the time, while waiting for a statement
+_LOOK_SECONDS = 0.05  # seconds between two checks of the time, while waiting for a statement
 
 
 @cache
@@ -30,7 +30,7 @@ def timed_connection(seconds: float) -> Any:
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
             if self.patience is None:
                 return super().wait(gen, *args, **kwargs)
-            # Not psycopg's wait function in C: in 3.2 it returns only when the server answers.
+            # This replaces psycopg's wait function in C, which in 3.2 returns only when the server answers.
             bounded = _until(gen, time.monotonic() + self.patience)
             try:
                 return waiting.wait_selector(bounded, self.pgconn.socket, _LOOK_SECONDS)
