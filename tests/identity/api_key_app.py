@@ -1,4 +1,4 @@
-"""A guarded application with the keys of a service: one process among several, told by the environment."""
+"""Define a guarded application with the keys of a service: one of several processes."""
 
 import os
 
@@ -19,12 +19,12 @@ guard = Guard(SQLAPIKeys(url), public_paths=["/open"], revocations=store.revocat
 
 
 async def me(request: Request) -> Response:
-    """Name the key of the caller."""
+    """Return the name of the caller's key."""
     return PlainTextResponse(request.user.key_id)
 
 
 async def opened(request: Request) -> Response:
-    """Answer everybody."""
+    """Answer every caller."""
     return PlainTextResponse("open")
 
 

@@ -1,4 +1,4 @@
-"""What the tests of API keys share: owners, keys, and a guarded application on the same database."""
+"""Create owners, keys, and a guarded application on the same database, for tests of API keys."""
 
 from typing import Any
 
@@ -13,25 +13,25 @@ EMAIL = "ann@example.com"
 
 
 def owner(service: IdentityService, email: str = EMAIL, role: str | None = None) -> Principal:
-    """The principal of the session of a new account."""
+    """Return the principal of the session of a new account."""
     user = service.accounts.create(email, PASSWORD, "Ann", role)
     tokens = service.accounts.issue_tokens(user.id, CALLER)
     return judge(service.own_tokens, Credential(tokens.access_token, "bearer"), service.clock()).principal
 
 
 def create(service: IdentityService, principal: Principal, **wishes: Any) -> NewAPIKey:
-    """A new key."""
+    """Create a key."""
     return service.api_keys.create(principal, APIKeyRequest(**wishes), CALLER)
 
 
 def verify(service: IdentityService, key_text: str, verifier: SQLAPIKeys | None = None) -> Principal:
-    """The principal of a key, as a guard of the service sees it."""
+    """Return the principal of a key, as a guard of the service sees it."""
     verifier = verifier or service.api_key_verifier
     return judge(verifier, Credential(key_text, "api_key", "x-api-key"), service.clock()).principal
 
 
 def rows(service: IdentityService, table: str) -> list[Any]:
-    """All rows of a table."""
+    """Return all rows of a table."""
     with service.database.read() as connection:
         return list(connection.execute(text(f"SELECT * FROM {table}")).all())
 
@@ -43,7 +43,7 @@ def update(service: IdentityService, statement: str, **values: Any) -> None:
 
 
 def guarded(verifier: SQLAPIKeys, clock: Any, *, verifiers: Any = (), **options: Any) -> Any:
-    """An ASGI application behind a guard, and a client of it; further verifiers, such as one of tokens."""
+    """Return an ASGI application behind a guard, with further verifiers, and a client of it."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import JSONResponse

@@ -1,4 +1,4 @@
-"""Mail servers that fail in the ways in which real ones do, one after the other at the same port."""
+"""Run mail servers that fail like real ones, one after the other at the same port."""
 
 import contextlib
 import socketserver
@@ -12,12 +12,12 @@ from identity.smtp_server import Mailbox
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """Speak SMTP up to a command, and answer that one with a failure, or hang up."""
+    """Use SMTP up to a command, and answer that command with a failure, or hang up."""
 
     server: "_BrokenServer"
 
     def handle(self) -> None:
-        """Greet, and answer each command."""
+        """Send a greeting, and answer each command."""
         failing, failure = self.server.failure
         self._say(failure if failing == b"" else "220 mail.example")
         while line := self.rfile.readline(2_000):
@@ -44,10 +44,10 @@ class _BrokenServer(socketserver.ThreadingTCPServer):
 
 
 class MailPort:
-    """A port at which there is no mail server, one that fails, or one that works.
+    """Manage a port without a mail server, with a failing one, or with a working one.
 
     Attributes:
-        mailbox: what has been taken.
+        mailbox: the accepted mails.
         number: of the port.
     """
 
@@ -66,7 +66,7 @@ class MailPort:
 
     @contextlib.contextmanager
     def failing(self, kind: str) -> Iterator[None]:
-        """Fail in one way; for `down` nothing listens."""
+        """Fail in one way; for `down`, no server listens."""
         if kind == "down":
             yield
             return

@@ -1,4 +1,4 @@
-"""People who use the service all the time, and remember what they were answered."""
+"""Simulate users who use the service continuously, and remember its answers."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from identity.support import PASSWORD
 
 
 class Person:
-    """Registers, signs in, refreshes, changes passwords and logs out, over one connection, in one thread.
+    """Register, sign in, refresh, change passwords and log out, over one connection, in one thread.
 
-    What was answered with success is kept, and has to hold for ever; what was not may have happened or not.
+    Each acknowledged change is recorded, and must last forever; a change without an answer may have happened
+    or not.
 
     Args:
         name: the beginning of the addresses.
@@ -24,7 +25,7 @@ class Person:
         self.connection = Connection(port)
         #: The passwords that an account may have; one, unless a change of it was not answered.
         self.passwords: dict[str, set[str]] = {}
-        #: The newest refresh token of each session that goes on.
+        #: The newest refresh token of each active session.
         self.refresh_tokens: dict[str, str] = {}
         #: Access tokens of sessions that were ended.
         self.ended: list[str] = []
@@ -33,11 +34,11 @@ class Person:
 
     @property
     def statuses(self) -> set[int]:
-        """The statuses that there have been."""
+        """Return the statuses of all answers."""
         return {answer.status for answer in self.connection.answers}
 
     def live(self) -> None:
-        """Have one account from its registration to a logout."""
+        """Use one account from its registration to a logout."""
         self._number += 1
         email = f"{self.name}-{self._number}@example.com"
         if self._post("auth/register", {"email": email, "password": PASSWORD}).status != 201:
@@ -56,12 +57,12 @@ class Person:
         self.passwords[email] = {new} if changed.status == 200 else {PASSWORD, new}
         self._refresh(email)
         if self._number % 3 == 0:
-            self.refresh_tokens.pop(email, None)  # it may have ended, or not
+            self.refresh_tokens.pop(email, None)  # the session may have ended or not
             if self._post("auth/logout", None, token).status == 200:
                 self.ended.append(token)
 
     def _refresh(self, email: str) -> None:
-        """Take the next refresh token; an old one whose answer was an outage stays good."""
+        """Get the next refresh token; the old one stays valid if the answer was an outage."""
         answer = self._post("auth/refresh", {"refresh_token": self.refresh_tokens[email]})
         if answer.status == 200:
             self.refresh_tokens[email] = answer.body["refresh_token"]
@@ -72,15 +73,15 @@ class Person:
     def _check(self, answer: Answer) -> Answer:
         assert answer.status in (200, 201, 503), (answer.status, answer.body)
         if answer.status == 503:
-            self.connection.close()  # servers close what is idle for some seconds
+            self.connection.close()  # servers close connections that are idle for some seconds
             self._after_outage()
         return answer
 
     def check_kept(self, newest: int) -> int:
-        """Check that all holds which was acknowledged; return how many things that are.
+        """Check that all acknowledged changes are still stored; return their number.
 
         Args:
-            newest: how many accounts are looked at; those that were made last.
+            newest: the number of accounts to check, the newest ones.
         """
         for email, token in list(self.refresh_tokens.items())[-newest:]:
             answer = self.connection.post("auth/refresh", {"refresh_token": token})
@@ -96,10 +97,10 @@ class Person:
 
 
 class Crowd:
-    """People who all use the service at the same time, until they are stopped.
+    """Run users who all use the service at the same time, until they are stopped.
 
     Args:
-        people: each has a thread.
+        people: the users; each has a thread.
     """
 
     def __init__(self, people: list[Person]) -> None:
@@ -128,6 +129,6 @@ class Crowd:
             person.connection.close()
 
     def answers(self) -> int:
-        """Return how many answers there have been to the one who has had the fewest."""
+        """Return the number of answers to the user with the fewest answers."""
         assert not self.errors, self.errors
         return min(len(person.connection.answers) for person in self.people)

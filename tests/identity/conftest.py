@@ -1,11 +1,13 @@
-"""The identity service: the databases, the service, and a browser."""
+"""Provide the identity service: the databases, the service, and a browser."""
 
 from collections.abc import Generator, Iterator
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemBytecodeCache
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity, IdentityService
@@ -23,23 +25,40 @@ from identity.support import ANN, Clock, Postbox, browser, close_connections, se
 
 @pytest.fixture(scope="session", autouse=True)
 def searched_databases() -> Iterator[None]:
-    """Close what was opened to search the databases, before they are dropped."""
+    """Close connections that were opened to search the databases, before these are dropped."""
     yield
     close_connections()
 
 
+class _Templates(BytecodeCache):
+    """Keep the code of compiled templates in memory, as long as their text stays the same."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Set the code of a template that was compiled before."""
+        checksum, code = self._codes.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template."""
+        assert bucket.code is not None
+        self._codes[bucket.key] = (bucket.checksum, bucket.code)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what Jinja has compiled, since each test makes an application of its own."""
-    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def compiled_templates() -> Iterator[None]:
+    """Keep the templates that Jinja has compiled, since each test makes an application of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(views, "Environment", partial(Environment, bytecode_cache=cache))
+        patch.setattr(views, "Environment", partial(Environment, bytecode_cache=_Templates()))
         yield
 
 
 @pytest.fixture(autouse=True)
 def closed_applications(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """End the threads of each application that a test makes; providers may be shared by several tests."""
+    """End the threads of each application that a test creates; several tests may share providers."""
     build = Identity.__init__
     made: list[Identity] = []
 
@@ -61,7 +80,7 @@ _CHECKER = pytest.StashKey[Leaks]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Search what servers in processes of their own have written, and their arguments while they run."""
+    """Search the output of servers in processes of their own, and their arguments while they run."""
     report = yield
     leaks = item.stash.get(_CHECKER, None)
     if leaks is None or not leaks.processes.pids:
@@ -80,7 +99,7 @@ _REASONS = {"", *Reason, *SocialReason, *SOURCES, UNKNOWN_SOURCE}
 
 @pytest.fixture(autouse=True)
 def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each answer that a test gets is one of those that the OpenAPI document names."""
+    """Check that the OpenAPI document names each answer that a test gets."""
     problems: set[str] = set()
     watch_answers(monkeypatch, problems)
     yield
@@ -90,7 +109,7 @@ def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def known_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each event that a test causes has a name and a reason of the lists."""
+    """Check that each event that a test causes has a name and a reason of the lists."""
     record = Audit.record
     unknown: set[tuple[str, str]] = set()
 
@@ -106,7 +125,7 @@ def known_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def leaks(request: pytest.FixtureRequest) -> Iterator[Leaks]:
-    """Nothing that a test sends, is sent or sets in secret is logged, stored in clear or echoed."""
+    """Check that no secret of a test is logged, stored in clear or echoed."""
     with watching(Leaks()) as leaks:
         request.node.stash[_CHECKER] = leaks
         yield leaks
@@ -138,7 +157,7 @@ def app(service: IdentityService) -> Identity:
 
 @pytest.fixture
 def ann(app: Identity) -> TestClient:
-    """A browser in which Ann has registered, and is signed in."""
+    """Yield a browser in which Ann has registered, and is signed in."""
     client = browser(app)
     assert client.post("/register", data=ANN).status_code == 303
     return client

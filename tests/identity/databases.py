@@ -1,4 +1,4 @@
-"""The two databases: whatever stores something is tested over both."""
+"""Provide the two databases, for tests of code that stores data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +15,9 @@ from identity.support import close_connections, empty, postgres_database, upgrad
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_statements() -> Iterator[None]:
-    """Keep the statements that SQLAlchemy has compiled, because each test makes an engine of its own.
+    """Keep the statements that SQLAlchemy has compiled, because each test creates an engine of its own.
 
-    SQLAlchemy compares the dialects of a kept statement and of the engine. Those of all tests are set alike.
+    SQLAlchemy compares the dialects of a compiled statement and of the engine. All tests use equal dialects.
     """
     compiled: dict[Any, Any] = {}
 
@@ -49,7 +49,7 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(name="url", params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest) -> str:
-    """A database with its tables, empty."""
+    """Return the URL of an empty database with its tables."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     empty(url)
     return url

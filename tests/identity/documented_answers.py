@@ -1,8 +1,8 @@
-"""Hold the answers of all tests of the service to its OpenAPI document."""
+"""Compare the answers of all tests of the service with its OpenAPI document."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,17 +11,20 @@ import pytest
 
 from authguard.identity import Identity
 
-#: Answers of one operation and one status whose bodies are looked at, so that the tests stay fast.
+#: The number of answers of one operation and status whose bodies are checked, so that the tests stay fast.
 _EACH = 40
 _DOCUMENTED = frozenset({"application/json", "application/problem+json"})
 _counts: Counter[tuple[str, str, int]] = Counter()
-_documents: "WeakKeyDictionary[Identity, Documented]" = WeakKeyDictionary()
-#: Answers that no document names: an unexpected error, another method, the framework's own.
-_ANY = frozenset({500, 405})
+#: By all that a document is made of, because each test makes a service of its own.
+_documents: "dict[Hashable, Documented]" = {}
+_of_services: "WeakKeyDictionary[Identity, Documented]" = WeakKeyDictionary()
+#: Answers that no document names: an unexpected error, another method, the framework's own, a client that has
+#: left.
+_ANY = frozenset({500, 405, 499})
 
 
 class Documented:
-    """What the document of a service says about answers.
+    """Find the answers in the document of a service.
 
     Args:
         identity: the service.
@@ -36,9 +39,10 @@ class Documented:
             for route in identity._document._routes
             if route.path in document["paths"]
         ]
+        self._validators: dict[tuple[str, str, int, str], Any] = {}
 
     def operation(self, method: str, path: str) -> tuple[str, dict[str, Any]] | None:
-        """Return the path of the document, and the operation; None for what is none."""
+        """Return the path in the document, and the operation; None without one."""
         for prefix in self._others:
             if path.startswith(f"{prefix}/"):
                 path = self._first + path.removeprefix(prefix)
@@ -65,19 +69,35 @@ class Documented:
                 yield f"{label} has no {field}"
         media = fields.get("content-type", "").partition(";")[0]
         if status >= 400 and media == "text/html":
-            return  # the page of a person who navigates; the document is for programs
+            return  # a page for a browser; the document describes only answers for programs
         content = answer.get("content", {})
         if content and media not in content:
             yield f"{label} is {media}"
         elif media in _DOCUMENTED and content and _counts[method, name, status] < _EACH:
             _counts[method, name, status] += 1
-            schema = {**content[media]["schema"], "components": self.document["components"]}
-            if (error := next(jsonschema_rs.iter_errors(schema, json.loads(body())), None)) is not None:
+            validator = self._validators.get((method, name, status, media))
+            if validator is None:
+                schema = {**content[media]["schema"], "components": self.document["components"]}
+                validator = jsonschema_rs.validator_for(schema)
+                self._validators[method, name, status, media] = validator
+            if (error := next(validator.iter_errors(json.loads(body())), None)) is not None:
                 yield f"{label}: {list(error.instance_path)} {error.message[:200]}"
 
 
+def _documented(identity: Identity) -> Documented:
+    """Return the answers in the document of a service; services with equal settings share them."""
+    documented = _of_services.get(identity)
+    if documented is None:
+        document = identity._document
+        routes = [(route.path, *sorted(route.methods or ()), route.name) for route in document._routes]
+        key = (repr(document._settings), *document._providers, *routes)
+        documented = _documents.get(key) or _documents.setdefault(key, Documented(identity))
+        _of_services[identity] = documented
+    return documented
+
+
 def watch_answers(patch: pytest.MonkeyPatch, problems: set[str]) -> None:
-    """Compare each answer of a service with its document, and add what differs to `problems`."""
+    """Compare each answer of a service with its document, and add differences to `problems`."""
     call = Identity.__call__
 
     async def watched(identity: Identity, scope: Any, receive: Any, send: Any) -> None:
@@ -96,7 +116,7 @@ def watch_answers(patch: pytest.MonkeyPatch, problems: set[str]) -> None:
 
         await call(identity, scope, receive, noting)
         if start and path != "/openapi.json":
-            documented = _documents.get(identity) or _documents.setdefault(identity, Documented(identity))
+            documented = _documented(identity)
             fields = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
             problems.update(documented.problems(method, path, start["status"], fields, lambda: bytes(body)))
 

@@ -1,4 +1,4 @@
-"""The service that tests kill, starve and restart, in a process of its own: see `service_process`."""
+"""Run the service that tests kill, starve and restart, in a process of its own: see `service_process`."""
 
 import os
 import time
@@ -15,7 +15,7 @@ CLOCK = os.environ.get("TEST_CLOCK")
 
 
 def clock() -> float:
-    """Return the time, moved by the seconds in a file if there is one."""
+    """Return the time, moved by the seconds in a file, if it exists."""
     return time.time() + (float(Path(CLOCK).read_text()) if CLOCK else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Servers of the tests' making: one that answers as it is told, and one that answers nothing."""
+"""Run fake servers: one with given answers, and one that does not answer."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 
 class AnsweringServer(ThreadingHTTPServer):
-    """Answers a path with what `answers` has for it: status and document, or a function of the request."""
+    """Answer a path by its entry in `answers`: status and document, or a function of the request."""
 
     daemon_threads = True
 
@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def hanging() -> Iterator[tuple[str, list[socket.socket]]]:
-    """A server that takes connections and answers nothing: its URL, and the connections that it took."""
+    """Run a server that does not answer; yield its URL, and the accepted connections."""
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
 

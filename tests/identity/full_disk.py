@@ -1,4 +1,4 @@
-"""A file system of some megabytes that a test fills."""
+"""Mount a file system of some megabytes that a test fills."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ _BLOCK = 4096
 
 
 class SmallDisk:
-    """A file system of its own.
+    """Represent a small file system.
 
     Attributes:
-        folder: where it is mounted.
+        folder: its mount point.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,13 +24,13 @@ class SmallDisk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Write until nothing more can be written."""
+        """Write until the disk is full."""
         with contextlib.suppress(OSError), self._filler.open("ab", buffering=0) as file:
             while True:
                 file.write(bytes(_BLOCK))
 
     def make_room(self) -> None:
-        """Delete what `fill` has written."""
+        """Delete the file that `fill` has written."""
         self._filler.unlink()
 
 
@@ -40,7 +40,7 @@ def _mount(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def small_disk(megabytes: int) -> Iterator[SmallDisk]:
-    """Mount a file system in memory; the test is skipped where that is not allowed."""
+    """Mount a file system in memory; skip the test if that is not allowed."""
     folder = Path(tempfile.mkdtemp(prefix="authguard-disk-", dir="/tmp"))
     mounted = _mount("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", str(folder))
     if mounted.returncode:

@@ -1,4 +1,4 @@
-"""An application of another process, which accepts the service's tokens; for test_logouts_elsewhere."""
+"""Define an application of another process that accepts the service's tokens; for test_logouts_elsewhere."""
 
 import os
 from collections.abc import Callable
@@ -29,7 +29,7 @@ guard = Guard(
 
 
 async def page(request: Request) -> PlainTextResponse:
-    """Answer a caller, with the mode in which revocations are known."""
+    """Answer a caller, with the mode of the store of revocations."""
     return PlainTextResponse(",".join(getattr(part, "mode", "") for part in guard.health()))
 
 

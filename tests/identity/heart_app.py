@@ -1,4 +1,4 @@
-"""The service with a heart that beats on its event loop, for test_heartbeat and test_leak_crowds."""
+"""Run the service, and measure delays of its event loop, for test_heartbeat and test_leak_crowds."""
 
 import asyncio
 import json
@@ -11,17 +11,17 @@ from authguard.identity import Identity, IdentityService
 from authguard.identity.limits import Limiter
 from identity.support import GENEROUS, Postbox, settings
 
-BEAT = 0.005  # seconds
+BEAT = 0.005  # seconds between two measurements
 SCHEDULE = Path("/proc/thread-self/schedstat")
 
 
 def _queued() -> float:
-    """Seconds for which this thread has been ready to run, and had no processor."""
+    """Return the seconds for which this thread was ready to run, but had no processor."""
     return int(SCHEDULE.read_text().split()[1]) / 1e9 if SCHEDULE.exists() else 0.0
 
 
 class Heart:
-    """The application, beside a task that does nothing but wake up; `/heart` tells how late it was.
+    """Run the application, and a task that only wakes up; `/heart` returns its delays.
 
     Args:
         app: the application.
@@ -32,7 +32,7 @@ class Heart:
         self.late: list[tuple[float, float]] = []
 
     async def beat(self) -> None:
-        """Each time: how late the loop came back, and how much of that it stood in the machine's queue."""
+        """Record the delay of each wake-up, and the part of it in which the thread waited for a processor."""
         while True:
             before, queued = time.perf_counter(), _queued()
             await asyncio.sleep(BEAT)

@@ -1,4 +1,4 @@
-"""What the tests of the pages of API keys share: the form, and what pages show."""
+"""Use the forms of the pages of API keys, and read the pages."""
 
 import re
 from typing import Any
@@ -19,29 +19,29 @@ _TEXT = re.compile(r"\b(?:sk_live|sk_test|claw|clsk|ak)_\w{60,}")
 
 
 def texts_in(response: Any) -> list[str]:
-    """The texts of keys and client secrets that a page shows, each once."""
+    """Return the texts of keys and client secrets that a page shows, each once."""
     return list(dict.fromkeys(_TEXT.findall(response.text)))
 
 
 def create(client: TestClient, **fields: str) -> str:
-    """Make a key by the form; its text."""
+    """Create a key by the form, and return its text."""
     response = client.post(NEW, data=FIELDS | fields)
     assert response.status_code == 200, response.text
     return texts_in(response)[0]
 
 
 def first_key(client: TestClient) -> str:
-    """The id of the newest key."""
+    """Return the id of the newest key."""
     return str(re.findall(r"\?key=([\w-]+)", client.get(KEYS).text)[0])
 
 
 def call(app: Any, text: str) -> int:
-    """The status of a request with a key."""
+    """Return the status of a request with a key."""
     return TestClient(app).get("/v1/users/me", headers={"x-api-key": text}).status_code
 
 
 def keys_of(service: IdentityService) -> list[StoredAPIKey]:
-    """The keys in the database, as the API lists them."""
+    """Return the keys in the database, as the API lists them."""
     (user,) = service.accounts.list(1, "")
     with service.database.read() as connection:
         return list_keys(connection, user.id, MAX_KEYS + MAX_DEAD_KEYS)

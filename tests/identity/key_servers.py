@@ -19,7 +19,7 @@ _COMMAND = str(Path(sys.executable).with_name("authguard"))
 
 
 class Servers:
-    """The two processes.
+    """Describe the two processes.
 
     Attributes:
         service: the URL of the identity service.
@@ -33,7 +33,7 @@ class Servers:
 
     @property
     def bases(self) -> dict[str, str]:
-        """Return what to put in the place of the base URLs of the documents."""
+        """Return the replacements for the base URLs of the documents."""
         return {
             AINATIVE: self.service,
             INVORA: self.service,
@@ -74,7 +74,7 @@ SERVE = [_COMMAND, "serve", "--dev", "--port", "0"]
 
 @contextlib.contextmanager
 def running(folder: Path, **variables: str) -> Iterator[Servers]:
-    """Run both; at the end, nothing that they have written has the shape of a secret."""
+    """Run both processes; check at the end that their output contains nothing in the form of a secret."""
     given = environment(f"sqlite:///{folder}/keys.db", **variables)
     application = [sys.executable, "-m", "uvicorn", "examples.api_keys.app:app", "--port", "0"]
     with (
@@ -89,7 +89,7 @@ def running(folder: Path, **variables: str) -> Iterator[Servers]:
 
 @contextlib.contextmanager
 def serving_process(command: list[str], log: Path, given: dict[str, str]) -> Iterator[str]:
-    """Run a server; its URL, which it writes when it has begun."""
+    """Run a server, and yield its URL, which it writes at its start."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=given, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -1,4 +1,4 @@
-"""What the tests of the endpoints of API keys share: owners, keys, and what is stored."""
+"""Create owners and keys by the API, and read the stored keys."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def register(client: TestClient, email: str = "ann@example.com") -> dict[str, st
 
 
 def create_key(client: TestClient, headers: dict[str, str], **body: Any) -> dict[str, Any]:
-    """Make a key by the AINative API."""
+    """Create a key by the AINative API."""
     response = client.post("/v1/api-keys", headers=headers, json={"name": "Server", **body})
     assert response.status_code == 201, response.text
     document: dict[str, Any] = response.json()
@@ -37,7 +37,7 @@ def create_key(client: TestClient, headers: dict[str, str], **body: Any) -> dict
 
 
 def create_pair(client: TestClient, headers: dict[str, str], **body: Any) -> dict[str, Any]:
-    """Make a key by the Invora API."""
+    """Create a key by the Invora API."""
     response = client.post("/v1/auth/api-keys", headers=headers, json=body)
     assert response.status_code == 201, response.text
     document: dict[str, Any] = response.json()
@@ -45,7 +45,7 @@ def create_pair(client: TestClient, headers: dict[str, str], **body: Any) -> dic
 
 
 def is_problem(response: httpx2.Response, status: int, code: str) -> bool:
-    """Return whether an answer is a problem document that no cache keeps."""
+    """Return whether an answer is a problem document that no cache stores."""
     document = response.json()
     return (
         response.status_code == status

@@ -1,8 +1,9 @@
-"""Register, reset, change, refresh, link, move, delete, and be killed at a write; see test_flow_kills.
+"""Run a flow in a process that is killed at a write; see test_flow_kills.
 
-Each line of the standard input is JSON: a flow, the number of a moment, and what the flow needs. A process is
-forked that dies at this moment; 0 is for none. Each answer that was given and each mail that was sent is
-a line of JSON on the standard output, written before the next step. The status of the process comes last.
+Each line of the standard input is JSON: a flow, the number of a moment, and the arguments of the flow. A
+process is forked that dies at this moment; with 0, it does not die. Each answer that was given and each mail
+that was sent is a line of JSON on the standard output, written before the next step. The status of the
+process comes last.
 """
 
 import json
@@ -29,29 +30,29 @@ ROUNDS = 3
 
 
 class TellingMailer:
-    """Acknowledge each mail, which counts as sent then."""
+    """Report each mail to the test, which then counts as sent."""
 
     def send(self, mail: Mail) -> None:
-        """Acknowledge a mail."""
+        """Report a mail."""
         acknowledge("mail", to=mail.to, subject=mail.subject)
 
 
 def register(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Make an account."""
+    """Create an account."""
     body = {"email": EMAIL, "password": PASSWORD}
     assert client.post("/v1/auth/register", json=body).status_code == 201
     acknowledge("done")
 
 
 def reset(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Set a new password by a link."""
+    """Set a new password with a link."""
     body = {"token": given["token"], "new_password": NEW}
     assert client.post("/v1/auth/reset-password", json=body).status_code == 200
     acknowledge("done")
 
 
 def change(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Set a new password by the old one."""
+    """Set a new password with the old one."""
     body = {"current_password": PASSWORD, "new_password": NEW}
     path, fields = "/v1/auth/change-password", bearer(given["access"])
     assert client.post(path, json=body, headers=fields).status_code == 200
@@ -59,7 +60,7 @@ def change(client: TestClient, service: IdentityService, given: dict[str, Any]) 
 
 
 def refresh(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Refresh a session, each time by the newest token."""
+    """Refresh a session, each time with the newest token."""
     token = given["refresh"]
     for _ in range(ROUNDS):
         answer = client.post("/v1/auth/refresh", json={"refresh_token": token})
@@ -70,13 +71,13 @@ def refresh(client: TestClient, service: IdentityService, given: dict[str, Any])
 
 
 def link(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Come from a provider that has verified the address of an account whose password nobody has proven."""
+    """Sign in with a provider that has verified the address of an account with an unproven password."""
     service.sign_in_with(IDENTITY, Caller("192.0.2.1", AGENT))
     acknowledge("done")
 
 
 def address(client: TestClient, service: IdentityService, given: dict[str, Any]) -> None:
-    """Change the address by the link in a mail."""
+    """Change the address with the link in a mail."""
     path, fields = "/v1/auth/change-email/confirm", bearer(given["access"])
     assert client.post(path, json={"token": given["token"]}, headers=fields).status_code == 200
     acknowledge("done")
@@ -101,7 +102,7 @@ FLOWS: dict[str, Callable[[TestClient, IdentityService, dict[str, Any]], None]] 
 
 
 def main() -> None:
-    """Run a process for each line. Nothing is open when it is forked, and all modules are loaded."""
+    """Run a process for each line. When it is forked, all modules are loaded, and no connection is open."""
     for line in sys.stdin:
         given = json.loads(line)
         pid = os.fork()
@@ -113,7 +114,7 @@ def main() -> None:
 
 
 def run(given: dict[str, Any]) -> None:
-    """Run a flow, and send the mails that it has asked for."""
+    """Run a flow, and send the mails that it has requested."""
     service = IdentityService(
         settings(os.environ["TEST_DATABASE"]),
         mailer=TellingMailer(),

@@ -1,8 +1,8 @@
-"""Make, rotate, use and revoke API keys, and be killed at one of the writes; see test_key_kills.
+"""Create, rotate, use and revoke API keys in a process that is killed at a write; see test_key_kills.
 
-For each number on the standard input, a process is forked that dies at the moment of this number; 0 is for
-none. Each answer is a line of JSON on the standard output, written before the next request. The status of the
-process comes last.
+For each number on the standard input, a process is forked that dies at the moment of this number; with 0, it
+does not die. Each answer is a line of JSON on the standard output, written before the next request. The
+status of the process comes last.
 """
 
 import json
@@ -26,7 +26,7 @@ _WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 class Moments:
-    """Counts the moments before and after each write and commit, and ends the process at one."""
+    """Count the moments before and after each write and commit, and end the process at one."""
 
     def __init__(self, kill_at: int) -> None:
         self.count = 0
@@ -34,7 +34,7 @@ class Moments:
         self._armed = False
 
     def arm(self, service: IdentityService) -> None:
-        """Begin to count."""
+        """Start counting."""
         engine = service.database.engine
         event.listen(engine, "before_cursor_execute", self._statement)
         event.listen(engine, "after_cursor_execute", self._statement)
@@ -59,13 +59,13 @@ class Moments:
 
 
 def acknowledge(step: str, **values: Any) -> None:
-    """Tell the test what has been answered."""
+    """Report an answer to the test."""
     sys.stdout.write(json.dumps({"step": step, **values}) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Run a process for each moment. Nothing is open when it is forked, and all modules are loaded."""
+    """Run a process for each moment. When it is forked, all modules are loaded, and no connection is open."""
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

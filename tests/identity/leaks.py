@@ -1,4 +1,4 @@
-"""The marker test of the identity service: the secrets of a test, and where they may be seen nowhere.
+"""Note the secrets of a test of the identity service, and search for them in places that must not have them.
 
 `watching` notes each secret that passes during a test: of requests, of mails, of settings, and issued
 by the service. `Leaks.report` then looks for them in the log of every library at level DEBUG, in the
@@ -40,14 +40,14 @@ from identity.processes import Processes, shapes_in, watch_processes
 from identity.support import kept_connection
 
 MIN_SECRET = 8
-MIN_PROVIDER_SECRET = 6  # that of most tests
+MIN_PROVIDER_SECRET = 6  # the secret of most tests
 MAX_SECRETS = 600
 MAX_BODY = 64 * 1024
 MAX_ANSWERS = 2_000
 MAX_LINES = 30_000
-SOURCE = str(Path(authguard.__file__).parent)  # as a package that is installed, or as the source
+SOURCE = str(Path(authguard.__file__).parent)  # the path of an installed package, or of the source
 _FIELD = re.compile(r"(?:\w+_)?(?:password|token|secret|code|code_verifier|assertion)\Z", re.IGNORECASE)
-#: What the service never issues in an answer: no answer of the test may show it.
+#: Secrets that the service never sends in an answer, so that no answer of the test may contain them.
 _NOT_ISSUED = {
     "password",
     "password hash",
@@ -56,20 +56,22 @@ _NOT_ISSUED = {
     "provider's secret",
     "provider's code",
 }
-#: The page of a link takes its token out of the URL, and gives it to the browser in a cookie.
+#: The page of a link removes the token from the URL, and stores it in a cookie of the browser.
 _LINK_COOKIE = re.compile(r"(?<=set-cookie: )((?:__Host-)?authguard-(?:verify|reset|change-email))=[^;\n]+")
-#: Makes a file of what the browser sends.
+#: Returns a file with the data that the browser sends.
 _KEY_FILE = "/account/keys/file"
-#: What may be in the database, and nowhere else.
+#: The unused part of a page of SQLite; no secret is so long.
+_UNUSED = re.compile(rb"\0{64,}")
+#: Secrets that may be only in the database.
 _ONLY_STORED = {"password hash", "encrypted key"}
 _HTTP_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PLAIN_RECORD = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
-#: A name of a place, and the text that stands there.
+#: The name of a place, and the text that it contains.
 Place = tuple[str, str]
 
 
 class Leaks:
-    """Secrets of a test, and the texts in which they must not stand."""
+    """Hold the secrets of a test, and the texts that must not contain them."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
@@ -80,7 +82,7 @@ class Leaks:
         self.databases: set[str] = set()
 
     def note(self, value: Any, kind: str) -> None:
-        """Note a secret. Of a JWT the signature counts: the rest is the same in many tokens."""
+        """Note a secret. Only the signature of a JWT counts, because the rest is the same in many tokens."""
         if isinstance(value, bytes):
             value = value.decode("latin-1")
         if not isinstance(value, str):
@@ -95,7 +97,7 @@ class Leaks:
         """Return a sentence for each leak; it names the place, and shows no secret.
 
         Args:
-            outputs: what servers in processes of their own have written where pytest captures it.
+            outputs: the output of servers in processes of their own that pytest has captured.
         """
         processes, problems = self.processes, []
         for value, kind in processes.secrets.items():
@@ -129,7 +131,7 @@ class Leaks:
 
 
 def _is_telling(value: str) -> bool:
-    """Whether a text is so odd that it stands nowhere by accident, as a word does."""
+    """Return whether a text is so unusual that it occurs nowhere by accident, as a word would."""
     is_word = value.isalpha() and value.islower() and len(value) < 16
     return not is_word and len(set(value)) > 4
 
@@ -147,7 +149,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _search(places: Sequence[Place], secrets: dict[str, str]) -> list[str]:
-    """Return where secrets stand, as sentences in which they are replaced."""
+    """Return the places of secrets, as sentences in which the secrets are replaced."""
     if not secrets or not places:
         return []
     everything = "\n".join(text for _, text in places)
@@ -163,14 +165,15 @@ def _search(places: Sequence[Place], secrets: dict[str, str]) -> list[str]:
 
 
 def stored_texts(url: str) -> list[Place]:
-    """Return (place, text) of all that a database holds; nothing if it is gone."""
+    """Return (place, text) of all contents of a database; empty if it no longer exists."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return _postgres_rows(url)
     path, places = Path(parsed.database or ""), []
     for file in (path, Path(f"{path}-wal"), Path(f"{path}-journal")):
         with contextlib.suppress(OSError):
-            places.append((f"the bytes of {file.name}", file.read_bytes().decode("latin-1")))
+            data = _UNUSED.sub(b"", file.read_bytes())  # nine tenths of a new file
+            places.append((f"the bytes of {file.name}", data.decode("latin-1")))
     # A long value may be split between the pages of the file.
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=1)) as database:
         names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -191,12 +194,12 @@ def _postgres_rows(url: str) -> list[Place]:
     return []
 
 
-# What is noted, and how.
+# Noting secrets and texts.
 
 
 @contextlib.contextmanager
 def watching(leaks: Leaks) -> Iterator[Leaks]:
-    """Note the secrets that pass, and where they must not be."""
+    """Note the secrets of a test, and the texts that must not contain them."""
     with pytest.MonkeyPatch.context() as patch:
         _watch_logs(leaks, patch)
         _watch_service(leaks, patch)
@@ -206,7 +209,7 @@ def watching(leaks: Leaks) -> Iterator[Leaks]:
 
 
 def _watch_logs(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
-    """See every record, whatever the levels are, and change nothing for handlers."""
+    """Note every log record, regardless of the levels, without a change for handlers."""
     is_enabled = logging.Logger.isEnabledFor
 
     def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
@@ -224,7 +227,7 @@ def _watch_logs(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
 
 
 def _is_of_test(record: logging.LogRecord) -> bool:
-    """Whether a record is of a client or an engine that a test made by itself."""
+    """Return whether a record comes from a client or an engine that a test created itself."""
     if record.name != "sqlalchemy.engine.Engine" and not record.name.startswith(_HTTP_CLIENTS):
         return False
     frame: FrameType | None = sys._getframe()
@@ -243,7 +246,7 @@ def _formatted(record: logging.LogRecord) -> str:
 
 
 def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
-    """Note what is hashed, issued, mailed and set."""
+    """Note the secrets that are hashed, issued, mailed and set."""
 
     def before(owner: type, name: str, see: Callable[..., object]) -> None:
         whole = getattr(owner, name)
@@ -280,7 +283,7 @@ def _watch_service(leaks: Leaks, patch: pytest.MonkeyPatch) -> None:
 
 
 def _middle_line(pem: bytes) -> bytes:
-    """Return a line of a private key in which there is more than the public key."""
+    """Return a line of a private key that contains more than the public key."""
     lines = pem.splitlines()[1:-1]
     return lines[len(lines) // 2]
 

@@ -1,4 +1,4 @@
-"""Ask for mails, and be killed while they are sent; see test_mail_queue."""
+"""Request mails in a process that is killed while they are sent; see test_mail_queue."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from identity.support import Clock, service_at
 
 
 def main() -> None:
-    """Ask for a mail to each address, acknowledge it, and send until the process is killed."""
+    """Request a mail to each address, acknowledge it, and send mails until the process is killed."""
     mailer = SMTPMailer(os.environ["TEST_SMTP"], sender="accounts@example.com")
     with service_at(os.environ["TEST_DATABASE"], postbox=mailer, clock=Clock()) as service:
         for email in json.loads(os.environ["TEST_ADDRESSES"]):

@@ -1,4 +1,4 @@
-"""Many sessions of an account, stored at once."""
+"""Store many sessions of an account at once."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from identity.support import NOW
 
 
 def add_sessions(service: IdentityService, user_id: str, count: int, **given: Any) -> None:
-    """Store sessions that began before now, two at each moment, so that their ids matter, too."""
+    """Store sessions that began before now, two at each time, so that their ids matter, too."""
     rows = []
     for number in range(count):
         begun = NOW - 5000 + number // 2

@@ -1,8 +1,8 @@
-"""Note which keys expire and send the mails, in several processes at once; see test_key_notice_processes.
+"""Record which keys expire and send the mails, in several processes at once; see test_key_notice_processes.
 
-For each line of JSON on the standard input, as many processes are forked as it says, so that the modules are
-loaded once. They begin together, at an empty line. The audited events of keys, and the numbers of what was
-done, are lines of JSON on the standard output; the statuses of the processes come last.
+For each line of JSON on the standard input, the given number of processes is forked, so that the modules are
+loaded once. They begin together, at an empty line. The audited events of keys, and the numbers of actions,
+are lines of JSON on the standard output; the statuses of the processes come last.
 """
 
 import json
@@ -19,19 +19,19 @@ from identity.support import GENEROUS, settings
 
 
 def say(**values: object) -> None:
-    """Tell the test something."""
+    """Write a message for the test."""
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
 
 def hear(event: Event) -> None:
-    """Tell the test of an event of a key."""
+    """Report an event of a key to the test."""
     if event.name.startswith("api_key"):
         say(name=event.name, reason=event.reason, key_id=event.key_id)
 
 
 def main() -> None:
-    """Run processes for each line. Nothing is open when they are forked."""
+    """Run processes for each line. When they are forked, no connection is open."""
     while line := sys.stdin.readline():
         options = json.loads(line)
         start, let_start = os.pipe()
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def notify(options: dict[str, Any], start: int) -> None:
-    """Do all that is due at the time that the test has set."""
+    """Do all due work at the time that the test has set."""
     service = IdentityService(
         settings(options["database"]),
         mailer=SMTPMailer(options["smtp"], sender="accounts@example.com"),

@@ -1,4 +1,4 @@
-"""Somebody who registers, signs in, reads mails and follows links, by pages and by the API."""
+"""Simulate a person who registers, signs in, reads mails and follows links, by pages and by the API."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from identity.support import ANN, ISSUER, PASSWORD, Postbox, browser
 
 EMAIL = ANN["email"]
 NEW = "Another-Pass-456!"
-#: At a provider that has not verified the address.
+#: The code for a provider that has not verified the address.
 MALLORY = code_for(666, EMAIL, verified=False)
-#: At a provider that has.
+#: The code for a provider that has verified the address.
 ANNS = code_for(1, EMAIL, verified=True)
 
 
 class Person:
-    """Somebody with a browser, and with an application that speaks the API."""
+    """Represent a person with a browser, and with an application that uses the API."""
 
     def __init__(self, app: Identity, service: IdentityService, postbox: Postbox) -> None:
         self.browser = browser(app)
@@ -27,12 +27,12 @@ class Person:
         self._service, self._postbox = service, postbox
 
     def mail(self, subject: str = "Verify your e-mail address") -> Mail:
-        """The newest mail with this subject."""
+        """Return the newest mail with this subject."""
         assert self._service.outbox.flush()
         return next(mail for mail in reversed(self._postbox.mails) if mail.subject == subject)
 
     def token(self, subject: str = "Verify your e-mail address") -> str:
-        """The one-time token in the newest mail with this subject."""
+        """Return the one-time token in the newest mail with this subject."""
         return self.mail(subject).text.partition("token=")[2].split()[0]
 
     def register(self, face: str = "api") -> None:
@@ -43,14 +43,14 @@ class Person:
             self._keep(self.api.post("/v1/auth/register", json=ANN), 201)
 
     def login(self, password: str = PASSWORD) -> int:
-        """The status of signing in with a password."""
+        """Sign in with a password, and return the status."""
         answer = self.api.post("/v1/auth/login", json={"email": EMAIL, "password": password})
         if answer.status_code == 200:
             self._keep(answer, 200)
         return answer.status_code
 
     def sign_in(self, code: str, face: str = "pages", *, provider: str = "github") -> bool:
-        """Whether signing in at a provider lets in; else it is refused because of the account there is."""
+        """Return whether a sign-in with a provider succeeds, or is refused because of an existing account."""
         if face == "pages":
             answer = come_back(self.browser, code, provider=provider)
             assert answer.status_code in (303, 409), answer.text
@@ -67,13 +67,13 @@ class Person:
         self.api.headers["authorization"] = "Bearer " + answer.json()["access_token"]
 
     def is_in(self, face: str = "pages") -> bool:
-        """Whether there is a session that lives."""
+        """Return whether the person has an active session."""
         if face == "pages":
             return self.browser.get("/account").status_code == 200
         return self.api.get("/v1/users/me").status_code == 200
 
     def me(self) -> dict[str, Any]:
-        """The account, by the API."""
+        """Return the account, by the API."""
         document: dict[str, Any] = self.api.get("/v1/users/me").json()
         return document
 
@@ -83,12 +83,12 @@ class Person:
         return self.browser.post("/verify-email", data=fields)
 
     def verify_by_api(self, **fields: Any) -> None:
-        """Hand the token of the mail in."""
+        """Send the token of the mail to the API."""
         answer = self.api.post("/v1/auth/verify-email", json={"token": self.token(), **fields})
         assert answer.status_code == 200, answer.text
 
     def ask_for_link(self) -> None:
-        """Have the mail that verifies the address sent again."""
+        """Request the mail that verifies the address again."""
         answer = self.api.post("/v1/auth/verify-email/resend", json={"email": EMAIL})
         assert answer.status_code == 200
 
@@ -105,19 +105,19 @@ class Person:
             assert answer.status_code == 200, answer.text
 
     def decline(self, face: str = "pages") -> httpx2.Response:
-        """Say that one did not register; the status."""
+        """Report that another person has registered, and return the status."""
         if face == "pages":
             self.browser.get(f"/verify-email?token={self.token()}")
             return self.browser.post("/verify-email/decline")
         return self.api.post("/v1/auth/verify-email/decline", json={"token": self.token()})
 
     def providers(self) -> list[str]:
-        """The names of the linked providers, by the API."""
+        """Return the names of the linked providers, by the API."""
         return [each["provider"] for each in self.api.get("/v1/users/me/identities").json()]
 
 
 def unlink(person: Person, face: str, provider: str = "github") -> httpx2.Response:
-    """Unlink a provider; the answer."""
+    """Unlink a provider, and return the answer."""
     if face == "pages":
         return person.browser.post("/account/providers/unlink", data={"provider": provider})
     return person.api.delete(f"/v1/users/me/identities/{provider}")

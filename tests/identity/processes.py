@@ -1,7 +1,7 @@
-"""The marker test of processes that a test starts: their arguments, and what servers write and store.
+"""Search the processes that a test starts for secrets: their arguments, and the output and data of servers.
 
-What a server receives and issues is not known here. So its texts are searched for the secrets of the tests
-and of its environment, and for all that has the shape of a secret.
+The data that a server receives and issues is not known here. So its texts are searched for the secrets of the
+tests and of its environment, and for texts in the form of a secret.
 """
 
 import contextlib
@@ -23,18 +23,19 @@ _DATABASE = re.compile(r"(?:sqlite|postgresql(?:\+\w+)?)://[^\s'\"]+")
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN")
 _TOKENS = r"\brt_[\w-]{40,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 _TOKENS += r"|\b(?:sk_live|sk_test|claw|clsk|ak)_[0-9A-Za-z]{16,}_[0-9A-Za-z]{43,}_"
-#: What no database holds; logs and arguments neither, nor password hashes and the tokens of links.
+#: Forms of secrets that no database may contain. Logs and arguments may contain neither these, nor password
+#: hashes, nor tokens of links.
 _STORED_SHAPES = re.compile(_TOKENS)
 _SHOWN_SHAPES = re.compile(rf"{_TOKENS}|\$argon2\w+\$\S+|token=[\w-]{{20,}}")
 
 
 class Processes:
-    """The processes that a test has started.
+    """Record the processes that a test has started.
 
     Attributes:
-        commands: the arguments of all of them, and of what servers have started.
-        outputs: (place, text) of what servers have written to pipes.
-        files: what servers write to.
+        commands: the arguments of all of them, and of the processes that servers have started.
+        outputs: (place, text) of the output of servers to pipes.
+        files: the files that servers write to.
         databases: of servers.
         secrets: of their environment, and those of the tests.
     """
@@ -48,7 +49,7 @@ class Processes:
         self.pids: list[int] = []
 
     def note(self, process: subprocess.Popen[Any], args: Any, options: Mapping[str, Any]) -> None:
-        """Note a process that has begun."""
+        """Note a process that has started."""
         words = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
         self.commands.append(" ".join(map(str, words)))
         if not is_server(words):
@@ -66,7 +67,7 @@ class Processes:
         self.look()
 
     def look(self) -> None:
-        """Note the arguments of the servers that run, and of their workers, as every user sees them."""
+        """Note the arguments of running servers and their workers, as every user of the machine sees them."""
         pids = list(self.pids)
         for pid in pids:
             with contextlib.suppress(OSError):
@@ -74,7 +75,7 @@ class Processes:
                 pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     def texts(self) -> list[tuple[str, str]]:
-        """Return (place, text) of what servers have written to files and pipes."""
+        """Return (place, text) of the output of servers to files and pipes."""
         places = list(self.outputs)
         for name in self.files:
             with contextlib.suppress(OSError):
@@ -83,7 +84,7 @@ class Processes:
 
 
 def is_server(words: Iterable[object]) -> bool:
-    """Tell the command of a server of ours."""
+    """Return whether a command starts a server of this project."""
     names = {Path(str(word)).name for word in words}
     return "uvicorn" in names or {"authguard", "serve"} <= names
 
@@ -93,7 +94,7 @@ def _is_file(stream: Any) -> bool:
 
 
 def shapes_in(places: Iterable[tuple[str, str]], *, stored: bool = False) -> list[str]:
-    """Return a sentence for each place in which there is something of the shape of a secret, without it."""
+    """Return a sentence, without the secret, for each place with a text in the form of a secret."""
     shapes, problems = _STORED_SHAPES if stored else _SHOWN_SHAPES, []
     for where, text in places:
         if (match := shapes.search(text)) is not None:
@@ -103,7 +104,7 @@ def shapes_in(places: Iterable[tuple[str, str]], *, stored: bool = False) -> lis
 
 
 def watch_processes(processes: Processes, patch: pytest.MonkeyPatch) -> None:
-    """Note each process that begins, and what `communicate` and `run` have read from servers."""
+    """Note each started process, and the output of servers that `communicate` and `run` have read."""
     begin, communicate = subprocess.Popen.__init__, subprocess.Popen.communicate
 
     def noting_begin(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
@@ -124,7 +125,7 @@ def watch_processes(processes: Processes, patch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def forking_process(module: str, url: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a module that forks a process for each line of its input; it ends with its input."""
+    """Run a module that forks a process for each line of its input, and ends with its input."""
     path = os.pathsep.join([str(TESTS), *sys.path])
     with subprocess.Popen(
         [sys.executable, "-m", module],

@@ -1,4 +1,4 @@
-"""A provider that looks like GitHub, on loopback: a code says of itself whom it stands for."""
+"""Simulate a provider like GitHub, on loopback: each code names its user."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ PREFIXES = "/api/v1", "/v1"
 
 
 def code_for(subject: int, email: str | None, *, verified: bool) -> str:
-    """A code for somebody who has signed in at the provider."""
+    """Return a code for a user who has signed in at the provider."""
     return json.dumps([subject, email, verified]).encode().hex()
 
 
@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def local_providers(*names: str) -> Iterator[list[GitHub]]:
-    """Providers of these names, all at one server."""
+    """Yield providers with these names, all at one server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -73,12 +73,12 @@ def local_providers(*names: str) -> Iterator[list[GitHub]]:
 
 
 def come_back(client: TestClient, code: str, *, provider: str = "github") -> httpx2.Response:
-    """Sign a browser in at a provider, by the whole flow; the answer when it comes back."""
+    """Sign a browser in at a provider, by the whole flow; return the answer to the callback."""
     sent = client.get(f"/v1/auth/{provider}/authorize", params={"next": "/account"})
     state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
     return client.get(f"/v1/auth/{provider}/callback", params={"code": code, "state": state})
 
 
 def hand_in(client: TestClient, code: str, *, provider: str = "github") -> httpx2.Response:
-    """Sign in with a code that an application hands in; the answer."""
+    """Sign in with a code that an application sends, and return the answer."""
     return client.post(f"/v1/auth/{provider}/callback", json={"code": code, "redirect_uri": APP})

@@ -1,4 +1,4 @@
-"""A scanner of secrets, as GitHub is one: it serves its public keys by ETag, and signs reports."""
+"""Simulate a secret scanner such as GitHub: it serves its public keys with an ETag, and signs reports."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from remote.servers import Answer, Seen, Server, answer, serving
 
 KEYS_PATH = "/meta/public_keys/secret_scanning"
 ENDPOINT = "/v1/secret-scanning"
-#: The sample of GitHub's documentation, and the public key of it.
+#: The sample of GitHub's documentation, and its public key.
 SAMPLE_IDENTIFIER = "bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c"
 SAMPLE_SIGNATURE = (
     "MEQCIQDaMKqrGnE27S0kgMrEK0eYBmyG0LeZismAEz/BgZyt7AIfXt9fErtRS4XaeSt/AO1RtBY66YcAdjxji410VQV4xg=="
@@ -27,12 +27,12 @@ SAMPLE_KEY = (
 
 
 class Scanner:
-    """Signs with its newest key, and serves a list of all of them.
+    """Sign with the newest key, and serve a list of all keys.
 
     Attributes:
         url: of the list.
-        status: what the list is answered with, if not with 200 and 304.
-        raw: what is served in the place of the list.
+        status: the status for the list, instead of 200 and 304.
+        raw: the bytes to serve instead of the list.
         fields: more fields of the answers.
     """
 
@@ -58,7 +58,7 @@ class Scanner:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What the list is."""
+        """Return the list."""
         members = [
             {"key_identifier": name, "key": pem, "is_current": name == self.identifier}
             for name, (_, pem) in self.keys.items()
@@ -67,7 +67,7 @@ class Scanner:
 
     @property
     def requests(self) -> list[Seen]:
-        """The requests for the list."""
+        """Return the requests for the list."""
         return [seen for seen in self._server.seen if seen.path == KEYS_PATH]
 
     def _answer(self, seen: Seen) -> Answer:
@@ -80,7 +80,7 @@ class Scanner:
         return answer(document, ETag=etag, **self.fields)
 
     def sign(self, body: bytes, identifier: str | None = None) -> dict[str, str]:
-        """The fields of a report with this body."""
+        """Return the fields of a report with this body."""
         name = identifier or self.identifier
         signature = self.keys[name][0].sign(body, ec.ECDSA(hashes.SHA256()))
         return fields(name, base64.b64encode(signature).decode())
@@ -92,7 +92,7 @@ class Scanner:
 
 
 def fields(identifier: str, signature: str) -> dict[str, str]:
-    """The fields that name a key and a signature."""
+    """Return the fields that name a key and a signature."""
     return {
         "Content-Type": "application/json",
         "Github-Public-Key-Identifier": identifier,
@@ -101,17 +101,17 @@ def fields(identifier: str, signature: str) -> dict[str, str]:
 
 
 def match(token: str, url: str = "https://github.com/o/r/blob/1/a.txt", **more: Any) -> dict[str, Any]:
-    """A match, as GitHub sends it."""
+    """Return a match, as GitHub sends it."""
     return {"token": token, "type": "example_api_key", "url": url, "source": "Content", **more}
 
 
 def label(token: str, text: str, kind: str = "example_api_key") -> dict[str, str]:
-    """What is answered about a match."""
+    """Return the answer about a match."""
     return {"token_hash": sha256(token.encode()).hexdigest(), "token_type": kind, "label": text}
 
 
 @contextmanager
 def scanning() -> Iterator[Scanner]:
-    """A scanner on loopback."""
+    """Run a scanner on loopback."""
     with serving() as server:
         yield Scanner(server)

@@ -1,7 +1,7 @@
-"""Read requests, answers and code from the documents that the service follows, as they are written there.
+"""Read requests, answers and code from the documents that the service follows, unchanged.
 
-The documents have lost the indentation of their code. `indented` puts it back; nothing else is changed
-but base URLs.
+The documents have lost the indentation of their code. `indented` restores it; only base URLs are changed
+besides.
 """
 
 import json
@@ -20,14 +20,14 @@ INVORA = "https://api.invoratec.cn"
 
 
 class Exchange(NamedTuple):
-    """A request of a document, and the JSON of its answer.
+    """Hold a request of a document, and the JSON of its answer.
 
     Attributes:
         method: such as `POST`.
         path: with the names of its parameters in braces.
         headers: the fields of the request.
-        body: its JSON; None for none.
-        answer: the JSON of the answer; None where the document shows none.
+        body: its JSON; None without a body.
+        answer: the JSON of the answer; None if the document shows none.
     """
 
     method: str
@@ -38,13 +38,13 @@ class Exchange(NamedTuple):
 
 
 def seed(name: str) -> str:
-    """Return the text of a document; empty where the folder is missing."""
+    """Return the text of a document; empty if the folder is missing."""
     path = SEEDS / f"{name}.txt"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def section(text: str, first: str, last: str) -> str:
-    """Return what stands between two lines; the second is the next one of its text."""
+    """Return the text between two lines; the second is the next line with its text."""
     lines = text.split("\n")
     begin = lines.index(first) + 1
     return "\n".join(lines[begin : lines.index(last, begin)])
@@ -72,9 +72,9 @@ def indented(code: str, depths: Iterable[tuple[str, int]]) -> str:
     """Put back the indentation of Python code.
 
     Args:
-        code: as the document has it.
-        depths: how each change of depth begins, in order: the start of its first line, and the depth
-            from there on. What stands in parentheses needs none.
+        code: the code in the document.
+        depths: each change of depth, in order: the start of its first line, and the depth from there on.
+            Lines in parentheses need no entry.
     """
     changes, depth, lines = list(depths), 0, []
     for line in code.split("\n"):
@@ -86,7 +86,7 @@ def indented(code: str, depths: Iterable[tuple[str, int]]) -> str:
 
 
 def served_at(text: str, bases: Mapping[str, str]) -> str:
-    """Put other base URLs in the place of those of the document, the longest first."""
+    """Replace the base URLs of the document, the longest first."""
     for base in sorted(bases, key=len, reverse=True):
         text = text.replace(base, bases[base])
     return text
@@ -95,7 +95,7 @@ def served_at(text: str, bases: Mapping[str, str]) -> str:
 def shape_of(value: Any) -> Any:
     """Return the names of a JSON document in their order, and the shape of each of its values.
 
-    Dates and times keep their punctuation; of another text its type is left.
+    Dates and times keep their punctuation; other text is replaced with its type.
     """
     if isinstance(value, dict):
         return [(name, shape_of(member)) for name, member in value.items()]

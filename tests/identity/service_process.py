@@ -1,4 +1,4 @@
-"""The service in a process of its own, and connections to it that count what they are answered."""
+"""Run the service in a process of its own, with connections that record its answers."""
 
 import contextlib
 import http.client
@@ -19,13 +19,13 @@ _SECONDS = 60.0
 
 
 class Answer(NamedTuple):
-    """An answer, and when it was asked for.
+    """Hold an answer, and the times of its request.
 
     Attributes:
         status: of the answer.
         body: its document; empty if it has none.
-        begun: when the request began, on the monotonic clock.
-        ended: when the answer was there.
+        begun: the time of the request, on the monotonic clock.
+        ended: the time of the complete answer.
     """
 
     status: int
@@ -35,11 +35,11 @@ class Answer(NamedTuple):
 
 
 class ServiceProcess:
-    """`identity.durable_app` in a process that can be killed and started again.
+    """Run `identity.durable_app` in a process that can be killed and started again.
 
     Args:
         folder: for its log.
-        variables: its environment, besides that of the tests.
+        variables: its environment, in addition to that of the tests.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
@@ -49,7 +49,7 @@ class ServiceProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process, and wait until it answers."""
         path = os.pathsep.join([str(TESTS), *sys.path])
         command = [sys.executable, "-m", "uvicorn", "identity.durable_app:app", "--port", str(self.port)]
         with self.log.open("ab") as log:
@@ -68,20 +68,20 @@ class ServiceProcess:
             time.sleep(0.05)
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """End it by a signal."""
+        """End the process by a signal."""
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(_SECONDS)
             self._process = None
 
     def restart(self, number: int = signal.SIGTERM) -> None:
-        """End it by a signal, and start it again."""
+        """End the process by a signal, and start it again."""
         self.end(number)
         self.start()
 
 
 class Connection:
-    """A connection of one client, kept open as browsers do.
+    """Keep a connection of one client open, like a browser.
 
     Attributes:
         answers: to all of its requests.
@@ -94,7 +94,7 @@ class Connection:
         self.answers: list[Answer] = []
 
     def get(self, path: str, token: str | None = None) -> Answer:
-        """Ask for something."""
+        """Send a GET request."""
         return self._ask("GET", path, None, token)
 
     def post(self, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> Answer:
@@ -124,7 +124,7 @@ class Connection:
             )
 
     def receive(self) -> Answer:
-        """Wait for the answer to what was sent."""
+        """Wait for the answer to the request that was sent."""
         assert self._http is not None
         with self._closed_if_lost():
             response = self._http.getresponse()
@@ -147,7 +147,7 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Close it; the next request opens another."""
+        """Close the connection; the next request opens another one."""
         if self._http is not None:
             self._http.close()
             self._http = None

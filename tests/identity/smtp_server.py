@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that keeps what it gets."""
+"""Run a real SMTP server on loopback that stores its mails."""
 
 import contextlib
 import email
@@ -9,12 +9,12 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-# At DEBUG the server logs each line that it gets: those of mails have links.
+# At DEBUG, the server logs each received line, and mails contain links.
 logging.getLogger("mail.log").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class Mailbox:
-    """The mails that have come, as (recipient, subject, text).
+    """Store the received mails, as (recipient, subject, text).
 
     Attributes:
         url: of the server.
@@ -36,12 +36,12 @@ class Mailbox:
         return "250 OK"
 
     def times(self, text: str) -> int:
-        """Return in how many mails a text is."""
+        """Return the number of mails with a text."""
         return sum(text in each for _, _, each in self.mails)
 
 
 class _Controller(Controller):
-    """Takes a free port."""
+    """Open a free port."""
 
     def _trigger_server(self) -> None:
         listening: Any = self.server

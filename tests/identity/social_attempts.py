@@ -1,4 +1,4 @@
-"""Browsers on their way to providers and back, and providers that answer as they are told."""
+"""Send browsers to providers and back, and simulate providers with given answers."""
 
 import contextlib
 import threading
@@ -19,7 +19,7 @@ APP = "https://yourapp.com/callback"
 
 @contextlib.contextmanager
 def answering() -> Iterator[AnsweringServer]:
-    """A server that answers as it is told."""
+    """Yield a server with given answers."""
     running = AnsweringServer()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -33,7 +33,7 @@ def answering() -> Iterator[AnsweringServer]:
 
 @contextlib.contextmanager
 def both_kinds(server: AnsweringServer, clock: Clock) -> Iterator[list[Provider]]:
-    """GitHub and a provider of OpenID Connect, both of which sign Ann in."""
+    """Return GitHub and a provider of OpenID Connect, which both sign Ann in."""
     server.answers = {
         "/login/oauth/access_token": (200, {"access_token": "gho_t0ken", "token_type": "bearer"}),
         "/user": (200, {"id": 7, "login": "ann"}),
@@ -64,7 +64,7 @@ def both_kinds(server: AnsweringServer, clock: Clock) -> Iterator[list[Provider]
 
 
 def id_token(server: AnsweringServer, clock: Clock, **claims: Any) -> None:
-    """Have the provider answer a code with an ID token about Ann."""
+    """Set the provider's answer to a code: an ID token about Ann."""
     body = {"iss": server.url, "aud": "id", "sub": "u1", "exp": clock() + 60, "iat": clock()}
     body |= {"email": "ann@example.com", "email_verified": True, **claims}
     text = make_token(
@@ -75,12 +75,12 @@ def id_token(server: AnsweringServer, clock: Clock, **claims: Any) -> None:
 
 
 def start(client: TestClient, name: str = "github", **query: str) -> dict[str, str]:
-    """Send a browser to a provider; the parameters that it brings there."""
+    """Send a browser to a provider; return the parameters of its request there."""
     response = client.get(f"/v1/auth/{name}/authorize", params=query)
     assert response.status_code == 303, response.text
     return {key: value[0] for key, value in parse_qs(urlsplit(response.headers["location"]).query).items()}
 
 
 def back(client: TestClient, name: str = "github", **query: str) -> httpx2.Response:
-    """Bring a browser back from a provider; the answer."""
+    """Send a browser back from a provider; return the answer."""
     return client.get(f"/v1/auth/{name}/callback", params=query)

@@ -1,4 +1,4 @@
-"""What the tests of the identity service share: databases, a service, a clock, mails."""
+"""Provide databases, a service, a clock and mails for the tests of the identity service."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ GENEROUS = {name: Limit(100_000, 60) for name in DEFAULT_LIMITS}
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """Return a time that only the test changes."""
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
@@ -46,54 +46,54 @@ class Clock:
         return self.now
 
     def go_on(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.now += seconds
 
 
 class Postbox:
-    """A mailer that keeps what it is given; `broken` makes it fail."""
+    """Store mails, as a mailer; `broken` makes it fail."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self.broken = False
 
     def send(self, mail: Mail) -> None:
-        """Keep a mail."""
+        """Store a mail."""
         if self.broken:
             raise MailError("the server is down", temporary=True)
         self.mails.append(mail)
 
     def token(self, index: int = -1) -> str:
-        """The one-time token in a mail."""
+        """Return the one-time token in a mail."""
         return self.mails[index].text.partition("token=")[2].split()[0]
 
 
 class CountingHasher(PasswordHasher):
-    """A cheap hasher that counts its work."""
+    """Count the work of a cheap hasher."""
 
     def __init__(self) -> None:
         super().__init__(memory=8, time=1, concurrency=8)
         self.count = 0
 
     def hash(self, password: str) -> str:
-        """Hash, and count."""
+        """Count, and hash."""
         self.count += 1
         return super().hash(password)
 
     def verify(self, kept: str, password: str) -> bool:
-        """Verify, and count."""
+        """Count, and verify."""
         self.count += 1
         return super().verify(kept, password)
 
     def verify_dummy(self, password: str) -> bool:
-        """Verify nothing, and count."""
+        """Count, and verify nothing."""
         self.count += 1
         return super().verify_dummy(password)
 
 
 @contextlib.contextmanager
 def postgres_database() -> Iterator[str]:
-    """A database of its own, dropped afterwards."""
+    """Yield the URL of a separate database, which is dropped afterwards."""
     engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     name = f"authguard_test_{secrets.token_hex(6)}"
     try:
@@ -116,7 +116,7 @@ _TABLES = [
     *(table.name for table in reversed(metadata.sorted_tables)),
     *("authguard_marks", "authguard_tips", "authguard_readers", "authguard_replays"),
 ]
-# To delete from a table costs more than to see that it is empty, as most of them are.
+# Checking that a table is empty, as most tables are, is cheaper than deleting from it.
 _WITH_ROWS = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in _TABLES)
 _connections: dict[str, psycopg.Connection[Any]] = {}
 
@@ -130,7 +130,7 @@ def empty(url: str) -> None:
         return
     try:
         _empty(kept_connection(url))
-    except psycopg.OperationalError:  # a test has ended it, or restarted the server
+    except psycopg.OperationalError:  # a test has closed the connection, or restarted the server
         close_connections()
         _empty(kept_connection(url))
 
@@ -143,7 +143,7 @@ def _empty(connection: sqlite3.Connection | psycopg.Connection[Any]) -> None:
 
 
 def kept_connection(url: str) -> psycopg.Connection[Any]:
-    """Return a connection to PostgreSQL that several tests use, each transaction with one statement."""
+    """Return a connection to PostgreSQL that several tests use; each statement is a transaction."""
     address = url.replace("+psycopg", "")
     connection = _connections.get(address)
     if connection is None or connection.closed:
@@ -160,8 +160,8 @@ def close_connections() -> None:
 
 
 def settings(url: str, **given: Any) -> Settings:
-    """Settings for tests."""
-    # Without the thread that sends mails about keys: tests take its steps themselves.
+    """Return settings for tests."""
+    # No thread sends mails about keys, because tests run its steps themselves.
     defaults: dict[str, Any] = {
         "secret": SECRET,
         "issuer": ISSUER,
@@ -185,7 +185,7 @@ def service_at(
     hasher: PasswordHasher | None = None,
     **given: Any,
 ) -> Iterator[IdentityService]:
-    """A service on a database whose tables are there."""
+    """Return a service on a database with its tables."""
     service = IdentityService(
         settings(url, **given),
         mailer=postbox or Postbox(),
@@ -203,7 +203,7 @@ def service_at(
 
 
 def together(count: int, function: Callable[[int], Any]) -> list[Any]:
-    """Call a function from many threads at once; what each returned or raised."""
+    """Call a function from many threads at once; return all results and exceptions."""
     start = threading.Barrier(count)
     results: list[Any] = [None] * count
 
@@ -224,13 +224,13 @@ def together(count: int, function: Callable[[int], Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def serving(app: Any, **given: Any) -> Iterator[str]:
-    """A real server for the application, in a thread; its base URL."""
+    """Run a real server for the application in a thread, and yield its base URL."""
     config: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "lifespan": "off"}
     server = uvicorn.Server(uvicorn.Config(app, **config | given))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not server.started:
             assert thread.is_alive() and time.monotonic() < deadline
             time.sleep(0.01)
@@ -241,13 +241,13 @@ def serving(app: Any, **given: Any) -> Iterator[str]:
 
 
 def browser(app: Any, *, origin: str = ISSUER, **headers: str) -> TestClient:
-    """A client that sends what browsers send with the forms of this site."""
+    """Return a client that sends the fields of browsers with the forms of this site."""
     fetch = {"accept": "text/html", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
     return TestClient(app, base_url=origin, follow_redirects=False, headers=fetch | headers)
 
 
 class Page(HTMLParser):
-    """The elements of a page, as (name, attributes), and its text."""
+    """Parse the elements of a page, as (name, attributes), and its text."""
 
     def __init__(self, response: httpx2.Response) -> None:
         super().__init__()
@@ -256,29 +256,29 @@ class Page(HTMLParser):
         self.feed(response.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep an element."""
+        """Store an element."""
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        """Keep text."""
+        """Store text."""
         self.text += data
 
     @property
     def words(self) -> str:
-        """The text, with single spaces."""
+        """Return the text, with single spaces."""
         return " ".join(self.text.split())
 
     def all(self, tag: str) -> list[dict[str, Any]]:
-        """The attributes of all elements of this name."""
+        """Return the attributes of all elements of this name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
     def field(self, name: str) -> dict[str, Any]:
-        """The attributes of the field of this name."""
+        """Return the attributes of the field of this name."""
         return next(attributes for attributes in self.all("input") if attributes.get("name") == name)
 
 
 def set_cookies(response: httpx2.Response) -> dict[str, tuple[str, set[str]]]:
-    """The cookies that a response sets: name, value and attributes of each."""
+    """Return the cookies that a response sets: name, value and attributes of each."""
     results: dict[str, tuple[str, set[str]]] = {}
     for line in response.headers.get_list("set-cookie"):
         pair, *attributes = line.split("; ")
@@ -288,7 +288,7 @@ def set_cookies(response: httpx2.Response) -> dict[str, tuple[str, set[str]]]:
 
 
 def node() -> str:
-    """Where Node.js is; the tests are skipped without it."""
+    """Return the path of Node.js; skip the tests without it."""
     path = shutil.which("node")
     if path is None:
         with contextlib.suppress(ImportError):

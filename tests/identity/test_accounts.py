@@ -17,10 +17,12 @@ from authguard.identity.errors import (
     NotFoundError,
 )
 from authguard.identity.limits import DEFAULT_LIMITS
-from authguard.identity.passwords.hashing import PasswordHasher
+from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.storage.schema import users
 from identity.support import CALLER, PASSWORD, Clock, Postbox, service_at, together
 from identity.test_sessions import is_alive, principal_of, register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 NEW = "NewSecurePass456!"
 
@@ -35,13 +37,13 @@ def login(service, email="ann@example.com", password=PASSWORD, caller=CALLER):
 
 
 def test_registered_account_signs_in(service):
-    """Whoever registered signs in with any case of the address, and keeps the one that was written."""
+    """A user signs in with any case of the address, and the account keeps the registered spelling."""
     register(service, "Ann@Example.com")
     assert login(service, "aNN@eXAMPLE.COM").user.email == "Ann@example.com"
 
 
 def test_many_parallel_registrations_make_one_account(service):
-    """20 registrations of one address in different case: one row, 19 conflicts and nothing else."""
+    """Of 20 parallel registrations of one address in different case, one succeeds and 19 are conflicts."""
     address = "somebody@example.com"
 
     def run(index):
@@ -58,7 +60,7 @@ def test_many_parallel_registrations_make_one_account(service):
     "email", ["", "ann", "ann@", "@example.com", "a b@example.com", "ann@example.com\nx"]
 )
 def test_registration_wants_an_address(service, email):
-    """What is no e-mail address is refused, by the name of its field."""
+    """Text that is no e-mail address is refused, and the error names the field."""
     with pytest.raises(InvalidFieldsError) as raised:
         register(service, email)
     assert list(raised.value.fields) == ["email"]
@@ -69,14 +71,14 @@ def test_registration_wants_an_address(service, email):
     [("Ab1!", 1), ("securepass", 3), ("SECUREPASS1!", 1), ("SecurePass!!", 1), ("SecurePass12", 1)],
 )
 def test_registration_names_what_a_password_lacks(service, password, missing):
-    """Each thing that the policy asks for and the password lacks has a message."""
+    """Each requirement of the policy that a password does not meet has a message."""
     with pytest.raises(InvalidFieldsError) as raised:
         service.accounts.register("ann@example.com", password, "", CALLER)
     assert len(raised.value.fields["password"]) == missing
 
 
 def test_breached_password_is_refused_everywhere(url, postbox):
-    """With a list of breached passwords, none of them can be registered, changed to or reset to."""
+    """A breached password can be neither registered, nor changed to, nor reset to."""
 
     class Breaches:
         def is_breached(self, password):
@@ -98,14 +100,58 @@ def test_breached_password_is_refused_everywhere(url, postbox):
             assert "breach" in str(list(raised.value.fields.values()))
 
 
+@pytest.mark.parametrize("answer", [None, "no", [], {"breached": False}], ids=repr)
+def test_a_list_of_breached_passwords_says_yes_or_no(url, answer):
+    """An answer of `is_breached` that is not a bool raises a TypeError, and the password is not accepted."""
+
+    class Breaches:
+        def is_breached(self, password):
+            return answer
+
+    with (
+        service_at(url, breaches=Breaches()) as service,
+        pytest.raises(TypeError, match=r"^is_breached\(\) of breaches must return True or False, got "),
+    ):
+        register(service)
+
+
+@pytest.mark.parametrize("answer", ["no", None, {"ok": False}, b"0"], ids=repr)
+def test_a_hasher_says_yes_or_no(url, answer):
+    """An answer of a hasher that is not a bool raises a TypeError: the text "no" is true in Python."""
+
+    class Doubtful(PasswordHasher):
+        def verify(self, kept, password):
+            return answer
+
+    with service_at(url) as service:
+        register(service)
+        object.__setattr__(service.accounts._base, "hasher", Doubtful.cheap())
+        with pytest.raises(TypeError, match=r"^verify\(\) of hasher must return True or False, got "):
+            login(service)
+
+
+@pytest.mark.parametrize("answer", [None, True, "weak", [5]], ids=repr)
+def test_a_policy_returns_a_list_of_problems(url, answer):
+    """An answer of a policy that is not a list raises a TypeError, as after a forgotten `return`."""
+
+    class Silent(PasswordPolicy):
+        def check(self, password, **options):
+            return answer
+
+    with service_at(url) as service:
+        object.__setattr__(service.accounts._base, "policy", Silent())
+        with pytest.raises(TypeError, match=r"^check\(\) of policy must return a list of texts, got "):
+            register(service)
+
+
 def test_registration_refuses_control_characters_in_names(service):
-    """A name is printable text."""
+    """A name with a control character is refused."""
     with pytest.raises(InvalidFieldsError):
         service.accounts.register("ann@example.com", PASSWORD, "Ann\x00", CALLER)
 
 
 def test_nothing_of_a_password_is_stored(service):
-    """The database has an argon2id hash, and neither passwords nor tokens."""
+    """The database has an argon2id hash, but no password and no token."""
     tokens = register(service)
     with service.database.read() as connection:
         rows = [
@@ -123,21 +169,21 @@ def test_nothing_of_a_password_is_stored(service):
     ("email", "password"), [("ann@example.com", NEW), ("bob@example.com", PASSWORD), ("nobody", PASSWORD)]
 )
 def test_wrong_and_unknown_get_one_answer(service, email, password):
-    """A wrong password, an unknown address and what is none are not told apart."""
+    """A wrong password, an unknown address and an invalid address get the same refusal."""
     register(service)
     with pytest.raises(InvalidCredentialsError):
         login(service, email, password)
 
 
 def test_disabled_account_does_not_sign_in(service):
-    """A disabled account gets the answer of a wrong password."""
+    """A disabled account gets the refusal of a wrong password."""
     service.accounts.disable(register(service).user.id)
     with pytest.raises(InvalidCredentialsError):
         login(service)
 
 
 def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
-    """Whoever signs in with a password that is replaced meanwhile gets no session, and that is audited."""
+    """A login whose password is replaced during its check gets no session, and the failure is audited."""
     events = []
     with service_at(url, hook=events.append) as service:
         tokens = register(service)
@@ -158,13 +204,13 @@ def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
 
 
 def test_disabling_nobody(service):
-    """There is no account of this id."""
+    """Disabling an unknown account raises NotFoundError."""
     with pytest.raises(NotFoundError):
         service.accounts.disable("nobody")
 
 
 def test_parameters_are_upgraded_at_login(url):
-    """A hash of older parameters is replaced when its owner signs in, and works on."""
+    """A hash of older parameters is replaced when its owner signs in, and the password remains valid."""
     with service_at(url) as service:
         register(service)
     with service_at(url) as service:
@@ -176,7 +222,7 @@ def test_parameters_are_upgraded_at_login(url):
 
 
 def test_password_is_changed(service):
-    """The new password works, the old one does not; other sessions end, this one goes on."""
+    """After a change the new password works, the old one does not, and all other sessions end."""
     this, other = register(service), login(service)
     service.accounts.change_password(principal_of(service, this.access_token), PASSWORD, NEW, CALLER)
     assert is_alive(service, this.access_token)
@@ -192,7 +238,7 @@ def test_password_is_changed(service):
     ("current", "new", "field"), [(NEW, NEW, "current_password"), (PASSWORD, "weak", "new_password")]
 )
 def test_password_is_not_changed(service, current, new, field):
-    """A wrong current password and a weak new one are refused by the names of their fields."""
+    """A wrong current password and a weak new password are refused, and the error names the field."""
     tokens = register(service)
     with pytest.raises(InvalidFieldsError) as raised:
         service.accounts.change_password(principal_of(service, tokens.access_token), current, new, CALLER)
@@ -201,7 +247,7 @@ def test_password_is_not_changed(service, current, new, field):
 
 
 def test_owner_is_told_of_a_new_password(service, postbox):
-    """A mail says that the password was changed."""
+    """A change of the password sends a mail to the owner."""
     tokens = register(service)
     service.accounts.change_password(principal_of(service, tokens.access_token), PASSWORD, NEW, CALLER)
     assert service.outbox.flush()
@@ -209,7 +255,7 @@ def test_owner_is_told_of_a_new_password(service, postbox):
 
 
 def test_unverified_address_does_not_sign_in_where_that_is_required(url, postbox):
-    """With require_verified_email, registering gives no tokens, and signing in waits for the mail."""
+    """With `require_verified_email`, registration gives no tokens, and a login needs a verified address."""
     with service_at(url, postbox=postbox, require_verified_email=True) as service:
         assert register(service) is None
         with pytest.raises(EmailNotVerifiedError):
@@ -222,7 +268,7 @@ def test_unverified_address_does_not_sign_in_where_that_is_required(url, postbox
 
 
 def test_registration_tells_nothing_where_that_is_set(url, postbox):
-    """With enumeration_safe, a known address gets the same answer, and its owner gets a mail."""
+    """With `enumeration_safe`, a known address gets the same answer, and its owner gets a mail."""
     with service_at(url, postbox=postbox, enumeration_safe=True) as service:
         assert register(service) is None
         assert register(service) is None
@@ -235,7 +281,7 @@ def test_registration_tells_nothing_where_that_is_set(url, postbox):
 
 
 def test_tries_are_limited_by_address(url):
-    """After ten wrong passwords from one address that address waits; the owner, elsewhere, does not."""
+    """After ten logins from one address that address is refused, and the owner signs in from another one."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
         register(service)
         for _ in range(10):
@@ -246,7 +292,7 @@ def test_tries_are_limited_by_address(url):
         assert login(service, caller=Caller("192.0.2.2"))
 
 
-# Social accounts.
+# Social accounts
 
 
 def identity(**given):
@@ -267,7 +313,7 @@ def verified(service):
 
 
 def test_social_account_makes_an_account(service):
-    """Somebody new gets an account; the next time it is the same one, whatever the address is by then."""
+    """A social account that is not known gets an account, and keeps it when its address changes."""
     first = service.sign_in_with(identity())
     again = service.sign_in_with(identity(email="other@example.com"))
     assert first.user.id == again.user.id
@@ -277,7 +323,7 @@ def test_social_account_makes_an_account(service):
 
 @pytest.mark.parametrize("here", [True, False])
 def test_social_account_is_linked_when_its_provider_has_verified_the_address(service, here):
-    """The account of the same address is signed in to; tests/identity/test_linking.py has what ends then."""
+    """A social account with a verified address is linked to the account of that address."""
     if here:
         verified(service)
     else:
@@ -288,7 +334,7 @@ def test_social_account_is_linked_when_its_provider_has_verified_the_address(ser
 
 @pytest.mark.parametrize("here", [True, False])
 def test_social_account_is_not_linked_otherwise(service, here):
-    """If the provider has not verified the address, its account does not get into another's."""
+    """A social account with an unverified address is not linked to the account of that address."""
     if here:
         verified(service)
     else:
@@ -298,42 +344,42 @@ def test_social_account_is_not_linked_otherwise(service, here):
 
 
 def test_social_account_without_an_address(service):
-    """A provider that tells no address cannot make an account."""
+    """A social account without an address gets no account."""
     with pytest.raises(NoAddressError):
         service.sign_in_with(identity(email=None))
 
 
 @pytest.mark.parametrize(("length", "accepted"), [(255, True), (256, False)])
 def test_the_longest_subject_of_a_social_account(service, length, accepted):
-    """A provider may name its accounts by up to 255 characters (OpenID Connect Core section 2)."""
+    """A provider's subject may have up to 255 characters (OpenID Connect Core section 2)."""
     named = identity(subject="s" * length)
     with nullcontext() if accepted else pytest.raises(NoAddressError):
         assert service.sign_in_with(named).user.email == "ann@example.com"
 
 
 def test_disabled_account_is_not_signed_in_by_its_social_account(service):
-    """Disabled is disabled, by whichever way."""
+    """A disabled account cannot sign in with its social account."""
     service.accounts.disable(service.sign_in_with(identity()).user.id)
     with pytest.raises(InvalidCredentialsError):
         service.sign_in_with(identity())
 
 
 def test_account_without_a_password_does_not_sign_in_with_one(service):
-    """A social account has no password, and none works."""
+    """The account of a social sign-in has no password, so that each password is refused."""
     service.sign_in_with(identity())
     with pytest.raises(InvalidCredentialsError):
         login(service)
 
 
 def test_parallel_social_sign_ins_make_one_account(service):
-    """The same social account from ten threads at once is one account."""
+    """Ten sign-ins with the same social account at once make one account."""
     answers = together(10, lambda _: service.sign_in_with(identity()))
     assert [answer for answer in answers if isinstance(answer, Exception)] == []
     assert count(service) == 1
 
 
 def test_accounts_are_listed(service):
-    """In the order of their addresses, in parts."""
+    """Accounts are listed in the order of their addresses, page by page."""
     for name in ("cem", "ann", "Bob"):
         service.accounts.create(f"{name}@example.com", PASSWORD)
     assert [user.email for user in service.accounts.list(2)] == ["ann@example.com", "Bob@example.com"]
@@ -344,7 +390,7 @@ __all__ = ["Clock", "Postbox"]
 
 
 def test_tokens_are_issued_without_a_password(service):
-    """Whoever runs the service gets tokens of a new session, which its owner can tell apart."""
+    """Tokens that an operator issues are of a new session, which its owner recognizes by its user agent."""
     user = register(service).user
     tokens = service.accounts.issue_tokens(user.id, Caller(user_agent="by hand"))
     assert is_alive(service, tokens.access_token)
@@ -354,7 +400,7 @@ def test_tokens_are_issued_without_a_password(service):
 
 
 def test_tokens_of_nobody_are_not_issued(service):
-    """For an account that is not there no tokens are issued, and an event says so."""
+    """An unknown account gets no tokens, and an event reports the failure."""
     with pytest.raises(NotFoundError):
         service.accounts.issue_tokens("nobody")
     assert ("issue_tokens", "success") not in service.audit.counts()
@@ -362,7 +408,7 @@ def test_tokens_of_nobody_are_not_issued(service):
 
 
 def test_tokens_of_a_disabled_account_are_not_issued(service):
-    """For a disabled account no session begins; once it is enabled, one does."""
+    """A disabled account gets no tokens until it is enabled again."""
     user = register(service).user
     service.accounts.disable(user.id)
     with pytest.raises(InvalidCredentialsError):

@@ -1,11 +1,16 @@
-"""Another address for one's account: who can change it, what the link is good for, and what ends."""
+"""Changes of an account's address: their proofs, the life of the link, and which sessions and links end."""
 
 import contextlib
 
 import pytest
 from sqlalchemy import event
 
-from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenError, RateLimitedError
+from authguard.errors import (
+    InsufficientUserAuthenticationError,
+    InvalidTokenError,
+    RateLimitedError,
+    RefusedError,
+)
 from authguard.identity import Caller, SocialIdentity
 from authguard.identity.errors import EmailTakenError, InvalidFieldsError, InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS
@@ -17,18 +22,20 @@ from identity.people import EMAIL, NEW
 from identity.support import CALLER, GENEROUS, PASSWORD, browser, service_at, together
 from identity.test_sessions import is_alive, principal_of
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 NEXT = "ann@new.example"
 
 
 def token_to(address, postbox):
-    """The token in the newest mail to an address."""
+    """Return the token in the newest mail to an address."""
     mail = [each for each in postbox.mails if each.to == address][-1]
     return mail.text.partition("token=")[2].split()[0]
 
 
 @contextlib.contextmanager
 def listening(service, seen):
-    """Note the statements of the database."""
+    """Record the statements that the database executes."""
 
     def note(connection, cursor, statement, *_):
         seen.append(statement)
@@ -51,7 +58,7 @@ class Owner:
         self.service.address_changes.ask(self.principal, address, password, CALLER)
 
     def link(self, address=NEXT):
-        """Ask for another address; the token of the mail to it."""
+        """Ask for another address, and return the token of the mail to that address."""
         self.ask(address)
         assert self.service.outbox.flush()
         return token_to(address, self.postbox)
@@ -75,7 +82,7 @@ def owner(service, postbox):
 
 
 def test_the_address_changes_by_the_link(service, owner):
-    """It is the new one, verified, from then on, and the one of before signs nobody in any more."""
+    """After the change the new address is verified, and the old address no longer signs in."""
     token = owner.link()
     assert owner.address == EMAIL
     assert owner.change(token) == owner.user.id
@@ -86,7 +93,7 @@ def test_the_address_changes_by_the_link(service, owner):
 
 
 def test_both_addresses_are_told(owner):
-    """The one of now is told of the wish, and of the change; neither mail names the other address."""
+    """The old address gets a mail at the request and at the change, and no mail names the other address."""
     owner.change(owner.link())
     assert owner.subjects == [
         (EMAIL, "Your e-mail address is about to change"),
@@ -98,7 +105,7 @@ def test_both_addresses_are_told(owner):
 
 
 def test_the_other_sessions_end(service, owner):
-    """Only the session that has changed it goes on; API keys do, too."""
+    """All sessions but the one that changes the address end, and API keys remain valid."""
     key = create(service, owner.principal)
     owner.change(owner.link())
     assert is_alive(service, owner.own.access_token) and not is_alive(service, owner.other.access_token)
@@ -108,7 +115,7 @@ def test_the_other_sessions_end(service, owner):
 
 
 def test_links_to_the_address_of_before_end(service, owner, postbox):
-    """A link for a new password that was mailed to the old address sets none."""
+    """A reset link that was mailed to the old address sets no password after the change."""
     token = owner.link()
     service.links.request_password_reset(EMAIL, CALLER)
     assert service.outbox.flush()
@@ -120,7 +127,7 @@ def test_links_to_the_address_of_before_end(service, owner, postbox):
 
 @pytest.mark.parametrize("ask", ["request_password_reset", "resend_verification"])
 def test_no_link_is_made_for_an_address_of_before(service, owner, postbox, monkeypatch, ask):
-    """The address changes while a mail to the old one is made: its link would set a password."""
+    """If the address changes while a mail to the old address is made, that address gets no link."""
     token, may_send = owner.link(), Notices.may_send
     with service.database.write() as connection:
         user_queries.update_user(connection, owner.user.id, email_verified=False)
@@ -139,7 +146,7 @@ def test_no_link_is_made_for_an_address_of_before(service, owner, postbox, monke
 
 @pytest.mark.parametrize("round_", range(3))
 def test_a_link_that_is_made_at_the_same_moment_ends_too(service, owner, postbox, round_):
-    """Whichever comes first: no mail to the old address has a link that sets a password afterwards."""
+    """A reset link that is made at the moment of the change resets no password afterwards."""
     token = owner.link()
     service.links.request_password_reset(EMAIL, CALLER)
     changed, _ = together(2, lambda index: service.outbox.flush() if index else owner.change(token))
@@ -151,7 +158,7 @@ def test_a_link_that_is_made_at_the_same_moment_ends_too(service, owner, postbox
 
 @pytest.mark.parametrize("password", [None, "wrong", ""])
 def test_it_needs_the_password(owner, password):
-    """A session alone, which may be stolen, changes nothing and sends no mail."""
+    """A session without the password, which may be stolen, changes no address and sends no mail."""
     with pytest.raises(InvalidFieldsError) as caught:
         owner.ask(password=password)
     assert list(caught.value.fields) == ["password"]
@@ -159,7 +166,7 @@ def test_it_needs_the_password(owner, password):
 
 
 def test_wrong_passwords_are_limited(url, postbox, clock):
-    """Of those that are guessed by a session, as many are checked as at the login page."""
+    """Wrong passwords at a change of address are limited like those at the login page."""
     with service_at(
         url, clock=clock, postbox=postbox, limits=GENEROUS | {"login": DEFAULT_LIMITS["login"]}
     ) as service:
@@ -172,7 +179,7 @@ def test_wrong_passwords_are_limited(url, postbox, clock):
 
 
 def test_mails_to_others_are_limited(url, postbox, clock):
-    """Whoever asks again and again sends few mails to an address that is not theirs."""
+    """A user can send only few mails to an address by asking for it again and again."""
     with service_at(
         url, clock=clock, postbox=postbox, limits=GENEROUS | {"mail": DEFAULT_LIMITS["mail"]}
     ) as service:
@@ -185,14 +192,14 @@ def test_mails_to_others_are_limited(url, postbox, clock):
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b", "a b@example.com", "x" * 310 + "@example.com"])
 def test_it_has_to_be_an_address(owner, address):
-    """Other text is refused, by the name of the field."""
+    """A new address that is no e-mail address is refused, and the error names the field."""
     with pytest.raises(InvalidFieldsError) as caught:
         owner.ask(address)
     assert list(caught.value.fields) == ["new_email"]
 
 
 def test_not_to_the_same(owner):
-    """The address of now is no new one, but another spelling of it is."""
+    """The current address is refused as the new one, but another spelling of it is accepted."""
     with pytest.raises(InvalidFieldsError):
         owner.ask(EMAIL)
     owner.change(owner.link(EMAIL.capitalize()))
@@ -200,7 +207,7 @@ def test_not_to_the_same(owner):
 
 
 def test_an_account_without_a_password_needs_a_recent_sign_in(service, postbox, clock):
-    """With a provider that says when it was; another one is asked for ten minutes later."""
+    """An account without a password needs a provider's sign-in within the last ten minutes."""
     recent, silent = [
         service.sign_in_with(SocialIdentity("op", text, f"{text}@example.com", True, auth_time=at))
         for text, at in (("recent", None), ("silent", 0))
@@ -219,7 +226,7 @@ def test_an_account_without_a_password_needs_a_recent_sign_in(service, postbox, 
 
 
 def test_the_link_alone_changes_nothing(owner):
-    """Who reads the mail by mistake gets no account: it needs a session or the password of the account."""
+    """The link alone changes nothing: it needs a session or the password of the account."""
     token = owner.link()
     for given in ({"principal": None}, {"principal": None, "password": "wrong"}):
         with pytest.raises(InvalidFieldsError) as caught:
@@ -230,8 +237,28 @@ def test_the_link_alone_changes_nothing(owner):
     assert owner.address == NEXT
 
 
+@pytest.mark.parametrize("end", ["disable", "delete"])
+@pytest.mark.parametrize(
+    "given", [{}, {"principal": None, "password": PASSWORD}], ids=["session", "password"]
+)
+def test_an_account_that_ends_at_the_same_moment_gets_no_address(service, owner, given, end):
+    """An account that is disabled or deleted after the look-up of the link does not get the address."""
+    token, waiting = owner.link(), [owner.user.id]
+    ends = {"disable": service.accounts.disable, "delete": service.administration.delete}
+
+    def end_it(*_):
+        if waiting:
+            ends[end](waiting.pop())
+
+    event.listen(service.database.engine, "after_cursor_execute", end_it)
+    with pytest.raises(RefusedError):
+        owner.change(token, **given)
+    event.remove(service.database.engine, "after_cursor_execute", end_it)
+    assert not waiting and service.accounts.find(NEXT) is None
+
+
 def test_a_session_of_another_account_is_no_proof(service, owner):
-    """Nor does the other account get the address."""
+    """A session of another account cannot use the link, and neither account changes its address."""
     token = owner.link()
     eve = service.accounts.register("eve@example.com", PASSWORD, "", CALLER)
     with pytest.raises(InvalidFieldsError):
@@ -240,13 +267,13 @@ def test_a_session_of_another_account_is_no_proof(service, owner):
 
 
 def test_with_the_password_all_sessions_end(service, owner):
-    """There is none that has changed it."""
+    """If the change is proven by the password, all sessions of the account end."""
     owner.change(owner.link(), principal=None, password=PASSWORD)
     assert not any(is_alive(service, each.access_token) for each in (owner.own, owner.other))
 
 
 def test_the_link_is_good_once(owner):
-    """Pressed again it gets the same answer, and changes nothing: not even back."""
+    """A second use of the link gets the same answer, and a link of an earlier change is refused."""
     first = owner.link()
     owner.change(first)
     second = owner.link("third@example.com")
@@ -257,7 +284,7 @@ def test_the_link_is_good_once(owner):
 
 
 def test_the_link_ends(owner, clock):
-    """After an hour it is good for nothing, and wrong ones never are."""
+    """A link is refused after an hour, and a wrong token is always refused."""
     token = owner.link()
     clock.go_on(3_601)
     for wrong in (token, "", "x" * 43):
@@ -267,7 +294,7 @@ def test_the_link_ends(owner, clock):
 
 
 def test_a_newer_wish_ends_the_older_link(owner):
-    """The link to one address never gives the account another one."""
+    """A newer request for another address ends the older link."""
     first = owner.link("first@example.com")
     second = owner.link("second@example.com")
     with pytest.raises(InvalidLinkError):
@@ -277,7 +304,7 @@ def test_a_newer_wish_ends_the_older_link(owner):
 
 
 def test_a_link_that_is_mailed_late_is_for_its_own_address(service, owner, monkeypatch):
-    """A wish for another address, while the mail is made, leaves no token that is good for that address."""
+    """A mail that is made while another address is asked for gives no link to the first address."""
     from authguard.identity.storage.addresses import queries
 
     find, calls = queries.find_change, []
@@ -299,7 +326,7 @@ def test_a_link_that_is_mailed_late_is_for_its_own_address(service, owner, monke
 
 @pytest.mark.parametrize("end", ["change", "reset", "disable", "set"])
 def test_a_new_password_stops_it(service, owner, postbox, end):
-    """What the owner does about a wish that was not theirs ends the link; so does disabling the account."""
+    """A new password or disabling the account ends the link."""
     token = owner.link()
     if end == "change":
         service.accounts.change_password(owner.principal, PASSWORD, NEW, CALLER)
@@ -317,7 +344,7 @@ def test_a_new_password_stops_it(service, owner, postbox, end):
 
 
 def test_a_proof_of_the_address_ends_the_wish_of_who_had_registered_it(service, postbox):
-    """The owner signs in with a provider, and would use a link by which a stranger takes the account over."""
+    """A sign-in with a provider, which proves the address, ends a change that a stranger had asked for."""
     tokens = service.accounts.register(EMAIL, PASSWORD, "", CALLER)
     stranger = principal_of(service, tokens.access_token)
     service.address_changes.ask(stranger, "eve@example.org", PASSWORD, CALLER)
@@ -330,11 +357,11 @@ def test_a_proof_of_the_address_ends_the_wish_of_who_had_registered_it(service, 
     assert service.accounts.find_by_id(owner.subject).email == EMAIL
 
 
-# --- who else has the address
+# --- other users of the address
 
 
 def test_the_answer_does_not_tell_of_other_accounts(service, owner):
-    """The same for an address that an account has; its owner gets a mail without a link to press."""
+    """A taken address gets the same answer, and its owner gets a mail without a link."""
     service.accounts.create(NEXT, PASSWORD)
     owner.ask()
     assert (NEXT, "You have an account already") in owner.subjects
@@ -342,7 +369,7 @@ def test_the_answer_does_not_tell_of_other_accounts(service, owner):
 
 
 def test_who_registers_first_has_the_address(service, owner):
-    """The link is refused then; who presses it reads the mail of that address, and may know why."""
+    """The link is refused if another user has registered with the address meanwhile."""
     token = owner.link()
     service.accounts.register(NEXT, NEW, "", CALLER)
     with pytest.raises(EmailTakenError):
@@ -353,7 +380,7 @@ def test_who_registers_first_has_the_address(service, owner):
 
 @pytest.mark.parametrize("round_", range(3))
 def test_of_two_who_change_to_one_address_one_gets_it(service, postbox, round_):
-    """And who registers with it at the same moment does, or does not; nobody is answered with a fault."""
+    """Of two changes and a registration with one address at the same moment, exactly one succeeds."""
     address = f"wanted{round_}@example.com"
     wishes = []
     for name in ("ann", "bob"):
@@ -377,7 +404,7 @@ def test_of_two_who_change_to_one_address_one_gets_it(service, postbox, round_):
 
 @pytest.mark.parametrize("round_", range(3))
 def test_pressed_at_the_same_moment(owner, round_):
-    """All get the same answer, and the address is changed once."""
+    """Simultaneous uses of one link get the same answer, and the address is changed once."""
     token = owner.link()
     assert together(6, lambda _: owner.change(token)) == [owner.user.id] * 6
     assert [subject for _, subject in owner.subjects].count("Your e-mail address was changed") == 1
@@ -385,7 +412,7 @@ def test_pressed_at_the_same_moment(owner, round_):
 
 @pytest.mark.parametrize("round_", range(3))
 def test_beside_a_new_password(service, postbox, round_):
-    """If the password changes first, the link is refused; in both cases both hold afterwards."""
+    """Beside a change of the password, the link is either used or refused, and the new password is valid."""
     owner = Owner(service, postbox)
     token = owner.link()
 
@@ -400,11 +427,11 @@ def test_beside_a_new_password(service, postbox, round_):
     assert service.accounts.login(owner.address, NEW, CALLER)
 
 
-# --- what is left
+# --- old requests, events and proofs
 
 
 def test_old_wishes_are_deleted(service, owner, clock):
-    """Nobody comes back for them."""
+    """Expired requests for another address are deleted."""
     owner.link()
     clock.go_on(3_601)
     service.purge.run()
@@ -436,7 +463,7 @@ def test_no_token_and_no_address_in_events(url, postbox, clock):
 
 
 def test_it_proves_address_and_password(service, postbox):
-    """As the link of the first mail does, with the password."""
+    """A change that is proven by the password marks the address as verified and the password as proven."""
     tokens = service.accounts.register(EMAIL, PASSWORD, "", Caller())
     principal = principal_of(service, tokens.access_token)
     service.address_changes.ask(principal, NEXT, PASSWORD, CALLER)
@@ -452,7 +479,7 @@ def test_it_proves_address_and_password(service, postbox):
 
 @pytest.mark.one_database
 def test_by_the_api(app, service, postbox):
-    """The new address gets the link; its token comes with the password, or with a token of the account."""
+    """Over HTTP, the token of the link is sent with an access token of the account."""
     client = browser(app, accept="application/json")
     body = {"email": EMAIL, "password": PASSWORD}
     fields = bearer(client.post("/v1/auth/register", json=body).json()["access_token"])
@@ -481,7 +508,7 @@ def test_by_the_api(app, service, postbox):
 
 @pytest.mark.parametrize("enumeration_safe", [False, True])
 def test_equal_work_for_addresses_that_are_taken(url, postbox, clock, enumeration_safe):
-    """The same statements for an address that an account has: all that differs comes after the answer."""
+    """A taken address and a free one cause the same database statements before the answer."""
     with service_at(url, clock=clock, postbox=postbox, enumeration_safe=enumeration_safe) as service:
         owner = Owner(service, postbox)
         service.accounts.create("taken@example.com", PASSWORD)

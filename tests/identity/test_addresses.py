@@ -1,4 +1,4 @@
-"""The one form by which an e-mail address is looked up."""
+"""The canonical form by which an e-mail address is looked up."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ LOCAL = st.from_regex(
 
 @given(LOCAL, st.lists(LABEL, min_size=1, max_size=3))
 def test_ascii_needs_no_parsing(local, labels):
-    """An address of ASCII letters leads to the account that it is stored for, without being parsed."""
+    """An address of ASCII letters is looked up by the key of its account, without being parsed."""
     address = f"{local}@{'.'.join(labels)}"
     if (parsed := parse_email(address)) is not None:
         assert email_key(lookup_address(address)) == canonical_key(address) == email_key(parsed)
@@ -31,18 +31,18 @@ def test_ascii_needs_no_parsing(local, labels):
     "text", ["ann@bücher.example", "ann@xn--bcher-kva.example", "Ann@XN--BCHER-KVA.example"]
 )
 def test_spellings_of_a_domain_are_one(text):
-    """A domain in Unicode and in its ASCII form has one key."""
+    """A domain in Unicode and in its ASCII form has the same key."""
     assert canonical_key(text) == "ann@bücher.example"
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "a@b@c", "ann@exa mple.com", "ann@example.com\nx"])
 def test_what_is_no_address_has_a_key(text):
-    """What is no address can still be counted."""
+    """Text that is no e-mail address has a key too, by which limits count it."""
     assert parse_email(text) is None
     assert canonical_key(text) == email_key(text)
 
 
 @pytest.mark.parametrize("text", ["ann\x00@example.com", "\ud800@example.com", "é"])
 def test_nobody_is_looked_for_by_odd_text(text):
-    """What a database may not take is looked for nowhere."""
+    """Text that a database may refuse is not looked up."""
     assert lookup_address(text) is None

@@ -1,4 +1,4 @@
-"""What an operator does to accounts: it holds at once, and leaves nothing behind."""
+"""Acts of an operator on accounts: they apply at once, and leave no rows."""
 
 import pytest
 
@@ -16,6 +16,8 @@ from identity.people import EMAIL, NEW
 from identity.support import CALLER, PASSWORD, together
 from identity.test_sessions import is_alive, principal_of
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 NOBODY = "00000000-0000-4000-8000-000000000000"
 OWNED = ("sessions", "one_time_tokens", "linked_identities", "api_keys", "mails")
 
@@ -26,7 +28,7 @@ def sign_in(service, email=EMAIL):
 
 @pytest.fixture
 def ann(service):
-    """An account that signs in with a password and with GitHub, and is waiting for a link."""
+    """Return an account that signs in with a password and with GitHub, and has an open reset link."""
     user = service.accounts.create(EMAIL, PASSWORD)
     service.sign_in_with(SocialIdentity("github", "1", EMAIL, email_verified=True))
     service.links.request_password_reset(EMAIL, CALLER)
@@ -35,7 +37,7 @@ def ann(service):
 
 
 def test_deleting_leaves_nothing(service, ann):
-    """Of an account that was deleted no table has a row, and its address can be registered again."""
+    """No table has a row of a deleted account, and its address can be registered again."""
     create(service, principal_of(service, sign_in(service).access_token))
     service.administration.delete(ann.id)
     assert {name: rows(service, name) for name in OWNED} == {name: [] for name in OWNED}
@@ -44,7 +46,7 @@ def test_deleting_leaves_nothing(service, ann):
 
 
 def test_deleting_ends_tokens_and_keys(service, ann):
-    """Access tokens, refresh tokens and API keys of an account that was deleted are refused."""
+    """Access tokens, refresh tokens and API keys of a deleted account are refused."""
     tokens = sign_in(service)
     principal = principal_of(service, tokens.access_token)
     key = create(service, principal)
@@ -60,7 +62,7 @@ def test_deleting_ends_tokens_and_keys(service, ann):
 
 
 def test_guards_elsewhere_forget_keys_of_a_deleted_account(service, ann):
-    """A guard that remembers a key learns from the log that it has ended."""
+    """A guard that remembers a key learns from the log that the key has ended."""
     key = create(service, principal_of(service, sign_in(service).access_token))
     remembered = verify(service, key.text)
     assert not service.revocations.is_revoked(remembered)
@@ -70,7 +72,7 @@ def test_guards_elsewhere_forget_keys_of_a_deleted_account(service, ann):
 
 @pytest.mark.parametrize("round_", range(3))
 def test_logins_beside_a_deletion_leave_no_session(service, round_):
-    """Of logins at the moment of the deletion none is alive, and none is answered with a fault of ours."""
+    """A login at the moment of the deletion leaves no session, and gets no error of the server."""
     email = f"ann{round_}@example.com"
     user = service.accounts.create(email, PASSWORD)
 
@@ -87,7 +89,7 @@ def test_logins_beside_a_deletion_leave_no_session(service, round_):
 
 
 def test_a_row_of_a_deleted_account_is_an_outage(service):
-    """What would store a row for an account that is gone is told to try again, which is answered then."""
+    """A row for an account that was deleted meanwhile raises StoreUnavailableError with a second to wait."""
     from authguard.identity.storage import queries
 
     with pytest.raises(StoreUnavailableError) as caught, service.database.write() as connection:
@@ -96,7 +98,7 @@ def test_a_row_of_a_deleted_account_is_an_outage(service):
 
 
 def test_a_new_password_ends_sessions_and_links(service, ann, postbox):
-    """A password that an operator sets ends the old one, sessions and mailed links; a mail says so."""
+    """A password that an operator sets ends the old one, sessions and links, and the owner gets a mail."""
     tokens, link = sign_in(service), postbox.token()
     service.administration.set_password(ann.id, NEW)
     assert not is_alive(service, tokens.access_token)
@@ -109,7 +111,7 @@ def test_a_new_password_ends_sessions_and_links(service, ann, postbox):
 
 
 def test_a_new_password_has_to_be_accepted(service, ann):
-    """The policy is that of registering; what it refuses changes nothing."""
+    """A password that an operator sets must pass the policy of registration, else nothing changes."""
     tokens = sign_in(service)
     for password in ("short", EMAIL):
         with pytest.raises(InvalidFieldsError) as caught:
@@ -120,7 +122,7 @@ def test_a_new_password_has_to_be_accepted(service, ann):
 
 @pytest.mark.parametrize("is_verified", [True, False])
 def test_a_set_password_is_as_proven_as_the_address(service, is_verified):
-    """A provider ends a password that was set only if the address was not verified then."""
+    """A sign-in with a provider removes a set password only if the address was not verified before."""
     user = service.accounts.create(EMAIL, PASSWORD, verified=is_verified)
     service.administration.set_password(user.id, NEW)
     service.sign_in_with(SocialIdentity("github", "1", EMAIL, email_verified=True))
@@ -128,7 +130,7 @@ def test_a_set_password_is_as_proven_as_the_address(service, is_verified):
 
 
 def test_verifying_proves_no_password(service):
-    """A password from before an operator has verified the address ends when its owner comes by a provider."""
+    """Verifying an address proves no password: a sign-in with a provider removes an unproven one."""
     user = service.accounts.create(EMAIL, PASSWORD, verified=False)
     service.administration.verify(user.id)
     service.administration.verify(user.id)
@@ -139,7 +141,7 @@ def test_verifying_proves_no_password(service):
 
 
 def test_roles_and_scopes_are_in_tokens(service, ann):
-    """A token has all roles and scopes where guards look by default, and the first role in `role`."""
+    """A token has all roles and scopes in the default claims, and the first role in `role`."""
     service.administration.set_roles(ann.id, ["EDITOR", "Team B", "EDITOR"], ["invoices:read", "b"])
     principal = principal_of(service, sign_in(service).access_token)
     assert principal.roles == {"EDITOR", "Team B"}
@@ -159,7 +161,7 @@ def test_a_token_without_roles_has_its_role(service, ann):
 
 
 def test_a_role_that_is_given_ends_nothing(service, ann):
-    """An account that gets a role keeps its sessions; the next token has the role."""
+    """An account that gets a role keeps its sessions, and the next token has the role."""
     tokens = sign_in(service)
     service.administration.set_roles(ann.id, ["USER", "ADMIN"])
     assert is_alive(service, tokens.access_token)
@@ -169,7 +171,7 @@ def test_a_role_that_is_given_ends_nothing(service, ann):
 
 @pytest.mark.parametrize(("roles", "scopes"), [(["USER"], None), (["USER", "ADMIN"], ["a"])])
 def test_a_role_or_scope_that_is_taken_away_ends_tokens(service, ann, roles, scopes):
-    """No token in use has what was taken away: the sessions have ended, also for guards elsewhere."""
+    """A removed role or scope ends the tokens and sessions that have it, for guards elsewhere as well."""
     service.administration.set_roles(ann.id, ["USER", "ADMIN"], ["a", "b"])
     tokens = sign_in(service)
     principal = principal_of(service, tokens.access_token)
@@ -180,7 +182,7 @@ def test_a_role_or_scope_that_is_taken_away_ends_tokens(service, ann, roles, sco
 
 @pytest.mark.parametrize("round_", range(3))
 def test_a_login_beside_a_loss_of_a_role_has_it_not(service, round_):
-    """Of logins at the moment at which a role is taken away, none that is alive has it."""
+    """A login at the moment when a role is removed gets no valid token with that role."""
     email = f"ann{round_}@example.com"
     user = service.accounts.create(email, PASSWORD)
     service.administration.set_roles(user.id, ["USER", "ADMIN"])
@@ -197,7 +199,7 @@ def test_a_login_beside_a_loss_of_a_role_has_it_not(service, round_):
 
 
 def test_an_admin_by_a_further_role_has_admin_keys(service, ann):
-    """Keys look at all roles: one of them makes an admin, and a key that is no admin has the others."""
+    """A further role of admins allows keys with the scope admin, and only those keys get that role."""
     service.administration.set_roles(ann.id, ["USER", "ADMIN"])
     principal = principal_of(service, sign_in(service).access_token)
     admin = create(service, principal, scopes=["read", "admin"])
@@ -233,7 +235,7 @@ def test_roles_and_scopes_are_checked(service, ann, roles, scopes):
 
 
 def test_an_account_is_shown(service, ann):
-    """An operator sees how much belongs to an account, and not its password."""
+    """An operator sees the numbers of sessions and keys of an account, and not the hash of its password."""
     create(service, principal_of(service, sign_in(service).access_token))
     view = service.administration.show(ann.id)
     assert (view.user.id, view.password, view.api_keys) == (ann.id, "argon2id", 1)
@@ -252,7 +254,7 @@ def test_an_account_is_shown(service, ann):
 )
 @pytest.mark.one_database
 def test_each_flow_leaves_an_event(service, ann, flow, act):
-    """Each leaves an event for success, and one for an account that is not there."""
+    """Each act leaves an event at success, and one for an unknown account."""
     act(service.administration, ann.id)
     with pytest.raises(NotFoundError):
         act(service.administration, NOBODY)

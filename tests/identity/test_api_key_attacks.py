@@ -1,4 +1,4 @@
-"""Attacks on API keys by those who have one, or had one."""
+"""Attacks on API keys by callers with a current or former secret."""
 
 import pytest
 
@@ -15,6 +15,8 @@ from identity.support import CALLER, GENEROUS, PASSWORD, Clock, Postbox, service
 from identity.test_sessions import principal_of
 from support import judge
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 DAY = 86_400
 
 
@@ -27,7 +29,7 @@ def rotate(service: IdentityService, principal: Principal, key_id: str, grace_se
 
 
 def test_a_secret_that_was_replaced_meanwhile_makes_no_key(service: IdentityService) -> None:
-    """Those who know a leaked secret could hold requests open until its owner rotates the key."""
+    """A request that was verified before the rotation of its key can create, rotate and revoke no key."""
     ann = owner(service)
     made = create(service, ann, name="leaked", scopes=["read", "write", ROTATE_SELF])
     held = verify(service, made.text)
@@ -41,7 +43,7 @@ def test_a_secret_that_was_replaced_meanwhile_makes_no_key(service: IdentityServ
 
 
 def test_a_secret_that_ends_meanwhile_makes_no_key(service: IdentityService) -> None:
-    """Within its grace it is good, and no longer for keys that would outlive it."""
+    """A request with a secret in its grace creates and rotates no key, because that outlives the grace."""
     ann = owner(service)
     made = create(service, ann, name="leaked", scopes=["read", "write", ROTATE_SELF])
     held = verify(service, made.text)
@@ -54,7 +56,7 @@ def test_a_secret_that_ends_meanwhile_makes_no_key(service: IdentityService) -> 
 
 
 def test_a_secret_whose_grace_is_over_meanwhile_lists_no_keys(service: IdentityService, clock: Clock) -> None:
-    """It has ended like one that was replaced at once."""
+    """A request whose secret expires before its body arrives cannot list keys."""
     ann = owner(service)
     made = create(service, ann, name="leaked")
     rotate(service, ann, made.key.id, grace_seconds=60)
@@ -68,7 +70,7 @@ def test_a_secret_whose_grace_is_over_meanwhile_lists_no_keys(service: IdentityS
 
 
 def test_keys_that_may_not_manage_keys_use_up_no_limit(url: str, clock: Clock) -> None:
-    """Else a key that may only read would keep its owner from rotating it."""
+    """A refused attempt of a key that cannot manage keys does not count against the limit of its owner."""
     with service_at(url, clock=clock, limits={**GENEROUS, "api_key": Limit(2, 3600)}) as service:
         ann = owner(service)
         made = create(service, ann, name="page", scopes=["read"])
@@ -87,7 +89,7 @@ def test_keys_that_may_not_manage_keys_use_up_no_limit(url: str, clock: Clock) -
 
 
 def token_of(service: IdentityService, scopes: list[str], scope: str | None, role: str) -> Principal:
-    """The principal of a token for a key with some scopes."""
+    """Return the principal of a token for a key with some scopes."""
     made = create(service, owner(service, role=role), name="pair", kind="claw", scopes=scopes)
     response = service.api_keys.issue_token(made.text, made.secret or "", scope, CALLER)
     credential = Credential(response["access_token"], "bearer")
@@ -96,25 +98,25 @@ def token_of(service: IdentityService, scopes: list[str], scope: str | None, rol
 
 @pytest.mark.one_database
 def test_a_token_without_admin_has_no_role_of_admins(service: IdentityService) -> None:
-    """A key of an admin may ask for a token that may do less, to give it to others."""
+    """A token of an admin's key without the scope admin has no role of admins."""
     assert token_of(service, ["read", "admin"], "read", "ADMIN").roles == frozenset()
 
 
 @pytest.mark.one_database
 def test_a_token_with_admin_has_the_role_of_its_owner(service: IdentityService) -> None:
-    """As the key has."""
+    """A token with the scope admin has the role of the key's owner."""
     assert token_of(service, ["read", "admin"], "admin", "ADMIN").roles == {"ADMIN"}
 
 
 @pytest.mark.one_database
 def test_a_token_of_a_key_has_its_tier(service: IdentityService) -> None:
-    """Else the limits of the tier would end with the exchange of the key for a token."""
+    """A token of a key has the key's tier, so that the same limits apply."""
     assert token_of(service, ["read"], None, "USER").tier == "free"
 
 
 @pytest.mark.one_database
 def test_a_refused_token_does_not_begin_a_generation(service: IdentityService) -> None:
-    """A key with a list of networks gets no token, so that asking from elsewhere is no first use."""
+    """A refused request for a token is no first use, and the old secret remains valid."""
     ann = owner(service)
     made = create(service, ann, name="pair", kind="claw", networks=["192.0.2.0/24"])
     newer = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
@@ -128,7 +130,7 @@ def test_a_refused_token_does_not_begin_a_generation(service: IdentityService) -
 
 
 def nested(depth: int) -> dict[str, object]:
-    """An object with lists inside of each other."""
+    """Return an object with nested lists."""
     inner: list[object] = []
     for _ in range(depth - 2):
         inner = [inner]
@@ -137,7 +139,7 @@ def nested(depth: int) -> dict[str, object]:
 
 @pytest.mark.one_database
 def test_deep_metadata_is_refused(service: IdentityService) -> None:
-    """Whether it could be read again would depend on the stack of who reads it."""
+    """Metadata beyond the maximum depth is refused, because deep JSON could exhaust a reader's stack."""
     ann = owner(service)
     create(service, ann, name="deep", metadata=nested(MAX_DEPTH))
     with pytest.raises(InvalidFieldsError):
@@ -150,7 +152,7 @@ def test_deep_metadata_is_refused(service: IdentityService) -> None:
 def test_keys_of_a_stranger_end_when_the_owner_takes_the_account_over(
     service: IdentityService, postbox: Postbox, how: str, is_proven: bool
 ) -> None:
-    """Those of the account of a victim's address, with its unproven password; the owner's own stay."""
+    """Keys of an unproven registration end when the owner of the address proves it; proven keys remain."""
     user = service.accounts.create(EMAIL, PASSWORD, verified=is_proven)
     tokens = service.accounts.login(EMAIL, PASSWORD, CALLER)
     key = create(service, principal_of(service, tokens.access_token))

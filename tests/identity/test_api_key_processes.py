@@ -1,4 +1,4 @@
-"""Four processes take a key that is rotated while they run: no request fails, and no old secret lasts."""
+"""A key that is rotated while four processes accept it: no request fails, and old secrets end in time."""
 
 import http.client
 import os
@@ -31,19 +31,19 @@ SWITCH = 0.3  # seconds within which callers take a new secret
 TESTS = Path(__file__).parents[1]
 
 
-#: When it was sent, when it was answered, the generation of the secret, and the status.
+#: The time of sending, the time of the answer, the generation of the secret, and the status.
 Answer = tuple[float, float, int, int]
 
 
 class Client:
-    """Somebody who sends requests to the processes, one after the other."""
+    """A client that sends requests to random processes, one after the other."""
 
     def __init__(self, ports: list[int]) -> None:
         self.answers: list[Answer] = []
         self._connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for port in ports]
 
     def get(self, made: NewAPIKey) -> None:
-        """Send a request to one of them."""
+        """Send a request to one of the processes."""
         connection = random.choice(self._connections)
         sent = time.time()
         connection.request("GET", "/me", headers={"X-API-Key": made.text})
@@ -58,7 +58,7 @@ class Client:
 
 @dataclass
 class Fleet:
-    """The processes."""
+    """The running processes."""
 
     ports: list[int]
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -66,7 +66,7 @@ class Fleet:
 
 @contextmanager
 def fleet_on(url: str) -> Iterator[Fleet]:
-    """Run the processes; they are stopped by SIGTERM."""
+    """Run the processes, and stop them by SIGTERM."""
     fleet = Fleet([free_port() for _ in range(PROCESSES)])
     path = os.pathsep.join([str(TESTS), *sys.path])
     environment = {**os.environ, "STORE_URL": url, "PYTHONPATH": path}
@@ -85,7 +85,7 @@ def fleet_on(url: str) -> Iterator[Fleet]:
 
 
 def is_open(port: int) -> bool:
-    """Whether a process answers."""
+    """Return whether a process answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/open")
@@ -95,7 +95,7 @@ def is_open(port: int) -> bool:
 
 
 class Keys:
-    """The generations of the key, and who has taken which."""
+    """The generations of the key, and the number of callers that have taken each."""
 
     def __init__(self, first: NewAPIKey) -> None:
         self.generations = [first]
@@ -107,7 +107,7 @@ class Keys:
 
 
 def call(client: Client, fleet: Fleet, keys: Keys) -> None:
-    """Send requests with the secret that this caller has, and take a new one within a moment."""
+    """Send requests with the current secret of the caller, and take each new one within a moment."""
     mine, take_at = keys.newest, 0.0
     due = time.monotonic()
     while not fleet.stopping.is_set():
@@ -130,7 +130,7 @@ def lag(client: Client, fleet: Fleet, keys: Keys) -> None:
 
 
 def rotate_often(service: IdentityService, fleet: Fleet, keys: Keys, times: int) -> None:
-    """Rotate when all callers have taken the secret of before."""
+    """Rotate the key each time that all callers have taken the newest secret."""
     (user,) = {key.user_id for key in [keys.newest.key]}
     for _ in range(times):
         principal = owner_again(service, user)
@@ -141,7 +141,7 @@ def rotate_often(service: IdentityService, fleet: Fleet, keys: Keys, times: int)
 
 
 def owner_again(service: IdentityService, user_id: str):
-    """The owner, signed in."""
+    """Return the principal of the owner in a new session."""
     from authguard import Credential
     from support import judge
 
@@ -151,7 +151,7 @@ def owner_again(service: IdentityService, user_id: str):
 
 @pytest.mark.slow
 def test_no_request_fails_and_no_secret_lasts(postgres_url: str) -> None:
-    """While the key is rotated 50 times at 200 requests a second; each generation is counted by itself."""
+    """No request fails during rotations, and each use is counted for its generation."""
     with service_at(postgres_url, clock=time.time) as service:
         keys = Keys(create(service, owner(service, f"{os.getpid()}@example.com")))
         with fleet_on(postgres_url) as fleet:
@@ -159,7 +159,7 @@ def test_no_request_fails_and_no_secret_lasts(postgres_url: str) -> None:
         assert [answer for answer in answers if answer[3] != 200] == []
         assert too_late(late, first_uses(answers)) == []
         assert Counter(status for *_, status in late)[401] > 0
-        assert len(answers) / seconds > RATE / 2  # on a machine that does other things as well
+        assert len(answers) / seconds > RATE / 2  # half the rate, on a machine with other work
         key_id, user_id = keys.newest.key.id, keys.newest.key.user_id
         counted: Counter[int] = Counter()
         for row in rows(service, "api_key_usage_minutes"):
@@ -172,7 +172,7 @@ def test_no_request_fails_and_no_secret_lasts(postgres_url: str) -> None:
 
 
 def run(service: IdentityService, fleet: Fleet, keys: Keys) -> tuple[list[Answer], list[Answer], float]:
-    """What the callers were answered, what those with old secrets were, and how long it took."""
+    """Return the answers of the callers, those for old secrets, and the seconds of the run."""
     clients = [Client(fleet.ports) for _ in range(CALLERS + 1)]
     threads = [threading.Thread(target=call, args=(client, fleet, keys)) for client in clients[1:]]
     threads.append(threading.Thread(target=lag, args=(clients[0], fleet, keys)))
@@ -193,7 +193,7 @@ def run(service: IdentityService, fleet: Fleet, keys: Keys) -> tuple[list[Answer
 
 
 def first_uses(answers: list[Answer]) -> dict[int, float]:
-    """When the first use of each generation had been answered."""
+    """Return the time of the first answered use of each generation."""
     began: dict[int, float] = {}
     for _, answered, generation, _ in sorted(answers, key=lambda answer: answer[1]):
         began.setdefault(generation, answered)
@@ -201,7 +201,7 @@ def first_uses(answers: list[Answer]) -> dict[int, float]:
 
 
 def too_late(answers: list[Answer], began: dict[int, float]) -> list[tuple[int, float]]:
-    """The generations that were accepted after their end and the bound, and by how many seconds."""
+    """Return the generations that were accepted after their end and the bound, with the seconds."""
     accepted = []
     for sent, _, generation, status in answers:
         ends = [began[generation + 1] + GRACE] if generation + 1 in began else []

@@ -1,4 +1,4 @@
-"""Rotate API keys: two generations of one key, as the service and other applications see them."""
+"""Rotation of API keys: two generations of one key, as the service and other applications see them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +15,8 @@ from authguard.stores import PostgresStore, SQLiteStore
 from identity.api_key_support import create, guarded, owner, rows, verify
 from identity.support import CALLER, Clock, service_at, together
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 DAY = 86_400
 
 
@@ -29,12 +31,12 @@ def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
 
 
 def rotate(service: IdentityService, principal: Principal, key_id: str, **how: Any) -> NewAPIKey:
-    """A new generation."""
+    """Rotate a key, and return its new generation."""
     return service.api_keys.rotate(principal, key_id, CALLER, **how)
 
 
 def is_good(service: IdentityService, made: NewAPIKey) -> bool:
-    """Whether the service takes a key."""
+    """Return whether the service accepts a key."""
     try:
         verify(service, made.text)
     except InvalidAPIKeyError:
@@ -46,7 +48,7 @@ def is_good(service: IdentityService, made: NewAPIKey) -> bool:
 
 
 def test_rotation_keeps_the_key(service: IdentityService, ann: Principal, made: NewAPIKey) -> None:
-    """Id, name and first characters stay; the text and the client secret are new."""
+    """A rotation keeps id, name and first characters, and replaces the text and the client secret."""
     newer = rotate(service, ann, made.key.id)
     assert (newer.key.id, newer.key.name, newer.key.shown) == (made.key.id, made.key.name, made.key.shown)
     assert newer.key.generation == 2
@@ -59,7 +61,7 @@ def test_rotation_keeps_the_key(service: IdentityService, ann: Principal, made: 
 def test_without_grace_the_old_secret_ends_at_once(
     service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """By default."""
+    """Without a grace the old secret is refused at once."""
     newer = rotate(service, ann, made.key.id)
     assert (is_good(service, made), is_good(service, newer)) == (False, True)
 
@@ -67,7 +69,7 @@ def test_without_grace_the_old_secret_ends_at_once(
 def test_with_grace_both_are_good_for_a_while(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """To the second."""
+    """With a grace of 60 seconds the old secret is accepted for exactly that time."""
     newer = rotate(service, ann, made.key.id, grace_seconds=60)
     clock.go_on(59.9)
     assert (is_good(service, made), is_good(service, newer)) == (True, True)
@@ -76,7 +78,7 @@ def test_with_grace_both_are_good_for_a_while(
 
 
 def test_grace_never_outlives_the_key(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """A key that ends tomorrow ends tomorrow."""
+    """A grace beyond the expiry of the key ends with the key."""
     made = create(service, ann, expires_in_days=1)
     rotate(service, ann, made.key.id, grace_seconds=30 * DAY)
     assert verify(service, made.text).expires_at == made.key.expires_at
@@ -87,7 +89,7 @@ def test_grace_never_outlives_the_key(service: IdentityService, ann: Principal, 
 def test_the_first_use_takes_over(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Until then the old secret is good for however long, and the grace begins then."""
+    """With activation by first use, the grace of the old secret begins at that use."""
     newer = rotate(service, ann, made.key.id, activate="first_use", grace_seconds=60)
     clock.go_on(10 * DAY)
     assert is_good(service, made)
@@ -107,7 +109,7 @@ def use(service: IdentityService, made: NewAPIKey, clock: Clock) -> Any:
 def test_a_second_rotation_cancels_one_that_waits(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Its secret is nothing then, and the good one stays good."""
+    """A second rotation ends a secret that was never used, and the current one remains valid."""
     lost = rotate(service, ann, made.key.id, activate="first_use")
     newer = rotate(service, ann, made.key.id, activate="first_use", grace_seconds=60)
     assert not is_good(service, lost)
@@ -118,7 +120,7 @@ def test_a_second_rotation_cancels_one_that_waits(
 
 
 def test_two_generations_are_good_at_most(service: IdentityService, ann: Principal, made: NewAPIKey) -> None:
-    """The oldest ends when a third one begins, whatever its grace was."""
+    """A third generation ends the first one, regardless of its grace."""
     second = rotate(service, ann, made.key.id, grace_seconds=DAY)
     third = rotate(service, ann, made.key.id, grace_seconds=DAY)
     assert [is_good(service, each) for each in (made, second, third)] == [False, True, True]
@@ -127,7 +129,7 @@ def test_two_generations_are_good_at_most(service: IdentityService, ann: Princip
 def test_parallel_first_uses_activate_once(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """All of them pass; the grace of the old secret is that of the first."""
+    """Of parallel first uses all are accepted, and the grace of the old secret begins once."""
     newer = rotate(service, ann, made.key.id, activate="first_use", grace_seconds=60)
     answers = together(8, lambda _: use(service, newer, clock).status_code)
     assert answers == [200] * 8
@@ -141,7 +143,7 @@ def test_parallel_first_uses_activate_once(
 def test_a_first_use_of_a_rotation_that_was_cancelled_meanwhile_is_refused(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Between the look-up and the first use: nothing of it passes."""
+    """A secret that a rotation has replaced between its look-up and its first use is refused."""
     lost = rotate(service, ann, made.key.id, activate="first_use")
     verifier = SQLAPIKeys(service.database, count=False)
     flow = verifier.flow(Credential(lost.text, "api_key", "x-api-key"), clock.now)
@@ -155,7 +157,7 @@ def test_a_first_use_of_a_rotation_that_was_cancelled_meanwhile_is_refused(
 def test_parallel_rotations_leave_one_newest(
     service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """Each has a number of its own, and the last one is good."""
+    """Parallel rotations get different generations, and only the last one is accepted."""
     results = together(6, lambda _: rotate(service, ann, made.key.id))
     assert sorted(result.key.generation for result in results) == [2, 3, 4, 5, 6, 7]
     assert [result.key.generation for result in results if is_good(service, result)] == [7]
@@ -178,7 +180,7 @@ def test_parallel_rotations_leave_one_newest(
 def test_a_wrong_field_is_named(
     service: IdentityService, ann: Principal, made: NewAPIKey, field: str, value: Any
 ) -> None:
-    """And the key stays as it was."""
+    """A rotation with a wrong field is refused with its name, and the key does not change."""
     with pytest.raises(InvalidFieldsError) as refused:
         rotate(service, ann, made.key.id, **{field: value})
     assert list(refused.value.fields) == [field]
@@ -187,7 +189,7 @@ def test_a_wrong_field_is_named(
 
 @pytest.mark.one_database
 def test_a_key_that_has_ended_is_not_rotated(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """Neither one that has expired nor one that was revoked."""
+    """A key that has expired or was revoked is not rotated."""
     revoked, expired = create(service, ann), create(service, ann, expires_in_days=1)
     service.api_keys.revoke(ann, revoked.key.id, CALLER)
     clock.go_on(DAY)
@@ -200,7 +202,7 @@ def test_a_key_that_has_ended_is_not_rotated(service: IdentityService, ann: Prin
 
 
 def owner_again(service: IdentityService, clock: Clock) -> Principal:
-    """The owner of the keys, in another session."""
+    """Return the principal of the owner in another session."""
     from authguard import Credential
     from support import judge
 
@@ -211,7 +213,7 @@ def owner_again(service: IdentityService, clock: Clock) -> Principal:
 
 @pytest.mark.one_database
 def test_a_key_that_is_not_the_owners_is_not_found(service: IdentityService, made: NewAPIKey) -> None:
-    """With one answer for another's and nobody's."""
+    """A key of another user and an unknown key get the same refusal."""
     bob = owner(service, "bob@example.com")
     for key_id in (made.key.id, "key_0", "\ud800"):
         with pytest.raises(NotFoundError):
@@ -223,7 +225,7 @@ def test_a_key_that_is_not_the_owners_is_not_found(service: IdentityService, mad
 
 @pytest.mark.one_database
 def test_a_key_rotates_itself_with_the_scope_for_it(service: IdentityService, ann: Principal) -> None:
-    """And not without, although it may write."""
+    """A key rotates itself only with the scope for it; the scope to write is not enough."""
     made = create(service, ann, scopes=["read", ROTATE_SELF])
     newer = rotate(service, verify(service, made.text), made.key.id, activate="first_use")
     assert newer.key.generation == 2
@@ -234,7 +236,7 @@ def test_a_key_rotates_itself_with_the_scope_for_it(service: IdentityService, an
 
 @pytest.mark.one_database
 def test_self_rotation_outlives_the_setting_for_management(url: str, clock: Clock) -> None:
-    """`api_keys_manage_keys` is about other keys."""
+    """A key rotates itself although `api_keys_manage_keys` is off, which concerns other keys."""
     with service_at(url, clock=clock, api_keys_manage_keys=False) as service:
         made = create(service, owner(service), scopes=["write", ROTATE_SELF])
         other = create(service, owner_again(service, clock))
@@ -246,7 +248,7 @@ def test_self_rotation_outlives_the_setting_for_management(url: str, clock: Cloc
 
 @pytest.mark.one_database
 def test_a_key_does_not_rotate_one_that_may_more(service: IdentityService) -> None:
-    """It would have the secret of a key with scopes, networks or a tier that it has not."""
+    """A key does not rotate a key with scopes, networks or a tier that it lacks itself."""
     root = owner(service, "root@example.com", "ADMIN")
     key = verify(service, create(service, root, networks=["10.0.0.0/8"]).text)
     for wishes in (
@@ -264,7 +266,7 @@ def test_a_key_does_not_rotate_one_that_may_more(service: IdentityService) -> No
 
 @pytest.mark.one_database
 def test_a_secret_that_ends_manages_no_keys(service: IdentityService, ann: Principal) -> None:
-    """It may have been rotated because others know it: they get nothing that lasts."""
+    """A secret in its grace, which may be leaked, creates and rotates no keys."""
     made = create(service, ann, scopes=["read", "write", ROTATE_SELF])
     newer = rotate(service, ann, made.key.id, grace_seconds=DAY)
     ending = verify(service, made.text)
@@ -277,7 +279,7 @@ def test_a_secret_that_ends_manages_no_keys(service: IdentityService, ann: Princ
 
 @pytest.mark.one_database
 def test_a_revoked_key_rotates_nothing(service: IdentityService, ann: Principal) -> None:
-    """Although its principal was verified before."""
+    """A revoked key rotates nothing, even if its request was verified before the revocation."""
     made = create(service, ann, scopes=["read", ROTATE_SELF])
     key = verify(service, made.text)
     service.api_keys.revoke(ann, made.key.id, CALLER)
@@ -297,13 +299,13 @@ def _store(url: str) -> Iterator[Any]:
 
 
 class Asking:
-    """A store that is asked with each request, and has no memory of its own."""
+    """A store that is asked with each request, and remembers nothing."""
 
     def __init__(self, store: Any) -> None:
         self._revocations = store.revocations
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Ask."""
+        """Ask the store."""
         return self._revocations.is_revoked(principal)
 
 
@@ -323,7 +325,7 @@ def get(client: Any, made: NewAPIKey) -> Any:
 def test_a_remembered_secret_stays_good_in_its_grace(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any, clock: Clock
 ) -> None:
-    """The caller is told when it ends, from the request after the rotation on; and then it has ended."""
+    """A remembered secret in its grace is accepted with the field API-Key-Expires, and refused after it."""
     assert "api-key-expires" not in get(client, made).headers
     newer = rotate(service, ann, made.key.id, grace_seconds=20)
     answer = get(client, made)
@@ -340,7 +342,7 @@ def test_a_remembered_secret_stays_good_in_its_grace(
 def test_a_remembered_secret_ends_with_a_rotation_without_grace(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any
 ) -> None:
-    """At the next request."""
+    """A remembered secret is refused at the first request after a rotation without grace."""
     assert get(client, made).status_code == 200
     newer = rotate(service, ann, made.key.id)
     assert get(client, made).status_code == 401
@@ -350,7 +352,7 @@ def test_a_remembered_secret_ends_with_a_rotation_without_grace(
 def test_a_first_use_elsewhere_ends_a_remembered_secret(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any, clock: Clock
 ) -> None:
-    """The application that saw the first use has told the others."""
+    """A remembered secret is refused after the first use of the new one in another application."""
     newer = rotate(service, ann, made.key.id, activate="first_use")
     assert get(client, made).status_code == 200
     assert use(service, newer, clock).status_code == 200
@@ -360,7 +362,7 @@ def test_a_first_use_elsewhere_ends_a_remembered_secret(
 def test_a_third_generation_ends_a_remembered_first_one(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any
 ) -> None:
-    """Although its grace was longer."""
+    """A remembered first generation is refused after a third one begins, although its grace was longer."""
     rotate(service, ann, made.key.id, grace_seconds=DAY)
     assert get(client, made).status_code == 200
     rotate(service, ann, made.key.id, grace_seconds=DAY)
@@ -370,7 +372,7 @@ def test_a_third_generation_ends_a_remembered_first_one(
 def test_a_revoked_key_is_refused_although_it_is_remembered(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any
 ) -> None:
-    """At the next request, in all of its generations."""
+    """A revoked key is refused at the next request in all its generations, although they are remembered."""
     newer = rotate(service, ann, made.key.id, grace_seconds=DAY)
     assert [get(client, each).status_code for each in (made, newer)] == [200, 200]
     service.api_keys.revoke(ann, made.key.id, CALLER)
@@ -380,7 +382,7 @@ def test_a_revoked_key_is_refused_although_it_is_remembered(
 def test_the_key_of_a_disabled_owner_is_refused_although_it_is_remembered(
     service: IdentityService, ann: Principal, made: NewAPIKey, client: Any
 ) -> None:
-    """At the next request."""
+    """A remembered key is refused at the first request after its owner was disabled."""
     assert get(client, made).status_code == 200
     service.accounts.disable(ann.subject)
     assert get(client, made).status_code == 401
@@ -389,7 +391,7 @@ def test_the_key_of_a_disabled_owner_is_refused_although_it_is_remembered(
 def test_without_a_log_a_remembered_secret_ends_within_the_ttl(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Which is what `cache_ttl` promises."""
+    """Without a log, a remembered secret is refused after `cache_ttl`."""
     client = guarded(SQLAPIKeys(service.database, cache_ttl=5, count=False), clock)
     assert get(client, made).status_code == 200
     rotate(service, ann, made.key.id)

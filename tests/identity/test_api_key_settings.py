@@ -14,7 +14,7 @@ TIERS = {**DEFAULT_TIERS, "free": Tier(20, 2_000), "gold": Tier(7, 70)}
 
 
 def test_the_defaults_are_those_of_the_documents() -> None:
-    """90 days, 10 a minute and 1,000 a day."""
+    """By default keys live 90 days, with 10 requests a minute and 1,000 a day."""
     settings = Settings(**GOOD)
     assert settings.api_key_lifetime == 90 * 86_400
     assert (settings.api_key_tier, settings.api_key_tiers["free"]) == ("free", Tier(10, 1_000))
@@ -32,12 +32,12 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     ids=["objects", "texts", "a table"],
 )
 def test_tiers_in_a_program(given: dict[str, Any]) -> None:
-    """Those that are not named stay as they are."""
+    """Tiers are accepted as objects, texts and tables, and tiers that are not named keep their values."""
     assert Settings(**GOOD, api_key_tiers=given).api_key_tiers == TIERS
 
 
 def test_lists_and_tiers_in_the_environment() -> None:
-    """With commas between them."""
+    """Lists and tiers in the environment are separated by commas."""
     variables = {
         "AUTHGUARD_SECRET": GOOD["secret"],
         "AUTHGUARD_ISSUER": GOOD["issuer"],
@@ -56,7 +56,7 @@ def test_lists_and_tiers_in_the_environment() -> None:
 
 
 def test_tiers_in_a_file(tmp_path: Any) -> None:
-    """A table of them."""
+    """Tiers in a file are read from a table."""
     path = tmp_path / "authguard.toml"
     lines = [f'secret = "{GOOD["secret"]}"', f'issuer = "{GOOD["issuer"]}"', "[api_key_tiers]"]
     path.write_text("\n".join([*lines, 'free = "20/2000"', "gold = { per_minute = 7, per_day = 70 }"]))
@@ -77,7 +77,7 @@ WRONG = {
     "api_key_check_secret": ["short", 7],
     "api_key_scopes": [["admin"], ["a b"], ["x" * 65], "read"],
     "admin_roles": ["ADMIN", [""], [7]],
-    "api_key_lifetime": [0, 59, 3_651 * 86_400, "90"],
+    "api_key_lifetime": [0, 3_599, 3_651 * 86_400, "90"],
 }
 
 
@@ -85,7 +85,7 @@ WRONG = {
     ("option", "index"), [(option, index) for option, values in WRONG.items() for index in range(len(values))]
 )
 def test_a_wrong_setting_is_named(option: str, index: int) -> None:
-    """With what it must be; a secret is not shown."""
+    """A wrong setting is refused by its name, and a secret is not shown."""
     value = WRONG[option][index]  # type: ignore[index]
     name = "tier" if option == "api_key_tiers" else option
     with pytest.raises(ConfigurationError, match=name) as error:
@@ -95,10 +95,10 @@ def test_a_wrong_setting_is_named(option: str, index: int) -> None:
 
 
 def test_tiers_that_are_named_twice_are_refused() -> None:
-    """In a variable, where the last one would win."""
+    """A tier that a variable names twice, and one without limits, are refused."""
     variables = {"AUTHGUARD_SECRET": GOOD["secret"], "AUTHGUARD_ISSUER": GOOD["issuer"]}
     for text in ("free=1/1,free=2/2", "free"):
-        with pytest.raises(ConfigurationError, match="api_key_tiers"):
+        with pytest.raises(ConfigurationError, match="AUTHGUARD_API_KEY_TIERS"):
             Settings.from_env({**variables, "AUTHGUARD_API_KEY_TIERS": text})
 
 
@@ -122,14 +122,14 @@ def test_tiers_that_are_named_twice_are_refused() -> None:
     ],
 )
 def test_settings_of_secret_scanning_that_cannot_be_meant(given: dict[str, Any], says: str) -> None:
-    """Each is named, and the token is never shown."""
+    """Settings of secret scanning that contradict each other or are malformed are refused by name."""
     with pytest.raises(ConfigurationError, match=says) as caught:
         Settings(**GOOD, **given)
     assert "ghp_" not in str(caught.value)
 
 
 def test_secret_scanning_in_the_environment() -> None:
-    """It is off by default, and asks GitHub for its keys; the token is in no repr."""
+    """Secret scanning is off by default, asks GitHub for its keys, and shows its token in no repr."""
     variables = {"AUTHGUARD_SECRET": GOOD["secret"], "AUTHGUARD_ISSUER": GOOD["issuer"]}
     settings = Settings.from_env(variables)
     assert not settings.secret_scanning
@@ -142,7 +142,7 @@ def test_secret_scanning_in_the_environment() -> None:
 
 
 def test_mails_about_keys_are_chosen() -> None:
-    """All kinds unless told otherwise; from the environment as a list, which may be empty."""
+    """Mails about keys are of all kinds by default, and can be chosen by a list, which may be empty."""
     assert Settings(**GOOD).api_key_mails == KEY_EVENTS
     assert Settings(**GOOD, api_key_mails=["expiring"]).api_key_mails == ("expiring",)
     variables = {f"AUTHGUARD_{name.upper()}": text for name, text in GOOD.items()}
@@ -152,7 +152,7 @@ def test_mails_about_keys_are_chosen() -> None:
 
 @pytest.mark.parametrize("given", ["expiring", ["exposed!"], [1], [["expiring"]], None, {"expiring": True}])
 def test_wrong_mails_about_keys_are_refused(given: Any) -> None:
-    """The error names the setting, and what may be in it."""
+    """A wrong list of mails about keys is refused, and the error names the setting and its values."""
     with pytest.raises(ConfigurationError, match="api_key_mails must be") as refused:
         Settings(**GOOD, api_key_mails=given)
     assert "expiring" in str(refused.value)
@@ -160,7 +160,7 @@ def test_wrong_mails_about_keys_are_refused(given: Any) -> None:
 
 @pytest.mark.parametrize("given", [-1, 86_401, "60", 1.5, True])
 def test_a_wrong_interval_is_refused(given: Any) -> None:
-    """0 for never by itself, up to a day."""
+    """An interval of notices that is not a whole number from 0 to 86,400 is refused."""
     with pytest.raises(ConfigurationError, match="api_key_notice_interval must be"):
         Settings(**GOOD, api_key_notice_interval=given)
     assert Settings(**GOOD, api_key_notice_interval=0).api_key_notice_interval == 0

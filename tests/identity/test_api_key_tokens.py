@@ -15,6 +15,8 @@ from identity.api_key_support import create, owner, update
 from identity.support import CALLER, GENEROUS, ISSUER, Clock, service_at
 from support import judge
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 DAY = 86_400
 
 
@@ -31,20 +33,20 @@ def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
 def issue(
     service: IdentityService, made: NewAPIKey, scope: str | None = None, **other: str
 ) -> dict[str, Any]:
-    """A token response."""
+    """Return the token response for a key."""
     given = {"key_text": made.text, "secret": made.secret or ""} | other
     return service.api_keys.issue_token(given["key_text"], given["secret"], scope, CALLER)
 
 
 def principal_of(service: IdentityService, response: dict[str, Any]) -> Principal:
-    """The principal of a token, as a verifier of JWTs finds it out."""
+    """Return the principal that a verifier of JWTs finds in a token response."""
     return judge(
         service.own_tokens, Credential(response["access_token"], "bearer"), service.clock()
     ).principal
 
 
 def refused(service: IdentityService, made: NewAPIKey, scope: str | None = None, **other: str) -> str:
-    """The code of the error."""
+    """Return the error code of a refused request for a token."""
     with pytest.raises(OAuthError) as error:
         issue(service, made, scope, **other)
     return error.value.error
@@ -53,7 +55,7 @@ def refused(service: IdentityService, made: NewAPIKey, scope: str | None = None,
 def test_a_token_acts_for_the_owner_of_the_key(
     service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """With its scopes, its tier and its id as the client."""
+    """A token of a key has the owner as subject, the key's scopes and tier, and the key's id as client."""
     response = issue(service, made)
     assert (response["token_type"], response["expires_in"], response["scope"]) == (
         "bearer",
@@ -69,14 +71,14 @@ def test_a_token_acts_for_the_owner_of_the_key(
 
 @pytest.mark.one_database
 def test_a_scope_may_be_asked_for(service: IdentityService, made: NewAPIKey) -> None:
-    """Of those of the key, and no other."""
+    """A request may ask for some of the key's scopes, and any other scope is refused."""
     assert principal_of(service, issue(service, made, "read")).scopes == {"read"}
     assert refused(service, made, "read admin") == "invalid_scope"
 
 
 @pytest.mark.one_database
 def test_a_token_ends_with_its_key(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """It is never valid for longer."""
+    """A token expires with its key at the latest."""
     made = create(service, ann, kind="claw", expires_in_days=1)
     clock.go_on(DAY - 30)
     assert issue(service, made)["expires_in"] == 30
@@ -87,7 +89,7 @@ def test_a_token_ends_with_its_key(service: IdentityService, ann: Principal, clo
 def test_one_answer_for_all_that_is_not_right(
     service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """Another secret, another key's secret, a key without one, a key that was revoked."""
+    """A wrong secret, an unknown key, a key without a secret and a revoked key get the same error."""
     other = create(service, ann, kind="claw")
     revoked = create(service, ann, kind="claw")
     service.api_keys.revoke(ann, revoked.key.id, CALLER)
@@ -101,7 +103,7 @@ def test_one_answer_for_all_that_is_not_right(
 
 @pytest.mark.one_database
 def test_garbage_is_refused_without_a_query(service: IdentityService, made: NewAPIKey) -> None:
-    """Of the key and of the secret."""
+    """A malformed key or secret is refused without a query of the database."""
     statements: list[str] = []
     event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     for secret in ("", "x", "clsk_x9y8z7", "é", "\x00", "x" * 100_000):
@@ -112,7 +114,7 @@ def test_garbage_is_refused_without_a_query(service: IdentityService, made: NewA
 
 @pytest.mark.one_database
 def test_guesses_are_limited(url: str, clock: Clock) -> None:
-    """By the address that they come from."""
+    """Wrong secrets are limited by the address of the caller."""
     with service_at(url, clock=clock, limits={**GENEROUS, "secret_address": Limit(2, DAY)}) as service:
         made = create(service, owner(service), kind="claw")
         for _ in range(2):
@@ -124,7 +126,7 @@ def test_guesses_are_limited(url: str, clock: Clock) -> None:
 
 @pytest.mark.one_database
 def test_a_key_with_networks_gets_no_tokens(service: IdentityService, ann: Principal) -> None:
-    """They would be good from everywhere."""
+    """A key with a list of networks gets no tokens, because a token is valid from each address."""
     made = create(service, ann, kind="claw", networks=["192.0.2.0/24"])
     assert refused(service, made) == "unauthorized_client"
 
@@ -132,7 +134,7 @@ def test_a_key_with_networks_gets_no_tokens(service: IdentityService, ann: Princ
 def test_a_pair_belongs_to_one_generation(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """The old pair is good as long as the old key, and the new secret is none for the old key."""
+    """In its grace the old pair of key and secret is valid, and a mix of old key and new secret is not."""
     newer = service.api_keys.rotate(ann, made.key.id, CALLER, grace_seconds=60)
     assert issue(service, made)["expires_in"] == 60
     assert issue(service, newer)["expires_in"] == 900
@@ -142,7 +144,7 @@ def test_a_pair_belongs_to_one_generation(
 
 
 def test_a_token_is_a_first_use(service: IdentityService, ann: Principal, made: NewAPIKey) -> None:
-    """Of a generation that waits for one."""
+    """A request for a token is the first use of a generation that waits for one."""
     newer = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
     issue(service, newer)
     assert refused(service, made) == "invalid_client"
@@ -158,7 +160,7 @@ ENDS = {
 def test_tokens_die_with_the_key(
     service: IdentityService, ann: Principal, made: NewAPIKey, url: str, clock: Clock, end: str
 ) -> None:
-    """In every guard that asks for revocations, and in introspection; those of another key live on."""
+    """Tokens of a revoked key or a disabled owner are revoked, and those of another key are not."""
     principal = principal_of(service, issue(service, made))
     other = create(service, owner(service, "bob@example.com"), kind="claw")
     others = principal_of(service, issue(service, other))
@@ -184,7 +186,7 @@ def post(api: TestClient, path: str, made: NewAPIKey, **form: str) -> Any:
 
 
 def test_the_token_endpoint_takes_a_key_as_client(api: TestClient, made: NewAPIKey) -> None:
-    """By Basic, as of any other client."""
+    """The token endpoint accepts a key and its secret as a client by Basic authentication."""
     answer = post(api, "token", made, grant_type="client_credentials", scope="read")
     assert answer.status_code == 200
     assert answer.json()["scope"] == "read"
@@ -192,7 +194,7 @@ def test_the_token_endpoint_takes_a_key_as_client(api: TestClient, made: NewAPIK
 
 @pytest.mark.one_database
 def test_a_key_has_no_other_grant(api: TestClient, made: NewAPIKey) -> None:
-    """It signs nobody in, and asks about no tokens."""
+    """A key as a client can use no other grant, and cannot introspect tokens."""
     for form in ({"grant_type": "password"}, {"grant_type": "refresh_token", "refresh_token": "x"}):
         answer = post(api, "token", made, **form)
         assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
@@ -201,7 +203,7 @@ def test_a_key_has_no_other_grant(api: TestClient, made: NewAPIKey) -> None:
 
 
 def introspect(service: IdentityService, token: str) -> dict[str, Any]:
-    """What a registered client is told."""
+    """Return the introspection response that a registered client gets."""
     client, _ = service.clients.create("introspector")
     return service.clients.introspect(token, client)
 
@@ -209,7 +211,7 @@ def introspect(service: IdentityService, token: str) -> dict[str, Any]:
 def test_introspection_follows_the_key(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Active with its claims, and then not."""
+    """Introspection shows the claims of a key's token, and an inactive token once the key is disabled."""
     token = issue(service, made)["access_token"]
     told = introspect(service, token)
     assert (told["active"], told["sub"], told["client_id"], told["scope"]) == (
@@ -225,7 +227,7 @@ def test_introspection_follows_the_key(
 def test_a_key_revokes_its_own_token(
     api: TestClient, service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """That one, and neither the key nor other tokens; another client cannot."""
+    """A key revokes one token of its own, and no token of another key."""
     first, second = (issue(service, made)["access_token"] for _ in range(2))
     other = create(service, ann, kind="claw")
     assert post(api, "revoke", other, token=first).json()["error"] == "unauthorized_client"
@@ -238,7 +240,7 @@ def test_a_key_revokes_its_own_token(
 def test_a_logout_with_the_token_of_a_key_ends_that_token(
     api: TestClient, service: IdentityService, made: NewAPIKey
 ) -> None:
-    """It is refused from then on; the key and its other tokens stay good."""
+    """A logout with a key's token ends that token, and neither the key nor its other tokens."""
     first, second = (issue(service, made)["access_token"] for _ in range(2))
     for _ in range(2):
         response = api.post("/v1/auth/logout", headers={"authorization": f"Bearer {first}"})
@@ -251,9 +253,10 @@ def test_a_logout_with_the_token_of_a_key_ends_that_token(
 def test_a_logout_with_an_expired_token_of_a_key_writes_nothing(
     api: TestClient, service: IdentityService, made: NewAPIKey, clock: Clock
 ) -> None:
-    """It has ended by itself, and the answer is the same."""
+    """A logout with an expired token of a key succeeds, and writes nothing to the database."""
     token = issue(service, made)["access_token"]
     clock.now += DAY
+    assert service.outbox.flush()  # another thread writes about earlier mails
     statements: list[str] = []
     engine = service.database.engine
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
@@ -263,7 +266,7 @@ def test_a_logout_with_an_expired_token_of_a_key_writes_nothing(
 
 
 def test_the_token_of_a_key_is_no_session(api: TestClient, service: IdentityService, made: NewAPIKey) -> None:
-    """The endpoints of accounts refuse it."""
+    """The endpoints of accounts refuse the token of a key, because it belongs to no session."""
     token = issue(service, made)["access_token"]
     for path in ("/v1/auth/me", "/v1/users/me/sessions"):
         assert api.get(path, headers={"authorization": f"Bearer {token}"}).status_code == 401

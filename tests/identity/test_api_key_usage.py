@@ -1,9 +1,10 @@
-"""Count the uses of API keys: in memory while requests run, and in the database once a minute."""
+"""Counts of the uses of API keys: in memory during requests, and in the database once a minute."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,9 +22,12 @@ from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.storage.usage_queries import Batch, LastUse, Uses, add_batch
 from identity.api_key_support import create, guarded, owner, rows, update, verify
-from identity.support import CALLER, Clock, service_at, together
+from identity.support import CALLER, NOW, Clock, service_at, together
 from sizes import size
 from stores.servers import free_port, wait_until
+from support import no_more_threads
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 DAY = 86_400
 TESTS = Path(__file__).parents[1]
@@ -41,32 +45,32 @@ def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
 
 @pytest.fixture(name="verifier")
 def _verifier(service: IdentityService) -> Iterator[SQLAPIKeys]:
-    """Another application on the same database, which counts."""
+    """Return a verifier of another application on the same database, which counts uses."""
     verifier = SQLAPIKeys(service.database)
     yield verifier
     verifier.close()
 
 
 def get(client: Any, made: NewAPIKey, path: str = "/me") -> int:
-    """Send a request with a key."""
+    """Return the status of a request with a key."""
     return client.get(path, headers={"x-api-key": made.text}).status_code
 
 
 def batch(*uses: tuple[str, int], at: float, address: str | None = None, number: int = 1) -> Batch:
-    """What a process of its own has counted of requests that passed: keys, and how many."""
+    """Return the batch of another process with the uses of some keys."""
     start = int(at // 60 * 60)
     counted = [Uses(key_id, start, 1, "/me", "ok", many) for key_id, many in uses]
     return Batch(token_hex(16), number, at, counted, [LastUse(*use, at, address) for use in uses])
 
 
 def recorder_of(verifier: SQLAPIKeys) -> UsageRecorder:
-    """The counts of an application."""
+    """Return the recorder of a verifier."""
     assert verifier.recorder is not None
     return verifier.recorder
 
 
 def stored(service: IdentityService, principal: Principal) -> tuple[int, float | None, str | None]:
-    """What the list of keys shows."""
+    """Return the uses of the only key, with the time and address of the last one."""
     (key,) = service.api_keys.list(principal)
     return key.usage_count, key.last_used_at, key.last_used_address
 
@@ -74,7 +78,7 @@ def stored(service: IdentityService, principal: Principal) -> tuple[int, float |
 def test_each_request_counts(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """The first, and those of a key that is remembered; nothing is written while they run."""
+    """Each request counts, also with a remembered key, and nothing is written during requests."""
     client = guarded(verifier, clock)
     assert [get(client, made) for _ in range(7)] == [200] * 7
     assert stored(service, ann) == (0, None, None)
@@ -82,10 +86,24 @@ def test_each_request_counts(
     assert stored(service, ann) == (7, clock.now, None)
 
 
+def test_a_key_is_good_where_no_thread_can_start(
+    verifier: SQLAPIKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A use is counted although no thread can start, and the thread starts at a later use."""
+    recorder = recorder_of(verifier)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        recorder.counter("first", 1).count(NOW, None, "(rest)", "ok")
+    assert recorder._thread is None
+    recorder.counter("other", 1).count(NOW, None, "(rest)", "ok")
+    assert recorder._thread is not None
+    assert recorder._noted.keys() == {"first", "other"}
+
+
 def test_refused_requests_do_not_count(
     service: IdentityService, ann: Principal, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """Neither those of a bad key nor those of one that lacks a scope are uses of it."""
+    """Requests of a revoked key, and of a key that lacks a scope, are not counted as uses."""
     from authguard import Rule
 
     client = guarded(verifier, clock, protected_paths=["/", Rule("/admin", scopes=["admin"])])
@@ -100,7 +118,7 @@ def test_refused_requests_do_not_count(
 def test_generations_count_apart(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """And together they are the uses of the key."""
+    """Each generation has a count of its own, and the key has their sum."""
     client = guarded(verifier, clock)
     newer = service.api_keys.rotate(ann, made.key.id, CALLER, grace_seconds=DAY)
     for each, times in ((made, 2), (newer, 3)):
@@ -115,7 +133,7 @@ def test_generations_count_apart(
 def test_days_count_apart(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """In UTC: a second later it is another one, and the usage of the month has both."""
+    """Uses are counted by UTC day, and the usage of the month has those of both days."""
     midnight = datetime(2027, 1, 16, tzinfo=UTC).timestamp()
     clock.now = midnight - 1
     client = guarded(verifier, clock)
@@ -130,14 +148,14 @@ def test_days_count_apart(
 
 
 def owner_of(service: IdentityService, made: NewAPIKey) -> Principal:
-    """The principal of a key, which asks for its owner."""
+    """Return the principal of a key, which stands for its owner."""
     return verify(service, made.text)
 
 
 def test_usage_is_that_of_all_keys_of_the_owner(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """And of no other owner's, with the limits of the tier."""
+    """The usage of an owner has the uses of all own keys, no others, and the limits of the tier."""
     client = guarded(verifier, clock)
     for each in (made, create(service, ann, kind="claw"), create(service, owner(service, "bob@example.com"))):
         get(client, each)
@@ -149,7 +167,7 @@ def test_usage_is_that_of_all_keys_of_the_owner(
 def test_usage_survives_revoked_and_deleted_keys(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """To make keys and to revoke them does not make requests undone."""
+    """The usage of an owner keeps the uses of keys that were deleted."""
     get(guarded(verifier, clock), made)
     recorder_of(verifier).flush()
     update(service, "DELETE FROM api_keys WHERE id = :id", id=made.key.id)
@@ -159,7 +177,7 @@ def test_usage_survives_revoked_and_deleted_keys(
 def test_usage_of_last_month_is_not_told(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """The month is that of the calendar in UTC."""
+    """The usage of a month does not have the uses of the month before, in UTC."""
     get(guarded(verifier, clock), made)
     recorder_of(verifier).flush()
     clock.now = datetime(2027, 2, 1, tzinfo=UTC).timestamp()
@@ -169,7 +187,7 @@ def test_usage_of_last_month_is_not_told(
 
 @pytest.mark.one_database
 def test_managing_keys_is_no_use_of_them(url: str, clock: Clock) -> None:
-    """Unless the setting says so; then what is not written yet is told, too."""
+    """Requests that manage keys count as uses only with `count_key_management`."""
     for counts, uses in ((False, 0), (True, 3)):
         with service_at(url, clock=clock, count_key_management=counts) as service:
             ann = owner(service, f"{counts}@example.com")
@@ -184,7 +202,7 @@ def test_managing_keys_is_no_use_of_them(url: str, clock: Clock) -> None:
 def test_counts_never_go_back(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Of processes whose clocks differ, the latest moment stays, with its address."""
+    """The latest use is kept with its address, although a process with a slower clock writes later."""
     key_id = made.key.id
     add_batch(service.database, batch((key_id, 5), at=clock.now, address="192.0.2.1"))
     add_batch(service.database, batch((key_id, 2), at=clock.now - 3_600, address="192.0.2.2"))
@@ -196,7 +214,7 @@ def test_counts_never_go_back(
 def test_two_generations_in_one_writing(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Both count."""
+    """Uses of two generations in one batch are both counted."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     for generation in (1, 2, 2):
         recorder.counter(made.key.id, generation).count(clock.now, None, "/me", "ok")
@@ -207,7 +225,7 @@ def test_two_generations_in_one_writing(
 def test_keys_that_are_gone_are_left_out(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """The others are written."""
+    """Uses of deleted keys are left out of a batch, and the other uses are written."""
     add_batch(service.database, batch(("key_gone", 5), (made.key.id, 2), at=clock.now))
     assert stored(service, ann)[0] == 2
     add_batch(service.database, batch(("key_gone", 5), at=clock.now))
@@ -217,7 +235,7 @@ def test_keys_that_are_gone_are_left_out(
 def test_processes_that_write_at_the_same_time(
     service: IdentityService, ann: Principal, clock: Clock
 ) -> None:
-    """None waits for the other for ever, and nothing is lost."""
+    """Six processes that write the same keys at the same time do not block each other, and lose nothing."""
     keys = [create(service, ann).key.id for _ in range(8)]
     written = [batch(*((key_id, 1) for key_id in keys), at=clock.now) for _ in range(6)]
     assert together(6, lambda index: add_batch(service.database, written[index])) == [None] * 6
@@ -227,7 +245,7 @@ def test_processes_that_write_at_the_same_time(
 def test_what_cannot_be_written_is_kept(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until the database is back; what comes meanwhile is added."""
+    """Counts that a database outage keeps from being written are added to later ones."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     counter = recorder.counter(made.key.id, 1)
     counter.count(clock.now, "192.0.2.1", "/me", "ok")
@@ -241,7 +259,7 @@ def test_what_cannot_be_written_is_kept(
 
 
 def unavailable(**_: Any) -> Any:
-    """Stand for a database that is down."""
+    """Raise the error of a database that is down."""
     raise StoreUnavailableError("down")
 
 
@@ -249,7 +267,7 @@ def unavailable(**_: Any) -> Any:
 def test_many_threads_lose_nothing(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """While the counts are written in between."""
+    """Uses that several threads count while another one writes are all counted."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     counter = recorder.counter(made.key.id, 1)
     times = 2_000
@@ -270,7 +288,7 @@ def test_many_threads_lose_nothing(
 def test_several_minutes_of_one_key_are_a_row_each(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """A key is looked up again and again, and is one to count; the last use is the latest of all."""
+    """Several minutes of one key are a row each, and the last use is the latest of all."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     first, second = recorder.counter(made.key.id, 1), recorder.counter(made.key.id, 1)
     assert first is second
@@ -292,7 +310,7 @@ def test_several_minutes_of_one_key_are_a_row_each(
 def test_a_fork_counts_for_itself(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """What the parent has counted is not written twice."""
+    """A forked process does not write the counts of its parent again."""
     recorder = UsageRecorder(service.database, seconds=3_600)
     counter = recorder.counter(made.key.id, 1)
     counter.count(clock.now, None, "/me", "ok")
@@ -308,7 +326,7 @@ def test_a_fork_counts_for_itself(
 def test_the_counts_are_written_by_themselves(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """By a thread, after the interval."""
+    """A thread writes the counts after the interval."""
     recorder = UsageRecorder(service.database, seconds=0.01)
     recorder.counter(made.key.id, 1).count(clock.now, None, "/me", "ok")
     deadline = time.monotonic() + 10
@@ -320,7 +338,7 @@ def test_the_counts_are_written_by_themselves(
 
 @pytest.mark.one_database
 def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, clock: Clock) -> None:
-    """Requests write nothing; 10,000 keys are two times three statements and one."""
+    """Requests write nothing to the database, and the counts of many keys take a few statements."""
     from dataclasses import replace
 
     from authguard.identity.storage import api_key_queries as key_store
@@ -367,7 +385,7 @@ app = Starlette(
 
 @pytest.mark.one_database
 def test_sigterm_loses_nothing(url: str, tmp_path: Path) -> None:
-    """A server that is stopped writes what it has counted."""
+    """A server that is stopped by SIGTERM writes its counts."""
     (tmp_path / "counted_app.py").write_text(SERVER)
     port = free_port()
     environment = {**os.environ, "STORE_URL": url, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
@@ -400,7 +418,7 @@ def test_sigterm_loses_nothing(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.one_database
 def test_a_tier_that_is_gone_has_the_limits_of_the_default(url: str, clock: Clock) -> None:
-    """It is named as it is, and is not without limits."""
+    """A key with a tier that the settings lack shows its tier, and has the limits of the default tier."""
     with service_at(url, clock=clock, api_key_tiers={"gold": "7/70"}, api_key_tier="gold") as service:
         made = create(service, owner(service))
     with service_at(url, clock=clock) as service:

@@ -1,4 +1,4 @@
-"""Create, list and revoke API keys, and verify them: over both databases."""
+"""Creation, listing, revocation and verification of API keys, on both databases."""
 
 import random
 import re
@@ -32,6 +32,8 @@ from identity.api_key_support import create, guarded, owner, rows, update, verif
 from identity.support import CALLER, GENEROUS, Clock, service_at, together
 from sizes import size
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 DAY = 86_400
 
 
@@ -49,7 +51,7 @@ def _admin(service: IdentityService) -> Principal:
 
 
 def test_a_new_key_authenticates_its_owner(service: IdentityService, ann: Principal) -> None:
-    """With its scopes, the role of its owner and its public id."""
+    """A new key authenticates its owner with the key's scopes and id, and the owner's role."""
     made = create(service, ann, name="Production", scopes=["read", "write"])
     principal = verify(service, made.text)
     assert principal.subject == ann.subject
@@ -70,7 +72,7 @@ def test_a_new_key_authenticates_its_owner(service: IdentityService, ann: Princi
 def test_ids_and_texts_are_as_documented(
     service: IdentityService, ann: Principal, kind: str, key_id: str
 ) -> None:
-    """`key_…` for sk_ keys, 24 hexadecimal digits for claw_ keys; lists show twelve characters."""
+    """Ids and texts of keys have the documented forms, and lists show the first twelve characters."""
     made = create(service, ann, kind=kind)
     assert re.fullmatch(key_id, made.key.id)
     assert made.text.startswith(f"{kind}_")
@@ -80,13 +82,13 @@ def test_ids_and_texts_are_as_documented(
 
 @pytest.mark.one_database
 def test_a_pair_has_a_client_secret(service: IdentityService, ann: Principal) -> None:
-    """And an sk_ key has none."""
+    """A claw_ key has a client secret, and an sk_ key has none."""
     assert str(create(service, ann, kind="claw").secret).startswith("clsk_")
     assert create(service, ann).secret is None
 
 
 def test_only_digests_are_stored(service: IdentityService, ann: Principal) -> None:
-    """Neither the key nor its client secret is in the database."""
+    """The database has neither the text of a key nor its client secret."""
     made = create(service, ann, kind="claw")
     stored = str(rows(service, "api_keys")) + str(rows(service, "api_key_secrets"))
     assert made.text not in stored
@@ -96,14 +98,14 @@ def test_only_digests_are_stored(service: IdentityService, ann: Principal) -> No
 
 @pytest.mark.one_database
 def test_the_text_shows_itself_nowhere(service: IdentityService, ann: Principal) -> None:
-    """Not in the representation of what `create` returns."""
+    """The repr of a new key has neither its text nor its client secret."""
     made = create(service, ann, kind="claw")
     assert made.text not in repr(made)
     assert str(made.secret) not in repr(made)
 
 
 def test_a_key_expires_after_90_days(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """By default; and from then on it is refused."""
+    """A key expires after 90 days by default, and is refused from then on."""
     made = create(service, ann)
     assert made.key.expires_at == clock.now + 90 * DAY
     clock.go_on(90 * DAY - 1)
@@ -116,13 +118,13 @@ def test_a_key_expires_after_90_days(service: IdentityService, ann: Principal, c
 
 @pytest.mark.one_database
 def test_a_key_may_expire_earlier(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """After the days that were asked for."""
+    """A key expires after the requested number of days."""
     assert create(service, ann, expires_in_days=1).key.expires_at == clock.now + DAY
 
 
 @pytest.mark.one_database
 def test_states(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """Active, expiring in the last 30 days, expired, disabled, revoked."""
+    """A key is active, expiring in its last 30 days, expired, disabled or revoked."""
     key = create(service, ann).key
     assert key.state(clock.now) == "active"
     assert key.state(key.expires_at - 30 * DAY) == "expiring"
@@ -155,7 +157,7 @@ WRONG = {
     ("field", "index"), [(field, index) for field, values in WRONG.items() for index in range(len(values))]
 )
 def test_a_wrong_field_is_named(service: IdentityService, ann: Principal, field: str, index: int) -> None:
-    """With what to change; nothing is written."""
+    """A wrong field is refused by its name, and no key is stored."""
     with pytest.raises(InvalidFieldsError) as refused:
         create(service, ann, **{field: WRONG[field][index]})
     assert list(refused.value.fields) == [field]
@@ -164,13 +166,13 @@ def test_a_wrong_field_is_named(service: IdentityService, ann: Principal, field:
 
 @pytest.mark.one_database
 def test_metadata_may_have_two_kibibytes(service: IdentityService, ann: Principal) -> None:
-    """Of JSON without spaces."""
+    """Metadata may have 2,048 bytes of JSON without spaces."""
     create(service, ann, metadata={"a": "x" * 2_040})
 
 
 @pytest.mark.one_database
 def test_deep_metadata_is_refused(service: IdentityService, ann: Principal) -> None:
-    """It cannot exhaust the stack."""
+    """Metadata that is nested 100,000 times is refused, so that it cannot exhaust the stack."""
     nested: object = []
     for _ in range(100_000):
         nested = [nested]
@@ -179,18 +181,18 @@ def test_deep_metadata_is_refused(service: IdentityService, ann: Principal) -> N
 
 
 def test_odd_text_is_stored_as_it_is(service: IdentityService, ann: Principal) -> None:
-    """Unicode in the name and in the metadata, of which the database refuses some as they stand."""
+    """Unicode, quotes and NUL in names and metadata are stored and returned unchanged."""
     metadata = {"ключ": "\x00 🐱 ' \"", "n": [1, None, True]}
     create(service, ann, name="Schlüssel 🔑 '; --", metadata=metadata)
     (key,) = service.api_keys.list(ann)
     assert (key.name, key.metadata) == ("Schlüssel 🔑 '; --", metadata)
 
 
-# What a key may be given
+# Scopes, networks and tiers that a key may get
 
 
 def test_an_owner_without_the_role_cannot_give_admin(service: IdentityService, ann: Principal) -> None:
-    """Nor a scope that nobody has."""
+    """A user without the role of admins cannot give a key the scope admin, nor an unknown scope."""
     for scope in ("admin", "invoices:read"):
         with pytest.raises(InsufficientScopeError):
             create(service, ann, scopes=["read", scope])
@@ -198,14 +200,14 @@ def test_an_owner_without_the_role_cannot_give_admin(service: IdentityService, a
 
 
 def test_an_admin_gives_admin(service: IdentityService, admin: Principal) -> None:
-    """And the key has it."""
+    """An admin can give a key the scope admin."""
     made = create(service, admin, scopes=["read", "write", "admin"])
     assert made.key.permissions == ["read", "write", "admin"]
     assert "admin" in verify(service, made.text).scopes
 
 
 def test_admin_ends_with_the_role_of_the_owner(service: IdentityService, admin: Principal) -> None:
-    """At the next look-up, for keys that have been made before."""
+    """A key of a former admin loses the scope admin at the next look-up."""
     made = create(service, admin, scopes=["read", "admin"])
     update(service, "UPDATE users SET role = 'USER' WHERE id = :id", id=admin.subject)
     assert verify(service, made.text).scopes == {"read"}
@@ -213,14 +215,14 @@ def test_admin_ends_with_the_role_of_the_owner(service: IdentityService, admin: 
 
 @pytest.mark.one_database
 def test_a_key_without_admin_has_no_role_of_admins(service: IdentityService, admin: Principal) -> None:
-    """An application that asks for the role alone must not take it for one."""
+    """A key without the scope admin has no role of admins, for applications that check only roles."""
     assert verify(service, create(service, admin, scopes=["read"]).text).roles == frozenset()
     assert verify(service, create(service, admin, scopes=["admin"]).text).roles == {"ADMIN"}
 
 
 @pytest.mark.one_database
 def test_a_scope_that_is_taken_out_of_the_settings_is_not_granted(url: str, clock: Clock) -> None:
-    """Also to keys that have been made before."""
+    """A scope that is removed from the settings is no longer granted to existing keys."""
     with service_at(url, clock=clock, api_key_scopes=["invoices:read"]) as service:
         made = create(service, owner(service), scopes=["read", "invoices:read"])
         assert verify(service, made.text).scopes == {"read", "invoices:read"}
@@ -229,7 +231,7 @@ def test_a_scope_that_is_taken_out_of_the_settings_is_not_granted(url: str, cloc
 
 
 def test_a_key_makes_keys_that_have_no_more_than_itself(service: IdentityService, admin: Principal) -> None:
-    """Although its owner has more."""
+    """A key creates keys with no more scopes than its own, although its owner has more."""
     maker = verify(service, create(service, admin, scopes=["read", "write"]).text)
     made = create(service, maker, scopes=["read"])
     assert made.key.created_by == maker.key_id
@@ -239,7 +241,7 @@ def test_a_key_makes_keys_that_have_no_more_than_itself(service: IdentityService
 
 
 def test_the_principal_is_not_trusted_for_scopes(service: IdentityService, ann: Principal) -> None:
-    """What counts is what the key has now, and not what it had when it was verified."""
+    """The scopes of a new key are checked against the stored key, and not against the principal."""
     maker = verify(service, create(service, ann).text)
     forged = replace(maker, scopes=frozenset({"read", "write", "admin"}))
     with pytest.raises(InsufficientScopeError):
@@ -248,7 +250,7 @@ def test_the_principal_is_not_trusted_for_scopes(service: IdentityService, ann: 
 
 @pytest.mark.one_database
 def test_a_key_that_may_only_read_manages_no_keys(service: IdentityService, ann: Principal) -> None:
-    """It lists them; to make or revoke them is to write."""
+    """A key with the scope read lists keys, and cannot create or revoke them."""
     reader = verify(service, create(service, ann, scopes=["read"]).text)
     other = create(service, ann)
     assert len(service.api_keys.list(reader)) == 2
@@ -260,7 +262,7 @@ def test_a_key_that_may_only_read_manages_no_keys(service: IdentityService, ann:
 
 @pytest.mark.one_database
 def test_keys_manage_no_keys_if_the_setting_says_so(url: str, clock: Clock) -> None:
-    """People who are signed in do."""
+    """With `api_keys_manage_keys` off, a key lists keys, and cannot create or revoke them."""
     with service_at(url, clock=clock, api_keys_manage_keys=False) as service:
         ann = owner(service)
         made = create(service, ann)
@@ -274,14 +276,14 @@ def test_keys_manage_no_keys_if_the_setting_says_so(url: str, clock: Clock) -> N
 
 @pytest.mark.one_database
 def test_there_are_no_keys_if_the_setting_says_so(url: str, clock: Clock) -> None:
-    """As if the endpoints were not there."""
+    """With `api_keys` off, creating a key raises NotFoundError."""
     with service_at(url, clock=clock, api_keys=False) as service, pytest.raises(NotFoundError):
         create(service, owner(service))
 
 
 @pytest.mark.one_database
 def test_networks_are_handed_down(service: IdentityService, ann: Principal) -> None:
-    """A key with a list of networks makes no key that can be used from elsewhere."""
+    """A key with a list of networks creates only keys that are limited to these networks."""
     maker = verify(service, create(service, ann, networks=["10.0.0.0/8", "2001:db8::/32"]).text)
     assert create(service, maker).key.networks == ("10.0.0.0/8", "2001:db8::/32")
     assert create(service, maker, networks=["10.1.0.0/16"]).key.networks == ("10.1.0.0/16",)
@@ -292,7 +294,7 @@ def test_networks_are_handed_down(service: IdentityService, ann: Principal) -> N
 
 @pytest.mark.one_database
 def test_a_tier_is_the_operators_to_give(service: IdentityService, ann: Principal, admin: Principal) -> None:
-    """The owner of an account gets that of the settings, and an admin any."""
+    """A user gives keys the default tier only, and an admin any tier."""
     assert create(service, ann).key.tier == "free"
     assert create(service, ann, tier="free").key.tier == "free"
     with pytest.raises(InsufficientScopeError):
@@ -302,7 +304,7 @@ def test_a_tier_is_the_operators_to_give(service: IdentityService, ann: Principa
 
 @pytest.mark.one_database
 def test_a_key_hands_its_tier_down(service: IdentityService, admin: Principal) -> None:
-    """And no other, unless it has `admin`."""
+    """A key without the scope admin gives its own tier to new keys, and no other."""
     maker = verify(service, create(service, admin, tier="pro").text)
     assert create(service, maker).key.tier == "pro"
     with pytest.raises(InsufficientScopeError):
@@ -310,7 +312,7 @@ def test_a_key_hands_its_tier_down(service: IdentityService, admin: Principal) -
 
 
 def fill(service: IdentityService, principal: Principal, count: int, *, revoked: bool = False) -> None:
-    """Give an owner so many keys more."""
+    """Give an owner a number of keys."""
     key = create(service, principal).key
     revoked_at = service.clock() if revoked else None
     with service.database.write() as connection:
@@ -323,7 +325,7 @@ def fill(service: IdentityService, principal: Principal, count: int, *, revoked:
 
 
 def test_an_owner_has_a_bounded_number_of_keys(service: IdentityService, ann: Principal) -> None:
-    """One more cannot be made, until one of them is revoked."""
+    """An owner with the maximum of keys creates another only after one is revoked."""
     fill(service, ann, MAX_KEYS - 1)
     made = create(service, ann)
     with pytest.raises(TooManyKeysError):
@@ -333,7 +335,7 @@ def test_an_owner_has_a_bounded_number_of_keys(service: IdentityService, ann: Pr
 
 
 def test_revoked_keys_are_not_kept_without_bound(service: IdentityService, ann: Principal) -> None:
-    """The oldest of them go when a key is made."""
+    """The oldest revoked keys beyond the maximum are deleted when a key is created."""
     fill(service, ann, MAX_DEAD_KEYS + 7, revoked=True)
     made = create(service, ann)
     keys = service.api_keys.list(ann)
@@ -342,7 +344,7 @@ def test_revoked_keys_are_not_kept_without_bound(service: IdentityService, ann: 
 
 
 def test_parallel_creations_do_not_pass_the_bound(service: IdentityService, ann: Principal) -> None:
-    """The last place is given once."""
+    """Of parallel creations only one gets the last free place."""
     fill(service, ann, MAX_KEYS - 1)
     results = together(5, lambda _: create(service, ann))
     assert sum(isinstance(result, TooManyKeysError) for result in results) == 4
@@ -350,7 +352,7 @@ def test_parallel_creations_do_not_pass_the_bound(service: IdentityService, ann:
 
 @pytest.mark.one_database
 def test_creations_are_limited(url: str, clock: Clock) -> None:
-    """By account, whoever asks."""
+    """Creations are limited for each account."""
     with service_at(url, clock=clock, limits={**GENEROUS, "api_key": Limit(2, DAY)}) as service:
         ann = owner(service)
         create(service, ann)
@@ -364,7 +366,7 @@ def test_creations_are_limited(url: str, clock: Clock) -> None:
 
 
 def test_an_owner_sees_own_keys_alone(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """The newest first, also those that were made by a key, by a session and by a key alike."""
+    """An owner sees only own keys, the newest first, whether a session or a key has created them."""
     first = create(service, ann, name="first")
     clock.go_on(1)
     create(service, verify(service, first.text), name="second", kind="claw")
@@ -376,7 +378,7 @@ def test_an_owner_sees_own_keys_alone(service: IdentityService, ann: Principal, 
 
 
 def test_a_revoked_key_is_refused(service: IdentityService, ann: Principal) -> None:
-    """At once by the service, and it is shown as revoked."""
+    """A revoked key is refused at once, and is listed as revoked."""
     made = create(service, ann)
     service.api_keys.revoke(ann, made.key.id, CALLER)
     with pytest.raises(InvalidAPIKeyError) as refused:
@@ -387,7 +389,7 @@ def test_a_revoked_key_is_refused(service: IdentityService, ann: Principal) -> N
 
 
 def test_revoking_twice_changes_nothing(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """The first time stays."""
+    """A second revocation changes nothing, and the time of the first one remains."""
     made = create(service, ann)
     service.api_keys.revoke(ann, made.key.id, CALLER)
     (before,) = service.api_keys.list(ann)
@@ -400,13 +402,13 @@ def test_revoking_twice_changes_nothing(service: IdentityService, ann: Principal
     "key_id", ["key_123", "", "x" * 5_000, "nul\x00", "ключ", "\ud800", "665f1a2b3c4d5e6f7a8b9c0d"]
 )
 def test_an_unknown_key_is_not_found(service: IdentityService, ann: Principal, key_id: str) -> None:
-    """Whatever its id looks like."""
+    """Revoking an unknown or malformed id raises NotFoundError."""
     with pytest.raises(NotFoundError):
         service.api_keys.revoke(ann, key_id, CALLER)
 
 
 def test_another_owners_key_is_not_found(service: IdentityService, ann: Principal) -> None:
-    """With the answer of an unknown one, and it goes on."""
+    """Revoking another owner's key raises NotFoundError, and the key remains valid."""
     made = create(service, owner(service, "bob@example.com"))
     with pytest.raises(NotFoundError):
         service.api_keys.revoke(ann, made.key.id, CALLER)
@@ -414,7 +416,7 @@ def test_another_owners_key_is_not_found(service: IdentityService, ann: Principa
 
 
 def test_a_key_may_revoke_itself(service: IdentityService, ann: Principal) -> None:
-    """And is no longer good for anything then."""
+    """A key can revoke itself, and is refused for each use afterwards."""
     made = create(service, ann)
     key = verify(service, made.text)
     service.api_keys.revoke(key, made.key.id, CALLER)
@@ -428,7 +430,7 @@ def test_a_key_may_revoke_itself(service: IdentityService, ann: Principal) -> No
 
 
 def test_revocations_are_in_the_log(service: IdentityService, ann: Principal, url: str) -> None:
-    """A guard that follows it knows when the service answers."""
+    """A revocation is in the log of revocations as soon as the service has answered."""
     path = make_url(url).database or ""
     store = SQLiteStore(path) if url.startswith("sqlite") else PostgresStore(url)
     made = create(service, ann)
@@ -443,7 +445,7 @@ def test_revocations_are_in_the_log(service: IdentityService, ann: Principal, ur
 
 
 def test_the_keys_of_a_disabled_owner_are_refused(service: IdentityService, ann: Principal) -> None:
-    """Until the account is enabled again."""
+    """The keys of a disabled owner are refused until the account is enabled again."""
     made = create(service, ann)
     service.accounts.disable(ann.subject)
     with pytest.raises(InvalidAPIKeyError) as refused:
@@ -454,7 +456,7 @@ def test_the_keys_of_a_disabled_owner_are_refused(service: IdentityService, ann:
 
 
 def test_the_keys_of_an_owner_who_is_gone_are_gone(service: IdentityService, ann: Principal) -> None:
-    """With their secrets."""
+    """A deleted account leaves no keys and no secrets."""
     made = create(service, ann)
     update(service, "DELETE FROM users WHERE id = :id", id=ann.subject)
     with pytest.raises(InvalidAPIKeyError):
@@ -463,7 +465,7 @@ def test_the_keys_of_an_owner_who_is_gone_are_gone(service: IdentityService, ann
 
 
 def test_a_session_that_has_ended_manages_no_keys(service: IdentityService, ann: Principal) -> None:
-    """Nor does the token of no session, such as a client's."""
+    """A session that has ended, and a token without a session, cannot create keys."""
     service.sessions.log_out(ann, CALLER)
     with pytest.raises(InvalidTokenError):
         create(service, ann)
@@ -483,7 +485,7 @@ def _events(url: str, clock: Clock) -> Iterator[tuple[IdentityService, list[Even
 
 @pytest.mark.one_database
 def test_events_name_both_keys(events: tuple[IdentityService, list[Event]]) -> None:
-    """The one that it is about, and the one that has done it."""
+    """Events name the affected key, and the key that made the request."""
     service, seen = events
     ann = owner(service)
     first = create(service, ann)
@@ -501,7 +503,7 @@ def test_events_name_both_keys(events: tuple[IdentityService, list[Event]]) -> N
 
 @pytest.mark.one_database
 def test_failures_are_recorded(events: tuple[IdentityService, list[Event]]) -> None:
-    """With their reason."""
+    """A failed creation of a key leaves an event with its reason."""
     service, seen = events
     with pytest.raises(InsufficientScopeError):
         create(service, owner(service), scopes=["admin"])
@@ -512,11 +514,11 @@ def test_failures_are_recorded(events: tuple[IdentityService, list[Event]]) -> N
     )
 
 
-# From where
+# Networks
 
 
 def test_networks_hold_in_other_applications(service: IdentityService, ann: Principal, clock: Clock) -> None:
-    """For each request, also while the key is remembered."""
+    """Other applications check the networks of a key for each request, also while the key is remembered."""
     made = create(service, ann, networks=["192.0.2.0/24", "::ffff:198.51.100.7"])
     client = guarded(SQLAPIKeys(service.database, count=False), clock, proxies=["10.0.0.1"])
     addresses = ["192.0.2.1", "198.51.100.7", "198.51.100.8", "192.0.2.2", "nonsense"]
@@ -529,7 +531,7 @@ def test_networks_hold_in_other_applications(service: IdentityService, ann: Prin
 
 @pytest.mark.one_database
 def test_networks_that_cannot_be_read_are_not_left_out(service: IdentityService, ann: Principal) -> None:
-    """Without them the key would be good from everywhere: an error of ours, and no answer."""
+    """Stored networks that cannot be parsed raise ValueError, instead of an unlimited key."""
     made = create(service, ann, networks=["192.0.2.0/24"])
     update(service, "UPDATE api_keys SET networks = '192.0.2.0/24 nonsense' WHERE id = :id", id=made.key.id)
     with pytest.raises(ValueError, match="cannot be read"):
@@ -539,7 +541,7 @@ def test_networks_that_cannot_be_read_are_not_left_out(service: IdentityService,
 def test_a_first_use_from_elsewhere_takes_nothing_over(
     service: IdentityService, ann: Principal, clock: Clock
 ) -> None:
-    """The secret of before stays the good one."""
+    """A refused first use from another network leaves the old secret valid."""
     made = create(service, ann, networks=["192.0.2.0/24"])
     newer = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
     client = guarded(SQLAPIKeys(service.database, count=False), clock)
@@ -557,7 +559,7 @@ def test_a_first_use_from_elsewhere_takes_nothing_over(
 
 @pytest.mark.one_database
 def test_garbage_asks_the_database_nothing(service: IdentityService, ann: Principal) -> None:
-    """One changed, dropped, doubled or swapped character of real keys, and random strings of their shape."""
+    """Keys with one wrong character, and random strings of their form, are refused without a query."""
     statements: list[str] = []
     event.listen(service.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     texts = KeyTexts(service.settings)
@@ -585,7 +587,7 @@ def test_garbage_asks_the_database_nothing(service: IdentityService, ann: Princi
 
 
 def is_malformed(service: IdentityService, key_text: str) -> bool:
-    """Whether a text is refused as none of a key."""
+    """Return whether a text is refused as malformed."""
     try:
         verify(service, key_text)
     except InvalidAPIKeyError as error:
@@ -597,7 +599,7 @@ def is_malformed(service: IdentityService, key_text: str) -> bool:
 def test_a_bad_key_is_asked_about_once_in_a_while(
     service: IdentityService, ann: Principal, clock: Clock
 ) -> None:
-    """By an application that remembers keys."""
+    """An application that remembers keys looks up a revoked key only once in ten seconds."""
     verifier = SQLAPIKeys(service.database, count=False)
     made = create(service, ann)
     service.api_keys.revoke(ann, made.key.id, CALLER)
@@ -615,7 +617,7 @@ def test_a_bad_key_is_asked_about_once_in_a_while(
 
 @pytest.mark.one_database
 def test_a_disabled_key_is_good_again_at_once(service: IdentityService, ann: Principal) -> None:
-    """When it is switched on."""
+    """A disabled key is accepted at once after it is enabled again."""
     verifier = SQLAPIKeys(service.database, count=False)
     made = create(service, ann)
     update(service, "UPDATE api_keys SET disabled_at = 1 WHERE id = :id", id=made.key.id)
@@ -630,7 +632,7 @@ def test_a_disabled_key_is_good_again_at_once(service: IdentityService, ann: Pri
 def test_a_second_revocation_tells_guards_again(
     service: IdentityService, ann: Principal, clock: Clock
 ) -> None:
-    """The first time, the store that they follow may have been down; later nobody remembers the key."""
+    """A second revocation marks the key again within the time in which guards may remember the key."""
     made, told = create(service, ann), []
     service.database.after_marks = lambda marks, sequence: told.append([mark.name for mark in marks])
     for _ in range(2):
@@ -642,8 +644,9 @@ def test_a_second_revocation_tells_guards_again(
 
 
 def test_requests_read_by_indexes_alone(service: IdentityService, ann: Principal) -> None:
-    """So that a million keys cost what a thousand do: no statement of a request goes through a table."""
+    """The statements of requests use indexes alone, so that their cost does not grow with the tables."""
     made = create(service, ann)
+    assert service.outbox.flush()  # another thread writes about mails
     seen: list[tuple[str, Any]] = []
 
     def note(*args: Any) -> None:
@@ -661,7 +664,7 @@ def test_requests_read_by_indexes_alone(service: IdentityService, ann: Principal
     assert len(seen) > 5
     with service.database.read() as connection:
         if not service.database.is_sqlite:
-            connection.exec_driver_sql("SET enable_seqscan = off")  # it is cheaper for a row or two
+            connection.exec_driver_sql("SET enable_seqscan = off")  # a scan is cheaper for a row or two
         for statement, values in seen:
             plan = "EXPLAIN QUERY PLAN" if service.database.is_sqlite else "EXPLAIN"
             lines = str(connection.exec_driver_sql(f"{plan} {statement}", values).all())

@@ -8,10 +8,14 @@ from starlette.testclient import TestClient
 from authguard import _logs
 from authguard._logs.by_reason import RefusalCounts
 from authguard.errors import RefusedError
-from authguard.identity import Identity, SocialIdentity
+from authguard.identity import APIKeyRequest, Identity, SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, InvalidLinkError
+from authguard.identity.limits import Limit
+from authguard.identity.model import Operator
 from identity.support import CALLER, PASSWORD, service_at
 from identity.test_sessions import principal_of, register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 NEW = "NewSecurePass456!"
 SOCIAL = SocialIdentity("github", "1", "ann@example.com", email_verified=False)
@@ -29,7 +33,7 @@ def audited(url, clock, postbox, events):
 
 
 def everything(service, postbox, clock):
-    """Each flow once with success, and once without."""
+    """Run each flow once with success and once without."""
     tokens = register(service)
     me = principal_of(service, tokens.access_token)
     service.outbox.flush()
@@ -81,7 +85,7 @@ def test_each_flow_has_events(audited, events, postbox, clock):
 
 
 def test_a_sign_in_is_told_with_its_session(audited, events):
-    """By a provider, as by a password: what the session does later can be followed."""
+    """The event of a sign-in, by a password or by a provider, has the id of the new session."""
     register(audited)
     tokens = [audited.accounts.login("ann@example.com", PASSWORD, CALLER)]
     tokens.append(audited.sign_in_with(SocialIdentity("github", "1", "bob@example.com", email_verified=True)))
@@ -90,7 +94,7 @@ def test_a_sign_in_is_told_with_its_session(audited, events):
 
 
 def test_a_sign_in_to_a_disabled_account_is_told(audited, events):
-    """By a provider: the caller is told no more than of a wrong password, and the event says why."""
+    """A provider's sign-in to a disabled account leaves an event with the reason."""
     mine = SocialIdentity("github", "1", "bob@example.com", email_verified=True)
     user_id = audited.sign_in_with(mine).user.id
     audited.accounts.disable(user_id)
@@ -100,8 +104,52 @@ def test_a_sign_in_to_a_disabled_account_is_told(audited, events):
     assert told == [("", user_id), ("disabled", user_id)]
 
 
+#: Refusals that are about the account of Ann, by the name of their event.
+OF_ANN = {
+    "login": lambda s, me: s.accounts.login("ann@example.com", "wrong", CALLER),
+    "login, disabled": lambda s, me: s.accounts.login("ann@example.com", PASSWORD, CALLER),
+    "issue_tokens, disabled": lambda s, me: s.accounts.issue_tokens(me.subject, CALLER),
+    "change_password": lambda s, me: s.accounts.change_password(me, "wrong", NEW, CALLER),
+    "ask_email_change": lambda s, me: s.address_changes.ask(me, "bob@example.com", "wrong", CALLER),
+    "delete": lambda s, me: s.deletion.delete(me, "wrong", CALLER),
+    "session_end": lambda s, me: s.sessions.end(me, "no", CALLER),
+    "unlink": lambda s, me: s.linking.unlink(me, "github", CALLER),
+    "api_key_create": lambda s, me: s.api_keys.create(me, APIKeyRequest("a key", scopes=("no",)), CALLER),
+    "api_key_disable": lambda s, me: s.api_keys.disable(me, "key_1", CALLER),
+    "api_key_revoke": lambda s, me: s.api_keys.revoke(me, "key_1", CALLER),
+    "api_key_tier": lambda s, me: s.api_keys.set_tier(Operator(me.subject), "key_1", "pro", CALLER),
+}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("flow", OF_ANN)
+def test_a_refusal_is_told_with_its_account_and_address(audited, events, flow):
+    """The event of a refusal has the account and the address of the caller."""
+    me = principal_of(audited, register(audited).access_token)
+    if "disabled" in flow:
+        audited.accounts.disable(me.subject)
+    with pytest.raises(RefusedError):
+        OF_ANN[flow](audited, me)
+    told = events[-1]
+    assert (told.name, told.succeeded) == (flow.partition(",")[0], False)
+    assert (told.user_id, told.address) == (me.subject, CALLER.address)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("given", [{"require_verified_email": True}, {"enumeration_safe": True}], ids=str)
+def test_the_right_password_of_an_unverified_address_is_told_with_its_account(url, postbox, events, given):
+    """The event of a right password with an unverified address has the account."""
+    with service_at(url, postbox=postbox, hook=events.append, **given) as service:
+        register(service)
+        user = service.accounts.find("ann@example.com")
+        with pytest.raises(RefusedError):
+            service.accounts.login("ann@example.com", PASSWORD, CALLER)
+        told = [(event.reason, event.user_id) for event in events if event.name == "login"]
+        assert told == [("email_not_verified", user.id)]
+
+
 def test_a_registration_that_is_declined_is_told(audited, events, postbox):
-    """With the account that is gone, and again when the link is used up."""
+    """Declining a registration leaves an event with the deleted account, and a second use a failure."""
     user_id = register(audited).user.id
     assert audited.outbox.flush()
     audited.links.decline_registration(postbox.token(), CALLER)
@@ -121,7 +169,7 @@ def test_events_are_counted(audited, postbox, clock):
 
 
 def test_events_hold_no_secrets(audited, events, postbox, clock, caplog):
-    """No password, token or address of an account is in an event or in any log."""
+    """No event and no log has a password, a token or the address of an account."""
     with caplog.at_level(logging.DEBUG):
         everything(audited, postbox, clock)
     told = caplog.text + repr(events)
@@ -131,8 +179,30 @@ def test_events_hold_no_secrets(audited, events, postbox, clock, caplog):
     assert "authguard.audit" in caplog.text
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize("name", ["login", "login_address"])
+def test_an_event_names_the_limit(url, events, name):
+    """Of several limits of a flow, the event names the exceeded one."""
+    with service_at(url, hook=events.append, limits={name: Limit(1, 900)}) as service:
+        client = TestClient(Identity(service))
+        for _ in range(2):
+            client.post("/v1/auth/login", json={"email": "ann@example.com", "password": "wrong"})
+    assert [(event.reason, event.limit) for event in events] == [("unknown", ""), ("rate_limited", name)]
+
+
+@pytest.mark.one_database
+def test_an_event_of_a_redirected_browser_names_the_limit(url, events):
+    """A browser that is redirected to a provider too often exceeds the limit `authorize_address`."""
+    github = {"github_client_id": "id", "github_client_secret": "secret-of-the-app"}
+    limits = {"authorize_address": Limit(1, 900)}
+    with service_at(url, hook=events.append, limits=limits, **github) as service:
+        client = TestClient(Identity(service), follow_redirects=False)
+        answers = [client.get("/v1/auth/github/authorize").status_code for _ in range(2)]
+    assert answers[1] == 429 and events[-1].limit == "authorize_address"
+
+
 def test_hook_that_raises_does_not_fail_the_flow(url):
-    """The flow goes on, and the log has the kind of error."""
+    """A hook that raises does not make a flow fail."""
 
     def hook(event):
         raise ValueError("hidden")
@@ -150,11 +220,11 @@ def test_hook_that_raises_does_not_fail_the_flow(url):
     ],
 )
 def test_what_a_guard_of_the_service_refuses(audited, events, caplog, token, line):
-    """A line a minute for each reason, at INFO, of requests that no use case has seen; no event."""
+    """Refusals of the service's guard are logged once per reason, and leave no event."""
     caplog.set_level(logging.INFO, logger="authguard")
     client = TestClient(Identity(audited))
     fields = {"authorization": f"Bearer {token}"} if token else {}
-    # All levels are on in these tests besides: see `leaks`, which has to find what it has left.
+    # These tests turn on all levels of logging for `leaks`, so the level is set here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_logs, "_counts", RefusalCounts())
         patch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.INFO)

@@ -1,4 +1,4 @@
-"""Backups as docs/production.md has them: what is restored signs in, and its tokens are good."""
+"""Backups by the commands of docs/production.md: the accounts and tokens of a copy are valid."""
 
 import os
 import re
@@ -26,7 +26,7 @@ EMAIL = "ann@example.com"
 
 
 def command(begin: str, **names: str) -> list[str]:
-    """Return the command of the page that begins so, with the names of the test."""
+    """Return the command of the page with a given beginning, with the names of the test."""
     (line,) = re.findall(rf"^ {{4}}({begin} .*)$", SECTION, re.MULTILINE)
     for old, new in names.items():
         assert f"${old}" in line
@@ -44,7 +44,7 @@ def run(words: list[str]) -> None:
 
 
 def test_sqlite(tmp_path: Path) -> None:
-    """A copy that is made while the service writes has what was acknowledged before."""
+    """A copy that is made while the service runs has the accounts and sessions from before."""
     old, new = tmp_path / "authguard.db", tmp_path / "backup.db"
     upgrade(f"sqlite:///{old}")
     with service_at(f"sqlite:///{old}", clock=Clock()) as service:
@@ -64,6 +64,7 @@ def databases() -> Iterator[tuple[str, str]]:
         yield old, new
 
 
+@pytest.mark.slow
 def test_postgresql(databases: tuple[str, str], tmp_path: Path) -> None:
     """A dump is restored into an empty database."""
     old, new = databases
@@ -78,7 +79,7 @@ def test_postgresql(databases: tuple[str, str], tmp_path: Path) -> None:
 
 
 def _is_whole(url: str, refresh_token: str) -> None:
-    """A service on the copy knows the account and its session, and nobody else."""
+    """Check that a service on the copy knows the account and its session."""
     with service_at(url, clock=Clock()) as service:
         assert service.accounts.login(EMAIL, PASSWORD, CALLER).user.email == EMAIL
         assert service.sessions.refresh(refresh_token, CALLER).user.email == EMAIL

@@ -1,4 +1,4 @@
-"""The brand of pages and mails: what is shown, what may be loaded, and which colours can be read."""
+"""The brand of pages and mails: its elements, the policy for its logo, and the contrast of its colours."""
 
 import re
 
@@ -10,7 +10,7 @@ from authguard.identity.brand import DARK_BACKS, LIGHT_BACKS, MIN_CONTRAST, cont
 from authguard.identity.pages import views
 from identity.support import ANN, CALLER, ISSUER, PASSWORD, SECRET, Page, browser, service_at
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 BRAND = {
     "logo_url": "https://cdn.example.com/logo.svg",
@@ -28,7 +28,7 @@ def branded(url, postbox, clock):
 
 
 def styles(client, page):
-    """The style sheets of a page, in their order."""
+    """Return the style sheets of a page, in their order."""
     links = [each["href"] for each in page.all("link") if each["rel"] == "stylesheet"]
     answers = [client.get(link) for link in links]
     assert {each.headers["content-type"] for each in answers} == {"text/css; charset=utf-8"}
@@ -37,7 +37,7 @@ def styles(client, page):
 
 
 def test_pages_have_name_logo_and_links(branded):
-    """In the head and the foot of each page, and its title; nothing is inline."""
+    """Each page has the name, the logo and the links of the brand, and no inline style."""
     client = browser(Identity(branded))
     for path in ("/login", "/register", "/nothing"):
         answer = client.get(path)
@@ -51,7 +51,7 @@ def test_pages_have_name_logo_and_links(branded):
 
 
 def test_the_policy_allows_the_logo_alone(branded):
-    """Of the host that it is on, browsers load that picture and nothing else."""
+    """The content security policy allows the logo's URL, and nothing else of its host."""
     client = browser(Identity(branded))
     for path in ("/login", "/nothing"):
         policy = client.get(path).headers["content-security-policy"]
@@ -60,7 +60,7 @@ def test_the_policy_allows_the_logo_alone(branded):
 
 
 def test_colours_come_in_a_file(branded):
-    """After the style, which they change for light pages and for dark ones."""
+    """The colours of the brand are in a second style sheet, for light and dark pages."""
     client = browser(Identity(branded))
     style, brand = styles(client, Page(client.get("/login")))
     assert "--button" in style
@@ -69,14 +69,14 @@ def test_colours_come_in_a_file(branded):
 
 
 def test_the_colours_of_the_style_are_those_that_are_looked_at():
-    """What links are on, in light and dark, is what contrasts are measured with."""
+    """Contrasts are measured with the backgrounds of the style sheet, in light and dark."""
     light, dark = views._read("style.css").decode().split("prefers-color-scheme: dark")[:2]
     for part, backs in ((light, LIGHT_BACKS), (dark, DARK_BACKS)):
         assert tuple(re.search(rf"--{name}: (#\w+)", part)[1] for name in ("page", "card")) == backs
 
 
 def test_without_a_brand_nothing_changes(app):
-    """No further file, link or host."""
+    """Without a brand a page has no second style sheet, no footer and the default policy."""
     client = browser(app)
     answer = client.get("/login")
     assert len(styles(client, Page(answer))) == 1
@@ -85,7 +85,7 @@ def test_without_a_brand_nothing_changes(app):
 
 
 def test_mails_have_name_and_links(branded, postbox):
-    """Below the text, after the sign that mail programs know."""
+    """Mails have the name and the links of the brand below the signature separator."""
     branded.accounts.register(ANN["email"], PASSWORD, "", CALLER)
     assert branded.outbox.flush()
     (mail,) = postbox.mails
@@ -95,7 +95,7 @@ def test_mails_have_name_and_links(branded, postbox):
 
 
 def test_a_logo_of_the_same_site(url, clock):
-    """A path is loaded from there, with the policy as it is."""
+    """A logo at a path of the service leaves the policy unchanged."""
     with service_at(url, clock=clock, brand={"logo_url": "/static/logo.png"}) as service:
         answer = browser(Identity(service)).get("/login")
     assert Page(answer).all("img")[0]["src"] == "/static/logo.png"
@@ -103,7 +103,7 @@ def test_a_logo_of_the_same_site(url, clock):
 
 
 def test_by_a_variable():
-    """As names and values, with commas in between."""
+    """The variable of the brand has names and values, separated by commas."""
     variables = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
     text = "color=#0a5c36, terms_url=https://example.com/terms?a=b"
     read = Settings.from_env({**variables, "AUTHGUARD_BRAND": text})
@@ -132,7 +132,7 @@ def test_by_a_variable():
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant(brand, text):
-    """It is refused when the settings are built, with the name of the attribute, and what to change."""
+    """A wrong brand is refused when the settings are built, with the attribute and advice."""
     with pytest.raises(ConfigurationError) as caught:
         Settings(secret=SECRET, issuer=ISSUER, brand=brand)
     assert text in str(caught.value)
@@ -140,7 +140,7 @@ def test_what_cannot_be_meant(brand, text):
 
 @pytest.mark.parametrize("color", ["#0a5c36", "#000", "#7a0000", "#2f5bd0", "#6b2fb3", "#767676"])
 def test_text_can_be_read(color):
-    """On buttons, also under the pointer, and of links on dark pages, by what the style says."""
+    """A colour is refused, or its text has enough contrast on buttons and as a link."""
     try:
         brand = parse_brand({"color": color})
     except ConfigurationError:
@@ -157,10 +157,10 @@ def test_text_can_be_read(color):
     ("first", "two", "ratio"), [("#000", "#fff", 21), ("#777777", "#ffffff", 4.48), ("#f00", "#ffffff", 4.0)]
 )
 def test_contrast_is_that_of_wcag(first, two, ratio):
-    """Values that others have published."""
+    """Contrasts are equal to published values."""
     assert contrast(first, two) == pytest.approx(ratio, abs=0.01) == contrast(two, first)
 
 
 def test_a_colour_that_can_be_read_already_stays():
-    """No white is added to it."""
+    """A colour with enough contrast is not lightened."""
     assert lightened("#9dbaff", DARK_BACKS) == "#9dbaff"

@@ -1,4 +1,4 @@
-"""Breached passwords: a sorted file, and a service over a real socket."""
+"""Breached passwords: sorted files, lists of words, and a service over a real socket."""
 
 import threading
 import time
@@ -21,13 +21,13 @@ def _write(path, passwords, form="{}:7\r\n"):
 @pytest.mark.parametrize("form", ["{}:7\n", "{}:7\r\n", "{}\n"])
 @pytest.mark.parametrize("count", [1, 2, 3, 199, 200])
 def test_file_knows_exactly_its_passwords(tmp_path, form, count):
-    """The binary search finds each line, and no other."""
+    """A file of digests finds exactly the passwords that it has."""
     known = BreachedFile(_write(tmp_path / "list.txt", KNOWN[:count], form))
     assert [password for password in KNOWN if known.is_breached(password)] == KNOWN[:count]
 
 
 def test_file_in_lower_case_without_a_last_line_end(tmp_path):
-    """The digits may be in lower case, and the last line may have no end."""
+    """A file of digests may be in lower case, and may lack the last end of line."""
     path = _write(tmp_path / "list.txt", KNOWN, "{}\n")
     path.write_text(path.read_text().lower().rstrip("\n"))
     known = BreachedFile(path)
@@ -39,7 +39,7 @@ def test_file_in_lower_case_without_a_last_line_end(tmp_path):
     "content", [b"", b"\n", b"password\n", b"F" * 40 + b"\n" + b"0" * 40 + b"\n", b"0" * 39]
 )
 def test_file_that_is_no_list_is_refused(tmp_path, content):
-    """What is not a sorted list of digests is refused when it is opened."""
+    """A file that is not a sorted list of digests is refused when it is opened."""
     path = tmp_path / "list.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError):
@@ -47,14 +47,14 @@ def test_file_that_is_no_list_is_refused(tmp_path, content):
 
 
 def test_missing_file_is_refused(tmp_path):
-    """A file that is not there is refused when it is opened."""
+    """A missing file is refused when it is opened."""
     with pytest.raises(ConfigurationError):
         BreachedFile(tmp_path / "none.txt")
 
 
 @pytest.fixture
 def service():
-    """A service on loopback, which keeps what it was asked, and answers as it is told."""
+    """Return a service on loopback that records its requests, and answers as a test sets it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -95,7 +95,7 @@ def service():
 
 @pytest.fixture
 def ask(service):
-    """Asks the service about a password."""
+    """Return a function that asks the service about a password."""
     clients = []
 
     def ask(password, **options):
@@ -114,13 +114,13 @@ def test_service_knows_breached_passwords(ask):
 
 
 def test_service_learns_five_digits_only(service, ask):
-    """Neither the password nor its digest goes out, and padding is asked for."""
+    """The service gets five digits of the digest, and a request for padding."""
     ask("another")
     assert service.calls == [(f"/range/{_digest('another')[:5]}", "true")]
 
 
 def test_service_gets_no_cookies(service):
-    """What it sets for the password of one is not sent with that of another."""
+    """A cookie that the service sets is not sent back."""
     known = BreachedService(service.url)
     known.is_breached("another")
     known.is_breached("a third")
@@ -129,14 +129,14 @@ def test_service_gets_no_cookies(service):
 
 
 def test_padding_is_no_breach(service, ask):
-    """A line with the count 0 is padding."""
+    """A line with the count 0 is padding, and no breach."""
     service.answer = lambda prefix: f"{_digest('another')[5:]}:0".encode()
     assert not ask("another")
 
 
 @pytest.mark.parametrize("status", [302, 404, 429, 500])
 def test_service_that_does_not_answer_is_an_outage(service, ask, status):
-    """Anything but 200 is 503, or passed over if that was chosen; a redirect is not followed."""
+    """A status other than 200 is an outage, or is ignored with `fail_open`; no redirect is followed."""
     service.status = status
     with pytest.raises(VerificationUnavailableError):
         ask("another")
@@ -145,7 +145,7 @@ def test_service_that_does_not_answer_is_an_outage(service, ask, status):
 
 
 def test_endless_answer_is_an_outage(service, ask):
-    """An answer of any size is not read."""
+    """An answer of two megabytes is an outage."""
     service.answer = lambda prefix: b"0" * 2_000_000
     with pytest.raises(VerificationUnavailableError):
         ask("another")
@@ -163,7 +163,7 @@ def test_endless_answer_is_an_outage(service, ask):
     ids=["no text", "a page", "JSON", "whole digests", "digests of NTLM"],
 )
 def test_answer_that_is_no_list_is_an_outage(service, ask, body):
-    """An answer in another form is not taken for an empty one."""
+    """An answer that is no list of digests is an outage."""
     service.answer = lambda prefix: body
     with pytest.raises(VerificationUnavailableError):
         ask("another")
@@ -171,33 +171,33 @@ def test_answer_that_is_no_list_is_an_outage(service, ask, body):
 
 @pytest.mark.parametrize("body", [b"", b"A" * 35, b"a" * 35 + b":2\r\n", b"\n" + b"A" * 35 + b":2 \n"])
 def test_forms_of_a_list(service, ask, body):
-    """It may be empty, without counts, in lower case, and have empty lines."""
+    """A list may be empty, without counts, in lower case, and with empty lines."""
     service.answer = lambda prefix: body
     assert not ask("another")
 
 
 def test_service_that_is_down_is_an_outage(service, ask):
-    """Nobody listening is 503."""
+    """A service that does not listen is an outage."""
     with pytest.raises(VerificationUnavailableError):
         ask("another", url="http://127.0.0.1:9/", timeout=0.5)
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "ftp://127.0.0.1/", "example.com"])
 def test_service_must_be_https(url):
-    """Plain HTTP is for loopback."""
+    """The URL of a service must be https, except on loopback."""
     with pytest.raises(ConfigurationError):
         BreachedService(url)
 
 
 @pytest.mark.parametrize("timeout", [0, 31])
 def test_service_has_a_timeout(timeout):
-    """A request waits for some seconds at most."""
+    """A timeout of 0 or of more than 30 seconds is refused."""
     with pytest.raises(ConfigurationError):
         BreachedService(timeout=timeout)
 
 
 def test_service_that_drips_is_given_up_in_time(service, ask):
-    """The seconds are for the whole request, not for each byte."""
+    """The timeout is for the whole answer, and not for each byte."""
     begun = time.monotonic()
     service.drips = True
     with pytest.raises(VerificationUnavailableError):
@@ -206,7 +206,7 @@ def test_service_that_drips_is_given_up_in_time(service, ask):
 
 
 def test_service_that_fails_is_left_alone(service, caplog):
-    """After three failures nobody waits for it any more; the log says what it is, and no password."""
+    """After three failures the service is not asked again at once, and no password is logged."""
     service.status = 500
     known = BreachedService(service.url)
     for _ in range(10):
@@ -230,19 +230,19 @@ def words(tmp_path):
 
 @pytest.mark.parametrize("password", ["zebra", "password", "PassWord", "correct horse", "strasse", " zebra"])
 def test_list_knows_its_passwords(words, password):
-    """In any order, and in upper and lower case."""
+    """A list of words finds its passwords regardless of case and of order."""
     assert words.is_breached(password)
 
 
 @pytest.mark.parametrize("password", ["", "zebr", "zebras", "horse", "\ud800"])
 def test_list_knows_no_others(words, password):
-    """Not those that only begin so, and not the empty line."""
+    """A list of words does not find beginnings or parts of its words, nor the empty text."""
     assert not words.is_breached(password)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
 def test_empty_list_is_refused(tmp_path, content):
-    """It would accept everything, and nobody would know."""
+    """An empty list is refused, because it accepts every password."""
     path = tmp_path / "words.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match="nothing in it"):
@@ -250,7 +250,7 @@ def test_empty_list_is_refused(tmp_path, content):
 
 
 def test_long_list_is_refused(tmp_path, monkeypatch):
-    """It is kept in memory: a longer one has to be a list of digests."""
+    """A list of words beyond the limit of memory is refused, and so is a missing one."""
     monkeypatch.setattr(breaches, "MAX_WORDS", 100)
     path = tmp_path / "words.txt"
     path.write_text("x\n" * 60)

@@ -1,4 +1,4 @@
-"""Another secret: what was made with the previous one stays good, and is made anew in passing."""
+"""A change of the secret: credentials of the previous one remain valid, and are renewed at their use."""
 
 import pytest
 from sqlalchemy import select
@@ -8,6 +8,8 @@ from authguard.identity.storage.schema import signing_keys
 from authguard.identity.tokens.derive import derive_fernet
 from identity.support import CALLER, ISSUER, SECRET, service_at, settings
 from identity.test_sessions import principal_of, register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 NEW = "an0ther-0nly-Secret-of-enough-bytes-8Rw4"
 THIRD = "a-th1rd-0nly-Secret-of-enough-bytes-2Jd7"
@@ -20,7 +22,7 @@ def algorithm(request):
 
 @pytest.fixture
 def before(url, clock, algorithm):
-    """Tokens from before the change."""
+    """Return tokens from before the change."""
     with service_at(url, clock=clock, algorithm=algorithm) as service:
         return register(service)
 
@@ -32,17 +34,17 @@ def during(url, clock, algorithm, before):
 
 
 def test_access_token_stays_good(during, before):
-    """Who was signed in is signed in still."""
+    """An access token from before the change is accepted."""
     assert principal_of(during, before.access_token).issuer == ISSUER
 
 
 def test_refresh_token_stays_good(during, before):
-    """The session goes on, and its next refresh token needs the new secret only."""
+    """A refresh token from before the change is accepted, and continues its session."""
     assert during.sessions.refresh(before.refresh_token, CALLER).session_id == before.session_id
 
 
 def test_after_the_change_the_previous_secret_can_be_forgotten(url, clock, algorithm, during, before):
-    """What is made during the change is made with the new secret alone."""
+    """Tokens that are issued during the change need the new secret only."""
     tokens = during.sessions.refresh(before.refresh_token, CALLER)
     with service_at(url, clock=clock, algorithm=algorithm, secret=NEW) as after:
         assert principal_of(after, tokens.access_token).subject == tokens.user.id
@@ -50,7 +52,7 @@ def test_after_the_change_the_previous_secret_can_be_forgotten(url, clock, algor
 
 
 def test_without_the_previous_secret_its_tokens_are_refused(url, clock):
-    """A secret that is changed because it was lost must not count any more."""
+    """Without `previous_secret`, tokens of the previous secret are refused."""
     with service_at(url, clock=clock) as service:
         before = register(service)
     with service_at(url, clock=clock, secret=NEW) as service:
@@ -61,7 +63,7 @@ def test_without_the_previous_secret_its_tokens_are_refused(url, clock):
 
 
 def test_a_third_secret_counts_for_nothing(url, clock):
-    """Two secrets are two, and not any."""
+    """Tokens of a third secret are refused."""
     with service_at(url, clock=clock, secret=THIRD) as service:
         foreign = register(service)
     with service_at(url, clock=clock, secret=NEW, previous_secret=SECRET) as service:
@@ -72,7 +74,7 @@ def test_a_third_secret_counts_for_nothing(url, clock):
 
 
 def test_signing_keys_are_encrypted_anew(url, clock):
-    """The key set stays the same through the change, and nothing is left that the previous secret opens."""
+    """The change keeps the key set, and encrypts the signing keys with the new secret."""
     with service_at(url, clock=clock, algorithm="ES256") as service:
         before = register(service)
         kids = [key["kid"] for key in service.keys.public_keys(clock())]
@@ -86,7 +88,7 @@ def test_signing_keys_are_encrypted_anew(url, clock):
 
 
 def test_no_secret_before_is_no_empty_secret(url, clock):
-    """Without a previous secret, nothing that an empty one has made is taken."""
+    """Without a previous secret, a signing key that is encrypted with an empty secret is refused."""
     with service_at(url, clock=clock, algorithm="ES256") as service:
         register(service)
         with service.database.write() as connection:
@@ -102,7 +104,7 @@ def test_no_secret_before_is_no_empty_secret(url, clock):
 
 
 def test_previous_secret_is_checked_and_hidden(url):
-    """It must be as strong as the secret, another one, and is not shown."""
+    """The previous secret must be strong and differ from the secret, and is not in the repr of settings."""
     with pytest.raises(ConfigurationError, match="previous_secret must .* 32 random"):
         settings(url, previous_secret="short")
     with pytest.raises(ConfigurationError, match="previous_secret"):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_database
 
 @pytest.fixture
 def served(sqlite_url):
-    """The service, and the URL at which its profile is served as the projects of the page."""
+    """Run the service, with its profile at the path of the page's projects."""
     empty(sqlite_url)
     with service_at(sqlite_url, clock=time.time) as service:
         identity = Identity(service)
@@ -46,12 +46,12 @@ def run(block, base, **names):
 
 
 def local(block, base):
-    """The block with the URL of the running service."""
+    """Return a block with the URL of the running service."""
     return block.replace("https://auth.example.com", base).replace("https://api.example.com", base)
 
 
 def new_key(service, base):
-    """What the service tells of a new API key."""
+    """Return the response of the service for a new API key."""
     token = service.accounts.login(EMAIL, PASSWORD, CALLER).access_token
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.post(f"{base}/v1/api-keys", headers=headers, json={"name": "n"}).json()
@@ -66,7 +66,7 @@ def test_sign_in(served):
 
 
 def test_send_a_key(served):
-    """The block about API keys sends one."""
+    """The block about API keys sends a key."""
     service, base = served
     names = {"key": new_key(service, base)["api_key"]}
     exec(local(SEND_KEY, base), names)
@@ -74,7 +74,7 @@ def test_send_a_key(served):
 
 
 def test_replace_a_key(served):
-    """The block about rotation hands the new key on, and the old one is refused."""
+    """The block about rotation stores the new key, and the old key is refused."""
     service, base = served
     old, stored = new_key(service, base), []
     names = {"password": PASSWORD, "old_key_id": old["id"], "store_in_vault": stored.append}
@@ -87,13 +87,13 @@ def test_replace_a_key(served):
 
 
 def test_auth_client(served):
-    """Three lines sign in, and send the token along."""
+    """Three lines sign in, and send the token with a request."""
     _, base = served
     assert run(AUTH_CLIENT, base)["response"].json()["email"] == EMAIL
 
 
 def test_rate_limited_client(served):
-    """Three lines send the key, and wait before there are too many."""
+    """Three lines send the key, with a limit of requests."""
     service, base = served
     token = service.accounts.login(EMAIL, PASSWORD, CALLER).access_token
     headers = {"Authorization": f"Bearer {token}"}
@@ -103,7 +103,7 @@ def test_rate_limited_client(served):
 
 
 def test_a_client_waits_for_the_services_limit(served):
-    """The eleventh request of the free tier waits as the 429 says, and is then answered."""
+    """The eleventh request of the free tier waits for the seconds of the 429."""
     service, base = served
     token = service.accounts.login(EMAIL, PASSWORD, CALLER).access_token
     headers = {"Authorization": f"Bearer {token}"}

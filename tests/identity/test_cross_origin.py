@@ -1,4 +1,4 @@
-"""Pages on another origin: what they may call, which answers they can read, and which origins that are."""
+"""Requests from pages on another origin: which are allowed, and which answers a page can read."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -22,13 +22,13 @@ def client(url):
 
 
 def is_readable(response):
-    """Whether a page of the origin may read the answer, and no cache gives it to another."""
+    """Return whether a page of the origin may read the answer, and whether it varies by Origin."""
     fields = response.headers
     return fields.get("access-control-allow-origin") == PAGE and "origin" in fields["vary"].lower()
 
 
 def test_preflight(client):
-    """A page may send a token and JSON, by the methods of the API."""
+    """A preflight of a listed origin allows a token, JSON, and the methods of the API."""
     response = client.options("/v1/users/me", headers=PREFLIGHT)
     assert response.status_code == 200 and is_readable(response)
     assert "authorization" in response.headers["access-control-allow-headers"].lower()
@@ -36,7 +36,7 @@ def test_preflight(client):
 
 
 def test_preflight_of_a_stranger(client):
-    """A page of an origin that is not listed is told no."""
+    """A preflight of an origin that is not listed is refused."""
     response = client.options("/v1/users/me", headers=PREFLIGHT | {"origin": STRANGER})
     assert response.status_code == 400
     assert "access-control-allow-origin" not in response.headers
@@ -63,14 +63,14 @@ def test_preflight_of_a_stranger(client):
     ],
 )
 def test_refusals_can_be_read(client, method, path, status, given):
-    """A page reads status and body of each answer, and not an error of the network."""
+    """A page of a listed origin can read the status and body of each refusal."""
     response = client.request(method, path, **given)
     assert response.status_code == status
     assert is_readable(response)
 
 
 def test_limits_can_be_read(client):
-    """A page that is too fast reads 429, and when to come back."""
+    """A page of a listed origin can read a 429 and its Retry-After."""
     answers = [client.post("/v1/auth/login", json=ANN) for _ in range(11)]
     assert answers[-1].status_code == 429 and is_readable(answers[-1])
     exposed = answers[-1].headers["access-control-expose-headers"].lower().split(", ")
@@ -78,7 +78,7 @@ def test_limits_can_be_read(client):
 
 
 def test_outages_can_be_read(url):
-    """While the database is down, a page reads 503."""
+    """A page of a listed origin can read a 503 while the database is down."""
     with service_at(url, cors_origins=[PAGE]) as service:
         client = TestClient(Identity(service), headers={"origin": PAGE})
         with service.database.write() as connection:
@@ -92,19 +92,19 @@ def test_outages_can_be_read(url):
 
 
 def test_no_cookies(client):
-    """No answer allows credentials: a page of another origin never acts by the cookie of this one."""
+    """No answer allows credentials, so that a page of another origin cannot use the cookie."""
     for response in (client.options("/v1/users/me", headers=PREFLIGHT), client.get("/v1/users/me")):
         assert "access-control-allow-credentials" not in response.headers
 
 
 def test_pages_are_for_no_other_origin(client):
-    """Forms of this site cannot be read from elsewhere."""
+    """Pages of the service cannot be read from another origin."""
     assert "access-control-allow-origin" not in client.get("/login").headers
 
 
 @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"])
 def test_documents_are_for_every_origin(app, path):
-    """Key set and metadata are public, also without the setting."""
+    """Key set and metadata can be read from each origin, also without the setting."""
     client = TestClient(app, headers={"origin": STRANGER})
     assert client.get(path).headers["access-control-allow-origin"] == "*"
     headers = PREFLIGHT | {"access-control-request-headers": "mcp-protocol-version"}
@@ -113,7 +113,7 @@ def test_documents_are_for_every_origin(app, path):
 
 
 def test_without_the_setting_no_page_reads_the_api(app):
-    """By default, the API is for pages of no other origin."""
+    """Without the setting, no page of another origin can read the API."""
     response = TestClient(app, headers={"origin": PAGE}).get("/v1/users/me")
     assert "access-control-allow-origin" not in response.headers
 
@@ -134,21 +134,21 @@ def test_without_the_setting_no_page_reads_the_api(app):
     ],
 )
 def test_an_origin_that_no_browser_sends_is_refused(origin, advice):
-    """Origins are compared exactly, so each has to stand as browsers write it."""
+    """An origin in a form that browsers do not send is refused with advice."""
     with pytest.raises(ConfigurationError, match="cors_origins") as refused:
         Settings(**GOOD, cors_origins=[origin])
     assert advice in str(refused.value)
 
 
 def test_origins_of_variables():
-    """Several are separated by commas; this machine may have plain http."""
+    """Origins in a variable are separated by commas, and localhost may have plain http."""
     environment = {f"AUTHGUARD_{name.upper()}": value for name, value in GOOD.items()}
     result = Settings.from_env(environment | {"AUTHGUARD_CORS_ORIGINS": f"{PAGE}, http://localhost:3000"})
     assert result.cors_origins == (PAGE, "http://localhost:3000")
 
 
 def test_a_form_behind_a_proxy_that_rewrites_host(url):
-    """An Origin field with the issuer is of this site, whatever Host says; any other one is not."""
+    """A form whose Origin is the issuer's is accepted, regardless of Host, and others are refused."""
     with service_at(url, issuer="http://127.0.0.1:8000/id") as service:
         client = browser(Identity(service), origin="http://backend:9000")
         del client.headers["sec-fetch-site"]

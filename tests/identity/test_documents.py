@@ -1,6 +1,6 @@
-"""Every request of the documents, as their clients send it, with nothing changed but the base URL.
+"""Each request of the documents, as their clients send it, with only the base URL changed.
 
-The API-key requests, and those to GitHub and LinkedIn, are not here: they have files of their own.
+The requests of API keys, GitHub and LinkedIn have files of their own.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ EMAIL = "user@example.com"
 
 @contextlib.contextmanager
 def running(url, **given):
-    """The service at a real server: its base URL, its postbox and its service."""
+    """Run the service at a real server; yield its base URL, its postbox and the service."""
     empty(url)
     postbox = Postbox()
     with (
@@ -54,7 +54,7 @@ def base(server):
 
 @pytest.fixture
 def registered(base):
-    """The answer to the registration of the first document, with a password that is accepted."""
+    """Return the answer to the registration of the first document, with an accepted password."""
     body = {"email": EMAIL, "password": PASSWORD, "name": "Alice"}
     response = requests.post(f"{base}/api/v1/auth/register", json=body)
     return response.json()
@@ -64,7 +64,7 @@ def registered(base):
 
 
 def test_guide_registers(base):
-    """Registering with `name` gives an access token."""
+    """A registration with `name` gives an access token."""
     resp = requests.post(
         f"{base}/api/v1/auth/register", json={"email": EMAIL, "password": PASSWORD, "name": "Alice"}
     )
@@ -75,7 +75,7 @@ def test_guide_registers(base):
 
 
 def test_guides_sample_password_is_refused_by_the_other_documents_policy(base):
-    """`securepass` lacks what the second document requires; the answer names all of it."""
+    """The guide's `securepass` is refused with an error for each missing kind of character."""
     resp = requests.post(
         f"{base}/api/v1/auth/register", json={"email": EMAIL, "password": "securepass", "name": "Alice"}
     )
@@ -84,21 +84,21 @@ def test_guides_sample_password_is_refused_by_the_other_documents_policy(base):
 
 
 def test_guide_logs_in(base, registered):
-    """Logging in with `email` gives an access token and a refresh token."""
+    """A login with `email` gives an access token and a refresh token."""
     resp = requests.post(f"{base}/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD})
     assert resp.json()["access_token"]
     assert resp.json()["refresh_token"]
 
 
 def test_guide_reads_the_profile(base, registered):
-    """The access token opens the profile."""
+    """The profile can be read with the access token."""
     headers = {"Authorization": f"Bearer {registered['access_token']}"}
     me = requests.get(f"{base}/api/v1/users/me", headers=headers).json()
     assert me["id"] == registered["id"]
 
 
 def test_guide_refreshes(base, registered):
-    """A refresh token in the body gives a new access token, which is good."""
+    """A refresh token in the body gives a new access token, which is accepted."""
     login = requests.post(f"{base}/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD}).json()
     resp = requests.post(f"{base}/api/v1/auth/refresh", json={"refresh_token": login["refresh_token"]})
     new_access_token = resp.json()["access_token"]
@@ -107,14 +107,14 @@ def test_guide_refreshes(base, registered):
 
 
 def test_guide_logs_out(base, registered):
-    """After logging out the token opens nothing."""
+    """An access token is refused after a logout."""
     headers = {"Authorization": f"Bearer {registered['access_token']}"}
     assert requests.post(f"{base}/api/v1/auth/logout", headers=headers).ok
     assert requests.get(f"{base}/api/v1/users/me", headers=headers).status_code == 401
 
 
 def test_guide_resets_a_password(server, registered):
-    """The mail's token sets a new password, with which one logs in."""
+    """The token of the mail sets a new password, and a login with that password succeeds."""
     base, postbox, service = server
     assert requests.post(f"{base}/api/v1/auth/forgot-password", json={"email": EMAIL}).ok
     assert service.outbox.flush()
@@ -125,7 +125,7 @@ def test_guide_resets_a_password(server, registered):
 
 
 def test_guide_verifies_an_address(server, registered):
-    """The table's verify-email takes the token of the mail."""
+    """The endpoint verify-email accepts the token of the mail."""
     base, postbox, service = server
     assert service.outbox.flush()
     assert requests.post(f"{base}/api/v1/auth/verify-email", json={"token": postbox.token()}).ok
@@ -135,12 +135,12 @@ def test_guide_verifies_an_address(server, registered):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer invalid"}])
 def test_guides_401(base, headers):
-    """Invalid or missing token: 401."""
+    """An invalid or missing token gets 401."""
     assert requests.get(f"{base}/api/v1/users/me", headers=headers).status_code == 401
 
 
 def test_guides_409(base, registered):
-    """Email already registered: 409."""
+    """The registration of a known address gets 409."""
     body = {"email": EMAIL.upper(), "password": PASSWORD, "name": "Mallory"}
     assert requests.post(f"{base}/api/v1/auth/register", json=body).status_code == 409
 
@@ -149,7 +149,7 @@ def test_guides_409(base, registered):
 
 
 def test_second_document_registers(base):
-    """Registering with `full_name` answers with exactly the documented fields."""
+    """A registration with `full_name` is answered with exactly the documented fields."""
     body = {"email": EMAIL, "password": PASSWORD, "full_name": "John Doe"}
     response = requests.post(f"{base}/v1/auth/register", json=body)
     document = response.json()
@@ -159,7 +159,7 @@ def test_second_document_registers(base):
 
 
 def test_second_document_logs_in(base, registered):
-    """login-json with `username` answers with exactly the documented fields."""
+    """A login at login-json with `username` is answered with exactly the documented fields."""
     body = {"username": EMAIL, "password": PASSWORD}
     document = requests.post(f"{base}/v1/auth/login-json", json=body).json()
     assert list(document) == ["access_token", "token_type", "expires_in"]
@@ -167,7 +167,7 @@ def test_second_document_logs_in(base, registered):
 
 
 def test_tokens_are_those_of_the_document(base, registered):
-    """The header is the documented one, the documented claims are there, and the secret verifies it."""
+    """A token has the documented header and claims, and is verified by the secret."""
     token = registered["access_token"]
     assert token.split(".")[0] == "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
     claims = jwt.decode(token, SECRET, algorithms=["HS256"], audience="http://127.0.0.1:8000")
@@ -176,7 +176,7 @@ def test_tokens_are_those_of_the_document(base, registered):
 
 
 def test_second_documents_python_example(base, registered):
-    """Log in, read the token, ask for auth/me."""
+    """The Python example logs in, reads the token, and asks for auth/me."""
     login_response = requests.post(
         f"{base}/v1/auth/login-json", json={"username": EMAIL, "password": PASSWORD}
     )
@@ -195,7 +195,7 @@ def test_second_documents_refresh(base, registered):
 
 
 class AuthClient:
-    """The document's own client, word for word but for the base URL."""
+    """The document's own client, with only the base URL changed."""
 
     def __init__(self, base, email, password):
         self.base = base
@@ -235,7 +235,7 @@ class AuthClient:
 
 
 def test_second_documents_client(base, registered):
-    """AuthClient logs in, refreshes when its token is about to expire, and goes on."""
+    """AuthClient logs in, and refreshes its token shortly before the expiry."""
     client = AuthClient(base, EMAIL, PASSWORD)
     assert client.make_request(f"{base}/v1/auth/me").json()["email"] == EMAIL
     before, client.token_expires_at = client.token, dt.datetime.now() + dt.timedelta(minutes=4)
@@ -244,7 +244,7 @@ def test_second_documents_client(base, registered):
 
 
 def test_second_documents_logout(base, registered):
-    """A token that was logged out does not work any more, and logging in again gives one that does."""
+    """A token is refused after a logout, and a new login gives a valid one."""
     headers = {"Authorization": f"Bearer {registered['access_token']}"}
     assert requests.post(f"{base}/v1/auth/logout", headers=headers).ok
     assert requests.get(f"{base}/v1/auth/me", headers=headers).status_code == 401
@@ -256,7 +256,7 @@ def test_second_documents_logout(base, registered):
 
 
 def test_second_documents_password_reset(server, registered):
-    """forgot-password, then reset-password with the token of the mail."""
+    """The token of the mail from forgot-password is accepted by reset-password."""
     base, postbox, service = server
     assert requests.post(f"{base}/v1/auth/forgot-password", json={"email": EMAIL}).ok
     assert service.outbox.flush()
@@ -265,7 +265,7 @@ def test_second_documents_password_reset(server, registered):
 
 
 def test_second_documents_change_of_password(base):
-    """change-password with the document's own passwords."""
+    """The endpoint change-password accepts the document's own passwords."""
     body = {"email": EMAIL, "password": "OldPass123!", "full_name": "John Doe"}
     token = requests.post(f"{base}/v1/auth/register", json=body).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
@@ -276,14 +276,14 @@ def test_second_documents_change_of_password(base):
 
 
 def test_second_documents_expired_token_handling(base, registered):
-    """raise_for_status shows a 401, upon which the client refreshes."""
+    """An invalid token gets a 401, upon which `raise_for_status` raises."""
     with pytest.raises(requests.exceptions.HTTPError) as raised:
         requests.get(f"{base}/v1/auth/me", headers={"Authorization": "Bearer old"}).raise_for_status()
     assert raised.value.response.status_code == 401
 
 
 def test_second_documents_test_endpoints(sqlite_url):
-    """In development, the three test-auth endpoints do what the document says."""
+    """In development, the three test-auth endpoints answer as the document has it."""
     with running(sqlite_url, dev=True) as (base, _, _):
         assert requests.get(f"{base}/v1/test-auth/auth-status").json()["authenticated"] is False
         body = {"email": "test@example.com", "password": "TestPass123!"}
@@ -299,7 +299,7 @@ def test_second_documents_test_endpoints(sqlite_url):
     [("GET", "auth-status"), ("POST", "create-test-user"), ("POST", "test-login")],
 )
 def test_test_endpoints_do_not_exist_otherwise(base, method, path):
-    """Without `dev`, the test-auth endpoints are not there."""
+    """Without `dev`, the test-auth endpoints get 404."""
     body = {"email": "test@example.com", "password": "TestPass123!"}
     assert requests.request(method, f"{base}/v1/test-auth/{path}", json=body).status_code == 404
 
@@ -308,7 +308,7 @@ def test_test_endpoints_do_not_exist_otherwise(base, method, path):
 
 
 def run_javascript(base, script):
-    """What the script leaves in `result`."""
+    """Run a script, and return the value of its `result`."""
     program = (
         f"const base = {json.dumps(base)};\n{textwrap.dedent(script)}\nconsole.log(JSON.stringify(result));"
     )
@@ -325,7 +325,7 @@ def run_javascript(base, script):
 
 
 def test_second_documents_javascript_example(base, registered):
-    """The document's JavaScript logs in and reads auth/me."""
+    """The JavaScript example logs in, and reads auth/me."""
     result = run_javascript(
         base,
         """
@@ -355,7 +355,7 @@ def test_second_documents_javascript_example(base, registered):
 
 
 def test_javascript_registers_refreshes_and_logs_out(base):
-    """The HTTP requests of the second document, sent with fetch."""
+    """The HTTP requests of the second document succeed when they are sent with fetch."""
     result = run_javascript(
         base,
         """

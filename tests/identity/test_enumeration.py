@@ -1,4 +1,4 @@
-"""With `enumeration_safe`, no answer tells whether there is an account for an address."""
+"""With `enumeration_safe`, no answer reveals whether an address has an account."""
 
 import re
 
@@ -21,13 +21,15 @@ from identity.support import (
     settings,
 )
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 NEW, KNOWN, WAITING, DISABLED = "new@example.com", "ann@example.com", "eve@example.com", "off@example.com"
 ALL = [NEW, KNOWN, WAITING, DISABLED]
 OTHER = "OtherPass456!"
 
 
 class Elsewhere(Provider):
-    """A provider that says what it is told."""
+    """A provider that returns the address and the verification that a test sets."""
 
     email, verified = NEW, False
 
@@ -36,11 +38,11 @@ class Elsewhere(Provider):
         super().__init__("op", "id", "s3cret", redirect_uris=own, scope="x", auth_method="none")
 
     def authorize_url(self, *, state, **_):
-        """Send everybody to the same place."""
+        """Return the same URL for each user."""
         return f"https://op.example/authorize?state={state}"
 
     def exchange(self, code, redirect_uri, **_):
-        """Give what it was told to."""
+        """Return an identity with the current address."""
         return SocialIdentity("op", f"u {self.email}", self.email, self.verified, "Mona")
 
 
@@ -78,12 +80,12 @@ def app(service, provider):
 
 
 def shown(response, email):
-    """All of a response that depends on the account."""
+    """Return the parts of a response that could depend on the account."""
     fields = {name: value for name, value in response.headers.items() if name != "content-length"}
     if "set-cookie" in fields:
         names = re.sub("(authguard-social)-[0-9a-f]{16}=", r"\1=", fields["set-cookie"])
         values = re.compile(r"\b(authguard-[a-z]+|access_token|refresh_token)=([^;]*)")
-        # Of what is sealed, the length may not tell either.
+        # The length of a sealed value could reveal an account too.
         fields["set-cookie"] = values.sub(lambda match: f"{match[1]}={len(match[2])} characters", names)
     return response.status_code, response.text.replace(email, "…"), fields
 
@@ -107,7 +109,7 @@ LOGIN = {
 @pytest.mark.parametrize("register", REGISTER)
 @pytest.mark.parametrize("login", LOGIN)
 def test_register_and_sign_in(app, hasher, register, login):
-    """Registering and signing in with the same password is answered alike, at the same cost."""
+    """Registration and login with the same password are answered alike for each account, at equal cost."""
     seen, costs = [], []
     for email in ALL:
         client, before = browser(app), hasher.count
@@ -122,7 +124,7 @@ def test_register_and_sign_in(app, hasher, register, login):
 
 @pytest.mark.parametrize("login", LOGIN)
 def test_wrong_password_of_a_registration(app, login):
-    """Right or wrong, the password of a registration gets one answer until the link is pressed."""
+    """Until its link is used, a registration is answered alike for a right and a wrong password."""
     client = browser(app)
     client.post("/v1/auth/register", json={"email": NEW, "password": OTHER})
     right = shown(LOGIN[login](client, NEW), NEW)
@@ -131,7 +133,7 @@ def test_wrong_password_of_a_registration(app, login):
 
 
 def test_the_link_ends_it(app, service, postbox):
-    """Once the link in the mail is pressed, the password signs in."""
+    """Once the link of the mail is used, the password signs in."""
     client = browser(app)
     client.post("/v1/auth/register", json={"email": NEW, "password": OTHER})
     assert service.outbox.flush()
@@ -140,7 +142,7 @@ def test_the_link_ends_it(app, service, postbox):
 
 
 def test_events_tell_the_operator(app, service):
-    """The audit knows why it was refused."""
+    """The audit counts the reason of a refused login."""
     client = browser(app)
     client.post("/v1/auth/register", json={"email": NEW, "password": OTHER})
     LOGIN["api"](client, NEW)
@@ -149,7 +151,7 @@ def test_events_tell_the_operator(app, service):
 
 @pytest.mark.parametrize(("given", "status"), [({}, 200), ({"require_verified_email": True}, 403)])
 def test_other_modes_stay(url, given, status):
-    """Without the setting, an account that is not verified is answered as documented."""
+    """Without the setting, an unverified account is answered as documented."""
     with service_at(url, **given) as service:
         service.accounts.create(NEW, OTHER, verified=False)
         assert LOGIN["api"](browser(Identity(service)), NEW).status_code == status
@@ -169,7 +171,7 @@ def come_back(client, provider):
 
 @pytest.mark.parametrize("way", [hand_in, come_back])
 def test_provider_with_an_unverified_address(app, service, provider, postbox, way):
-    """An unverified address of a provider gets one answer, known or not, and a mail is sent."""
+    """An unverified address of a provider gets one answer for each account, and a mail is sent."""
     seen = []
     for email in [NEW, KNOWN, WAITING, DISABLED, NEW, KNOWN]:
         provider.email = email
@@ -184,7 +186,7 @@ def test_provider_with_an_unverified_address(app, service, provider, postbox, wa
 
 
 def test_password_after_a_provider(app, provider):
-    """An account that such a provider has made is not told apart by a password either."""
+    """After a provider's unverified sign-in, a new and a known account get the same answer to a password."""
     for email in (NEW, KNOWN):
         provider.email = email
         hand_in(browser(app), provider)
@@ -193,7 +195,7 @@ def test_password_after_a_provider(app, provider):
 
 
 def test_provider_with_a_verified_address(app, provider):
-    """A verified address of a provider signs in, to a new account and to a known one."""
+    """A verified address of a provider signs in to a new account and to a known one."""
     provider.verified = True
     for email in (NEW, KNOWN):
         provider.email = email
@@ -201,14 +203,14 @@ def test_provider_with_a_verified_address(app, provider):
 
 
 def test_provider_without_an_address(app, provider):
-    """No address is no account's: the answer stays what it is."""
+    """A provider's sign-in without an address is refused."""
     provider.email = None
     assert hand_in(browser(app), provider).status_code == 403
 
 
 @pytest.mark.parametrize("email", [KNOWN, WAITING])
 def test_provider_in_other_modes(url, provider, email):
-    """Without the setting, a known address is a conflict as documented."""
+    """Without the setting, an unverified address of a provider with an account is a conflict."""
     with service_at(url) as service:
         service.accounts.create(email, PASSWORD, verified=email == KNOWN)
         provider.email = email
@@ -218,7 +220,7 @@ def test_provider_in_other_modes(url, provider, email):
 
 
 def test_verified_addresses_only(url, provider, postbox):
-    """Where addresses have to be verified, a provider that does not say so causes a mail."""
+    """With `require_verified_email`, an unverified address of a provider is refused and gets a mail."""
     with service_at(url, postbox=postbox, require_verified_email=True) as service:
         with pytest.raises(RefusedError) as caught:
             service.sign_in_with(provider.exchange("", ""), CALLER)

@@ -1,4 +1,4 @@
-"""An answer takes the same work for known and unknown addresses, counted, so that no clock is needed."""
+"""Equal work for known and unknown addresses, which is counted, so that the tests need no clock."""
 
 import threading
 from collections import Counter
@@ -22,8 +22,10 @@ from identity.support import (
 )
 from sizes import size
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 OTHER = "OtherPass456!"
-NUMBER = size(2, 3)  # of addresses of each kind
+NUMBER = size(2, 3)  # addresses of each kind
 
 
 class Elsewhere(Provider):
@@ -84,7 +86,7 @@ class Counts:
             self.ends.append(kind)
 
     def of(self, request, *arguments):
-        """Return the work of a request: by name, and its statements."""
+        """Return the work of a request: the counts by name, and the statements."""
         waiting, behind = self.service.outbox.stats().waiting, self.behind
         hashes, limits = self.hasher.count, self.limiter.count
         events = sum(self.service.audit.counts().values())
@@ -114,7 +116,7 @@ def counts(url, is_safe, postbox):
     service = IdentityService(
         settings(url, enumeration_safe=is_safe), mailer=postbox, hasher=hasher, limiter=limiter, clock=Clock()
     )
-    service.outbox._clock = Clock()  # stands still, so that nothing is due before it is flushed
+    service.outbox._clock = Clock()  # its time does not pass, so that nothing is due before a flush
     for number in range(NUMBER):
         service.accounts.create(f"known{number}@example.com", PASSWORD)
         service.accounts.create(f"waiting{number}@example.com", PASSWORD, verified=False)
@@ -197,7 +199,7 @@ def assert_all_alike(distributions):
 
 @pytest.mark.parametrize("login", LOGINS)
 def test_wrong_password(counts, app, login):
-    """A wrong password takes the same statements and hashes, whatever the account is."""
+    """A wrong password takes the same statements and one hash for each kind of account."""
     result, texts = works(counts, app, LOGINS[login])
     assert_all_alike(result)
     assert_all_alike(texts)
@@ -216,7 +218,7 @@ def test_right_password_of_a_disabled_account(counts, app):
 
 @pytest.mark.parametrize("mail", MAILS)
 def test_asking_for_a_mail(counts, app, mail):
-    """Asking for a mail reads nothing of the account, and leaves a row and a job for the outbox."""
+    """A request for a mail reads no account, and leaves a row and a job for the outbox."""
     result, texts = works(counts, app, MAILS[mail])
     assert_all_alike(result)
     assert_all_alike(texts)
@@ -231,7 +233,7 @@ def test_asking_for_a_mail(counts, app, mail):
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 @pytest.mark.parametrize("register", REGISTERS)
 def test_registering(counts, app, register):
-    """With `enumeration_safe`, registering takes the same statements, and is committed."""
+    """With `enumeration_safe`, a registration takes equal statements for each account, and is committed."""
     result, texts = works(counts, app, REGISTERS[register])
     assert_all_alike(result)
     assert_all_alike(texts)
@@ -255,7 +257,7 @@ def come_back(client):
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 @pytest.mark.parametrize("way", [hand_in, come_back])
 def test_provider_with_an_unverified_address(counts, app, provider, way):
-    """With `enumeration_safe`, an unverified address takes as many statements, the first time and later."""
+    """With `enumeration_safe`, an unverified address takes equal work, at the first sign-in and later."""
 
     def request(client, email):
         provider.email = email
@@ -297,7 +299,7 @@ def test_each_flushes_the_disk(counts, app, provider, way):
 
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 def test_decoys_are_few(counts, app):
-    """However often known addresses are tried, few decoys stay, and a logout deletes them."""
+    """The number of decoys is limited for any number of attempts, and a logout deletes them."""
     from authguard.identity.storage import revocation_queries as store
 
     database = counts.service.database
@@ -313,7 +315,7 @@ def test_decoys_are_few(counts, app):
 
 
 def test_a_verified_address_leaves_no_decoy(counts):
-    """Who signs in by a provider that has verified the address proves to know the account."""
+    """A sign-in with a verified address leaves no decoy, because its user has proven the address."""
     query = "SELECT count(*) FROM authguard_replays WHERE substr(digest, 1, 6) = 'decoy-'"
     counts.service.sign_in_with(SocialIdentity("hub", "0", "social0@example.com", True, "Mona"))
     with counts.service.database.read() as connection:

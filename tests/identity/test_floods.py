@@ -1,4 +1,4 @@
-"""More requests than there is room for while the threads are busy: 503 beyond the queue, and none after."""
+"""Requests beyond the queue while all threads are busy: 503, until the threads are free again."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from authguard.identity import Identity
 from identity.providers import local_providers
 from identity.support import ANN, ISSUER, PASSWORD, service_at
 
-BEYOND = 20  # requests for which there is no room
+BEYOND = 20  # requests beyond the places of the queue
 MISSING = {"token": "a" * 43}
 KINDS = {
     "_reading": ("GET", "/v1/users/me/sessions", None, 200),
@@ -41,7 +41,7 @@ def held(threads):
 
 
 async def flood(client, threads, request):
-    """Send more requests than may wait; their answers."""
+    """Send more requests than the queue has places, and return their answers."""
     with held(threads):
         tasks = [asyncio.create_task(client.request(**request)) for _ in range(threads._max_waiting + BEYOND)]
         done = set()
@@ -53,13 +53,13 @@ async def flood(client, threads, request):
 
 
 def request_of(method, path, body, tokens):
-    """The arguments of a request."""
+    """Return the arguments of a request."""
     headers = {"Authorization": f"Bearer {tokens.access_token}"}
     return {"method": method, "url": path, "headers": headers} | ({"json": body} if body else {})
 
 
 def check(early, answers, after, status):
-    """Refusals say when to come again; as many as there was room for are answered, and all later ones."""
+    """Check that requests beyond the queue get 503 with Retry-After, and that all others are answered."""
     assert {response.status_code for response in early} == {503}
     assert all(int(response.headers["retry-after"]) >= 1 for response in early)
     assert all(len(response.content) < 1000 for response in early)
@@ -71,7 +71,7 @@ def check(early, answers, after, status):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests_beyond_the_queue_are_refused(sqlite_url, kind):
-    """Of a flood while all threads of a kind are busy, those beyond the queue get 503 at once."""
+    """Of a flood while all threads of a kind are busy, the requests beyond the queue get 503 at once."""
     method, path, body, status = KINDS[kind]
     with service_at(sqlite_url, worker_threads=2) as service:
         account = service.accounts.find(ANN["email"]) or service.accounts.create(ANN["email"], PASSWORD)
@@ -90,7 +90,7 @@ def test_requests_beyond_the_queue_are_refused(sqlite_url, kind):
 
 
 def test_requests_beyond_a_provider_s_queue_are_refused(sqlite_url):
-    """A provider has a queue of its own, and it is shorter."""
+    """A provider has a queue of its own, and requests beyond that get 503."""
     with local_providers("github") as providers, service_at(sqlite_url, worker_threads=2) as service:
         app = Identity(service, providers=providers)
         request = {"method": "GET", "url": "/v1/auth/github/authorize"}

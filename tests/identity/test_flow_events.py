@@ -1,4 +1,4 @@
-"""Failures are seen: each flow leaves an event for a refusal and for an outage, with a reason of the list."""
+"""Events of failures: each flow leaves one for a refusal and one for an outage, with a documented reason."""
 
 import logging
 import re
@@ -17,6 +17,8 @@ from authguard.identity.reasons import Flow, Reason
 from authguard.identity.web import refusals
 from identity.support import ANN, CALLER, GENEROUS, PASSWORD, Postbox, service_at
 from identity.test_sessions import principal_of, register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 DOCS = Path(__file__).parents[2] / "docs/identity.md"
 NEW = "NewSecurePass456!"
@@ -38,7 +40,7 @@ def of(events):
     return [(each.name, each.succeeded, each.reason) for each in events if each.name != "mail"]
 
 
-#: Each flow with something that it refuses, and the reason.
+#: Each flow with a request that it refuses, and the reason.
 REFUSALS = {
     "register": (lambda s, me: s.accounts.register("bob@example.com", "weak", "", CALLER), "invalid_fields"),
     "register, address": (lambda s, me: s.accounts.register("bob", PASSWORD, "", CALLER), "invalid_fields"),
@@ -72,7 +74,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("flow", REFUSALS)
 def test_refusal_leaves_one_event(audited, events, flow):
-    """With its reason, once, whatever has refused it."""
+    """A refusal leaves exactly one event, with its reason."""
     me = principal_of(audited, register(audited).access_token)
     ask, reason = REFUSALS[flow]
     del events[:]
@@ -112,7 +114,7 @@ FLOWS = {
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_outage_of_the_database_leaves_one_event(audited, events, flow, caplog):
-    """The event says `unavailable`, and the log why, without a statement or a parameter."""
+    """An outage leaves an event with `unavailable`, and a log line with the reason but no statement."""
     tokens = register(audited)
     me = principal_of(audited, tokens.access_token)
     audited.client, _ = audited.clients.create("reports")
@@ -133,7 +135,7 @@ def test_outage_of_the_database_leaves_one_event(audited, events, flow, caplog):
 
 
 def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
-    """With the path and the names of the fields, and nothing that was sent."""
+    """An invalid body leaves a log line with the path and the fields, and without their values."""
     client = TestClient(Identity(audited))
     with caplog.at_level(logging.INFO):
         answer = client.post("/v1/auth/register", json={"email": 1, "password": PASSWORD})
@@ -143,7 +145,7 @@ def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
 
 
 def test_outage_of_the_api_leaves_a_line(url, caplog):
-    """Whatever has caused the 503, such as a store of limits that is down."""
+    """A 503 of the API leaves a log line with its reason, such as a store of limits that is down."""
     refusals._outages._next.clear()
     with (
         service_at(url, limiter=Limiter("redis://127.0.0.1:9")) as service,
@@ -155,15 +157,15 @@ def test_outage_of_the_api_leaves_a_line(url, caplog):
 
 
 class _Dying(Limiter):
-    """A limiter whose store dies after it has counted."""
+    """A limiter whose store fails after it has counted."""
 
     def clear(self, name, *key, address=None):
-        """Be down."""
+        """Raise the error of a store that is down."""
         raise VerificationUnavailableError("the store of limits is down")
 
 
 def test_store_of_limits_that_dies_after_counting_keeps_nobody_out(url, caplog, events):
-    """The session is stored, so its owner gets it; the log says that the tries are not forgotten."""
+    """A login succeeds if the store of limits fails after counting, and the log reports the failure."""
     with service_at(url, limiter=_Dying(limits=GENEROUS), hook=events.append) as service:
         service.accounts.create(ANN["email"], PASSWORD)
         with caplog.at_level(logging.WARNING):
@@ -183,5 +185,5 @@ def _documented(heading):
 
 @pytest.mark.parametrize(("heading", "names"), [("event", Flow), ("reason", Reason)])
 def test_names_are_documented(heading, names):
-    """docs/identity.md has each name once, and no other."""
+    """docs/identity.md has each name of an event or reason once, and no other name."""
     assert sorted(_documented(heading)) == sorted(names)

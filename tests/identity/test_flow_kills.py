@@ -1,7 +1,7 @@
-"""kill -9 at every write of register, reset, change-password, refresh, link, change-email and delete-account.
+"""A kill -9 at each write of the flows that change an account or a session.
 
-Afterwards the state is that of before or that of after, an answer that was given holds, the mail is sent, and
-the flow can be repeated.
+Afterwards the state is that of before or that of after the flow, an acknowledged change is stored, the mail
+is sent, and the flow can be repeated.
 """
 
 import json
@@ -28,18 +28,18 @@ OWNER = Caller("192.0.2.1", AGENT)
 
 @pytest.fixture
 def process(url):
-    """The process that forks those that are killed."""
+    """The process that forks the processes that are killed."""
     with forking_process("identity.killed_flows", url) as process:
         yield process
 
 
 class Running:
-    """What a process was given, what it has answered, and what is left of it."""
+    """The data that a process was given, its answers, and the mails of the next processes."""
 
     def __init__(self, url, flow):
         self.url, self.flow = url, flow
         self.given, self.answered, self.mails = {}, {}, []
-        #: Of the services after the killed one: whichever looks first sends what it had not taken.
+        #: Of the services after the killed one: the first one sends the mails that were not taken.
         self.postbox = Postbox()
         empty(url)
         with self.service(postbox=Postbox()) as service:
@@ -50,7 +50,7 @@ class Running:
         return service_at(self.url, **{"clock": time.time, "postbox": self.postbox} | given)
 
     def _prepare(self, service):
-        """Make an account with two sessions, and ask for a link, as the flow needs them."""
+        """Make an account with two sessions, and ask for a link if the flow needs one."""
         service.accounts.register(EMAIL, PASSWORD, "", OWNER)
         own, other = [service.accounts.login(EMAIL, PASSWORD, OWNER) for _ in range(2)]
         assert service.outbox.flush()
@@ -69,7 +69,7 @@ class Running:
             self.given["token"] = mail.text.partition("token=")[2].split()[0]
 
     def run_until(self, process, moment):
-        """Have the process be killed at a moment."""
+        """Have the process killed at a moment."""
         process.stdin.write(json.dumps({"flow": self.flow, "moment": moment, **self.given}) + "\n")
         process.stdin.flush()
         while "end" not in self.answered:
@@ -84,14 +84,14 @@ class Running:
         return "done" in self.answered
 
     def send_the_rest(self):
-        """Let the next process send what the killed one had taken; all mails of both, by their subjects."""
+        """Send the mails that the killed process had taken, and return the subjects of all mails."""
         with self.service(clock=lambda: time.time() + TAKEN_SECONDS + 1) as service:
             while service.mails.state().waiting:
                 service.mails.step()
                 assert service.outbox.flush()
         self.mails += [(mail.to, mail.subject) for mail in self.postbox.mails]
         assert {to for to, _ in self.mails} <= {EMAIL}
-        assert len(self.mails) <= 2  # one came twice: the process died between sending it and noting that
+        assert len(self.mails) <= 2  # one comes twice if the process died between sending and recording it
         return {subject for _, subject in self.mails}
 
 
@@ -108,7 +108,7 @@ def is_alive(client, token):
 
 
 def check_register(running, client, service):
-    """Return whether there is an account, to which its owner can sign in, and repeat the request."""
+    """Return whether an account was made, check that its password signs in, and repeat the request."""
     is_made = service.accounts.find(EMAIL) is not None
     assert signs_in(client, PASSWORD) == is_made
     mails = running.send_the_rest()
@@ -120,7 +120,7 @@ def check_register(running, client, service):
 
 
 def check_reset(running, client, service):
-    """Return whether the password is new, all sessions have ended and the link is used up, and repeat."""
+    """Return whether the password is new, all sessions have ended and the link is used, and repeat."""
     given = running.given
 
     def state():
@@ -160,7 +160,7 @@ def check_change(running, client, service):
 
 
 def check_refresh(running, client, service):
-    """Return whether the newest token that was answered is good, and the session goes on by it."""
+    """Check that the newest acknowledged token continues its session, and return True."""
     token = running.answered.get("refresh", {"token": running.given["refresh"]})["token"]
     for _ in range(ROUNDS):
         answer = client.post("/v1/auth/refresh", json={"refresh_token": token})
@@ -193,7 +193,7 @@ def check_link(running, client, service):
 
 
 def check_address(running, client, service):
-    """Return whether the address is the new one and the other session has ended, and repeat."""
+    """Return whether the address is new and the other session has ended, and repeat."""
     given = running.given
     user = service.accounts.find(EMAIL) or service.accounts.find(MOVED)
 
@@ -214,7 +214,7 @@ def check_address(running, client, service):
 
 
 def check_delete(running, client, service):
-    """Return whether the account and its sessions are gone, and repeat."""
+    """Return whether the account and its sessions are deleted, and repeat."""
     given = running.given
 
     def state():
@@ -244,7 +244,7 @@ CHECKS = {
 
 
 def check_after(url, flow, process, moment):
-    """Run the flow from the beginning, and look at what is left."""
+    """Run the flow until the moment, and return its answers and whether the state is that of after it."""
     running = Running(url, flow)
     running.run_until(process, moment)
     with running.service() as service:
@@ -256,7 +256,7 @@ def check_after(url, flow, process, moment):
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_flow_is_done_or_not_done(url, flow, process, record_property):
-    """At whichever write the process dies, nothing is half there, and what was acknowledged holds."""
+    """A flow that is killed at any write is done completely or not at all, and its answer remains true."""
     answered, is_after = check_after(url, flow, process, 0)
     assert is_after
     moments = answered["closed"]["moments"]

@@ -1,4 +1,4 @@
-"""A disk that is full: 503, no error of ours, and what was acknowledged is there when it has room again."""
+"""A full disk: requests get 503, and acknowledged changes are stored when the disk has room again."""
 
 import contextlib
 import signal
@@ -22,13 +22,13 @@ _SECONDS = 60.0
 
 @contextlib.contextmanager
 def sqlite_on(disk: SmallDisk) -> Iterator[tuple[str, Callable[[], None]]]:
-    """A database file on the disk; nothing has to be started again."""
+    """Return a database file on the disk, which needs no restart."""
     yield f"sqlite:///{disk.folder}/identity.db", lambda: None
 
 
 @contextlib.contextmanager
 def postgresql_on(disk: SmallDisk) -> Iterator[tuple[str, Callable[[], None]]]:
-    """A server whose data and log of changes are on the disk; it may end when it cannot write the log."""
+    """Run a server with its data on the disk, which may end when it cannot write its log."""
     with own_postgres(disk.folder) as server:
 
         def start_again() -> None:
@@ -40,7 +40,7 @@ def postgresql_on(disk: SmallDisk) -> Iterator[tuple[str, Callable[[], None]]]:
 
 @pytest.mark.parametrize(("database_on", "megabytes"), [(sqlite_on, 24), (postgresql_on, 64)])
 def test_full_disk(database_on, megabytes, tmp_path, record_property) -> None:
-    """Writes get 503 while it is full, and go on by themselves when there is room; nothing is lost."""
+    """On a full disk writes get 503, and they succeed again when the disk has room; nothing is lost."""
     with small_disk(megabytes) as disk, database_on(disk) as (url, start_database):
         upgrade(url)
         service = ServiceProcess(tmp_path, TEST_DATABASE=url)
@@ -68,7 +68,7 @@ def test_full_disk(database_on, megabytes, tmp_path, record_property) -> None:
 
 
 def wait_for(crowd: Crowd, status: int, number: int) -> None:
-    """Wait until there are more answers of a status."""
+    """Wait for a number of answers with a status."""
 
     def count() -> int:
         assert not crowd.errors, crowd.errors

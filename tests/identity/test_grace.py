@@ -1,4 +1,4 @@
-"""The refresh token before the newest: answered again for a lost answer, refused for a copy."""
+"""The refresh token before the newest: accepted again after a lost answer, refused for a copy."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ THIEF = Caller("203.0.113.5", "curl/8.5")
 
 
 def login(service, caller=HOME):
-    """The tokens of a new session."""
+    """Return the tokens of a new session."""
     if service.accounts.find(ANN["email"]) is None:
         service.accounts.create(ANN["email"], PASSWORD)
     return service.accounts.login(ANN["email"], PASSWORD, caller)
@@ -37,7 +37,7 @@ def refresh(service, tokens, caller=HOME):
 
 
 def is_over(service, *many):
-    """Whether none of these tokens refreshes anything, from where its owner is."""
+    """Return whether each of these tokens is refused, at the owner's address."""
     for tokens in many:
         with pytest.raises(InvalidTokenError):
             refresh(service, tokens)
@@ -55,11 +55,11 @@ def service(url, clock, events):
         yield service
 
 
-@pytest.mark.one_database  # the rule; what is stored for it is tested over both
+@pytest.mark.one_database  # the rule; other tests check the stored values on both databases
 @pytest.mark.parametrize("caller", [HOME, OTHER_TAB, MOBILE, SAME_ROOM])
 @pytest.mark.parametrize("later", [0, 29, 31, HOUR, 8 * HOUR, 2 * DAY, 3 * DAY - 1])
 def test_lost_answer_is_given_again(service, clock, caller, later):
-    """The token before the newest gets the newest, at once or days later, from the network or agent known."""
+    """The token before the newest gets the newest for days, from the known network or the known agent."""
     tokens = login(service)
     lost = refresh(service, tokens)
     clock.go_on(later)
@@ -70,7 +70,7 @@ def test_lost_answer_is_given_again(service, clock, caller, later):
 
 @pytest.mark.parametrize("later", [0, 29, 31, 2 * DAY])
 def test_thief_who_follows_from_elsewhere(service, clock, events, later):
-    """Another network with another agent is reuse at any time: the session ends, with an event."""
+    """A used token from another network with another agent ends the session, with an event of reuse."""
     tokens = login(service)
     newest = refresh(service, tokens)
     clock.go_on(later)
@@ -83,7 +83,7 @@ def test_thief_who_follows_from_elsewhere(service, clock, events, later):
 
 @pytest.mark.parametrize("later", [0, 29, HOUR])
 def test_thief_who_was_first(service, clock, later):
-    """If a thief has refreshed, the owner's next refresh ends the session of both."""
+    """After a thief has refreshed, the owner's next refresh ends the session for both."""
     tokens = login(service)
     stolen = refresh(service, tokens, THIEF)
     clock.go_on(later)
@@ -95,7 +95,7 @@ def test_thief_who_was_first(service, clock, later):
 
 @pytest.mark.parametrize("later", [0, 1, 31, HOUR])
 def test_successor_that_was_used(service, clock, later):
-    """Once the newest token has been used, the one before it is proof of a copy, at any time."""
+    """Once the newest token is used, a use of the token before it ends the session at any time."""
     tokens = login(service)
     second = refresh(service, tokens)
     third = refresh(service, second)
@@ -106,7 +106,7 @@ def test_successor_that_was_used(service, clock, later):
 
 
 def test_bound_of_lost_answers(service, clock):
-    """After three days, the token before the newest is no lost answer any more."""
+    """After three days the token before the newest is refused."""
     tokens = login(service)
     newest = refresh(service, tokens)
     clock.go_on(3 * DAY)
@@ -120,7 +120,7 @@ def test_bound_of_lost_answers(service, clock):
     ({"lost_answer_lifetime": HOUR, "refresh_grace": 1}, HOUR - 1, HOUR),
 ])  # fmt: skip
 def test_bound_is_a_setting(url, clock, given, good, bad):
-    """The longer of both settings counts."""
+    """The longer one of `lost_answer_lifetime` and `refresh_grace` is the limit."""
     with service_at(url, clock=clock, **given) as service:
         tokens, other = login(service), login(service)
         refresh(service, tokens)
@@ -133,7 +133,7 @@ def test_bound_is_a_setting(url, clock, given, good, bad):
 
 @pytest.mark.parametrize("later", [0, HOUR])
 def test_without_a_grace(url, clock, later):
-    """With a grace of 0, a refresh token is good once, whatever was lost."""
+    """With a grace of 0 a refresh token is accepted once."""
     with service_at(url, clock=clock, refresh_grace=0) as service:
         tokens = login(service)
         newest = refresh(service, tokens)
@@ -143,13 +143,13 @@ def test_without_a_grace(url, clock, later):
 
 @pytest.mark.parametrize("value", [-1, 30 * DAY + 1, "60", True, None, 1.5])
 def test_setting_is_checked(value):
-    """A number that cannot be meant is refused when the settings are built."""
+    """A lost_answer_lifetime that is out of range or no whole number is refused."""
     with pytest.raises(ConfigurationError, match="lost_answer_lifetime"):
         settings("sqlite:///x.db", lost_answer_lifetime=value)
 
 
 def test_repeats_are_events(service, events):
-    """Each repeat leaves an event that says so, with the session and where it came from."""
+    """A repeat leaves an event with its reason, the session and the address."""
     tokens = login(service)
     refresh(service, tokens)
     refresh(service, tokens, OTHER_TAB)
@@ -161,7 +161,7 @@ def test_repeats_are_events(service, events):
 
 
 def share(service, clock, owner, other, most):
-    """Generations that two holders share, the other one following by a minute, until the session ends."""
+    """Return the generations that an owner and a follower share, until the session ends."""
     mine = login(service, owner)
     for generation in range(most):
         try:
@@ -177,12 +177,12 @@ def share(service, clock, owner, other, most):
 
 @pytest.mark.parametrize("follower", [HOME, MOBILE, SAME_ROOM])
 def test_copy_that_follows_for_ever(service, clock, follower):
-    """A thief who has the owner's agent or network follows for five generations, and not for ever."""
+    """A copy with the owner's agent or network is accepted for five generations at most."""
     assert share(service, clock, HOME, follower, 20) == 5
 
 
 def test_copy_that_follows_at_once(service, clock):
-    """Within the grace, another network is counted as much, though the agent is the same."""
+    """Within the grace, repeats from another network with the same agent are limited to five generations."""
     mine = login(service)
     for _ in range(5):
         newest = refresh(service, mine)
@@ -194,7 +194,7 @@ def test_copy_that_follows_at_once(service, clock):
 
 
 def refused(service, tokens, caller):
-    """Whether a refresh is refused."""
+    """Return whether a refresh is refused."""
     try:
         refresh(service, tokens, caller)
     except InvalidTokenError:
@@ -203,7 +203,7 @@ def refused(service, tokens, caller):
 
 
 def test_copy_that_changes_places(service, clock):
-    """Two holders who take turns in being first are noticed as well."""
+    """Two holders of a session who take turns in being first are refused after five generations."""
     tokens = login(service)
     for turn in range(20):
         first, second = (HOME, MOBILE) if turn % 2 else (MOBILE, HOME)
@@ -216,7 +216,7 @@ def test_copy_that_changes_places(service, clock):
 
 
 def test_generation_without_a_repeat(service, clock):
-    """A bad network loses four answers in a row, again and again: one that arrives begins the count anew."""
+    """A generation without a repeat resets the count of repeats from another network."""
     tokens = login(service)
     for number in range(40):
         newest = refresh(service, tokens, MOBILE)
@@ -228,7 +228,7 @@ def test_generation_without_a_repeat(service, clock):
 
 
 def test_retries_of_one_generation(service, clock):
-    """A client that wakes up with 20 requests at once, or tries for hours, is counted once a generation."""
+    """Repeats of one generation are counted once, and a client may repeat them for hours."""
     tokens = login(service)
     newest = refresh(service, tokens)
     for _ in range(20):
@@ -239,7 +239,7 @@ def test_retries_of_one_generation(service, clock):
 
 
 def test_tabs_that_refresh_together(service):
-    """Tabs with copies of one token stay signed in for hundreds of generations, though not without end."""
+    """Tabs that share a token stay signed in for hundreds of generations, up to MAX_REPEATS."""
     tokens = login(service)
     for _ in range(300):
         newest = refresh(service, tokens)
@@ -264,7 +264,7 @@ def test_threads_count_a_repeat_once(service):
 
 
 def test_repeats_in_one_transaction(service):
-    """Repeats that are decided together are counted one after the other."""
+    """Repeats that are decided in one transaction are counted one after the other."""
     tokens = login(service)
     requests = [RefreshRequest(tokens.refresh_token, caller) for caller in (HOME, OTHER_TAB, MOBILE, THIEF)]
     answers = service.sessions.refresher.refresh_all(requests)
@@ -273,7 +273,7 @@ def test_repeats_in_one_transaction(service):
 
 
 def test_sessions_of_a_client(service):
-    """The session of a client follows the same rule, for that client only."""
+    """The repeat of a client's refresh is accepted for that client only."""
     service.accounts.create(ANN["email"], PASSWORD)
     client, _ = service.clients.create("the application")
     tokens = service.accounts.login(ANN["email"], PASSWORD, HOME, client_id=client.id)
@@ -287,7 +287,7 @@ def test_sessions_of_a_client(service):
 
 
 def test_one_generation_that_the_database_has_lost(service):
-    """After a power cut that took one refresh back, the token that was given for it is good."""
+    """After the database has lost one refresh, the token of that refresh is accepted."""
     tokens = login(service)
     second = refresh(service, tokens)
     set_row(service, generation=0)
@@ -296,7 +296,7 @@ def test_one_generation_that_the_database_has_lost(service):
 
 @pytest.mark.parametrize("steps", [2, 3, 10])
 def test_more_generations_that_the_database_has_lost(service, steps):
-    """A token of many generations later cannot be told from one that was replaced: sign in again."""
+    """After the database has lost several refreshes, their last token is refused."""
     tokens = newest = login(service)
     for _ in range(steps):
         newest = refresh(service, newest)
@@ -307,7 +307,7 @@ def test_more_generations_that_the_database_has_lost(service, steps):
 
 @pytest.mark.parametrize("caller", [HOME, MOBILE, THIEF])
 def test_session_of_an_older_version(service, caller):
-    """A session that was refreshed before networks were stored has nothing to compare with, once."""
+    """A session that was refreshed before networks were stored accepts one repeat from any caller."""
     tokens = login(service)
     newest = refresh(service, tokens)
     set_row(service, refreshed_network=None, refreshed_agent=None)
@@ -325,13 +325,13 @@ def test_session_of_an_older_version(service, caller):
     ("x" * 100, "x" * 64),
 ])  # fmt: skip
 def test_network_of_an_address(address, network):
-    """Networks are those that one customer has; what is no address stands for itself."""
+    """The network of an address is that of one customer, and other text is its own network."""
     assert network_of(Caller(address)) == network
 
 
 @pytest.mark.parametrize("agent", ["", "a" * 5_000, "tab\there", "\x1b[31m", "ünïcode"])
 def test_odd_agents(service, agent):
-    """An agent of any length and any characters is compared as it is stored."""
+    """An agent of any length, with any characters, is compared in its stored form."""
     caller = replace(THIEF, user_agent=agent)
     tokens = login(service, caller)
     newest = refresh(service, tokens, caller)
@@ -339,7 +339,7 @@ def test_odd_agents(service, agent):
 
 
 def test_pages_of_a_thief(app, ann):
-    """The cookie of a browser follows the same rule: elsewhere it is nobody's, and the session is over."""
+    """The refresh cookie of a browser is refused with another network and agent, and its session ends."""
     stolen = ann.cookies["refresh_token"]
     del ann.cookies["access_token"]
     assert "refresh_token" in set_cookies(ann.get("/login"))
@@ -357,12 +357,12 @@ class Elsewhere:
         self._app = app
 
     async def __call__(self, scope, receive, send):
-        """Serve a request from elsewhere."""
+        """Serve a request from another network."""
         await self._app(scope | {"client": ("203.0.113.5", 1)}, receive, send)
 
 
 def test_api_of_a_thief(service):
-    """By the API as well, a token that was used is refused elsewhere, and its successor then."""
+    """Over the API, a used token from another network and agent is refused, and then its successor."""
     app = Identity(service)
     service.accounts.create(ANN["email"], PASSWORD)
     owner = browser(app, **{"user-agent": "Firefox"})
@@ -374,7 +374,7 @@ def test_api_of_a_thief(service):
 
 
 def test_sessions_outlive_the_migration(tmp_path, clock):
-    """A session of the tables before goes on, and so does its lost answer."""
+    """A session of older tables, and the repeat of its lost answer, are accepted after the migration."""
     url = f"sqlite:///{tmp_path}/old.db"
     database = Database(url)
     upgrade(database)
@@ -390,7 +390,7 @@ def test_sessions_outlive_the_migration(tmp_path, clock):
 
 
 def rows(service):
-    """The rows of sessions."""
+    """Return the rows of sessions."""
     with service.database.read() as connection:
         return connection.execute(select(sessions)).all()
 

@@ -1,4 +1,4 @@
-"""A provider that hangs holds up those who want to sign in there, for a moment, and nothing else."""
+"""Providers that hang, drip or send too much: only sign-ins with them wait, and for a short time."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import OpenIDProvider
 from identity.fake_servers import AnsweringServer, hanging
 from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, Clock, browser, service_at, together
-from support import make_token, rsa_key
+from support import make_token, no_more_threads, rsa_key
 
 OWN = [f"{ISSUER}{prefix}/auth/{name}/callback" for prefix in ("/api/v1", "/v1") for name in ("op", "github")]
 
@@ -35,7 +35,7 @@ def closing():
 
 @pytest.fixture
 def server():
-    """A provider that answers."""
+    """Run a provider that answers."""
     running = AnsweringServer()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -47,18 +47,18 @@ def server():
 
 @pytest.fixture
 def silent():
-    """The URL of a provider that answers nothing, and the connections that it took."""
+    """Return the URL of a provider that never answers, and the connections that it accepted."""
     with hanging() as (store, taken):
         yield store.replace("redis", "http").removesuffix("/0"), taken
 
 
 def provider_at(url, timeout=0.3, **given):
-    """A provider that is found by discovery."""
+    """Return a provider with discovery."""
     return OpenIDProvider("op", url, "id", "s3cret", redirect_uris=OWN, timeout=timeout, **given)
 
 
 def github_at(url, timeout=0.3):
-    """A provider that is asked for nothing but codes."""
+    """Return a provider that is only asked to exchange codes."""
     return GitHub("id", "s3cret", redirect_uris=OWN, timeout=timeout, url=url, api_url=url)
 
 
@@ -70,7 +70,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_breaker_of_a_provider(silent, closing, way):
-    """After the first attempt without an answer, the next are refused at once, and ask nothing."""
+    """After one attempt without an answer, further requests are refused without asking the provider."""
     url, taken = silent
     provider, ask = closing(provider_at(url)), WAYS[way](url)
     retries = set()
@@ -83,7 +83,7 @@ def test_breaker_of_a_provider(silent, closing, way):
 
 
 def test_breaker_of_github(silent, closing):
-    """A provider without discovery has the same bounds."""
+    """A provider without discovery is not asked again after an attempt without an answer."""
     url, taken = silent
     provider = closing(github_at(url))
     for _ in range(20):
@@ -95,7 +95,7 @@ def test_breaker_of_github(silent, closing):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_threads_do_not_wait_for_each_other(silent, closing, way):
-    """Of 16 who ask at once none waits for the others' attempts: discovery is made once for all."""
+    """Of 16 simultaneous callers none waits for another's attempt, because discovery is made once for all."""
     url, taken = silent
     # Long enough for all 16 to begin before the attempt of the first ends, also on a busy machine.
     provider, ask = closing(provider_at(url, timeout=1.5)), WAYS[way](url)
@@ -105,7 +105,7 @@ def test_threads_do_not_wait_for_each_other(silent, closing, way):
 
 
 def test_sign_ins_and_other_providers_go_on(url, silent, server, closing):
-    """While one provider hangs, a password signs in and another provider is asked, before it gives up."""
+    """While one provider hangs, logins with a password and with another provider succeed."""
     hung, _ = silent
     server.answers["/login/oauth/access_token"] = 400, {"error": "bad_verification_code"}
     providers = [closing(provider_at(hung, timeout=30)), closing(github_at(server.url, timeout=5))]
@@ -132,7 +132,7 @@ def test_sign_ins_and_other_providers_go_on(url, silent, server, closing):
 
 
 def test_answers_of_the_service(url, silent, closing):
-    """Sixteen browsers that want to go there, and whoever follows, get 503 with Retry-After."""
+    """While a provider hangs, each request to it gets 503 with Retry-After."""
     app_providers = [closing(provider_at(silent[0]))]
     with service_at(url) as service:
         app = Identity(service, providers=app_providers)
@@ -149,7 +149,7 @@ def test_answers_of_the_service(url, silent, closing):
 
 
 class Dripping(threading.Thread):
-    """A provider that sends a byte now and then, for ever."""
+    """A provider that sends a byte from time to time, without end."""
 
     def __init__(self, head, drop):
         super().__init__(daemon=True)
@@ -178,7 +178,7 @@ class Dripping(threading.Thread):
     (b"", b"HTTP"),
 ])  # fmt: skip
 def test_provider_that_drips(closing, head, drop):
-    """A deadline is over the whole attempt: bytes that come now and then do not prolong it."""
+    """A deadline is for the whole attempt, and single bytes do not prolong it."""
     dripping = Dripping(head, drop)
     dripping.start()
     try:
@@ -192,7 +192,7 @@ def test_provider_that_drips(closing, head, drop):
 
 @pytest.mark.parametrize("path", ["/login/oauth/access_token", "/user", "/user/emails"])
 def test_large_answers(server, closing, path):
-    """An answer over the limit is an outage at each step, and is not read to its end."""
+    """An answer over the limit is an outage at each step."""
     server.answers = {
         "/login/oauth/access_token": (200, {"access_token": "t"}),
         "/user": (200, {"id": 1}),
@@ -205,7 +205,7 @@ def test_large_answers(server, closing, path):
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/jwks"])
 def test_large_documents(server, closing, path):
-    """Metadata and key sets have the same limit."""
+    """Metadata and key sets over the limit are an outage."""
     server.answers["/.well-known/openid-configuration"] = (
         200,
         {
@@ -224,7 +224,7 @@ def test_large_documents(server, closing, path):
 
 
 def test_answers_are_not_inflated(server, closing):
-    """A compressed answer was not asked for, and is refused without inflating it."""
+    """A compressed answer, which was not asked for, is refused without inflating it."""
     provider = closing(provider_at(server.url, timeout=5))
 
     server.answers["/.well-known/openid-configuration"] = 200, gzip.compress(json.dumps({"a": 1}).encode())
@@ -234,7 +234,7 @@ def test_answers_are_not_inflated(server, closing):
 
 
 def test_breaker_tries_again():
-    """After the pause one attempt is made while the others are refused, and a good one ends it."""
+    """After the pause an attempt is made, and its success ends the pause."""
     clock = Clock(0.0)
     attempts = Attempts("op", 0.05, clock)
     forever = threading.Event()
@@ -249,7 +249,7 @@ def test_breaker_tries_again():
 
 
 def test_pause_is_short():
-    """However often a provider has failed, it is tried again within five seconds."""
+    """A provider that has failed several times is tried again within five seconds."""
     clock = Clock(0.0)
     attempts = Attempts("op", 0.01, clock)
     forever = threading.Event()
@@ -263,7 +263,7 @@ def test_pause_is_short():
 
 @pytest.mark.parametrize("error", [ValueError("x"), VerificationUnavailableError("500")])
 def test_other_failures_open_no_breaker(error):
-    """An answer that is bad is an answer: it comes at once, and holds nobody up."""
+    """A prompt failure of a provider causes no pause."""
     attempts = Attempts("op", 5, Clock(0.0))
 
     def fail():
@@ -276,7 +276,7 @@ def test_other_failures_open_no_breaker(error):
 
 
 def test_attempts_that_were_left_behind_are_bounded():
-    """There are no more threads than the limit, whatever hangs."""
+    """Attempts that hang are limited in number, and a further attempt is refused."""
     attempts = Attempts("op", 30, Clock(0.0))
     inside, forever = threading.Semaphore(0), threading.Event()
 
@@ -297,15 +297,26 @@ def test_attempts_that_were_left_behind_are_bounded():
     assert attempts.run(lambda: 1) == 1
 
 
+def test_attempts_without_a_thread_take_no_room(monkeypatch):
+    """An attempt without a thread is an outage, and does not count against the limit."""
+    attempts = Attempts("op", 30, Clock(0.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        for _ in range(MAX_ATTEMPTS + 1):
+            with pytest.raises(VerificationUnavailableError, match="no thread"):
+                attempts.run(lambda: 1)
+    assert attempts.run(lambda: 1) == 1
+
+
 @pytest.mark.parametrize("timeout", [0, -1, 61, "5", True, None, float("nan")])
 def test_timeout_is_checked(timeout):
-    """A timeout that cannot be meant is refused when the provider is built."""
+    """A timeout that is out of range or no number is refused when the provider is built."""
     with pytest.raises(ConfigurationError, match="timeout must be"):
         provider_at("https://op.example", timeout=timeout)
 
 
 def test_authorize_is_limited_by_address(url, server, closing):
-    """Browsers of one address are sent to providers so often, and get 429 then; others are not held up."""
+    """Sign-ins with a provider are limited by address with 429, and another address is not limited."""
     limiter = Limiter(limits=GENEROUS | {"authorize_address": Limit(3, 900)})
     events = []
     with service_at(url, limiter=limiter, hook=events.append) as service:

@@ -1,4 +1,4 @@
-"""The probes: `/healthz` for the process, `/readyz` for what the service cannot do without."""
+"""The probes: `/healthz` for the process, `/readyz` for the parts that the service needs."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ def client(app):
 
 
 def test_all_is_well(client):
-    """Both answer 200 to everybody, and no cache keeps it."""
+    """Both probes answer 200 without a credential, and forbid caching."""
     for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
         response = client.get(path)
         assert (response.status_code, response.json()) == (200, {"status": status})
@@ -40,7 +40,7 @@ def fails(client, *parts):
 
 
 def test_tables_of_another_version(client, service, clock):
-    """A database that was not upgraded is not ready."""
+    """A database that was not upgraded makes the service unready."""
     with version(service, "0001"):
         assert fails(client, "migrations")
     clock.go_on(1)
@@ -48,7 +48,7 @@ def test_tables_of_another_version(client, service, clock):
 
 
 def test_tables_of_a_newer_version(client, service):
-    """While processes are replaced, those before the upgrade stay ready; none of them starts any more."""
+    """With a newer database a running process stays ready, and a new process does not start."""
     with version(service, "9999"):
         assert client.get("/readyz").status_code == 200
         with pytest.raises(ConfigurationError, match="got 9999"):
@@ -57,7 +57,7 @@ def test_tables_of_a_newer_version(client, service):
 
 @contextmanager
 def version(service, number):
-    """A database of another version."""
+    """Set the version of the database meanwhile."""
 
     def write(number):
         with service.database.write() as connection:
@@ -80,13 +80,13 @@ def test_keys_that_cannot_be_read(url, clock):
 
 
 def test_an_outbox_that_is_full(client, service, monkeypatch):
-    """Mails that would be dropped make the service unready."""
+    """A full outbox makes the service unready."""
     monkeypatch.setattr(service.outbox, "_size", 0)
     assert fails(client, "mail")
 
 
 def test_room_in_the_outbox():
-    """An outbox takes mails until it is full or closed."""
+    """An outbox has room until it is full or closed."""
     outbox = Outbox(_Silent(), size=1, pause=60)
     assert outbox.has_room
     outbox.submit(lambda: None, print)
@@ -101,7 +101,7 @@ class _Silent:
 
 
 def test_an_answer_is_kept_for_a_second(service, clock):
-    """Probes that come often ask the database once a second, also when the clock is set back."""
+    """Readiness is computed once a second, also when the clock is set back."""
     readiness, looks = service.readiness, []
     look = readiness._look
     readiness._look = lambda now: looks.append(now) or look(now)
@@ -113,7 +113,7 @@ def test_an_answer_is_kept_for_a_second(service, clock):
 
 @pytest.mark.one_database
 def test_a_database_that_hangs(client, service, monkeypatch):
-    """The answer comes in bounded time, and blames the database."""
+    """While the database hangs, the probe answers in bounded time, and names the database."""
     monkeypatch.setattr(health, "_SECONDS", 0.05)
     release = threading.Event()
     monkeypatch.setattr(service.readiness, "find_failing", lambda: release.wait(10) and ())
@@ -126,12 +126,12 @@ def test_a_database_that_hangs(client, service, monkeypatch):
 
 @pytest.mark.one_database
 def test_a_database_that_is_gone(tmp_path, caplog, clock):
-    """The part is named to the probe, and the reason to the operator, once each time that it changes."""
+    """The probe names a missing database, and each change of readiness is logged once."""
     file = tmp_path / "identity.db"
     upgrade(f"sqlite:///{file}")
     with service_at(f"sqlite:///{file}", clock=clock) as service:
         client = TestClient(Identity(service))
-        service._mails_thread.close()  # SQLite makes a file anew for whoever reads first
+        service._mails_thread.close()  # SQLite creates a missing file at the next read
         file.rename(tmp_path / "away.db")
         with caplog.at_level(logging.INFO, "authguard"):
             assert client.get("/readyz").json()["failing"] == ["database"]
@@ -147,14 +147,14 @@ def test_a_database_that_is_gone(tmp_path, caplog, clock):
 
 @pytest.mark.one_database
 def test_a_server_of_databases_that_refuses(clock):
-    """PostgreSQL that has no such database any more: 503, which names the part and no password."""
+    """A dropped database of PostgreSQL makes the service unready."""
     with ExitStack() as stack:
         url = stack.enter_context(postgres_database())
         upgrade(url)
         with service_at(url, clock=clock) as service:
             client = TestClient(Identity(service))
             assert client.get("/readyz").status_code == 200
-            stack.close()  # drops it, and ends its connections
+            stack.close()  # drops the database, and ends its connections
             clock.go_on(2)
             assert fails(client, "database")
 
@@ -172,7 +172,7 @@ def test_another_secret_is_seen_at_the_start(url, clock):
 
 @pytest.mark.one_database
 def test_a_crowd_of_strangers_makes_no_service_unready(service, clock, monkeypatch):
-    """However many ask at once, there is one look, and the probe among them hears the truth."""
+    """Of 200 simultaneous probes one checks the service, and all get its result."""
     monkeypatch.setattr(health, "_SECONDS", 60)  # for machines that are busy
     looks = []
     find = service.readiness.find_failing

@@ -1,4 +1,4 @@
-"""The work that an e-mail address can cause, at each entrance that a stranger has."""
+"""The work that an e-mail address can cause, at each endpoint that is open to anonymous callers."""
 
 import unicodedata
 
@@ -16,7 +16,7 @@ from authguard.identity.passwords.hashing import MAX_PASSWORD
 from authguard.identity.web.bodies import MAX_MEMBERS
 from identity.support import CALLER, GENEROUS, ISSUER, PASSWORD, browser
 
-MARKS = "\u0301\u0316"  # in an order that normalising has to sort
+MARKS = "\u0301\u0316"  # in an order that normalisation must sort
 MAX_TEXT = max(MAX_ADDRESS, MAX_PASSWORD)
 
 HOSTILE = {
@@ -36,7 +36,7 @@ HOSTILE = {
 
 @pytest.fixture
 def worked_on(monkeypatch):
-    """The lengths of all texts that are normalised or parsed."""
+    """Return the lengths of all texts that are normalised or parsed."""
     lengths = []
     normalize, validate = unicodedata.normalize, addresses.validate_email
 
@@ -87,7 +87,7 @@ ENTRANCES = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("entrance", ENTRANCES.values(), ids=ENTRANCES)
 def test_long_address_is_refused_before_it_is_worked_on(service, worked_on, entrance, text):
-    """No entrance normalises or parses a text that is longer than an address can be."""
+    """No endpoint normalises or parses a text that is longer than an address can be."""
     response = entrance(browser(Identity(service)), text)
     assert response.status_code in (400, 401, 413, 422)
     assert max(worked_on, default=0) <= MAX_TEXT
@@ -96,7 +96,7 @@ def test_long_address_is_refused_before_it_is_worked_on(service, worked_on, entr
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_functions_refuse_a_long_address(worked_on, text):
-    """A text that is too long is no address, has no account, and is counted as it is."""
+    """A text beyond the limit is no address, has no account, and is counted unchanged."""
     assert parse_email(text) is None
     assert lookup_address(text) is None
     assert canonical_key(text) == text
@@ -106,7 +106,7 @@ def test_functions_refuse_a_long_address(worked_on, text):
 @pytest.mark.one_database
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_long_address_of_a_provider_is_none(service, worked_on, text):
-    """An address of a provider that is too long is like none at all."""
+    """A provider's address beyond the limit is refused like a missing address."""
     identity = SocialIdentity(provider="github", subject="1", email=text, email_verified=True, name="Ann")
     with pytest.raises(NoAddressError):
         service.social_sign_in.sign_in_with(identity, CALLER)
@@ -115,7 +115,7 @@ def test_long_address_of_a_provider_is_none(service, worked_on, text):
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_operators_get_the_same_answer(service, text):
-    """What an operator types is bounded like a stranger's text."""
+    """An operator's text beyond the limit is refused as an invalid address."""
     assert service.accounts.find(text) is None
     with pytest.raises(InvalidFieldsError) as caught:
         service.accounts.create(text, PASSWORD)
@@ -124,7 +124,7 @@ def test_operators_get_the_same_answer(service, text):
 
 @pytest.mark.parametrize("text", ["ann" + MARKS * 50 + "@x.com", "ann@b" + MARKS * 50 + ".com"])
 def test_counting_comes_before_parsing(worked_on, text):
-    """A network that has used up its tries causes no parsing any more."""
+    """A caller who is over the limit causes no parsing of an address."""
     limiter = Limiter(limits={name: Limit(1, 600) for name in GENEROUS})
     for count in (limiter.count_login, limiter.count_mail):
         count("ann@example.com", CALLER.address)
@@ -135,7 +135,7 @@ def test_counting_comes_before_parsing(worked_on, text):
 
 
 def test_longest_address_is_taken(service):
-    """The bound refuses no address that mail servers take."""
+    """The longest address that mail servers accept is accepted."""
     local = "a" * 64
     domain = ".".join(["b" * 61] * 3) + ".com"
     assert parse_email(f"{local}@{domain}") == f"{local}@{domain}"

@@ -1,4 +1,4 @@
-"""The JSON API over HTTP: bodies, answers, what is protected, outages."""
+"""The JSON API over HTTP: bodies, answers, protected paths, outages."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ from authguard.identity.passwords.hashing import PasswordHasher
 from authguard.testing import issue_token
 from identity.support import GENEROUS, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at, serving, together
 
-pytestmark = pytest.mark.one_database  # requests and answers
+pytestmark = pytest.mark.one_database  # requests and answers do not depend on the database
 
 ANN = {"email": "ann@example.com", "password": PASSWORD}
 
@@ -56,12 +56,12 @@ def is_problem(response, status, code):
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
 def test_both_prefixes_are_one_service(client, token, prefix):
-    """What was registered under one prefix is known under the other."""
+    """An account that was registered under one prefix is known under the other."""
     assert client.get(f"{prefix}/users/me", headers=bearer(token)).json()["email"] == ANN["email"]
 
 
 def test_prefixes_are_configurable(url):
-    """The API is where the settings say, and nowhere else."""
+    """The API has exactly the prefixes of the settings."""
     with service_at(url, prefixes=["/accounts"]) as service:
         client = TestClient(Identity(service))
         assert client.post("/accounts/auth/register", json=ANN).status_code == 201
@@ -81,7 +81,7 @@ def test_prefixes_are_configurable(url):
     ],
 )
 def test_body_is_validated(client, body, fields):
-    """Each field that cannot be used is named, and no value is repeated."""
+    """Each invalid field is named, and no value is repeated."""
     response = client.post("/v1/auth/register", json=body)
     assert is_problem(response, 422, "invalid_fields")
     assert {error["field"] for error in response.json()["errors"]} == fields
@@ -92,13 +92,13 @@ def test_body_is_validated(client, body, fields):
     "content", [b"", b"[]", b"nonsense", b'{"email":"a","email":"b"}', b"\xff", b"{" * 5000]
 )
 def test_body_is_one_strict_json_object(client, content):
-    """What is no JSON object, or an ambiguous one, is 422."""
+    """A body that is no JSON object, or has a member twice, gets 422."""
     response = client.post("/v1/auth/login", content=content, headers={"content-type": "application/json"})
     assert is_problem(response, 422, "invalid_fields")
 
 
 def test_privileges_cannot_be_registered(client):
-    """No field of the registration sets a role, a verification, an id."""
+    """No field of a registration sets a role, a verification or an id."""
     for name in ("role", "is_admin", "email_verified", "id", "disabled"):
         assert client.post("/v1/auth/register", json={**ANN, name: True}).status_code == 422
 
@@ -120,7 +120,7 @@ def test_privileges_cannot_be_registered(client):
     ],
 )
 def test_odd_text_is_never_our_fault(client, service, path, names, text):
-    """NUL, half a character, long text: refused or unknown, in every field, and never a 500."""
+    """NUL, lone surrogates and long text are refused or unknown in each field, and cause no 500."""
     body = "{" + ",".join(f'"{name}":"{text}"' for name in names) + "}"
     response = client.post(f"/v1/{path}", content=body, headers={"content-type": "application/json"})
     assert response.status_code in (200, 400, 401, 422)
@@ -129,20 +129,20 @@ def test_odd_text_is_never_our_fault(client, service, path, names, text):
 
 
 def test_odd_client_is_never_our_fault(client):
-    """A client id that no database could store is an unknown one."""
+    """A client id that no database can store is refused as an unknown one."""
     form = {"grant_type": "client_credentials", "client_id": "\x00", "client_secret": "\x00"}
     assert client.post("/v1/oauth/token", data=form).status_code == 401
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", ""])
 def test_json_says_that_it_is_json(client, kind):
-    """JSON under another name, as a form of another site could send it, is 415."""
+    """JSON with another content type, as a form of another site can send it, gets 415."""
     response = client.post("/v1/auth/register", content=b"{}", headers={"content-type": kind})
     assert is_problem(response, 415, "unsupported_media_type")
 
 
 def test_large_body_is_refused(client):
-    """More than 64 KiB are not read."""
+    """A body of more than 64 KiB gets 413."""
     response = client.post(
         "/v1/auth/login", content=b" " * 70_000, headers={"content-type": "application/json"}
     )
@@ -150,13 +150,13 @@ def test_large_body_is_refused(client):
 
 
 def test_password_form_of_oauth(client, token):
-    """auth/login takes the password form, too."""
+    """The endpoint auth/login accepts the password form of OAuth too."""
     response = client.post("/v1/auth/login", data={"username": ANN["email"], "password": PASSWORD})
     assert response.json()["refresh_token"].startswith("rt_")
 
 
 def test_unknown_and_wrong_get_the_same_answer(client, token):
-    """Status, fields and body are the same for a wrong password and an unknown address."""
+    """A wrong password and an unknown address get the same status, fields and body."""
     wrong = client.post("/v1/auth/login", json={**ANN, "password": "x"})
     unknown = client.post("/v1/auth/login", json={"email": "bob@example.com", "password": "x"})
     assert is_problem(wrong, 401, "invalid_credentials")
@@ -165,7 +165,7 @@ def test_unknown_and_wrong_get_the_same_answer(client, token):
 
 
 def test_unknown_and_wrong_take_the_same_time(sqlite_url):
-    """With real argon2 parameters, the medians of 15 logins each are within a fifth of each other."""
+    """With real argon2 parameters, the median times for known and unknown addresses are about equal."""
     from authguard.identity import IdentityService
     from authguard.identity.limits import Limiter
     from identity.support import Postbox, empty, settings
@@ -190,7 +190,7 @@ def test_unknown_and_wrong_take_the_same_time(sqlite_url):
 
 
 def test_forgotten_password_tells_nothing(client, token):
-    """Known and unknown addresses get the same answer."""
+    """Known and unknown addresses get the same answer from forgot-password."""
     known = client.post("/v1/auth/forgot-password", json={"email": ANN["email"]})
     unknown = client.post("/v1/auth/forgot-password", json={"email": "bob@example.com"})
     assert known.status_code == 200
@@ -198,12 +198,12 @@ def test_forgotten_password_tells_nothing(client, token):
 
 
 def test_registration_is_a_conflict(client, token):
-    """The documented 409."""
+    """The registration of a known address gets the documented 409."""
     assert is_problem(client.post("/v1/auth/register", json=ANN), 409, "email_taken")
 
 
 def test_limits_answer_429(url):
-    """Too many tries: 429 with Retry-After."""
+    """Too many logins get 429 with Retry-After."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
         client = TestClient(Identity(service))
         for _ in range(10):
@@ -217,12 +217,12 @@ def test_limits_answer_429(url):
     "path", ["/v1/users/me", "/v1/auth/me", "/v1/users/me/sessions", "/v1/api-keys", "/v1/api-keys/x"]
 )
 def test_everything_else_is_protected(client, path):
-    """An endpoint that is not listed as public asks for a credential."""
+    """An endpoint that is not listed as public requires a credential."""
     assert is_problem(client.get(path), 401, "missing_credentials")
 
 
 def test_unknown_paths_and_methods(client, token):
-    """For somebody, what does not exist is 404, and a wrong method 405 with Allow."""
+    """With a token, an unknown path gets 404, and a wrong method gets 405 with Allow."""
     assert is_problem(client.get("/x", headers=bearer(token)), 404, "not_found")
     response = client.get("/v1/auth/login")
     assert is_problem(response, 405, "method_not_allowed")
@@ -231,25 +231,25 @@ def test_unknown_paths_and_methods(client, token):
 
 @pytest.mark.parametrize("claims", [{"iss": "https://other.example"}, {"aud": "other"}, {"sid": "nobody"}])
 def test_foreign_tokens_are_refused(client, token, claims):
-    """Another issuer, another audience, an unknown session: 401, and all the same."""
+    """Tokens of another issuer, another audience or an unknown session get 401."""
     given = {"iss": ISSUER, "aud": ISSUER, "jti": "x", "sid": "x"} | claims
     forged = issue_token(SECRET, now=NOW, **given)
     assert is_problem(client.get("/v1/users/me", headers=bearer(forged)), 401, "invalid_token")
 
 
 def test_refresh_token_is_no_access_token(client, token):
-    """A refresh token opens nothing."""
+    """A refresh token is no access token."""
     refresh = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
     assert client.get("/v1/users/me", headers=bearer(refresh)).status_code == 401
 
 
 def test_access_token_is_no_refresh_token(client, token):
-    """An access token in the body refreshes nothing."""
+    """An access token in the body is no refresh token."""
     assert client.post("/v1/auth/refresh", json={"refresh_token": token}).status_code == 401
 
 
 def test_refresh_by_body_works_with_an_expired_token_in_the_field(client, token, clock):
-    """A client that sends its old token with every request can still refresh."""
+    """A refresh by the body succeeds, although the field Authorization has an expired token."""
     refresh = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
     clock.go_on(28_801)
     assert client.post("/v1/auth/refresh", headers=bearer(token)).status_code == 401
@@ -259,7 +259,7 @@ def test_refresh_by_body_works_with_an_expired_token_in_the_field(client, token,
 
 @pytest.mark.parametrize("ended", ["logout", "disabled"])
 def test_refresh_by_access_token_needs_a_session_that_goes_on(client, token, service, ended):
-    """The refresh by the access token asks for session and account itself: 401 when either has ended."""
+    """A refresh by the access token gets 401 after a logout, or once the account is disabled."""
     assert client.post("/v1/auth/refresh", headers=bearer(token)).status_code == 200
     if ended == "logout":
         client.post("/v1/auth/logout", headers=bearer(token))
@@ -272,14 +272,14 @@ def test_refresh_by_access_token_needs_a_session_that_goes_on(client, token, ser
 
 @pytest.mark.parametrize("claims", [{"sub": "another"}, {"sid": "nobody"}, {"sid": None}])
 def test_refresh_by_access_token_of_somebody_else_is_refused(client, token, claims):
-    """A token whose session is another's, or none, refreshes nothing."""
+    """A refresh by an access token with another subject, or without a known session, gets 401."""
     own = jwt.decode(token, options={"verify_signature": False}) | claims
     forged = issue_token(SECRET, now=NOW, **own)
     assert is_problem(client.post("/v1/auth/refresh", headers=bearer(forged)), 401, "invalid_token")
 
 
 def test_sessions_are_listed_and_ended(client, token):
-    """GET lists, with the caller's own marked; DELETE ends one; another's or none is 404."""
+    """GET lists sessions and marks the current one, and DELETE ends one or answers 404."""
     client.post("/v1/auth/login", json=ANN)
     result = client.get("/v1/users/me/sessions", headers=bearer(token)).json()
     assert sorted(session["current"] for session in result) == [False, True]
@@ -290,7 +290,7 @@ def test_sessions_are_listed_and_ended(client, token):
 
 
 def test_logout_everywhere(client, token):
-    """After it no token works."""
+    """After logout-all each token of the account is refused."""
     second = client.post("/v1/auth/login", json=ANN).json()["access_token"]
     assert client.post("/v1/auth/logout-all", headers=bearer(token)).status_code == 200
     assert [client.get("/v1/auth/me", headers=bearer(each)).status_code for each in (token, second)] == [
@@ -306,7 +306,7 @@ LATE = {"at once": 0, "expired": 28_801, "long expired": 40 * 86_400}
 @pytest.mark.parametrize("before", ["nothing", "logout", "logout-all", "disabled"])
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
 def test_logging_out_can_be_repeated_and_be_late(client, token, service, clock, late, before, prefix):
-    """One answer, whatever has become of the session and of the token; after it the session is over."""
+    """A logout can be repeated and be late, is answered alike, and leaves the session ended."""
     refresh = client.post("/v1/auth/login", json=ANN).json()
     token = refresh["access_token"]
     if before in ("logout", "logout-all"):
@@ -323,7 +323,7 @@ def test_logging_out_can_be_repeated_and_be_late(client, token, service, clock, 
 
 
 def test_logging_out_with_an_expired_token_ends_its_session_alone(client, token, clock):
-    """The session of another device goes on."""
+    """A logout with an expired token does not end the session of another device."""
     first, other = (client.post("/v1/auth/login", json=ANN).json() for _ in range(2))
     clock.go_on(28_801)
     assert client.post("/v1/auth/logout", headers=bearer(first["access_token"])).status_code == 200
@@ -332,7 +332,7 @@ def test_logging_out_with_an_expired_token_ends_its_session_alone(client, token,
 
 
 def bad_tokens(token):
-    """What is no token of this service, though it may look like one."""
+    """Return tokens that this service has not issued, by the reason."""
     head, payload, signature = token.split(".")
     claims = jwt.decode(token, options={"verify_signature": False})
     late = {"exp": 1_700_000_100, "iat": 1_700_000_000}
@@ -363,7 +363,7 @@ BAD = [
 
 @pytest.mark.parametrize("kind", BAD)
 def test_logging_out_with_no_token_of_ours_is_401(client, token, kind):
-    """And ends nothing."""
+    """A logout with a token that this service has not issued gets 401, and ends no session."""
     assert list(bad_tokens(token)) == BAD
     response = client.post("/v1/auth/logout", headers=bearer(bad_tokens(token)[kind]))
     assert is_problem(response, 401, "invalid_token")
@@ -371,7 +371,7 @@ def test_logging_out_with_no_token_of_ours_is_401(client, token, kind):
 
 
 def test_logging_out_keeps_its_other_answers(client, token):
-    """No credential, two of them, another method, and another site."""
+    """A logout gets an error without a credential, with two, by another method, and from another site."""
     assert is_problem(client.post("/v1/auth/logout"), 401, "missing_credentials")
     two = [("Authorization", f"Bearer {token}")] * 2
     assert is_problem(client.post("/v1/auth/logout", headers=two), 400, "invalid_request")
@@ -383,7 +383,7 @@ def test_logging_out_keeps_its_other_answers(client, token):
 
 
 def test_an_expired_token_is_good_for_logging_out_alone(client, token, clock):
-    """Everywhere else it is refused, also after it was used for that."""
+    """An expired token is refused at each other endpoint, also after it was used for a logout."""
     clock.go_on(28_801)
     assert client.post("/v1/auth/logout", headers=bearer(token)).status_code == 200
     for method, path in [
@@ -395,7 +395,7 @@ def test_an_expired_token_is_good_for_logging_out_alone(client, token, clock):
 
 
 def test_outage_is_503(client, token, service):
-    """A database that is away is 503 with Retry-After, for whoever is known, too; never 401."""
+    """A database that is down is 503 with Retry-After, also for a caller with a valid token."""
     from authguard.identity.storage.database import Database
 
     service.database.close()
@@ -411,7 +411,7 @@ def test_outage_is_503(client, token, service):
 
 
 def test_logout_that_is_not_stored_is_503(client, token, service):
-    """If the write fails, the caller is told, and the token goes on."""
+    """A logout that cannot be stored gets 503, and its token remains valid."""
     from authguard.identity.storage.database import Database
 
     kept = service.database._writers
@@ -422,14 +422,14 @@ def test_logout_that_is_not_stored_is_503(client, token, service):
 
 
 def test_error_of_ours_is_a_problem_too(app, service):
-    """What nobody foresaw is 500, as a problem document that tells nothing."""
+    """An unexpected exception is a 500 with a problem document that reveals nothing."""
     service.accounts.login = None
     response = TestClient(app, raise_server_exceptions=False).post("/v1/auth/login", json=ANN)
     assert is_problem(response, 500, "internal_error")
 
 
 def test_cookie_of_this_site_is_accepted(client, token):
-    """The cookie that pages will set opens the API for this site, and not for another one."""
+    """The cookie is accepted from the same site, and refused from another site."""
     headers = {"Cookie": f"access_token={token}", "Sec-Fetch-Site": "same-origin"}
     assert client.get("/v1/users/me", headers=headers).status_code == 200
     headers["Sec-Fetch-Site"] = "cross-site"
@@ -437,7 +437,7 @@ def test_cookie_of_this_site_is_accepted(client, token):
 
 
 def test_it_can_be_mounted(service):
-    """Mounted in an application, the paths are below the mount point."""
+    """In a mounted service, the paths begin with the path of the mount."""
     client = TestClient(Starlette(routes=[Mount("/identity", Identity(service))]))
     token = client.post("/identity/v1/auth/register", json=ANN).json()["access_token"]
     assert client.get("/identity/v1/users/me", headers=bearer(token)).status_code == 200
@@ -446,7 +446,7 @@ def test_it_can_be_mounted(service):
 
 
 def test_another_guard_verifies_its_tokens_with_the_secret(service, client, token):
-    """One line: an application that knows the secret accepts the tokens, and sees the role."""
+    """A guard that knows the secret accepts the tokens, sees the role, and follows logouts."""
     revocations = SQLRevocations(service.settings.database, clock=Clock())
     guard = Guard(
         JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=ISSUER, role_claims=["role"]),
@@ -466,7 +466,7 @@ def test_another_guard_verifies_its_tokens_with_the_secret(service, client, toke
 
 
 def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
-    """While every thread for passwords is busy, a known caller is answered."""
+    """While all threads for passwords are busy, a request with a token is answered."""
     import threading
 
     busy, free = threading.Event(), threading.Event()
@@ -493,7 +493,7 @@ def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
 
 
 def test_app_is_made_from_settings(tmp_path):
-    """`create_app` makes the tables in development, and asks for them otherwise."""
+    """`create_app` makes the tables in development, and requires existing tables otherwise."""
     given = {"secret": SECRET, "issuer": ISSUER, "database": f"sqlite:///{tmp_path}/new.db"}
     with pytest.raises(ConfigurationError, match="authguard.identity.upgrade"):
         create_app(Settings(**given, smtp_url="smtp://127.0.0.1:2525", mail_from="a@example.com"))

@@ -1,4 +1,4 @@
-"""Imported hashes do not tell which addresses are known: unknown ones cost the same, counted by kinds."""
+"""Imported hashes reveal no known addresses: logins with unknown addresses cost the same."""
 
 import io
 
@@ -20,29 +20,29 @@ LIGHT_ARGON2 = argon2.PasswordHasher(memory_cost=16, time_cost=1, parallelism=1)
 
 
 def cost_of(password_hash):
-    """The parameters of a hash by argon2id."""
+    """Return the parameters of a hash by argon2id."""
     return password_hash.split("$")[3]
 
 
 class NotingHasher(PasswordHasher):
-    """A cheap hasher that notes of which kind each hash was that it has computed."""
+    """A cheap hasher that records the kind of each hash that it computes."""
 
     def __init__(self):
         super().__init__(memory=8, time=1, concurrency=8)
         self.kinds = []
 
     def hash(self, password):
-        """Hash, and note."""
+        """Hash, and record the kind."""
         self.kinds.append("hash")
         return super().hash(password)
 
     def verify(self, password_hash, password):
-        """Verify, and note."""
+        """Verify, and record the kind."""
         self.kinds.append(kind_of(password_hash) if is_imported(password_hash) else cost_of(password_hash))
         return super().verify(password_hash, password)
 
     def verify_dummy(self, password):
-        """Verify nothing, and note."""
+        """Verify the decoy, and record the kind."""
         self.kinds.append(OWN)
         return super().verify_dummy(password)
 
@@ -65,7 +65,7 @@ def load(service, names, password_hash=HASHES["django"]):
 
 
 def work_of(service, hasher, name, password="Wrong-Pass123!"):
-    """The hashes and the statements of a try to sign in."""
+    """Return the hashes and the statements of a refused login."""
     statements = []
 
     def note(connection, cursor, statement, parameters, context, executemany):
@@ -85,7 +85,7 @@ def work_of(service, hasher, name, password="Wrong-Pass123!"):
     "text", [HASHES["django"], HASHES["scrypt"], LIGHT_ARGON2], ids=["pbkdf2", "scrypt", "argon2"]
 )
 def test_unknown_addresses_cost_what_imported_ones_cost(service, hasher, text):
-    """Where all accounts are imported, a wrong password takes the work of an unknown address."""
+    """If all accounts are imported, a wrong password takes the work of an unknown address."""
     load(service, ["ann", "bob"], text)
     known = work_of(service, hasher, "ann")
     assert known[0][0].startswith("imported ")
@@ -93,20 +93,20 @@ def test_unknown_addresses_cost_what_imported_ones_cost(service, hasher, text):
 
 
 def test_the_password_of_a_neighbour_signs_nobody_in(service, hasher):
-    """An unknown address is refused also with the password of the account whose hash it is compared with."""
+    """An unknown address is refused also with the password of the account of its decoy."""
     load(service, ["ann"])
     work_of(service, hasher, "nobody", PASSWORD)
 
 
 def test_without_imports_all_is_as_before(service, hasher):
-    """Where no account is imported, an unknown address costs a hash of this service."""
+    """Without imported accounts, an unknown address costs a hash of this service."""
     service.accounts.create("ann@example.com", PASSWORD)
     assert work_of(service, hasher, "ann") == work_of(service, hasher, "nobody")
     assert work_of(service, hasher, "ann")[0] == (OWN,)
 
 
 def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
-    """Where some accounts are imported, so cost some unknown addresses, each of them always the same."""
+    """If some accounts are imported, some unknown addresses cost as much, and always the same ones."""
     load(service, [f"old{number}" for number in range(24)])
     for number in range(24):
         service.accounts.create(f"new{number}@example.com", PASSWORD)
@@ -117,7 +117,7 @@ def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
 
 
 def test_a_sign_in_ends_the_difference(service, hasher):
-    """With the last imported account that signs in, unknown addresses cost a hash of this service again."""
+    """After the last imported account has signed in, an unknown address costs a hash of this service."""
     load(service, ["ann"])
     assert work_of(service, hasher, "nobody")[0] == ("imported pbkdf2",)
     assert service.accounts.login("ann@example.com", PASSWORD, CALLER)
@@ -125,7 +125,7 @@ def test_a_sign_in_ends_the_difference(service, hasher):
 
 
 def test_an_account_without_password_costs_as_an_unknown_address(service, hasher):
-    """An account that has no password yet takes a hash of one that has one."""
+    """An account without a password costs the hash of an account with one."""
     load(service, ["ann"])
     load(service, ["bob"], "")
     assert work_of(service, hasher, "bob") == work_of(service, hasher, "nobody")
@@ -133,7 +133,7 @@ def test_an_account_without_password_costs_as_an_unknown_address(service, hasher
 
 
 def test_hashes_of_other_costs_tell_nothing(service, hasher):
-    """Where an account has a hash from before the costs were changed, so cost unknown addresses."""
+    """If the hash of an account has older costs, unknown addresses have the same costs."""
     user = service.accounts.create("ann@example.com", PASSWORD)
     with service.database.write() as connection:
         store.update_user(connection, user.id, password_hash=LIGHT_ARGON2)

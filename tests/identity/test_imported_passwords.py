@@ -1,4 +1,4 @@
-"""Hashes of other systems: which are accepted, what they may cost, and that they verify."""
+"""Hashes of other systems: which are accepted, the limits of their costs, and that they verify."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ HASHES = {
 BCRYPT = "$2b$04$aK4uc0ZJbAYKS8cgn2ghzuVnDChQbmwcCKw5Fyh5FeVpoS1k46pKu"
 _SALT, _DIGEST = "c2FsdHNhbHRzYWx0", "DDTIYF7DG8H6/9+ukjEz2rSRavXVKuWiy0llSEUcH8Y"
 _HEX = "ab" * 64
-#: What costs too much, and why it is refused.
+#: Hashes that cost too much, and the reason of the refusal.
 COSTLY = {
     f"$argon2id$v=19$m=262145,t=2,p=1${_SALT}${_DIGEST}": "a memory .* at most 262144, got 262145",
     f"$argon2id$v=19$m=1024,t=11,p=1${_SALT}${_DIGEST}": "a time .* at most 10, got 11",
@@ -64,7 +64,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("name", HASHES)
 def test_hashes_of_other_systems_verify(name):
-    """The password that another system has hashed is right, another one is wrong, and it is hashed anew."""
+    """A hash of another system verifies its password, refuses another one, and must be hashed again."""
     hasher, stored = PasswordHasher.cheap(), stored_form(HASHES[name])
     assert hasher.verify(stored, PASSWORD)
     assert not hasher.verify(stored, PASSWORD + "x")
@@ -73,7 +73,7 @@ def test_hashes_of_other_systems_verify(name):
 
 
 def test_bcrypt_verifies():
-    """A hash of bcrypt verifies, of each of its three signs."""
+    """A hash of bcrypt verifies with each of its three prefixes."""
     _need_bcrypt()
     for sign in ("$2a$", "$2b$", "$2y$"):
         stored = stored_form(BCRYPT.replace("$2b$", sign))
@@ -82,14 +82,14 @@ def test_bcrypt_verifies():
 
 
 def test_bcrypt_looks_at_72_bytes():
-    """What comes after 72 bytes of a password does not count for bcrypt, as where the hash was made."""
+    """For bcrypt, the bytes of a password after the first 72 are ignored."""
     bcrypt = _need_bcrypt()
     stored = stored_form(bcrypt.hashpw(b"p" * 72, bcrypt.gensalt(4)).decode())
     assert PasswordHasher.cheap().verify(stored, "p" * 90)
 
 
 def test_missing_bcrypt_is_told_at_the_import():
-    """Without bcrypt its hashes are refused at the import, with the command that installs it."""
+    """Without bcrypt, its hashes are refused at the import with the command that installs it."""
     try:
         import bcrypt  # noqa: F401
     except ImportError:
@@ -101,21 +101,21 @@ def test_missing_bcrypt_is_told_at_the_import():
 
 @pytest.mark.parametrize(("text", "why"), COSTLY.items(), ids=[text[:32] for text in COSTLY])
 def test_costs_are_bounded(text, why):
-    """A hash that would cost more than the bound is refused, with the bound."""
+    """A hash that costs more than the limit is refused, and the error has the limit."""
     with pytest.raises(UnusableHashError, match=why):
         stored_form(text)
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
 def test_other_texts_are_refused(text):
-    """What is no such hash is refused, and not shown."""
+    """Text that is no supported hash is refused, and the error does not show it."""
     with pytest.raises(UnusableHashError) as caught:
         stored_form(text)
     assert not text or text not in str(caught.value)
 
 
 def test_passwords_are_taken_as_they_were_typed():
-    """A password that was hashed in another normal form of Unicode is right as it was typed there."""
+    """A password that was hashed in another normal form of Unicode is accepted in that form."""
     typed = "Cafe\u0301-Pass1!"
     digest = hashlib.pbkdf2_hmac("sha256", typed.encode(), b"salt", 1).hex()
     hasher = PasswordHasher.cheap()

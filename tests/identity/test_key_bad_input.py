@@ -1,4 +1,4 @@
-"""Bad input at the endpoints of API keys: the documented status, a problem document, nothing written."""
+"""Bad input at the endpoints of API keys: the documented status, a problem document, nothing stored."""
 
 import json
 from time import process_time
@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from identity.keys import create_key, create_pair, is_problem, key_field, register, stored_keys
 
-pytestmark = pytest.mark.one_database  # requests and answers
+pytestmark = pytest.mark.one_database  # requests and answers do not depend on the database
 
 KEYS, PAIRS = "/v1/api-keys", "/v1/auth/api-keys"
 UNKNOWN = "key_00000000-0000-4000-8000-000000000000"
@@ -87,12 +87,12 @@ def ann(client):
 
 @pytest.fixture
 def key(client, ann):
-    """A key of Ann's."""
+    """Return a key of Ann's."""
     return create_key(client, ann)
 
 
 def taken(client, service, path, headers, bodies):
-    """Those of the bodies that are answered by anything but 422; none may write anything."""
+    """Return the bodies that are not answered by 422, and check that none of them changes a key."""
     before = stored_keys(service)
     answers = [(body, client.post(path, headers=headers, json=body)) for body in bodies]
     assert stored_keys(service) == before
@@ -102,7 +102,7 @@ def taken(client, service, path, headers, bodies):
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 @pytest.mark.parametrize(("path", "bodies"), [(KEYS, BAD_KEYS), (PAIRS, BAD_PAIRS)], ids=["key", "pair"])
 def test_bad_fields(client, service, ann, key, kind, path, bodies):
-    """Each bad value of each field is 422 with a problem document, and no key is made."""
+    """A bad value of a field is 422 with a problem document, and no key is made."""
     headers = ann if kind == "bearer" else key_field(key["api_key"])
     assert taken(client, service, path, headers, bodies) == []
 
@@ -110,7 +110,7 @@ def test_bad_fields(client, service, ann, key, kind, path, bodies):
 @pytest.mark.parametrize("body", [{"scopes": ["root"]}, {"scopes": ["READ"]}, {"scopes": ["read", "admin"]}])
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 def test_scopes_that_the_owner_lacks(client, service, ann, key, kind, body):
-    """What the owner has not got is 403, and no key is made."""
+    """A scope that the owner lacks is 403, and no key is made."""
     headers = ann if kind == "bearer" else key_field(key["api_key"])
     before = stored_keys(service)
     answer = client.post(KEYS, headers=headers, json={"name": "n", **body})
@@ -119,21 +119,22 @@ def test_scopes_that_the_owner_lacks(client, service, ann, key, kind, body):
 
 
 def test_admin_needs_admin(client, service, ann):
-    """The permission `admin` is for keys of accounts that have the role."""
+    """The permission `admin` is refused for keys of accounts without a role of admins."""
     answer = client.post(PAIRS, headers=ann, json={"permissions": ["read", "write", "admin"]})
     assert is_problem(answer, 403, "insufficient_scope")
     assert stored_keys(service) == []
 
 
 def test_a_tier_needs_admin(client, service, ann):
-    """An owner takes no better tier for a key than keys have."""
+    """An owner who is no admin cannot choose the tier of a key."""
     answer = client.post(KEYS, headers=ann, json={"name": "n", "tier": "enterprise"})
     assert is_problem(answer, 403, "insufficient_scope")
+    assert "Only an operator" in answer.json()["detail"]
     assert stored_keys(service) == []
 
 
 def test_bad_fields_of_a_rotation(client, service, ann, key):
-    """The same for a rotation, after which the key is what it was."""
+    """A bad value of a rotation is 422, and the key does not change."""
     before = stored_keys(service)
     path = f"{KEYS}/{key['id']}/rotations"
     answers = {json.dumps(body): client.post(path, headers=ann, json=body) for body in BAD_ROTATIONS}
@@ -146,7 +147,7 @@ def test_bad_fields_of_a_rotation(client, service, ann, key):
 @pytest.mark.parametrize("path", [KEYS, PAIRS, f"{KEYS}/{UNKNOWN}/rotations"])
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:24]))
 def test_a_body_that_is_no_object(client, service, ann, path, body):
-    """What is not one JSON object is 422."""
+    """A body that is not one JSON object is 422."""
     headers = {**ann, "content-type": "application/json"}
     assert is_problem(client.post(path, headers=headers, content=body), 422, "invalid_fields")
     assert stored_keys(service) == []
@@ -155,14 +156,14 @@ def test_a_body_that_is_no_object(client, service, ann, path, body):
 @pytest.mark.parametrize("path", [KEYS, PAIRS, f"{KEYS}/{UNKNOWN}/rotations"])
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_another_type_of_body(client, ann, path, media_type):
-    """A form of another site can send text, but not JSON."""
+    """A body with another content type than JSON is 415, because forms of other sites can send it."""
     headers = {**ann, "content-type": media_type}
     response = client.post(path, headers=headers, content=b'{"name":"n"}')
     assert is_problem(response, 415, "unsupported_media_type")
 
 
 def test_large_bodies_are_refused_early(client, ann):
-    """A body beyond the largest that makes sense is 413."""
+    """A body beyond the limit is 413."""
     body = {"name": "n", "metadata": {"a": "x" * 70_000}}
     assert is_problem(client.post(KEYS, headers=ann, json=body), 413, "payload_too_large")
 
@@ -181,18 +182,18 @@ def test_large_bodies_are_refused_early(client, ann):
     ids=["numbers", "long scopes", "networks", "a long network", "members", "nested", "marks"],
 )
 def test_work_is_bounded(client, ann, body):
-    """The largest bodies are refused in 20 ms of CPU, and by an answer smaller than the request."""
+    """The largest bodies are refused within 20 ms of CPU, by an answer smaller than the request."""
     content = json.dumps(body)
     headers = {**ann, "content-type": "application/json"}
     client.post(KEYS, headers=headers, content=content)
     seconds = []
     while not seconds or (
         min(seconds) >= 0.02 and len(seconds) < 30
-    ):  # the least counts: others are at work, too
+    ):  # the least counts, because other programs run as well
         begin = process_time()
         response = client.post(KEYS, headers=headers, content=content)
         seconds.append(process_time() - begin)
-    assert min(seconds) < 0.02  # the client's share is in it
+    assert min(seconds) < 0.02  # this includes the client's time
     assert is_problem(response, 422, "invalid_fields")
     assert len(response.content) < 2000
 
@@ -205,7 +206,7 @@ UNKNOWN_IDS = [
 
 @pytest.mark.parametrize("key_id", UNKNOWN_IDS, ids=lambda text: text[:30])
 def test_unknown_ids(client, service, ann, key, key_id):
-    """An id of no key is 404 at each endpoint."""
+    """An unknown id is 404 at each endpoint, and no key changes."""
     before = stored_keys(service)
     answers = [
         client.delete(f"{KEYS}/{key_id}", headers=ann),
@@ -218,7 +219,7 @@ def test_unknown_ids(client, service, ann, key, key_id):
 
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 def test_another_owners_key(client, service, ann, key, kind):
-    """Another owner's id is answered as one that never was, byte for byte."""
+    """Another owner's key is answered as an unknown one, byte for byte."""
     bob = register(client, "bob@example.com")
     headers = bob if kind == "bearer" else key_field(create_key(client, bob)["api_key"])
     before = stored_keys(service)
@@ -245,7 +246,7 @@ def test_an_id_of_the_other_document(client, ann):
 
 
 def test_a_key_revoked_twice(client, service, ann, key):
-    """The second time there is nothing to revoke, or nothing changes; the answer is one of the two."""
+    """A second revocation of a key is answered by 200 or 404, and changes nothing."""
     assert client.delete(f"{KEYS}/{key['id']}", headers=ann).status_code == 200
     before = stored_keys(service)
     assert client.delete(f"{KEYS}/{key['id']}", headers=ann).status_code in (200, 404)
@@ -254,13 +255,13 @@ def test_a_key_revoked_twice(client, service, ann, key):
 
 @pytest.mark.parametrize("name", ["Schlüssel 🔑", "كلید", "名前", "a'b\"<script>", "n" * 200])
 def test_names_may_be_in_any_script(client, ann, name):
-    """A name is kept as it was given, and shown so."""
+    """A name in any script is stored and listed unchanged."""
     create_key(client, ann, name=name)
     assert client.get(KEYS, headers=ann).json()[0]["name"] == name
     assert client.get(PAIRS, headers=ann).json()["keys"][0]["name"] == name
 
 
 def test_two_keys_of_one_name(client, ann):
-    """Names need not be unique; ids are."""
+    """Two keys of one name have different ids."""
     first, second = create_key(client, ann), create_key(client, ann)
     assert first["id"] != second["id"]

@@ -1,4 +1,4 @@
-"""Who may use the endpoints of API keys, and where a key opens nothing."""
+"""Credentials at the endpoints of API keys, and the endpoints that refuse keys."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from authguard.identity.storage.database import Database
 from identity.keys import bearer, create_key, is_problem, key_field, register, stored_keys
 
-pytestmark = pytest.mark.one_database  # requests and answers
+pytestmark = pytest.mark.one_database  # requests and answers do not depend on the database
 
 KEYS, PAIRS = "/v1/api-keys", "/v1/auth/api-keys"
 
@@ -23,12 +23,12 @@ def ann(client):
 
 @pytest.fixture
 def key(client, ann):
-    """A key of Ann's."""
+    """Return a key of Ann's."""
     return create_key(client, ann)
 
 
 def endpoints(key_id):
-    """Every request for API keys."""
+    """Return the requests to all endpoints of API keys."""
     return [
         ("POST", KEYS, {"name": "n"}),
         ("GET", KEYS, None),
@@ -42,7 +42,7 @@ def endpoints(key_id):
 
 
 def assert_refused(client, service, key_id, headers):
-    """Each endpoint answers 401 with a problem document, and nothing is written."""
+    """Check that each endpoint answers 401 with a problem document, and that no key changes."""
     before = stored_keys(service)
     for method, path, body in endpoints(key_id):
         response = client.request(method, path, headers=headers, json=body)
@@ -54,7 +54,7 @@ def assert_refused(client, service, key_id, headers):
 
 
 def bent(text):
-    """Ways in which a key is not the key."""
+    """Return texts that differ from a key."""
     other = "A" if text[-1] != "A" else "B"
     return [
         text[:-1], text + "x", text[:-1] + other, text.upper(), text.replace("sk_live_", "sk_test_"),
@@ -65,22 +65,22 @@ def bent(text):
 
 @pytest.mark.parametrize("way", ["X-API-Key", "Bearer"])
 def test_a_malformed_key(client, service, key, way):
-    """A key that is not one to the last character opens nothing."""
+    """A text that differs from a key in any character is refused at each endpoint."""
     for text in bent(key["api_key"]):
         if way == "X-API-Key":
             assert_refused(client, service, key["id"], {"X-API-Key": text.encode("latin-1")})
-        elif " " not in text and text.isascii():  # others are no Bearer tokens: 400
+        elif " " not in text and text.isascii():  # others are no Bearer tokens, and get 400
             assert_refused(client, service, key["id"], bearer(text))
 
 
 def test_no_credential(client, service, key):
-    """Without one, nothing is told and nothing done."""
+    """A request without a credential is refused at each endpoint."""
     assert_refused(client, service, key["id"], {})
 
 
 @pytest.mark.parametrize("end", ["expired", "revoked", "disabled owner"])
 def test_a_bootstrap_key_that_has_ended(client, service, clock, ann, key, end):
-    """A key that has expired or was revoked makes no other one, and lists none."""
+    """A key that has expired, was revoked, or whose owner is disabled is refused at each endpoint."""
     if end == "expired":
         clock.go_on(90 * 86_400)
     elif end == "revoked":
@@ -92,7 +92,7 @@ def test_a_bootstrap_key_that_has_ended(client, service, clock, ann, key, end):
 
 @pytest.mark.parametrize("second", ["X-API-Key", "Authorization"])
 def test_two_credentials(client, service, ann, key, second):
-    """A token beside a key, or two keys, are 400: none of them is chosen."""
+    """A request with two credentials is 400, and no key changes."""
     other = ann["Authorization"] if second == "Authorization" else key["api_key"]
     headers = [("X-API-Key", key["api_key"]), (second, other)]
     before = stored_keys(service)
@@ -103,13 +103,13 @@ def test_two_credentials(client, service, ann, key, second):
 
 @pytest.mark.parametrize("place", ["?api_key={}", "?X-API-Key={}", "?key={}"])
 def test_a_key_in_the_query(client, key, place):
-    """A key is read from its fields alone."""
+    """A key in the query is not read."""
     assert client.get(KEYS + place.format(key["api_key"])).status_code == 401
 
 
 @pytest.mark.parametrize("name", ["X_API_Key", "X-Api-Key2", "Api-Key", "Cookie"])
 def test_a_key_in_another_field(client, key, name):
-    """Another spelling of the field, or a cookie, carries none."""
+    """A key in another field, or in a cookie, is not read."""
     value = f"X-API-Key={key['api_key']}" if name == "Cookie" else key["api_key"]
     assert client.get(KEYS, headers={name: value}).status_code == 401
 
@@ -135,7 +135,7 @@ INTERACTIVE = [
 @pytest.mark.parametrize(("method", "path", "body"), INTERACTIVE, ids=lambda value: str(value)[:40])
 @pytest.mark.parametrize("way", ["X-API-Key", "Bearer"])
 def test_a_key_is_no_person(client, service, key, method, path, body, way):
-    """What is for people who are signed in refuses each key, a good one too."""
+    """Endpoints for signed-in users refuse each key, also a valid one."""
     headers = key_field(key["api_key"]) if way == "X-API-Key" else bearer(key["api_key"])
     response = client.request(method, path, headers=headers, json=body, follow_redirects=False)
     assert response.status_code == 403, response.text
@@ -145,14 +145,14 @@ def test_a_key_is_no_person(client, service, key, method, path, body, way):
 @pytest.mark.parametrize("path", ["/v1/users/me", "/v1/auth/me", "/api/v1/users/me"])
 @pytest.mark.parametrize("way", ["X-API-Key", "Bearer"])
 def test_a_key_reads_its_owner(client, key, path, way):
-    """The profile of the owner takes keys."""
+    """The profile of the owner can be read with a key."""
     headers = key_field(key["api_key"]) if way == "X-API-Key" else bearer(key["api_key"])
     assert client.get(path, headers=headers).json()["email"] == "ann@example.com"
 
 
 @pytest.mark.parametrize("way", ["bearer", "key"])
 def test_an_outage_is_503(client, service, ann, key, way):
-    """While the database is away each endpoint is 503 with Retry-After; afterwards the key is good."""
+    """While the database is down each endpoint is 503 with Retry-After, and afterwards the key is valid."""
     headers = ann if way == "bearer" else key_field(key["api_key"])
     database = service.database
     here = database._readers, database._writers
@@ -167,7 +167,7 @@ def test_an_outage_is_503(client, service, ann, key, way):
 
 
 def test_a_write_that_fails_shows_no_key(client, service, ann):
-    """A key that could not be stored is not shown, and is not there."""
+    """A key that could not be stored is not shown."""
     database, before = service.database, stored_keys(service)
     here, database._writers = database._writers, Database("sqlite:////nowhere/at/all.db")._writers
     for path, body in ((KEYS, {"name": "n"}), (PAIRS, {})):

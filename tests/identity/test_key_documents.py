@@ -1,4 +1,4 @@
-"""The API keys of both documents: their requests as written, and their answers field for field."""
+"""The API keys of both documents: their requests as written, and their answers field by field."""
 
 import datetime as dt
 import json
@@ -43,19 +43,19 @@ def token(servers):
 
 
 def create(servers, token, **body):
-    """A new key of the AINative API."""
+    """Return a new key of the AINative API."""
     body = {"name": "Production Server Key"} | body
     headers = {"Authorization": f"Bearer {token}"}
     return requests.post(f"{servers.service}/v1/api-keys", headers=headers, json=body).json()
 
 
 def status_of(servers, key):
-    """What the service answers to a key that asks for its owner."""
+    """Return the status of the service for a key that asks for its owner."""
     return requests.get(f"{servers.service}/v1/auth/me", headers={"X-API-Key": key}).status_code
 
 
 def send(servers, written, credential, key_id=""):
-    """Send a request of the document, with a credential in the place of the one that is written there."""
+    """Send a request of the document, with another credential than the written one."""
     headers = dict(written.headers)
     for name in written.headers:
         if name == "Authorization":
@@ -75,7 +75,7 @@ def created():
 
 
 def test_creates_a_key(servers, token):
-    """The answer has the documented fields, and the key is of the documented kind."""
+    """The answer to a creation has the documented fields, and the key has the documented form."""
     response = send(servers, created(), token)
     document = response.json()
     assert response.status_code == 201
@@ -92,14 +92,14 @@ def moment(text):
 
 
 def test_creates_a_key_for_the_sandbox(servers, token):
-    """The second row of the table of formats: `sk_test_`."""
+    """A key for the sandbox begins with `sk_test_`."""
     document = create(servers, token, kind="sk_test")
     assert document["api_key"].startswith("sk_test_")
     assert document["prefix"] == "sk_test"
 
 
 def test_lists_keys(servers, token):
-    """The list has the documented fields of each key, in their order, and no key."""
+    """The list has the documented fields of each key, in their order, and not the key itself."""
     new = send(servers, created(), token).json()
     written = exchange(section(KEYS, "List All Your API Keys", "Revoke an API Key"))
     requests.get(f"{servers.service}/v1/auth/me", headers={"X-API-Key": new["api_key"]})
@@ -115,7 +115,7 @@ def test_lists_keys(servers, token):
 
 
 def test_revokes_a_key(servers, token):
-    """The answer is the documented message, and the key opens nothing any more."""
+    """The answer to a revocation is the documented message, and the key is refused afterwards."""
     new = create(servers, token)
     written = exchange(section(KEYS, "Revoke an API Key", "API Key Rotation Strategy"))
     response = send(servers, written, token, new["id"])
@@ -140,14 +140,14 @@ def test_revokes_a_key(servers, token):
     ids=["X-API-Key", "Bearer"],
 )
 def test_a_key_opens_the_application(servers, token, prefix, first, last):
-    """In either field, a key of each prefix authenticates at an application on the same key store."""
+    """A key of each prefix, in either field, is accepted by an application on the same database."""
     key = create(servers, token, kind=prefix)["api_key"]
     assert key.startswith(f"{prefix}_")
     assert send(servers, exchange(section(KEYS, first, last)), key).status_code == 200
 
 
 def test_an_invalid_key_is_401(servers, token):
-    """Troubleshooting 4: a key that was revoked is 401 at the application, as is one that never was."""
+    """An application refuses a revoked key and an unknown one with 401."""
     new = create(servers, token)
     written = exchange(section(KEYS, "Using API Keys", "Option 2: Authorization Header"))
     assert send(servers, written, new["api_key"]).status_code == 200
@@ -164,7 +164,7 @@ def test_an_invalid_key_is_401(servers, token):
 
 
 def run_python(code, folder, *, given="", **variables):
-    """Run a program, and return what it prints."""
+    """Run a program, and return its output."""
     program = folder / "example.py"
     program.write_text(code, encoding="utf-8")
     done = subprocess.run(
@@ -176,7 +176,7 @@ def run_python(code, folder, *, given="", **variables):
 
 
 def test_python_example_with_api_key(servers, token, tmp_path):
-    """The key of the environment opens the projects."""
+    """The Python example reads the projects with the key of the environment."""
     code = served_at(section(KEYS, "Python Example with API Key", "Managing API Keys"), servers.bases)
     shown = run_python(code, tmp_path, AINATIVE_API_KEY=create(servers, token)["api_key"])
     assert "projects" in shown
@@ -251,7 +251,7 @@ def guide_key(servers, token):
 
 
 def test_guides_python_example(servers, token, tmp_path):
-    """A key with the prefix of the guide reads the balance."""
+    """The Python example reads the balance with a key of the guide's prefix."""
     guide = seed("ainative-auth-guide")
     begin = guide.index("import requests")
     code = guide[begin : guide.index("const res")].replace("ak_your_key", guide_key(servers, token))
@@ -260,7 +260,7 @@ def test_guides_python_example(servers, token, tmp_path):
 
 
 def test_guides_javascript_example(servers, token):
-    """The same by JavaScript, in Node.js."""
+    """The JavaScript example reads the balance with a key of the guide's prefix."""
     guide = seed("ainative-auth-guide")
     begin = guide.index("const res")
     code = guide[begin : guide.index("});", begin) + 3].replace("ak_your_key", guide_key(servers, token))
@@ -275,7 +275,7 @@ def test_guides_javascript_example(servers, token):
 
 
 def curl(servers, number, key, key_id=""):
-    """Run a curl command of the document; the status and JSON of its answer."""
+    """Run a curl command of the document, and return the status and JSON of its answer."""
     command = served_at(CURL[number][0], servers.bases).replace("claw_xxxx", key)
     command = command.replace(CURL[2][0].split("/")[-1].split(" ")[0], key_id)
     script = f"{command} \\\n-sS -w '\\n%{{http_code}}'"
@@ -286,7 +286,7 @@ def curl(servers, number, key, key_id=""):
 
 @pytest.fixture
 def claw(servers, token):
-    """A key of the Invora API, which a session has made."""
+    """Return a key of the Invora API, which a session has made."""
     response = requests.post(
         f"{servers.service}/v1/auth/api-keys", headers={"Authorization": f"Bearer {token}"}, json={}
     )
@@ -294,7 +294,7 @@ def claw(servers, token):
 
 
 def test_invora_creates_a_key(servers, claw):
-    """201 with the documented fields: key, secret, and the documented message."""
+    """The answer to a creation is 201 with the documented fields, key, secret and message."""
     status, document = curl(servers, 0, claw["key"])
     assert status == 201
     assert shape_of(document) == shape_of(CURL[0][1])
@@ -305,12 +305,12 @@ def test_invora_creates_a_key(servers, claw):
 
 
 def test_invora_has_defaults(claw):
-    """Without a body's fields, the name and the permissions are the documented ones."""
+    """A creation without fields has the documented name and permissions."""
     assert (claw["name"], claw["permissions"]) == ("Default Key", ["read", "write"])
 
 
 def test_invora_lists_keys(servers, claw):
-    """The list has the documented fields, and of each key the first 12 characters."""
+    """The list has the documented fields, and the first 12 characters of each key."""
     status, document = curl(servers, 1, claw["key"])
     assert status == 200
     assert shape_of(document) == shape_of(CURL[1][1])
@@ -320,7 +320,7 @@ def test_invora_lists_keys(servers, claw):
 
 
 def test_invora_revokes_a_key(servers, claw):
-    """200 and `success`; the key is shown as not enabled, and authenticates no more."""
+    """A revocation is answered by `success`, and the key is listed as not enabled, and refused."""
     other = curl(servers, 0, claw["key"])[1]
     assert curl(servers, 2, claw["key"], other["id"]) == (200, CURL[2][1])
     shown = {key["_id"]: key["enabled"] for key in curl(servers, 1, claw["key"])[1]["keys"]}
@@ -329,7 +329,7 @@ def test_invora_revokes_a_key(servers, claw):
 
 
 def test_invora_shows_usage(servers, claw):
-    """The answer has the documented fields and the limits of the free tier."""
+    """The usage has the documented fields and the limits of the free tier."""
     for _ in range(3):
         headers = {"X-API-Key": claw["key"]}
         assert requests.get(f"{servers.application}/v1/database/projects", headers=headers).ok
@@ -342,13 +342,13 @@ def test_invora_shows_usage(servers, claw):
 @pytest.mark.parametrize("number", range(4), ids=["create", "list", "revoke", "usage"])
 @pytest.mark.parametrize("key", ["claw_xxxx", "claw_" + "a" * 16 + "_" + "b" * 43 + "_000000"])
 def test_invoras_401(servers, claw, number, key):
-    """A key that is not valid is 401 at each endpoint, with a problem document."""
+    """An invalid key is 401 at each endpoint, with a problem document."""
     status, problem = curl(servers, number, key, claw["id"])
     assert (status, problem["status"]) == (401, 401)
 
 
 def test_keys_of_either_document_open_the_other(servers, token, claw):
-    """One key store: each API takes the keys of both, and lists all keys of the owner."""
+    """Each API accepts the keys of both, and lists all keys of the owner."""
     sk = create(servers, token)
     for key in (sk["api_key"], claw["key"]):
         headers = {"X-API-Key": key}
@@ -359,7 +359,7 @@ def test_keys_of_either_document_open_the_other(servers, token, claw):
 
 
 def test_the_first_free_limit_is_the_documented_one(servers, token):
-    """The eleventh request of a minute is 429, and managing keys does not count."""
+    """The eleventh request of a minute is 429, and requests that manage keys do not count."""
     key = create(servers, token)["api_key"]
     headers = {"X-API-Key": key}
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""kill -9 at every write of API keys: nothing that was acknowledged is lost, and nothing is half there."""
+"""A kill -9 at each write of API keys: no acknowledged change is lost, and none is half done."""
 
 import json
 import signal
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def process(url):
-    """The process that forks those that are killed."""
+    """The process that forks the processes that are killed."""
     with forking_process("identity.killed_process", url) as process:
         yield process
 
 
 def run_until(process, moment):
-    """Have a process be killed at a moment; what it has been answered before."""
+    """Have a process killed at a moment, and return its answers from before."""
     process.stdin.write(f"{moment}\n")
     process.stdin.flush()
     answered = {}
@@ -37,7 +37,7 @@ def run_until(process, moment):
 
 
 def test_nothing_acknowledged_is_lost(url, process):
-    """At whichever write the process dies, each answer that was given holds in the next process."""
+    """After a process dies at any write, its acknowledged keys are valid in the next process."""
     moments = check_after(url, process, 0)["closed"]["moments"]
     assert moments > 30
     for moment in range(1, moments + 1, size(3, 1)):
@@ -45,7 +45,7 @@ def test_nothing_acknowledged_is_lost(url, process):
 
 
 def check_after(url, process, moment):
-    """Run the process from the beginning, and look at what is left."""
+    """Run the process until the moment, and check the stored keys."""
     empty(url)
     with service_at(url, clock=time.time) as service:
         service.accounts.register(EMAIL, PASSWORD, "Ann", CALLER)
@@ -64,7 +64,7 @@ def check_after(url, process, moment):
 
 
 def check_list(listed, answered):
-    """There is each key that was acknowledged, and at most the one that was being made."""
+    """Check that all acknowledged keys are listed, and at most one more, which was being made."""
     ids = {key["id"] for key in listed}
     made = {answered[step]["id"] for step in ("key", "pair") if step in answered}
     assert made <= ids
@@ -72,17 +72,17 @@ def check_list(listed, answered):
 
 
 def check_key(client, step, answered):
-    """A text that was acknowledged is good, in its grace too; of a key that was revoked none is."""
+    """Check that an acknowledged key is accepted, also in its grace, and that a revoked one is refused."""
     status = client.get("/v1/users/me", headers=key_field(answered[step]["text"])).status_code
     if answered[step]["id"] == answered.get("revoked", {}).get("id"):
         assert status == 401
     elif "used" in answered and "revoked" not in answered and step in ("key", "rotated"):
-        assert status in (200, 401)  # it may have been about to be revoked
+        assert status in (200, 401)  # perhaps a revocation was under way
     else:
         assert status == 200
 
 
 def check_grant(client, pair):
-    """The client secret of a pair gets a token."""
+    """Check that the client secret of a pair gets a token."""
     form = {"grant_type": "client_credentials", "client_id": pair["text"], "client_secret": pair["secret"]}
     assert client.post("/v1/oauth/token", data=form).status_code == 200

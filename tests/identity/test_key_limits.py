@@ -13,7 +13,7 @@ from authguard.identity.tiers import tier_quotas
 from identity.keys import create_key, create_pair, is_problem, key_field, register
 from identity.support import SECRET, empty, service_at
 
-pytestmark = pytest.mark.one_database  # requests and answers
+pytestmark = pytest.mark.one_database  # requests and answers do not depend on the database
 
 ME, KEYS, USAGE = "/v1/users/me", "/v1/api-keys", "/v1/auth/usage"
 MANAGING = [KEYS, "/api/v1/api-keys", "/v1/auth/api-keys", USAGE]
@@ -31,17 +31,17 @@ def ann(client):
 
 @pytest.fixture
 def key(client, ann):
-    """The field with a key of Ann's."""
+    """Return the field with a key of Ann's."""
     return key_field(create_key(client, ann)["api_key"])
 
 
 def statuses(client, headers, paths):
-    """The statuses of requests, one after the other."""
+    """Return the statuses of requests, one after the other."""
     return [client.get(path, headers=headers).status_code for path in paths]
 
 
 def test_the_eleventh_request_of_a_minute_is_429(client, key):
-    """It is a problem document that names the limit, and says when to come back."""
+    """The eleventh request of a minute is a 429, with the name of the limit and Retry-After."""
     assert statuses(client, key, [ME] * 10) == [200] * 10
     response = client.get(ME, headers=key)
     assert is_problem(response, 429, "rate_limited")
@@ -53,7 +53,7 @@ def test_the_eleventh_request_of_a_minute_is_429(client, key):
 
 
 def test_a_key_is_not_let_through_uncounted(sqlite_url):
-    """With a Redis as `limits_url` that is down, requests that take from a tier get 503; tokens go on."""
+    """While the Redis of `limits_url` is down, requests with keys get 503, and those with tokens do not."""
     empty(sqlite_url)
     with service_at(sqlite_url, limits_url="redis://127.0.0.1:9") as service:
         client = TestClient(Identity(service))
@@ -67,7 +67,7 @@ def test_a_key_is_not_let_through_uncounted(sqlite_url):
 
 @pytest.mark.parametrize("number", [1, 11], ids=["200", "429"])
 def test_answers_tell_the_limits(client, key, number):
-    """Good answers and refusals have the same fields, with what is left of the free tier."""
+    """An answer of 200 and one of 429 have the same fields with the rest of the free tier."""
     for _ in range(number):
         response = client.get(ME, headers=key)
     assert response.headers["ratelimit-policy"] == '"per-minute";q=10;w=60, "per-day";q=1000;w=86400'
@@ -77,7 +77,7 @@ def test_answers_tell_the_limits(client, key, number):
 
 
 def test_keys_of_an_owner_share_the_limit(client, ann, key):
-    """More keys are not more requests; those of other owners have their own."""
+    """The keys of an owner share one limit, and another owner has a separate one."""
     other = key_field(create_pair(client, ann)["key"])
     bob = key_field(create_key(client, register(client, "bob@example.com"))["api_key"])
     assert statuses(client, key, [ME] * 10) == [200] * 10
@@ -102,14 +102,14 @@ def test_a_key_and_its_token_share_the_limit(client, service, clock, ann):
 
 
 def test_people_have_no_limit(client, ann, key):
-    """Who is signed in is not counted, and not told of limits."""
+    """Requests with an access token have no limit, and no fields about limits."""
     assert statuses(client, ann, [ME] * 15) == [200] * 15
     assert "ratelimit" not in client.get(ME, headers=ann).headers
     assert statuses(client, key, [ME]) == [200]
 
 
 def test_managing_keys_takes_nothing(client, key):
-    """Keys and usage are read as often as one wants, and beyond the limit as well."""
+    """Requests that manage keys or read the usage are not limited, and take nothing from the limit."""
     assert statuses(client, key, [path for path in MANAGING for _ in range(4)]) == [200] * 16
     assert statuses(client, key, [ME] * 11) == [200] * 10 + [429]
     assert statuses(client, key, MANAGING) == [200] * 4
@@ -128,7 +128,7 @@ def test_managing_keys_may_count(sqlite_url, clock):
 
 @pytest.mark.parametrize("tier", ["free", "basic", "tiny"])
 def test_each_tier_has_its_limit(sqlite_url, clock, tier):
-    """The tier of new keys is a setting, and so are the limits of tiers."""
+    """The tier of new keys and the limits of tiers follow the settings."""
     empty(sqlite_url)
     given = {"api_key_tier": tier, "api_key_tiers": {"tiny": "2/1000"}}
     per_minute = {"free": 10, "basic": 60, "tiny": 2}[tier]
@@ -141,7 +141,7 @@ def test_each_tier_has_its_limit(sqlite_url, clock, tier):
 
 
 def test_a_refused_request_is_no_use(client, service, ann, key):
-    """What is 401, 403 or 429 counts for neither the limit nor the usage."""
+    """Requests that are refused with 401, 403 or 429 count for neither the limit nor the usage."""
     statuses(client, key, ["/v1/users/me/sessions"] * 5)
     statuses(client, {"X-API-Key": "sk_live_wrong"}, [ME] * 5)
     statuses(client, key, [ME] * 14)
@@ -152,7 +152,7 @@ def test_a_refused_request_is_no_use(client, service, ann, key):
 
 
 def test_a_use_is_shown(client, service, clock, ann, key):
-    """The list shows when a key was used last, after never."""
+    """The list shows the time of the last use of a key, and null before the first."""
     assert client.get(KEYS, headers=ann).json()[0]["last_used_at"] is None
     clock.go_on(60)
     client.get(ME, headers=key)
@@ -162,7 +162,7 @@ def test_a_use_is_shown(client, service, clock, ann, key):
 
 
 def test_tier_quotas_are_those_of_the_settings():
-    """Each tier has its minute and its calendar day; callers without a tier have none."""
+    """Each tier has a limit a minute and one a calendar day, and callers without a tier have none."""
     quotas = tier_quotas({"pro": "7/70"})
     shown = {tier: [(quota.count, quota.seconds) for quota in listed] for tier, listed in quotas.items()}
     assert shown[None] == []

@@ -1,4 +1,4 @@
-"""Four processes look for keys that expire at the same time: each event once, each mail once."""
+"""Four processes that look for expiring keys at the same time: each event and each mail once."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture
 def keys(url) -> list[StoredAPIKey]:
-    """Keys of several owners: some expire in 30 days, some in 7 or 1, and some have expired."""
+    """Return keys of several owners: some expire in 30, 7 or 1 days, and some have expired."""
     database, made = Database(url), []
     with database.write() as connection:
         for owner in range(OWNERS):
@@ -62,7 +62,7 @@ def _key(user_id: str, owner: int, number: int) -> StoredAPIKey:
 
 @pytest.fixture(scope="module")
 def parent() -> Iterator[Any]:
-    """The process that forks those that do the work."""
+    """The process that forks the working processes."""
     path = os.pathsep.join([str(TESTS), *sys.path])
     with subprocess.Popen(
         [sys.executable, "-m", "identity.notifying_process"],
@@ -76,7 +76,7 @@ def parent() -> Iterator[Any]:
 
 
 class Fleet:
-    """Processes on a database, with a mail server, at a time."""
+    """Processes on a database, with a mail server and a fixed time."""
 
     def __init__(self, parent: Any, url: str, mailbox: Mailbox) -> None:
         self._parent = parent
@@ -84,7 +84,7 @@ class Fleet:
         self.pids: list[int] = []
 
     def run(self, number: int, now: float = NOW) -> list[dict[str, Any]]:
-        """Let all begin at once; what they have told."""
+        """Start all processes at once, and return their lines."""
         self._say(json.dumps({**self._options, "processes": number, "now": now}))
         self.pids = [self._hear()["ready"] for _ in range(number)]
         self._say("")
@@ -117,7 +117,7 @@ def select(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def check_events(url: str, keys: list[StoredAPIKey]) -> None:
-    """Each key has the one event that it is to have."""
+    """Check that each key has exactly the event of its stage."""
     rows = select(url, "SELECT key_id, name, number FROM api_key_events")
     stages = {29.5: ("expiring", 30), 6.5: ("expiring", 7), 0.5: ("expiring", 1), -0.5: ("expired", 0)}
     wanted = [(key.id, *stages[(key.expires_at - NOW) / DAY]) for key in keys]
@@ -125,7 +125,7 @@ def check_events(url: str, keys: list[StoredAPIKey]) -> None:
 
 
 def test_each_event_and_each_mail_once(url, keys, mailbox, fleet):
-    """All four have a part of the work; the audited events are those of the database, too."""
+    """Four processes together record each event once, send each mail once, and audit each event once."""
     told = fleet.run(PROCESSES)
     assert told[-1]["end"] == [0] * PROCESSES
     done = [each for each in told if "is_done" in each]
@@ -136,12 +136,12 @@ def test_each_event_and_each_mail_once(url, keys, mailbox, fleet):
     assert audited == Counter(key.id for key in keys)
     check_events(url, keys)
     assert {mailbox.times(key.readable_id) for key in keys} == {1}
-    assert len(mailbox.mails) < len(keys)  # keys of one owner are told together
+    assert len(mailbox.mails) < len(keys)  # one mail has all keys of an owner
 
 
 @pytest.mark.slow
 def test_processes_that_are_killed_lose_nothing(url, keys, mailbox, fleet):
-    """What they had taken is sent by others later: no key is left out, and few are told twice."""
+    """Mails that killed processes had taken are sent by others later, and few are sent twice."""
 
     def kill(number: int) -> None:
         for pid in fleet.pids if number == 5 else ():

@@ -1,4 +1,4 @@
-"""The thread that looks for keys that expire: when it runs, and what it outlives."""
+"""The thread that looks for expiring keys: its start, its steps, its failures and its end."""
 
 import os
 import threading
@@ -12,13 +12,13 @@ from authguard.identity.usecases.mails.background import BackgroundThread
 from identity.keys import create_key, register
 from identity.support import Postbox, service_at
 
-pytestmark = pytest.mark.one_database  # threads
+pytestmark = pytest.mark.one_database  # threads do not depend on the database
 
 LONG = 86_400
 
 
 class Steps:
-    """Counts the steps of a thread; can fail."""
+    """Counts the steps of a thread, and can raise."""
 
     def __init__(self) -> None:
         self.taken = threading.Semaphore(0)
@@ -33,7 +33,7 @@ class Steps:
             raise RuntimeError("ann@example.com")
 
     def wait(self) -> bool:
-        """Wait for the next one."""
+        """Wait for the next step."""
         return self.taken.acquire(timeout=10)
 
 
@@ -50,7 +50,7 @@ def thread(steps: Steps) -> Iterator[BackgroundThread]:
 
 
 def test_it_begins_once_with_a_step(thread, steps):
-    """However often it is started; nothing runs before."""
+    """The thread starts once for several calls of `start`, and no step runs before."""
     thread.wake()
     assert not steps.taken.acquire(blocking=False)
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_it_begins_once_with_a_step(thread, steps):
 
 
 def test_it_takes_a_step_when_it_is_woken(thread, steps):
-    """Without waiting for the interval."""
+    """A thread that is woken takes a step without waiting for the interval."""
     thread.start()
     assert steps.wait()
     thread.wake()
@@ -69,7 +69,7 @@ def test_it_takes_a_step_when_it_is_woken(thread, steps):
 
 
 def test_it_takes_a_step_after_the_interval(steps):
-    """Also if nobody wakes it."""
+    """The thread takes a step after each interval."""
     thread = BackgroundThread(steps, 0.001, name="key notices")
     thread.start()
     assert all(steps.wait() for _ in range(3))
@@ -77,7 +77,7 @@ def test_it_takes_a_step_after_the_interval(steps):
 
 
 def test_it_outlives_a_failure(thread, steps, caplog):
-    """A warning names the kind of error, and not its text."""
+    """The thread continues after a failure, and the warning has the kind of the error, but not its text."""
     steps.failures = 1
     thread.start()
     assert steps.wait()
@@ -88,7 +88,7 @@ def test_it_outlives_a_failure(thread, steps, caplog):
 
 
 def test_without_an_interval_there_is_none(steps):
-    """`api_key_notice_interval = 0` leaves the work to the command."""
+    """With an interval of 0 no thread starts."""
     thread = BackgroundThread(steps, 0, name="key notices")
     thread.start()
     thread.wake()
@@ -97,7 +97,7 @@ def test_without_an_interval_there_is_none(steps):
 
 
 def test_it_ends_when_it_is_closed(thread, steps):
-    """And does not begin again: the connections are closed after that."""
+    """A closed thread ends, and does not start again."""
     thread.start()
     assert steps.wait()
     thread.close()
@@ -106,7 +106,7 @@ def test_it_ends_when_it_is_closed(thread, steps):
 
 
 def test_each_forked_process_has_its_own(thread, steps):
-    """Threads do not survive a fork: a worker that was forked from a process with one starts it again."""
+    """A forked process starts a thread of its own, because threads do not survive a fork."""
     thread.start()
     assert steps.wait()
     thread.close()
@@ -118,7 +118,7 @@ def test_each_forked_process_has_its_own(thread, steps):
 
 
 class SignallingPostbox(Postbox):
-    """Tells when a mail has come."""
+    """A postbox that signals each mail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class SignallingPostbox(Postbox):
 
 @pytest.mark.parametrize("has_lifespan", [True, False])
 def test_the_service_sends_by_itself(sqlite_url, clock, has_lifespan):
-    """Soon after a key was made, be the service run alone or mounted, where there is no lifespan."""
+    """The service sends the mail about a new key by itself, alone and mounted without a lifespan."""
     postbox = SignallingPostbox()
     with service_at(sqlite_url, clock=clock, postbox=postbox, api_key_notice_interval=LONG) as service:
         client = TestClient(Identity(service))
@@ -146,7 +146,7 @@ def test_the_service_sends_by_itself(sqlite_url, clock, has_lifespan):
 
 
 def test_a_service_without_requests_or_lifespan_has_no_thread(sqlite_url, clock):
-    """Such as the parent of workers, and a command."""
+    """A service without requests or lifespan, such as the parent of workers, starts no thread."""
     with service_at(sqlite_url, clock=clock, api_key_notice_interval=LONG) as service:
         Identity(service)
         assert not [each for each in threading.enumerate() if each.name == "authguard-key-notices"]

@@ -1,4 +1,4 @@
-"""The life of keys: what has happened to one is noted once, and its owner is told by mail."""
+"""Events of keys: each is recorded once, and the owner gets a mail."""
 
 from typing import Any
 
@@ -15,6 +15,8 @@ from authguard.identity.usecases.mails.queue import MAX_AGE, MAX_PAUSE, POLL_SEC
 from identity.api_key_support import create, owner, rows, update
 from identity.support import CALLER, GENEROUS, Clock, Postbox, service_at
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 DAY = 86_400
 
 
@@ -25,38 +27,38 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def service(url, clock, postbox, events):
-    """A service whose events are kept."""
+    """Run a service whose events are kept."""
     with service_at(url, clock=clock, postbox=postbox, hook=events.append) as service:
         yield service
 
 
 @pytest.fixture
 def ann(service: IdentityService):
-    """The owner, whose address is verified."""
+    """Return the owner, whose address is verified."""
     return owner(service)
 
 
 def noted(service: IdentityService) -> list[tuple[str, int]]:
-    """Names and numbers of the events in the database."""
+    """Return names and numbers of the events in the database."""
     listed = sorted(rows(service, "api_key_events"), key=lambda row: (row.at, row.name, -row.number))
     return [(row.name, row.number) for row in listed]
 
 
 def run(service: IdentityService) -> bool:
-    """Do all that is due, as `authguard apikeys notify` does; False if a mail was not sent."""
+    """Do all that is due, as `authguard apikeys notify` does; return False if a mail was not sent."""
     service.key_notices.step()
     return service.mails.run()
 
 
 def subjects(service: IdentityService, postbox: Postbox) -> list[str]:
-    """The subjects of the mails since the last call, after all that is due."""
+    """Return the subjects of the mails since the last call, after all that is due."""
     assert run(service)
     taken, postbox.mails = [mail.subject for mail in postbox.mails], []
     return taken
 
 
 def of_life(events: list[Event]) -> list[tuple[str, str]]:
-    """The audited events of the expiry of keys."""
+    """Return the audited events of the expiry of keys."""
     return [(each.name, each.reason) for each in events if each.name.startswith("api_key_exp")]
 
 
@@ -64,7 +66,7 @@ def of_life(events: list[Event]) -> list[tuple[str, str]]:
 
 
 def test_each_stage_is_told_once(service, ann, clock: Clock, postbox, events):
-    """30, 7 and 1 days before the expiry, and at it; each leaves a row, an audited event and a mail."""
+    """At 30, 7 and 1 days before the expiry, and at the expiry, a key gets one event and one mail."""
     made = create(service, ann)  # for 90 days
     subjects(service, postbox)
     told = []
@@ -91,7 +93,7 @@ def test_each_stage_is_told_once(service, ann, clock: Clock, postbox, events):
 )
 @pytest.mark.one_database
 def test_stages_that_are_past_when_a_key_is_made_are_left_out(service, ann, clock, days, stages):
-    """A key of 30 days is not told of as one that expires in 30 days."""
+    """A key of 30 days gets no event for 30 days before the expiry."""
     create(service, ann, expires_in_days=days)
     for _ in range(days + 1):
         clock.go_on(DAY)
@@ -110,7 +112,7 @@ def test_stages_that_are_past_when_a_key_is_made_are_left_out(service, ann, cloc
     ],
 )
 def test_a_service_that_was_off_tells_the_nearest_stage_alone(service, ann, clock, postbox, days, stages):
-    """Of several that have passed meanwhile there is one event and one mail; later ones follow."""
+    """After a pause of the service, a key gets one event and one mail for the nearest stage."""
     create(service, ann)
     subjects(service, postbox)
     clock.go_on(days * DAY)
@@ -122,7 +124,7 @@ def test_a_service_that_was_off_tells_the_nearest_stage_alone(service, ann, cloc
 
 
 def test_a_revoked_key_is_not_told_of(service, ann, clock, postbox):
-    """After its revocation it does not expire any more, also if a statement has revoked it."""
+    """A revoked key gets no mail about its expiry, also if a statement has revoked it."""
     first, second = create(service, ann), create(service, ann)
     service.api_keys.revoke(ann, first.key.id, CALLER)
     assert [row.notice_at is None for row in rows(service, "api_keys") if row.id == first.key.id] == [True]
@@ -134,7 +136,7 @@ def test_a_revoked_key_is_not_told_of(service, ann, clock, postbox):
 
 
 def test_a_disabled_key_expires_all_the_same(service, ann, clock, postbox):
-    """The mail says that it is disabled."""
+    """The mail about the expiry of a disabled key says that the key is disabled."""
     made = create(service, ann)
     service.api_keys.disable(ann, made.key.id, CALLER)
     subjects(service, postbox)
@@ -144,7 +146,7 @@ def test_a_disabled_key_expires_all_the_same(service, ann, clock, postbox):
 
 
 def test_a_search_reads_by_an_index(service, ann):
-    """With a million keys a search costs what it costs with ten."""
+    """A search for expiring keys uses an index, so that its cost does not grow with the keys."""
     create(service, ann)
     seen: list[tuple[str, Any]] = []
 
@@ -168,11 +170,11 @@ def test_a_search_reads_by_an_index(service, ann):
     assert any("ix_api_keys_notice_at" in plan for plan in plans)
 
 
-# --- what is done to a key
+# --- acts on a key
 
 
 def test_what_is_done_is_noted_and_told(service, ann, postbox, events):
-    """Once each: a second revocation of a key, say, changes nothing and tells nothing."""
+    """Each act on a key leaves one event and one mail, and a second revocation leaves none."""
     key = create(service, ann).key
     service.api_keys.rotate(ann, key.id, CALLER)
     for act in (service.api_keys.disable, service.api_keys.enable, service.api_keys.revoke):
@@ -191,7 +193,7 @@ def test_what_is_done_is_noted_and_told(service, ann, postbox, events):
 
 @pytest.mark.one_database
 def test_a_mail_tells_the_key_and_who_has_done_it(service, ann, postbox, clock):
-    """The name, the readable part of the key, the actor, the time; and what to do if it was not the owner."""
+    """A mail names the key, the actor, the time and the page of keys, and not the text of the key."""
     made = create(service, ann, name="Nightly export")
     service.api_keys.disable(Operator(ann.subject), made.key.id, CALLER)
     run(service)
@@ -207,7 +209,7 @@ def test_a_mail_tells_the_key_and_who_has_done_it(service, ann, postbox, clock):
 
 @pytest.mark.one_database
 def test_a_mail_names_the_key_that_has_done_it(service, ann, postbox):
-    """By its id, and never by its text."""
+    """A mail about a key that another key has made has the id of that key."""
     from identity.api_key_support import verify
 
     service.mails.leave_to_others()
@@ -222,7 +224,7 @@ def test_a_mail_names_the_key_that_has_done_it(service, ann, postbox):
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", KEY_EVENTS)
 def test_mails_of_a_kind_can_be_switched_off(url, clock, postbox, kind):
-    """The event is noted all the same."""
+    """Mails of a kind can be switched off, and the events of that kind are still recorded."""
     others = [name for name in KEY_EVENTS if name != kind]
     titles = {
         "created": "were created", "rotated": "has a new secret", "disabled": "was disabled",
@@ -248,7 +250,7 @@ def test_mails_of_a_kind_can_be_switched_off(url, clock, postbox, kind):
 
 @pytest.mark.one_database
 def test_repeated_events_do_not_fill_the_disk(service, ann):
-    """Of one name, a key has the newest fifty."""
+    """A key keeps the newest fifty events of each name."""
     key = create(service, ann).key
     for _ in range(55):
         service.api_keys.rotate(ann, key.id, CALLER)
@@ -256,12 +258,12 @@ def test_repeated_events_do_not_fill_the_disk(service, ann):
     assert sorted(numbers) == list(range(7, 57))
 
 
-# --- whom a mail reaches
+# --- the reader of a mail
 
 
 @pytest.mark.one_database
 def test_the_name_of_a_key_is_no_link(service, ann, postbox):
-    """Somebody who holds a key of the owner's cannot have the service mail an address of theirs."""
+    """A name of a key with a URL or an address is changed in the mail, so that no link is shown."""
     create(service, ann, name="Reset at https://evil.example/x or mail a@evil.example " + "y" * 100)
     run(service)
     (mail,) = postbox.mails
@@ -271,7 +273,7 @@ def test_the_name_of_a_key_is_no_link(service, ann, postbox):
 
 @pytest.mark.one_database
 def test_an_address_that_is_not_verified_gets_no_text_of_the_owner(service, ann, postbox):
-    """Its mailbox may be a stranger's: the name of the key, which its owner has chosen, is left out."""
+    """A mail to an unverified address has no name of a key, because its mailbox may be a stranger's."""
     update(service, "UPDATE users SET email_verified = false")
     made = create(service, ann, name="Buy now")
     run(service)
@@ -281,7 +283,7 @@ def test_an_address_that_is_not_verified_gets_no_text_of_the_owner(service, ann,
 
 
 def test_a_disabled_account_gets_no_mails(service, ann, clock, postbox):
-    """What happens to its keys is noted; nothing is sent when it is enabled again."""
+    """The keys of a disabled account get events but no mails, also after the account is enabled."""
     create(service, ann)
     subjects(service, postbox)
     service.accounts.disable(ann.subject)
@@ -295,7 +297,7 @@ def test_a_disabled_account_gets_no_mails(service, ann, clock, postbox):
 
 @pytest.mark.one_database
 def test_keys_of_one_owner_are_told_together(service, ann, clock, postbox):
-    """A hundred keys that expire on one day are a few mails, not a hundred."""
+    """Twenty keys of an owner that expire on one day are in one mail."""
     names = [create(service, ann, name=f"key {number}").key.readable_id for number in range(20)]
     subjects(service, postbox)
     clock.go_on(60 * DAY)
@@ -311,7 +313,7 @@ def test_keys_of_one_owner_are_told_together(service, ann, clock, postbox):
 
 @pytest.mark.one_database
 def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
-    """Beyond the limit of mails they come later, together."""
+    """Mails beyond the limit are sent later, together in one mail."""
     most = DEFAULT_LIMITS["mail_account"].count
     with service_at(url, clock=clock, postbox=postbox, limits=None) as service:
         ann = owner(service)
@@ -320,6 +322,9 @@ def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
             run(service)
         assert len(postbox.mails) == most
         assert noted(service) == [("created", 0)] * (most + 5)
+        clock.go_on(MAX_PAUSE)
+        run(service)
+        assert len(postbox.mails) == most
         service.limiter.clear("mail_account", "api_key", "ann@example.com")
         clock.go_on(MAX_PAUSE)
         assert subjects(service, postbox)[most:] == ["5 API keys were created"]
@@ -327,7 +332,7 @@ def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
 
 @pytest.mark.one_database
 def test_floods_of_one_kind_do_not_hold_up_the_expiry(url, clock, postbox):
-    """Mails about what was done and mails about the expiry have a limit each."""
+    """Mails about acts and mails about the expiry have separate limits."""
     most = DEFAULT_LIMITS["mail_account"].count
     with service_at(url, clock=clock, postbox=postbox, limits=None) as service:
         ann = owner(service)
@@ -342,7 +347,7 @@ def test_floods_of_one_kind_do_not_hold_up_the_expiry(url, clock, postbox):
 
 
 def test_a_mail_that_the_server_does_not_take_is_tried_again(service, ann, postbox, clock):
-    """As every mail, by whichever process; the event is not noted again."""
+    """A mail that the server does not accept is sent later, and its event is not recorded again."""
     postbox.broken = True
     create(service, ann)
     assert not run(service)
@@ -357,7 +362,7 @@ def test_a_mail_that_the_server_does_not_take_is_tried_again(service, ann, postb
 
 
 def test_tries_of_one_mail_count_once_for_its_mailbox(url, clock, postbox):
-    """An outage of the mail server does not use up the limit."""
+    """Several attempts for one mail count once for the limit of its mailbox."""
     limits = {**GENEROUS, "mail_account": Limit(1, 3_600)}
     with service_at(url, clock=clock, postbox=postbox, limits=limits) as service:
         postbox.broken = True
@@ -371,7 +376,7 @@ def test_tries_of_one_mail_count_once_for_its_mailbox(url, clock, postbox):
 
 @pytest.mark.one_database
 def test_a_mail_that_the_server_refuses_is_given_up(service, ann, events, monkeypatch):
-    """For good, such as for a mailbox that there is not."""
+    """A mail that the server refuses permanently is given up, with an event."""
 
     def refuse(mail: Any) -> None:
         raise MailError("no such mailbox", temporary=False)
@@ -380,24 +385,24 @@ def test_a_mail_that_the_server_refuses_is_given_up(service, ann, events, monkey
     create(service, ann)
     assert run(service)
     assert service.mails.state().waiting == 0
-    assert ("mail", "refused") in [(each.name, each.reason) for each in events]
+    assert ("mail", "refused", ann.subject) in [(each.name, each.reason, each.user_id) for each in events]
 
 
 @pytest.mark.one_database
 def test_a_mail_that_is_not_taken_for_a_day_is_given_up(service, ann, postbox, clock, events):
-    """And the operator sees that."""
+    """A mail that the server does not accept for a day is given up, with an event."""
     postbox.broken = True
     create(service, ann)
     assert not run(service)
     clock.go_on(MAX_AGE)
     run(service)
     assert service.mails.state().waiting == 0
-    assert ("mail", "given_up") in [(each.name, each.reason) for each in events]
+    assert ("mail", "given_up", ann.subject) in [(each.name, each.reason, each.user_id) for each in events]
 
 
 @pytest.mark.one_database
 def test_a_mail_shows_some_of_many_events(service, ann, postbox):
-    """And the number of the others, so that it stays short."""
+    """A mail shows a limited number of events, and the number of the others."""
     service.mails.leave_to_others()
     for _ in range(MAX_SHOWN_EVENTS + 2):
         create(service, ann)
@@ -409,7 +414,7 @@ def test_a_mail_shows_some_of_many_events(service, ann, postbox):
 
 @pytest.mark.one_database
 def test_a_row_of_the_queue_has_no_secret(service, ann):
-    """The event, the account and the public id of the key."""
+    """A row of the queue has the event and the public id of the key, and no secret and no address."""
     service.mails.leave_to_others()
     made = create(service, ann)
     (row,) = rows(service, "mails")
@@ -419,7 +424,7 @@ def test_a_row_of_the_queue_has_no_secret(service, ann):
 
 @pytest.mark.one_database
 def test_a_stage_that_has_passed_meanwhile_is_not_told(service, ann, postbox, clock):
-    """A mail that waited until the next stage, or until the key was revoked, is left out."""
+    """A mail about a stage that has passed meanwhile, or about a revoked key, is not sent."""
     first, second = create(service, ann).key, create(service, ann).key
     subjects(service, postbox)
     clock.go_on(83 * DAY)
@@ -435,19 +440,21 @@ def test_a_stage_that_has_passed_meanwhile_is_not_told(service, ann, postbox, cl
 
 
 def test_a_process_that_dies_with_a_mail_leaves_it_to_another(service, ann, clock, postbox):
-    """A mail that was taken and never crossed off is sent by another process later, and not before."""
+    """A mail that a process has taken and not sent is sent by another process ten minutes later."""
     service.mails.leave_to_others()
     create(service, ann)
     create(service, ann)
     assert len(service.mails.take()) == 2
-    assert subjects(service, postbox) == []
-    clock.go_on(TAKEN_SECONDS)
+    for seconds in (0, 599):
+        clock.go_on(seconds)
+        assert subjects(service, postbox) == []
+    clock.go_on(1)
     assert subjects(service, postbox) == ["2 API keys were created"]
 
 
 @pytest.mark.one_database
 def test_mails_that_wait_when_the_service_ends_are_not_lost(url, clock):
-    """What the outbox could not send is due again later, for the next process."""
+    """A mail that the outbox could not send before the end of a process is sent by the next process."""
     broken, good = Postbox(), Postbox()
     broken.broken = True
     with service_at(url, clock=clock, postbox=broken) as service:
@@ -457,11 +464,11 @@ def test_mails_that_wait_when_the_service_ends_are_not_lost(url, clock):
         assert subjects(service, good) == ["An API key was created"]
 
 
-# --- keys of before
+# --- keys from before the table
 
 
 def test_keys_of_before_the_table_are_told_of_what_is_ahead(tmp_path):
-    """The migration notes the next stage of keys that live, and none of those that have ended."""
+    """The migration sets the next stage of keys that are valid, and none for others."""
     import time
 
     from authguard.identity import upgrade

@@ -1,4 +1,4 @@
-"""Rotations of API keys over HTTP: the id stays, and two generations of the secret live side by side."""
+"""Rotations of API keys over HTTP: the id stays, and two generations of the secret can be valid."""
 
 from email.utils import parsedate_to_datetime
 
@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from identity.keys import create_key, create_pair, is_problem, key_field, register
 
-pytestmark = pytest.mark.one_database  # requests and answers
+pytestmark = pytest.mark.one_database  # requests and answers do not depend on the database
 
 KEYS = "/v1/api-keys"
 
@@ -33,13 +33,13 @@ def rotate(client, headers, key_id, **body):
 
 
 def status(client, text):
-    """What the profile answers to a key."""
+    """Return the status of the profile for a key."""
     return client.get("/v1/users/me", headers=key_field(text)).status_code
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
 def test_the_id_stays(client, ann, key, prefix):
-    """The answer has the fields of a new key, with the id of the old one; the old secret has ended."""
+    """The answer to a rotation has the fields and the id of the key, and the old secret is refused."""
     response = client.post(f"{prefix}/api-keys/{key['id']}/rotations", headers=ann, json={})
     document = response.json()
     assert response.status_code == 201
@@ -51,7 +51,7 @@ def test_the_id_stays(client, ann, key, prefix):
 
 
 def test_the_old_secret_has_a_grace(client, clock, ann, key):
-    """Until the end of the grace both are good, and the caller of the old one is told when that is."""
+    """In the grace both secrets are accepted, and the answer to the old one has the field API-Key-Expires."""
     new = rotate(client, ann, key["id"], grace_seconds=600).json()
     old = client.get("/v1/users/me", headers=key_field(key["api_key"]))
     assert old.status_code == 200
@@ -62,7 +62,7 @@ def test_the_old_secret_has_a_grace(client, clock, ann, key):
 
 
 def test_a_first_use_ends_the_old_secret(client, ann, key):
-    """With `first_use` the old secret is good until the new one is used."""
+    """With `first_use` the old secret is accepted until the new one is used."""
     new = rotate(client, ann, key["id"], activate="first_use").json()
     assert status(client, key["api_key"]) == 200
     assert status(client, new["api_key"]) == 200
@@ -70,7 +70,7 @@ def test_a_first_use_ends_the_old_secret(client, ann, key):
 
 
 def test_a_second_rotation_cancels_a_pending_one(client, ann, key):
-    """What was not used yet is replaced."""
+    """A second rotation ends the new secret of a pending one."""
     first = rotate(client, ann, key["id"], activate="first_use").json()
     second = rotate(client, ann, key["id"], activate="first_use").json()
     assert status(client, first["api_key"]) == 401
@@ -78,20 +78,20 @@ def test_a_second_rotation_cancels_a_pending_one(client, ann, key):
 
 
 def test_a_key_rotates_itself(client, key):
-    """A key with the scope does it by itself."""
+    """A key with the scope for it rotates itself."""
     new = rotate(client, key_field(key["api_key"]), key["id"]).json()
     assert (status(client, new["api_key"]), status(client, key["api_key"])) == (200, 401)
 
 
 def test_a_key_without_the_scopes_does_not(client, ann):
-    """A key that may only read rotates neither itself nor another."""
+    """A key with the scope read rotates neither itself nor another key."""
     reader, other = create_key(client, ann, scopes=["read"]), create_key(client, ann)
     for key_id in (reader["id"], other["id"]):
         assert is_problem(rotate(client, key_field(reader["api_key"]), key_id), 403, "insufficient_scope")
 
 
 def test_a_pair_gets_both_anew(client, ann):
-    """A key with a client secret gets a new one of each."""
+    """The rotation of a key with a client secret replaces both."""
     pair = create_pair(client, ann)
     new = rotate(client, ann, pair["id"]).json()
     assert new["api_key"].startswith("claw_") and new["secret"].startswith("clsk_")
@@ -100,7 +100,7 @@ def test_a_pair_gets_both_anew(client, ann):
 
 @pytest.mark.parametrize("end", ["revoked", "expired"])
 def test_a_key_that_has_ended_is_not_rotated(client, clock, ann, key, end):
-    """A key cannot be brought back by a rotation."""
+    """A key that has expired or was revoked is not rotated, and is still refused."""
     if end == "revoked":
         client.delete(f"{KEYS}/{key['id']}", headers=ann)
     else:
@@ -112,7 +112,7 @@ def test_a_key_that_has_ended_is_not_rotated(client, clock, ann, key, end):
 
 
 def test_usage_and_limit_go_on(client, service, ann, key):
-    """The new secret takes from the same limit, and its uses count for the same key."""
+    """The new secret takes from the limit of the key, and its uses count for the key."""
     assert [status(client, key["api_key"]) for _ in range(6)] == [200] * 6
     new = rotate(client, ann, key["id"]).json()
     assert [status(client, new["api_key"]) for _ in range(5)] == [200] * 4 + [429]

@@ -1,4 +1,4 @@
-"""The states of keys over HTTP: endpoints that disable, enable and show one, and the pages that do."""
+"""The states of keys over HTTP: endpoints and pages that disable, enable and show a key."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,7 +9,7 @@ from identity.key_pages import KEY, KEYS, call, create, first_key, keys_of, word
 from identity.keys import bearer, create_key, create_pair, is_problem, key_field, register
 from identity.support import CALLER, browser
 
-pytestmark = pytest.mark.one_database  # HTTP
+pytestmark = pytest.mark.one_database  # HTTP does not depend on the database
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def lock(service: IdentityService, key_id: str) -> None:
 
 
 def test_the_api_disables_and_enables(client):
-    """Under both prefixes, and for keys of both documents; the answer is the key with its state."""
+    """The API disables and enables keys of both documents, under both prefixes."""
     ann = register(client)
     key, pair = create_key(client, ann), create_pair(client, ann)
     for prefix, key_id, text in (("/v1", key["id"], key["api_key"]), ("/api/v1", pair["id"], pair["key"])):
@@ -43,7 +43,7 @@ def test_the_api_disables_and_enables(client):
 
 
 def test_the_lists_of_the_documents_say_that_it_is_off(client):
-    """By the members that they have; and no member is new in them."""
+    """The lists of the documents show a disabled key by their documented members."""
     ann = register(client)
     key = create_key(client, ann)
     before = client.get("/v1/api-keys", headers=ann).json()[0]
@@ -55,18 +55,19 @@ def test_the_lists_of_the_documents_say_that_it_is_off(client):
 
 
 def test_the_api_shows_one_key(client):
-    """What the lists of the documents show, and the state, the scopes, the tier and the networks."""
+    """The API shows one key, with more members than the lists of the documents."""
     ann = register(client)
-    made = create_key(client, ann, networks=["192.0.2.0/24"])
+    made = create_key(client, ann, networks=["192.0.2.0/24"], metadata={"team": "a"})
     (listed,) = client.get("/v1/api-keys", headers=ann).json()
     more = {"shown": made["api_key"][:12], "scopes": ["read", "write"], "tier": "free"}
     more |= {"state": "active", "disabled_by": None, "revoked_for": None, "networks": ["192.0.2.0/24"]}
+    more |= {"metadata": {"team": "a"}}
     assert client.get(f"/v1/api-keys/{made['id']}", headers=ann).json() == listed | more
 
 
 @pytest.mark.parametrize("path", ["", "/disable", "/enable"])
 def test_the_api_refuses_others(client, path):
-    """Nobody signed in is 401, another owner's key and one that is none are 404."""
+    """A request without a token is 401, and another owner's key or an unknown one is 404."""
     ann, bob = register(client), register(client, "bob@example.com")
     key_id = create_key(client, ann)["id"]
     ask = client.post if path else client.get
@@ -76,7 +77,7 @@ def test_the_api_refuses_others(client, path):
 
 
 def test_the_api_says_that_a_key_is_locked(client, service):
-    """With 409 and a code of its own; who has disabled it is in the document."""
+    """Enabling a key that the operator has disabled is 409 `key_locked`, and the key names the operator."""
     ann = register(client)
     path = f"/v1/api-keys/{create_key(client, ann)['id']}"
     lock(service, path.rpartition("/")[2])
@@ -85,7 +86,7 @@ def test_the_api_says_that_a_key_is_locked(client, service):
 
 
 def test_a_disabled_key_cannot_enable_itself(client):
-    """It is refused as every other key that is not good."""
+    """A disabled key is refused when it tries to enable itself."""
     ann = register(client)
     made = create_key(client, ann)
     path = f"/v1/api-keys/{made['id']}"
@@ -95,7 +96,7 @@ def test_a_disabled_key_cannot_enable_itself(client):
 
 
 def test_a_token_of_a_key_that_was_off_logs_out(client, service):
-    """A token that names its key in the other form is known as one of a key."""
+    """A token of a key that was disabled and enabled again can be logged out."""
     ann = register(client)
     pair = create_pair(client, ann)
     for act in ("disable", "enable"):
@@ -112,7 +113,7 @@ def test_a_token_of_a_key_that_was_off_logs_out(client, service):
 
 
 def test_the_page_disables_and_enables(app, ann, service):
-    """By a button each; the list says what has happened, and shows the state of the key."""
+    """The pages disable and enable a key, and show its state."""
     text = create(ann)
     key_id = first_key(ann)
     page = words(ann.get(f"{KEY}?key={key_id}"))
@@ -133,7 +134,7 @@ def test_the_page_disables_and_enables(app, ann, service):
 
 
 def test_the_page_says_who_has_disabled_a_key(ann, service):
-    """What the operator has disabled has no button, and a request for it is refused with a reason."""
+    """The page of a key that the operator has disabled has no button, and a request to enable it is 409."""
     create(ann)
     key_id = first_key(ann)
     lock(service, key_id)
@@ -145,7 +146,7 @@ def test_the_page_says_who_has_disabled_a_key(ann, service):
 
 
 def test_the_page_says_that_a_key_has_disabled_it(ann, service):
-    """And its owner can enable it."""
+    """The page of a key that another key has disabled shows that, and has a button to enable the key."""
     text = create(ann)
     key_id = first_key(ann)
     service.api_keys.disable(verify(service, text), key_id, CALLER)
@@ -154,7 +155,7 @@ def test_the_page_says_that_a_key_has_disabled_it(ann, service):
 
 
 def test_a_key_that_has_ended_has_no_switch(ann, service):
-    """Its page has neither button, and both requests are refused with 409."""
+    """The page of a revoked key has neither button, and both requests are 409."""
     create(ann)
     key_id = first_key(ann)
     ann.post(f"{KEY}/revoke", data={"key": key_id, "confirm": "yes"})
@@ -166,7 +167,7 @@ def test_a_key_that_has_ended_has_no_switch(ann, service):
 
 @pytest.mark.parametrize("act", ["disable", "enable"])
 def test_pages_are_for_the_owner(app, ann, service, act):
-    """Others sign in first, another owner has no such key; a wrong form and another site are refused."""
+    """An anonymous caller, another owner, a wrong form and another site cannot switch a key."""
     create(ann)
     key_id = first_key(ann)
     path = f"{KEY}/{act}"

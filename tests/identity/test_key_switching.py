@@ -1,4 +1,4 @@
-"""Keys that are disabled are refused everywhere within the bound, and good at once when they are enabled."""
+"""Disabled keys: refused by each guard within the bound, and accepted at once when they are enabled."""
 
 import time
 from typing import Any
@@ -17,6 +17,8 @@ from identity.api_key_support import create, guarded, owner, rows, update, verif
 from identity.keys import bearer
 from identity.support import CALLER, ISSUER, SECRET, Clock, service_at
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 
 @pytest.fixture
 def events() -> list[Event]:
@@ -25,7 +27,7 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def service(url, clock, postbox, events):
-    """A service whose events are kept."""
+    """Run a service whose events are kept."""
     with service_at(url, clock=clock, postbox=postbox, hook=events.append) as service:
         yield service
 
@@ -40,11 +42,11 @@ def switch(service: IdentityService, by: Any, key_id: str, *, off: bool) -> None
     (service.api_keys.disable if off else service.api_keys.enable)(by, key_id, CALLER)
 
 
-# --- what a disabled key cannot do
+# --- effects of a disabled key
 
 
 def test_a_disabled_key_is_refused_and_an_enabled_one_good(service, ann):
-    """At once, at guards that ask for each request; id, secret and scopes are those of before."""
+    """A disabled key is refused at once, and an enabled one is accepted with the scopes of before."""
     made = create(service, ann)
     assert service.api_keys.disable(ann, made.key.id, CALLER).state(service.clock()) == "disabled"
     with pytest.raises(InvalidAPIKeyError) as refused:
@@ -56,7 +58,7 @@ def test_a_disabled_key_is_refused_and_an_enabled_one_good(service, ann):
 
 @pytest.fixture
 def real(url):
-    """A service whose clock goes on, and an application with a guard that remembers keys."""
+    """Run a service on the real time, and an application with a guard that remembers keys."""
     with service_at(url, clock=time.time) as service:
         database = service.settings.database
         keys = SQLAPIKeys(database, issuer=ISSUER, cache_ttl=300, count=False)
@@ -68,18 +70,18 @@ def real(url):
 
 
 def status(client: Any, headers: dict[str, str]) -> int:
-    """The status of a request to the application."""
+    """Return the status of a request to the application."""
     return int(client.get("/me", headers=headers).status_code)
 
 
 def operator_of(service: IdentityService) -> Operator:
-    """The operator, for the one account there is."""
+    """Return the operator, for the only account."""
     (user,) = service.accounts.list(1)
     return Operator(user.id)
 
 
 def test_guards_that_remember_a_key_follow(real):
-    """Off and on again, several times: refused when that returns, and good again at once each time."""
+    """A guard that remembers a key refuses it as soon as it is disabled, and accepts it once enabled."""
     service, client = real
     made = create(service, owner(service))
     field = {"X-API-Key": made.text}
@@ -92,7 +94,7 @@ def test_guards_that_remember_a_key_follow(real):
 
 
 def test_an_old_secret_in_its_grace_follows(real):
-    """Both generations of a key are refused, and both are good afterwards."""
+    """Both generations of a key are refused while it is disabled, and accepted afterwards."""
     service, client = real
     ann = owner(service)
     made = create(service, ann)
@@ -104,7 +106,7 @@ def test_an_old_secret_in_its_grace_follows(real):
 
 
 def test_tokens_of_a_disabled_key_are_refused_for_good(real):
-    """At guards that verify them alone, too; tokens that are issued after it was enabled are good."""
+    """Tokens from before a key was disabled stay refused, and later ones are accepted."""
     service, client = real
     made = create(service, owner(service), kind="claw")
 
@@ -128,7 +130,7 @@ def test_tokens_of_a_disabled_key_are_refused_for_good(real):
 
 
 def test_a_disabled_account_ends_tokens_of_a_key_that_was_off(real):
-    """Those that were issued after the key was enabled have another name, and are refused, too."""
+    """Disabling the account ends the tokens of a key that was disabled and enabled before."""
     service, client = real
     ann = owner(service)
     made = create(service, ann, kind="claw")
@@ -138,13 +140,13 @@ def test_a_disabled_account_ends_tokens_of_a_key_that_was_off(real):
     assert status(client, token) == 200
     service.accounts.disable(ann.subject)
     assert status(client, token) == 401
-    # By a mark of the session, too, which holds as long as the token.
+    # A mark of the session ends these tokens too, for as long as the token is valid.
     sessions = {row.name for row in rows(service, "authguard_marks") if row.kind == "session"}
     assert {made.key.id, f"{made.key.id}.1"} <= sessions
 
 
 def test_a_disabled_key_gets_no_new_secret(service, ann):
-    """Nor does a secret that waits for its first use begin."""
+    """A disabled key is not rotated, and a secret that waits for its first use is refused."""
     made = create(service, ann)
     waiting = service.api_keys.rotate(ann, made.key.id, CALLER, activate="first_use")
     switch(service, ann, made.key.id, off=True)
@@ -156,11 +158,11 @@ def test_a_disabled_key_gets_no_new_secret(service, ann):
     assert verify(service, waiting.text).key_id == made.key.id
 
 
-# --- who may
+# --- permissions
 
 
 def test_what_is_done_twice_changes_nothing(service, ann, events):
-    """A key that is off stays off, one that is on stays on; neither is recorded again."""
+    """Disabling a disabled key, or enabling an enabled one, changes nothing and leaves no event."""
     key_id = create(service, ann).key.id
     before = len(events)
     for off in (False, True, True, False, False):
@@ -172,7 +174,7 @@ def test_what_is_done_twice_changes_nothing(service, ann, events):
 
 @pytest.mark.parametrize("off", [True, False])
 def test_a_key_that_has_ended_is_not_switched(service, ann, clock: Clock, off):
-    """Neither one that was revoked nor one that has expired."""
+    """A key that has expired or was revoked is neither disabled nor enabled."""
     revoked, expired = create(service, ann).key.id, create(service, ann, expires_in_days=1).key.id
     service.api_keys.revoke(ann, revoked, CALLER)
     clock.go_on(86_400)
@@ -182,7 +184,7 @@ def test_a_key_that_has_ended_is_not_switched(service, ann, clock: Clock, off):
 
 
 def test_an_owner_does_not_enable_what_the_operator_has_disabled(service, ann):
-    """Whoever has disabled it first, and also if a statement has; the operator enables it."""
+    """An owner cannot enable a key that the operator or a statement has disabled."""
     key_id = create(service, ann).key.id
     operator = Operator(ann.subject)
     for disabling in ([operator], [ann, operator], [operator, ann]):
@@ -198,7 +200,7 @@ def test_an_owner_does_not_enable_what_the_operator_has_disabled(service, ann):
 
 
 def test_a_key_does_not_undo_what_a_person_has_done(service, ann):
-    """It enables what a key has disabled. Its owner does that, too, and no key undoes the owner's."""
+    """A key enables keys that a key has disabled, but not those that their owner has disabled."""
     manager = create(service, ann)
     key_id = create(service, ann).key.id
     key = verify(service, manager.text)
@@ -209,7 +211,7 @@ def test_a_key_does_not_undo_what_a_person_has_done(service, ann):
 
 
 def test_a_key_enables_none_that_has_more(service, ann):
-    """Or it would give what it lacks."""
+    """A key cannot enable a key with more scopes than its own."""
     update(service, "UPDATE users SET role = 'ADMIN'")
     manager = create(service, ann, scopes=["read", "write"])
     key_id = create(service, ann, scopes=["read", "admin"]).key.id
@@ -221,7 +223,7 @@ def test_a_key_enables_none_that_has_more(service, ann):
 
 @pytest.mark.parametrize("off", [True, False])
 def test_a_key_needs_write(service, ann, off):
-    """A key that may only read switches none, also not itself."""
+    """A key without the scope write cannot disable or enable itself."""
     reader = create(service, ann, scopes=["read"])
     with pytest.raises(InsufficientScopeError):
         switch(service, verify(service, reader.text), reader.key.id, off=off)
@@ -229,7 +231,7 @@ def test_a_key_needs_write(service, ann, off):
 
 @pytest.mark.one_database
 def test_keys_do_not_switch_where_they_manage_none(url, clock):
-    """With `api_keys_manage_keys = false`."""
+    """With `api_keys_manage_keys` off, a key cannot disable or enable keys."""
     with service_at(url, clock=clock, api_keys_manage_keys=False) as service:
         made = create(service, owner(service))
         for off in (True, False):
@@ -239,7 +241,7 @@ def test_keys_do_not_switch_where_they_manage_none(url, clock):
 
 @pytest.mark.parametrize("off", [True, False])
 def test_another_owner_has_no_such_key(service, ann, off, events):
-    """The answer is that of a key that does not exist, and the failure is recorded."""
+    """Another owner's key is answered as an unknown one, and the failure leaves an event."""
     key_id = create(service, ann).key.id
     bob = owner(service, "bob@example.com")
     with pytest.raises(NotFoundError):
@@ -249,7 +251,7 @@ def test_another_owner_has_no_such_key(service, ann, off, events):
 
 @pytest.mark.one_database
 def test_enabling_is_limited_and_disabling_is_not(url, clock):
-    """The marks in the log are bounded by it; an owner can always switch a key off."""
+    """Enabling is limited, and disabling is always possible."""
     with service_at(url, clock=clock, limits=None) as service:
         ann = owner(service)
         key_id, most = create(service, ann).key.id, DEFAULT_LIMITS["api_key"].count
@@ -261,7 +263,7 @@ def test_enabling_is_limited_and_disabling_is_not(url, clock):
 
 
 def test_a_key_that_is_off_counts_as_one_that_there_is(service, ann, monkeypatch):
-    """Else an owner could have any number of keys by switching."""
+    """A disabled key counts against the maximum of keys."""
     monkeypatch.setattr(api_keys, "MAX_KEYS", 1)
     switch(service, ann, create(service, ann).key.id, off=True)
     with pytest.raises(TooManyKeysError):

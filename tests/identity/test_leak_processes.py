@@ -1,4 +1,4 @@
-"""Several processes take the same report: each key ends once, and its owner gets one mail."""
+"""Several processes that get the same report: each key ends once, and each owner gets one mail."""
 
 import email
 import json
@@ -44,13 +44,13 @@ class MailServer:
         return "250 OK"
 
     def count(self, keys: list[NewAPIKey]) -> list[int]:
-        """How many mails name each key."""
+        """Return the number of mails that name each key."""
         return [sum(made.key.id in text for text in self.texts) for made in keys]
 
 
 @pytest.fixture
 def mails() -> Iterator[tuple[MailServer, int]]:
-    """The server, and its port."""
+    """Run the mail server; yield the server and its port."""
     server = MailServer()
     port = free_port()
     controller = Controller(server, hostname="127.0.0.1", port=port)
@@ -67,7 +67,7 @@ def scanner() -> Iterator[Scanner]:
 
 @contextmanager
 def running(count: int, url: str, scanner: Scanner, smtp_port: int) -> Iterator[list[tuple[str, Any]]]:
-    """Run services in processes of their own; their URLs, and the processes, which SIGTERM ends."""
+    """Run services in processes that SIGTERM ends; yield their URLs and processes."""
     clean = {name: text for name, text in os.environ.items() if not name.startswith("AUTHGUARD_")}
     given = {
         "AUTHGUARD_SECRET": SECRET,
@@ -99,7 +99,7 @@ def running(count: int, url: str, scanner: Scanner, smtp_port: int) -> Iterator[
 
 
 def keys_of_owners(service: IdentityService) -> list[NewAPIKey]:
-    """Two keys of each of three owners."""
+    """Return two keys of each of three owners."""
     owners = [owner(service, f"{name}@example.com") for name in ("ann", "bob", "eve")]
     return [create(service, principal) for principal in owners for _ in range(2)]
 
@@ -108,7 +108,7 @@ def keys_of_owners(service: IdentityService) -> list[NewAPIKey]:
 def test_two_processes_tell_each_owner_once(
     url: str, scanner: Scanner, mails: tuple[MailServer, int]
 ) -> None:
-    """Ten reports of the same keys, five at each process, all at once."""
+    """After ten reports of the same keys, five at each of two processes, each owner gets one mail."""
     server, port = mails
     with service_at(url, clock=time.time, api_key_mails=()) as service:
         keys = keys_of_owners(service)
@@ -123,7 +123,7 @@ def test_two_processes_tell_each_owner_once(
             assert [answer.status_code for answer in answers] == [200] * 10
             assert len({answer.text for answer in answers}) == 1
             wait_until(lambda: min(server.count(keys)) > 0, "a mail is missing")
-        assert server.count(keys) == [1] * 6  # also after all have sent what they had
+        assert server.count(keys) == [1] * 6  # also after each process has sent its mails
         assert len(server.texts) == 3
         assert rows(service, "mails") == []
 
@@ -133,7 +133,7 @@ def test_two_processes_tell_each_owner_once(
 def test_a_process_that_is_killed_leaves_the_mail_to_the_next(
     url: str, scanner: Scanner, mails: tuple[MailServer, int]
 ) -> None:
-    """Killed after the answer and before the mail, it has kept what is to be told."""
+    """A process that is killed after the answer and before the mail leaves the mail to the next process."""
     server, port = mails
     with service_at(url, clock=time.time, api_key_mails=()) as service:
         made = create(service, owner(service))
@@ -148,7 +148,7 @@ def test_a_process_that_is_killed_leaves_the_mail_to_the_next(
 
 
 def test_two_services_record_each_key_once(url: str, scanner: Scanner) -> None:
-    """Of twenty reports at once, one leaves the event of a key, and one takes its mail."""
+    """Of twenty reports at once, one leaves the event of a key, and one sends its mail."""
     postbox, events = Postbox(), []
     given = {"secret_scanning": True, "secret_scanning_keys_url": scanner.url, "postbox": postbox}
     given["api_key_mails"] = ()
@@ -165,7 +165,7 @@ def test_two_services_record_each_key_once(url: str, scanner: Scanner) -> None:
 
 
 def report(service: IdentityService, keys: list[NewAPIKey]) -> None:
-    """Do what the endpoint does with a report that is signed."""
+    """Handle a report as the endpoint does after the signature."""
     reports = service.leak_reports
     assert reports is not None
     matches = read_matches(json.dumps([match(made.text) for made in keys]).encode())

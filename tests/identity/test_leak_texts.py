@@ -26,7 +26,7 @@ GOOD = base64.b64encode(b"0").decode()
 
 
 def test_the_sample_of_the_documentation_is_signed() -> None:
-    """By the key that GitHub had then."""
+    """The sample of GitHub's documentation has a valid signature of the key of that time."""
     key = read_public_key(SAMPLE_KEY)
     assert key is not None
     assert is_signed(SAMPLE_BODY, read_signature([SAMPLE_IDENTIFIER], [SAMPLE_SIGNATURE]), key)
@@ -48,7 +48,7 @@ def test_the_sample_of_the_documentation_is_signed() -> None:
     ids=["more", "twice", "less", "bit", "zeros", "ones", "indefinite", "long", "nothing"],
 )
 def test_another_signature_is_none(change: Any) -> None:
-    """Whatever was done to it: other bytes behind it, another encoding, zeros."""
+    """A signature with other bytes, another encoding or zeros is invalid."""
     der = KEY.sign(BODY, ec.ECDSA(hashes.SHA256()))
     assert is_signed(BODY, Signature("a", der), KEY.public_key())
     assert not is_signed(BODY, Signature("a", change(der)), KEY.public_key())
@@ -56,7 +56,7 @@ def test_another_signature_is_none(change: Any) -> None:
 
 @pytest.mark.parametrize("body", [b"", BODY + b" ", b" " + BODY, BODY.replace(b" ", b""), BODY[:-1]])
 def test_another_body_is_not_signed(body: bytes) -> None:
-    """Not even one that says the same."""
+    """A signature is invalid for another body, also for equal JSON with other white space."""
     der = KEY.sign(BODY, ec.ECDSA(hashes.SHA256()))
     assert not is_signed(body, Signature("a", der), KEY.public_key())
 
@@ -84,13 +84,13 @@ def test_another_body_is_not_signed(body: bytes) -> None:
     ],
 )
 def test_fields_of_another_form_are_refused(identifiers: list[str], signatures: list[str]) -> None:
-    """Each has to be there once, in its alphabet and within its length."""
+    """Fields that are missing, repeated, too long or in another alphabet are refused."""
     with pytest.raises(InvalidReportError):
         read_signature(identifiers, signatures)
 
 
 def pem(key: Any) -> str:
-    """The text of a public key."""
+    """Return the text of a public key."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
@@ -102,7 +102,7 @@ def pem(key: Any) -> str:
     ids=["empty", "text", "cut", "curve", "long", "algorithm", "private"],
 )  # fmt: skip
 def test_another_key_is_none(text: str) -> None:
-    """Only keys on P-256 count."""
+    """A key on another curve than P-256, or another text, is no key."""
     assert read_public_key(text) is None
 
 
@@ -137,7 +137,7 @@ def test_another_key_is_none(text: str) -> None:
     ids=lambda body: repr(body[:40]),
 )
 def test_a_body_of_another_form_is_refused(body: bytes) -> None:
-    """As a whole."""
+    """A body of another form is refused as a whole."""
     with pytest.raises(InvalidReportError):
         read_matches(body)
 
@@ -157,30 +157,30 @@ def test_a_body_of_another_form_is_refused(body: bytes) -> None:
     ],
 )
 def test_what_is_not_known_is_accepted(more: dict[str, Any], source: str) -> None:
-    """Empty URLs, other sources and types, and members of later versions."""
+    """Empty URLs, other sources and types, and unknown members are accepted."""
     (accepted,) = read_matches(json.dumps([match("a") | more]).encode())
     assert (accepted.token, accepted.source) == ("a", source)
 
 
 def test_a_match_needs_nothing_but_its_token() -> None:
-    """The rest is for people."""
+    """A match needs only its token."""
     assert read_matches(b'[{"token": "a"}]')[0][:4] == ("a", "", "", "unknown")
 
 
 def test_too_many_matches_are_too_large() -> None:
-    """A report has a bound beside its bytes."""
+    """A report with too many matches is refused as too large."""
     body = json.dumps([{"token": "a"}] * (MAX_MATCHES + 1)).encode()
     with pytest.raises(PayloadTooLargeError):
         read_matches(body)
 
 
 def place(url: str, token: str = "") -> str | None:
-    """What a mail shows of a URL."""
+    """Return the part of a URL that a mail shows."""
     return place_of(Match(token or made(), "", url, "content", ""), PATTERN)
 
 
 def made() -> str:
-    """The text of a key."""
+    """Return the text of a key."""
     return KeyTexts(SETTINGS).keys.make("sk_live_")
 
 
@@ -201,7 +201,7 @@ def made() -> str:
     ],
 )
 def test_places_that_are_shown(url: str, shown: str) -> None:
-    """Without user, query, and fragments that are more than a name."""
+    """A shown place has no user, no query, and no fragment but a name."""
     assert place(url) == shown
 
 
@@ -228,12 +228,12 @@ def test_places_that_are_shown(url: str, shown: str) -> None:
     ],
 )
 def test_places_that_are_not_shown(url: str) -> None:
-    """A mail says nothing of them."""
+    """A URL that is not https, or has other characters or no public host, is not shown."""
     assert place(url) is None
 
 
 def test_a_place_never_shows_a_secret() -> None:
-    """Neither the text that was found nor another key, plain or encoded, alone or in a longer name."""
+    """A place with the found text, or with another key in any encoding, is not shown."""
     key, other = made(), made()
     encoded = "".join(f"%{ord(character):02x}" for character in other)
     for name in (key, other, encoded, f"file_{other}.txt", f"a{other}"):
@@ -242,7 +242,7 @@ def test_a_place_never_shows_a_secret() -> None:
 
 
 def test_a_place_fits_into_a_mail() -> None:
-    """In one line of printable ASCII."""
+    """A shown place fits in one line of a mail."""
     shown = place("https://github.com/o/r/blob/1/a.txt")
     assert shown is not None and shown.isascii() and shown.isprintable()
     assert Mail("a@example.com", "Subject", shown).text == shown

@@ -1,6 +1,6 @@
-"""Secrets of the service are seen nowhere: each leak that is planted here is reported, without the secret.
+"""Leaks of secrets: each planted leak is reported, without the secret.
 
-The checker itself runs around every test of this folder, by the fixture `leaks`.
+The checker itself runs around each test of this folder, by the fixture `leaks`.
 """
 
 import logging
@@ -23,14 +23,14 @@ FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 
 @pytest.fixture
 def planted():
-    """A checker of its own, inside the one that watches this test."""
+    """Run a checker inside the one that watches this test."""
     with watching(Leaks()) as planted:
         yield planted
 
 
 @pytest.fixture
 def leaks(leaks):
-    """Forget what is leaked here on purpose."""
+    """Forget the intended leaks of a test."""
     yield leaks
     leaks.secrets.clear()
     leaks.processes = Processes()
@@ -47,14 +47,14 @@ def only(problems, *words):
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.ERROR])
 @pytest.mark.parametrize("name", ["authguard", "sqlalchemy.pool", "authlib.oauth2", "asyncio"])
 def test_a_line_of_any_library_is_searched(planted, name, level):
-    """A password in a line of a log is reported with the name of the logger, whatever its level is."""
+    """A password in a log line of any level is reported with the name of the logger."""
     planted.note(SECOND, "password")
     logging.getLogger(name).log(level, "refused %r", SECOND)
     only(planted.report(), f"the log of {name}", "[password]")
 
 
 def test_a_traceback_is_searched(planted):
-    """The text of an error counts, and so does the one that it came from."""
+    """A secret in a traceback, or in the error that caused another one, is reported."""
     planted.note(SECOND, "token")
     try:
         try:
@@ -67,7 +67,7 @@ def test_a_traceback_is_searched(planted):
 
 
 def test_an_extra_attribute_of_a_record_is_searched(planted):
-    """Handlers that write records as JSON write all of their attributes."""
+    """A secret in an extra attribute of a record is reported, because handlers for JSON write it."""
     planted.note(SECOND, "token")
     logging.getLogger("authguard").info("refused", extra={"given": SECOND})
     only(planted.report(), "the log of authguard", "[token]")
@@ -78,14 +78,14 @@ def test_an_extra_attribute_of_a_record_is_searched(planted):
     ["a%22b%26c%20d-12345", "a&#34;b&amp;c d-12345", "a&quot;b&amp;c d-12345", 'a\\"b&c d-12345'],
 )
 def test_other_spellings_are_searched(planted, shown):
-    """A secret that is percent-encoded or escaped is a leak as well."""
+    """A percent-encoded or escaped secret is reported."""
     planted.note('a"b&c d-12345', "password")
     logging.getLogger("authguard").info("%s", shown)
     only(planted.report(), "the log of authguard", "[password]")
 
 
 def test_a_row_is_searched(planted, url):
-    """A token in a row is reported with the name of the place."""
+    """A token in a row is reported with the name of the table."""
     planted.databases.add(url)
     planted.note(SECOND, "token")
     assert planted.report() == []
@@ -102,7 +102,7 @@ def test_a_row_is_searched(planted, url):
 
 
 def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
-    """The table of accounts holds it; a line of a log must not."""
+    """A password hash may be stored, and is reported in a log line."""
     service.accounts.register(ANN["email"], SECOND, "", CALLER)
     assert planted.report() == []
     (kept,) = [secret for secret, kind in planted.secrets.items() if kind == "password hash"]
@@ -112,7 +112,7 @@ def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_signing_keys_are_noted(planted, url, algorithm):
-    """A key set is stored encrypted; the table must not hold the private key, nor a log either of them."""
+    """A signing key, and its encrypted form, are reported in log lines."""
     with service_at(url, algorithm=algorithm) as service:
         service.accounts.register(ANN["email"], PASSWORD, "", CALLER)
     assert planted.report() == []
@@ -123,7 +123,7 @@ def test_signing_keys_are_noted(planted, url, algorithm):
 
 
 def test_the_arguments_of_processes_are_searched(planted):
-    """Every user of a machine sees them."""
+    """A secret in the arguments of a process is reported, because other users can read them."""
     planted.note(SECOND, "setting")
     subprocess.run([sys.executable, "-c", "", "--password", SECOND], check=True)
     only(planted.report(), "the arguments of a process", "[setting]")
@@ -134,7 +134,7 @@ def server(program, **options):
     return subprocess.run([sys.executable, "-c", program, "uvicorn"], check=True, **options)
 
 
-#: What a server has issued, which the test does not know.
+#: Secrets that a server has issued, which the test does not know.
 TOKENS = {
     "refresh token": "rt_" + "Ab1-" * 15,
     "access token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlLW9mLWEtdG9rZW4",
@@ -147,7 +147,7 @@ TOKENS = {
 @pytest.mark.parametrize("secret", [PASSWORD, SECRET, *TOKENS.values()], ids=["password", "secret", *TOKENS])
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_the_output_of_servers_is_searched(planted, tmp_path, stream, secret):
-    """In pipes and in files, and where pytest captures it."""
+    """A secret in the output of a server is reported, from pipes, files and pytest's capture."""
     program = "import sys; sys.{}.write(sys.stdin.read())"
     server(program.format(stream), input=f"x {secret}", capture_output=True, text=True)
     with (tmp_path / "server.log").open("w") as log:
@@ -162,14 +162,14 @@ def test_the_output_of_servers_is_searched(planted, tmp_path, stream, secret):
 
 
 def test_the_secrets_of_the_environment_of_servers_are_noted(planted):
-    """A secret that a server was started with stands in none of its lines."""
+    """A secret of a server's environment is reported in the output of the server."""
     environment = os.environ | {"AUTHGUARD_SECRET": SECOND}
     server("import os; print(os.environ['AUTHGUARD_SECRET'])", env=environment, capture_output=True)
     only(planted.report(), "the output of a server", "[setting]")
 
 
 def test_the_arguments_of_workers_are_searched(planted):
-    """What a server starts by itself is in the list of processes as well."""
+    """A secret in the arguments of a worker that a server starts is reported."""
     worker = f"[sys.executable, '-c', 'print(1, flush=True); input()', '{TOKENS['refresh token']}']"
     program = f"import subprocess, sys; subprocess.run({worker})"
     command = [sys.executable, "-c", "exec(input())", "uvicorn"]
@@ -184,7 +184,7 @@ def test_the_arguments_of_workers_are_searched(planted):
 
 @pytest.mark.parametrize("how", ["environment", "argument"])
 def test_the_databases_of_servers_are_searched(planted, url, how):
-    """A token in a row is found by its shape; the database is the one that the server was started with."""
+    """A token in the database of a server is reported by its form."""
     engine = create_engine(url)
     with engine.begin() as connection:
         name = {"name": TOKENS["refresh token"]}
@@ -198,7 +198,7 @@ def test_the_databases_of_servers_are_searched(planted, url, how):
 
 
 def test_the_output_of_other_programs_is_not_searched(planted):
-    """A client of the documents may print the tokens that it got."""
+    """A token in the output of another program is not reported."""
     program = f"print('{TOKENS['access token']}')"
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert planted.report() == []
@@ -218,7 +218,7 @@ def test_the_output_of_other_programs_is_not_searched(planted):
     ],
 )
 def test_an_answer_that_echoes_is_reported(headers, query, body):
-    """An answer shows no password, token, code, cookie or secret of its request."""
+    """An answer with a password, token, code, cookie or secret of its request is reported."""
     planted = Leaks()
     own = note_request(planted, query, headers, body)
     start = {"type": "http.response.start", "status": 400, "headers": []}
@@ -228,7 +228,7 @@ def test_an_answer_that_echoes_is_reported(headers, query, body):
 
 
 def test_a_later_answer_must_not_show_a_password(planted, service):
-    """Not even to somebody else, in a header field."""
+    """A registered password in a header field of a later answer is reported."""
     service.accounts.register(ANN["email"], SECOND, "", CALLER)
     note_answer(
         planted,
@@ -240,7 +240,7 @@ def test_a_later_answer_must_not_show_a_password(planted, service):
 
 
 def test_all_that_passes_is_noted(planted, service, postbox):
-    """Passwords, tokens of all kinds, cookies, one-time tokens, client secrets and settings."""
+    """The checker records passwords, tokens, cookies, one-time tokens, client secrets and settings."""
     app = Identity(service)
     note_settings(planted, service.settings)
     page, api = browser(app), TestClient(app, base_url=ISSUER)

@@ -1,4 +1,4 @@
-"""Limits, in memory and in a real Redis: how many, for whom, and what a refusal says."""
+"""Limits in memory and in a real Redis: their counts, their keys, and their refusals."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from authguard._core.answer.refusal import refuse
 from authguard.errors import RateLimitedError
 from authguard.identity.limits import DEFAULT_LIMITS, DELAY, Limit, Limiter, networks
 
-DAY = 86_400  # so that hardly ever one window ends while a test counts: the limiter goes by the real clock
+DAY = 86_400  # so that hardly ever one window ends while a test counts: the limiter uses the real clock
 REDIS = "redis://127.0.0.1:6379/0"
 ANN, BOB = "ann@example.com", "bob@example.com"
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -34,18 +34,18 @@ needs_redis = pytest.mark.skipif(
 
 @pytest.fixture(params=["memory://", pytest.param(REDIS, marks=needs_redis)])
 def url(request):
-    """Where counts are kept."""
+    """Return the URL of a store of counts."""
     return request.param
 
 
 @pytest.fixture
 def key():
-    """A key that no other test has."""
+    """Return a key that no other test has."""
     return secrets.token_hex(8)
 
 
 def _tries(limiter, name, *key, most=1000):
-    """How many get through."""
+    """Return the number of admitted attempts."""
     for number in range(most):
         try:
             limiter.hit(name, *key)
@@ -55,17 +55,17 @@ def _tries(limiter, name, *key, most=1000):
 
 
 def test_as_many_as_was_said(url, key):
-    """The limit's count gets through, and not one more."""
+    """The limit admits exactly its count."""
     assert _tries(Limiter(url), "login", key) == DEFAULT_LIMITS["login"].count
 
 
 def test_limit_can_be_set(url, key):
-    """A limit that was given takes the place of the default one."""
+    """A limit that is given replaces the default one."""
     assert _tries(Limiter(url, limits={"login": Limit(2, DAY)}), "login", key) == 2
 
 
 def test_keys_are_apart(url, key):
-    """What is counted for one key is not counted for another, however the parts are put together."""
+    """A key has a count of its own, also if its parts together make the same text as another key."""
     limiter = Limiter(url, limits={"login": Limit(1, DAY)})
     limiter.hit("login", key, "ab", "c")
     limiter.hit("login", key, "a", "bc")
@@ -74,7 +74,7 @@ def test_keys_are_apart(url, key):
 
 
 def test_counts_are_shared(key):
-    """Two limiters on one Redis count together."""
+    """Two limiters on one Redis share their counts."""
     if not _redis_runs() and not os.environ.get("CI"):
         pytest.skip("no Redis at 127.0.0.1:6379")
     limits = {"login": Limit(3, DAY)}
@@ -83,7 +83,7 @@ def test_counts_are_shared(key):
 
 
 def test_parallel_tries_cannot_pass(url, key):
-    """Of forty at once exactly the limit's count gets through."""
+    """Of forty parallel attempts exactly the count of the limit is admitted."""
     limiter = Limiter(url, limits={"login": Limit(10, DAY)})
     start, passed = threading.Barrier(8), []
 
@@ -102,7 +102,7 @@ def test_parallel_tries_cannot_pass(url, key):
 @pytest.mark.parametrize("start", [1, 50, 99.5])
 @pytest.mark.parametrize("later", [0, 30, 130, 170])
 def test_time_goes_by(monkeypatch, key, start, later):
-    """After `retry_after` one more gets through; refusals in between have not put it off."""
+    """After `retry_after` one more attempt is admitted, although refused ones came in between."""
     now = [1_800_000_000.0 + start]
     monkeypatch.setattr("time.time", lambda: now[0])
     limiter = Limiter(limits={"login": Limit(5, 100)})
@@ -116,7 +116,7 @@ def test_time_goes_by(monkeypatch, key, start, later):
 
 
 def test_what_has_expired_is_forgotten(monkeypatch):
-    """The memory does not grow with everybody who ever came, and no thread is started to see to that."""
+    """The memory does not grow with the number of expired keys, and no thread is started for that."""
     now = [1_800_000_000.0]
     monkeypatch.setattr("time.time", lambda: now[0])
     limiter = Limiter(limits={"login": Limit(5, 100)})
@@ -131,7 +131,7 @@ def test_what_has_expired_is_forgotten(monkeypatch):
 
 
 def test_check_counts_nothing(url, key):
-    """Looking does not count, and refuses once nothing is left."""
+    """`check` does not count, and refuses once the limit is reached."""
     limiter = Limiter(url, limits={"secret_address": Limit(1, DAY)})
     limiter.check("secret_address", key)
     limiter.check("secret_address", key)
@@ -141,7 +141,7 @@ def test_check_counts_nothing(url, key):
 
 
 def test_cleared_counts_are_forgotten(url, key):
-    """After a success the count starts anew."""
+    """A cleared count begins again."""
     limiter = Limiter(url, limits={"login": Limit(2, DAY)})
     assert _tries(limiter, "login", key) == 2
     limiter.clear("login", key)
@@ -149,7 +149,7 @@ def test_cleared_counts_are_forgotten(url, key):
 
 
 def test_an_attacker_cannot_lock_the_owner_out(url, key):
-    """However often others try from elsewhere, the owner's own tries only get slower."""
+    """Attempts from other addresses delay the owner's attempt, and do not refuse it."""
     limiter = Limiter(url, limits={"login_account": Limit(5, DAY)})
     for number in range(30):
         for _ in range(3):
@@ -158,12 +158,12 @@ def test_an_attacker_cannot_lock_the_owner_out(url, key):
 
 
 def test_few_tries_are_not_delayed(url, key):
-    """Nobody waits who has not been attacked."""
+    """An account with few attempts causes no delay."""
     assert Limiter(url).count_login(ANN + key, f"2001:db8:{key[:4]}:1::1") == 0
 
 
 def test_an_address_cannot_try_one_account_often(url, key):
-    """Guesses from one address for one account end at the limit of the two."""
+    """Attempts from one address for one account end at the limit `login`."""
     limiter = Limiter(url)
     address = f"2001:db8:{key[:4]}:2::1"
     with pytest.raises(RateLimitedError) as caught:
@@ -174,7 +174,7 @@ def test_an_address_cannot_try_one_account_often(url, key):
 
 
 def test_an_address_cannot_try_many_accounts(url, key):
-    """One guess for each of many accounts ends at the limit of the address, of /64 for IPv6."""
+    """Attempts from one /64 network for several accounts end at the limit `login_address`."""
     limiter = Limiter(url, limits={"login_address": Limit(5, DAY)})
     with pytest.raises(RateLimitedError) as caught:
         for number in range(6):
@@ -183,7 +183,7 @@ def test_an_address_cannot_try_many_accounts(url, key):
 
 
 def test_right_password_clears_its_own_tries_only(url, key):
-    """Signing in forgets the tries for this account, and not those of the address."""
+    """A right password clears the count of its account and address, and not that of the address."""
     limiter = Limiter(url, limits={"login": Limit(2, DAY), "login_address": Limit(3, DAY)})
     address = f"2001:db8:{key[:4]}:4::1"
     limiter.count_login(ANN + key, address)
@@ -200,7 +200,7 @@ def test_right_password_clears_its_own_tries_only(url, key):
     [(1, 1, "mail"), (100, 1, "mail_address")],
 )
 def test_mails_are_limited(url, key, accounts, addresses, policy):
-    """One address floods neither one mailbox nor many."""
+    """Mails that one address asks for are limited for each mailbox and for the address."""
     limiter = Limiter(url)
     with pytest.raises(RateLimitedError) as caught:
         for number in range(100):
@@ -210,7 +210,7 @@ def test_mails_are_limited(url, key, accounts, addresses, policy):
 
 
 def test_a_mailbox_is_sent_so_many_mails_of_a_kind(url, key):
-    """The eleventh mail of a kind is not sent, whatever tag its address has; other kinds go on."""
+    """The eleventh mail of a kind to a mailbox is not sent, regardless of tags in the address."""
     limiter = Limiter(url)
     sent = [limiter.may_send("verify", f"Ann.{key}+{number}@example.com") for number in range(12)]
     assert sent == [True] * 10 + [False] * 2
@@ -220,7 +220,7 @@ def test_a_mailbox_is_sent_so_many_mails_of_a_kind(url, key):
 
 
 def test_many_callers_refuse_no_owner(url, key):
-    """What a hundred networks ask for one account leaves the hundred and first its answer."""
+    """Requests of a hundred networks for mails to an account do not refuse those of another network."""
     limiter = Limiter(url)
     for number in range(100):
         limiter.count_mail(f"{key}@example.com", f"2001:{key[:4]}:{number}::1")
@@ -240,13 +240,13 @@ def test_many_callers_refuse_no_owner(url, key):
     ],
 )
 def test_networks_of_an_address(address, expected):
-    """IPv6 is counted by networks of /64, /56 and /48, an IPv4 address in IPv6 clothes as itself."""
+    """IPv6 is counted by networks of /64, /56 and /48, and a mapped IPv4 address as IPv4."""
     assert ["".join(key) for key, _ in networks(address)] == expected
 
 
 @pytest.mark.parametrize(("bits", "most"), [(64, 10), (56, 20), (48, 40)])
 def test_guesses_from_one_network_are_limited(url, key, bits, most):
-    """Guesses for one account, each from another address of a network, end at a multiple of the limit."""
+    """Attempts for one account from several addresses of a network end at a multiple of the limit."""
     limiter = Limiter(url)
     prefix, tried = int(key[:4], 16) << 96 | 0x2001 << 112, 0
     with pytest.raises(RateLimitedError):
@@ -258,7 +258,7 @@ def test_guesses_from_one_network_are_limited(url, key, bits, most):
 
 
 def test_a_success_forgets_all_networks_of_the_address(url, key):
-    """After the right password none of the caller's networks has a wrong one against this account."""
+    """A right password clears the counts of its account for all networks of the address."""
     limiter = Limiter(url)
     for number in range(100):
         address = f"2001:{key[:4]}:{key[4:8]}:{number:x}::1"
@@ -267,7 +267,7 @@ def test_a_success_forgets_all_networks_of_the_address(url, key):
 
 
 def test_refusal_on_the_wire(key):
-    """429 with Retry-After and the RateLimit fields, never stored, without the key."""
+    """A refusal is 429 with Retry-After and the RateLimit fields, and does not show the key."""
     limiter = Limiter(limits={"login": Limit(1, 60)})
     limiter.hit("login", key)
     with pytest.raises(RateLimitedError) as caught:
@@ -285,7 +285,7 @@ def test_refusal_on_the_wire(key):
 
 
 def test_store_that_is_down_refuses_with_503(key):
-    """Nothing is let through uncounted, and it is our fault."""
+    """A store that is down raises VerificationUnavailableError for each operation."""
     limiter = Limiter("redis://127.0.0.1:9/0")
     for call in (limiter.hit, limiter.check, limiter.delay, limiter.clear):
         with pytest.raises(VerificationUnavailableError):
@@ -294,7 +294,7 @@ def test_store_that_is_down_refuses_with_503(key):
 
 @needs_redis
 def test_redis_learns_nobodys_address(key):
-    """The names of counters hold digests."""
+    """The names of counters in Redis are digests, and not addresses."""
     Limiter(REDIS).hit("login", f"{key}@example.com")
     names = list(redis.Redis.from_url(REDIS).scan_iter("*authguard*", count=1000))
     assert names and not any(key.encode() in name for name in names)
@@ -302,7 +302,7 @@ def test_redis_learns_nobodys_address(key):
 
 @needs_redis
 def test_counters_in_redis_expire(key):
-    """Redis forgets a counter after two windows."""
+    """A counter in Redis expires after two windows."""
     limiter = Limiter(REDIS, limits={"login": Limit(1, 7)})
     client = redis.Redis.from_url(REDIS)
     before = set(client.scan_iter("*authguard*", count=1000))
@@ -315,20 +315,20 @@ def test_counters_in_redis_expire(key):
     "url", ["memcached://127.0.0.1", "", "memory", "redis://127.0.0.1:port", "memory://x"]
 )
 def test_other_urls_are_refused(url):
-    """A store that there is not is refused when the limiter is built."""
+    """An unknown URL of a store is refused when the limiter is built."""
     with pytest.raises(ConfigurationError):
         Limiter(url)
 
 
 def test_unknown_limit_is_refused():
-    """A limit's name that is misspelt is refused, with those that there are."""
+    """An unknown name of a limit is refused, and the error lists the names."""
     with pytest.raises(ConfigurationError, match="login_address"):
         Limiter(limits={"logins": Limit(1, 1)})
 
 
 @pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (True, 1), (1.5, 1), ("1", 1)])
 def test_limit_checks_its_numbers(numbers):
-    """A limit is two whole numbers of at least one."""
+    """A limit is refused unless it has two whole numbers of at least one."""
     with pytest.raises(ConfigurationError):
         Limit(*numbers)
 

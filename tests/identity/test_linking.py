@@ -11,7 +11,7 @@ from identity.people import ANNS, EMAIL, MALLORY, NEW, Person, unlink
 from identity.providers import code_for, hand_in, local_providers
 from identity.support import ANN, ISSUER, PASSWORD, Page, service_at
 
-pytestmark = pytest.mark.one_database  # what is linked and shown; the races of linking are tested over both
+pytestmark = pytest.mark.one_database  # the races of linking are tested on both databases
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def providers():
 
 @pytest.fixture
 def events():
-    """What is audited."""
+    """Return the list of audited events."""
     return []
 
 
@@ -39,7 +39,7 @@ def app(service, providers):
 
 @pytest.fixture(params=["pages", "api"])
 def face(request):
-    """How people come: with a browser, or with an application that speaks the API."""
+    """Return the way of the users: a browser, or an application that uses the API."""
     return request.param
 
 
@@ -54,21 +54,21 @@ def ann(app, service, postbox):
 
 
 def prevented(events):
-    """The reasons of the takeovers that were prevented; each names the account."""
+    """Return the reasons of the prevented takeovers, each of which names the account."""
     told = [event for event in events if event.name == "takeover_prevented"]
     assert all(event.user_id for event in told)
     return [event.reason for event in told]
 
 
 class TestNothingProven:
-    """An account with a password, whose address nobody has proven: Mallory's, until then."""
+    """An account of Mallory's with a password, whose address is not proven."""
 
     @pytest.fixture(autouse=True)
     def registered(self, mallory, face):
         mallory.register(face)
 
     def test_register(self, ann):
-        """Registering again is refused, and changes nothing."""
+        """A second registration is refused."""
         assert ann.api.post("/v1/auth/register", json={**ANN, "password": NEW}).status_code == 409
         assert ann.login() == 200
 
@@ -77,7 +77,7 @@ class TestNothingProven:
         assert mallory.login() == 200
 
     def test_link_in_the_same_browser(self, mallory, face, events):
-        """Whoever is signed in to the account, and has the mail, has proven both; nothing ends."""
+        """The link in a browser of a signed-in user proves address and password, and ends nothing."""
         if face == "pages":
             assert mallory.verify_by_page().headers["location"] == "/account?notice=verified"
         else:
@@ -88,7 +88,7 @@ class TestNothingProven:
         assert prevented(events) == []
 
     def test_link_in_another_browser_asks(self, mallory, ann, face):
-        """The page asks for a proof, and the link stays good."""
+        """The page of the link asks another browser for the password, and a wrong one verifies nothing."""
         answer = ann.verify_by_page()
         assert answer.status_code == 422
         assert "Password: This is required." in Page(answer).words
@@ -98,14 +98,14 @@ class TestNothingProven:
         assert not mallory.me()["email_verified"]
 
     def test_link_in_another_browser_with_the_password(self, mallory, ann, face):
-        """The password with the link proves both; nothing ends."""
+        """The link in another browser with the password proves both, and ends nothing."""
         assert ann.verify_by_page(password=PASSWORD).headers["location"] == "/login?notice=verified"
         assert mallory.is_in(face)
         assert ann.sign_in(ANNS)
         assert ann.login() == 200
 
     def test_link_in_another_browser_with_a_new_password(self, mallory, ann, face):
-        """A new password takes the place of the one before, and all sessions end."""
+        """The link in another browser with a new password replaces the password, and ends all sessions."""
         assert ann.verify_by_page(new_password=NEW).headers["location"] == "/login?notice=verified-password"
         assert not mallory.is_in(face)
         assert mallory.login() == 401
@@ -113,7 +113,7 @@ class TestNothingProven:
         assert ann.me()["email_verified"]
 
     def test_link_in_a_browser_of_another_account(self, ann, face):
-        """A session of another account proves nothing."""
+        """The link in a browser with another account asks for the password."""
         bob = {"email": "bob@example.com", "password": PASSWORD}
         token = ann.token()
         assert ann.browser.post("/register", data=bob).status_code == 303
@@ -122,14 +122,14 @@ class TestNothingProven:
         assert answer.headers["location"] == "/login?notice=verified"
 
     def test_link_by_api(self, mallory, ann, face):
-        """The address is verified, and nothing ends, as the documents have it."""
+        """The link over the API verifies the address, and ends nothing, as documented."""
         ann.verify_by_api()
         assert mallory.is_in(face)
         assert mallory.login() == 200
         assert mallory.me()["email_verified"]
 
     def test_link_by_api_with_the_password(self, mallory, ann, face):
-        """The password with the link proves both; a wrong one is refused, and the link stays good."""
+        """The link over the API with the password proves both, and a wrong password leaves the link valid."""
         body = {"token": ann.token(), "password": "wrong"}
         assert ann.api.post("/v1/auth/verify-email", json=body).status_code == 422
         ann.verify_by_api(password=PASSWORD)
@@ -137,14 +137,14 @@ class TestNothingProven:
         assert ann.login() == 200
 
     def test_reset(self, mallory, ann, face):
-        """The password and all sessions end."""
+        """A reset ends the password and all sessions, and verifies the address."""
         ann.reset(face)
         assert not mallory.is_in(face)
         assert (mallory.login(), ann.login(NEW)) == (401, 200)
         assert ann.me()["email_verified"]
 
     def test_provider_that_verifies(self, mallory, ann, face, events):
-        """Ann's provider joins the account: the password and all sessions end, and a mail says so."""
+        """A provider that has verified the address is linked, and ends the password and all sessions."""
         assert ann.sign_in(ANNS, face)
         assert not mallory.is_in(face)
         assert mallory.login() == 401
@@ -156,12 +156,12 @@ class TestNothingProven:
         assert prevented(events) == ["password"]
 
     def test_provider_that_does_not_verify(self, mallory, ann, face):
-        """It is refused, and changes nothing."""
+        """A provider that has not verified the address is refused, and ends nothing."""
         assert not ann.sign_in(MALLORY, face)
         assert mallory.is_in(face)
 
     def test_not_registered(self, mallory, ann, face):
-        """The account is closed, and the address is free."""
+        """Declining the registration deletes the account, and its address can be registered."""
         answer = ann.decline(face)
         assert answer.status_code == (303 if face == "pages" else 200)
         assert not mallory.is_in(face)
@@ -170,7 +170,7 @@ class TestNothingProven:
         assert ann.is_in(face)
 
     def test_not_registered_after_a_provider_has_verified(self, ann, face):
-        """An address that is proven by now is not given up by an older mail."""
+        """Declining the registration is refused after a provider has verified the address."""
         token = ann.token()
         assert ann.sign_in(ANNS, face)
         answer = ann.api.post("/v1/auth/verify-email/decline", json={"token": token})
@@ -178,7 +178,7 @@ class TestNothingProven:
         assert ann.is_in(face)
 
     def test_not_registered_uses_the_link_up(self, ann, face):
-        """The link is good once, for the account that is closed."""
+        """Declining the registration uses up the link."""
         token = ann.token()
         ann.decline(face)
         answer = ann.api.post("/v1/auth/verify-email", json={"token": token})
@@ -186,14 +186,14 @@ class TestNothingProven:
 
 
 class TestProviderThatDoesNotVerify:
-    """An account that a provider has made which does not verify addresses: Mallory's, until then."""
+    """An account of Mallory's by a provider that does not verify addresses."""
 
     @pytest.fixture(autouse=True)
     def made(self, mallory, face):
         assert mallory.sign_in(MALLORY, face)
 
     def test_mail(self, ann, face):
-        """The owner of the address gets the link that verifies it, and reads what to do."""
+        """The mail to the address has the link, the name of the provider, and advice."""
         text = ann.mail().text
         assert "signing in with GitHub" in text
         assert "If you did not register" in text
@@ -203,11 +203,11 @@ class TestProviderThatDoesNotVerify:
         assert mallory.sign_in(MALLORY, face)
 
     def test_register(self, ann, face):
-        """Registering is refused, and changes nothing."""
+        """A registration is refused."""
         assert ann.api.post("/v1/auth/register", json=ANN).status_code == 409
 
     def test_link_in_the_same_browser(self, mallory, face, events):
-        """Whoever is signed in by the provider, and has the mail, keeps the provider."""
+        """The link in a browser of a signed-in user keeps the provider."""
         if face == "pages":
             assert mallory.verify_by_page().status_code == 303
         else:
@@ -217,7 +217,7 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == []
 
     def test_link_in_another_browser_asks(self, mallory, ann, face):
-        """There is no password to ask for: the page lets set one, and offers to sign in first."""
+        """The page of the link asks another browser for a new password, and offers a login."""
         answer = ann.verify_by_page()
         assert answer.status_code == 422
         page = Page(answer)
@@ -226,7 +226,7 @@ class TestProviderThatDoesNotVerify:
         assert mallory.is_in(face)
 
     def test_link_in_another_browser_with_a_new_password(self, mallory, ann, face, events):
-        """The provider is unlinked, and all sessions end."""
+        """The link in another browser with a new password unlinks the provider, and ends all sessions."""
         assert ann.verify_by_page(new_password=NEW).status_code == 303
         assert not mallory.is_in(face)
         assert not mallory.sign_in(MALLORY, face)
@@ -235,7 +235,7 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == ["identity"]
 
     def test_link_by_api(self, mallory, ann, face, events):
-        """The provider is unlinked, the sessions that it has begun end, and a mail says so."""
+        """The link over the API unlinks the provider, ends its sessions, and causes a mail."""
         ann.verify_by_api()
         assert not mallory.is_in(face)
         assert "/forgot-password" in ann.mail("A provider was unlinked from your account").text
@@ -243,7 +243,7 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == ["identity"]
 
     def test_reset(self, mallory, ann, face, events):
-        """The provider is unlinked, and all sessions end."""
+        """A reset unlinks the provider, and ends all sessions."""
         ann.reset(face)
         assert not mallory.is_in(face)
         assert not mallory.sign_in(MALLORY, face)
@@ -251,7 +251,7 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == ["identity"]
 
     def test_provider_that_verifies(self, mallory, ann, face, events):
-        """Ann's account at the provider joins, and Mallory's is unlinked."""
+        """A provider that has verified the address is linked, and the unverified one is unlinked."""
         assert ann.sign_in(ANNS, face)
         assert not mallory.is_in(face)
         assert not mallory.sign_in(MALLORY, face)
@@ -260,30 +260,30 @@ class TestProviderThatDoesNotVerify:
         assert prevented(events) == ["identity"]
 
     def test_another_provider_that_does_not_verify(self, mallory, ann, face):
-        """It is refused."""
+        """Another provider that has not verified the address is refused."""
         assert not ann.sign_in(code_for(7, EMAIL, verified=False), face, provider="other")
         assert mallory.is_in(face)
 
     def test_the_same_after_its_provider_has_verified(self, mallory, ann, face, events):
-        """When the provider has verified the address, too, its link is like one that was made then."""
+        """A provider that has later verified the address stays linked after a reset."""
         assert mallory.sign_in(code_for(666, EMAIL, verified=True), face)
         ann.reset(face)
         assert ann.sign_in(MALLORY, face)
         assert prevented(events) == []
 
     def test_the_same_with_another_address(self, mallory, ann, face):
-        """That the provider has verified another address proves nothing about this one."""
+        """A provider that has later verified another address is unlinked by a reset."""
         assert mallory.sign_in(code_for(666, "mallory@example.com", verified=True), face)
         ann.reset(face)
         assert not mallory.sign_in(MALLORY, face)
 
     def test_unlink(self, mallory, face):
-        """The only way to sign in stays."""
+        """The only provider of an account without a password cannot be unlinked."""
         assert unlink(mallory, face).status_code == 409
         assert mallory.sign_in(MALLORY, face)
 
     def test_not_registered(self, mallory, ann, face):
-        """The account is closed, with the link; the address is free."""
+        """Declining the registration deletes the account and its link to the provider."""
         assert ann.decline(face).status_code in (200, 303)
         assert not mallory.is_in(face)
         ann.register(face)
@@ -292,7 +292,7 @@ class TestProviderThatDoesNotVerify:
 
 
 class TestAddressByMail:
-    """An account with Mallory's password, whose address Ann has verified by the API."""
+    """An account with Mallory's password, whose address Ann has verified over the API."""
 
     @pytest.fixture(autouse=True)
     def verified(self, mallory, ann, face):
@@ -300,11 +300,11 @@ class TestAddressByMail:
         ann.verify_by_api()
 
     def test_login(self, mallory):
-        """The password goes on to sign in, and that does not prove it."""
+        """The password signs in."""
         assert mallory.login() == 200
 
     def test_provider_that_verifies(self, mallory, ann, face, events):
-        """Ann's provider joins; the password that nobody has proven, and all sessions, end."""
+        """A provider that has verified the address is linked, and ends the unproven password and sessions."""
         mallory.login()
         assert ann.sign_in(ANNS, face)
         assert not mallory.is_in("api")
@@ -314,7 +314,7 @@ class TestAddressByMail:
         assert prevented(events) == ["password"]
 
     def test_provider_that_verifies_after_a_change_of_the_password(self, mallory, ann, face):
-        """Who changes the password by the password has proven nothing."""
+        """A change of an unproven password does not prove it."""
         mallory.login()
         body = {"current_password": PASSWORD, "new_password": NEW}
         assert mallory.api.post("/v1/auth/change-password", json=body).status_code == 200
@@ -323,25 +323,25 @@ class TestAddressByMail:
         assert not mallory.is_in("api")
 
     def test_refresh_after_the_provider(self, mallory, ann, face):
-        """A refresh token from before is refused."""
+        """A refresh token from before the link to a provider is refused."""
         before = mallory.api.post("/v1/auth/login", json=ANN).json()["refresh_token"]
         assert ann.sign_in(ANNS, face)
         answer = mallory.api.post("/v1/auth/refresh", json={"refresh_token": before})
         assert answer.status_code == 401
 
     def test_provider_that_does_not_verify(self, mallory, face):
-        """It is refused."""
+        """A provider that has not verified the address is refused."""
         assert not mallory.sign_in(MALLORY, face)
 
     def test_reset(self, mallory, ann, face):
-        """The password and all sessions end; the new password is proven."""
+        """A reset ends the password and all sessions, and proves the new password."""
         ann.reset(face)
         assert not mallory.is_in(face)
         assert ann.sign_in(ANNS, face)
         assert (mallory.login(), ann.login(NEW)) == (401, 200)
 
     def test_not_registered(self, ann, face):
-        """The link was used up: a verified account is closed by no mail."""
+        """Declining the registration is refused for a verified account."""
         assert ann.decline(face).status_code == 400
         assert ann.login() == 200
 
@@ -355,7 +355,7 @@ class TestAddressAndPassword:
         assert ann.verify_by_page(password=PASSWORD).status_code == 303
 
     def test_provider_that_verifies(self, ann, face, events):
-        """The provider joins, nothing ends, and a mail tells of the link."""
+        """A provider that has verified the address is linked, ends nothing, and causes a mail."""
         assert ann.sign_in(ANNS, face)
         assert ann.login() == 200
         assert "password that the account had" not in ann.mail("GitHub was linked to your account").text
@@ -363,11 +363,11 @@ class TestAddressAndPassword:
         assert prevented(events) == []
 
     def test_provider_that_does_not_verify(self, mallory, face):
-        """It is refused."""
+        """A provider that has not verified the address is refused."""
         assert not mallory.sign_in(MALLORY, face)
 
     def test_change_of_the_password(self, ann, face):
-        """A password that was proven may be changed by itself, and stays proven."""
+        """A proven password that is changed stays proven."""
         ann.login()
         body = {"current_password": PASSWORD, "new_password": NEW}
         assert ann.api.post("/v1/auth/change-password", json=body).status_code == 200
@@ -375,14 +375,14 @@ class TestAddressAndPassword:
         assert ann.login(NEW) == 200
 
     def test_reset(self, ann, face):
-        """A reset keeps the provider that has verified the address."""
+        """A reset keeps a provider that has verified the address."""
         assert ann.sign_in(ANNS, face)
         ann.reset(face)
         ann.login(NEW)
         assert ann.providers() == ["github"]
 
     def test_unlink(self, ann, face, events):
-        """The provider is unlinked, all other sessions end, and a mail says so."""
+        """Unlinking a provider ends all other sessions, and causes a mail."""
         other = TestClient(ann.browser.app, base_url=ISSUER)
         token = hand_in(other, ANNS).json()["access_token"]
         assert ann.sign_in(ANNS, face)
@@ -396,62 +396,62 @@ class TestAddressAndPassword:
         assert [event.name for event in events if event.name == "unlink"] == ["unlink"]
 
     def test_unlinking_what_is_not_linked(self, ann, face):
-        """What is not linked is not there."""
+        """Unlinking a provider that is not linked is 404."""
         assert ann.sign_in(ANNS, face)
         assert unlink(ann, face, "other").status_code == 404
 
 
 class TestAddressByProvider:
-    """An account that a provider has made which has verified the address; it has no password."""
+    """An account by a provider that has verified the address, without a password."""
 
     @pytest.fixture(autouse=True)
     def made(self, ann, face):
         assert ann.sign_in(ANNS, face)
 
     def test_mail(self, ann):
-        """The owner of the address is told of the link."""
+        """The owner of the address gets a mail about the link."""
         assert ann.mail("GitHub was linked to your account").to == EMAIL
 
     def test_the_same_again_sends_no_mail(self, ann, postbox, service, face):
-        """Only a new link is told of."""
+        """A second sign-in with the same provider sends no mail."""
         ann.mail("GitHub was linked to your account")
         assert ann.sign_in(ANNS, face)
         assert service.outbox.flush()
         assert len(postbox.mails) == 1
 
     def test_another_provider_that_verifies(self, ann, face, events):
-        """It joins, and nothing ends."""
+        """Another provider that has verified the address is linked, and ends nothing."""
         assert ann.sign_in(code_for(2, EMAIL, verified=True), "api", provider="other")
         assert ann.providers() == ["github", "other"]
         assert ann.is_in(face)
         assert prevented(events) == []
 
     def test_provider_that_does_not_verify(self, mallory, face):
-        """It is refused."""
+        """A provider that has not verified the address is refused."""
         assert not mallory.sign_in(MALLORY, face)
 
     def test_reset(self, ann, face):
-        """It sets the first password, keeps the provider, and a mail reminds of that."""
+        """A reset sets the first password, keeps the provider, and its mail names the provider."""
         ann.reset(face)
         assert "Signing in with GitHub leads" in ann.mail("Your password was changed").text
         assert ann.login(NEW) == 200
         assert ann.providers() == ["github"]
 
     def test_unlink_of_the_only_one(self, ann, face):
-        """The only way to sign in stays, and the answer says why."""
+        """The only provider of an account without a password cannot be unlinked, with the reason shown."""
         answer = unlink(ann, face)
         assert answer.status_code == 409
         assert "only way to sign in" in answer.text
         assert ann.sign_in(ANNS, face)
 
     def test_unlink_of_one_of_two(self, ann, face):
-        """One of two providers can go, and the other stays."""
+        """One of two providers can be unlinked, and the other one cannot."""
         assert ann.sign_in(code_for(2, EMAIL, verified=True), face, provider="other")
         assert unlink(ann, face).status_code in (200, 303)
         assert unlink(ann, face, "other").status_code == 409
 
     def test_unlinked_provider_that_verifies_joins_again(self, ann, face):
-        """As every provider that has verified the address does."""
+        """A provider that has verified the address is linked again after it was unlinked."""
         ann.reset(face)
         assert ann.sign_in(ANNS, face)
         unlink(ann, face)
@@ -460,14 +460,14 @@ class TestAddressByProvider:
 
 @pytest.mark.parametrize("path", ["/verify-email/decline", "/account/providers/unlink"])
 def test_only_this_site_sends_the_forms(app, ann, path):
-    """What another site sends is refused, and changes nothing."""
+    """Forms from another site are refused."""
     assert ann.sign_in(ANNS)
     answer = ann.browser.post(path, data={"provider": "github"}, headers={"sec-fetch-site": "cross-site"})
     assert answer.status_code == 403
 
 
 def test_providers_are_listed_on_the_page(ann):
-    """The page of the account has each provider, with a button."""
+    """The page of the account lists each provider, with a button."""
     assert ann.sign_in(ANNS)
     page = Page(ann.browser.get("/account"))
     assert "GitHub Linked" in page.words
@@ -475,7 +475,7 @@ def test_providers_are_listed_on_the_page(ann):
 
 
 def test_owner_is_known_by_the_refresh_cookie(ann, clock):
-    """Whose access token has expired is signed in all the same, and the new cookies come with the page."""
+    """A browser whose access token has expired is known by its refresh cookie, and gets new cookies."""
     ann.register("pages")
     clock.go_on(28_801)
     ann.ask_for_link()
@@ -488,7 +488,7 @@ def test_owner_is_known_by_the_refresh_cookie(ann, clock):
 
 
 def test_guesses_of_the_password_with_a_link_are_limited(url, providers, postbox):
-    """Ten wrong passwords with a link, and the next one waits."""
+    """Wrong passwords with a link are limited."""
     with service_at(url, postbox=postbox, limits=None) as service:
         app = Identity(service, providers=providers)
         ann = Person(app, service, postbox)
@@ -500,7 +500,7 @@ def test_guesses_of_the_password_with_a_link_are_limited(url, providers, postbox
 
 
 def test_strict_verification(url, providers, postbox):
-    """With verify_needs_password, the API refuses the token alone; the password or a session goes with it."""
+    """With `verify_needs_password`, the API refuses a token without the password or a session."""
     with service_at(url, postbox=postbox, verify_needs_password=True) as service:
         app = Identity(service, providers=providers)
         mallory, ann = Person(app, service, postbox), Person(app, service, postbox)
@@ -513,7 +513,7 @@ def test_strict_verification(url, providers, postbox):
 
 
 def test_verification_mail_without_pages(url, providers, postbox):
-    """Without pages, the mail says what to do instead of a button that there is not."""
+    """Without pages, the verification mail mentions no button."""
     with service_at(url, postbox=postbox, pages=False) as service:
         ann = Person(Identity(service, providers=providers), service, postbox)
         ann.register()
@@ -523,7 +523,7 @@ def test_verification_mail_without_pages(url, providers, postbox):
 
 
 def test_account_by_an_operator(service, app, ann):
-    """A password that an operator has set for a verified address is proven; for another one it is not."""
+    """A password that an operator has set is proven only if the address was verified."""
     for verified, status in ((True, 200), (False, 401)):
         email = f"{verified}@example.com".lower()
         service.accounts.create(email, PASSWORD, verified=verified)
@@ -533,7 +533,7 @@ def test_account_by_an_operator(service, app, ann):
 
 
 def test_disabled_account_is_not_joined(service, mallory, ann):
-    """A provider does not join an account that is switched off, and changes nothing of it."""
+    """A provider is not linked to a disabled account, and ends nothing there."""
     mallory.register()
     user = service.accounts.find(EMAIL)
     service.accounts.disable(user.id)

@@ -1,4 +1,4 @@
-"""One-time tokens: hashed, one hour, the newest only, once; nobody learns which addresses are known."""
+"""One-time tokens: hashed, valid once and for an hour, only the newest, equal for unknown addresses."""
 
 import logging
 
@@ -14,6 +14,8 @@ from authguard.identity.storage.schema import one_time_tokens
 from identity.support import CALLER, PASSWORD, service_at, together
 from identity.test_accounts import NEW, login
 from identity.test_sessions import is_alive, register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 
 def reset_token(service, postbox, email="ann@example.com"):
@@ -32,7 +34,7 @@ def test_reset_sets_the_password(service, postbox):
 
 
 def test_token_is_stored_hashed(service, postbox):
-    """The database has a digest, not the token."""
+    """The database has digests of one-time tokens, and not the tokens."""
     register(service)
     token = reset_token(service, postbox)
     with service.database.read() as connection:
@@ -42,7 +44,7 @@ def test_token_is_stored_hashed(service, postbox):
 
 
 def test_token_is_good_once(service, postbox):
-    """A token that was used is refused."""
+    """A used token is refused."""
     register(service)
     token = reset_token(service, postbox)
     service.links.reset_password(token, NEW, CALLER)
@@ -51,7 +53,7 @@ def test_token_is_good_once(service, postbox):
 
 
 def test_of_many_at_once_one_gets_it(service, postbox):
-    """Ten threads with one token: one sets the password."""
+    """Of ten parallel uses of a token, one sets the password."""
     register(service)
     token = reset_token(service, postbox)
     answers = together(10, lambda index: service.links.reset_password(token, f"{NEW}{index}", CALLER))
@@ -60,7 +62,7 @@ def test_of_many_at_once_one_gets_it(service, postbox):
 
 
 def test_newest_token_only(service, postbox):
-    """Asking again makes the token before worthless."""
+    """A newer token ends the older one."""
     register(service)
     first = reset_token(service, postbox)
     second = reset_token(service, postbox)
@@ -70,7 +72,7 @@ def test_newest_token_only(service, postbox):
 
 
 def test_token_expires(service, postbox, clock):
-    """After an hour the token is worthless."""
+    """A token is refused after an hour."""
     register(service)
     token = reset_token(service, postbox)
     clock.go_on(3600)
@@ -88,7 +90,7 @@ def test_token_is_for_one_purpose(service, postbox):
 
 
 def test_weak_password_does_not_use_the_token_up(service, postbox):
-    """Whoever chose a weak password may choose another one with the same token."""
+    """A weak password is refused without using up the token."""
     register(service)
     token = reset_token(service, postbox)
     with pytest.raises(InvalidFieldsError):
@@ -97,7 +99,7 @@ def test_weak_password_does_not_use_the_token_up(service, postbox):
 
 
 def test_changing_the_password_kills_the_token(service, postbox):
-    """A mail from before the password was changed is worthless."""
+    """A change of the password ends a token for a reset."""
     from identity.test_sessions import principal_of
 
     tokens = register(service)
@@ -108,7 +110,7 @@ def test_changing_the_password_kills_the_token(service, postbox):
 
 
 def test_unknown_address_gets_no_mail(service, postbox, caplog):
-    """For an unknown address nothing is sent, nothing is told, and nothing fails."""
+    """An unknown or invalid address gets no mail, and causes no error and no warning."""
     service.links.request_password_reset("nobody@example.com", CALLER)
     service.links.request_password_reset("nonsense", CALLER)
     service.links.resend_verification("nobody@example.com", CALLER)
@@ -118,7 +120,7 @@ def test_unknown_address_gets_no_mail(service, postbox, caplog):
 
 
 def test_verification_is_sent_again(service, postbox):
-    """The second mail has the token that is good; a verified address gets no third."""
+    """A second verification mail has the only valid token, and a verified address gets no mail."""
     register(service)
     assert service.outbox.flush()
     service.links.resend_verification("ANN@example.com", CALLER)
@@ -132,14 +134,14 @@ def test_verification_is_sent_again(service, postbox):
 
 
 def test_links_lead_to_the_issuer(service, postbox):
-    """Links are made from the configured issuer."""
+    """Links begin with the configured issuer."""
     register(service)
     assert service.outbox.flush()
     assert "\nhttp://127.0.0.1:8000/verify-email?token=" in postbox.mails[0].text
 
 
 def test_mails_are_limited_for_known_and_unknown_addresses(url):
-    """After three mails the fourth request waits, whether there is an account or not."""
+    """The fourth request for a mail is refused, for known and unknown addresses."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
         register(service)
         for email in ("ann@example.com", "nobody@example.com"):
@@ -156,14 +158,14 @@ def verify_token(service, postbox):
 
 
 def test_a_second_press_on_verify_is_no_error(service, postbox):
-    """The token that has verified an address gets the same answer again, and does nothing."""
+    """A second use of a verification token gets the same answer."""
     token = verify_token(service, postbox)
     first = service.links.confirm_email(token, CALLER)
     assert service.links.confirm_email(token, CALLER) == first
 
 
 def test_a_press_during_another_one_is_no_error(service, postbox):
-    """The token is used up by another request, after this one has looked at it for the first time."""
+    """A verification token that another request uses at the same moment gets the same answer."""
     token = verify_token(service, postbox)
     looks = []
 
@@ -180,7 +182,7 @@ def test_a_press_during_another_one_is_no_error(service, postbox):
 
 
 def test_many_presses_at_once_are_no_error(service, postbox):
-    """Ten threads with one token of a mail to verify: all are told that the address is verified."""
+    """Ten parallel uses of a verification token get the same answer."""
     token = verify_token(service, postbox)
     answers = together(10, lambda _: service.links.confirm_email(token, CALLER))
     assert len({str(answer) for answer in answers}) == 1
@@ -188,7 +190,7 @@ def test_many_presses_at_once_are_no_error(service, postbox):
 
 
 def test_a_used_verification_is_good_for_nothing_else(service, postbox):
-    """It sets no password and closes no account, and is forgotten when it would have expired."""
+    """A used verification token sets no password, closes no account, and expires."""
     token = verify_token(service, postbox)
     service.links.confirm_email(token, CALLER)
     with pytest.raises(InvalidLinkError):

@@ -1,4 +1,4 @@
-"""A logout at `authguard serve` holds for guards in other processes, which need nothing but a URL."""
+"""Logouts at `authguard serve`, which guards in other processes follow by a URL."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(name="stack")
 def _stack() -> Iterator[ExitStack]:
-    """What has been started, and is ended after the test."""
+    """End the processes of a test after it."""
     with ExitStack() as stack:
         yield stack
 
@@ -44,7 +44,7 @@ def url_of(kind: str, stack: ExitStack, folder: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["redis", "postgresql", "database"])
 def test_a_logout_holds_in_another_process_at_once(kind: str, stack: ExitStack, tmp_path: Path) -> None:
-    """By `AUTHGUARD_REVOCATIONS_URL` for guards with a store, and without it for those with the database."""
+    """A logout is followed at once by a guard in another process, with a store or with the database."""
     base, guarded = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     database = f"sqlite:///{tmp_path}/identity.db"
     url = database if kind == "database" else url_of(kind, stack, tmp_path)

@@ -1,4 +1,4 @@
-"""Addresses that look like an account's, and are another person's: none of them gives access to it."""
+"""Addresses that look like the address of an account, and do not give access to it."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from authguard.identity.mail.addresses import email_key, is_same_address, lookup
 from authguard.identity.model import SocialIdentity
 from identity.support import CALLER, PASSWORD
 
-pytestmark = pytest.mark.one_database  # how addresses are read
+pytestmark = pytest.mark.one_database  # the reading of addresses does not depend on the database
 
 ALIKE = {
     "sharp s in the domain": ("victim@faß.de", "victim@fass.de"),
@@ -32,39 +32,39 @@ SAME = {
 
 
 def social(address):
-    """A sign-in at a provider that says that the address is verified."""
+    """Return a provider's sign-in with a verified address."""
     return SocialIdentity("github", "1", address, email_verified=True)
 
 
 @pytest.mark.parametrize(("kept", "given"), ALIKE.values(), ids=ALIKE)
 class TestAlike:
-    """An address that is only alike."""
+    """An address that only looks like that of an account."""
 
     def test_is_one_key_and_two_addresses(self, kept, given):
-        """Two such accounts cannot be made, and one is not taken for the other."""
+        """A similar address has the key of the account, and is a different address."""
         assert email_key(parse_email(kept)) == email_key(parse_email(given)) or "final" in given
         assert not is_same_address(parse_email(kept), lookup_address(given))
 
     def test_is_not_linked(self, service, kept, given):
-        """A provider's verified address does not sign in to the account of another address."""
+        """A provider's sign-in with a similar verified address is not linked to the account."""
         service.accounts.create(kept, PASSWORD)
         with pytest.raises(LinkRefusedError):
             service.sign_in_with(social(given))
 
     def test_does_not_sign_in(self, service, kept, given):
-        """The password of the account is good with its own address only."""
+        """A login with a similar address and the right password is refused."""
         service.accounts.create(kept, PASSWORD)
         with pytest.raises(InvalidCredentialsError):
             service.accounts.login(given, PASSWORD, CALLER)
 
     def test_is_not_registered_beside_it(self, service, kept, given):
-        """Registering stays unique by the folded form."""
+        """An account with a similar address cannot be created."""
         service.accounts.create(kept, PASSWORD)
         with pytest.raises(EmailTakenError):
             service.accounts.create(given, PASSWORD)
 
     def test_is_sent_no_mail(self, service, postbox, kept, given):
-        """A link that sets a password is not sent for another address."""
+        """A similar address gets no mail."""
         service.accounts.create(kept, PASSWORD)
         service.links.request_password_reset(given, CALLER)
         service.links.resend_verification(given, CALLER)
@@ -72,14 +72,14 @@ class TestAlike:
         assert postbox.mails == []
 
     def test_is_no_name_for_an_operator(self, service, kept, given):
-        """A command finds the account by its own address only."""
+        """An operator's search for a similar address finds no account."""
         service.accounts.create(kept, PASSWORD)
         assert service.accounts.find(given) is None
 
 
 @pytest.mark.parametrize("text", ["\u212aim@example.com", "\uff21nn@\u212aim.example", "a\u212a@example.com"])
 def test_a_letter_in_disguise_is_no_address(text):
-    """A local part that only normalising makes ASCII of is refused wherever it comes from."""
+    """A local part of other letters does not become ASCII by normalisation."""
     address = parse_email(text)
     assert address is None or not address.rpartition("@")[0].isascii()
 
@@ -89,12 +89,12 @@ class TestSame:
     """Another spelling of the same address."""
 
     def test_signs_in_and_is_found(self, service, kept, given):
-        """The account is found by each spelling."""
+        """The account signs in and is found with each spelling."""
         user = service.accounts.create(kept, PASSWORD)
         assert service.accounts.login(given, PASSWORD, CALLER).user.id == user.id
         assert service.accounts.find(given).id == user.id
 
     def test_is_linked(self, service, kept, given):
-        """A provider's verified address signs in to the account."""
+        """A provider's sign-in with another spelling signs in to the account."""
         user = service.accounts.create(kept, PASSWORD)
         assert service.sign_in_with(social(given)).user.id == user.id

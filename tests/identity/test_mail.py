@@ -25,7 +25,7 @@ MAIL = Mail("ann@example.com", "Verify your address ✓", "https://auth.example.
 
 
 class _Controller(Controller):
-    """Takes a free port."""
+    """Listens at a free port."""
 
     def _trigger_server(self):
         self.port = self.server.sockets[0].getsockname()[1]
@@ -33,7 +33,7 @@ class _Controller(Controller):
 
 
 class _Handler:
-    """Keeps what it gets, and answers as it is told."""
+    """Keeps the received mails, and answers as a test sets it."""
 
     def __init__(self):
         self.envelopes, self.recipient, self.data, self.sender = [], "250 OK", "250 OK", "250 OK"
@@ -54,7 +54,7 @@ class _Handler:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A server's certificate for 127.0.0.1, signed by itself."""
+    """Return a server's certificate for 127.0.0.1, signed by itself."""
     key = ec_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
@@ -84,7 +84,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def serve(certificate):
-    """Starts an SMTP server: plain, with STARTTLS and a password, or with TLS from the start."""
+    """Return a function that starts an SMTP server: plain, with STARTTLS and a password, or with TLS."""
     running = []
 
     def start(kind="plain"):
@@ -120,12 +120,12 @@ def serve(certificate):
 
 @pytest.fixture
 def trusting(certificate):
-    """Trusts the server's certificate, and no other."""
+    """Return a context that trusts the server's certificate, and no other."""
     return ssl.create_default_context(cafile=certificate)
 
 
 def _received(handler):
-    """The one mail that came, and how."""
+    """Return the only received mail, with the security of its connection."""
     ((encrypted, authenticated, envelope),) = handler.envelopes
     return (
         encrypted,
@@ -136,7 +136,7 @@ def _received(handler):
 
 
 def test_mail_arrives(serve):
-    """Sender, recipient, subject and text arrive as they were given."""
+    """Sender, recipient, subject and text arrive unchanged."""
     server = serve()
     SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER, sender_name="Example Å").send(MAIL)
     _, _, envelope, message = _received(server)
@@ -154,14 +154,14 @@ def _starttls(port, password="s3cret%2Fof%3Athe%40mailer"):
 
 
 def test_starttls_with_a_password(serve, trusting):
-    """The connection is encrypted before the password goes over it."""
+    """With smtp+starttls the connection is encrypted before the password is sent."""
     server = serve("starttls")
     SMTPMailer(_starttls(server.port), sender=SENDER, context=trusting).send(MAIL)
     assert _received(server)[:2] == (True, True)
 
 
 def test_tls_from_the_start(serve, trusting):
-    """smtps:// speaks TLS at once."""
+    """With smtps the connection begins with TLS."""
     server = serve("tls")
     SMTPMailer(f"smtps://127.0.0.1:{server.port}", sender=SENDER, context=trusting).send(MAIL)
     assert len(server.envelopes) == 1
@@ -169,7 +169,7 @@ def test_tls_from_the_start(serve, trusting):
 
 @pytest.mark.parametrize("kind", ["starttls", "tls"])
 def test_unknown_certificate_is_refused(serve, kind):
-    """Nothing is sent to a server that cannot prove who it is."""
+    """A server with an unknown certificate is refused, and gets no mail."""
     server = serve(kind)
     url = _starttls(server.port) if kind == "starttls" else f"smtps://127.0.0.1:{server.port}"
     with pytest.raises(MailError) as caught:
@@ -179,17 +179,17 @@ def test_unknown_certificate_is_refused(serve, kind):
 
 
 def test_server_without_starttls_is_refused(serve):
-    """Encryption that was asked for is never left out."""
+    """A server without STARTTLS is refused if the URL requires STARTTLS."""
     server = serve()
     with pytest.raises(MailError) as caught:
         SMTPMailer(f"smtp+starttls://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
     assert "STARTTLS" in str(caught.value)
-    assert caught.value.temporary  # the operator can mend it
+    assert caught.value.temporary  # the operator can correct it
     assert server.envelopes == []
 
 
 def test_wrong_password_is_said_without_it(serve, trusting):
-    """A refused password is an error that does not hold it."""
+    """The error about a refused password does not hold the password."""
     server = serve("starttls")
     mailer = SMTPMailer(_starttls(server.port, "wr0ng"), sender=SENDER, context=trusting)
     with pytest.raises(MailError) as caught:
@@ -209,7 +209,7 @@ def test_wrong_password_is_said_without_it(serve, trusting):
     ],
 )
 def test_refusals_say_whether_to_try_again(serve, answers, temporary):
-    """4xx may be tried again, 5xx may not; the address is not in the error."""
+    """A reply of 4xx is a temporary error and one of 5xx is not, and the error has no address."""
     server = serve()
     vars(server).update(answers)
     with pytest.raises(MailError) as caught:
@@ -219,7 +219,7 @@ def test_refusals_say_whether_to_try_again(serve, answers, temporary):
 
 
 def test_server_that_is_down_may_be_tried_again():
-    """Nobody listening is a failure for the moment."""
+    """A server that does not listen is a temporary error."""
     with pytest.raises(MailError) as caught:
         SMTPMailer("smtp://127.0.0.1:9", sender=SENDER, timeout=1).send(MAIL)
     assert caught.value.temporary
@@ -241,20 +241,20 @@ def test_server_that_is_down_may_be_tried_again():
     ],
 )
 def test_mail_goes_to_one_address(to):
-    """A recipient is one address, and brings no field with it."""
+    """A recipient that is not exactly one address is refused."""
     with pytest.raises(MailError):
         Mail(to, "Hello", "text")
 
 
 @pytest.mark.parametrize("subject", ["a\nBcc: all@example.com", "a\rb", "a\x00", "a\u2028b"])
 def test_subject_is_one_line(subject):
-    """A subject brings no field with it."""
+    """A subject with a line break or a control character is refused."""
     with pytest.raises(MailError):
         Mail("ann@example.com", subject, "text")
 
 
 def test_address_in_unicode_needs_a_server_that_can(serve):
-    """An internationalised address goes to servers with SMTPUTF8."""
+    """An internationalised address is sent to a server with SMTPUTF8."""
     server = serve()
     SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(Mail("änn@example.com", "a", "b"))
     assert _received(server)[2].rcpt_tos == ["änn@example.com"]
@@ -274,7 +274,7 @@ def test_address_in_unicode_needs_a_server_that_can(serve):
     ],
 )
 def test_url_is_checked(url):
-    """A URL that cannot be meant is refused when the mailer is built."""
+    """A malformed or unencrypted URL is refused when the mailer is built."""
     with pytest.raises(ConfigurationError):
         SMTPMailer(url, sender=SENDER)
 
@@ -283,20 +283,20 @@ def test_url_is_checked(url):
     "options", [{"sender": "x"}, {"sender_name": "a\nb"}, {"timeout": 0}, {"timeout": 121}]
 )
 def test_sender_and_timeout_are_checked(options):
-    """A sender that is no address, and a timeout that is none, are refused."""
+    """A sender that is no address, and a timeout that is out of range, are refused."""
     with pytest.raises(ConfigurationError):
         SMTPMailer("smtps://mail.example.com", **{"sender": SENDER, **options})
 
 
 def test_reprs_hold_no_secret():
-    """Neither the password of the server nor the link in a mail is in a repr."""
+    """The repr of a mailer has no password, and that of a mail has no link."""
     mailer = SMTPMailer(_starttls(587), sender=SENDER)
     assert repr(mailer) == "SMTPMailer(smtp+starttls://127.0.0.1:587)"
     assert "tök3n" not in repr(MAIL)
 
 
 def test_console_shows_the_mail():
-    """In development whoever reads the console can follow the link."""
+    """The console mailer shows the text of a mail, with its link."""
     stream = io.StringIO()
     ConsoleMailer(stream).send(MAIL)
     assert MAIL.text in stream.getvalue()
@@ -304,7 +304,7 @@ def test_console_shows_the_mail():
 
 
 def test_console_is_standard_error(capsys):
-    """The console is standard error, so that the output of a command stays clean."""
+    """The console mailer writes to standard error."""
     ConsoleMailer().send(MAIL)
     assert MAIL.text in capsys.readouterr().err
 
@@ -321,7 +321,7 @@ def test_console_is_standard_error(capsys):
     ],
 )
 def test_sender_may_have_a_name(serve, sender, shown):
-    """A sender is an address, or a name and an address, as people write them."""
+    """A sender is an address, or a name and an address."""
     server = serve()
     SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=sender).send(MAIL)
     assert _received(server)[3]["From"] == shown
@@ -340,7 +340,7 @@ def test_sender_may_have_a_name(serve, sender, shown):
     ],
 )
 def test_sender_with_more_than_a_name_is_refused(sender):
-    """A sender brings no field and no second address with it; the error names the setting."""
+    """A sender with a line break or without exactly one address is refused, by the name of the setting."""
     with pytest.raises(ConfigurationError):
         SMTPMailer("smtps://mail.example.com", sender=sender)
     if sender:
@@ -350,7 +350,7 @@ def test_sender_with_more_than_a_name_is_refused(sender):
 
 @pytest.mark.parametrize("domain", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"])
 def test_address_in_a_domain_with_umlauts_needs_no_smtputf8(serve, domain):
-    """The domain is sent as A-labels, which each mail server takes."""
+    """The domain of an address is sent as A-labels, which need no SMTPUTF8."""
     server = serve("ascii")
     SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(Mail(f"ann@{domain}", "a", "b"))
     _, _, envelope, message = _received(server)
@@ -359,7 +359,7 @@ def test_address_in_a_domain_with_umlauts_needs_no_smtputf8(serve, domain):
 
 
 def test_letters_before_the_at_need_smtputf8(serve):
-    """Nothing can be done about a mail server that does not take them: it is said, and final."""
+    """An internationalised local part is refused permanently if the mail server lacks SMTPUTF8."""
     server = serve("ascii")
     with pytest.raises(MailError, match="SMTPUTF8") as caught:
         SMTPMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER).send(
@@ -369,7 +369,7 @@ def test_letters_before_the_at_need_smtputf8(serve):
 
 
 def test_sender_that_is_refused_may_be_tried_again(serve):
-    """Whoever has configured it can mend it, so the mail is not lost meanwhile."""
+    """A refused sender is a temporary error, because an operator can correct it."""
     server = serve()
     server.sender = "550 5.7.1 not yours"
     with pytest.raises(MailError, match="sender: 550") as caught:
@@ -378,7 +378,7 @@ def test_sender_that_is_refused_may_be_tried_again(serve):
 
 
 def test_plain_text_is_only_on_purpose():
-    """`smtp://` leads to another machine if that was said; and never with a password."""
+    """A URL of plain smtp to another machine must be allowed by a setting, and have no password."""
     SMTPMailer("smtp://relay.internal", sender=SENDER, allow_plain_text=True)
     for url, given in (("smtp://relay.internal", False), ("smtp://user:pass@relay.internal", True)):
         with pytest.raises(ConfigurationError, match="smtp_allow_plain_text") as caught:
@@ -394,20 +394,20 @@ def test_plain_text_is_only_on_purpose():
     ],
 )
 def test_reason_is_in_words(url, words):
-    """An operator reads what to change."""
+    """The error about an unreachable mail server has its reason in words."""
     with pytest.raises(MailError, match=words):
         SMTPMailer(url, sender=SENDER, timeout=2).send(MAIL)
 
 
 def test_untrusted_certificate_is_in_words(serve):
-    """An operator reads that the certificate is the reason."""
+    """The error about an untrusted certificate names the certificate."""
     server = serve("tls")
     with pytest.raises(MailError, match="certificate of the mail server is not trusted"):
         SMTPMailer(f"smtps://127.0.0.1:{server.port}", sender=SENDER).send(MAIL)
 
 
 def test_product_is_named():
-    """Subject and text name the product, and nothing is added without one."""
+    """Subject and text name the product, and are unchanged without one."""
     named = MAIL.of_product("Acme")
     assert named.subject == f"Acme: {MAIL.subject}"
     assert named.text == f"{MAIL.text}\n\n-- \nAcme"
@@ -416,6 +416,6 @@ def test_product_is_named():
 
 @pytest.mark.parametrize("name", ["a\nBcc: all@example.com", "a\r", "\u2028", "x" * 61, " a", 1, None])
 def test_product_name_is_one_short_line(name):
-    """The name of a product brings no field with it."""
+    """A product name with a line break, or of more than 60 characters, is refused."""
     with pytest.raises(ConfigurationError, match="product_name must be"):
         settings("sqlite:///a.db", product_name=name)

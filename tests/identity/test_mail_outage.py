@@ -1,4 +1,4 @@
-"""No mail server for half an hour, in all the ways, and restarts of the service meanwhile."""
+"""Half an hour without a mail server, with several failures, and restarts of the service meanwhile."""
 
 import contextlib
 import signal
@@ -20,12 +20,12 @@ NEW = "NewSecurePass456!"
 MINUTES = 30
 KINDS = "down", *MailPort.FAILURES
 VERIFY, RESET, CHANGED = "Verify your e-mail address", "Set a new password", "Your password was changed"
-MAX_SECONDS = 3_600.0  # between two tries of a mail, at most
+MAX_SECONDS = 3_600.0  # between two attempts for a mail, at most
 TAKEN = 600.0  # seconds for which a killed process has a mail
 
 
 class Clock:
-    """The clock of the service, in a file that it reads."""
+    """The clock of the service, in a file that the service reads."""
 
     def __init__(self, path):
         self.path, self._seconds = path, 0.0
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Outage:
-    """Half an hour without a mail server: what is asked for, and which mails that is."""
+    """Half an hour without a mail server: the requests, and the mails that they must send."""
 
     def __init__(self, url, service, port, clock):
         self.url, self.service, self.port, self.clock = url, service, port, clock
@@ -47,7 +47,7 @@ class Outage:
         self._number = 0
 
     def ask(self, client):
-        """Have accounts made, and mails asked for; every answer is that of a day with a mail server."""
+        """Make an account and ask for mails; check that the answers are those with a mail server."""
         email = f"owner{self._number}@example.com"
         self._number += 1
         begun = time.monotonic()
@@ -65,10 +65,10 @@ class Outage:
             assert client.post("auth/change-password", body, token).status == 200
             self.wanted.add((email, CHANGED))
         assert client.get("/readyz").status == 200
-        assert time.monotonic() - begun < 30  # nothing waits for the mail server
+        assert time.monotonic() - begun < 30  # no request waits for the mail server
 
     def last(self):
-        """Let it last for half an hour, with another failure every two minutes, and four restarts."""
+        """Let half an hour pass, with another failure every two minutes, and four restarts."""
         ends = cycle([signal.SIGTERM, signal.SIGKILL])
         with contextlib.closing(Connection(self.service.port)) as client:
             for minute, kind in zip(range(0, MINUTES, 2), cycle(KINDS), strict=False):
@@ -81,13 +81,13 @@ class Outage:
                     self.clock.go_on(120)
 
     def end(self):
-        """Have a mail server again, and the time go on until each mail has been tried once more."""
+        """Start a mail server, and let time pass until each mail was sent."""
         with self.port.working() as mailbox, contextlib.closing(Connection(self.service.port)) as client:
             self.clock.go_on(MAX_SECONDS + TAKEN)
             end = time.monotonic() + 60
             while self.wanted - {(to, subject) for to, subject, _ in mailbox.mails}:
                 assert time.monotonic() < end, "mails are lost"
-                # To ask for a mail has those that are due looked at, as the thread does each 15 seconds.
+                # A request for a mail starts the due ones, as the thread does each 15 seconds.
                 assert client.post("auth/forgot-password", {"email": "nobody@example.com"}).status == 200
                 time.sleep(0.2)
             with service_at(self.url) as reader:
@@ -99,7 +99,7 @@ class Outage:
         return mails
 
     def check_links(self, client, mails):
-        """Each mail is for the owner of the account that its link is of."""
+        """Check that each reset mail went to the owner of the account of its link."""
         newest = {to: text for to, subject, text in mails if subject == RESET}
         for number, (to, text) in enumerate(newest.items()):
             token = text.partition("token=")[2].split()[0]
@@ -111,7 +111,7 @@ class Outage:
 
 @pytest.mark.one_database
 def test_half_an_hour_without_a_mail_server(url, tmp_path, record_property):
-    """Each mail that was asked for comes once or more, to its owner alone; answers are as always."""
+    """After half an hour without a mail server each mail arrives, and only at its owner."""
     port, clock = MailPort(free_port()), Clock(tmp_path / "clock")
     service = ServiceProcess(
         tmp_path,

@@ -1,4 +1,4 @@
-"""The table of mails: each that was acknowledged is sent at least once, and no link or token is kept."""
+"""The table of mails: each acknowledged mail is sent at least once, and no link or token is stored."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ def addresses(number):
 
 
 def accounts(service, number):
-    """Make accounts; no mail is sent."""
+    """Make accounts, and send no mail."""
     for email in addresses(number):
         service.accounts.create(email, PASSWORD)
     return addresses(number)
@@ -47,7 +47,7 @@ def ask(service, *emails):
 
 
 def go_on(service, clock, seconds):
-    """Let time pass, and do what the background thread does then."""
+    """Let time pass, and run a step of the background thread."""
     clock.go_on(seconds)
     service.mails.step()
     assert service.outbox.flush()
@@ -58,7 +58,7 @@ def events_of(service, name="mail"):
 
 
 def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbox):
-    """Each owner gets the own mail afterwards, and the link in it is good."""
+    """After half an hour without a mail server each owner gets a mail with a valid link."""
     postbox.broken = True
     emails = accounts(service, 20)
     ask(service, *emails)
@@ -69,13 +69,13 @@ def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbo
     postbox.broken = False
     go_on(service, clock, MAX_PAUSE)
     assert sorted(mail.to for mail in postbox.mails) == sorted(emails)
-    for index, mail in enumerate(list(postbox.mails)):  # new passwords are told by mail, too
+    for index, mail in enumerate(list(postbox.mails)):  # a new password sends a mail, too
         service.links.reset_password(postbox.token(index), NEW, CALLER)
         assert service.accounts.login(mail.to, NEW, CALLER)
 
 
 def test_a_mail_is_tried_for_a_day_and_given_up_visibly(service, clock, postbox, caplog):
-    """At growing intervals, and then there is an event and a line of the log without the address."""
+    """A mail is tried for a day at growing intervals, and then given up with an event and a log line."""
     postbox.broken = True
     accounts(service, 1)
     tries = []
@@ -84,7 +84,10 @@ def test_a_mail_is_tried_for_a_day_and_given_up_visibly(service, clock, postbox,
     assert service.outbox.flush()
     with caplog.at_level(logging.WARNING):
         while service.mails.state().waiting and clock() < tries[0] + 2 * MAX_AGE:
-            go_on(service, clock, POLL_SECONDS)
+            (mail,), number = service.mails.list(), len(tries)
+            go_on(service, clock, mail.try_at - clock() - 1)
+            assert len(tries) == number, "it was tried too early"
+            go_on(service, clock, 1)
     pauses = [round(later - earlier) for earlier, later in zip(tries, tries[1:], strict=False)]
     assert pauses[:4] == [15, 30, 60, 120]
     assert max(pauses) == MAX_PAUSE
@@ -100,7 +103,7 @@ def _down():
 
 
 def test_refused_for_good_is_not_tried_again(service, postbox):
-    """A mailbox that does not exist gets no second try, and an event tells of it."""
+    """A mail that is refused permanently is not tried again, and leaves an event."""
     accounts(service, 1)
 
     def refuse(mail):
@@ -112,9 +115,10 @@ def test_refused_for_good_is_not_tried_again(service, postbox):
     assert (service.mails.state().waiting, events_of(service)) == (0, {"refused": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 12])
 def test_a_process_that_is_killed_loses_no_mail(url, clock, number):
-    """Whenever it dies, what it has acknowledged is sent by the next one; at most one comes twice."""
+    """After a process is killed, the next one sends its acknowledged mails, and at most one arrives twice."""
     emails = addresses(25)
     with smtp_server() as mailbox, service_at(url, clock=clock) as service:
         accounts(service, 25)
@@ -148,7 +152,7 @@ def test_a_process_that_is_killed_loses_no_mail(url, clock, number):
 
 
 def test_a_service_that_is_stopped_loses_no_mail(url, clock):
-    """50 mails and a slow mail server: those that were not sent in time are sent after the next start."""
+    """Mails that a stopped service could not send in time are sent after the next start."""
     slow = Postbox()
     entered, go = threading.Event(), threading.Event()
     keep = slow.send
@@ -175,7 +179,7 @@ def test_a_service_that_is_stopped_loses_no_mail(url, clock):
 
 
 def test_several_processes_send_each_mail_once(url, clock):
-    """Four services take from one table, and no mail is sent by two of them."""
+    """Four services on one table send each mail once."""
     with contextlib.ExitStack() as stack:
         boxes = [Postbox() for _ in range(4)]
         services = [stack.enter_context(service_at(url, clock=clock, postbox=box)) for box in boxes]
@@ -193,7 +197,7 @@ def test_several_processes_send_each_mail_once(url, clock):
 
 
 def test_no_link_and_no_address_is_kept(service, clock, postbox):
-    """What waits has the account, its kind and a reason; the address that was typed is forgotten."""
+    """A waiting mail is stored with its kind, account and reason, and without a link or address."""
     postbox.broken = True
     accounts(service, 1)
     ask(service, "OWNER0@example.com")
@@ -206,7 +210,7 @@ def test_no_link_and_no_address_is_kept(service, clock, postbox):
 
 
 def test_an_unknown_address_is_forgotten_and_told(service):
-    """Nobody is written to; the event says so, without the address."""
+    """A mail to an unknown address is deleted, and leaves an event."""
     ask(service, "nobody@example.com")
     assert service.outbox.flush()
     assert service.mails.state().waiting == 0
@@ -214,15 +218,15 @@ def test_an_unknown_address_is_forgotten_and_told(service):
 
 
 def test_text_that_is_no_address_leaves_no_mail(service):
-    """The answer is that of any address."""
+    """Text that is no address leaves no mail."""
     ask(service, "no address", "")
     assert service.mails.state().waiting == 0
 
 
 def test_strangers_cannot_fill_the_table(service, monkeypatch):
-    """Beyond a bound those who ask for a mail get 503, and registrations go on."""
+    """Beyond a limit, requests for mails to unknown addresses are 503, and registrations succeed."""
     monkeypatch.setattr(mail_store, "MAX_UNKNOWN", 3)
-    service.outbox.close()  # nobody looks the accounts up
+    service.outbox.close()  # no thread looks up the accounts
     ask(service, "a@example.com", "b@example.com", "c@example.com")
     with pytest.raises(StoreUnavailableError):
         ask(service, "d@example.com")
@@ -232,7 +236,7 @@ def test_strangers_cannot_fill_the_table(service, monkeypatch):
 
 
 def test_who_asks_again_gets_one_mail(service, postbox):
-    """While the first waits, the second takes its place."""
+    """A second request for a waiting mail leads to one mail."""
     accounts(service, 1)
     ask(service, "owner0@example.com", "Owner0@example.com")
     assert service.outbox.flush()
@@ -241,7 +245,7 @@ def test_who_asks_again_gets_one_mail(service, postbox):
 
 @pytest.mark.parametrize("order", ["account first", "address first"])
 def test_a_mail_that_was_asked_for_in_two_ways_is_one_mail(service, clock, postbox, order):
-    """By its account, as registering does, and by the address that was typed: the owner gets one."""
+    """A verification mail that both the registration and the owner asked for is sent once."""
     email = addresses(1)[0]
     if order == "address first":
         service.accounts.create(email, PASSWORD, verified=False)
@@ -264,7 +268,7 @@ def test_a_mail_that_was_asked_for_in_two_ways_is_one_mail(service, clock, postb
 
 
 def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbox):
-    """The second request was acknowledged after the first mail had been made."""
+    """A request for a mail while an earlier one is sent leads to a second mail, with a valid link."""
     accounts(service, 1)
     keep, calls = postbox.send, []
 
@@ -282,7 +286,7 @@ def test_a_mail_that_is_asked_for_while_it_is_sent_is_sent_again(service, postbo
 
 
 def test_a_database_error_while_a_mail_is_made_loses_nothing(service, clock, postbox):
-    """The mail is made anew later, with a link that is good."""
+    """After a database error a mail is made again later, with a valid link."""
     accounts(service, 1)
 
     def fail(connection, cursor, statement, *_):
@@ -300,7 +304,7 @@ def test_a_database_error_while_a_mail_is_made_loses_nothing(service, clock, pos
 
 
 def test_a_registration_is_stored_with_its_mail_or_not_at_all(service, postbox):
-    """If the mail cannot be stored, there is no account either."""
+    """A registration whose mail cannot be stored leaves no account."""
 
     def fail(connection, cursor, statement, *_):
         if statement.startswith("INSERT INTO mails"):
@@ -313,7 +317,7 @@ def test_a_registration_is_stored_with_its_mail_or_not_at_all(service, postbox):
 
 
 def test_an_operator_can_have_mails_tried_at_once(service, clock, postbox):
-    """One or all of them, and for a day from then on."""
+    """An operator can have one waiting mail or all of them sent at once."""
     postbox.broken = True
     accounts(service, 2)
     ask(service, *addresses(2))
@@ -331,7 +335,7 @@ def test_an_operator_can_have_mails_tried_at_once(service, clock, postbox):
 
 
 def test_tries_of_one_mail_count_once(url, clock, postbox):
-    """The limit of a mailbox is for mails, and not for tries."""
+    """Several attempts for one mail count once for the limit of its mailbox."""
     limits = {**GENEROUS, "mail_account": Limit(1, 3_600)}
     with service_at(url, clock=clock, postbox=postbox, limits=limits) as service:
         postbox.broken = True
@@ -347,7 +351,7 @@ def test_tries_of_one_mail_count_once(url, clock, postbox):
 
 
 def test_the_product_is_named_in_each_mail(url, clock, postbox):
-    """The setting is in subjects and texts."""
+    """The product name is in the subject and the text of a mail."""
     with service_at(url, clock=clock, postbox=postbox, product_name="Acme") as service:
         accounts(service, 1)
         ask(service, "owner0@example.com")
@@ -357,7 +361,7 @@ def test_the_product_is_named_in_each_mail(url, clock, postbox):
 
 
 def test_mails_of_an_account_that_is_gone_are_gone(service, postbox, clock):
-    """Nobody is told of an account that was closed meanwhile."""
+    """A deleted account has no waiting mails."""
     postbox.broken = True
     service.accounts.register("ann@example.com", PASSWORD, "", CALLER)
     assert service.outbox.flush()
@@ -367,7 +371,7 @@ def test_mails_of_an_account_that_is_gone_are_gone(service, postbox, clock):
 
 
 def test_a_late_queue_is_seen(service, clock, postbox):
-    """What nobody has tried for five minutes is late."""
+    """A mail that was not tried for five minutes is reported as late."""
     accounts(service, 1)
     service.outbox.close()
     ask(service, "owner0@example.com")
@@ -377,7 +381,7 @@ def test_a_late_queue_is_seen(service, clock, postbox):
 
 
 def test_limits_are_looked_at_before_a_mail_is_stored(url, postbox):
-    """Who has asked too often leaves no row."""
+    """A refused request for a mail leaves no row."""
     limits = {**GENEROUS, "mail_address": Limit(1, 3_600)}
     with service_at(url, postbox=postbox, limits=limits) as service:
         service.outbox.close()
@@ -389,7 +393,7 @@ def test_limits_are_looked_at_before_a_mail_is_stored(url, postbox):
 
 @contextlib.contextmanager
 def serve(url, smtp):
-    """`authguard serve`, and its base URL."""
+    """Run `authguard serve`; yield the process and the base URL."""
     command = str(Path(sys.executable).with_name("authguard"))
     variables = {
         "AUTHGUARD_SECRET": SECRET,
@@ -406,7 +410,7 @@ def serve(url, smtp):
         lines = []
         while (url := re.search(r"http://127[\w.:]+", "".join(lines))) is None:
             lines.append(process.stderr.readline())
-            assert lines[-1], "".join(lines)  # it ended
+            assert lines[-1], "".join(lines)  # an empty line: it has ended
         yield process, url[0]
     finally:
         process.terminate()
@@ -415,7 +419,7 @@ def serve(url, smtp):
 
 @pytest.mark.slow
 def test_sigterm_loses_no_acknowledged_mail(url):
-    """50 mails, a mail server that takes a fifth of a second for each, and SIGTERM: all arrive in the end."""
+    """After SIGTERM, each of 50 acknowledged mails arrives, by this process or the next."""
     with smtp_server() as mailbox:
         mailbox.on_mail = lambda number: time.sleep(0.2)
         with service_at(url, clock=time.time) as service:

@@ -1,4 +1,4 @@
-"""Who asks again for a mail that waits: none is lost by it, and none comes twice."""
+"""Repeated requests for a waiting mail: no mail is lost, and none is sent twice."""
 
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.model import Caller
@@ -6,17 +6,17 @@ from authguard.identity.usecases.mails.queue import MAX_PAUSE
 from identity.support import PASSWORD, service_at
 
 EMAIL = "owner@example.com"
-#: How often it is asked for: more often than one mailbox may have mails of one kind.
+#: The number of requests: more than one mailbox may get mails of one kind.
 TIMES = DEFAULT_LIMITS["mail_account"].count + 2
 
 
 def ask(service, number):
-    """Ask from a network address of its own, as strangers can."""
+    """Ask from a network address of its own, as other callers can."""
     service.links.request_password_reset(EMAIL, Caller(f"192.0.2.{number}"))
 
 
 def recover(service, clock, postbox):
-    """Let the mail server take mails again, and send what waits."""
+    """Let the mail server accept mails again, and send those that wait."""
     postbox.broken = False
     clock.go_on(MAX_PAUSE)
     service.mails.step()
@@ -24,7 +24,7 @@ def recover(service, clock, postbox):
 
 
 def test_asking_again_in_an_outage_loses_nothing(url, clock, postbox):
-    """However often anybody asks while the mail server is down, the mailbox gets its mail."""
+    """Requests during an outage of the mail server lead to one mail after it."""
     with service_at(url, clock=clock, postbox=postbox, limits={}) as service:
         service.accounts.create(EMAIL, PASSWORD)
         postbox.broken = True
@@ -37,7 +37,7 @@ def test_asking_again_in_an_outage_loses_nothing(url, clock, postbox):
 
 
 def test_asking_again_during_a_try_that_fails_loses_nothing(url, clock, postbox):
-    """A mail server that answers late gives others time to ask; the tries count once."""
+    """Requests while an attempt fails lead to one mail, and the attempts count once."""
     numbers = iter(range(1, TIMES))
     with service_at(url, clock=clock, postbox=postbox, limits={}) as service:
         service.accounts.create(EMAIL, PASSWORD)
@@ -61,7 +61,7 @@ def test_asking_again_during_a_try_that_fails_loses_nothing(url, clock, postbox)
 
 
 def test_asking_again_after_each_mail_reaches_the_limit(url, clock, postbox):
-    """What was sent is counted: a mailbox cannot be flooded."""
+    """Requests after each mail are limited."""
     with service_at(url, clock=clock, postbox=postbox, limits={}) as service:
         service.accounts.create(EMAIL, PASSWORD)
         for number in range(TIMES):
@@ -72,7 +72,7 @@ def test_asking_again_after_each_mail_reaches_the_limit(url, clock, postbox):
 
 
 def test_asking_again_during_each_mail_reaches_the_limit(url, clock, postbox):
-    """A mail that is asked for while the one before is sent is counted as well."""
+    """Requests while the mail before is sent are limited."""
     numbers = iter(range(1, TIMES))
     with service_at(url, clock=clock, postbox=postbox, limits={}) as service:
         service.accounts.create(EMAIL, PASSWORD)
@@ -91,7 +91,7 @@ def test_asking_again_during_each_mail_reaches_the_limit(url, clock, postbox):
 
 
 def test_retrying_all_leaves_those_that_are_being_sent(url, clock, postbox):
-    """Else each of them would come twice."""
+    """A retry of all mails leaves out those that are being sent, and each arrives once."""
     retried = []
     with service_at(url, clock=clock, postbox=postbox) as service:
         service.accounts.create(EMAIL, PASSWORD)

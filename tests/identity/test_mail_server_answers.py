@@ -1,4 +1,4 @@
-"""What each answer of a mail server means for a mail: it was sent, is tried again, or is given up."""
+"""The replies of a mail server, by which a mail is sent, tried again or given up."""
 
 import contextlib
 import socketserver
@@ -20,7 +20,7 @@ ANSWERS = {
 
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        """Answer each command by its first word, and count the texts that come."""
+        """Answer each command by its first word, and count the received texts."""
         answers = ANSWERS | self.server.answers  # type: ignore[attr-defined]
         self._say(answers["GREETING"])
         for line in self.rfile:
@@ -40,7 +40,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def mail_server(**answers: str) -> Iterator[socketserver.ThreadingTCPServer]:
-    """A mail server that gives these answers, by the command."""
+    """Run a mail server that gives these replies, by the command."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.answers, server.texts = answers, 0  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ def send(server):
 
 @pytest.mark.parametrize("answer", ["250 good", "421 too many", "500 what", "554 no"])
 def test_what_is_said_at_the_end_means_nothing(answer):
-    """A mail that was taken is not sent again, and not given up, for an answer to QUIT."""
+    """The reply to QUIT does not change that a mail was sent."""
     with mail_server(QUIT=answer) as server:
         send(server)
         assert server.texts == 1
@@ -68,7 +68,7 @@ def test_what_is_said_at_the_end_means_nothing(answer):
 
 @pytest.mark.parametrize("answer", ["250 good", "421 too many"])
 def test_what_is_said_at_the_end_hides_no_refusal(answer):
-    """A recipient that is refused for good stays so."""
+    """The reply to QUIT does not change that a recipient was refused permanently."""
     with mail_server(RCPT="550 nobody", QUIT=answer) as server, pytest.raises(MailError) as caught:
         send(server)
     assert (str(caught.value), caught.value.temporary) == (
@@ -91,16 +91,16 @@ def test_what_is_said_at_the_end_hides_no_refusal(answer):
     ],
 )
 def test_what_an_operator_can_mend_loses_no_mail(answers, words):
-    """An answer that is not about the mail is no reason to give it up."""
+    """A reply that concerns the configuration, and not the mail, is a temporary error."""
     with mail_server(**answers) as server, pytest.raises(MailError, match=words) as caught:
         send(server)
     assert caught.value.temporary
 
 
 def test_a_password_that_a_server_does_not_take():
-    """A server without passwords is not one that lacks letters, and no mail is lost by it."""
+    """A server that supports no passwords is a temporary error with its reason."""
     mailer = SMTPMailer("smtp+starttls://ann:pa55@127.0.0.1:1", sender="accounts@example.com", timeout=5)
-    mailer._scheme = "smtp"  # whose password is not taken over TLS, which would need a certificate
+    mailer._scheme = "smtp"  # the password is sent without TLS, because TLS needs a certificate
     with mail_server() as server:
         mailer._port = server.server_address[1]
         with pytest.raises(MailError, match="takes no password") as caught:
@@ -112,7 +112,7 @@ def test_a_password_that_a_server_does_not_take():
     "answers", [{"RCPT": "550 nobody"}, {"DATA": "554 no"}, {"TEXT": "552 too large"}, {"TEXT": "554 spam"}]
 )
 def test_what_is_about_the_mail_is_for_good(answers):
-    """The same mail would be refused again."""
+    """A permanent reply about the recipient or the text is a permanent error."""
     with mail_server(**answers) as server, pytest.raises(MailError) as caught:
         send(server)
     assert not caught.value.temporary

@@ -1,4 +1,4 @@
-"""Accounts with many sessions: how many live, and what ending all of them costs."""
+"""Accounts with many sessions: the maximum of sessions, and the cost of ending all of them."""
 
 import contextlib
 
@@ -9,31 +9,33 @@ from authguard.identity.usecases.sessions import MAX_SESSIONS
 from identity.many import add_sessions
 from identity.support import ANN, CALLER, PASSWORD
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 
 @pytest.fixture
 def user(service):
-    """The account of Ann."""
+    """Return the account of Ann."""
     return service.accounts.create(ANN["email"], PASSWORD)
 
 
 def sign_in(service):
-    """Sign in with the password; the tokens."""
+    """Sign in with the password, and return the tokens."""
     return service.accounts.login(ANN["email"], PASSWORD, CALLER)
 
 
 def principal_of(service, tokens):
-    """The caller with these tokens."""
+    """Return the principal of tokens."""
     return service.clients._verify(tokens.access_token)
 
 
 def is_alive(service, tokens):
-    """Tell a session that has not ended."""
+    """Return whether a session has not ended."""
     return service.sessions.authenticate(principal_of(service, tokens)) is not None
 
 
 @contextlib.contextmanager
 def counted(service):
-    """The statements that are sent to the database."""
+    """Record the statements that are sent to the database."""
     statements = []
 
     def note(connection, cursor, statement, *rest):
@@ -45,7 +47,7 @@ def counted(service):
 
 
 def test_the_oldest_session_ends_when_there_would_be_one_too_many(service, user, clock):
-    """Of 101 sign-ins the first one has ended, and the second one goes on."""
+    """A sign-in beyond the maximum of sessions ends the oldest session only."""
     first = sign_in(service)
     clock.go_on(1)
     second = sign_in(service)
@@ -61,7 +63,7 @@ def test_the_oldest_session_ends_when_there_would_be_one_too_many(service, user,
 
 
 def test_a_session_that_was_ended_for_a_newer_one_is_revoked(service, user, clock):
-    """Guards that ask for revocations refuse its access token, and its refresh token is refused."""
+    """A session that a newer one has ended is revoked."""
     first = sign_in(service)
     principal = principal_of(service, first)
     clock.go_on(1)
@@ -72,7 +74,7 @@ def test_a_session_that_was_ended_for_a_newer_one_is_revoked(service, user, cloc
 
 
 def test_other_accounts_keep_theirs(service, user):
-    """A session of another account does not count."""
+    """Sessions of another account do not count."""
     bob = service.accounts.create("bob@example.com", PASSWORD)
     tokens = service.accounts.issue_tokens(bob.id)
     add_sessions(service, user.id, MAX_SESSIONS)
@@ -82,7 +84,7 @@ def test_other_accounts_keep_theirs(service, user):
 
 @pytest.mark.parametrize("count", [0, 1, 50, 2_000])
 def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, count):
-    """One statement ends all sessions, and one revokes their tokens; ten more keep the log."""
+    """Ending all sessions takes the same number of statements for any number of sessions."""
     tokens = sign_in(service)
     add_sessions(service, user.id, count)
     principal = principal_of(service, tokens)
@@ -101,7 +103,7 @@ def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, 
 
 @pytest.mark.parametrize("count", [1, 2_000])
 def test_a_sign_in_after_many_takes_no_more_statements(service, user, count):
-    """An older version's thousands of sessions are ended by the next sign-in, together."""
+    """A sign-in after thousands of sessions ends them with a constant number of statements."""
     sign_in(service)
     add_sessions(service, user.id, count)
     with counted(service) as statements:
@@ -111,7 +113,7 @@ def test_a_sign_in_after_many_takes_no_more_statements(service, user, count):
 
 
 def test_the_own_session_goes_on_after_a_change_of_the_password(service, user):
-    """Ending all the others leaves the one that asks."""
+    """A change of the password keeps the session that makes it."""
     tokens = sign_in(service)
     add_sessions(service, user.id, 10)
     service.accounts.change_password(principal_of(service, tokens), PASSWORD, "An0ther-Password!", CALLER)

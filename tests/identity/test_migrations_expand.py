@@ -1,4 +1,4 @@
-"""What a release of before still finds in tables that a newer one has brought up to date."""
+"""Migrations that keep the columns that an older release reads and writes."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from authguard.identity.storage.migrations import upgrade
 VERSIONS = Path(str(storage.__file__)).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[:4] for path in VERSIONS.glob("0*.py"))
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text(encoding="utf-8")
-#: Those that take something away, which docs/production.md names.
+#: Migrations that remove something, which docs/production.md names.
 CONTRACTING = re.findall(r"`(\d{4})`", PAGE.partition("remove something: ")[2].partition(".")[0])
 
 pytestmark = pytest.mark.one_database
@@ -27,7 +27,7 @@ class Columns(NamedTuple):
 
 
 def columns_of(path: Path) -> Columns:
-    """Return `table.column` of all columns, and of those without a default that may not be null."""
+    """Return `table.column` of all columns, and of those that need a value."""
     engine = create_engine(f"sqlite:///{path}")
     inspector = inspect(engine)
     every = [
@@ -55,7 +55,7 @@ def _full_name(revision: str) -> str:
 
 
 def test_migrations_only_add_but_for_those_that_the_page_names(tmp_path: Path) -> None:
-    """A release of before reads all of its columns, and its rows need no column that it does not know."""
+    """Each migration that removes or requires a column is named in docs/production.md."""
     contracting = []
     for revision, (before, after) in steps(tmp_path).items():
         tables = {name.partition(".")[0] for name in before.all}

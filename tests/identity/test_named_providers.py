@@ -1,4 +1,4 @@
-"""Several providers of OpenID Connect, each with a name: settings, paths, and the page for signing in."""
+"""Several providers of OpenID Connect, each with a name: settings, paths, and the login page."""
 
 import json
 
@@ -10,7 +10,7 @@ from authguard.identity.social.configured import providers_from
 from identity.social_attempts import answering, back, both_kinds, id_token, start
 from identity.support import ISSUER, SECRET, Page, browser, service_at, settings
 
-pytestmark = pytest.mark.one_database  # settings and redirects
+pytestmark = pytest.mark.one_database  # settings and redirects do not depend on the database
 
 GOOGLE = {"issuer": "https://accounts.google.com", "client_id": "g", "client_secret": "g-s3cret-1"}
 ENTRA = {
@@ -21,7 +21,7 @@ ENTRA = {
 
 
 def test_each_has_its_redirect_uris():
-    """The callback of each provider has its name, so that no two are mixed up (RFC 9700 section 4.4)."""
+    """The callbacks of a provider have its name, so that no two are confused (RFC 9700 section 4.4)."""
     made = providers_from(settings("sqlite:///x.db", oidc_providers={"google": GOOGLE, "entra": ENTRA}))
     for provider in made:
         provider.close()
@@ -33,13 +33,13 @@ def test_each_has_its_redirect_uris():
 
 
 def test_no_secret_is_in_a_repr():
-    """Neither the settings nor a provider show a client secret."""
+    """The repr of settings and of a provider has no client secret."""
     given = settings("sqlite:///x.db", oidc_providers={"google": GOOGLE})
     assert "s3cret" not in repr(given) + repr(given.oidc_providers)
 
 
 def test_variable():
-    """As a variable it is a JSON object."""
+    """The variable of the providers is a JSON object."""
     read = Settings.from_env(
         {
             "AUTHGUARD_SECRET": SECRET,
@@ -52,8 +52,8 @@ def test_variable():
 
 @pytest.mark.parametrize("text", ["google", "[]", '{"google": ', '{"google": "s3cret-1"}'])
 def test_variable_that_is_none(text):
-    """What is no such object is refused, and not shown."""
-    with pytest.raises(ConfigurationError, match="oidc_providers") as caught:
+    """A variable that is no such JSON object is refused without its value."""
+    with pytest.raises(ConfigurationError, match="AUTHGUARD_OIDC_PROVIDERS") as caught:
         Settings.from_env(
             {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER, "AUTHGUARD_OIDC_PROVIDERS": text}
         )
@@ -72,14 +72,14 @@ def test_variable_that_is_none(text):
     ids=str,
 )
 def test_half_a_provider_is_refused(given):
-    """A provider that lacks a setting, so that nobody could use it, is refused when the service starts."""
+    """A provider with a missing setting is refused."""
     with pytest.raises(ConfigurationError, match="must be given where") as caught:
         providers_from(settings("sqlite:///x.db", **given))
     assert "s3cret" not in str(caught.value)
 
 
 def test_signing_in_with_two(url, clock):
-    """The page has a link to each, and each signs its own people in."""
+    """The login page has a link to each provider, and each signs in its own users."""
     with answering() as first, answering() as two, both_kinds(first, clock), both_kinds(two, clock):
         named = {
             name: {"issuer": server.url, "client_id": "id", "client_secret": "an0ther-s3cret"}
@@ -104,7 +104,7 @@ def test_signing_in_with_two(url, clock):
 
 @pytest.mark.parametrize("scope", ["email profile", "openid,email", "OPENID email", "openidx"])
 def test_a_scope_without_openid_is_refused(scope):
-    """Without it the provider sends no ID token, and each sign-in would fail."""
+    """A scope without openid is refused, because the provider would send no ID token."""
     given = settings("sqlite:///x.db", oidc_providers={"google": GOOGLE | {"scope": scope}})
     with pytest.raises(ConfigurationError, match="google: scope must name openid, got"):
         providers_from(given)

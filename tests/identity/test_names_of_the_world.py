@@ -1,4 +1,4 @@
-"""Names and addresses of the world: in registrations, sign-ins, providers, API keys and commands."""
+"""International names and addresses in registrations, logins, providers, API keys and pages."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from authguard.identity.model import MAX_NAME, APIKeyRequest, Operator, SocialId
 from authguard.identity.person_names import is_name, trim_name, usable_name
 from identity.support import CALLER, PASSWORD, browser
 
-pytestmark = pytest.mark.one_database  # of which characters there are, no database has a say
+pytestmark = pytest.mark.one_database  # the valid characters do not depend on the database
 
 NAMES = {
     "ideographic space": "山田\u3000太郎",
@@ -50,13 +50,13 @@ AROUND = {
 
 
 def identity(email, name="Ann", verified=True):
-    """What a provider tells."""
+    """Return a provider's identity."""
     return SocialIdentity(provider="op", subject="1", email=email, email_verified=verified, name=name)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_names_are_accepted(service, name):
-    """A name is stored as its owner writes it, whoever tells it."""
+    """An international name of a registration, an operator or a provider is stored unchanged."""
     service.accounts.register("a@example.com", PASSWORD, name, CALLER)
     service.accounts.create("b@example.com", PASSWORD, name)
     service.social_sign_in.sign_in_with(identity("c@example.com", name), CALLER)
@@ -65,7 +65,7 @@ def test_names_are_accepted(service, name):
 
 @pytest.mark.parametrize("name", DECEIVING.values(), ids=DECEIVING)
 def test_what_deceives_is_refused(service, name):
-    """What has no width, turns the direction or steers is refused; a provider's is left out."""
+    """A name with control characters or invisible ones is refused, and a provider's is changed."""
     accounts = service.accounts
     for make, more in ((accounts.register, (CALLER,)), (accounts.create, ())):
         with pytest.raises(InvalidFieldsError) as caught:
@@ -78,12 +78,12 @@ def test_what_deceives_is_refused(service, name):
 
 @pytest.mark.parametrize("name", ["", " ", "\u3000", "\u200d", " \u200c \u200d", "\xa0\u3000"])
 def test_names_with_nothing_to_see(name):
-    """A name of spaces and joiners alone is none."""
+    """A name of spaces and joiners alone is empty."""
     assert trim_name(name) == usable_name(name) == ""
 
 
 def test_spaces_around_a_name():
-    """Spaces of all scripts around a name are left out, also after a long one is cut."""
+    """Spaces of all scripts around a name are removed, also after a long name is cut."""
     assert trim_name("\u3000山田\u3000太郎\xa0") == "山田\u3000太郎"
     assert usable_name("x" * (MAX_NAME - 1) + " y") == "x" * (MAX_NAME - 1)
 
@@ -92,7 +92,7 @@ def test_spaces_around_a_name():
     ("name", "accepted"), [("山田\u3000太郎", True), ("a\u202eb", False), ("\u200d", False)]
 )
 def test_names_of_api_keys(service, name, accepted):
-    """Names of API keys have the same rule, and are not empty."""
+    """Names of API keys have the rule of other names, and must not be empty."""
     user = service.accounts.create("a@example.com", PASSWORD)
     operator = Operator(user.id)
     if accepted:
@@ -104,7 +104,7 @@ def test_names_of_api_keys(service, name, accepted):
 
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
 def test_white_space_around_an_address(service, around):
-    """White space around an address means nothing: to register, to sign in, to find, and for a provider."""
+    """White space around an address is ignored: in registrations, logins and searches, and from providers."""
     text = around.format("ann@example.com")
     assert service.accounts.register(text, PASSWORD, "", CALLER).user.email == "ann@example.com"
     assert service.accounts.login(text, PASSWORD, CALLER).user.email == "ann@example.com"
@@ -118,7 +118,7 @@ def test_white_space_around_an_address(service, around):
     "text", ["ann @example.com", "ann@ example.com", "ann\u3000@example.com", "a\u200bnn@example.com"]
 )
 def test_white_space_within_an_address(service, text):
-    """White space within it makes it no address."""
+    """An address with white space inside is invalid."""
     assert parse_email(text) is None
     service.accounts.create("ann@example.com", PASSWORD)
     with pytest.raises(InvalidCredentialsError):
@@ -130,7 +130,7 @@ def test_white_space_within_an_address(service, text):
     "typed", ["ann@bücher.example", "Ann@xn--bcher-kva.example", "ann@XN--BCHER-KVA.example"]
 )
 def test_spellings_of_a_domain(service, stored, typed):
-    """A domain in Unicode and in its ASCII form are one: to sign in, and for a provider."""
+    """A domain in Unicode and in its ASCII form leads to one account, by a login and by a provider."""
     service.accounts.create(stored, PASSWORD)
     assert service.accounts.login(typed, PASSWORD, CALLER).user.email == "ann@bücher.example"
     assert service.accounts.find(typed) is not None
@@ -140,7 +140,7 @@ def test_spellings_of_a_domain(service, stored, typed):
 
 
 def test_forms_of_pages(app, service):
-    """The forms of pages take the same."""
+    """The forms of pages accept international names, and white space around an address."""
     client = browser(app)
     form = {"email": " ann@example.com\u3000", "password": PASSWORD, "name": "山田\u3000太郎"}
     assert client.post("/register", data=form).status_code == 303

@@ -1,4 +1,4 @@
-"""The OAuth 2 endpoints: tokens, introspection, revocation, metadata; and guards that verify by them."""
+"""The OAuth 2 endpoints: tokens, introspection, revocation, metadata; and guards that verify the tokens."""
 
 import base64
 import json
@@ -12,6 +12,8 @@ from authguard.identity import Identity
 from authguard.identity.limits import DEFAULT_LIMITS
 from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, Clock, service_at
 from identity.test_sessions import register
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 TOKEN, INTROSPECT, REVOKE = "/v1/oauth/token", "/v1/oauth/introspect", "/v1/oauth/revoke"
 USER = {"username": "ann@example.com", "password": PASSWORD}
@@ -43,14 +45,14 @@ def is_error(response, status, error):
 
 
 def test_password_grant(client, tokens):
-    """The password grant, as older clients use it."""
+    """The password grant returns an access token and a refresh token."""
     response = client.post(TOKEN, data={"grant_type": "password", **USER})
     assert list(response.json()) == ["access_token", "refresh_token", "token_type", "expires_in"]
     assert response.headers["cache-control"] == "no-store"
 
 
 def test_password_grant_can_be_switched_off(url):
-    """As RFC 9700 advises, by one setting; the metadata does not offer it then."""
+    """With `password_grant` off the grant is refused, and the metadata does not list it."""
     with service_at(url, password_grant=False) as service:
         client = TestClient(Identity(service))
         register(service)
@@ -61,14 +63,14 @@ def test_password_grant_can_be_switched_off(url):
 
 
 def test_refresh_grant(client, tokens):
-    """The refresh grant rotates."""
+    """The refresh grant returns a new refresh token."""
     form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
     assert client.post(TOKEN, data=form).json()["refresh_token"] != tokens.refresh_token
 
 
 @pytest.mark.parametrize("in_form", [False, True])
 def test_client_credentials(client, machine, in_form):
-    """A client gets a token for itself, with the scopes that it was given."""
+    """A client gets a token for itself, with its scopes, by Basic or by the form."""
     form = {"grant_type": "client_credentials"}
     if in_form:
         form |= {"client_id": machine[0], "client_secret": machine[1]}
@@ -93,19 +95,19 @@ def test_client_credentials(client, machine, in_form):
     ],
 )
 def test_token_endpoint_refuses(client, tokens, form, status, error):
-    """Refusals are those of RFC 6749 section 5.2."""
+    """Refusals have the error codes of RFC 6749 section 5.2."""
     assert is_error(client.post(TOKEN, data=form), status, error)
 
 
 def test_wrong_secret_of_a_client(client, machine):
-    """A client that is known, with a secret that is not its own, is refused."""
+    """A known client with a wrong secret is refused."""
     form = {"grant_type": "client_credentials"}
     response = client.post(TOKEN, data=form, headers=basic((machine[0], machine[1][::-1])))
     assert is_error(response, 401, "invalid_client")
 
 
 def test_client_asks_for_fewer_scopes(client, machine):
-    """A client may ask for some of its scopes, and not for others."""
+    """A client may ask for some of its scopes, and is refused others."""
     form = {"grant_type": "client_credentials", "scope": "read"}
     assert client.post(TOKEN, data=form, headers=basic(machine)).json()["scope"] == "read"
     form["scope"] = "read admin"
@@ -122,13 +124,13 @@ def test_parameter_sent_twice(client):
 
 @pytest.mark.one_database
 def test_form_is_a_form(client):
-    """JSON is not what these endpoints take."""
+    """A JSON body at the token endpoint is refused."""
     assert is_error(client.post(TOKEN, json={"grant_type": "password"}), 400, "invalid_request")
 
 
 @pytest.mark.one_database
 def test_client_proves_itself_in_one_way(client, machine):
-    """Basic together with a secret in the form is refused."""
+    """A client with Basic and a secret in the form is refused."""
     form = {"grant_type": "client_credentials", "client_id": machine[0], "client_secret": machine[1]}
     assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 400, "invalid_request")
 
@@ -136,7 +138,7 @@ def test_client_proves_itself_in_one_way(client, machine):
 @pytest.mark.one_database
 @pytest.mark.parametrize("value", ["Basic", "Basic !!!", "Basic eA==", "Bearer x"])
 def test_odd_client_authentication(client, value):
-    """What is not HTTP Basic is 401 with a challenge."""
+    """Client authentication that is not valid HTTP Basic is 401 with a challenge."""
     form = {"grant_type": "client_credentials"}
     response = client.post(TOKEN, data=form, headers={"Authorization": value})
     assert is_error(response, 401, "invalid_client")
@@ -144,7 +146,7 @@ def test_odd_client_authentication(client, value):
 
 
 def test_wrong_client_secrets_are_limited(url):
-    """After 60 wrong secrets in a minute the address waits: 429, in OAuth's words."""
+    """After 60 wrong client secrets in a minute the address gets 429 with Retry-After."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
         client = TestClient(Identity(service))
         form = {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
@@ -158,7 +160,7 @@ def introspect(client, machine, token):
 
 
 def test_introspection_of_an_access_token(client, machine, tokens):
-    """A live access token is described by its claims."""
+    """The introspection of an active access token has its claims."""
     result = introspect(client, machine, tokens.access_token)
     assert (result["active"], result["sub"], result["token_type"]) == (True, tokens.user.id, "Bearer")
     assert (result["iss"], result["aud"], result["role"], result["username"]) == (
@@ -170,14 +172,17 @@ def test_introspection_of_an_access_token(client, machine, tokens):
 
 
 def test_introspection_of_a_refresh_token(client, machine, service, tokens):
-    """A live refresh token is active for its own client, and does not pass for an access token."""
+    """A refresh token is active for its own client, with the token type `refresh_token`."""
     own = service.accounts.login("ann@example.com", PASSWORD, CALLER, client_id=machine[0])
     result = introspect(client, machine, own.refresh_token)
     assert (result["active"], result["token_type"]) == (True, "refresh_token")
+    assert (result["client_id"], result["sid"]) == (machine[0], own.session_id)
+    assert (result["sub"], result["username"], result["iss"]) == (own.user.id, "ann@example.com", ISSUER)
+    assert result["exp"] - result["iat"] == service.settings.refresh_lifetime
 
 
 def test_introspection_of_refresh_tokens_of_others(client, machine, service, tokens):
-    """A client learns nothing of a refresh token of another client, or of no client."""
+    """A refresh token of another client, or of no client, is inactive."""
     other, _ = service.clients.create("another one")
     theirs = service.accounts.login("ann@example.com", PASSWORD, CALLER, client_id=other.id)
     for token in (theirs.refresh_token, tokens.refresh_token):
@@ -186,7 +191,7 @@ def test_introspection_of_refresh_tokens_of_others(client, machine, service, tok
 
 @pytest.mark.parametrize("endpoint", [INTROSPECT, "/v1/oauth/token", "/v1/oauth/revoke"])
 def test_two_client_ids_are_none(client, machine, service, endpoint):
-    """Basic for one client with the id of another in the form is refused."""
+    """Basic for one client with the id of another one in the form is refused."""
     other, _ = service.clients.create("another one")
     form = {"client_id": other.id, "token": "x", "grant_type": "client_credentials"}
     answer = client.post(endpoint, data=form, headers=basic(machine))
@@ -197,7 +202,7 @@ def test_two_client_ids_are_none(client, machine, service, endpoint):
 
 @pytest.mark.parametrize("verified", [True, False])
 def test_tokens_say_whether_the_address_is_verified(client, machine, service, verified):
-    """The address in a token and in an introspection answer comes with its proof, or the lack of it."""
+    """A token and its introspection say whether the address is verified."""
     user = service.accounts.create("eve@example.com", PASSWORD, verified=verified)
     result = introspect(client, machine, service.accounts.issue_tokens(user.id).access_token)
     assert (result["email"], result["email_verified"]) == ("eve@example.com", verified)
@@ -206,7 +211,7 @@ def test_tokens_say_whether_the_address_is_verified(client, machine, service, ve
 
 
 def test_introspection_of_dead_tokens(client, machine, tokens, service, clock):
-    """Garbage, logged-out, superseded and expired tokens are inactive, and nothing else is said."""
+    """Malformed, superseded, expired and disabled tokens are inactive, without further members."""
     newer = service.sessions.refresh(tokens.refresh_token, CALLER)
     assert introspect(client, machine, tokens.refresh_token) == {"active": False}
     assert introspect(client, machine, "garbage") == {"active": False}
@@ -220,25 +225,25 @@ def test_introspection_of_dead_tokens(client, machine, tokens, service, clock):
 
 
 def test_introspection_is_for_clients(client, tokens):
-    """Nobody else may ask."""
+    """Introspection without a client is refused."""
     assert is_error(client.post(INTROSPECT, data={"token": tokens.access_token}), 401, "invalid_client")
 
 
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])
 def test_revocation_ends_the_session(client, tokens, machine, which):
-    """Revoking either token ends both."""
+    """Revoking the access token or the refresh token ends both."""
     assert client.post(REVOKE, data={"token": getattr(tokens, which)}).status_code == 200
     assert introspect(client, machine, tokens.access_token) == {"active": False}
     assert introspect(client, machine, tokens.refresh_token) == {"active": False}
 
 
 def test_revocation_of_garbage_is_fine(client):
-    """An unknown token is 200, and a hint that is unknown is ignored (RFC 7009 section 2.2)."""
+    """Revoking an unknown token is 200, and an unknown hint is ignored (RFC 7009 section 2.2)."""
     assert client.post(REVOKE, data={"token": "garbage", "token_type_hint": "x"}).status_code == 200
 
 
 def test_revocation_of_a_clients_token(client, machine, service):
-    """A client revokes its own token; another one may not."""
+    """A client revokes its own token, and is refused for the token of another client."""
     form = {"grant_type": "client_credentials"}
     token = client.post(TOKEN, data=form, headers=basic(machine)).json()["access_token"]
     assert introspect(client, machine, token)["scope"] == "read write"
@@ -250,7 +255,7 @@ def test_revocation_of_a_clients_token(client, machine, service):
 
 
 def test_session_of_a_client_is_refreshed_by_that_client_only(client, machine, tokens):
-    """A refresh token is bound to the client that it was issued to."""
+    """A refresh token is accepted from the client that got it, and refused otherwise."""
     form = {"grant_type": "password", **USER}
     token = client.post(TOKEN, data=form, headers=basic(machine)).json()["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": token}
@@ -260,14 +265,14 @@ def test_session_of_a_client_is_refreshed_by_that_client_only(client, machine, t
 
 
 def test_clients_token_opens_no_account(client, machine):
-    """A client has no profile and no sessions."""
+    """The token of a client is refused at the profile."""
     form = {"grant_type": "client_credentials"}
     token = client.post(TOKEN, data=form, headers=basic(machine)).json()["access_token"]
     assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
 def test_client_secret_is_not_stored(service, machine):
-    """The database has a digest of the secret."""
+    """The database has no client secret."""
     with service.database.read() as connection:
         row = connection.exec_driver_sql("SELECT * FROM clients").first()
     assert machine[1] not in str(row)
@@ -275,7 +280,7 @@ def test_client_secret_is_not_stored(service, machine):
 
 @pytest.mark.one_database
 def test_metadata(client):
-    """RFC 8414: the issuer exactly, endpoints below it, no empty arrays, no key set for a secret."""
+    """The metadata has the exact issuer, endpoints below it, no empty members, and no unneeded key set."""
     document = client.get("/.well-known/oauth-authorization-server").json()
     assert document["issuer"] == ISSUER
     assert document["token_endpoint"] == f"{ISSUER}/api/v1/oauth/token"

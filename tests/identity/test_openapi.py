@@ -1,4 +1,4 @@
-"""The OpenAPI document of the service: it names what there is, and the page shows it."""
+"""The OpenAPI document of the service, and the page that shows it."""
 
 import inspect
 import json
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.one_database
 
 @pytest.fixture
 def full(url: str) -> Iterator[Identity]:
-    """A service that has all endpoints."""
+    """Run a service that has all endpoints."""
     with service_at(url, secret_scanning=True, dev=True) as service:
         yield Identity(service)
 
 
 def routes_of(identity: Identity) -> list[Route]:
-    """The routes of the service that are no pages."""
+    """Return the routes of the service except for pages."""
     pages = set(identity._pages.paths)
     router: Any = identity.app.app
     return [route for route in router.routes if isinstance(route, Route) and route.path not in pages]
@@ -43,7 +43,7 @@ def document_of(identity: Identity) -> dict[str, Any]:
 
 
 def test_each_route_is_in_the_document(full: Identity) -> None:
-    """The operations are exactly the endpoints, whatever their prefix is."""
+    """The operations are exactly the endpoints, under the first prefix."""
     first, *others = full._settings.prefixes
     assert others
     results = set()
@@ -54,6 +54,17 @@ def test_each_route_is_in_the_document(full: Identity) -> None:
         results |= {(method, path) for method in (route.methods or set()) - {"HEAD"}}
     paths = document_of(full)["paths"]
     assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == results
+
+
+def test_a_document_has_the_bodies_of_its_own_service(url: str, full: Identity) -> None:
+    """Documents of services with the same endpoints are equal, and one without API keys has fewer schemas."""
+    with service_at(url, api_keys=False) as service, service_at(url, secret_scanning=True, dev=True) as other:
+        fewer, same = document_of(Identity(service)), document_of(Identity(other))
+    document = document_of(full)
+    assert document == same
+    names, all_names = (set(each["components"]["schemas"]) for each in (fewer, document))
+    assert names < all_names
+    assert {name for name in all_names - names if "Key" in name}
 
 
 def test_bodies_are_those_that_the_endpoints_read(full: Identity) -> None:
@@ -68,7 +79,7 @@ def test_bodies_are_those_that_the_endpoints_read(full: Identity) -> None:
 
 
 def test_forms_name_the_fields_that_the_endpoints_read(full: Identity) -> None:
-    """The forms of OAuth have the fields that the code reads, and no others but the hint of RFC 7009."""
+    """The forms of OAuth have the fields that the code reads, and the hint of RFC 7009."""
     source = inspect.getsource(inspect.getmodule(oauth_endpoint(full)))  # type: ignore[arg-type]
     read = set(re.findall(r'_required\(form, "(\w+)"\)|form\.get\("(\w+)"|"(\w+)" in form', source))
     names = {name for names_of_form in read for name in names_of_form if name}
@@ -82,19 +93,19 @@ def oauth_endpoint(identity: Identity) -> Any:
 
 
 def test_operations_that_the_guard_protects_say_so(full: Identity) -> None:
-    """Who brings no credential is refused exactly where the document asks for one."""
+    """A request without a credential is 401 exactly where the document requires one."""
     client = TestClient(full)
     for path, methods in document_of(full)["paths"].items():
         for method, operation in methods.items():
             if path.endswith(("{provider}/callback", "{provider}/authorize", "auth/refresh")):
-                continue  # open for the providers that there are; takes an access token by itself
+                continue  # open for the configured providers, or verifies an access token itself
             needs = bool(operation["security"]) and {} not in operation["security"]
             status = client.request(method, re.sub(r"\{\w+\}", "x", path)).status_code
             assert (status == 401) is needs, (path, status)
 
 
 def test_names_are_unique_and_references_lead_somewhere(full: Identity) -> None:
-    """No two operations have one id, and each reference is one of a schema that is there."""
+    """Each operation has an id of its own, and each reference has its schema."""
     document = document_of(full)
     operations = [o for methods in document["paths"].values() for o in methods.values()]
     ids = [operation["operationId"] for operation in operations]
@@ -106,13 +117,13 @@ def test_names_are_unique_and_references_lead_somewhere(full: Identity) -> None:
 
 
 def test_the_document_shows_nothing_of_the_settings_that_is_secret(full: Identity) -> None:
-    """Examples have no shape of a secret."""
+    """The document has no text in the form of a secret, and not the secret of the settings."""
     assert shapes_in([("the document", json.dumps(document_of(full)))]) == []
     assert full._settings.secret not in json.dumps(document_of(full))
 
 
 def test_it_says_where_the_service_is(full: Identity) -> None:
-    """The server of the document is the issuer, and the other prefixes are named."""
+    """The server of the document is the issuer, and the description names the other prefixes."""
     document = document_of(full)
     assert document["servers"] == [{"url": ISSUER}]
     assert "/v1" in document["info"]["description"]
@@ -120,7 +131,7 @@ def test_it_says_where_the_service_is(full: Identity) -> None:
 
 
 def test_without_keys_no_operation_takes_one(url: str) -> None:
-    """A service without API keys names neither their endpoints nor their scheme."""
+    """The document of a service without API keys has neither their endpoints nor their scheme."""
     with service_at(url, api_keys=False) as service:
         document = document_of(Identity(service))
     assert not [path for path in document["paths"] if "api-keys" in path]
@@ -128,7 +139,7 @@ def test_without_keys_no_operation_takes_one(url: str) -> None:
 
 
 def test_providers_are_examples(url: str) -> None:
-    """The names of the providers that there are stand at the parameter of the path."""
+    """The configured providers are examples of the parameter in the path."""
     callbacks = [f"{ISSUER}{prefix}/auth/github/callback" for prefix in ("/api/v1", "/v1")]
     provider = GitHub(client_id="us", client_secret="provider-secret-1", redirect_uris=callbacks)
     with service_at(url) as service:
@@ -138,21 +149,21 @@ def test_providers_are_examples(url: str) -> None:
 
 
 def test_it_can_be_switched_off(url: str) -> None:
-    """With `openapi=False` there is neither the document nor the page."""
+    """With `openapi=False` the document and the page are 404."""
     with service_at(url, openapi=False) as service:
         client = TestClient(Identity(service))
         assert [client.get(path).status_code for path in ("/openapi.json", "/docs")] == [404, 404]
 
 
 def test_pages_of_all_origins_may_read_it(full: Identity) -> None:
-    """A viewer elsewhere may read the document, without credentials."""
+    """A page of another origin may read the document, without credentials."""
     response = TestClient(full).get("/openapi.json", headers={"origin": "https://viewer.example"})
     assert response.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in response.headers
 
 
 def test_the_page_shows_each_operation_and_runs_nothing(full: Identity) -> None:
-    """The page has a section for each operation, under the policy of all pages, with unique ids."""
+    """The page has a section for each operation, no scripts, and unique ids."""
     response = browser(full).get("/docs")
     assert response.status_code == 200
     assert response.headers["content-security-policy"].startswith("default-src 'none'")
@@ -168,7 +179,7 @@ def test_the_page_shows_each_operation_and_runs_nothing(full: Identity) -> None:
 def test_the_page_is_rendered_once_for_each_mount_point(
     full: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody may ask for it, and rendering it takes some 20 ms of the event loop."""
+    """The page is rendered once for each path of a mount, because rendering delays the event loop."""
     rendered, render = [], Template.render
     monkeypatch.setattr(
         Template, "render", lambda self, *given: rendered.append(self.name) or render(self, *given)
@@ -185,7 +196,7 @@ def test_the_page_is_rendered_once_for_each_mount_point(
 
 
 def test_the_page_is_where_the_pages_are(url: str) -> None:
-    """Below `pages_path`, and it leads to the document wherever the service is mounted."""
+    """The page is below `pages_path`, and links to the document."""
     with service_at(url, pages_path="/auth") as service:
         client = browser(Identity(service))
         assert client.get("/docs").status_code == 404
@@ -193,7 +204,7 @@ def test_the_page_is_where_the_pages_are(url: str) -> None:
 
 
 def test_another_method_is_told_all_that_there_are(app: Identity) -> None:
-    """405 names the methods of all routes of the path (RFC 9110 section 15.5.6)."""
+    """A 405 lists the methods of all routes of the path (RFC 9110 section 15.5.6)."""
     client = TestClient(app)
     token = client.post("/v1/auth/register", json=ANN).json()["access_token"]
     client.headers["authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""Schemathesis against a real process of the service: no answer differs from the OpenAPI document."""
+"""Schemathesis against a real process of the service: each answer is that of the OpenAPI document."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from identity.support import ANN
 
 FOLDER = Path(__file__).parent / "schemathesis_run"
 _GENEROUS = ",".join(f"{name}=100000/60" for name in DEFAULT_LIMITS)
-#: What a run has to have seen, or it has not come as far as the use cases.
+#: The answers that a run must have seen to have reached the use cases.
 _SEEN = """
 POST /api/v1/auth/register 201
 POST /api/v1/auth/register 409
@@ -45,7 +45,7 @@ GET /readyz 200
 
 
 class Answers(NamedTuple):
-    """What a run has found: its exit status, its text, and the answers that it has seen."""
+    """The result of a run: its exit status, its text, and the answers that it has seen."""
 
     status: int
     text: str
@@ -54,7 +54,7 @@ class Answers(NamedTuple):
 
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[str]:
-    """The URL of the service, a process of its own with an account, an API key and a client."""
+    """Run the service in a process of its own, and return its URL."""
     with smtp_server() as mailbox:
         given = environment(
             f"sqlite:///{tmp_path}/service.db",
@@ -97,7 +97,7 @@ def run(base: str, folder: Path, *options: str) -> Answers:
 
 
 def created_client(folder: Path) -> str:
-    """Register a client by the command; the Authorization field by which it proves who it is."""
+    """Register a client by the command, and return its Authorization field."""
     command = Path(sys.executable).with_name("authguard")
     given = environment(f"sqlite:///{folder}/service.db")
     done = subprocess.run(
@@ -113,7 +113,7 @@ def created_client(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_examples_and_edges_are_answered_as_documented(base: str, tmp_path: Path) -> None:
-    """A few requests for each operation get answers that the document names, and reach the use cases."""
+    """A few requests for each operation get documented answers, and reach the use cases."""
     few = "--phases", "examples,fuzzing", "--max-examples", "3", "--generation-deterministic"
     result = run(base, tmp_path, *few)
     assert result.status == 0, result.text[-6000:]
@@ -122,7 +122,7 @@ def test_examples_and_edges_are_answered_as_documented(base: str, tmp_path: Path
 
 @pytest.mark.slow
 def test_two_minutes_of_requests_are_answered_as_documented(base: str, tmp_path: Path) -> None:
-    """Requests of all kinds, also those that follow from answers, get what the document names."""
+    """Two minutes of requests of all kinds get documented answers."""
     result = run(base, tmp_path, "--max-time", "120")
     assert result.status == 0, result.text[-6000:]
     assert set(_SEEN.strip().splitlines()) - result.seen == set()

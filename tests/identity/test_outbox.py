@@ -1,4 +1,4 @@
-"""The outbox: behind the answer, each mail once, never without bounds, and told of when it fails."""
+"""The outbox: it sends mails after the answer, each once, in bounded number, and reports failures."""
 
 import threading
 
@@ -14,7 +14,7 @@ def _mail(subject="Hello"):
 
 
 class _Mailer:
-    """Fails as often as it is told, then sends; can be held up."""
+    """Fails as often as a test sets it, and then sends; can be blocked."""
 
     def __init__(self, *failures):
         self.failures, self.sent, self.tries = list(failures), [], 0
@@ -35,12 +35,12 @@ NO = MailError("no such user", temporary=False)
 
 
 def _ignore(*outcome):
-    """Take an outcome that the test does not look at."""
+    """Take an outcome that the test does not need."""
 
 
 @pytest.fixture
 def open_outbox():
-    """Makes outboxes, and closes them."""
+    """Return a function that makes outboxes, which are closed after the test."""
     opened = []
 
     def make(*arguments, **options):
@@ -53,7 +53,7 @@ def open_outbox():
 
 
 def test_mail_is_made_and_sent_behind_the_answer(open_outbox):
-    """Taking a mail does not wait for it to be made or sent."""
+    """Submitting a mail does not wait until the mail is made or sent."""
     mailer, made = _Mailer(), []
     mailer.go.clear()
     outbox = open_outbox(mailer)
@@ -66,7 +66,7 @@ def test_mail_is_made_and_sent_behind_the_answer(open_outbox):
 
 
 def test_there_may_be_no_mail(open_outbox):
-    """It may turn out in the worker that there is nobody to write to; no outcome is told then."""
+    """A job that makes no mail has no outcome."""
     told = []
     outbox = open_outbox(_Mailer())
     outbox.submit(lambda: None, lambda *outcome: told.append(outcome))
@@ -84,7 +84,7 @@ def test_there_may_be_no_mail(open_outbox):
     ],
 )
 def test_each_mail_is_tried_once_and_has_one_outcome(open_outbox, caplog, failures, outcome, stats):
-    """Whoever has it in a table is told, without its text and address, and tells of it."""
+    """Each mail is tried once, and its outcome is reported with a reason but without an address."""
     mailer, told = _Mailer(*failures), []
     outbox = open_outbox(mailer)
     outbox.submit(_mail, lambda *outcome: told.append(outcome))
@@ -94,7 +94,7 @@ def test_each_mail_is_tried_once_and_has_one_outcome(open_outbox, caplog, failur
 
 @pytest.mark.parametrize("error", [RuntimeError("ann@example.com"), ValueError("the-secret-link")])
 def test_worker_survives_anything(open_outbox, error):
-    """An error of another kind is told by its kind, and the next mail is sent."""
+    """An error while a mail is made or sent is reported by its class, and the next mail is sent."""
     mailer, told = _Mailer(error), []
     outbox = open_outbox(mailer)
 
@@ -108,20 +108,20 @@ def test_worker_survives_anything(open_outbox, error):
 
 
 def test_room_is_bounded(open_outbox):
-    """More than may wait are not taken, and that is told at once."""
+    """Mails beyond the size are not accepted, which is reported at once."""
     mailer, told = _Mailer(), []
     mailer.go.clear()
     outbox = open_outbox(mailer, size=2)
     for _ in range(5):
         outbox.submit(_mail, lambda *outcome: told.append(outcome))
-    assert len(told) in (2, 3)  # whether the worker has one in hand already
+    assert len(told) in (2, 3)  # depending on whether the worker has taken one already
     assert set(told) == {("unsent", "the outbox is full or closed")}
     mailer.go.set()
     assert outbox.flush()
 
 
 def test_closing_is_bounded(open_outbox):
-    """A server that hangs does not keep the process from ending; what is not sent is told."""
+    """Closing does not wait for a mail server that hangs, and reports the mails that were not sent."""
     mailer, told = _Mailer(), []
     mailer.go.clear()
     outbox = open_outbox(mailer)
@@ -134,7 +134,7 @@ def test_closing_is_bounded(open_outbox):
 
 
 def test_a_closed_outbox_takes_nothing(open_outbox):
-    """And says so."""
+    """A closed outbox does not accept mails, and reports that."""
     told = []
     outbox = open_outbox(_Mailer())
     outbox.close()
@@ -143,7 +143,7 @@ def test_a_closed_outbox_takes_nothing(open_outbox):
 
 
 def test_flush_is_bounded(open_outbox):
-    """Waiting for the outbox ends."""
+    """A flush ends after its timeout."""
     mailer = _Mailer()
     mailer.go.clear()
     outbox = open_outbox(mailer)
@@ -153,7 +153,7 @@ def test_flush_is_bounded(open_outbox):
 
 
 def test_a_mail_waits_for_its_pause(open_outbox):
-    """A mail is due after the pause and a random part of it, so that its work is not beside the answer."""
+    """A mail is due after the pause and a random part of it."""
     mailer, now, parts = _Mailer(), [0.0], [1.0, 0.0]
     outbox = open_outbox(mailer, pause=10, clock=lambda: now[0], random=lambda: parts.pop(0))
     outbox.submit(lambda: _mail("after 20"), _ignore)
@@ -165,7 +165,7 @@ def test_a_mail_waits_for_its_pause(open_outbox):
 
 
 def test_closing_does_not_wait_for_the_pause(open_outbox):
-    """What waits for its pause is sent when the outbox is closed."""
+    """A mail that waits for its pause is sent when the outbox is closed."""
     mailer = _Mailer()
     outbox = open_outbox(mailer, pause=3600)
     outbox.submit(_mail, _ignore)
@@ -175,13 +175,13 @@ def test_closing_does_not_wait_for_the_pause(open_outbox):
 
 @pytest.mark.parametrize("options", [{"size": 0}, {"pause": -1}])
 def test_outbox_checks_its_numbers(options):
-    """Numbers that make no sense are refused when the outbox is built."""
+    """A size of 0 and a negative pause are refused when the outbox is built."""
     with pytest.raises(ConfigurationError):
         Outbox(_Mailer(), **options)
 
 
 def test_mails_name_the_product(open_outbox):
-    """In the subject of whatever passes."""
+    """The subject of a mail has the product name."""
     mailer = _Mailer()
     outbox = open_outbox(mailer, product_name="Acme")
     outbox.submit(_mail, _ignore)

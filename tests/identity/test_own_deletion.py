@@ -1,4 +1,4 @@
-"""Deleting one's own account: who can, what is left, and what happens beside it."""
+"""Deletion of an account by its owner: the proofs, the deleted rows, and simultaneous requests."""
 
 import io
 
@@ -16,10 +16,12 @@ from identity.support import CALLER, PASSWORD, browser, service_at, together
 from identity.test_administration import OWNED
 from identity.test_sessions import is_alive, principal_of
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 
 @pytest.fixture
 def tokens(service):
-    """Ann, who signs in with a password and with GitHub, and waits for a link and for another address."""
+    """Return tokens of Ann, who also has GitHub, an open link and an open change of address."""
     service.accounts.create(EMAIL, PASSWORD)
     service.sign_in_with(SocialIdentity("github", "1", EMAIL, email_verified=True))
     tokens = service.accounts.login(EMAIL, PASSWORD, CALLER)
@@ -35,7 +37,7 @@ def delete(service, tokens, password=PASSWORD):
 
 
 def test_it_leaves_nothing(service, tokens, postbox):
-    """No table has a row of the account any more, no mail about it is sent, and the address is free."""
+    """A deleted account has no rows and no mails, and its address can be registered again."""
     principal = principal_of(service, tokens.access_token)
     key = create(service, principal)
     postbox.broken = True
@@ -50,7 +52,7 @@ def test_it_leaves_nothing(service, tokens, postbox):
 
 
 def test_all_tokens_end(service, tokens):
-    """Access and refresh tokens are refused at once, by guards that follow the log, too."""
+    """Access and refresh tokens of a deleted account are refused, also by guards that follow the log."""
     principal = principal_of(service, tokens.access_token)
     delete(service, tokens)
     assert not is_alive(service, tokens.access_token) and service.revocations.is_revoked(principal)
@@ -61,7 +63,7 @@ def test_all_tokens_end(service, tokens):
 
 
 def test_an_import_with_the_same_id_revives_nothing(service, tokens):
-    """Tokens and API keys of the deleted account stay refused: only the `sub` is there again."""
+    """Credentials of a deleted account are refused, also after an import of an account with its id."""
     principal = principal_of(service, tokens.access_token)
     key = create(service, principal)
     delete(service, tokens)
@@ -76,7 +78,7 @@ def test_an_import_with_the_same_id_revives_nothing(service, tokens):
 
 @pytest.mark.parametrize("password", [None, "wrong", ""])
 def test_it_needs_the_password(service, tokens, password):
-    """A session alone, which may be stolen, deletes nothing."""
+    """A session without the password, which may be stolen, deletes nothing."""
     with pytest.raises(InvalidFieldsError) as caught:
         delete(service, tokens, password)
     assert list(caught.value.fields) == ["password"]
@@ -84,7 +86,7 @@ def test_it_needs_the_password(service, tokens, password):
 
 
 def test_an_account_without_a_password_needs_a_recent_sign_in(service, clock):
-    """By a provider that says when it was."""
+    """An account without a password needs a provider's sign-in within the last ten minutes."""
     old = service.sign_in_with(SocialIdentity("op", "1", "ann@example.com", True))
     clock.go_on(601)
     with pytest.raises(InsufficientUserAuthenticationError):
@@ -94,7 +96,7 @@ def test_an_account_without_a_password_needs_a_recent_sign_in(service, clock):
 
 
 def test_a_password_that_was_set_meanwhile_is_needed(service, monkeypatch):
-    """A recent sign-in does not serve any more as soon as there is a password."""
+    """A recent sign-in is no proof once the account has got a password."""
     tokens = service.sign_in_with(SocialIdentity("op", "1", EMAIL, True))
     proofs = service.deletion._owner_proofs
     prove = proofs.prove
@@ -112,7 +114,7 @@ def test_a_password_that_was_set_meanwhile_is_needed(service, monkeypatch):
 
 @pytest.mark.parametrize("round_", range(3))
 def test_beside_logins_and_a_change_of_the_address(service, postbox, tokens, round_):
-    """No session outlives it, nothing is half there, and nobody is answered with a fault of ours."""
+    """Beside logins and a change of address, the deletion is complete, and no request is a 500."""
     (mail,) = [each for each in postbox.mails if each.to == "ann@new.example"]
     token = mail.text.partition("token=")[2].split()[0]
     principal = principal_of(service, tokens.access_token)
@@ -135,7 +137,7 @@ def test_beside_logins_and_a_change_of_the_address(service, postbox, tokens, rou
 
 
 def test_it_leaves_an_event(url, postbox, clock):
-    """With who has done it."""
+    """A deletion, and a failed one, leave an event with the account."""
     events = []
     with service_at(url, clock=clock, postbox=postbox, hook=events.append) as service:
         tokens = service.accounts.register(EMAIL, PASSWORD, "", CALLER)
@@ -151,7 +153,7 @@ def test_it_leaves_an_event(url, postbox, clock):
 
 @pytest.mark.one_database
 def test_by_the_api(app):
-    """With the password; afterwards the token is refused."""
+    """The API deletes an account with its password, and then refuses its token."""
     client = browser(app)
     token = client.post("/v1/auth/register", json={"email": EMAIL, "password": PASSWORD}).json()[
         "access_token"
@@ -168,7 +170,7 @@ def test_by_the_api(app):
 
 @pytest.mark.one_database
 def test_an_old_sign_in_is_told_what_to_do(app, service, clock):
-    """A challenge by RFC 9470, which says how recent it has to be."""
+    """A sign-in that is too old gets a challenge by RFC 9470 with `max_age`."""
     tokens = service.sign_in_with(SocialIdentity("op", "1", EMAIL, True))
     clock.go_on(601)
     answer = browser(app).post("/v1/auth/delete-account", json={}, headers=bearer(tokens.access_token))
@@ -179,7 +181,7 @@ def test_an_old_sign_in_is_told_what_to_do(app, service, clock):
 
 @pytest.mark.one_database
 def test_it_can_be_switched_off(url, clock):
-    """There are neither an endpoint, nor a page, nor a button then."""
+    """With `account_deletion` off, the endpoint and the page are 404, and the account has no button."""
     with service_at(url, clock=clock, account_deletion=False) as service:
         client = browser(Identity(service))
         assert client.post("/register", data={"email": EMAIL, "password": PASSWORD}).status_code == 303

@@ -1,4 +1,4 @@
-"""A new password that is the address or the name of its owner is refused wherever one is set."""
+"""New passwords that are the address or the name of their owner, which are refused."""
 
 import logging
 from io import StringIO
@@ -11,7 +11,7 @@ from authguard.identity.passwords.hashing import PasswordPolicy
 from authguard.identity.service import IdentityService
 from identity.support import CALLER, PASSWORD, settings
 
-pytestmark = pytest.mark.one_database  # which passwords are accepted
+pytestmark = pytest.mark.one_database  # the accepted passwords do not depend on the database
 
 EMAIL, NAME = "Ann.Miller1!@Example.com", "Ann Miller 1!"
 GUESSES = [EMAIL, EMAIL.lower(), EMAIL.partition("@")[0], NAME, NAME.upper()]
@@ -19,7 +19,7 @@ GUESSES = [EMAIL, EMAIL.lower(), EMAIL.partition("@")[0], NAME, NAME.upper()]
 
 @pytest.fixture
 def relaxed(url, postbox, clock):
-    """A service whose policy asks for nothing but a few characters."""
+    """Run a service whose policy only requires a few characters."""
     policy = PasswordPolicy(upper=False, lower=False, digit=False, special=False)
     service = IdentityService(settings(url), mailer=postbox, policy=policy, clock=clock)
     yield service
@@ -28,7 +28,7 @@ def relaxed(url, postbox, clock):
 
 @pytest.mark.parametrize("guess", GUESSES)
 def test_not_when_registering(relaxed, guess):
-    """As for a new account, so below."""
+    """A registration with such a password is refused."""
     with pytest.raises(InvalidFieldsError) as caught:
         relaxed.accounts.register(EMAIL, guess, NAME, CALLER)
     assert list(caught.value.fields) == ["password"]
@@ -36,7 +36,7 @@ def test_not_when_registering(relaxed, guess):
 
 @pytest.mark.parametrize("guess", GUESSES)
 def test_not_when_changing(relaxed, guess):
-    """The current password is right, and the new one is refused."""
+    """A change to such a password is refused, although the current password is right."""
     relaxed.accounts.create(EMAIL, PASSWORD, NAME)
     tokens = relaxed.accounts.login(EMAIL, PASSWORD, CALLER)
     with pytest.raises(InvalidFieldsError) as caught:
@@ -47,7 +47,7 @@ def test_not_when_changing(relaxed, guess):
 
 @pytest.mark.parametrize("guess", GUESSES)
 def test_not_when_resetting(relaxed, postbox, guess):
-    """The link stays good for another password."""
+    """A reset to such a password is refused, and the link remains valid."""
     relaxed.accounts.create(EMAIL, PASSWORD, NAME)
     relaxed.links.request_password_reset(EMAIL, CALLER)
     assert relaxed.outbox.flush()
@@ -58,7 +58,7 @@ def test_not_when_resetting(relaxed, postbox, guess):
 
 
 def test_no_row_is_logged(url, caplog):
-    """Not even at DEBUG does the database's library log hashes of passwords, or encrypted keys."""
+    """At DEBUG the database's library logs no password hash, no address and no encrypted key."""
     caplog.set_level(logging.DEBUG)
     for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.engine.Engine", "sqlalchemy.pool"):
         caplog.set_level(logging.DEBUG, name)

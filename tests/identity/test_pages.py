@@ -1,4 +1,4 @@
-"""The pages to sign in and to register: forms, errors, cookies, where one goes afterwards."""
+"""The pages to sign in and to register: forms, errors, cookies, and the pages that follow."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,14 +24,14 @@ from identity.support import (
     set_cookies,
 )
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 WRONG = "The e-mail address or the password is wrong."
 
 
 @pytest.fixture
 def guest(app, ann):
-    """Another browser, where nobody is signed in."""
+    """Return a browser without a session."""
     return browser(app)
 
 
@@ -44,7 +44,7 @@ def location(response):
 
 
 def test_signing_in_sets_both_cookies(guest):
-    """The browser gets the access and the refresh token, each for as long as it is good, and goes on."""
+    """A login sets cookies for the access and the refresh token, each with its lifetime, and redirects."""
     response = guest.post("/login", data=ANN)
     assert location(response) == "/account"
     cookies = set_cookies(response)
@@ -70,7 +70,7 @@ def test_cookies_under_https(url):
 
 @pytest.mark.parametrize("email", [ANN["email"], "nobody@example.com", "no address"])
 def test_wrong_password_and_unknown_address_look_alike(guest, email):
-    """The page is the same, word for word, and keeps the address but not the password."""
+    """A wrong password and an unknown address get the same page, which keeps the address alone."""
     response = guest.post("/login", data={"email": email, "password": "Wr0ng-one!", "next": "/dashboard"})
     assert (response.status_code, response.headers["www-authenticate"]) == (401, 'Bearer realm="identity"')
     page = Page(response)
@@ -84,7 +84,7 @@ def test_wrong_password_and_unknown_address_look_alike(guest, email):
 
 
 def test_missing_fields_are_named(guest):
-    """Each field says what is wrong with it, and points to the words by aria-describedby."""
+    """Each invalid field has its message, and refers to it by aria-describedby."""
     response = guest.post("/login", data={"email": "ann@example.com"})
     assert response.status_code == 422
     page = Page(response)
@@ -95,7 +95,7 @@ def test_missing_fields_are_named(guest):
 
 
 def test_too_many_tries(url):
-    """The page says when to try again, for people and for programs."""
+    """A login beyond the limit gets a page with 429, the seconds to wait, and Retry-After."""
     limits = {**GENEROUS, "login": Limit(1, 900)}
     with service_at(url, limits=limits) as service:
         client = browser(Identity(service))
@@ -109,7 +109,7 @@ def test_too_many_tries(url):
 
 
 def test_address_that_has_to_be_verified(url, postbox):
-    """The right password of an unverified address is a 403 page that offers the mail again."""
+    """The right password of an unverified address gets a 403 page that offers another mail."""
     with service_at(url, require_verified_email=True, postbox=postbox) as service:
         client = browser(Identity(service))
         assert location(client.post("/register", data=ANN)) == "/login?notice=check-mail"
@@ -119,12 +119,12 @@ def test_address_that_has_to_be_verified(url, postbox):
         assert not set_cookies(response)
 
 
-# --- where one goes afterwards
+# --- the page that follows
 
 
 @pytest.mark.parametrize("path", ["/login", "/register"])
 def test_going_on_to_next(app, ann, path):
-    """`next` goes from the link into the form, to the other form, and where the browser is sent."""
+    """The value of `next` is passed on from the link to the forms, and is the target of the redirect."""
     client = browser(app)
     page = Page(client.get(path, params={"next": "/dashboard?tab=1&x=2"}))
     assert page.field("next")["value"] == "/dashboard?tab=1&x=2"
@@ -142,14 +142,14 @@ def test_going_on_to_next(app, ann, path):
     + ["/login", "/login?next=/login", "/logout", "/register", "/a\r\nSet-Cookie: x=1", "/" + "x" * 5000],
 )
 def test_next_stays_on_this_site(guest, target):
-    """Whatever `next` is, the browser stays here, and is not sent in circles."""
+    """A `next` of another site, or of a login page, is replaced by the page of the account."""
     assert location(guest.post("/login", data={**ANN, "next": target})) == "/account"
     page = Page(guest.get("/login", params={"next": target}))
     assert "Continue to /account" in page.words
 
 
 def test_whoever_is_signed_in_can_go_on(ann):
-    """The page says who is signed in, links to `next`, and offers to sign out; it sends nobody in circles."""
+    """A signed-in browser at the login page sees its account, a link to `next`, and a form to sign out."""
     for path in ("/login", "/register"):
         page = Page(ann.get(path, params={"next": "/dashboard"}))
         assert "as ann@example.com" in page.words
@@ -159,7 +159,7 @@ def test_whoever_is_signed_in_can_go_on(ann):
 
 
 def test_signing_in_again_ends_the_session_before(ann, service):
-    """A new sign-in has a new session, and the browser's old one is over (ASVS 7.2.4)."""
+    """A login begins a new session, and ends the session that the browser had (ASVS 7.2.4)."""
     before = dict(ann.cookies)
     assert location(ann.post("/login", data=ANN)) == "/account"
     assert ann.cookies["access_token"] != before["access_token"]
@@ -169,7 +169,7 @@ def test_signing_in_again_ends_the_session_before(ann, service):
 
 
 def test_failed_sign_in_leaves_the_session_alone(ann):
-    """A wrong password signs nobody out."""
+    """A wrong password does not end the session of the browser."""
     assert ann.post("/login", data={**ANN, "password": "wrong"}).status_code == 401
     assert ann.get("/account").status_code == 200
 
@@ -178,7 +178,7 @@ def test_failed_sign_in_leaves_the_session_alone(ann):
 
 
 def test_registering_signs_in(app, postbox, service):
-    """The account is there, the mail is sent, and the browser is signed in."""
+    """A registration creates the account, sends the mail, and signs the browser in."""
     client = browser(app)
     response = client.post("/register", data={**ANN, "name": "Ann Example"})
     assert location(response) == "/account?notice=welcome"
@@ -190,7 +190,7 @@ def test_registering_signs_in(app, postbox, service):
 
 
 def test_what_is_wrong_with_a_registration(app):
-    """Address and password say what to change; what was typed is kept, but for the password."""
+    """An invalid registration gets advice for each field, and keeps the text except for the password."""
     data = {"email": "nonsense", "name": '"><script>', "password": "short"}
     response = browser(app).post("/register", data=data)
     assert response.status_code == 422
@@ -203,7 +203,7 @@ def test_what_is_wrong_with_a_registration(app):
 
 
 def test_address_that_is_taken(guest):
-    """A known address is a 409 at its field."""
+    """A registration with a known address is a 409 at its field."""
     response = guest.post("/register", data=ANN)
     assert response.status_code == 409
     page = Page(response)
@@ -212,7 +212,7 @@ def test_address_that_is_taken(guest):
 
 
 def test_registration_that_tells_nobody(url):
-    """In the mode that is safe against enumeration, known and new addresses get the same answer."""
+    """With `enumeration_safe`, known and new addresses get the same answer."""
     with service_at(url, enumeration_safe=True) as service:
         client = browser(Identity(service))
         answers = [client.post("/register", data=ANN) for _ in range(2)]
@@ -222,17 +222,17 @@ def test_registration_that_tells_nobody(url):
 
 
 def test_rules_of_passwords_are_shown(app):
-    """The form says beforehand what a password must have, by the very policy that checks it."""
+    """The form shows the rules of passwords by the policy that checks them."""
     page = Page(browser(app).get("/register"))
     assert "Use at least 8 characters." in page.words
     assert page.field("password")["aria-describedby"] == "rules-password"
 
 
-# --- where the pages are
+# --- the paths of the pages
 
 
 def test_pages_are_below_their_path(url, postbox):
-    """`pages_path` comes before everything: pages, forms, links, redirects, mails."""
+    """Pages, forms, links, redirects and mails begin with `pages_path`."""
     with service_at(url, pages_path="/id", postbox=postbox) as service:
         client = browser(Identity(service))
         assert client.get("/login").status_code == 404
@@ -247,7 +247,7 @@ def test_pages_are_below_their_path(url, postbox):
 
 
 def test_pages_of_a_mounted_service(url):
-    """Mounted below a path, forms and redirects lead below it."""
+    """In a mounted service, forms and redirects begin with the path of the mount."""
     with service_at(url, issuer=f"{ISSUER}/auth") as service:
         client = browser(Starlette(routes=[Mount("/auth", Identity(service))]))
         page = Page(client.get("/auth/login"))
@@ -263,7 +263,7 @@ def test_pages_of_a_mounted_service(url):
 
 @pytest.mark.parametrize("root_path", ["//evil.example", "///evil.example", "//evil.example/x/"])
 def test_no_page_leads_to_another_site_by_the_mount_point(app, root_path):
-    """A proxy may have let the caller say where the service is mounted."""
+    """A mount path that leads to another site, which a proxy may take from the caller, is ignored."""
 
     async def server(scope, receive, send):
         await app({**scope, "root_path": root_path}, receive, send)
@@ -276,7 +276,7 @@ def test_no_page_leads_to_another_site_by_the_mount_point(app, root_path):
 
 
 def test_application_that_signs_people_in_here(url, clock):
-    """A guarded application with the service mounted in it: to the login page, and back, again and again."""
+    """A guarded application redirects to the login page of its mounted service, and back, repeatedly."""
     issuer = f"{ISSUER}/id"
     with service_at(url, issuer=issuer, clock=clock) as service:
 
@@ -304,7 +304,7 @@ def test_application_that_signs_people_in_here(url, clock):
 
 
 def test_pages_can_be_switched_off(url):
-    """Without pages nothing is there, and signing in elsewhere sets no refresh cookie."""
+    """With `pages=False` the pages are 404."""
     with service_at(url, pages=False) as service:
         client = browser(Identity(service))
         for path in ("/login", "/account", "/verify-email?token=x"):
@@ -313,7 +313,7 @@ def test_pages_can_be_switched_off(url):
 
 
 def test_api_keeps_its_answers(app):
-    """With pages on, the API answers in JSON."""
+    """The API answers in JSON although pages are on."""
     client = browser(app, **{"sec-fetch-mode": "cors"})
     for path, status in (("/v1/users/me", 401), ("/v1/api-keys", 401), ("/v1/auth/me", 401)):
         response = client.get(path)
@@ -327,7 +327,7 @@ def test_api_keeps_its_answers(app):
 
 
 def test_a_browser_that_navigates_to_the_api_is_shown_a_page(app, ann):
-    """Whoever types the address of the API reads no JSON, where nothing is there neither."""
+    """A browser that navigates to a path of the API, or to an unknown one, gets an HTML page."""
     for client, path, status in (
         (browser(app), "/v1/users/me", 401),
         (browser(app), "/nothing/here", 404),
@@ -341,19 +341,19 @@ def test_a_browser_that_navigates_to_the_api_is_shown_a_page(app, ann):
 
 @pytest.mark.parametrize("path", ["auth", "//evil", "/a?b", "https://x", "/a/*"])
 def test_path_of_pages_is_checked(path):
-    """A prefix that cannot be meant is an error when the settings are built."""
+    """A malformed `pages_path` is refused when the settings are built."""
     with pytest.raises(ConfigurationError):
         Settings(secret=SECRET, issuer=ISSUER, pages_path=path)
 
 
 def test_cookies_have_two_names():
-    """One cookie cannot be both."""
+    """Two cookies with one name are refused."""
     with pytest.raises(ConfigurationError):
         Settings(secret=SECRET, issuer=ISSUER, cookie_name="session", refresh_cookie_name="session")
 
 
 def test_limits_are_those_of_the_api(url):
-    """A page counts against the same limit as the API: nobody gets twice as many tries."""
+    """A login on a page counts against the same limit as one over the API."""
     limits = {**GENEROUS, "login": Limit(2, 900)}
     assert DEFAULT_LIMITS["login"].count > 2
     with service_at(url, limits=limits) as service:

@@ -1,4 +1,4 @@
-"""The pages of an account: who is let in, sessions, password, signing out, outages."""
+"""The pages of an account: redirects to the login, sessions, password, signing out, outages."""
 
 import contextlib
 import re
@@ -10,7 +10,7 @@ from authguard.identity.pages.forms import Form
 from authguard.identity.storage.database import Database
 from identity.support import ANN, NOW, PASSWORD, Page, browser, set_cookies
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 NEW = "Another-Pass-456!"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
@@ -18,7 +18,7 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.
 
 @pytest.fixture
 def other(app, ann):
-    """Another browser in which Ann is signed in."""
+    """Return another browser in which Ann is signed in."""
     client = browser(app, **{"user-agent": PHONE})
     assert client.post("/login", data=ANN).status_code == 303
     return client
@@ -30,14 +30,14 @@ def location(response):
 
 
 def account_routes(app):
-    """Every route below /account, as the routing table has it."""
+    """Return each route below /account of the routing table."""
     results = [(method, route.path) for route in app._pages.routes for method in route.methods]
     return [(method, path) for method, path in results if path.startswith("/account")]
 
 
 @contextlib.contextmanager
 def outage(database):
-    """Take the database away for a while."""
+    """Replace the database by a missing one for a while."""
     away, names = Database("sqlite:////nowhere/at/all.db"), ("_readers", "_writers", "_unflushed")
     kept = {name: getattr(database, name) for name in names}
     vars(database).update({name: getattr(away, name) for name in names})
@@ -45,12 +45,12 @@ def outage(database):
     vars(database).update(kept)
 
 
-# --- who is let in
+# --- the login
 
 
 @pytest.mark.parametrize("cookies", [{}, {"access_token": "x.y.z", "refresh_token": "rt_forged"}])
 def test_nobody_else_is_let_in(app, cookies):
-    """Each page of the account sends whoever is nobody to the login page, and back again."""
+    """Without a session each page of the account redirects to the login page, with a way back."""
     routes = account_routes(app)
     assert len([route for route in routes if route[0] == "POST"]) >= 4
     pages = {"/account", "/account/password", "/account/keys", "/account/keys/new", "/account/keys/key"}
@@ -67,7 +67,7 @@ def test_nobody_else_is_let_in(app, cookies):
 
 
 def test_session_that_was_ended_is_not_let_in(app, ann, other, service):
-    """Both cookies are worth nothing once the session has ended, on every page."""
+    """Both cookies of an ended session are refused on each page of the account."""
     kept = dict(other.cookies)
     assert location(other.post("/logout")) == "/login?notice=logged-out"
     for method, path in account_routes(app):
@@ -77,7 +77,7 @@ def test_session_that_was_ended_is_not_let_in(app, ann, other, service):
 
 
 def test_expired_access_token_is_refreshed(ann, clock):
-    """The refresh cookie gets new cookies, and the browser is sent where it already was."""
+    """With an expired access token, the refresh cookie gets new cookies and a redirect to the same page."""
     before = dict(ann.cookies)
     clock.go_on(28_801)
     response = ann.get("/account?notice=verified")
@@ -88,14 +88,14 @@ def test_expired_access_token_is_refreshed(ann, clock):
 
 
 def test_missing_access_cookie_is_refreshed(ann):
-    """Browsers drop the access cookie when its time is over; the refresh cookie alone will do."""
+    """The refresh cookie alone is enough, because browsers delete the expired access cookie."""
     ann.cookies.delete("access_token")
     assert location(ann.get("/account")) == "/account"
     assert ann.get("/account").status_code == 200
 
 
 def test_form_of_an_expired_page_is_carried_on(ann, service, clock):
-    """A POST does what it is for, and its answer has the new cookies."""
+    """A form that is sent with an expired access token is handled, and its answer has new cookies."""
     clock.go_on(28_801)
     data = {"current_password": PASSWORD, "new_password": NEW}
     response = ann.post("/account/password", data=data)
@@ -105,7 +105,7 @@ def test_form_of_an_expired_page_is_carried_on(ann, service, clock):
 
 
 def test_refused_form_of_an_expired_page_has_new_cookies(ann, clock):
-    """Even an error page has the new cookies: the old refresh token is used up."""
+    """A refused form with an expired access token gets new cookies, because the refresh token is used."""
     clock.go_on(28_801)
     response = ann.post("/account/sessions/end", data={"session": "none"})
     assert response.status_code == 404
@@ -115,7 +115,7 @@ def test_refused_form_of_an_expired_page_has_new_cookies(ann, clock):
 
 
 def test_login_page_refreshes_too(ann, clock):
-    """Whoever an application sends to the login page with an expired token can go on at once."""
+    """The login page refreshes an expired access token, and links to `next`."""
     clock.go_on(28_801)
     response = ann.get("/login", params={"next": "/dashboard"})
     assert "Continue to /dashboard" in Page(response).words
@@ -123,7 +123,7 @@ def test_login_page_refreshes_too(ann, clock):
 
 
 def test_stolen_refresh_cookie_ends_the_session(app, ann, clock):
-    """A refresh token that was used before ends the session, for both who have it."""
+    """A second use of a refresh cookie ends the session for both of its holders."""
     stolen = ann.cookies["refresh_token"]
     for _ in range(2):
         clock.go_on(28_801)
@@ -137,7 +137,7 @@ def test_stolen_refresh_cookie_ends_the_session(app, ann, clock):
 
 @pytest.mark.parametrize("name", ["access_token", "refresh_token"])
 def test_cookie_that_came_twice_is_refused(app, ann, name):
-    """A planted cookie beside ours is a 400 page: nobody is signed in by a guess."""
+    """A session cookie that came twice gets a 400 page."""
     value = ann.cookies[name]
     response = browser(app).get("/account", headers={"cookie": f"{name}={value}; {name}=planted"})
     assert response.status_code == 400
@@ -145,18 +145,18 @@ def test_cookie_that_came_twice_is_refused(app, ann, name):
 
 
 def test_cookie_does_not_rescue_a_bad_credential(ann):
-    """A bad token in the Authorization field is 401, whatever cookie comes with it (law 7)."""
+    """An invalid token in the field Authorization is 401, regardless of the cookies (law 7)."""
     ann.cookies.delete("access_token")
     response = ann.get("/account", headers={"authorization": "Bearer x.y.z"})
     assert (response.status_code, response.headers["content-type"]) == (401, "text/html; charset=utf-8")
     assert not set_cookies(response)
 
 
-# --- what is on the page
+# --- the content of the page
 
 
 def test_account_shows_who_and_where(ann, other):
-    """The page has the address, and each session with its browser; the current one is marked."""
+    """The page has the address and all sessions with their browsers, and marks the current one."""
     words = Page(ann.get("/account")).words
     assert "ann@example.com not verified" in words
     assert "Safari on iPhone" in words
@@ -164,7 +164,7 @@ def test_account_shows_who_and_where(ann, other):
 
 
 def test_text_of_others_is_only_text(app, ann):
-    """A User-Agent or a name that is markup stays text."""
+    """Markup in a User-Agent is shown as text."""
     browser(app, **{"user-agent": "<script>alert(1)</script>"}).post("/login", data=ANN)
     response = ann.get("/account")
     assert "&lt;script&gt;" in response.text
@@ -172,7 +172,7 @@ def test_text_of_others_is_only_text(app, ann):
 
 
 def test_ending_another_session(ann, other):
-    """The other browser is signed out; this one stays."""
+    """Ending another session signs that browser out, and not this one."""
     ids = [each["value"] for each in Page(ann.get("/account")).all("input") if each.get("name") == "session"]
     assert len(ids) == 1
     assert location(ann.post("/account/sessions/end", data={"session": ids[0]})) == "/account?notice=ended"
@@ -181,7 +181,7 @@ def test_ending_another_session(ann, other):
 
 
 def test_sessions_of_others_cannot_be_ended(app, ann, service):
-    """Somebody else's session is not there for Ann, and goes on."""
+    """A session of another account cannot be ended, and gets a 404 page."""
     bob = browser(app)
     bob.post("/register", data={**ANN, "email": "bob@example.com"})
     browser(app).post("/login", data={**ANN, "email": "bob@example.com"})
@@ -194,7 +194,7 @@ def test_sessions_of_others_cannot_be_ended(app, ann, service):
 
 
 def test_asking_for_the_mail_again(ann, service, postbox):
-    """The link that verifies the address is sent again, to the address of the account."""
+    """Another verification mail is sent to the address of the account."""
     service.outbox.flush()
     assert location(ann.post("/account/verify-email")) == "/account?notice=sent"
     service.outbox.flush()
@@ -205,7 +205,7 @@ def test_asking_for_the_mail_again(ann, service, postbox):
 
 
 def test_changing_the_password(app, ann, other):
-    """The new one works, the old one does not, and all other sessions are over."""
+    """After a change the new password works, the old one does not, and all other sessions are over."""
     data = {"current_password": PASSWORD, "new_password": NEW}
     assert location(ann.post("/account/password", data=data)) == "/account?notice=password-changed"
     assert ann.get("/account").status_code == 200
@@ -223,7 +223,7 @@ def test_changing_the_password(app, ann, other):
     ],
 )
 def test_password_that_is_not_changed(ann, data, words):
-    """The form says which of the two is wrong, and repeats neither."""
+    """A refused change of the password names the invalid field, and repeats no password."""
     response = ann.post("/account/password", data=data)
     assert response.status_code == 422
     assert words in Page(response).words
@@ -232,7 +232,7 @@ def test_password_that_is_not_changed(ann, data, words):
 
 
 def test_forms_forget_secrets():
-    """What a page is given to show has no password in it, not even in its repr."""
+    """The values of a form have no passwords and no tokens, and neither has its repr."""
     fields = {"email": "ann@example.com", "password": "s3cret", "new_password": "s3cret", "token": "s3cret"}
     form = Form.from_error(InvalidLinkError(), fields)
     assert form.values == {"email": "ann@example.com"}
@@ -243,7 +243,7 @@ def test_forms_forget_secrets():
 
 
 def test_signing_out(app, ann):
-    """Both cookies are deleted as they were set, and both tokens are worth nothing any more."""
+    """Signing out deletes both cookies, and ends both tokens."""
     kept = dict(ann.cookies)
     response = ann.post("/logout")
     assert location(response) == "/login?notice=logged-out"
@@ -258,7 +258,7 @@ def test_signing_out(app, ann):
 
 
 def test_signing_out_with_an_expired_token(app, ann, clock, service):
-    """The session ends all the same."""
+    """Signing out with an expired access token ends the session."""
     kept = dict(ann.cookies)
     clock.go_on(28_801)
     assert set_cookies(ann.post("/logout"))["refresh_token"][0] == ""
@@ -270,7 +270,7 @@ def test_signing_out_with_an_expired_token(app, ann, clock, service):
 
 @pytest.mark.parametrize("late", [0, 28_801], ids=["at-once", "expired"])
 def test_signing_out_again(app, ann, clock, late):
-    """With cookies that were kept, it is the same answer, and they are deleted again."""
+    """Signing out again with kept cookies gets the same answer, and deletes them again."""
     kept = dict(ann.cookies)
     assert location(ann.post("/logout")) == "/login?notice=logged-out"
     clock.go_on(late)
@@ -281,7 +281,7 @@ def test_signing_out_again(app, ann, clock, late):
 
 
 def test_signing_out_with_an_expired_token_alone(app, ann, clock):
-    """Without the refresh cookie the session ends, too."""
+    """Signing out with an expired access token and no refresh cookie ends the session."""
     kept = dict(ann.cookies)
     clock.go_on(28_801)
     del ann.cookies["refresh_token"]
@@ -292,19 +292,19 @@ def test_signing_out_with_an_expired_token_alone(app, ann, clock):
 
 
 def test_signing_out_nobody(app):
-    """Whoever is not signed in is signed out."""
+    """Signing out without a session gets the same answer."""
     assert location(browser(app).post("/logout")) == "/login?notice=logged-out"
 
 
 def test_link_signs_nobody_out(ann):
-    """GET shows a button, and changes nothing."""
+    """A GET of the logout page shows a form, and does not end the session."""
     page = Page(ann.get("/logout"))
     assert {"method": "post", "action": "/logout"} in page.all("form")
     assert ann.get("/account").status_code == 200
 
 
 def test_signing_out_everywhere(ann, other):
-    """All sessions are over, here and there."""
+    """Signing out everywhere ends all sessions of the account."""
     response = ann.post("/account/logout-all")
     assert location(response) == "/login?notice=logged-out-everywhere"
     assert set(set_cookies(response)) == {"access_token", "refresh_token"}
@@ -316,7 +316,7 @@ def test_signing_out_everywhere(ann, other):
 
 @pytest.mark.parametrize("path", ["/logout", "/account/logout-all"])
 def test_signing_out_that_is_not_stored(ann, service, path):
-    """It is a 503 page, the cookies stay, and so does the session."""
+    """Signing out that cannot be stored gets a 503 page, and the cookies and the session remain."""
     kept = service.database._writers
     service.database._writers = Database("sqlite:////nowhere/at/all.db")._writers
     response = ann.post(path)
@@ -327,7 +327,7 @@ def test_signing_out_that_is_not_stored(ann, service, path):
 
 
 def test_outage_is_nobodys_signing_out(app, ann, service, clock):
-    """Without the database every page of the account is 503 with Retry-After, and no redirect to sign in."""
+    """During an outage each page of the account is 503 with Retry-After, and no redirect to the login."""
     for expired in (False, True):
         if expired:
             clock.go_on(28_801)
@@ -340,17 +340,17 @@ def test_outage_is_nobodys_signing_out(app, ann, service, clock):
 
 
 def test_outage_is_logged(ann, service, caplog):
-    """Whoever runs the service sees it in the log, and no credential with it."""
+    """An outage is logged with the path, and without a token."""
     with outage(service.database):
         ann.get("/account")
-    # The mail of the registration may be made in the outage as well, and be logged by its own thread.
+    # Another thread may log the mail of the registration during the outage, too.
     (line,) = [text for text in caplog.messages if text.startswith("GET ")]
     assert line.startswith("GET '/account': ")
     assert ann.cookies["access_token"] not in caplog.text
 
 
 def test_sign_in_during_an_outage(app, ann, service):
-    """The form is there again with 503, and nobody is told that the password is wrong."""
+    """A login during an outage gets the form again with 503, and not with a wrong password."""
     with outage(service.database):
         response = browser(app).post("/login", data=ANN)
     assert response.status_code == 503
@@ -360,7 +360,7 @@ def test_sign_in_during_an_outage(app, ann, service):
 
 
 def test_error_of_ours_is_a_page(app, ann, service):
-    """What nobody foresaw is a 500 page that tells nothing."""
+    """An unexpected exception is a 500 page that reveals nothing."""
     service.session_pages.page = None
     client = browser(app)
     client._transport.raise_server_exceptions = False
@@ -371,7 +371,7 @@ def test_error_of_ours_is_a_page(app, ann, service):
 
 
 def test_times_are_readable(ann, clock):
-    """Times are for people, with the exact one for programs."""
+    """Times are shown in words, with the exact time in `datetime`."""
     assert clock() == NOW
     response = ann.get("/account")
     assert "15 January 2027, 08:00 UTC" in Page(response).words

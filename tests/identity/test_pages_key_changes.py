@@ -1,4 +1,4 @@
-"""The pages of API keys: rotating and revoking over HTTP, and who is let in."""
+"""The pages of API keys: rotating and revoking over HTTP, and the refused requests."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -8,7 +8,7 @@ from identity.api_key_support import rows, update, verify
 from identity.key_pages import FIELDS, FILE, KEY, KEYS, NEW, ROTATE, call, create, first_key, texts_in, words
 from identity.support import ANN, Page, browser, service_at, set_cookies
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 
 # --- rotating
@@ -29,7 +29,7 @@ def test_rotating_at_once(ann, service):
 
 
 def test_rotating_with_grace(ann, service, clock):
-    """The old secret stays good for as long as the form says, and no longer."""
+    """The old secret is accepted for exactly the grace of the form."""
     old = create(ann)
     (new,) = texts_in(
         ann.post(f"{KEY}/rotate", data={"key": first_key(ann), "activate": "now", "grace_seconds": "3600"})
@@ -42,7 +42,7 @@ def test_rotating_with_grace(ann, service, clock):
 
 
 def test_rotating_at_first_use(app, ann):
-    """Until the new secret is used, the old one goes on."""
+    """With activation by first use, the old secret is accepted until the new one is used."""
     old = create(ann)
     fields = {"key": first_key(ann), "activate": "first_use", "grace_seconds": "0"}
     response = ann.post(f"{KEY}/rotate", data=fields)
@@ -65,7 +65,7 @@ def test_rotating_at_first_use(app, ann):
     ],
 )
 def test_a_wrong_rotation_is_refused(ann, service, fields):
-    """The page of the key says so with 422; the secret stays."""
+    """A wrong rotation gets the page of the key with 422 and an error, and the secret stays."""
     text = create(ann)
     response = ann.post(f"{KEY}/rotate", data={"key": first_key(ann)} | ROTATE | fields)
     assert response.status_code == 422
@@ -74,7 +74,7 @@ def test_a_wrong_rotation_is_refused(ann, service, fields):
 
 
 def test_a_key_that_has_ended_is_not_rotated(ann, service, clock):
-    """Its page has no form for it, and the request is refused with 409."""
+    """The page of an expired key has no form for a rotation, and a request is refused with 409."""
     create(ann)
     key_id = first_key(ann)
     clock.go_on(91 * 86_400)
@@ -89,7 +89,7 @@ def test_a_key_that_has_ended_is_not_rotated(ann, service, clock):
 
 
 def test_revoking(app, ann, service):
-    """A key that is revoked is refused at once, and the list says so."""
+    """A revoked key is refused at once, and is listed as revoked."""
     text = create(ann)
     response = ann.post(f"{KEY}/revoke", data={"key": first_key(ann), "confirm": "yes"})
     assert (response.status_code, response.headers["location"]) == (303, f"{KEYS}?notice=key-revoked")
@@ -101,7 +101,7 @@ def test_revoking(app, ann, service):
 
 
 def test_revoking_has_to_be_confirmed(ann, service):
-    """Without the tick, the page says what is missing, and the key goes on."""
+    """A revocation without the confirmation is refused with its field, and the key remains valid."""
     text = create(ann)
     response = ann.post(f"{KEY}/revoke", data={"key": first_key(ann)})
     assert response.status_code == 422
@@ -111,7 +111,7 @@ def test_revoking_has_to_be_confirmed(ann, service):
 
 @pytest.mark.parametrize("key_id", ["", "key_unknown", "x" * 65, "a" * 5_000, "\u0000", "%2e"])
 def test_unknown_keys_are_nothing(ann, key_id):
-    """An id that is none of the owner's is 404 on each page, or 422 if it can be none."""
+    """An unknown id of a key is 404 on each page."""
     create(ann)
     assert ann.get(KEY, params={"key": key_id}).status_code == 404
     for path, fields in ((f"{KEY}/rotate", ROTATE), (f"{KEY}/revoke", {"confirm": "yes"})):
@@ -120,7 +120,7 @@ def test_unknown_keys_are_nothing(ann, key_id):
         assert response.headers["content-type"].startswith("text/html")
 
 
-# --- who is let in
+# --- refused requests
 
 _POSTS = [
     (NEW, FIELDS),
@@ -137,7 +137,7 @@ _POSTS = [
 )
 @pytest.mark.parametrize(("path", "fields"), _POSTS)
 def test_forms_of_other_sites_are_refused(app, ann, service, path, fields, headers):
-    """A form that another site has sent is a 403 page, and nothing happens."""
+    """A form from another site gets a 403 page, and changes nothing."""
     client = browser(app, **headers)
     client.cookies.update(dict(ann.cookies))
     response = client.post(path, data=fields)
@@ -148,7 +148,7 @@ def test_forms_of_other_sites_are_refused(app, ann, service, path, fields, heade
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("field", ["x-api-key", "authorization"])
 def test_a_key_opens_no_page(app, ann, service, method, field):
-    """An API key in either field is a 403 page, with the right to write and without."""
+    """An API key in either field gets a 403 page."""
     text = create(ann)
     headers = {field: text if field == "x-api-key" else f"Bearer {text}"}
     paths = [KEYS, NEW, f"{KEY}?key={first_key(ann)}"] if method == "GET" else [path for path, _ in _POSTS]
@@ -160,7 +160,7 @@ def test_a_key_opens_no_page(app, ann, service, method, field):
 
 
 def test_a_token_of_a_key_opens_no_page(app, ann, service):
-    """The token that a pair gets by client credentials is no session of a browser."""
+    """The token of a key is refused on the pages, as a cookie and as a field."""
     key, secret = texts_in(ann.post(NEW, data=FIELDS | {"kind": "claw"}))
     grant = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
     token = TestClient(app).post("/v1/oauth/token", data=grant).json()["access_token"]
@@ -174,7 +174,7 @@ def test_a_token_of_a_key_opens_no_page(app, ann, service):
 
 
 def test_an_expired_session_is_carried_on(ann, service, clock):
-    """A visitor with the refresh cookie alone gets new cookies, on the page of a key and with the form."""
+    """A browser with an expired access token gets new cookies, on the page of a key and with a form."""
     create(ann)
     key_id = first_key(ann)
     clock.go_on(28_801)
@@ -187,7 +187,7 @@ def test_an_expired_session_is_carried_on(ann, service, clock):
 
 
 def test_service_without_keys_has_no_pages(url, clock):
-    """With `api_keys` false, the paths are not there, and the account has no link to them."""
+    """With `api_keys` off, the pages of keys are 404, and the account has no link to them."""
     with service_at(url, clock=clock, api_keys=False) as service:
         client = browser(Identity(service))
         client.post("/register", data=ANN)
@@ -196,7 +196,7 @@ def test_service_without_keys_has_no_pages(url, clock):
 
 
 def test_keys_are_recorded_for_audit(ann, service):
-    """Each of the three leaves its event, with the id of the key and without an acting key."""
+    """Creating, rotating and revoking a key on the pages each leave an event."""
     create(ann)
     key_id = first_key(ann)
     ann.post(f"{KEY}/rotate", data={"key": key_id} | ROTATE)
@@ -207,7 +207,7 @@ def test_keys_are_recorded_for_audit(ann, service):
 
 
 def test_the_page_of_a_key_says_that_it_was_found_in_public(ann, service):
-    """And nothing of the kind of one that its owner has revoked."""
+    """The page of a key that was found in public says that, and the page of another revoked key does not."""
     create(ann)
     update(service, "UPDATE api_keys SET revoked_at = created_at")
     page = f"{KEY}?key={first_key(ann)}"

@@ -1,4 +1,4 @@
-"""The page of the usage of a key: charts without scripts, tables, and whose keys they are."""
+"""The page of the usage of a key: charts without scripts, tables, and its access."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from identity.key_pages import KEY, create, first_key, keys_of, words
 from identity.support import Page
 from identity.usage_support import batch
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 USAGE = "/account/keys/usage"
 DAY = 86_400
@@ -21,7 +21,7 @@ NOON = datetime(2027, 1, 15, 12, tzinfo=UTC).timestamp()
 
 
 def used(service: Any, clock: Any, key_id: str) -> None:
-    """Uses of a key on two days, of which some are refused."""
+    """Store uses of a key on two days, of which some are refused."""
     clock.now = NOON
     for ago, outcome, rule, count in (
         (0, "ok", "/a", 1_234),
@@ -34,7 +34,7 @@ def used(service: Any, clock: Any, key_id: str) -> None:
 
 
 def test_the_page_shows_days_and_hours(ann, service, clock):
-    """What passed and what was refused, as a chart with a text, and as a table; no script is needed."""
+    """The page shows accepted and refused requests by days and hours, as charts with texts and as tables."""
     create(ann)
     key_id = first_key(ann)
     used(service, clock, key_id)
@@ -59,7 +59,7 @@ def test_the_page_shows_days_and_hours(ann, service, clock):
 
 
 def test_a_key_that_was_not_used(ann):
-    """The charts are empty, and say so."""
+    """The charts of an unused key are empty, and their texts say that."""
     create(ann)
     page = Page(ann.get(f"{USAGE}?key={first_key(ann)}"))
     assert page.all("rect") == []
@@ -67,7 +67,7 @@ def test_a_key_that_was_not_used(ann):
 
 
 def test_the_page_of_the_key_leads_there(ann):
-    """And back."""
+    """The page of a key links to the page of its usage, and back."""
     create(ann)
     key_id = first_key(ann)
     links = [each["href"] for each in Page(ann.get(f"{KEY}?key={key_id}")).all("a")]
@@ -80,12 +80,12 @@ def test_the_page_of_the_key_leads_there(ann):
     "query", ["", "?key=", "?key=key_x", "?key=%00", "?key=a&key=b", f"?key={'x' * 999}"]
 )
 def test_no_key(ann, query):
-    """404, as for the page of the key itself."""
+    """A missing, unknown or repeated id of a key is 404."""
     assert ann.get(USAGE + query).status_code == 404
 
 
 def test_a_key_of_another_account(ann, service, app):
-    """Nobody else sees its usage."""
+    """A key of another account is 404."""
     from identity.api_key_support import create as create_key
     from identity.api_key_support import owner
 
@@ -94,7 +94,7 @@ def test_a_key_of_another_account(ann, service, app):
 
 
 def test_a_revoked_key_has_a_page(ann, service, clock):
-    """What it was used for is of interest then most of all."""
+    """A revoked key has a page of its usage."""
     create(ann)
     key_id = first_key(ann)
     used(service, clock, key_id)
@@ -104,7 +104,7 @@ def test_a_revoked_key_has_a_page(ann, service, clock):
 
 
 def test_visitors_sign_in_first(app):
-    """The page is for the owner."""
+    """A browser without a session is sent to the login page."""
     from identity.support import browser
 
     response = browser(app).get(f"{USAGE}?key=x")
@@ -122,7 +122,7 @@ def period(start: int, uses: int, outcome: str = "ok", rule: str = "/a") -> Peri
 
 
 def test_bars_stand_on_the_ground_and_stay_inside():
-    """However much the numbers differ; one request is still seen."""
+    """The bars of a chart begin at its bottom and stay inside, and a single request is visible."""
     starts = [number * DAY for number in range(30)]
     periods = [period(0, 10**12), period(0, 1, "invalid"), period(DAY, 1), period(2 * DAY, 10**12, "expired")]
     chart = chart_of("days", starts, periods)
@@ -137,14 +137,14 @@ def test_bars_stand_on_the_ground_and_stay_inside():
 
 
 def test_all_generations_and_rules_are_in_one_bar():
-    """And what is of no period of the chart is left out."""
+    """A bar has the uses of all generations and rules of its period, and of no other period."""
     periods = [period(0, 2), Period(0, 2, "/b", "ok", 3), period(0, 4, "disabled"), period(99, 5)]
     (bar,) = chart_of("hours", [0], periods).bars
     assert (bar.ok, bar.refused, bar.label) == (5, 4, "1 January, 00:00 UTC")
 
 
 def test_the_busiest_rules_come_first():
-    """At most 50 rules and outcomes, over all periods."""
+    """The table has at most 50 pairs of rule and outcome, those with the most uses first."""
     periods = [period(start, number, rule=f"/{number}") for number in range(1, 61) for start in (0, DAY)]
     rules = by_rule(periods)
     assert len(rules) == 50

@@ -1,4 +1,4 @@
-"""The pages of API keys: creating and listing keys over HTTP, and each way to be refused."""
+"""The pages of API keys: creating and listing keys over HTTP, and refused requests."""
 
 from dataclasses import replace
 
@@ -24,14 +24,14 @@ from identity.key_pages import (
 )
 from identity.support import ANN, Page, browser, service_at
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 
 # --- creating
 
 
 def test_a_key_is_made_and_shown(ann, service):
-    """The answer to the form shows the key in a readonly field; the key is good at once."""
+    """The answer to the form shows the new key in a readonly field, and the key is accepted at once."""
     response = ann.post(NEW, data=FIELDS)
     (text,) = texts_in(response)
     (field,) = Page(response).all("textarea")
@@ -41,7 +41,7 @@ def test_a_key_is_made_and_shown(ann, service):
 
 
 def test_a_key_is_shown_once(ann):
-    """No page shows the text afterwards, and its answer is kept by no cache."""
+    """No later page shows the text of a key, and its answer is not cached."""
     response = ann.post(NEW, data=FIELDS)
     (text,) = texts_in(response)
     assert response.headers["cache-control"] == "no-store"
@@ -55,7 +55,7 @@ def test_a_key_is_shown_once(ann):
 
 
 def test_the_file_has_the_key(ann):
-    """The form around the key makes a file of it, which is named after its first characters."""
+    """The form around a new key returns a file with the key, named by its first characters."""
     response = ann.post(NEW, data=FIELDS)
     assert {"method": "post", "action": FILE} in Page(response).all("form")
     (text,) = texts_in(response)
@@ -79,7 +79,7 @@ def test_the_file_has_the_key(ann):
     ],
 )
 def test_a_file_is_of_keys_alone(ann, fields):
-    """What is no key of the service comes back in no file, and in no page."""
+    """Text that is no key of the service is refused for a file, and not repeated."""
     good = create(ann)
     sent = {name: text.replace("{good}", good) for name, text in fields.items()}
     response = ann.post(FILE, data=sent)
@@ -89,7 +89,7 @@ def test_a_file_is_of_keys_alone(ann, fields):
 
 
 def test_a_pair_shows_both(ann, service):
-    """A `claw_` key comes with its client secret, on the page and in the file."""
+    """A `claw_` key is shown with its client secret, on the page and in the file."""
     response = ann.post(NEW, data=FIELDS | {"kind": "claw"})
     text, secret = texts_in(response)
     assert (text[:5], secret[:5]) == ("claw_", "clsk_")
@@ -99,20 +99,20 @@ def test_a_pair_shows_both(ann, service):
 
 @pytest.mark.parametrize("kind", ["sk_live", "sk_test", "claw", "ak"])
 def test_the_kind_is_chosen(ann, kind):
-    """The form offers each kind, and the key is of the one that was chosen."""
+    """The form offers each kind of key, and the new key has the chosen kind."""
     offered = [field["value"] for field in Page(ann.get(NEW)).all("input") if field.get("name") == "kind"]
     assert kind in offered
     assert create(ann, kind=kind).startswith(f"{kind}_")
 
 
 def test_scopes_are_those_that_are_ticked(ann, service):
-    """A box that is not ticked gives nothing; `rotate itself` gives the scope for that."""
+    """The scopes of a key are those with a ticked box, among them the one to rotate itself."""
     response = ann.post(NEW, data={"name": "Robot", "kind": "sk_test", "read": "yes", "rotate": "yes"})
     assert verify(service, texts_in(response)[0]).scopes == {"read", "apikeys:rotate:self"}
 
 
 def test_the_expiry_is_chosen(ann, service, clock):
-    """A number of days, or nothing for the lifetime of the settings."""
+    """The expiry of a key is the number of days of the form, or the lifetime of the settings."""
     create(ann, expires_in_days="7")
     create(ann, name="Second")
     ends = {key.name: (key.expires_at - clock.now) / 86_400 for key in keys_of(service)}
@@ -120,7 +120,7 @@ def test_the_expiry_is_chosen(ann, service, clock):
 
 
 def test_admin_is_offered_to_admins_alone(app, ann, service):
-    """The box is there for an account whose role may give it; others get 403 for the field."""
+    """The box for the scope admin is shown to admins only, and others are refused with 403."""
     assert Page(ann.get(NEW)).all("input") != []
     assert 'name="admin"' not in ann.get(NEW).text
     refused = ann.post(NEW, data=FIELDS | {"admin": "yes"})
@@ -132,7 +132,7 @@ def test_admin_is_offered_to_admins_alone(app, ann, service):
 
 
 def test_further_scopes_are_those_of_the_settings(url, clock):
-    """The field is there if the settings have such scopes; others are refused, and the text stays."""
+    """The field for further scopes is shown if the settings have some, and other scopes are refused."""
     with service_at(url, clock=clock, api_key_scopes=("reports", "invoices:read")) as service:
         client = browser(Identity(service))
         client.post("/register", data=ANN)
@@ -168,7 +168,7 @@ def test_further_scopes_are_those_of_the_settings(url, clock):
     ],
 )
 def test_a_wrong_field_is_named(ann, service, fields, field):
-    """The page is the form again with 422, what was typed is kept, and nothing is stored."""
+    """A wrong field gets the form again with 422 and a link to the field, and no key is stored."""
     response = ann.post(NEW, data=FIELDS | {"name": "Kept"} | fields)
     assert response.status_code == 422
     page = Page(response)
@@ -180,20 +180,20 @@ def test_a_wrong_field_is_named(ann, service, fields, field):
 
 @pytest.mark.parametrize("fields", [{"tier": "enterprise"}, {"read": "no"}, {"key": "x"}, {"metadata": "{}"}])
 def test_fields_of_no_form_are_refused(ann, service, fields):
-    """Whatever the form does not have is 422, and stores nothing."""
+    """Fields that the form does not have are refused with 422."""
     assert ann.post(NEW, data=FIELDS | fields).status_code == 422
     assert rows(service, "api_keys") == []
 
 
 def test_a_field_that_came_twice_is_refused(ann, service):
-    """Two kinds are not guessed among."""
+    """A field that came twice is refused with 422."""
     data = {"name": "Robot", "kind": ["sk_live", "sk_test"]}
     assert ann.post(NEW, data=data).status_code == 422
     assert rows(service, "api_keys") == []
 
 
 def test_text_of_a_form_is_only_text(ann):
-    """A name that is markup stays text, in the list, on its page and in a refused form."""
+    """Markup in a name is shown as text, in the list, on its page and in a refused form."""
     name = '"><script>alert(1)</script>'
     create(ann, name=name)
     listed = ann.get(KEYS)
@@ -205,7 +205,7 @@ def test_text_of_a_form_is_only_text(ann):
 
 
 def test_too_many_keys_are_said(ann, service):
-    """Beyond the most that an owner may have, the form says so with 409."""
+    """A key beyond the maximum of an owner is refused with 409 and the reason."""
     create(ann)
     (key,) = keys_of(service)
     fill_up(service, key, MAX_KEYS - 1)
@@ -227,7 +227,7 @@ def fill_up(service, key, count, **changes):
 
 
 def test_the_list_shows_each_key(app, ann, service, clock):
-    """Name, first twelve characters, scopes, tier, state, times and uses."""
+    """The list shows name, first twelve characters, scopes, tier, state, times and uses of a key."""
     text = create(ann)
     shown = words(ann.get(KEYS))
     assert f"Nightly export active {text[:12]}… · read, write · free" in shown
@@ -249,7 +249,7 @@ def test_the_list_shows_each_key(app, ann, service, clock):
     ],
 )
 def test_the_list_shows_states(ann, service, clock, change, state):
-    """A key is expiring, disabled, expired or revoked; those that have ended stand apart."""
+    """The list shows the state of a key, and has a section of ended ones."""
     create(ann)
     update(service, f"UPDATE api_keys SET {change.format(now=clock.now)}")
     page = ann.get(KEYS)
@@ -272,7 +272,7 @@ def test_the_list_has_nothing_of_others(app, ann):
 
 
 def test_the_longest_list_is_bounded(ann, service):
-    """As many keys as an owner may have make a page of less than 200 KB."""
+    """The page with the maximum of keys has less than 200 KB."""
     create(ann)
     (key,) = keys_of(service)
     fill_up(service, replace(key, name="n" * 200), MAX_KEYS - 1)

@@ -1,4 +1,4 @@
-"""The pages that mails lead to: nothing is used up by looking, and tokens stay out of URLs and logs."""
+"""The pages of mailed links: a GET uses nothing up, and tokens stay out of URLs and logs."""
 
 import logging
 
@@ -22,7 +22,7 @@ from identity.support import (
     set_cookies,
 )
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 NEW = "Another-Pass-456!"
 
@@ -47,7 +47,7 @@ def location(response):
 
 
 def test_link_leaves_the_url_at_once(app, verify_link, reset_link):
-    """The browser is sent to a clean URL, and keeps the token in a cookie that no script can read."""
+    """A link redirects to a URL without the token, which is kept in a cookie that is not for scripts."""
     for link, name in ((verify_link, "authguard-verify"), (reset_link, "authguard-reset")):
         client = browser(app)
         path, _, token = link.partition("?token=")
@@ -63,7 +63,7 @@ def test_link_leaves_the_url_at_once(app, verify_link, reset_link):
 
 
 def test_looking_uses_nothing_up(app, ann, verify_link, reset_link):
-    """Scanners that follow links in mails, with GET or HEAD, leave them good."""
+    """A GET or HEAD of a link, as scanners of mails send, does not use it up."""
     for _ in range(3):
         scanner = browser(app)
         scanner.head(verify_link)
@@ -74,7 +74,7 @@ def test_looking_uses_nothing_up(app, ann, verify_link, reset_link):
 
 
 def test_verifying_an_address(app, ann, verify_link):
-    """In another browser, the link with the password verifies it; a second press says so again."""
+    """In another browser the link with the password verifies the address, and can be used again."""
     client = browser(app)
     client.get(verify_link)
     response = client.post("/verify-email", data={"password": PASSWORD})
@@ -89,7 +89,7 @@ def test_verifying_an_address(app, ann, verify_link):
 
 @pytest.mark.parametrize("page", ["/reset-password", "/verify-email"])
 def test_a_dead_link_shows_no_form(app, page):
-    """A link that is not good any more says so at once, and the browser forgets it."""
+    """An invalid link gets a 400 page without a form, and its cookie is deleted."""
     client = browser(app)
     client.get(f"{page}?token=unknown")
     response = client.get(page)
@@ -100,7 +100,7 @@ def test_a_dead_link_shows_no_form(app, page):
 
 
 def test_a_reset_link_that_was_used_shows_no_form(app, ann, reset_link):
-    """After the password was set, the link in the mail leads to a page that says that it is used up."""
+    """A used reset link gets a 400 page."""
     client = browser(app)
     client.get(reset_link)
     client.post("/reset-password", data={"new_password": "Another-Passw0rd!"})
@@ -109,7 +109,7 @@ def test_a_reset_link_that_was_used_shows_no_form(app, ann, reset_link):
 
 
 def test_resetting_a_password(app, ann, reset_link):
-    """The new password works, the old one does not, and all sessions are over."""
+    """After a reset the new password works, the old one does not, and all sessions are over."""
     client = browser(app)
     client.get(reset_link)
     response = client.post("/reset-password", data={"new_password": NEW})
@@ -121,7 +121,7 @@ def test_resetting_a_password(app, ann, reset_link):
 
 
 def test_weak_password_does_not_use_the_link_up(app, ann, reset_link):
-    """What is wrong is said, and the next try works."""
+    """A weak password is refused with advice, and does not use the link up."""
     client = browser(app)
     client.get(reset_link)
     response = client.post("/reset-password", data={"new_password": "weak"})
@@ -133,7 +133,7 @@ def test_weak_password_does_not_use_the_link_up(app, ann, reset_link):
 @pytest.mark.parametrize("query", ["?token=", "?token=a&token=b", "?token=%00", "?token=" + "x" * 5000])
 @pytest.mark.parametrize("path", ["/verify-email", "/reset-password"])
 def test_link_that_is_none(app, path, query):
-    """What cannot be a token is not kept, and the page says how to get a link."""
+    """Text that cannot be a token is not kept, and the page has no form for a password."""
     client = browser(app)
     assert location(client.get(path + query)) == path
     assert not client.cookies
@@ -145,7 +145,7 @@ def test_link_that_is_none(app, path, query):
 
 @pytest.mark.parametrize("path", ["/verify-email", "/reset-password"])
 def test_forged_token(app, path):
-    """A token of nobody's making is a 400 page that offers a new link."""
+    """A forged token gets a 400 page, and its cookie is deleted."""
     client = browser(app)
     client.get(f"{path}?token=forged")
     response = client.post(path, data={"new_password": NEW})
@@ -165,7 +165,7 @@ def test_nobody_learns_who_has_an_account(app, ann, path):
 
 @pytest.mark.parametrize("path", ["/forgot-password", "/verify-email/resend"])
 def test_mail_needs_an_address(app, path):
-    """Without an address the same form says so."""
+    """A request for a mail without an address gets the form again with 422."""
     response = browser(app).post(path, data={"email": ""})
     assert response.status_code == 422
     page = Page(response)
@@ -187,7 +187,7 @@ class _Lines(logging.Handler):
 
 @pytest.fixture
 def log():
-    """What all loggers, the server's access log among them, have to say."""
+    """Return the lines of all loggers, also those of the server's access log."""
     handler = _Lines()
     loggers = [logging.getLogger(name) for name in (None, "uvicorn.access", "uvicorn.error", "authguard")]
     before = [logger.level for logger in loggers]
@@ -218,7 +218,7 @@ def _guarded(identity):
     ids=["alone", "mounted", "behind a guard"],
 )
 def test_token_is_in_no_log(sqlite_url, log, wrap, root, http):
-    """A real server logs the request, and not the token; neither do we."""
+    """The access log of a real server has the path of a link without the token."""
     with service_at(sqlite_url) as service:
         app = wrap(Identity(service))
         config = {"http": http, "log_config": None, "access_log": True, "log_level": "debug"}
@@ -235,7 +235,7 @@ def test_token_is_in_no_log(sqlite_url, log, wrap, root, http):
 
 
 def test_links_are_said_where_they_lead(app, ann, service, postbox):
-    """The mail about a changed password leads to a page that there is."""
+    """The mail about a changed password has the URL of an existing page."""
     ann.post("/account/password", data={"current_password": PASSWORD, "new_password": NEW})
     service.outbox.flush()
     assert f"{ISSUER}/forgot-password" in postbox.mails[-1].text

@@ -1,4 +1,4 @@
-"""The pages of another address and of deleting the account, as a browser sees them."""
+"""The pages to change the address and to delete the account."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from authguard.identity import SocialIdentity
 from identity.people import EMAIL
 from identity.support import ANN, PASSWORD, Page, browser
 
-pytestmark = pytest.mark.one_database  # pages
+pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 NEXT = "ann@new.example"
 
 
 @pytest.fixture
 def link(app, ann, postbox):
-    """Ask for another address by the page; the path of the link in the mail."""
+    """Ask for another address by the page, and return the path of the mailed link."""
     answer = ann.post("/account/email", data={"new_email": NEXT, "password": PASSWORD})
     assert (answer.status_code, answer.headers["location"]) == (303, "/account?notice=new-address")
     assert app.service.outbox.flush()
@@ -22,14 +22,14 @@ def link(app, ann, postbox):
 
 
 def follow(client, link):
-    """Follow a link of a mail; the page after the redirect that takes the token out of the URL."""
+    """Follow a mailed link, and return the page after the redirect that removes the token."""
     first = client.get(link)
     assert (first.status_code, first.headers["location"]) == (303, "/change-email")
     return client.get("/change-email")
 
 
 def test_in_the_browser_that_is_signed_in(ann, link):
-    """One press changes the address; a second one is told the same."""
+    """In the signed-in browser one press changes the address, and a second visit gets the same answer."""
     page = follow(ann, link)
     assert NEXT in Page(page).words and not any(
         each.get("name") == "password" for each in Page(page).all("input")
@@ -42,7 +42,7 @@ def test_in_the_browser_that_is_signed_in(ann, link):
 
 
 def test_in_another_browser_it_asks_for_the_password(app, link):
-    """The address of before is not shown there."""
+    """In another browser the page asks for the password, and does not show the old address."""
     other = browser(app)
     page = follow(other, link)
     assert EMAIL not in page.text and Page(page).field("password")["autocomplete"] == "current-password"
@@ -57,7 +57,7 @@ def test_in_another_browser_it_asks_for_the_password(app, link):
     "path", ["/change-email", "/change-email?token=wrong", "/change-email?token=a&token=b"]
 )
 def test_without_a_link_it_says_what_to_do(app, path):
-    """No form that cannot succeed."""
+    """Without a valid link the page asks the user to follow the link, and has no form."""
     client = browser(app)
     client.get(path)
     page = Page(client.get("/change-email"))
@@ -67,7 +67,7 @@ def test_without_a_link_it_says_what_to_do(app, path):
 
 @pytest.mark.parametrize("path", ["/change-email", "/account/email", "/account/delete"])
 def test_forms_of_other_sites_do_nothing(app, ann, link, path):
-    """Each of the three needs proof that a page of this site sent it."""
+    """A form from another site is refused with 403."""
     follow(ann, link)
     data = {"new_email": "eve@example.com", "password": PASSWORD}
     answer = ann.post(path, data=data, headers={"sec-fetch-site": "cross-site"})
@@ -76,7 +76,7 @@ def test_forms_of_other_sites_do_nothing(app, ann, link, path):
 
 
 def test_the_form_shows_what_is_wrong(ann):
-    """The address that was typed stays, the password does not."""
+    """A refused change of address keeps the new address in the form, and not the password."""
     answer = ann.post("/account/email", data={"new_email": "nobody", "password": PASSWORD})
     page = Page(answer)
     assert answer.status_code == 422
@@ -85,7 +85,7 @@ def test_the_form_shows_what_is_wrong(ann):
 
 
 def test_deleting(app, ann):
-    """It asks for the password, says that it cannot be undone, and signs the browser out."""
+    """Deleting the account needs the password, and signs the browser out."""
     page = Page(ann.get("/account/delete"))
     assert EMAIL in page.words and "for good" in page.words
     assert ann.post("/account/delete", data={"password": "wrong"}).status_code == 422
@@ -98,7 +98,7 @@ def test_deleting(app, ann):
 
 @pytest.mark.parametrize("page", ["/account/delete", "/account/email"])
 def test_without_a_password_an_old_sign_in_is_renewed(app, service, clock, page):
-    """The button leads to signing in again, and back; the form has no field for a password."""
+    """Without a password and with an old sign-in, the page sends the browser to a new sign-in."""
     tokens = service.sign_in_with(SocialIdentity("op", "1", "sue@example.com", True))
     client = browser(app)
     client.cookies.set("access_token", tokens.access_token)

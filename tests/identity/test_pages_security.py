@@ -1,4 +1,4 @@
-"""What holds for all pages: headers, cross-site protection, bodies, accessibility; and social sign-in."""
+"""Security of all pages: headers, cross-site protection, bodies, accessibility; and social sign-in."""
 
 import re
 from hashlib import sha256
@@ -16,13 +16,13 @@ from authguard.identity.social.provider import Provider
 from identity.key_pages import first_key
 from identity.support import ANN, ISSUER, PASSWORD, Page, browser, service_at, set_cookies
 
-pytestmark = pytest.mark.one_database  # headers, forms and pages
+pytestmark = pytest.mark.one_database  # headers, forms and pages do not depend on the database
 
 CSS = files("authguard.identity.pages").joinpath("assets/style.css").read_text(encoding="utf-8")
 
 
 def routes(app, method):
-    """The paths of all pages with this method."""
+    """Return the paths of all pages with a method."""
     return [
         route.path
         for route in app._pages.routes
@@ -34,7 +34,7 @@ def routes(app, method):
 
 
 def test_headers_of_every_page(app, ann):
-    """No page is kept, framed, scripted or sniffed, whoever looks at it, and whatever became of it."""
+    """Each page forbids caching, frames, scripts and sniffing, for each caller and status."""
     for client in (browser(app), ann):
         answers = [client.get(path) for path in routes(app, "GET")]
         answers += [client.post(path, data={"x": "y"}) for path in routes(app, "POST") if path != "/logout"]
@@ -56,7 +56,7 @@ def test_headers_of_every_page(app, ann):
 
 
 def test_pages_run_nothing(app, ann):
-    """There is no script, no inline style, and nothing from elsewhere."""
+    """No page has a script, an inline style or a resource of another host."""
     for client in (browser(app), ann):
         for path in routes(app, "GET"):
             page = Page(client.get(path))
@@ -68,7 +68,7 @@ def test_pages_run_nothing(app, ann):
 
 
 def test_style_is_kept_for_ever(app):
-    """Its name has the digest of its content, so that it never has to be asked for again."""
+    """The style sheet is cached without end, because its name has the digest of its content."""
     client = browser(app)
     link = next(each for each in Page(client.get("/login")).all("link") if each["rel"] == "stylesheet")
     response = client.get(link["href"])
@@ -98,7 +98,7 @@ def test_style_is_kept_for_ever(app):
     ids=str,
 )
 def test_forms_of_other_sites_are_refused(app, ann, headers):
-    """Every POST, with or without a session, needs proof that this site sent it; nothing is done."""
+    """A POST of each form without proof of this site is refused with 403."""
     for cookies in ({}, dict(ann.cookies)):
         client = TestClient(app, base_url=ISSUER, follow_redirects=False, cookies=cookies)
         for path in routes(app, "POST"):
@@ -113,7 +113,7 @@ def test_forms_of_other_sites_are_refused(app, ann, headers):
 
 @pytest.mark.parametrize("headers", [{"sec-fetch-site": "same-origin"}, {"origin": ISSUER}], ids=str)
 def test_forms_of_this_site_are_answered(app, ann, headers):
-    """Fetch Metadata will do, and so will Origin in older browsers."""
+    """Fetch Metadata or Origin is enough as proof of this site."""
     client = TestClient(app, base_url=ISSUER, follow_redirects=False)
     assert client.post("/login", data=ANN, headers=headers).status_code == 303
 
@@ -136,7 +136,7 @@ def test_forms_of_this_site_are_answered(app, ann, headers):
     ],
 )
 def test_bodies_are_small_forms(app, content, kind, status):
-    """Anything else is refused with a page, and is never our fault."""
+    """A body that is no small form is refused with a page."""
     response = browser(app).post("/login", content=content, headers={"content-type": kind})
     assert response.status_code == status
     assert response.headers["content-type"].startswith("text/html")
@@ -145,7 +145,7 @@ def test_bodies_are_small_forms(app, content, kind, status):
 
 @pytest.mark.parametrize("path", ["/account/sessions/end", "/account/logout-all", "/verify-email/resend"])
 def test_address_that_takes_forms_only(app, path):
-    """GET changes nothing: it is a 405 page that says which method there is."""
+    """A GET of a path that accepts only forms is a 405 page with Allow."""
     response = browser(app).get(path)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert response.headers["content-type"].startswith("text/html")
@@ -154,7 +154,7 @@ def test_address_that_takes_forms_only(app, path):
 # --- accessibility
 
 _TEXT = ("username", "email", "current-password", "new-password", "name", "off")
-#: What fields of each type may say; those that are chosen from, and not typed into, say nothing.
+#: The values of autocomplete by the type of a field; a field without typing has none.
 _AUTOCOMPLETE = {
     **dict.fromkeys(("email", "text", "password"), _TEXT),
     **dict.fromkeys(("checkbox", "radio", ""), ("", "off")),
@@ -162,7 +162,7 @@ _AUTOCOMPLETE = {
 
 
 def test_pages_are_accessible(app, ann):
-    """Language, title, landmarks, one heading, labels, autocomplete; references lead to what there is."""
+    """Each page has a language, a title, landmarks, one heading, labels and autocomplete."""
     bad = [browser(app).post(path, data={"email": "x"}) for path in ("/login", "/register")]
     bad.append(ann.post("/account/password", data={"new_password": "weak"}))
     key = {"name": "Robot", "kind": "claw"}
@@ -191,7 +191,7 @@ def test_pages_are_accessible(app, ann):
 
 
 def test_errors_are_found_first(app):
-    """The summary has the focus, describes the form, and links to the fields; the title says so."""
+    """The summary of errors has the focus and links to the fields, and the title begins with Error."""
     response = browser(app).post("/register", data={"email": "x", "password": "short"})
     page = Page(response)
     summary = next(each for _, each in page.elements if each.get("id") == "error-summary")
@@ -213,7 +213,7 @@ def _luminance(colour):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(scheme):
-    """Text has 4.5 to 1, and edges of fields 3 to 1, in light and in dark (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    """Text has a contrast of 4.5 and edges one of 3, in light and dark (WCAG 2.2, 1.4.3 and 1.4.11)."""
     light, _, rest = CSS.partition("@media (prefers-color-scheme: dark)")
     colours = _colours(light)
     if scheme == "dark":
@@ -257,7 +257,7 @@ def test_contrast(scheme):
     ],
 )
 def test_agents_have_names(agent, words):
-    """Sessions are told apart by what people call their browsers."""
+    """A User-Agent is described by the names of its browser and its system."""
     assert describe_agent(agent) == words
 
 
@@ -265,7 +265,7 @@ def test_agents_have_names(agent, words):
 
 
 class Elsewhere(Provider):
-    """A provider that says what it is told; `down` makes it fail."""
+    """A provider that returns a fixed identity; `down` makes it fail."""
 
     down = False
 
@@ -293,7 +293,7 @@ def social(service, github):
 
 
 def test_buttons_of_the_providers(app, social):
-    """There is a link for each provider that is configured, and it keeps `next`; else there is none."""
+    """Each configured provider has a link with `next`, and without providers no link is shown."""
     for path in ("/login", "/register"):
         links = [each["href"] for each in Page(social.get(path, params={"next": "/dashboard"})).all("a")]
         for name in ("github", "oidc"):
@@ -302,14 +302,14 @@ def test_buttons_of_the_providers(app, social):
 
 
 def _to_provider(client):
-    """The state with which a browser is sent to the provider by the link on the login page."""
+    """Return the state with which the link of the login page sends a browser to the provider."""
     links = [each["href"] for each in Page(client.get("/login")).all("a")]
     response = client.get(next((each for each in links if "/github/" in each), "/v1/auth/github/authorize"))
     return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
 
 
 def test_coming_back_from_a_provider(social):
-    """The browser has both cookies then, and sees the account."""
+    """A browser that returns from a provider gets both cookies, and sees the account."""
     state = _to_provider(social)
     response = social.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": state})
     assert (response.status_code, response.headers["location"]) == (303, "/account")
@@ -318,7 +318,7 @@ def test_coming_back_from_a_provider(social):
 
 
 def test_coming_back_ends_the_session_before(service, github):
-    """Whoever was signed in in this browser is not any more."""
+    """A browser that returns from a provider ends the session that it had."""
     app = Identity(service, providers=[github])
     client, before = browser(app), browser(app)
     client.post("/register", data=ANN)
@@ -330,7 +330,7 @@ def test_coming_back_ends_the_session_before(service, github):
 
 
 def test_sign_in_that_did_not_succeed_is_a_page(social, github):
-    """A browser gets a page with the status, and programs what they always got."""
+    """A failed sign-in gets a page in a browser, and JSON in a program."""
     response = social.get("/api/v1/auth/github/callback", params={"error": "access_denied", "state": "x"})
     assert (response.status_code, "did not succeed" in Page(response).words) == (400, True)
     assert response.headers["content-type"].startswith("text/html")
@@ -343,7 +343,7 @@ def test_sign_in_that_did_not_succeed_is_a_page(social, github):
 
 
 def test_no_refresh_cookie_without_pages(url):
-    """Where there are no pages, nothing would use a refresh cookie, so none is set."""
+    """Without pages a sign-in with a provider sets no refresh cookie."""
     with service_at(url, pages=False) as service:
         client = browser(Identity(service, providers=[Elsewhere("github")]))
         state = _to_provider(client)
@@ -354,7 +354,7 @@ def test_no_refresh_cookie_without_pages(url):
 
 @pytest.mark.parametrize("prefix", ["/account", "/login/v1", "/verify-email", "/v1/auth/login"])
 def test_no_prefix_opens_the_api(url, prefix):
-    """A page is open with all below it, and yet no endpoint is that asks for a caller."""
+    """No value of `prefixes` makes an endpoint public that requires a caller."""
     with service_at(url, prefixes=["/v1", prefix]) as service:
         identity = Identity(service, providers=[])
         public_paths = [*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS]
@@ -368,13 +368,13 @@ def test_no_prefix_opens_the_api(url, prefix):
 
 
 def test_a_page_and_an_endpoint_cannot_share_a_path(url):
-    """`pages_path` and `prefixes` that would hide an endpoint behind a page are refused."""
+    """A `pages_path` that hides an endpoint behind a page is refused."""
     named = pytest.raises(ConfigurationError, match="pages_path")
     with service_at(url, pages_path="/v1/auth") as service, named:
         Identity(service, providers=[])
 
 
 def test_the_name_of_the_service_leads_to_the_account(app):
-    """Somebody who types no more than the host is led on."""
+    """The root of the service redirects to the page of the account."""
     response = browser(app).get("/")
     assert (response.status_code, response.headers["location"]) == (303, "/account")

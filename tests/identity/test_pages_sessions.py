@@ -1,4 +1,4 @@
-"""The page of an account shows its sessions in pages: the one of the browser, and twenty others."""
+"""The sessions on the page of an account: the current one, and twenty others a page."""
 
 import re
 
@@ -13,12 +13,14 @@ from authguard.identity.usecases.sessions import MAX_SESSIONS
 from identity.many import add_sessions
 from identity.support import ANN, ISSUER, NOW, Page, browser
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0.0.0 Safari/537.36"
 
 
 @pytest.fixture
 def many(ann, service):
-    """Ann has as many sessions as an account may have."""
+    """Give Ann as many sessions as an account may have."""
     with service.database.read() as connection:
         user, _ = store.find_user_by_address(connection, ANN["email"])
     add_sessions(service, user.id, MAX_SESSIONS - 1, user_agent=AGENT)
@@ -26,17 +28,17 @@ def many(ann, service):
 
 
 def ids(response):
-    """The sessions that a page can end."""
+    """Return the sessions that a page can end."""
     return [each["value"] for each in Page(response).all("input") if each.get("name") == "session"]
 
 
 def links(response):
-    """The links to other pages, by `rel`."""
+    """Return the links to other pages, by `rel`."""
     return {each["rel"]: each["href"] for each in Page(response).all("a") if "rel" in each}
 
 
 def walk(client, response, rel):
-    """The pages that links lead to, one after the other, with the first one."""
+    """Return the first page, and the pages that its links lead to, one after the other."""
     pages = [response]
     while rel in links(pages[-1]):
         pages.append(client.get(links(pages[-1])[rel]))
@@ -46,7 +48,7 @@ def walk(client, response, rel):
 
 @pytest.mark.one_database
 def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
-    """After as many sign-ins as an account has sessions, no page has more than 20 KB."""
+    """With the maximum of sessions no page has more than 20 KB."""
     client = TestClient(app, base_url=ISSUER, headers={"user-agent": AGENT})
     for _ in range(MAX_SESSIONS - 1):
         clock.go_on(1)
@@ -57,7 +59,7 @@ def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
 
 
 def test_each_session_is_on_one_page(many):
-    """The pages have the 99 other sessions, each once, in the order of the API."""
+    """The pages have each of the 99 other sessions once, in the order of the API."""
     pages = walk(many, many.get("/account"), "next")
     token = many.cookies["access_token"]
     api = many.get("/v1/users/me/sessions", headers={"authorization": f"Bearer {token}", "cookie": ""})
@@ -67,7 +69,7 @@ def test_each_session_is_on_one_page(many):
 
 
 def test_the_own_session_is_first_on_each_page(many, service):
-    """It is there, and first, although it is the oldest of all."""
+    """The current session is first on each page, although it is the oldest."""
     with service.database.write() as connection:
         connection.execute(
             update(sessions).where(sessions.c.user_agent != AGENT).values(created_at=NOW - 9000)
@@ -81,7 +83,7 @@ def test_the_own_session_is_first_on_each_page(many, service):
 
 
 def test_newer_leads_back(many):
-    """From the last page, the links to newer sessions lead over the same pages to the first one."""
+    """The links to newer sessions lead back over the same pages."""
     there = walk(many, many.get("/account"), "next")
     back = walk(many, there[-1], "prev")
     assert [ids(page) for page in back[::-1]] == [ids(page) for page in there]
@@ -89,7 +91,7 @@ def test_newer_leads_back(many):
 
 
 def test_few_sessions_have_no_links(ann):
-    """Where all fit on a page, there is no navigation."""
+    """A page with few sessions has no navigation."""
     page = ann.get("/account")
     assert links(page) == {}
     assert "Pages of sessions" not in page.text
@@ -97,7 +99,7 @@ def test_few_sessions_have_no_links(ann):
 
 @pytest.mark.one_database
 def test_links_have_names_and_a_place(many):
-    """The navigation has a label, each link says what it leads to, and goes to the heading of the list."""
+    """The navigation has a label, and its links have names and lead to the heading of the list."""
     second = walk(many, many.get("/account"), "next")[1]
     assert {"class": "pager", "aria-label": "Pages of sessions"} in Page(second).all("nav")
     assert "Newer sessions Older sessions" in Page(second).words
@@ -106,7 +108,7 @@ def test_links_have_names_and_a_place(many):
 
 
 def test_ending_a_session_shows_the_same_page(many):
-    """The form of the second page leads back to it; the session is gone."""
+    """Ending a session on the second page leads back to that page, without the session."""
     second = walk(many, many.get("/account"), "next")[1]
     cursor = Page(second).field("cursor")["value"]
     ended = ids(second)[3]
@@ -117,7 +119,7 @@ def test_ending_a_session_shows_the_same_page(many):
 
 
 def test_a_page_whose_sessions_have_ended_is_the_first(app, many, service):
-    """A cursor behind which nothing is left shows the newest sessions."""
+    """A cursor without further sessions shows the newest ones."""
     last = walk(many, many.get("/account"), "next")[-1]
     service.sessions.end_now(ids(last))
     again = many.get(str(last.url))
@@ -125,7 +127,7 @@ def test_a_page_whose_sessions_have_ended_is_the_first(app, many, service):
 
 
 def test_an_expired_page_is_carried_on(many, clock):
-    """A browser that gets new cookies on the way comes to the page that it asked for."""
+    """A browser that gets new cookies is sent to the requested page of sessions."""
     link = links(many.get("/account"))["next"].partition("#")[0]
     clock.go_on(28_801)
     response = many.get(link)
@@ -135,7 +137,7 @@ def test_an_expired_page_is_carried_on(many, clock):
 @pytest.mark.one_database
 @pytest.mark.parametrize("cursor", ["x", "", "A" * 5000, "%3Cscript%3E"])
 def test_a_malformed_cursor_is_refused(ann, cursor):
-    """It gets a page with 422, which does not repeat it."""
+    """A malformed cursor gets a page with 422, which does not repeat the cursor."""
     response = ann.get(f"/account?cursor={cursor}")
     assert response.status_code == 422
     assert response.headers["content-type"].startswith("text/html")
@@ -143,7 +145,7 @@ def test_a_malformed_cursor_is_refused(ann, cursor):
 
 
 def test_a_cursor_of_somebody_else_is_refused(app, many):
-    """What was issued to Ann is of no use to Bob."""
+    """A cursor of another account is refused with 422."""
     cursor = re.search(r"cursor=([\w-]+)", many.get("/account").text)[1]
     bob = browser(app)
     bob.post("/register", data=ANN | {"email": "bob@example.com"})

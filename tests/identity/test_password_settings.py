@@ -1,4 +1,4 @@
-"""The policy of passwords and the list of breached ones, as settings: what is read, and what is refused."""
+"""The settings of the policy of passwords and of the list of breached ones."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.passwords import BreachedFile, BreachedWords
 from identity.support import CALLER, ISSUER, PASSWORD, SECRET, Postbox, settings
 
-pytestmark = pytest.mark.one_database  # which passwords are accepted
+pytestmark = pytest.mark.one_database  # the accepted passwords do not depend on the database
 
 PLAIN = "correct horse battery staple"
 NEEDED = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
@@ -18,7 +18,7 @@ NEEDED = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 
 @pytest.fixture
 def build(url):
-    """Builds services of settings."""
+    """Return a function that builds services from settings."""
     built = []
 
     def build(**given):
@@ -39,13 +39,13 @@ def problems(service, password):
 
 
 def test_the_documents_by_default(build):
-    """Without a setting, kinds of characters are demanded, as the documents have it."""
+    """By default the policy requires kinds of characters, as the documents have it."""
     assert {"Add an upper-case letter.", "Add a digit."} <= set(problems(build(), PLAIN))
     assert problems(build(), PASSWORD) == []
 
 
 def test_nist_with_a_setting(build):
-    """A table demands length alone, but for what it names."""
+    """A policy of the settings requires a length, and the kinds of characters that it names."""
     service = build(password_policy={"min_length": 20})
     assert problems(service, PASSWORD) == ["Use at least 20 characters."]
     assert problems(build(password_policy={"digit": True}), "x" * 15) == ["Add a digit."]
@@ -54,13 +54,13 @@ def test_nist_with_a_setting(build):
 
 
 def test_by_a_variable():
-    """Numbers and words are read as what they are."""
+    """The variable of the policy has numbers and booleans."""
     read = Settings.from_env({**NEEDED, "AUTHGUARD_PASSWORD_POLICY": "min_length=12, upper=false,digit=true"})
     assert read.password_policy == {"min_length": 12, "upper": False, "digit": True}
 
 
 def test_by_toml(tmp_path):
-    """As a table."""
+    """A file of settings has the policy as a table."""
     path = tmp_path / "authguard.toml"
     text = f'secret = "{SECRET}"\nissuer = "{ISSUER}"\nbreached_passwords = "/lists/words.txt"\n'
     path.write_text(text + "[password_policy]\nmin_length = 12\n")
@@ -83,7 +83,7 @@ def test_by_toml(tmp_path):
     ],
 )
 def test_what_cannot_be_meant(given, text):
-    """It is refused when the settings are built, by the name of the setting."""
+    """A wrong policy or list is refused when the settings are built, by the name of the setting."""
     with pytest.raises(ConfigurationError) as caught:
         Settings(secret=SECRET, issuer=ISSUER, **given)
     assert text in str(caught.value)
@@ -91,13 +91,13 @@ def test_what_cannot_be_meant(given, text):
 
 @pytest.mark.parametrize("place", ["/nowhere/list.txt", "http://example.com/range/", "ftp://example.com/"])
 def test_a_list_that_cannot_be_used(build, place):
-    """The service does not start, and names the setting."""
+    """A missing list, or a service without https, is refused when the service is built."""
     with pytest.raises(ConfigurationError, match=r"^breached_passwords: (path|url) must"):
         build(breached_passwords=place)
 
 
 def test_a_list_of_digests(build, tmp_path):
-    """Such as that of Have I Been Pwned: it is searched on disk."""
+    """A list of SHA-1 digests, such as that of Have I Been Pwned, is searched on disk."""
     path = tmp_path / "digests.txt"
     path.write_text(hashlib.sha1(PASSWORD.encode()).hexdigest().upper() + ":7\n")  # noqa: S324
     service = build(breached_passwords=str(path))
@@ -106,7 +106,7 @@ def test_a_list_of_digests(build, tmp_path):
 
 
 def test_a_list_of_passwords(build, tmp_path):
-    """As they are, a line each."""
+    """A list of plain passwords has one of them on each line."""
     path = tmp_path / "words.txt"
     path.write_text(f"other\n{PASSWORD}\n")
     service = build(breached_passwords=str(path))
@@ -117,7 +117,7 @@ def test_a_list_of_passwords(build, tmp_path):
 
 @pytest.mark.parametrize("fail_open", [False, True])
 def test_a_service_that_is_down(build, fail_open):
-    """New passwords are refused with 503, or accepted if that was chosen; signing in asks nobody."""
+    """While the service is down, new passwords are refused or accepted by the setting, and logins succeed."""
     build().accounts.create("bob@example.com", PASSWORD)
     service = build(breached_passwords="http://127.0.0.1:9/range/", breached_passwords_fail_open=fail_open)
     if fail_open:

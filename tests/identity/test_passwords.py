@@ -1,4 +1,4 @@
-"""What a password must have, how it is hashed, and that hashing is bounded."""
+"""The policy of passwords, their hashes, and the limit of parallel hashing."""
 
 import threading
 import unicodedata
@@ -28,12 +28,12 @@ HASHER = PasswordHasher.cheap()
     ],
 )
 def test_policy_names_what_is_missing(password, missing):
-    """The documented policy says which part of it a password does not meet."""
+    """The default policy names each requirement that a password does not meet."""
     assert PasswordPolicy().check(password) == missing
 
 
 def test_policy_names_all_that_is_missing():
-    """Everything that is missing is said at once."""
+    """The policy names all missing requirements at once."""
     assert len(PasswordPolicy().check("")) == 5
 
 
@@ -50,22 +50,22 @@ def test_length_is_of_code_points_after_nfc():
 
 
 def test_too_long_is_refused_at_once():
-    """A megabyte is not looked at any further."""
+    """A password of a megabyte is refused by its length alone."""
     assert PasswordPolicy().check("a" * 1_000_000) == ["Use at most 256 characters."]
 
 
 def test_text_that_grows_is_refused():
-    """A text that is longer once it is normalised is measured then."""
+    """A password that becomes too long by normalisation is refused."""
     assert "Use at most 256 characters." in PasswordPolicy().check("\u0958" * 200)
 
 
 def test_lone_surrogate_is_refused():
-    """Half a character, which JSON can carry, is not a character."""
+    """A password with a lone surrogate, which JSON can carry, is refused."""
     assert PasswordPolicy().check("SecurePass123!\ud800") == ["Use complete characters."]
 
 
 def test_own_name_is_refused():
-    """A password is not the address of its owner in other letters."""
+    """A password that is the address of its owner in other case is refused."""
     assert PasswordPolicy().check("Ann.1@Example.com", names=["ann.1@example.com"]) != []
 
 
@@ -74,20 +74,20 @@ def test_own_name_is_refused():
     [{"min_length": 7}, {"min_length": 65}, {"max_length": 63}, {"max_length": 1025}, {"min_length": True}],
 )
 def test_policy_checks_its_numbers(options):
-    """Lengths that make no sense are refused when the policy is built."""
+    """Lengths that are out of range are refused when the policy is built."""
     with pytest.raises(ConfigurationError):
         PasswordPolicy(**options)
 
 
 @given(st.text(max_size=80))
 def test_hash_verifies_its_password(password):
-    """Whatever the password is, its hash verifies it."""
+    """The hash of any password verifies it."""
     assert HASHER.verify(HASHER.hash(password), password)
 
 
 @given(st.text(max_size=80), st.text(min_size=1, max_size=5))
 def test_hash_refuses_a_longer_password(password, more):
-    """Nothing is cut off, not even after a NUL or 72 bytes."""
+    """A longer password is refused, also after a NUL or 72 bytes."""
     longer = password + more
     same = unicodedata.normalize("NFC", longer) == unicodedata.normalize("NFC", password)
     assert HASHER.verify(HASHER.hash(password), longer) is same
@@ -95,7 +95,7 @@ def test_hash_refuses_a_longer_password(password, more):
 
 @pytest.mark.parametrize("other", [" Secret", "Secret ", "secret", "Secret\x00", "Secre", "Ｓecret"])
 def test_other_spellings_are_other_passwords(other):
-    """Nothing is trimmed, folded or taken for alike."""
+    """A password with other spaces, case or letters is refused."""
     assert not HASHER.verify(HASHER.hash("Secret"), other)
 
 
@@ -105,12 +105,12 @@ def test_both_ways_to_write_an_accent_are_one():
 
 
 def test_default_is_argon2id_as_owasp_recommends():
-    """19 MiB, two passes, one lane, a salt of 16 bytes."""
+    """The default is argon2id with 19 MiB, two passes and one lane."""
     assert PasswordHasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_each_hash_has_its_own_salt():
-    """Two hashes of a password are not the same."""
+    """Two hashes of a password are different."""
     assert HASHER.hash("x") != HASHER.hash("x")
 
 
@@ -118,12 +118,12 @@ def test_each_hash_has_its_own_salt():
     "kept", ["", "!", "$2b$12$abcdefghijklmnopqrstuv", "$argon2id$v=19$m=8,t=1,p=1$", "\u00e9"]
 )
 def test_no_hash_verifies_nothing(kept):
-    """A row without a usable hash lets nobody in, and is no error."""
+    """A stored text that is no hash verifies no password, and raises no error."""
     assert not HASHER.verify(kept, "x")
 
 
 def test_too_long_a_password_is_wrong():
-    """Nothing over the longest password is hashed or verified."""
+    """A password beyond the maximum is neither hashed nor verified."""
     long = "x" * (MAX_PASSWORD + 1)
     assert not HASHER.verify(HASHER.hash("x"), long)
     assert not HASHER.verify_dummy(long)
@@ -132,13 +132,13 @@ def test_too_long_a_password_is_wrong():
 
 
 def test_nobody_has_no_password():
-    """Any password is wrong for nobody."""
+    """The decoy verifies no password."""
     assert not HASHER.verify_dummy("x")
     assert not HASHER.verify_dummy("\ud800")
 
 
 def test_nobody_costs_as_much_as_somebody(monkeypatch):
-    """For nobody one hash with the same parameters is computed, as for somebody."""
+    """Verifying the decoy computes one hash with the parameters of a stored hash."""
     hasher = PasswordHasher.cheap()
     kept = hasher.hash("right")
     seen = []
@@ -158,19 +158,19 @@ def test_nobody_costs_as_much_as_somebody(monkeypatch):
 
 
 def test_other_parameters_need_a_rehash():
-    """A hash that was made more cheaply is to be made anew; one of today is not."""
+    """A hash with other parameters needs a rehash, and one with the current parameters does not."""
     assert PasswordHasher(memory=64, time=1).needs_rehash(HASHER.hash("x"))
     assert not HASHER.needs_rehash(HASHER.hash("x"))
     assert HASHER.needs_rehash("!")
 
 
 def test_hash_with_other_parameters_verifies():
-    """The parameters are those of the hash, so that they can be raised."""
+    """A hash is verified with its own parameters, so that the settings can be raised."""
     assert PasswordHasher(memory=64, time=1).verify(HASHER.hash("x"), "x")
 
 
 def test_hashing_is_bounded(monkeypatch):
-    """No more hashes are computed at a time than was said; the next one is told to come again."""
+    """A hash beyond the limit of parallel hashes raises VerificationUnavailableError."""
     hasher = PasswordHasher.cheap(concurrency=1, wait=0.01)
     with hasher._turn(), pytest.raises(VerificationUnavailableError) as caught:
         hasher.hash("x")
@@ -179,7 +179,7 @@ def test_hashing_is_bounded(monkeypatch):
 
 
 def test_turn_is_given_back_after_a_failure():
-    """A failure in the middle does not use up a turn."""
+    """A failed verification gives its turn back."""
     hasher = PasswordHasher.cheap(concurrency=1, wait=0.01)
     for _ in range(3):
         hasher.verify("!", "x")
@@ -187,7 +187,7 @@ def test_turn_is_given_back_after_a_failure():
 
 
 def test_many_threads_get_their_turn():
-    """Fifty at once are all answered."""
+    """Fifty parallel verifications with two turns all succeed."""
     hasher = PasswordHasher.cheap(concurrency=2)
     kept = hasher.hash("x")
     answers = []
@@ -203,11 +203,11 @@ def test_many_threads_get_their_turn():
     "options", [{"memory": 7}, {"time": 0}, {"parallelism": 0}, {"concurrency": 0}, {"wait": 0}, {"wait": 61}]
 )
 def test_hasher_checks_its_numbers(options):
-    """Numbers that argon2 cannot work with are refused when the hasher is built."""
+    """Parameters that argon2 does not accept are refused when the hasher is built."""
     with pytest.raises(ConfigurationError):
         PasswordHasher(**options)
 
 
 def test_repr_says_the_cost_only():
-    """Nothing of a hash is in the repr."""
+    """The repr of a hasher has its costs only."""
     assert repr(HASHER) == "PasswordHasher(memory=8, time=1)"

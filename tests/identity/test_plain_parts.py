@@ -1,4 +1,4 @@
-"""Parts of the service that nothing awaits must be plain: each coroutine would be a right password."""
+"""Parts of the service with async methods, which are refused because a coroutine is true."""
 
 import functools
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.one_database
 
 
 async def coroutine(*arguments: Any, **options: Any) -> bool:
-    """An async method, such as one of an async mail library."""
+    """Return False, as an async method."""
     return False
 
 
@@ -36,20 +36,20 @@ PARTS = [
 
 @pytest.mark.parametrize(("option", "method", "make"), PARTS)
 def test_an_async_method_is_refused(option: str, method: str, make: Any) -> None:
-    """It is refused when the service is built."""
+    """A part with an async method is refused when the service is built."""
     part = type("Part", (make,), {method: coroutine})()
     with pytest.raises(ConfigurationError, match=f"{option} must have a plain {method}, got an async one"):
         IdentityService(settings("sqlite:////nowhere/unused.db"), **{option: part})
 
 
 def test_an_async_audit_hook_is_refused() -> None:
-    """Its events would be lost."""
+    """An async audit hook is refused, because its events would be lost."""
     for hook in (coroutine, functools.partial(coroutine)):
         with pytest.raises(ConfigurationError, match="audit_hook must be a plain function, got an async one"):
             IdentityService(settings("sqlite:////nowhere/unused.db"), audit_hook=hook)
 
 
 def test_an_outbox_refuses_an_async_mailer() -> None:
-    """Its mails would count as sent."""
+    """An outbox with an async mailer is refused, because its mails would count as sent."""
     with pytest.raises(ConfigurationError, match="mailer must have a plain send, got an async one"):
         Outbox(SimpleNamespace(send=coroutine))  # type: ignore[arg-type]

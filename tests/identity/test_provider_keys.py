@@ -1,4 +1,4 @@
-"""The keys of providers: found by discovery, kept through outages, and asked for once."""
+"""The keys of providers: found by discovery, kept through outages, and fetched once."""
 
 import base64
 import hashlib
@@ -35,18 +35,18 @@ def sign_in(provider):
 
 
 def count_requests(server, path):
-    """How often the server was asked for a path."""
+    """Return the number of requests to the server for a path."""
     return [path_ for path_, _, _ in server.seen].count(path)
 
 
 def hash_of(token, name="sha256"):
-    """The `at_hash` of an access token (OpenID Connect Core section 3.1.3.6)."""
+    """Return the `at_hash` of an access token (OpenID Connect Core section 3.1.3.6)."""
     digest = hashlib.new(name, token.encode()).digest()
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
 def test_metadata_and_keys_are_fetched_once(provider, server):
-    """Ten people sign in: the metadata and the keys are asked for once."""
+    """For ten sign-ins the metadata and the keys are fetched once."""
     for _ in range(10):
         assert sign_in(provider).subject == "u1"
     assert provider.authorize_url(state="s", redirect_uri=APP)
@@ -57,7 +57,7 @@ def test_metadata_and_keys_are_fetched_once(provider, server):
 
 
 def test_keys_go_on_through_an_outage(provider, server, clock):
-    """While metadata and keys cannot be fetched, those that are known are used for a day."""
+    """While metadata and keys cannot be fetched, the known ones are used for a day."""
     sign_in(provider)
     good = {path: server.answers[path] for path in ("/.well-known/openid-configuration", "/jwks")}
     server.answers |= dict.fromkeys(good, (500, {}))
@@ -75,7 +75,7 @@ def test_keys_go_on_through_an_outage(provider, server, clock):
 
 
 def test_keys_that_are_down_are_left_alone(provider, server):
-    """After a failure nobody waits for the keys: they are asked for again after a pause."""
+    """After a failure the keys are not fetched again at once, and the refusal names them."""
     server.answers["/jwks"] = 500, {}
     for _ in range(5):
         with pytest.raises(ProviderUnavailableError) as caught:
@@ -85,7 +85,7 @@ def test_keys_that_are_down_are_left_alone(provider, server):
 
 
 def test_keys_that_hang_are_named(server, clock):
-    """Keys that never come are the reason, and not the provider as a whole."""
+    """The refusal because of keys that never arrive names the keys, and not the provider."""
     with both_kinds(server, clock), hanging() as (store, _):
         url = store.replace("redis", "http").removesuffix("/0")
         server.answers["/.well-known/openid-configuration"][1]["jwks_uri"] = f"{url}/jwks"
@@ -101,21 +101,21 @@ def test_keys_that_hang_are_named(server, clock):
 
 @pytest.mark.parametrize("names", [None, ["RS256"], ["HS256", "RS256", "PS256"], "RS256"])
 def test_keys_that_do_not_say_their_algorithm(provider, server, names):
-    """An RSA key without `alg` is for RS256, which every client gets unless it asks for another."""
+    """An RSA key without `alg` verifies RS256, which is the default of the clients."""
     server.answers["/jwks"] = 200, {"keys": [jwk(rsa_key(), kid="k1")]}
     server.answers["/.well-known/openid-configuration"][1]["id_token_signing_alg_values_supported"] = names
     assert sign_in(provider).subject == "u1"
 
 
 def test_key_of_another(provider, server):
-    """A token that another key has signed is refused, though its `kid` is ours."""
+    """A token that another key has signed is refused, though its `kid` is known."""
     server.answers["/jwks"] = 200, {"keys": [jwk(rsa_key(3072), kid="k1", alg="RS256")]}
     with pytest.raises(SocialSignInError):
         sign_in(provider)
 
 
 def test_access_token_of_the_id_token(provider, server, clock):
-    """A hash of the access token has to be that of the one that came along."""
+    """An ID token with the hash of another access token is refused."""
     id_token(server, clock, nonce=NONCE, at_hash=hash_of("at"))
     assert sign_in(provider).subject == "u1"
     for wrong in (hash_of("another"), hash_of("at", "sha512"), hash_of("at")[:-1], "", 7):
@@ -126,7 +126,7 @@ def test_access_token_of_the_id_token(provider, server, clock):
 
 @pytest.mark.parametrize("kind", ["at+jwt", "logout+jwt", "secevent+jwt"])
 def test_tokens_of_other_kinds(provider, server, clock, kind):
-    """An access token or a logout token of the same provider is no ID token."""
+    """An access token or a logout token of the same provider is refused as an ID token."""
     body = {"iss": server.url, "aud": "id", "sub": "u1", "exp": clock() + 60, "iat": clock(), "nonce": NONCE}
     text = make_token(body, algorithm="RS256", key=rsa_key(), kid="k1", typ=kind)
     server.answers["/token"] = 200, {"access_token": "at", "id_token": text}
@@ -153,7 +153,7 @@ def test_tokens_of_other_kinds(provider, server, clock, kind):
     ids=str,
 )
 def test_claims(provider, server, clock, claims, is_good):
-    """Audience, party, dates and kind are checked (OpenID Connect Core section 3.1.3.7)."""
+    """An ID token with a wrong audience, party, date or kind is refused (OpenID Connect Core 3.1.3.7)."""
     id_token(server, clock, nonce=NONCE, **claims)
     if is_good:
         assert sign_in(provider).subject == "u1"

@@ -1,4 +1,4 @@
-"""A more recent sign-in at a provider: it is asked for, and the provider has to show it."""
+"""A more recent sign-in at a provider: the request for one, and the proof by `auth_time`."""
 
 import threading
 from urllib.parse import parse_qs, urlsplit
@@ -13,14 +13,14 @@ from identity.fake_servers import AnsweringServer
 from identity.support import ISSUER, Page, browser, set_cookies
 from support import judge, jwk, make_token, rsa_key
 
-pytestmark = pytest.mark.one_database  # redirects and claims
+pytestmark = pytest.mark.one_database  # redirects and claims do not depend on the database
 
 OWN = [
     f"{ISSUER}{prefix}/auth/{name}/callback"
     for prefix in ("/api/v1", "/v1")
     for name in ("op", "github", "linkedin")
 ]
-BEFORE = 3_600  # seconds since the sign-in at the provider that a silent redirect is for
+BEFORE = 3_600  # seconds since the sign-in at the provider, if it redirects without asking the user
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def server():
 
 @pytest.fixture
 def providers(server, clock):
-    """An OpenID provider, LinkedIn and GitHub, all of them at the server."""
+    """Return an OpenID provider, LinkedIn and GitHub, all of them at the server."""
     server.answers = {
         "/.well-known/openid-configuration": (200, {
             "issuer": server.url,
@@ -67,14 +67,14 @@ def client(service, providers):
 
 
 def sent(client, login, name="op"):
-    """The query with which the link on the login page sends a browser to a provider."""
+    """Return the query with which the link of the login page sends a browser to a provider."""
     link = next(each["href"] for each in Page(client.get(login)).all("a") if f"/auth/{name}/" in each["href"])
     location = client.get(link).headers["location"]
     return {key: value[0] for key, value in parse_qs(urlsplit(location).query).items()}
 
 
 def come_back(client, server, clock, query, name="op", **claims):
-    """Come back from the provider, with these claims in the ID token."""
+    """Return from the provider, with these claims in the ID token."""
     token = {"iss": server.url, "aud": "id", "sub": "u1", "exp": clock() + 60, "iat": clock()}
     token |= {"email": "ann@example.com", "email_verified": True, "nonce": query.get("nonce")} | claims
     id_token = make_token(token, algorithm="RS256", key=rsa_key(), kid="k1")
@@ -84,7 +84,7 @@ def come_back(client, server, clock, query, name="op", **claims):
 
 
 def auth_time(service, client):
-    """When the session of this browser says that its owner signed in."""
+    """Return the `auth_time` of the session of this browser."""
     credential = Credential(client.cookies["access_token"], "bearer")
     return judge(service.own_tokens, credential, service.clock()).principal.claims.get("auth_time")
 
@@ -100,28 +100,28 @@ def auth_time(service, client):
     ("/login?max_age=9999999999", "0"),
 ])  # fmt: skip
 def test_provider_is_asked_for_a_sign_in(client, login, max_age):
-    """If a guard asks for a sign-in, the provider is asked for one as well."""
+    """If the login page has `max_age` or `acr_values`, the provider is asked for a new sign-in."""
     query = sent(client, login)
     assert (query["prompt"], query["max_age"]) == ("login", max_age)
 
 
 @pytest.mark.parametrize("login", ["/login", "/login?next=/b", "/register", "/login?next=/b%3Fmax_age%3D5"])
 def test_provider_may_be_silent_otherwise(client, login):
-    """Else a provider need not ask; it is asked for the time of the sign-in alone."""
+    """Otherwise the provider is not asked for a new sign-in, and only for its time."""
     query = sent(client, login)
     assert "prompt" not in query
     assert int(query["max_age"]) > 300 * 86_400
 
 
 def test_github_knows_no_such_parameters(client):
-    """Providers of other kinds are not sent them."""
+    """GitHub, which has no such parameters, does not get them."""
     query = sent(client, "/login?max_age=300", "github")
     assert not {"prompt", "max_age"} & set(query)
 
 
 @pytest.mark.parametrize("ago", [0, 5, -20, 30])
 def test_new_sign_in(client, server, clock, service, ago):
-    """A sign-in after the redirect counts, and the session is as old as it is."""
+    """A sign-in after the redirect is accepted, and its time is the `auth_time` of the session."""
     query = sent(client, "/login?next=/bank&max_age=300")
     clock.go_on(10)
     done = come_back(client, server, clock, query, auth_time=int(clock()) - ago)
@@ -135,7 +135,7 @@ def test_new_sign_in(client, server, clock, service, ago):
     {"auth_time": None}, {"auth_time": True}, {"auth_time": -1}, {"auth_time": [1]},
 ])  # fmt: skip
 def test_silent_redirect_is_none(client, server, clock, login, claims):
-    """A provider that asked nothing, or does not say, or says what cannot be, begins no session."""
+    """A sign-in whose time is old, missing or malformed begins no session."""
     query = sent(client, login)
     clock.go_on(10)
     if "ago" in claims:
@@ -146,7 +146,7 @@ def test_silent_redirect_is_none(client, server, clock, login, claims):
 
 
 def test_session_before_stays(client, server, clock, service):
-    """If the provider shows no new sign-in, the session that the browser has goes on as it was."""
+    """If the provider shows no new sign-in, the browser keeps its session unchanged."""
     come_back(client, server, clock, sent(client, "/login"), auth_time=int(clock()))
     clock.go_on(400)
     query = sent(client, "/login?max_age=300")
@@ -157,14 +157,14 @@ def test_session_before_stays(client, server, clock, service):
 
 
 def test_page_says_how_to_go_on(client, server, clock):
-    """The page of the refusal says what else there is."""
+    """The page of the refusal mentions the password."""
     answer = come_back(client, server, clock, sent(client, "/login?max_age=300"))
     assert "password" in Page(answer).words
 
 
 @pytest.mark.parametrize("ago", [0, BEFORE, 30 * 86_400])
 def test_leaving_the_parameter_out(client, server, clock, service, ago):
-    """Whoever goes to the provider without it gets a session that is as old as the sign-in there."""
+    """Without `max_age` the session has the time of the sign-in at the provider."""
     query = sent(client, "/login")
     assert come_back(client, server, clock, query, auth_time=int(clock()) - ago).status_code == 303
     assert auth_time(service, client) == int(clock()) - ago
@@ -172,7 +172,7 @@ def test_leaving_the_parameter_out(client, server, clock, service, ago):
 
 @pytest.mark.parametrize("name", ["op", "linkedin", "github"])
 def test_providers_that_do_not_say(client, server, clock, service, name):
-    """Without a time, a sign-in is good for all but for those who ask for a recent one."""
+    """A sign-in without a time begins a session without `auth_time`."""
     query = sent(client, "/login", name)
     assert come_back(client, server, clock, query, name).status_code == 303
     assert client.get("/account").status_code == 200
@@ -181,13 +181,13 @@ def test_providers_that_do_not_say(client, server, clock, service, name):
 
 @pytest.mark.parametrize("name", ["linkedin", "github"])
 def test_providers_that_cannot_show_it(client, server, clock, name):
-    """A provider that tells no time cannot serve for a more recent sign-in."""
+    """A provider that returns no time cannot prove a more recent sign-in."""
     query = sent(client, "/login?max_age=300", name)
     assert come_back(client, server, clock, query, name).status_code == 401
 
 
 def test_refreshing_keeps_the_time(client, server, clock, service):
-    """A refresh does not make the sign-in younger."""
+    """A refresh keeps the time of the sign-in."""
     before = int(clock()) - BEFORE
     come_back(client, server, clock, sent(client, "/login"), auth_time=before)
     clock.go_on(9 * 3600)
@@ -196,7 +196,7 @@ def test_refreshing_keeps_the_time(client, server, clock, service):
 
 
 def test_api_says_it_as_well(client, server, clock, service):
-    """A code that an application hands in gives tokens with the time of the sign-in there."""
+    """A code that an application sends gives tokens with the time of the sign-in at the provider."""
     come_back(client, server, clock, sent(client, "/login"), auth_time=int(clock()) - 77)
     body = {"code": "c0de", "redirect_uri": OWN[0]}
     answer = browser(client.app).post("/v1/auth/op/callback", json=body)

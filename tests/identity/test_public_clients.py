@@ -14,6 +14,8 @@ from identity.support import PASSWORD, service_at
 from identity.test_oauth import INTROSPECT, REVOKE, TOKEN, basic, is_error
 from identity.test_sessions import register
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 USER = {"username": "ann@example.com", "password": PASSWORD}
 LOGIN = {"grant_type": "password", **USER}
 
@@ -26,7 +28,7 @@ def client(service):
 
 @pytest.fixture
 def page(service):
-    """The id of a public client."""
+    """Return the id of a public client."""
     return service.clients.create("a page", public=True)[0].id
 
 
@@ -37,7 +39,7 @@ def machine(service):
 
 
 def test_a_public_client_signs_in_and_refreshes(client, page):
-    """It names itself, proves nothing, and its session belongs to it."""
+    """A public client signs users in by its id alone, and its sessions belong to it."""
     tokens = client.post(TOKEN, data={**LOGIN, "client_id": page}).json()
     refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert is_error(client.post(TOKEN, data=refresh), 400, "invalid_grant")
@@ -45,7 +47,7 @@ def test_a_public_client_signs_in_and_refreshes(client, page):
 
 
 def test_a_public_client_revokes(client, page):
-    """It ends its own sessions, and nobody else's."""
+    """A public client revokes its own sessions only."""
     token = client.post(TOKEN, data={**LOGIN, "client_id": page}).json()["refresh_token"]
     other = client.post(TOKEN, data=LOGIN).json()["refresh_token"]
     assert is_error(client.post(REVOKE, data={"token": token}), 400, "unauthorized_client")
@@ -56,7 +58,7 @@ def test_a_public_client_revokes(client, page):
 
 
 def test_a_public_client_gets_nothing_for_itself(client, page):
-    """What needs a secret is refused: tokens of its own, and introspection (RFC 6749 section 4.4)."""
+    """A public client gets no tokens of its own, and no introspection (RFC 6749 section 4.4)."""
     form = {"grant_type": "client_credentials", "client_id": page}
     assert is_error(client.post(TOKEN, data=form), 400, "unauthorized_client")
     assert is_error(client.post(INTROSPECT, data={"token": "x", "client_id": page}), 401, "invalid_client")
@@ -64,18 +66,18 @@ def test_a_public_client_gets_nothing_for_itself(client, page):
 
 @pytest.mark.parametrize("secret", ["x", " "])
 def test_a_public_client_has_no_secret(client, page, secret):
-    """A secret of a public client is never right."""
+    """A public client with any secret is refused."""
     assert is_error(client.post(TOKEN, data=LOGIN, headers=basic((page, secret))), 401, "invalid_client")
 
 
 def test_a_client_with_a_secret_is_never_taken_for_a_public_one(client, machine):
-    """Its id alone, with an empty secret or none, is refused."""
+    """The id of a client with a secret is refused with an empty secret or without one."""
     for form, fields in (({"client_id": machine[0]}, {}), ({}, basic((machine[0], "")))):
         assert is_error(client.post(TOKEN, data={**LOGIN, **form}, headers=fields), 401, "invalid_client")
 
 
 def test_a_disabled_public_client_is_refused(client, service, page):
-    """It neither begins nor refreshes a session, until it is enabled."""
+    """A disabled public client is refused until it is enabled."""
     form = {**LOGIN, "client_id": page}
     service.clients.disable(page)
     assert is_error(client.post(TOKEN, data=form), 401, "invalid_client")
@@ -84,12 +86,12 @@ def test_a_disabled_public_client_is_refused(client, service, page):
 
 
 def test_an_api_key_is_no_public_client(client, service):
-    """The text of a key, without its secret, names no client."""
+    """The text of an API key without its secret is refused as a client."""
     assert is_error(client.post(TOKEN, data={**LOGIN, "client_id": "claw_x"}), 401, "invalid_client")
 
 
 def test_blank_fields_of_swagger(client, page):
-    """The form of Swagger UI sends `Basic Og==` where client fields are blank, and an id without a secret."""
+    """The blank client fields of Swagger UI, `Basic Og==` or an id without a secret, are accepted."""
     blank = {"authorization": "Basic " + base64.b64encode(b":").decode()}
     assert blank["authorization"] == "Basic Og=="
     assert (
@@ -101,7 +103,7 @@ def test_blank_fields_of_swagger(client, page):
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "DPoP"])
 def test_a_stale_token_is_no_client(client, page, scheme):
-    """Pages send the access token that they have along; a client without a secret may."""
+    """An access token in the field Authorization is ignored for a client without a secret."""
     stale = {"authorization": f"{scheme} eyJ.stale.token"}
     for form in ({}, {"client_id": page}):
         tokens = client.post(TOKEN, data={**LOGIN, **form}, headers=stale)
@@ -111,7 +113,7 @@ def test_a_stale_token_is_no_client(client, page, scheme):
 
 
 def test_a_stale_token_proves_no_client(client, machine):
-    """It is no proof where one is needed, and does not go together with another one."""
+    """An access token is no client authentication, and is refused together with one."""
     stale, form = {"authorization": "Bearer x"}, {"grant_type": "client_credentials"}
     assert is_error(client.post(TOKEN, data=form, headers=stale), 401, "invalid_client")
     assert is_error(client.post(INTROSPECT, data={"token": "x"}, headers=stale), 401, "invalid_client")
@@ -120,7 +122,7 @@ def test_a_stale_token_proves_no_client(client, machine):
 
 
 def test_a_new_secret_ends_the_old_one(client, service, machine):
-    """After a rotation the new secret is good, and the old one is not."""
+    """After a rotation the new secret of a client is accepted, and the old one is not."""
     secret = service.clients.rotate(machine[0])
     form = {"grant_type": "client_credentials"}
     assert is_error(client.post(TOKEN, data=form, headers=basic(machine)), 401, "invalid_client")
@@ -138,13 +140,13 @@ def test_a_new_secret_ends_the_old_one(client, service, machine):
     ],
 )
 def test_registration_is_checked(service, name, scopes, public):
-    """A name on one line, scopes of RFC 6749, and none for a client without a secret."""
+    """A registration with a wrong name or scope, or with scopes of a public client, is refused."""
     with pytest.raises(InvalidFieldsError):
         service.clients.create(name, frozenset(scopes), public=public)
 
 
 def test_unknown_clients_are_named_so(service, page):
-    """What is not there is neither switched nor rotated, and a public client has no secret to rotate."""
+    """Unknown clients raise NotFoundError, and a public client has no secret to rotate."""
     with pytest.raises(NotFoundError):
         service.clients.disable("nobody")
     with pytest.raises(NotFoundError):
@@ -165,7 +167,7 @@ def test_metadata_are_what_authlib_takes(url, algorithm):
 
 @pytest.mark.one_database
 def test_metadata_of_an_issuer_with_a_path(url):
-    """They are where RFC 8414 section 3.1 says: inside of a mount, and by the route for outside of it."""
+    """The metadata of an issuer with a path are at the paths of RFC 8414 section 3.1."""
     path = "/.well-known/oauth-authorization-server/id"
     with service_at(url, issuer="https://example.com/id") as service:
         identity = Identity(service)
@@ -180,5 +182,5 @@ def test_metadata_of_an_issuer_with_a_path(url):
 
 @pytest.mark.one_database
 def test_an_issuer_without_a_path_needs_no_route(app):
-    """There is nothing to add around it."""
+    """An issuer without a path needs no route outside of the mount."""
     assert app.well_known_routes() == []

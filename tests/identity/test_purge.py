@@ -1,4 +1,4 @@
-"""What has expired is deleted, in batches and by one process; what is in use stays."""
+"""Deletion of expired rows, in batches and by one process."""
 
 import time
 
@@ -19,12 +19,12 @@ def ann(service):
 
 
 def count(service):
-    """How many rows there are of each kind."""
+    """Return the number of rows of each kind."""
     return tuple(len(rows(service, name)) for name in ("sessions", "one_time_tokens", "mails"))
 
 
 def test_sessions_of_people_who_never_return_are_deleted(service, ann, clock):
-    """A session is deleted when the last access token of it has expired, and not before."""
+    """A session is deleted when its last access token has expired, and not before."""
     old = service.accounts.issue_tokens(ann.id)
     clock.go_on(30 * DAY)
     young = service.accounts.issue_tokens(ann.id)
@@ -41,7 +41,7 @@ def is_alive_by_refresh(service, tokens):
 
 
 def test_a_session_that_was_refreshed_stays(service, ann, clock):
-    """A session that its owner refreshes is not deleted, however old it is."""
+    """A session that its owner refreshes is not deleted, regardless of its age."""
     tokens = service.accounts.issue_tokens(ann.id)
     for _ in range(3):
         clock.go_on(20 * DAY)
@@ -60,7 +60,7 @@ def test_links_that_nobody_pressed_are_deleted(service, ann, clock):
 
 
 def test_mails_that_no_process_sends_are_given_up(url, clock, caplog):
-    """A mail that has waited for two days is deleted with a warning: no process has given it up."""
+    """A mail that has waited for two days is deleted with a warning."""
     with service_at(url, clock=clock, postbox=Postbox()) as service:
         service.mails.leave_to_others()
         service.accounts.create(EMAIL, PASSWORD)
@@ -73,7 +73,7 @@ def test_mails_that_no_process_sends_are_given_up(url, clock, caplog):
 
 
 def test_it_goes_in_batches(service, ann, clock, monkeypatch):
-    """However many rows are old, a transaction looks at few of them and deletes fewer."""
+    """Old rows are deleted in batches, and all of them by one run."""
     monkeypatch.setattr(queries, "_ROWS", 4)
     monkeypatch.setattr(queries, "_CHANGES", 3)
     for _ in range(11):
@@ -87,7 +87,7 @@ def test_it_goes_in_batches(service, ann, clock, monkeypatch):
 
 
 def test_one_process_does_it_in_an_hour(url, clock):
-    """Of several processes one does it, and again after the interval; each leaves an event."""
+    """Of several processes one purges in each interval, with an event."""
     with service_at(url, clock=clock) as first, service_at(url, clock=clock) as other:
         services = [first, other] * 3
         assert together(6, lambda index: services[index].purge.step()) == [None] * 6
@@ -105,7 +105,7 @@ def done(service):
 
 
 def test_a_clock_that_was_wrong_does_not_stop_it(service, clock):
-    """If the last time was noted by a clock that was far ahead, it is done nevertheless."""
+    """A last purge far in the future, noted by a wrong clock, does not prevent the next one."""
     clock.go_on(900 * DAY)
     service.purge.step()
     clock.go_on(-900 * DAY)
@@ -115,7 +115,7 @@ def test_a_clock_that_was_wrong_does_not_stop_it(service, clock):
 
 @pytest.mark.one_database
 def test_a_service_that_runs_does_it_by_itself(url):
-    """A service that was started deletes old rows, with no request; with `purge_interval=0` it does not."""
+    """A running service deletes old rows without a request, except with `purge_interval=0`."""
     for interval, expected in ((1, 0), (0, 1)):
         past = time.time() - 400 * DAY
         with service_at(url, clock=lambda past=past: past) as before:

@@ -1,4 +1,4 @@
-"""A new password by a link signs nobody in: neither the answer nor the browser gets a session."""
+"""A reset of the password by a link, which begins no session."""
 
 import json
 
@@ -26,7 +26,7 @@ def token(app, service, postbox):
 
 
 def test_the_answer_is_a_sentence(app, token):
-    """It has a message, and nothing else that could be a token; no cookie comes with it."""
+    """The answer to a reset has a message, no token and no cookie."""
     client = TestClient(app)
     answer = client.post("/v1/auth/reset-password", json={"token": token, "new_password": NEW})
     assert (answer.status_code, list(answer.json())) == (200, ["message"])
@@ -36,7 +36,7 @@ def test_the_answer_is_a_sentence(app, token):
 
 
 def test_the_browser_has_to_sign_in(app, token):
-    """The page deletes the cookie of its link, sets no other one, and the account asks to sign in."""
+    """The page of a reset sets no session cookie, and the account redirects to the login page."""
     client = browser(app)
     client.get(f"/reset-password?token={token}")
     answer = client.post("/reset-password", data={"new_password": NEW})

@@ -1,4 +1,4 @@
-"""PostgreSQL is restarted under load: no error of ours, at most one 503 a connection, nothing is lost."""
+"""Restarts of PostgreSQL under load: at most one 503 a connection, and no lost changes."""
 
 import signal
 import threading
@@ -28,7 +28,7 @@ def server() -> Iterator[OwnPostgres]:
 
 
 class Outages:
-    """Restarts of a server, and when they began and ended."""
+    """Restarts of a server, with their times."""
 
     def __init__(self, server: OwnPostgres) -> None:
         self.server = server
@@ -37,7 +37,7 @@ class Outages:
         self._is_up.set()
 
     def restart(self, how: int) -> None:
-        """Restart it, and note when."""
+        """Restart the server, and record the times."""
         self._is_up.clear()
         begun = time.monotonic()
         self.server.restart(how)
@@ -45,12 +45,12 @@ class Outages:
         self._is_up.set()
 
     def wait(self) -> None:
-        """Wait until it is up, as `Retry-After` asks for."""
+        """Wait until the server runs, as `Retry-After` asks for."""
         assert self._is_up.wait(60)
 
 
 def failures_in(person: Person, outages: Outages) -> list[int]:
-    """Count the 503 of a connection in each restart; none is at another time."""
+    """Return the numbers of 503 of a connection in each restart, and check that no other 503 occurred."""
     failed = [answer for answer in person.connection.answers if answer.status == 503]
     counts = [
         sum(begun <= answer.ended and answer.begun <= ended for answer in failed)
@@ -61,7 +61,7 @@ def failures_in(person: Person, outages: Outages) -> list[int]:
 
 
 def test_restarts_of_the_database_under_load(server: OwnPostgres, tmp_path, record_property) -> None:
-    """Five restarts, each connection busy: no answer 500, one 503 for each at most, and nothing is lost."""
+    """During five restarts under load each connection gets at most one 503, no 500, and loses nothing."""
     service, outages = ServiceProcess(tmp_path, TEST_DATABASE=server.url), Outages(server)
     service.start()
     try:

@@ -1,4 +1,4 @@
-"""Revocations that all processes share which use the database."""
+"""Revocations in the database, which all its processes share."""
 
 import math
 import re
@@ -34,12 +34,12 @@ def revocations(url):
 
 
 def a_guard(revocations):
-    """A guard with one API key."""
+    """Return a guard with one API key."""
     return Guard(APIKeyVerifier({KEY: APIKey("robot", key_id="k1")}), revocations=revocations)
 
 
 def token(**claims):
-    """A token without `jti`."""
+    """Return the principal of a token without `jti`."""
     return Principal("ann", claims=claims)
 
 
@@ -55,13 +55,13 @@ def token(**claims):
     ids=str,
 )
 def test_a_session_is_revoked_also_for_tokens_without_jti(revocations, claims, revoked):
-    """The claim `sid` is enough, whatever else the token has."""
+    """A revoked session is refused by the claim `sid`, also for tokens without `jti`."""
     revocations.revoke(session="s1", until=NOW + 60)
     assert revocations.is_revoked(token(**claims)) is revoked
 
 
 def test_a_subject_may_sign_in_again_also_with_tokens_without_jti(revocations):
-    """What has been issued after the logout is good."""
+    """After the revocation of a subject, tokens that are issued later are accepted."""
     revocations.revoke(subject="ann", until=NOW + 60)
     assert revocations.is_revoked(token(iat=NOW))
     assert revocations.is_revoked(token())
@@ -80,21 +80,21 @@ def test_a_subject_may_sign_in_again_also_with_tokens_without_jti(revocations):
     ids=["key", "other-key", "no-name", "bearer", "cookie"],
 )
 def test_a_key_is_revoked_by_its_name(revocations, who, revoked):
-    """And no token whose issuer's key has the same `kid`."""
+    """A key is revoked by its id, and a token with the same `kid` is not."""
     revocations.revoke(key_id="k1", until=math.inf)
     assert revocations.is_revoked(who) is revoked
 
 
 @pytest.mark.parametrize("what", [{}, {"token_id": "a", "key_id": "b"}, {"key_id": ""}], ids=str)
 def test_exactly_one_thing_is_revoked(revocations, what):
-    """None or two are a mistake."""
+    """A revocation without exactly one thing to revoke is refused."""
     with pytest.raises(ConfigurationError, match="exactly one"):
         revocations.revoke(**what, until=NOW)
 
 
 @pytest.mark.parametrize(("ask", "make"), [(ask_asgi, raw_asgi), (ask_wsgi, raw_wsgi)], ids=["asgi", "wsgi"])
 def test_revoking_a_key_works_at_once_for_a_remembered_key(revocations, ask, make):
-    """A key that was let in a moment ago is refused by every guard that follows the log."""
+    """A guard that remembers a key refuses it at once after its revocation."""
     app = make(a_guard(revocations), lambda: NOW)
     fields = [("X-API-Key", KEY.encode())]
     assert [ask(app, "GET", "/private", fields).status for _ in range(2)] == [200, 200]
@@ -103,7 +103,7 @@ def test_revoking_a_key_works_at_once_for_a_remembered_key(revocations, ask, mak
 
 
 def test_a_known_caller_is_answered_from_memory(revocations):
-    """The straight path needs no query: it leaves nothing to the flow."""
+    """A known caller is answered from memory, without the flow."""
     guard = a_guard(revocations)
     presented = [(b"x-api-key", KEY.encode())]
     run(guard.decide(FakeRequest("/me", headers=presented), NOW, None))
@@ -111,7 +111,7 @@ def test_a_known_caller_is_answered_from_memory(revocations):
 
 
 def test_another_process_knows_when_revoke_returns(revocations, url):
-    """From its memory, since `revoke` has waited for it."""
+    """Another process has a revocation in its memory as soon as `revoke` returns."""
     with closing(SQLRevocations(url, clock=lambda: NOW)) as other:
         assert not other.is_revoked(token(sid="s1"))
         receipt = revocations.revoke(session="s1", until=NOW + 60)
@@ -121,7 +121,7 @@ def test_another_process_knows_when_revoke_returns(revocations, url):
 
 @pytest.fixture
 def outage():
-    """A database, and how to let nobody in any more."""
+    """Return the URL of a database, and a function that closes it for all connections."""
     with postgres_database() as url:
         upgrade(url)
 
@@ -143,7 +143,7 @@ def wait_until_old(revocations):
 
 
 def test_without_the_database_nobody_is_let_in(outage):
-    """Beyond the bound; within it memory answers."""
+    """Without the database, a question beyond the bound raises StoreUnavailableError."""
     url, begin = outage
     with closing(SQLRevocations(url, bound=0.5)) as revocations:
         assert not revocations.is_revoked(token(sid="s1"))
@@ -155,7 +155,7 @@ def test_without_the_database_nobody_is_let_in(outage):
 
 
 def test_without_the_database_memory_may_answer_longer(outage):
-    """Where the operator prefers that; a revocation is refused all the same."""
+    """With `revocations_down` as `stale`, memory answers beyond the bound, and `revoke` raises."""
     url, begin = outage
     with closing(SQLRevocations(url, bound=0.5, revocations_down=("stale", 60))) as revocations:
         revocations.revoke(session="s2", until=time.time() + 60)
@@ -170,7 +170,7 @@ def test_without_the_database_memory_may_answer_longer(outage):
 
 @pytest.fixture
 def guest():
-    """A database with its tables, and its URL for a user that may do just what the documentation says."""
+    """Return the URL of a database, and one for a user with the documented rights only."""
     role = f"authguard_test_{secrets.token_hex(6)}"
     with postgres_database() as url:
         upgrade(url)
@@ -187,7 +187,7 @@ def guest():
 
 
 def test_a_guard_needs_no_more_rights_than_the_documentation_says(guest):
-    """It reads the log, and notes how far it has read; it cannot revoke."""
+    """With the documented rights a guard reads the log, and cannot revoke."""
     url, for_guard = guest
     with closing(SQLRevocations(url)) as service, closing(SQLRevocations(for_guard)) as guard:
         assert not guard.is_revoked(token(sid="s1"))
@@ -199,7 +199,7 @@ def test_a_guard_needs_no_more_rights_than_the_documentation_says(guest):
 
 @pytest.mark.parametrize("wrong", [{"bound": 0.01}, {"revocations_down": "allow"}], ids=str)
 def test_modes_are_checked(url, wrong):
-    """As those of the stores."""
+    """A bound or a mode that is not valid is refused."""
     with pytest.raises(ConfigurationError, match="must be"):
         SQLRevocations(url, **wrong)
 
@@ -209,7 +209,7 @@ def test_modes_are_checked(url, wrong):
     ["mariadb://u@h/n", "mysql://u@h/n", "redis://h", "postgresql+asyncpg://u@h/n", "postgresql+psycopg2://u@h/n"],
 )  # fmt: skip
 def test_a_database_of_another_kind_is_refused(address):
-    """The error names the two kinds, and not the rest of the URL, where a password may be."""
+    """The URL of another database is refused, and the error does not show the password."""
     with pytest.raises(ConfigurationError, match="sqlite:///file or postgresql://user@host") as caught:
         SQLRevocations(address.replace("u@", "u:hush@"))
     assert "hush" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The public keys of a scanner: when they are fetched, by how many requests, and for how long they hold."""
+"""The public keys of a scanner: when they are fetched, by how many requests, and how long they are used."""
 
 import threading
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def keys(scanner: Scanner, clock: Clock) -> Iterator[ScannerKeys]:
 
 
 def test_a_fresh_list_answers_from_memory(keys, scanner, clock):
-    """Until the list is five minutes old, it is fetched once."""
+    """Within five minutes the list is fetched once."""
     for _ in range(3):
         assert keys.find(scanner.identifier) is not None
         clock.go_on(TTL / 4)
@@ -42,7 +42,7 @@ def test_a_fresh_list_answers_from_memory(keys, scanner, clock):
 
 
 def test_a_list_that_has_not_changed_is_not_sent_again(keys, scanner, clock):
-    """The second request has the ETag of the first answer, and 304 makes the keys fresh."""
+    """The second fetch sends the ETag of the first one, and a 304 renews the keys."""
     keys.find(scanner.identifier)
     clock.go_on(TTL)
     assert keys.find(scanner.identifier) is not None
@@ -52,7 +52,7 @@ def test_a_list_that_has_not_changed_is_not_sent_again(keys, scanner, clock):
 
 
 def test_old_keys_of_the_list_hold(keys, scanner):
-    """A key that is not the current one any more, and is still in the list, is good."""
+    """A key in the list that is no longer the current one is found."""
     before = scanner.identifier
     scanner.add_key()
     assert keys.find(before) is not None
@@ -60,7 +60,7 @@ def test_old_keys_of_the_list_hold(keys, scanner):
 
 
 def test_a_key_that_was_taken_out_ends(keys, scanner, clock):
-    """When the list is fetched again."""
+    """A key that was removed from the list is unknown after the next fetch."""
     before = scanner.identifier
     keys.find(before)
     del scanner.keys[before]
@@ -77,7 +77,7 @@ def test_an_unknown_key_is_looked_for(keys, scanner, clock):
 
 
 def test_unknown_keys_cost_one_fetch_a_minute(keys, scanner, clock):
-    """However many identifiers are made up."""
+    """Unknown keys cause one fetch a minute, regardless of their number."""
     keys.find(scanner.identifier)
     clock.go_on(1)
     for number in range(100):
@@ -91,7 +91,7 @@ def test_unknown_keys_cost_one_fetch_a_minute(keys, scanner, clock):
 
 
 def test_all_who_ask_at_the_same_time_share_a_fetch(keys, scanner):
-    """Twenty threads, and one request."""
+    """Twenty simultaneous questions cause one fetch."""
     gate = threading.Event()
     ask = scanner._server.pages["/meta/public_keys/secret_scanning"]
 
@@ -107,7 +107,7 @@ def test_all_who_ask_at_the_same_time_share_a_fetch(keys, scanner):
 
 
 def test_who_asked_before_a_fetch_ended_asks_for_no_other(keys, scanner, clock):
-    """Although it comes to fetch when that is over."""
+    """A question that waited for a fetch does not cause another one."""
     flows = [keys._find(scanner.identifier, clock.now) for _ in range(2)]
     for question in [next(flow) for flow in flows]:
         run(question.make())
@@ -115,7 +115,7 @@ def test_who_asked_before_a_fetch_ended_asks_for_no_other(keys, scanner, clock):
 
 
 def test_the_token_goes_with_the_request(scanner, clock):
-    """As a Bearer token; without one there is no such field."""
+    """The request has the token as a Bearer token, and no such field without a token."""
     for token in ("ghp_t0ken-for-the-list", ""):
         with closing(ScannerKeys(scanner.url, token, clock=clock)) as keys:
             keys.find(scanner.identifier)
@@ -124,7 +124,7 @@ def test_the_token_goes_with_the_request(scanner, clock):
 
 
 def test_the_answer_may_say_that_it_is_fresh_for_longer(keys, scanner, clock):
-    """Cache-Control counts, up to an hour."""
+    """The max-age of an answer is the lifetime of the list, up to an hour."""
     scanner.fields = {"Cache_Control": "public, max-age=86400"}
     keys.find(scanner.identifier)
     clock.go_on(3_599)
@@ -136,7 +136,7 @@ def test_the_answer_may_say_that_it_is_fresh_for_longer(keys, scanner, clock):
 
 
 def test_an_outage_lets_known_keys_go_on_for_a_day(keys, scanner, clock):
-    """And no longer; after it, all is well again."""
+    """During an outage known keys are used for a day, and afterwards the list is fetched again."""
     keys.find(scanner.identifier)
     scanner.status = 500
     clock.go_on(TTL + MAX_STALE - 1)
@@ -151,14 +151,14 @@ def test_an_outage_lets_known_keys_go_on_for_a_day(keys, scanner, clock):
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500, 302, 304])
 def test_a_first_fetch_that_fails_is_an_outage(keys, scanner, status):
-    """Of ours: nobody's report is called wrong for it."""
+    """A first fetch that fails is an outage."""
     scanner.status = status
     with pytest.raises(VerificationUnavailableError):
         keys.find(scanner.identifier)
 
 
 def test_an_outage_is_one_fetch_in_each_pause(keys, scanner, clock):
-    """While a fetch has failed a second ago, nobody waits for another."""
+    """During an outage one fetch is made in each pause."""
     scanner.status = 503
     for _ in range(20):
         with pytest.raises(VerificationUnavailableError):
@@ -172,7 +172,7 @@ def test_an_outage_is_one_fetch_in_each_pause(keys, scanner, clock):
 
 
 def test_the_pause_that_the_server_asks_for_is_kept(keys, scanner, clock):
-    """Up to half a minute."""
+    """The Retry-After of the server is the pause after its failure."""
     scanner.status, scanner.fields = 429, {"Retry_After": "20"}
     with pytest.raises(VerificationUnavailableError) as caught:
         keys.find(scanner.identifier)
@@ -186,7 +186,7 @@ def test_the_pause_that_the_server_asks_for_is_kept(keys, scanner, clock):
 
 
 def test_an_unknown_key_in_an_outage_is_no_refusal(keys, scanner, clock):
-    """It may be one that the list would have."""
+    """An unknown key during an outage is an outage, because the next list might have it."""
     keys.find(scanner.identifier)
     scanner.status = 500
     clock.go_on(1)
@@ -216,14 +216,14 @@ def test_an_unknown_key_in_an_outage_is_no_refusal(keys, scanner, clock):
     ],
 )
 def test_a_list_without_a_usable_key_is_an_outage(keys, scanner, raw):
-    """Whatever is wrong with it."""
+    """A list without a valid key, or with too many keys, is an outage."""
     scanner.raw = raw
     with pytest.raises(VerificationUnavailableError):
         keys.find(SAMPLE_IDENTIFIER)
 
 
 def test_keys_of_another_kind_are_passed_over(keys, scanner):
-    """A key on another curve does not count, and the others do."""
+    """A key on another curve is ignored, and the other keys are found."""
     good = scanner.identifier
     other = scanner.add_key(ec.SECP384R1())
     assert keys.find(good) is not None
@@ -231,14 +231,14 @@ def test_keys_of_another_kind_are_passed_over(keys, scanner):
 
 
 def test_a_list_that_is_too_large_is_an_outage(keys, scanner):
-    """More than 64 KiB are not read."""
+    """A list of more than 64 KiB is an outage."""
     scanner.raw = {**scanner.document, "more": "x" * 70_000}
     with pytest.raises(VerificationUnavailableError):
         keys.find(scanner.identifier)
 
 
 def test_a_redirect_is_not_followed(keys, scanner):
-    """The token would go along."""
+    """A redirect is not followed, because the token would be sent along."""
     there = scanner._server.pages["/meta/public_keys/secret_scanning"]
     scanner._server.pages["/there"] = there
     scanner._server.pages["/meta/public_keys/secret_scanning"] = answer({}, 302, Location="/there")
@@ -248,7 +248,7 @@ def test_a_redirect_is_not_followed(keys, scanner):
 
 
 def test_a_clock_that_is_set_back_fetches_again(keys, scanner, clock):
-    """The keys go on meanwhile, and are fresh by the new time."""
+    """A clock that is set back causes one fetch, and the keys are found meanwhile."""
     keys.find(scanner.identifier)
     clock.go_on(-86_400)
     assert keys.find(scanner.identifier) is not None
@@ -257,7 +257,7 @@ def test_a_clock_that_is_set_back_fetches_again(keys, scanner, clock):
 
 
 def test_no_log_line_has_the_answer_or_the_token(scanner, clock, caplog):
-    """The reason of a failure is in our words."""
+    """A log line about a failure has neither the answer nor the token."""
     scanner.raw = {"public_keys": "marker-of-the-answer"}
     keys = ScannerKeys(scanner.url, "ghp_t0ken-for-the-list", clock=clock)
     with closing(keys), pytest.raises(VerificationUnavailableError):

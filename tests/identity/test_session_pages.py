@@ -1,4 +1,4 @@
-"""The list of sessions has pages: `limit` and `cursor`, a Link field, and no row that is not on the page."""
+"""The list of sessions in pages: `limit` and `cursor`, a Link field, and an index for each page."""
 
 import re
 
@@ -13,10 +13,12 @@ from authguard.identity.tokens.cursors import Cursors
 from identity.many import add_sessions
 from identity.support import ANN, CALLER, ISSUER, NOW, PASSWORD, settings
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 
 @pytest.fixture
 def user(service):
-    """The account of Ann, with 25 sessions."""
+    """Return the account of Ann, with 24 sessions."""
     user = service.accounts.create(ANN["email"], PASSWORD)
     add_sessions(service, user.id, 24)
     return user
@@ -24,7 +26,7 @@ def user(service):
 
 @pytest.fixture
 def client(service, user):
-    """A client that is signed in as Ann, with the 25th session."""
+    """Return a client that is signed in as Ann, with the 25th session."""
     client = TestClient(Identity(service), base_url=ISSUER)
     token = service.accounts.login(ANN["email"], PASSWORD, CALLER).access_token
     client.headers["authorization"] = f"Bearer {token}"
@@ -32,14 +34,14 @@ def client(service, user):
 
 
 def read(client, query=""):
-    """The ids on a page."""
+    """Return the ids on a page."""
     response = client.get(f"/v1/users/me/sessions{query}")
     assert response.status_code == 200, response.text
     return [each["id"] for each in response.json()]
 
 
 def follow(client, query):
-    """The ids on each page, as a client follows the links."""
+    """Return the ids on each page, as a client follows the links."""
     url, pages = f"/v1/users/me/sessions{query}", []
     while url is not None:
         response = client.get(url)
@@ -51,13 +53,13 @@ def follow(client, query):
 
 
 def cursor_of(client, limit=5):
-    """The cursor of the second page."""
+    """Return the cursor of the second page."""
     link = client.get(f"/v1/users/me/sessions?limit={limit}").headers["link"]
     return re.search(r"cursor=([\w-]+)>", link)[1]
 
 
 def test_a_request_without_parameters_gets_all_sessions_and_no_link(client):
-    """Where everything fits, the answer is what it was before there were pages."""
+    """A request without parameters gets all 25 sessions and no Link field."""
     response = client.get("/v1/users/me/sessions")
     assert len(response.json()) == 25
     assert "link" not in response.headers
@@ -65,7 +67,7 @@ def test_a_request_without_parameters_gets_all_sessions_and_no_link(client):
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 24, 25, 100])
 def test_the_pages_together_are_the_list(client, limit):
-    """Each session is on one page, in the order of the whole list, and no page is longer than its limit."""
+    """The pages together are the list, in its order, and no page is longer than its limit."""
     pages = follow(client, f"?limit={limit}")
     assert [each for page in pages for each in page] == read(client)
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
@@ -73,7 +75,7 @@ def test_the_pages_together_are_the_list(client, limit):
 
 
 def test_a_session_that_begins_meanwhile_moves_no_other(client, service, user):
-    """The second page is the same whether there are newer sessions than before, or fewer."""
+    """The second page does not change when a session begins or ends before it."""
     query = f"?limit=5&cursor={cursor_of(client)}"
     before, first = read(client, query), read(client, "?limit=5")
     service.accounts.issue_tokens(user.id)
@@ -91,7 +93,7 @@ def test_a_session_that_begins_meanwhile_moves_no_other(client, service, user):
     ],
 )  # fmt: skip
 def test_malformed_parameters_are_refused(client, query):
-    """They get 422, with the name of the parameter."""
+    """A malformed or repeated parameter is refused with 422 and its name."""
     response = client.get(f"/v1/users/me/sessions?{query}")
     assert response.status_code == 422
     assert response.json()["code"] == "invalid_fields"
@@ -99,7 +101,7 @@ def test_malformed_parameters_are_refused(client, query):
 
 
 def test_a_cursor_has_one_spelling(client):
-    """Whichever of its characters is changed, left out or added, it is refused."""
+    """A cursor with any character changed, removed or added is refused."""
     cursor = cursor_of(client)
     others = {cursor + "A", cursor + "=", cursor[:-1], ""}
     for index, character in enumerate(cursor):
@@ -109,7 +111,7 @@ def test_a_cursor_has_one_spelling(client):
 
 
 def test_a_cursor_of_another_account_is_refused(client, service):
-    """It names a place in the list that it was issued for."""
+    """A cursor of another account is refused."""
     bob = service.accounts.create("bob@example.com", PASSWORD)
     add_sessions(service, bob.id, 6)
     token = service.accounts.issue_tokens(bob.id).access_token
@@ -120,7 +122,7 @@ def test_a_cursor_of_another_account_is_refused(client, service):
 
 
 def test_a_cursor_is_good_while_the_secret_is_changed(url):
-    """With the new secret and the old one, the cursor of the old one is read; with the new one alone, not."""
+    """During a change of the secret a cursor of the previous secret is accepted, and not afterwards."""
     place, new = Place(is_older=True, created_at=NOW, id="x"), "an0ther-Secret-of-enough-bytes-5Kp2"
     cursor = Cursors(settings(url)).issue("list", place)
     both = settings(url, secret=new, previous_secret=settings(url).secret)
@@ -131,14 +133,14 @@ def test_a_cursor_is_good_while_the_secret_is_changed(url):
 
 @pytest.mark.one_database
 def test_the_link_is_relative_to_the_request(client):
-    """It is right under each prefix, and behind a proxy that changes paths."""
+    """The Link field is relative to the request, so that it fits each prefix and proxy."""
     link = client.get("/api/v1/users/me/sessions?limit=5").headers["link"]
     assert re.fullmatch(r'<\?limit=5&cursor=[\w-]+>; rel="next"', link)
 
 
 @pytest.mark.parametrize("direction", [None, True, False])
 def test_a_page_is_read_from_the_index(service, user, direction):
-    """Neither sessions that have ended, which stay for a month, nor other pages are read."""
+    """A page is read by an index, without a sort and without rows of ended sessions."""
     add_sessions(service, service.accounts.create("bob@example.com", PASSWORD).id, 3000)
     add_sessions(service, user.id, 3000, ended_at=NOW)
     place = None if direction is None else Place(direction, NOW - 4995, "x")
@@ -150,7 +152,7 @@ def test_a_page_is_read_from_the_index(service, user, direction):
 
 
 def explain(service, user_id, place):
-    """The plan of the statement that reads a page."""
+    """Return the plan of the statement that reads a page."""
     sent = []
 
     def note(connection, cursor, statement, parameters, *rest):
@@ -171,7 +173,7 @@ def explain(service, user_id, place):
 
 
 def test_providers_are_listed_once(service, user, client):
-    """Two accounts at one provider are one entry, with the older date: they are unlinked together."""
+    """Two accounts at one provider are listed as one, with the older date."""
     with service.database.write() as connection:
         for subject, at in (("1", NOW - 9), ("2", NOW)):
             connection.execute(

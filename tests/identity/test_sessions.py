@@ -1,4 +1,4 @@
-"""Sessions: refresh tokens rotate, reuse ends the session, and nobody is logged out by a bad network."""
+"""Sessions: refresh tokens rotate, reuse ends the session, and a lost answer does not."""
 
 import threading
 from dataclasses import replace
@@ -10,12 +10,16 @@ from authguard._core.model import Credential
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.queries import delete_user
 from authguard.identity.storage.schema import marks, sessions, users
+from authguard.identity.storage.session_queries import find_sessions
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.stores.log import KEEP_SECONDS
 from authguard.testing import issue_token
 from identity.support import CALLER, ISSUER, NOW, PASSWORD, SECRET, service_at, together
 from support import judge
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 
 def register(service, email="ann@example.com"):
@@ -32,7 +36,7 @@ def is_alive(service, access_token):
 
 
 def test_refresh_gives_new_tokens(service):
-    """A refresh token is exchanged for another one, and a new access token of the same session."""
+    """A refresh gives another refresh token, and an access token of the same session."""
     tokens = register(service)
     again = service.sessions.refresh(tokens.refresh_token, CALLER)
     assert again.refresh_token != tokens.refresh_token
@@ -41,7 +45,7 @@ def test_refresh_gives_new_tokens(service):
 
 
 def test_refresh_token_before_the_newest_is_answered_within_the_grace(service, clock):
-    """A client whose answer was lost gets the same successor for 30 seconds."""
+    """The refresh token before the newest gets the same successor for 30 seconds."""
     tokens = register(service)
     first = service.sessions.refresh(tokens.refresh_token, CALLER)
     clock.go_on(29)
@@ -49,7 +53,7 @@ def test_refresh_token_before_the_newest_is_answered_within_the_grace(service, c
 
 
 def test_reuse_ends_the_session(service, clock):
-    """A refresh token that is used again later ends the session: neither its thief nor its owner goes on."""
+    """A refresh token that is used again later ends the session."""
     tokens = register(service)
     newest = service.sessions.refresh(tokens.refresh_token, CALLER)
     newest = service.sessions.refresh(newest.refresh_token, CALLER)
@@ -62,7 +66,7 @@ def test_reuse_ends_the_session(service, clock):
 
 
 def test_reuse_of_an_older_generation_ends_the_session_at_once(service):
-    """Two generations back is no lost answer, grace or not."""
+    """A refresh token of two generations before ends the session at once."""
     tokens = register(service)
     second = service.sessions.refresh(tokens.refresh_token, CALLER)
     third = service.sessions.refresh(second.refresh_token, CALLER)
@@ -72,7 +76,7 @@ def test_reuse_of_an_older_generation_ends_the_session_at_once(service):
 
 
 def test_many_concurrent_refreshes_give_one_generation(service):
-    """1,000 uses of one token by 50 threads: one new generation, and 1,000 usable answers."""
+    """A thousand simultaneous uses of one refresh token make one generation, and all succeed."""
     tokens = register(service)
 
     def refresh(_):
@@ -88,7 +92,7 @@ def test_many_concurrent_refreshes_give_one_generation(service):
 
 
 def test_refresh_that_was_overtaken_looks_again(service):
-    """If the session goes on while a refresh is under way, the refresh decides by what it is then."""
+    """A refresh of a session that changes meanwhile is decided by its new state."""
     tokens = register(service)
     answers = []
 
@@ -102,7 +106,7 @@ def test_refresh_that_was_overtaken_looks_again(service):
         connection.execute(sessions.update().values(generation=2))
         thread = threading.Thread(target=refresh)
         thread.start()
-        # Until it waits: for the row in PostgreSQL, for the only writer in SQLite.
+        # Until the thread waits: for the row in PostgreSQL, for the only writer in SQLite.
         thread.join(0.3)
         assert thread.is_alive()
     thread.join()
@@ -110,7 +114,7 @@ def test_refresh_that_was_overtaken_looks_again(service):
 
 
 def test_refreshes_together_are_decided_one_by_one(service, clock):
-    """Of several refreshes that are stored together, each is answered as if it were alone."""
+    """Refreshes that are stored together are answered like single ones."""
     good, reused, other = register(service), register(service, "bob@example.com"), register(service, "c@d.ef")
     second = service.sessions.refresh(reused.refresh_token, CALLER)
     service.sessions.refresh(second.refresh_token, CALLER)
@@ -128,7 +132,7 @@ def test_refreshes_together_are_decided_one_by_one(service, clock):
 
 
 def test_refresh_token_is_good_once_for_those_who_refresh_together(url, clock):
-    """Without a grace, the second use of a token in one transaction ends the session, too."""
+    """Without a grace, the second use of a token in one transaction ends the session."""
     with service_at(url, clock=clock, refresh_grace=0) as service:
         tokens = register(service)
         first, second = service.sessions.refresher.refresh_all(
@@ -139,7 +143,7 @@ def test_refresh_token_is_good_once_for_those_who_refresh_together(url, clock):
 
 
 def test_sessions_are_prolonged_together(service):
-    """Of several sessions that are prolonged together, those that have ended are refused."""
+    """Of sessions that are prolonged together, the ended ones are refused."""
     ended, alive = register(service), register(service, "bob@example.com")
     principals = [principal_of(service, each.access_token) for each in (ended, alive)]
     service.sessions.log_out(principals[0], CALLER)
@@ -151,7 +155,7 @@ def test_sessions_are_prolonged_together(service):
 
 
 def test_callers_are_found_together(service):
-    """Each of several callers is told apart, by one query; who has no session is nobody."""
+    """Several callers are found at once, and one without a session of its own is not found."""
     ann, bob = register(service), register(service, "bob@example.com")
     principals = [principal_of(service, each.access_token) for each in (ann, bob)]
     mixed = replace(principals[0], claims=principals[1].claims)
@@ -161,7 +165,7 @@ def test_callers_are_found_together(service):
 
 
 def test_there_is_one_row_for_each_session(service):
-    """However often a session is refreshed, it stays one row."""
+    """A session that is refreshed several times stays one row."""
     token = register(service).refresh_token
     for _ in range(5):
         token = service.sessions.refresh(token, CALLER).refresh_token
@@ -170,7 +174,7 @@ def test_there_is_one_row_for_each_session(service):
 
 
 def test_generation_that_the_database_has_lost_is_accepted(service):
-    """A token that was issued before a backup was restored is still proven to be ours."""
+    """A refresh token of a generation that the database has lost is accepted."""
     tokens = register(service)
     newest = service.sessions.refresh(tokens.refresh_token, CALLER)
     with service.database.write() as connection:
@@ -181,7 +185,7 @@ def test_generation_that_the_database_has_lost_is_accepted(service):
 
 @pytest.mark.parametrize("change", ["prefix", "tail", "middle", "short", "long", "empty", "unicode"])
 def test_garbage_is_refused_without_the_database(service, change):
-    """What is no refresh token of ours is told apart before the database is asked."""
+    """A malformed refresh token is refused without a query of the database."""
     good = register(service).refresh_token
     bad = {
         "prefix": "rx" + good[2:],
@@ -199,7 +203,7 @@ def test_garbage_is_refused_without_the_database(service, change):
 
 
 def test_refresh_token_of_another_secret_is_refused(service, url):
-    """A refresh token that another secret has proven is garbage here."""
+    """A refresh token of another secret is refused."""
     tokens = register(service)
     with (
         service_at(url, secret=SECRET[::-1]) as other,
@@ -209,7 +213,7 @@ def test_refresh_token_of_another_secret_is_refused(service, url):
 
 
 def test_session_ends_when_it_is_not_refreshed(service, clock):
-    """After 30 days without a refresh, the session is over."""
+    """A session ends after 30 days without a refresh."""
     tokens = register(service)
     clock.go_on(30 * 86_400)
     with pytest.raises(InvalidTokenError):
@@ -217,7 +221,7 @@ def test_session_ends_when_it_is_not_refreshed(service, clock):
 
 
 def test_session_ends_in_any_case(url, clock):
-    """Refreshing does not move the absolute end, and no access token goes beyond it."""
+    """A session ends at its absolute end, regardless of refreshes, and so do its access tokens."""
     with service_at(url, clock=clock, refresh_lifetime=600, session_lifetime=1000) as service:
         token = register(service).refresh_token
         clock.go_on(500)
@@ -229,7 +233,7 @@ def test_session_ends_in_any_case(url, clock):
 
 
 def test_access_token_prolongs_its_session(service, clock):
-    """The second document's refresh: new access token for an old one; the refresh token stays good."""
+    """An access token prolongs its session, and the refresh token remains valid."""
     tokens = register(service)
     clock.go_on(29 * 86_400)
     again = service.sessions.prolong(principal_of_at(service, tokens), CALLER)
@@ -239,13 +243,25 @@ def test_access_token_prolongs_its_session(service, clock):
 
 
 def principal_of_at(service, tokens):
-    """The principal, as the guard saw it when the token was new."""
+    """Return the principal, as the guard saw it when the token was new."""
     credential = Credential(tokens.access_token, "bearer")
     return judge(service.own_tokens, credential, service.clock() - 29 * 86_400).principal
 
 
+def test_a_session_that_is_deleted_during_a_refresh_is_refused(service):
+    """A refresh of a session that is deleted meanwhile is refused, and is no outage."""
+    tokens = register(service)
+    refresher = service.sessions.refresher
+    token = refresher._base.refresh_tokens.parse(tokens.refresh_token)
+    with service.database.write() as connection:
+        rows = find_sessions(connection, [token.session_id])
+        delete_user(connection, tokens.user.id)
+        request = RefreshRequest(tokens.refresh_token, CALLER)
+        assert refresher._advance(connection, rows, token, request).step == "refuse"
+
+
 def test_logout_ends_access_and_refresh(service):
-    """After logging out, neither token of the session is good; other sessions go on."""
+    """A logout ends both tokens of the session, and no other session."""
     first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
     service.sessions.log_out(principal_of(service, first.access_token), CALLER)
     assert not is_alive(service, first.access_token)
@@ -257,7 +273,7 @@ def test_logout_ends_access_and_refresh(service):
 
 
 def test_a_second_logout_writes_nothing(service):
-    """Whoever has kept a token cannot keep the database busy with it, and one event is left."""
+    """A second logout writes nothing to the database, and leaves no second event."""
     tokens = register(service)
     principal = principal_of(service, tokens.access_token)
     service.sessions.log_out(principal, CALLER)
@@ -269,7 +285,7 @@ def test_a_second_logout_writes_nothing(service):
 
 
 def test_logout_holds_for_another_process(service, url, clock):
-    """Another service on the same database, and its revocations, know of the logout at once."""
+    """A logout is known at once to another service on the same database, and to its revocations."""
     tokens = register(service)
     with service_at(url, clock=clock) as other:
         principal = principal_of(other, tokens.access_token)
@@ -280,7 +296,7 @@ def test_logout_holds_for_another_process(service, url, clock):
 
 
 def test_logout_everywhere(service):
-    """All sessions of the account end, and those of others do not."""
+    """A logout everywhere ends all sessions of the account, and none of another account."""
     first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
     other = register(service, "bob@example.com")
     service.sessions.log_out_everywhere(principal_of(service, first.access_token), CALLER)
@@ -288,7 +304,7 @@ def test_logout_everywhere(service):
 
 
 def test_sessions_are_listed(service, clock):
-    """The list has the sessions that are alive, the newest first."""
+    """The list has the sessions that have not ended, the newest first."""
     first = register(service)
     clock.go_on(1)
     second = service.accounts.login("ann@example.com", PASSWORD, CALLER)
@@ -298,7 +314,7 @@ def test_sessions_are_listed(service, clock):
 
 
 def test_one_session_is_ended(service):
-    """Ending one session of one's own leaves the others."""
+    """Ending another own session keeps the current one."""
     first, second = register(service), service.accounts.login("ann@example.com", PASSWORD, CALLER)
     service.sessions.end(principal_of(service, first.access_token), second.session_id, CALLER)
     assert [is_alive(service, each.access_token) for each in (first, second)] == [True, False]
@@ -306,14 +322,14 @@ def test_one_session_is_ended(service):
 
 @pytest.mark.parametrize("session_id", ["\x00", "a\x00b", "\ud800", "é" * 300, ""])
 def test_a_session_of_an_odd_name_is_not_there(service, session_id):
-    """A database that refuses the name is not asked for it."""
+    """A session id that a database cannot store is not found."""
     principal = principal_of(service, register(service).access_token)
     with pytest.raises(NotFoundError):
         service.sessions.end(principal, session_id, CALLER)
 
 
 def test_nobody_ends_the_session_of_another(service):
-    """A session of somebody else is not found."""
+    """A session of another account is not found."""
     ann, bob = register(service), register(service, "bob@example.com")
     with pytest.raises(NotFoundError):
         service.sessions.end(principal_of(service, ann.access_token), bob.session_id, CALLER)
@@ -321,7 +337,7 @@ def test_nobody_ends_the_session_of_another(service):
 
 
 def test_marks_are_forgotten(service, clock):
-    """What a logout leaves for other guards goes when no token of the session is valid by any clock."""
+    """The marks of a logout are deleted once no token of the session can be valid."""
     first, second = register(service), register(service, "bob@example.com")
     service.sessions.log_out(principal_of(service, first.access_token), CALLER)
     clock.go_on(28_800 + 300 + KEEP_SECONDS - 1)
@@ -342,7 +358,7 @@ def names(service):
 
 @pytest.mark.parametrize("kind", ["token_id", "subject", "session"])
 def test_revocations_of_each_kind(service, kind, clock):
-    """A token, a session and what a subject has been issued so far can be revoked by anybody's guard."""
+    """A token, a session, and the issued tokens of a subject can be revoked."""
     tokens = register(service)
     principal = principal_of(service, tokens.access_token)
     name = {"token_id": principal.token_id, "subject": principal.subject, "session": tokens.session_id}[kind]
@@ -357,13 +373,13 @@ def test_revocations_of_each_kind(service, kind, clock):
 
 @pytest.mark.parametrize("named", [{}, {"token_id": "a", "session": "b"}])
 def test_revocation_names_one_thing(service, named):
-    """Nothing, and two things at once, cannot be meant."""
+    """A revocation without exactly one thing to revoke is refused."""
     with pytest.raises(ConfigurationError):
         service.revocations.revoke(**named, until=0)
 
 
 def test_disabled_account_is_out_even_if_a_session_was_left(service):
-    """Whoever is disabled in the database is nobody, whatever the session says."""
+    """A disabled account is refused, although its session has not ended."""
     tokens = register(service)
     with service.database.write() as connection:
         connection.execute(users.update().values(disabled=True))
@@ -377,7 +393,7 @@ def test_disabled_account_is_out_even_if_a_session_was_left(service):
 
 
 def test_session_belongs_to_its_subject(service):
-    """A token of somebody else that names the session is nobody's."""
+    """A token of another subject with the id of the session is refused."""
     tokens = register(service)
     token = issue_token(
         SECRET, subject="other", now=NOW, iss=ISSUER, aud=ISSUER, jti="x", sid=tokens.session_id
@@ -386,7 +402,7 @@ def test_session_belongs_to_its_subject(service):
 
 
 def test_disabled_account_is_out_at_once(service):
-    """Disabling ends the sessions, for access and refresh; enabling brings none of them back."""
+    """Disabling an account ends its sessions, and enabling it does not bring them back."""
     tokens = register(service)
     service.accounts.disable(tokens.user.id)
     assert not is_alive(service, tokens.access_token)
@@ -397,7 +413,7 @@ def test_disabled_account_is_out_at_once(service):
 
 
 def test_logout_that_cannot_be_stored_is_an_outage(service):
-    """If the database does not keep it, the logout says so, and the session goes on."""
+    """A logout that cannot be stored raises an error, and the session continues."""
     tokens = register(service)
     principal = principal_of(service, tokens.access_token)
     with service.database.write() as connection:
@@ -413,7 +429,7 @@ def test_logout_that_cannot_be_stored_is_an_outage(service):
 
 
 def test_database_that_is_away_is_an_outage(url):
-    """A database that cannot be reached is 503, for reading and for writing."""
+    """A database that cannot be reached raises StoreUnavailableError, for reads and writes."""
     away = (
         "sqlite:////nowhere/at/all.db" if url.startswith("sqlite") else "postgresql://postgres@127.0.0.1:1/x"
     )

@@ -12,6 +12,7 @@ from authguard.identity.limits import DEFAULT_LIMITS, Limit
 from identity.support import SECRET
 
 GOOD = {"secret": SECRET, "issuer": "https://auth.example.com"}
+VARIABLES = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://a.example"}
 DOCS = Path(__file__).parents[2] / "docs" / "identity.md"
 
 
@@ -31,6 +32,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "identity.md"
         ("access_lifetime", True),
         ("access_lifetime", 31 * 86_400),
         ("refresh_grace", 301),
+        ("api_key_lifetime", 90),  # days, in other programs
         ("refresh_lifetime", 400 * 86_400),
         ("signing_key_lifetime", 3_600),
         ("prefixes", "/v1"),
@@ -44,13 +46,29 @@ DOCS = Path(__file__).parents[2] / "docs" / "identity.md"
     ],
 )
 def test_setting_is_checked(name, value):
-    """What cannot be meant is refused, by the name of the setting."""
+    """A setting that is out of range, malformed or of another type is refused."""
     with pytest.raises(ConfigurationError):
         Settings(**GOOD | {name: value})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"default_role": "ADMIN"}, {"admin_roles": ["USER"]}, {"default_role": "A", "admin_roles": ["B", "A"]}],
+)
+def test_new_accounts_are_no_administrators(settings):
+    """A default role that is a role of admins is refused, because each new account could make admin keys."""
+    with pytest.raises(ConfigurationError, match=r"default_role must not be one of admin_roles.*set-role"):
+        Settings(**GOOD | settings)
+
+
+@pytest.mark.parametrize("settings", [{"default_role": "admin"}, {"admin_roles": []}])
+def test_other_roles_may_be_those_of_new_accounts(settings):
+    """The default role and the roles of admins are compared exactly."""
+    assert Settings(**GOOD | settings)
+
+
 def test_secrets_do_not_show():
-    """Neither the secret nor a URL that may hold a password is in repr()."""
+    """The repr has neither the secret nor a URL that may have a password."""
     shown = repr(
         Settings(
             **GOOD, database="postgresql://u:hidden@h/d", smtp_url="smtps://u:hidden@h", mail_from="a@b.c"
@@ -61,7 +79,7 @@ def test_secrets_do_not_show():
 
 
 def test_environment():
-    """Variables become text, numbers, switches and lists; what is given in the program comes first."""
+    """Variables become text, numbers, flags and lists, and arguments take precedence."""
     environment = {
         "AUTHGUARD_SECRET": SECRET,
         "AUTHGUARD_ISSUER": "https://auth.example.com/",
@@ -80,7 +98,7 @@ def test_environment():
     ("name", "value"), [("NONSENSE", "x"), ("ACCESS_LIFETIME", "soon"), ("DEV", "perhaps")]
 )
 def test_environment_is_checked(name, value):
-    """An unknown variable, and one that cannot be read, are errors that name it."""
+    """An unknown variable, and one that cannot be read, is an error that names it."""
     environment = {
         "AUTHGUARD_SECRET": SECRET,
         "AUTHGUARD_ISSUER": "https://a.example",
@@ -91,13 +109,13 @@ def test_environment_is_checked(name, value):
 
 
 def test_missing_settings_are_named():
-    """Without secret and issuer, the error says which variables to set."""
+    """The error about missing secret and issuer names the variables to set."""
     with pytest.raises(ConfigurationError, match="AUTHGUARD_SECRET and AUTHGUARD_ISSUER"):
         Settings.from_env({})
 
 
 def test_file(tmp_path):
-    """A TOML file has what is in neither the program nor the environment."""
+    """Settings of a TOML file are used, and variables take precedence."""
     path = tmp_path / "authguard.toml"
     path.write_text(f'secret = "{SECRET}"\nissuer = "https://a.example"\naccess_lifetime = 900\n')
     assert Settings.from_toml(str(path)).access_lifetime == 900
@@ -116,7 +134,7 @@ def test_file_is_checked(tmp_path, text):
 
 
 def test_the_error_of_a_file_names_the_line_and_no_value(tmp_path):
-    """The value may be a secret."""
+    """The error about invalid TOML names the line, and not the value, which may be a secret."""
     path = tmp_path / "authguard.toml"
     path.write_text('issuer = "https://auth.example.com"\nsecret = M4RKER-of-the-service\n')
     with pytest.raises(ConfigurationError, match=r"got .*: Invalid value \(at line 2, column 10\)") as raised:
@@ -133,7 +151,7 @@ LIMITS = {"login": Limit(5, 60), "mail_address": Limit(7, 3600)}
     {"login": {"count": 5, "seconds": 60}, "mail_address": " 7 / 3600 "},
 ])  # fmt: skip
 def test_limits_in_a_program(given):
-    """A limit is an object, a text, or a table; the others stay as they are."""
+    """A limit is an object, a text or a table."""
     assert Settings(**GOOD, limits=given).limits == LIMITS
 
 
@@ -141,10 +159,9 @@ def test_limits_in_a_program(given):
     "login=5/60,mail_address=7/3600", " mail_address = 7/3600 ,\n login = 5/60 , ",
 ])  # fmt: skip
 def test_limits_in_the_environment(text):
-    """A variable has all limits, with commas between them."""
-    variables = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://a.example"}
-    assert Settings.from_env(variables | {"AUTHGUARD_LIMITS": text}).limits == LIMITS
-    assert Settings.from_env(variables | {"AUTHGUARD_LIMITS": ""}).limits == {}
+    """The variable of the limits has all of them, separated by commas."""
+    assert Settings.from_env(VARIABLES | {"AUTHGUARD_LIMITS": text}).limits == LIMITS
+    assert Settings.from_env(VARIABLES | {"AUTHGUARD_LIMITS": ""}).limits == {}
 
 
 @pytest.mark.parametrize("text", [
@@ -152,7 +169,7 @@ def test_limits_in_the_environment(text):
     "[limits]\nlogin = { count = 5, seconds = 60 }\nmail_address = { count = 7, seconds = 3600 }\n",
 ])  # fmt: skip
 def test_limits_in_a_file(tmp_path, text):
-    """A file has a table of them."""
+    """A file has the limits as a table."""
     path = tmp_path / "authguard.toml"
     path.write_text(f'secret = "{SECRET}"\nissuer = "https://a.example"\n{text}')
     assert Settings.from_toml(str(path)).limits == LIMITS
@@ -165,7 +182,7 @@ def test_limits_in_a_file(tmp_path, text):
     "login=5/60", ["login"], None,
 ])  # fmt: skip
 def test_limits_are_checked(given):
-    """An unknown name, and something that is no limit, are errors that say how one is written."""
+    """An unknown name of a limit, and a value that is no limit, are refused."""
     with pytest.raises(ConfigurationError, match="limit"):
         Settings(**GOOD, limits=given)
 
@@ -174,15 +191,14 @@ def test_limits_are_checked(given):
     "text", ["login", "login:5/60", "login=5/60,login=6/60", "=5/60", "x=5/60", "login=5"]
 )
 def test_limits_in_the_environment_are_checked(text):
-    """A variable that cannot be read is an error."""
-    variables = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://a.example"}
-    with pytest.raises(ConfigurationError, match="limit"):
-        Settings.from_env(variables | {"AUTHGUARD_LIMITS": text})
+    """A variable of the limits that cannot be read is an error."""
+    with pytest.raises(ConfigurationError, match="(?i)limit"):
+        Settings.from_env(VARIABLES | {"AUTHGUARD_LIMITS": text})
 
 
 @pytest.mark.parametrize("name", DEFAULT_LIMITS)
 def test_every_limit_is_a_setting(tmp_path, name):
-    """The service counts by the limits of its settings."""
+    """The service uses each limit of its settings."""
     service = IdentityService(
         Settings(**GOOD, database=f"sqlite:///{tmp_path}/x.db", dev=True, limits={name: "2/60"})
     )
@@ -195,25 +211,29 @@ def test_every_limit_is_a_setting(tmp_path, name):
 
 
 def test_every_limit_is_documented():
-    """docs/identity.md has a row for each limit, with its numbers, and for no other."""
+    """docs/identity.md has a row for each limit, with its numbers, and no other row."""
     table = DOCS.read_text(encoding="utf-8").partition("## Limits")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\d+) in (\d+) s \|", table, re.MULTILINE)
     assert rows == [(name, str(each.count), str(each.seconds)) for name, each in DEFAULT_LIMITS.items()]
 
 
 def test_every_setting_is_documented():
-    """docs/identity.md has a row for each setting, with its default, and for no other."""
+    """docs/identity.md has a row for each setting, and no other row."""
     table = DOCS.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in fields(Settings)]
 
 
 def test_all_faults_are_in_one_error():
-    """An operator corrects all settings before the next start."""
+    """All faults of the environment are in one error."""
     environment = {
         "AUTHGUARD_ALGORITHM": "none",
         "AUTHGUARD_DATABASE": "mysql://x",
         "AUTHGUARD_WORKER_THREADS": "many",
         "AUTHGUARD_ACCESS_LIFETIME": "1",
+        "AUTHGUARD_LINK_LIFETIME": "1",
+        "AUTHGUARD_USAGE_MINUTES_KEPT": "86400000",
+        "AUTHGUARD_USAGE_HOURS_KEPT": "172800",
+        "AUTHGUARD_COOKIE_NAME": "a b",
         "AUTHGUARD_DEV": "perhaps",
         "AUTHGUARD_ISSUR": "https://a.example",
         "AUTHGUARD_PREFIXES": "v1",
@@ -226,16 +246,64 @@ def test_all_faults_are_in_one_error():
         "AUTHGUARD_WORKER_THREADS must be a whole number",
         "AUTHGUARD_DEV must be true or false",
         "secret and issuer must be given, got nothing: set AUTHGUARD_SECRET and AUTHGUARD_ISSUER",
-        "algorithm must",
-        "database must",
-        "access_lifetime must",
-        "prefixes must",
+        "AUTHGUARD_ALGORITHM must",
+        "AUTHGUARD_DATABASE must",
+        "AUTHGUARD_ACCESS_LIFETIME must",
+        "AUTHGUARD_LINK_LIFETIME must",
+        "AUTHGUARD_USAGE_MINUTES_KEPT must",
+        "AUTHGUARD_COOKIE_NAME must",
+        "AUTHGUARD_PREFIXES must",
     ):
         assert any(fault.startswith(start) for fault in faults), start
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "error"),
+    [
+        ("AUTHGUARD_LIMITS_URL", "memcached://a", "AUTHGUARD_LIMITS_URL must be memory://"),
+        (
+            "AUTHGUARD_REFRESH_COOKIE_NAME",
+            "__Host-a",
+            "AUTHGUARD_REFRESH_COOKIE_NAME must be without",
+        ),
+        ("AUTHGUARD_REDIRECT_URIS", "http://a.example/cb", "each of AUTHGUARD_REDIRECT_URIS must be https"),
+        (
+            "AUTHGUARD_REDIRECT_URIS",
+            "https://a.example/*",
+            "each of AUTHGUARD_REDIRECT_URIS must be a whole",
+        ),
+        ("AUTHGUARD_DEFAULT_ROLE", " USER", "AUTHGUARD_DEFAULT_ROLE must be without white space"),
+        ("AUTHGUARD_AUDIENCE", "api ", "AUTHGUARD_AUDIENCE must be without white space"),
+        ("AUTHGUARD_PASSWORD_POLICY", "min_length=2", "AUTHGUARD_PASSWORD_POLICY: min_length must"),
+    ],
+)
+def test_an_error_names_the_variable_that_was_set(variable, text, error):
+    """The error about a variable has the name of the variable."""
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(error)}"):
+        Settings.from_env({**VARIABLES, variable: text})
+
+
+def test_an_error_names_the_file_of_a_secret(tmp_path):
+    """The error about a secret from a file has the name of the variable with the file."""
+    file = tmp_path / "secret"
+    file.write_text("short")
+    with pytest.raises(ConfigurationError, match="^AUTHGUARD_SECRET_FILE must be at least 32 random bytes"):
+        Settings.from_env({"AUTHGUARD_SECRET_FILE": str(file), "AUTHGUARD_ISSUER": "https://a.example"})
+
+
+def test_an_error_about_an_argument_names_the_argument():
+    """The error about an argument has the name of the argument, which precedes the variable."""
+    with pytest.raises(ConfigurationError, match="^cookie_name must"):
+        Settings.from_env(VARIABLES | {"AUTHGUARD_COOKIE_NAME": "a"}, cookie_name="a b")
+
+
+def test_a_prefix_may_end_in_a_slash():
+    """A prefix may end in a slash."""
+    assert Settings(**GOOD, prefixes=["/v1/"]).prefixes == ("/v1",)
+
+
 def test_a_secret_that_cannot_be_read_is_not_missing(tmp_path):
-    """The error names the file, and does not ask for the variable."""
+    """The error about a file of a secret that cannot be read does not call the secret missing."""
     environment = {"AUTHGUARD_SECRET_FILE": str(tmp_path / "none"), "AUTHGUARD_ISSUER": "https://a.example"}
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env(environment)
@@ -244,7 +312,7 @@ def test_a_secret_that_cannot_be_read_is_not_missing(tmp_path):
 
 
 def test_all_faults_of_a_program_are_in_one_error():
-    """Also with values of wrong types, which later checks must not trip over."""
+    """All faults of a program's arguments are in one error, also those of wrong types."""
     with pytest.raises(ConfigurationError) as caught:
         Settings(
             secret="short",
@@ -266,3 +334,22 @@ def test_all_faults_of_a_program_are_in_one_error():
     ):
         assert f"{name} must" in str(caught.value), name
     assert str(caught.value).count("pages_path") == 1
+
+
+@pytest.mark.parametrize("text", ["ADMIN,OWNER", " ADMIN , OWNER ", '["ADMIN", "OWNER"]'])
+def test_a_list_in_a_variable_has_commas_or_is_json(text):
+    """A list in a variable is separated by commas, or is JSON."""
+    assert Settings.from_env({**VARIABLES, "AUTHGUARD_ADMIN_ROLES": text}).admin_roles == ("ADMIN", "OWNER")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[ADMIN, OWNER]", "AUTHGUARD_ADMIN_ROLES must be values separated by commas, or a JSON list"),
+        ("[1]", "each of AUTHGUARD_ADMIN_ROLES must be text"),
+    ],
+)
+def test_a_list_in_a_variable_that_cannot_be_read(text, error):
+    """A list in a variable that is malformed JSON is refused."""
+    with pytest.raises(ConfigurationError, match=f"^{error}"):
+        Settings.from_env({**VARIABLES, "AUTHGUARD_ADMIN_ROLES": text})

@@ -1,5 +1,6 @@
-"""Logouts of the service, as processes know them that follow the log of its database, or a Redis."""
+"""Logouts of the service, in other processes that follow the log of its database, or a Redis."""
 
+import logging
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import redis
 from sqlalchemy.engine import make_url
 
 from authguard import Credential, Principal
-from authguard.identity import IdentityService
+from authguard.identity import Identity, IdentityService, SQLRevocations
 from authguard.stores import PostgresStore, RedisStore, SQLiteStore
 from identity.support import ANN, CALLER, PASSWORD, Clock, Postbox, service_at
 from support import judge
@@ -19,7 +20,7 @@ NEW = "An0ther-Password!"
 
 @pytest.fixture(name="store")
 def _store(url: str) -> Iterator[Any]:
-    """A process that follows the log of the service's database."""
+    """Return a store of a process that follows the log of the service's database."""
     path = make_url(url).database or ""
     store = SQLiteStore(path) if url.startswith("sqlite") else PostgresStore(url)
     store.revocations.is_revoked(Principal("somebody"))  # it follows from now on
@@ -28,12 +29,12 @@ def _store(url: str) -> Iterator[Any]:
 
 
 def caller_with(service: IdentityService, tokens: Any) -> Principal:
-    """The caller with an access token."""
+    """Return the principal of an access token."""
     return judge(service.own_tokens, Credential(tokens.access_token, "bearer"), service.clock()).principal
 
 
 def tokens_of(service: IdentityService) -> tuple[Any, Principal]:
-    """A new account's tokens, and the caller with the access token."""
+    """Return a new account's tokens, and the principal of its access token."""
     tokens = service.accounts.register(ANN["email"], PASSWORD, "Ann", CALLER)
     return tokens, caller_with(service, tokens)
 
@@ -50,7 +51,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_others_know_when_the_service_answers(service: IdentityService, store: Any, end: str) -> None:
-    """From memory, without reading anything: the service has waited for them."""
+    """Each logout is in the memory of another process as soon as the service answers."""
     tokens, principal = tokens_of(service)
     assert not store.revocations.is_revoked(principal)
     ENDS[end](service, tokens, principal)
@@ -58,7 +59,7 @@ def test_others_know_when_the_service_answers(service: IdentityService, store: A
 
 
 def test_a_change_of_the_password_ends_the_other_sessions(service: IdentityService, store: Any) -> None:
-    """The one that asks goes on."""
+    """A change of the password revokes the other sessions, and not the one that makes it."""
     _, principal = tokens_of(service)
     other = service.accounts.login(ANN["email"], PASSWORD, CALLER)
     mine = caller_with(service, other)
@@ -70,7 +71,7 @@ def test_a_change_of_the_password_ends_the_other_sessions(service: IdentityServi
 def test_a_declined_registration_ends_its_sessions(
     service: IdentityService, postbox: Postbox, store: Any
 ) -> None:
-    """Their access tokens are revoked, though the account is gone."""
+    """A declined registration revokes the sessions of the deleted account."""
     _, principal = tokens_of(service)
     assert service.outbox.flush()
     service.links.decline_registration(postbox.token(), CALLER)
@@ -78,7 +79,7 @@ def test_a_declined_registration_ends_its_sessions(
 
 
 def test_the_service_knows_what_others_revoke(service: IdentityService, store: Any) -> None:
-    """There is one log, whoever writes to it."""
+    """A revocation by another process is followed by the service."""
     _, principal = tokens_of(service)
     store.revocations.revoke(
         token_id=principal.token_id, issuer=principal.issuer, until=service.clock() + 600
@@ -87,7 +88,7 @@ def test_the_service_knows_what_others_revoke(service: IdentityService, store: A
 
 
 def test_a_logout_that_is_undone_is_not_in_the_log(service: IdentityService, store: Any) -> None:
-    """The marks are of the transaction of the use case."""
+    """A logout in a transaction that is rolled back is not in the log."""
     tokens, principal = tokens_of(service)
     with pytest.raises(ZeroDivisionError), service.database.write() as connection:
         service.sessions.end_sessions_of(connection, tokens.user.id)
@@ -97,7 +98,7 @@ def test_a_logout_that_is_undone_is_not_in_the_log(service: IdentityService, sto
 
 
 def test_logouts_are_written_to_another_store(url: str) -> None:
-    """Guards that follow a Redis know them, too."""
+    """Logouts of a service with a Redis store are followed by its readers."""
     prefix = f"authguard-test-{secrets.token_hex(8)}"
     client = redis.Redis()
     try:
@@ -117,3 +118,15 @@ def test_logouts_are_written_to_another_store(url: str) -> None:
         for name in client.scan_iter(f"{{{prefix}}}*"):
             client.delete(name)
         client.close()
+
+
+@pytest.mark.one_database
+def test_the_service_and_its_guard_name_the_same_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The service and its guard log the same name of their log, so that an operator can compare them."""
+    with caplog.at_level(logging.INFO, "authguard"), service_at(url) as service:
+        Identity(service)
+        guard = SQLRevocations(url, bound=0.1)
+        guard.is_revoked(Principal("ann"))
+        guard.close()
+    lines = [each.getMessage() for each in caplog.records if " has the log " in each.getMessage()]
+    assert len(lines) == 2 and len(set(lines)) == 1

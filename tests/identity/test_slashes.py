@@ -1,4 +1,4 @@
-"""Paths with one slash too many: no answer sends the caller, and its password, to another host."""
+"""Paths with one slash too many, which cause no redirect to another host."""
 
 import pytest
 from starlette.applications import Starlette
@@ -8,13 +8,13 @@ from starlette.testclient import TestClient
 from authguard.identity import Identity
 from identity.support import ANN
 
-pytestmark = pytest.mark.one_database  # redirects
+pytestmark = pytest.mark.one_database  # redirects do not depend on the database
 
 FIELDS = {"host": "evil.example", "x-forwarded-host": "evil.example"}
 
 
 def routes_of(app):
-    """Each path and method of the service."""
+    """Return each path and method of the service."""
     inner = app.app.app
     return [
         (method, route.path.replace("{session_id}", "1").replace("{provider}", "github"))
@@ -27,7 +27,7 @@ def routes_of(app):
 @pytest.mark.parametrize("prefix", ["", "/id"], ids=["alone", "mounted"])
 @pytest.mark.parametrize("form", ["{}/", "{}//", "/{}", "{}/?next=/"])
 def test_no_redirect_to_the_host_of_the_caller(service, prefix, form):
-    """Each path in a wrong spelling, by its method: the answer names no host, and is no redirect."""
+    """A path with additional slashes causes no redirect to the host that the caller has sent."""
     identity = Identity(service)
     app = Starlette(routes=[Mount(prefix, identity)]) if prefix else identity
     client = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False)

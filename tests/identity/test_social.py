@@ -1,4 +1,4 @@
-"""Sign-in with providers: an OpenID provider of somebody else's making, and a look-alike of GitHub."""
+"""Sign-in with providers: an OpenID provider of another project, and a server in the form of GitHub."""
 
 import json
 import re
@@ -33,7 +33,7 @@ VERIFIER = "v" * 43
 
 @pytest.fixture
 def server():
-    """A server of the test's making."""
+    """Run a server with set answers."""
     running = AnsweringServer()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -45,7 +45,7 @@ def server():
 
 @pytest.fixture
 def closing():
-    """Closes what it is given."""
+    """Return a function that keeps providers, which are closed after the test."""
     opened = []
 
     def keep(provider):
@@ -57,12 +57,12 @@ def closing():
         provider.close()
 
 
-# --- a look-alike of GitHub
+# --- a server in the form of GitHub
 
 
 @pytest.fixture
 def github(server, closing):
-    """GitHub, as its documentation has its answers."""
+    """Return GitHub, with the answers of its documentation."""
     server.answers = {
         "/login/oauth/access_token": (
             200,
@@ -91,7 +91,7 @@ def github(server, closing):
 
 
 def test_github_tells_who_it_is(github, server):
-    """The code becomes a token, and the token the user with the primary address."""
+    """A code is exchanged for a token, and the token for the user with the primary address."""
     result = github.exchange("c0de", APP, code_verifier=VERIFIER)
     assert (result.provider, result.subject, result.email, result.email_verified) == (
         "github",
@@ -113,7 +113,7 @@ def test_github_tells_who_it_is(github, server):
 
 
 def test_github_address_that_is_not_verified(github, server):
-    """An address that GitHub has not verified is said to be so."""
+    """An address that GitHub has not verified is unverified."""
     server.answers["/user/emails"] = (
         200,
         [{"email": "mona@example.com", "primary": True, "verified": False}],
@@ -122,7 +122,7 @@ def test_github_address_that_is_not_verified(github, server):
 
 
 def test_github_without_a_primary_address(github, server):
-    """No other address is taken for the primary one."""
+    """Without a primary address no other address is used."""
     server.answers["/user/emails"] = (
         200,
         [{"email": "mona@example.com", "primary": False, "verified": True}],
@@ -132,7 +132,7 @@ def test_github_without_a_primary_address(github, server):
 
 
 def test_github_refuses_a_code(github, server):
-    """GitHub's error, which has status 200, is a refusal of the code."""
+    """GitHub's error about the code, which has status 200, is a refusal."""
     server.answers["/login/oauth/access_token"] = (
         200,
         {"error": "bad_verification_code", "error_description": "x"},
@@ -143,7 +143,7 @@ def test_github_refuses_a_code(github, server):
 
 
 def test_github_does_not_know_us(github, server):
-    """A wrong client secret is our fault, and not the caller's."""
+    """GitHub's error about the client secret is an outage."""
     server.answers["/login/oauth/access_token"] = (200, {"error": "incorrect_client_credentials"})
     with pytest.raises(VerificationUnavailableError):
         github.exchange("c0de", APP)
@@ -154,7 +154,7 @@ def test_github_does_not_know_us(github, server):
     "answer", [(500, {}), (302, {}), (200, b"<html>"), (200, {}), (403, {"message": "limit"})]
 )
 def test_github_is_down(github, server, path, answer):
-    """What is not GitHub's answer is an outage at each step, and lets nobody in."""
+    """An unexpected answer of GitHub is an outage at each step."""
     server.answers[path] = answer
     with pytest.raises(VerificationUnavailableError) as caught:
         github.exchange("s3cret-c0de", APP)
@@ -170,7 +170,7 @@ def test_nobody_listens(closing):
 
 @pytest.mark.parametrize("uri", [APP + "/", "https://evil.example/callback", APP + "?x", "", APP.upper()])
 def test_redirect_uri_is_compared_exactly(github, server, uri):
-    """A redirect_uri that was not configured goes nowhere."""
+    """A redirect_uri that was not configured is refused without a request."""
     with pytest.raises(InvalidFieldsError):
         github.exchange("c0de", uri)
     with pytest.raises(InvalidFieldsError):
@@ -179,7 +179,7 @@ def test_redirect_uri_is_compared_exactly(github, server, uri):
 
 
 def test_authorize_url(github):
-    """The URL has what the provider needs, and PKCE by S256."""
+    """The URL of the provider has its parameters, and PKCE by S256."""
     url = urlsplit(github.authorize_url(state="st", redirect_uri=APP, nonce="no", code_challenge="ch"))
     assert (url.path, parse_qs(url.query)) == (
         "/login/oauth/authorize",
@@ -209,22 +209,22 @@ def test_authorize_url(github):
     ids=["id", "secret", "text", "plain callback", "plain url", "name", "plain issuer"],
 )
 def test_providers_are_checked_when_built(make):
-    """What cannot be meant is refused before anybody signs in."""
+    """A provider without an id or a secret, or with plain http, is refused when it is built."""
     with pytest.raises(ConfigurationError):
         make()
 
 
 def test_reprs_hold_no_secret(github):
-    """The client secret is not in a repr."""
+    """The client secret is not in the repr."""
     assert repr(github) == "GitHub('github')"
 
 
-# --- an OpenID provider of the test's making, for what a good one never sends
+# --- an OpenID provider of the tests, for wrong answers
 
 
 @pytest.fixture
 def openid(server, closing):
-    """Gives a provider whose ID token has these claims, and what it was signed with."""
+    """Return a function that makes a provider with these claims and this key in its ID token."""
     now = Clock()
 
     def make(claims=None, *, key=None, algorithm="RS256", cls=OpenIDProvider, header=None, **answers):
@@ -262,7 +262,7 @@ def openid(server, closing):
 
 
 def test_good_id_token(openid):
-    """An ID token that holds tells who it is."""
+    """A valid ID token gives the identity of the user."""
     result = openid().exchange("c0de", APP, nonce="n0nce")
     assert (result.provider, result.subject, result.email, result.email_verified) == (
         "op",
@@ -297,7 +297,7 @@ def test_good_id_token(openid):
     ],
 )
 def test_id_token_that_does_not_hold(openid, claims):
-    """Each claim is checked (OpenID Connect Core section 3.1.3.7)."""
+    """An ID token with a wrong or missing claim is refused (OpenID Connect Core section 3.1.3.7)."""
     with pytest.raises(SocialSignInError):
         openid(claims).exchange("c0de", APP, nonce="n0nce")
 
@@ -313,26 +313,26 @@ def test_id_token_that_does_not_hold(openid, claims):
     ids=["none", "client secret", "other key", "some secret"],
 )
 def test_id_token_of_somebody_else(openid, signed):
-    """Only the provider's own keys sign, and only by asymmetric algorithms."""
+    """An ID token is verified by the provider's own keys, and by asymmetric algorithms only."""
     with pytest.raises(SocialSignInError):
         openid(**signed).exchange("c0de", APP, nonce="n0nce")
 
 
 @pytest.mark.parametrize("token", [{"access_token": "at"}, {"access_token": "at", "id_token": 7}])
 def test_missing_id_token(openid, token):
-    """Without an ID token nobody is signed in."""
+    """A response without an ID token is refused."""
     with pytest.raises(SocialSignInError):
         openid(token=(200, token)).exchange("c0de", APP, nonce="n0nce")
 
 
 @pytest.mark.parametrize("verified", [1, "false", "True", "TRUE", "yes", "", " true", ["true"], None, ...])
 def test_address_is_verified_by_true_only(openid, verified):
-    """Anything but true leaves the address unverified."""
+    """A value of `email_verified` other than true leaves the address unverified."""
     assert openid({"email_verified": verified}).exchange("c0de", APP, nonce="n0nce").email_verified is False
 
 
 def test_address_is_verified_by_the_text_true(openid):
-    """Apple and Amazon Cognito write true as text."""
+    """The text true of `email_verified` is accepted, which Apple and Amazon Cognito send."""
     assert openid({"email_verified": "true"}).exchange("c0de", APP, nonce="n0nce").email_verified is True
 
 
@@ -344,7 +344,7 @@ def test_userinfo_is_asked_for_the_address(openid):
 
 
 def test_userinfo_about_somebody_else(openid):
-    """Userinfo has to be about the subject of the ID token (OpenID Connect Core section 5.3.2)."""
+    """Userinfo about another subject is refused (OpenID Connect Core section 5.3.2)."""
     with pytest.raises(SocialSignInError):
         openid({"email": ...}, userinfo=(200, {"sub": "u2", "email": "x@y.z"})).exchange(
             "c0de", APP, nonce="n0nce"
@@ -352,7 +352,7 @@ def test_userinfo_about_somebody_else(openid):
 
 
 def test_new_key_is_found(openid, server):
-    """A key that the provider has begun to use is fetched when its first token comes."""
+    """A new key of the provider is fetched at its first token."""
     provider = openid()
     provider.exchange("c0de", APP, nonce="n0nce")
     claims = {"iss": server.url, "aud": "id", "sub": "u1", "nonce": "n0nce", "email": "a@b.c"}
@@ -379,14 +379,14 @@ def test_new_key_is_found(openid, server):
     ],
 )
 def test_openid_provider_is_down(openid, answers):
-    """What is not a provider's answer is an outage, and lets nobody in."""
+    """An unexpected answer of an OpenID provider is an outage."""
     with pytest.raises(VerificationUnavailableError):
         openid(**answers).exchange("c0de", APP, nonce="n0nce")
 
 
 @pytest.mark.parametrize("endpoint", [None, 7, "http://evil.example/token", "ftp://x"])
 def test_endpoints_are_secure(openid, server, endpoint):
-    """A provider cannot send a code over plain HTTP."""
+    """A token endpoint that is missing or not https is an outage."""
     provider = openid()
     server.answers["/.well-known/openid-configuration"][1]["token_endpoint"] = endpoint
     with pytest.raises(VerificationUnavailableError):
@@ -404,7 +404,7 @@ def test_endpoints_are_secure(openid, server, endpoint):
     ],
 )
 def test_endpoints_lead_nowhere_inside(openid, server, endpoint, host):
-    """A provider cannot send this service into its own network; the error names the option."""
+    """An endpoint in a private network is an outage, and the error names the option."""
     name = {"jwks": "jwks_uri"}.get(endpoint, f"{endpoint}_endpoint")
     provider = openid({"email": ...})
     server.answers["/.well-known/openid-configuration"][1][name] = host
@@ -415,7 +415,7 @@ def test_endpoints_lead_nowhere_inside(openid, server, endpoint, host):
 
 
 def test_endpoints_may_be_public_or_allowed(openid, server, closing):
-    """The endpoints of Google are at another host; those of a provider in the own network, at an address."""
+    """An endpoint may be at another public host, or at a private one with `allow_private`."""
     provider = openid()
     metadata = server.answers["/.well-known/openid-configuration"][1]
     metadata["authorization_endpoint"] = "https://accounts.example.com/authorize"
@@ -430,7 +430,7 @@ def test_endpoints_may_be_public_or_allowed(openid, server, closing):
 
 
 def test_cookies_of_a_provider_are_not_kept(openid, github, server):
-    """What it sets in the sign-in of one user is not sent in that of the next."""
+    """A cookie that a provider sets is not sent back."""
     for _ in range(2):
         github.exchange("c0de", APP)
     provider = openid()
@@ -441,7 +441,7 @@ def test_cookies_of_a_provider_are_not_kept(openid, github, server):
 
 
 def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
-    """LinkedIn's tokens need not repeat the nonce; a wrong one is refused all the same."""
+    """A token of LinkedIn may lack the nonce, but a wrong nonce is refused."""
     for nonce, holds in ((..., True), ("other", False)):
         openid({"nonce": nonce, "exp": int(time.time()) + 60, "iat": int(time.time())})
         provider = closing(LinkedIn("id", "s3cret", redirect_uris=[APP], issuer=server.url))
@@ -456,7 +456,7 @@ def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
 
 
 def test_a_provider_that_leads_inside_is_an_outage_that_is_seen(make_app, openid, server, caplog):
-    """503, and a warning in the log that names the option."""
+    """A provider with a private endpoint is 503, and the log names the option."""
     provider = openid()
     provider.redirect_uris |= {f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")}
     server.answers["/.well-known/openid-configuration"][1]["authorization_endpoint"] = "https://10.0.0.1/x"
@@ -467,7 +467,7 @@ def test_a_provider_that_leads_inside_is_an_outage_that_is_seen(make_app, openid
 
 @pytest.fixture
 def make_app(tmp_path):
-    """Gives a client of the identity service with these providers."""
+    """Return a function that makes a client of the service with some providers."""
     opened = []
 
     def make(providers, **given):
@@ -488,7 +488,7 @@ def make_app(tmp_path):
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
 def test_code_is_handed_in(make_app, github, prefix):
-    """The documents' request gets the documents' answer, with a token that works."""
+    """The documents' request with a code gets the documented fields, with a valid token."""
     client = make_app([github])
     response = client.post(f"{prefix}/auth/github/callback", json={"code": "c0de", "redirect_uri": APP})
     body = response.json()
@@ -501,7 +501,7 @@ def test_code_is_handed_in(make_app, github, prefix):
 
 
 def test_code_is_handed_in_for_a_refresh_token(make_app, github):
-    """By a setting: the document's fields stay as they are, and the token refreshes the same session."""
+    """With `social_refresh_tokens` the answer also has a refresh token of the same session."""
     client = make_app([github], social_refresh_tokens=True)
     body = client.post("/v1/auth/github/callback", json={"code": "c0de", "redirect_uri": APP}).json()
     assert set(body) == {"access_token", "token_type", "expires_in", "user", "refresh_token"}
@@ -521,12 +521,12 @@ def test_code_is_handed_in_for_a_refresh_token(make_app, github):
     ],
 )
 def test_body_is_checked(make_app, github, body, status):
-    """A body that lacks something, or names another place, is 422."""
+    """A body without a field, or with an unknown redirect_uri, is 422."""
     assert make_app([github]).post("/v1/auth/github/callback", json=body).status_code == status
 
 
 def test_wrong_codes_are_limited(make_app, github, server):
-    """A refused code is 400; many of them are 429 before the provider is asked."""
+    """A refused code is 400, and beyond the limit 429 without a request to the provider."""
     server.answers["/login/oauth/access_token"] = (200, {"error": "bad_verification_code"})
     client = make_app([github], limits={**DEFAULT_LIMITS, "secret_address": Limit(2, 86_400)})
     body = {"code": "c0de", "redirect_uri": APP}
@@ -535,7 +535,7 @@ def test_wrong_codes_are_limited(make_app, github, server):
 
 
 def test_provider_that_is_down_is_503(make_app, github, server):
-    """An outage of the provider is ours, with Retry-After."""
+    """An outage of the provider is 503 with Retry-After."""
     server.answers["/user"] = (500, {})
     response = make_app([github]).post("/v1/auth/github/callback", json={"code": "c", "redirect_uri": APP})
     assert (response.status_code, "retry-after" in response.headers) == (503, True)
@@ -543,7 +543,7 @@ def test_provider_that_is_down_is_503(make_app, github, server):
 
 @pytest.mark.parametrize("path", ["/v1/auth/gitlab/callback", "/v1/auth/gitlab/authorize"])
 def test_unknown_provider(make_app, github, path):
-    """There is nothing for a provider that is not configured."""
+    """A provider that is not configured has no endpoints."""
     assert make_app([github]).get(path).status_code in (401, 404)
 
 
@@ -556,7 +556,7 @@ def _start(client, path="/api/v1/auth/github/authorize", **query):
 
 
 def test_browser_flow_with_github(make_app, github, server):
-    """The browser is sent there with a state and PKCE, comes back, and is signed in by a cookie."""
+    """A browser is redirected with a state and PKCE, returns, and is signed in by a cookie."""
     client = make_app([github])
     response, sent = _start(client, next="/dashboard?tab=1")
     assert sent["redirect_uri"] == f"{ORIGIN}/api/v1/auth/github/callback"
@@ -574,7 +574,7 @@ def test_browser_flow_with_github(make_app, github, server):
 
 
 def test_browser_flow_under_https(make_app, github, server, closing):
-    """The cookie has the prefix and the flag that the guard looks for, and signs the browser in."""
+    """Under https the cookie is `__Host-` and Secure, and signs the browser in."""
     origin = "https://id.example"
     callbacks = [f"{origin}{prefix}/auth/github/callback" for prefix in ("/api/v1", "/v1")]
     provider = closing(GitHub("id", "s3cret", redirect_uris=callbacks, url=server.url, api_url=server.url))
@@ -590,7 +590,7 @@ def test_browser_flow_under_https(make_app, github, server, closing):
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "x" * 5000])
 def test_next_stays_on_this_site(make_app, github, target):
-    """Whatever `next` is, the browser stays here."""
+    """A `next` of another site is replaced by the root."""
     client = make_app([github])
     _, sent = _start(client, next=target)
     back = client.get("/api/v1/auth/github/callback", params={"code": "c0de", "state": sent["state"]})
@@ -607,7 +607,7 @@ def test_next_stays_on_this_site(make_app, github, target):
     ids=["no code", "two codes", "error"],
 )
 def test_browser_that_comes_back_without_a_code(make_app, github, server, change):
-    """Without one code, or with an error, no token is asked for; the state is used up."""
+    """A browser that returns without one code gets 400, and its state is used up."""
     client = make_app([github])
     _, sent = _start(client)
     query = {"code": "c0de", "state": sent["state"]}
@@ -631,7 +631,7 @@ def test_browser_that_comes_back_without_a_code(make_app, github, server, change
     ids=["other state", "another end", "beginning", "two states", "empty state", "no state"],
 )
 def test_browser_that_was_not_sent_there(make_app, github, server, change):
-    """Without the state of an attempt no token is asked for; what others send uses no attempt up."""
+    """A browser that returns without its state gets 400, and its attempt remains valid."""
     client = make_app([github])
     _, sent = _start(client)
     query = {"code": "c0de", "state": sent["state"]}
@@ -641,7 +641,7 @@ def test_browser_that_was_not_sent_there(make_app, github, server, change):
 
 
 def test_another_browser_cannot_come_back(make_app, github, server):
-    """A link with somebody else's code and state signs nobody in."""
+    """Another browser with the code and the state gets 400."""
     client = make_app([github])
     _, sent = _start(client)
     client.cookies.clear()
@@ -651,7 +651,7 @@ def test_another_browser_cannot_come_back(make_app, github, server):
 
 @pytest.mark.parametrize("space", ["\xa0", "\x85", "\x1f", "\u2003".encode().decode("latin-1"), "x"])
 def test_a_cookie_of_a_name_that_is_only_alike_is_not_read(make_app, github, server, space):
-    """A sibling domain cannot plant the state by a name that a lenient parser would trim."""
+    """A cookie whose name has a space or another prefix is not read."""
     client = make_app([github])
     _, sent = _start(client)
     name, planted = next(iter(client.cookies.items()))
@@ -666,7 +666,7 @@ def test_a_cookie_of_a_name_that_is_only_alike_is_not_read(make_app, github, ser
 
 
 def test_two_cookies_with_a_state_are_none(make_app, github, server):
-    """Which of the two this service has set cannot be told."""
+    """Two cookies with the state are refused."""
     client = make_app([github])
     _, sent = _start(client)
     cookie = "=".join(next(iter(client.cookies.items())))
@@ -682,7 +682,7 @@ def test_two_cookies_with_a_state_are_none(make_app, github, server):
 
 @pytest.mark.parametrize("query", ["code=c0de-s3cret&state=st4te-s3cret", "error=x&state=st4te-s3cret"])
 def test_the_query_of_a_callback_is_in_no_access_log(make_app, github, query):
-    """The server's own log line, written from the scope that it gave, has no code and no state."""
+    """The query of a callback is removed from the scope, so that no access log has it."""
     client = make_app([github])
     scopes = []
 
@@ -697,7 +697,7 @@ def test_the_query_of_a_callback_is_in_no_access_log(make_app, github, query):
 
 
 def test_state_lasts_ten_minutes(make_app, github, server):
-    """Who takes longer starts again."""
+    """A state is refused after ten minutes."""
     clock = Clock()
     client = make_app([github], clock=clock)
     _, sent = _start(client)
@@ -707,7 +707,7 @@ def test_state_lasts_ten_minutes(make_app, github, server):
 
 
 def test_change_of_the_secret_disturbs_nobody_on_the_way(make_app, github):
-    """Who was sent to the provider before it comes back after it, while the previous secret counts."""
+    """A state of the previous secret is accepted only while that secret is set."""
     _, sent = _start(before := make_app([github]))
     for given, status in (({}, 400), ({"previous_secret": SECRET}, 303)):
         client = make_app([github], secret=SECRET[::-1], **given)
@@ -717,7 +717,7 @@ def test_change_of_the_secret_disturbs_nobody_on_the_way(make_app, github):
 
 
 def test_forged_cookie_is_refused(make_app, github):
-    """A cookie that this service did not seal is none."""
+    """A cookie that this service did not seal is refused."""
     client = make_app([github])
     _, sent = _start(client)
     (name,) = client.cookies
@@ -727,7 +727,7 @@ def test_forged_cookie_is_refused(make_app, github):
 
 
 def test_state_is_for_one_provider(make_app, github, openid, server):
-    """A state of one provider is not good for another (RFC 9700 section 4.4), nor is another's `iss`."""
+    """A state of one provider, or the `iss` of another, is refused (RFC 9700 section 4.4)."""
     other = openid()
     server.answers["/login/oauth/access_token"] = (500, {})
     own = f"{ORIGIN}/api/v1/auth/op/callback", f"{ORIGIN}/v1/auth/op/callback"
@@ -745,13 +745,13 @@ def test_state_is_for_one_provider(make_app, github, openid, server):
 
 
 def test_own_callback_has_to_be_allowed(make_app, server, closing):
-    """A provider that cannot send browsers back here is a mistake of the configuration."""
+    """A provider without the service's callback is refused."""
     with pytest.raises(ConfigurationError, match="redirect_uris"):
         make_app([closing(GitHub("i", "s", redirect_uris=[APP], url=server.url))])
 
 
 def test_providers_of_the_settings(closing):
-    """A client id switches a provider on; our own callbacks and those of the settings are allowed."""
+    """A client id in the settings enables a provider, with the callbacks of service and settings."""
     assert providers_from(settings("sqlite:///x.db")) == []
     result = providers_from(
         settings(
@@ -772,12 +772,12 @@ def test_providers_of_the_settings(closing):
     assert "'s'" not in repr(settings("sqlite:///x.db", github_client_secret="s"))
 
 
-# --- an OpenID provider of somebody else's making
+# --- an OpenID provider of another project
 
 
 @pytest.fixture(scope="module")
 def real_issuer():
-    """oidc-provider-mock, in a process of its own."""
+    """Run oidc-provider-mock in a process of its own, and return its issuer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -788,7 +788,7 @@ def real_issuer():
     )
     issuer = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        for _ in range(1_000):
             assert process.poll() is None
             try:
                 httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=1)
@@ -798,11 +798,11 @@ def real_issuer():
         yield issuer
     finally:
         process.terminate()
-        process.wait(5)
+        process.wait(60)
 
 
 def test_whole_flow_at_a_real_provider(make_app, closing, real_issuer):
-    """A person signs in at the provider's own page, comes back, and has an account here."""
+    """A user signs in at the provider's own page, returns, and has an account."""
     own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
     provider = closing(OpenIDProvider("op", real_issuer, "client", "s3cret", redirect_uris=own))
     client = make_app([provider], clock=time.time)
@@ -816,13 +816,13 @@ def test_whole_flow_at_a_real_provider(make_app, closing, real_issuer):
     assert (done.status_code, done.headers["location"]) == (303, "/account"), done.text
     me = client.get("/api/v1/users/me").json()
     assert (me["email"], me["email_verified"], me["name"]) == ("alice@example.com", True, "Alice")
-    # The code is good once, at the provider; the state is good once, here.
+    # The provider accepts the code once, and this service accepts the state once.
     client.cookies.clear()
     assert client.get(back.headers["location"]).status_code == 400
 
 
 def test_denied_at_a_real_provider(make_app, closing, real_issuer):
-    """Who says no there is not signed in here."""
+    """A user who denies the sign-in at the provider gets the login page with a notice."""
     own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
     provider = closing(OpenIDProvider("op", real_issuer, "client", "s3cret", redirect_uris=own))
     client = make_app([provider], clock=time.time)

@@ -1,4 +1,4 @@
-"""Each sign-in with a provider that fails leaves one event with a reason, and may leave a warning."""
+"""Failed sign-ins with a provider: each leaves one event with a reason, and some a warning."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from authguard.identity.usecases.social.failures import WARNING_SECONDS
 from identity.social_attempts import APP, answering, back, both_kinds, id_token, start
 from identity.support import GENEROUS, browser, service_at
 
-pytestmark = pytest.mark.one_database  # what is recorded
+pytestmark = pytest.mark.one_database  # records do not depend on the database
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "identity.md").read_text(encoding="utf-8")
 TOKEN = "/login/oauth/access_token"
@@ -29,28 +29,28 @@ class World:
         self.client = browser(Identity(service, providers=providers))
 
     def hand_in(self, name="github", **body):
-        """Sign in with a code that an application hands in."""
+        """Sign in with a code that an application sends."""
         return self.client.post(
             f"/v1/auth/{name}/callback", json={"code": "c0de", "redirect_uri": APP} | body
         )
 
     def come_back(self, name="github", login=None, **query):
-        """Go to the provider, and come back."""
+        """Go to the provider, and return."""
         sent = start(self.client, name, **(login or {}))
         return back(self.client, name, **({"code": "c0de", "state": sent["state"]} | query))
 
     def answer(self, path, status, document):
-        """Have the provider answer so."""
+        """Set an answer of the provider."""
         self.server.answers[path] = status, document
 
     def come_back_with(self, **claims):
-        """Come back from the provider of OpenID Connect with these claims in the ID token."""
+        """Return from the provider of OpenID Connect with these claims in the ID token."""
         sent = start(self.client, "op")
         id_token(self.server, self.clock, **{"nonce": sent["nonce"]} | claims)
         return back(self.client, "op", code="c0de", state=sent["state"])
 
     def failures(self):
-        """The events of sign-ins that failed."""
+        """Return the events of failed sign-ins."""
         return [event for event in self.events if event.name == "social" and not event.succeeded]
 
 
@@ -62,7 +62,7 @@ def server():
 
 @pytest.fixture
 def make_world(url, clock, server):
-    """Gives the service with these settings."""
+    """Return a function that makes the service with some settings."""
     opened = []
 
     def make(**given):
@@ -124,7 +124,7 @@ def _emails(document, act=lambda world: world.come_back()):
     return _with("/user/emails", 200, document, act)
 
 
-# The status, the reason, the provider's own code, whether there is a warning, and how it comes to be.
+# The status, the reason, the provider's own code, and the attempt.
 CASES = {
     "cancel": (303, "cancelled", "access_denied", lambda w: w.come_back(error="access_denied")),
     "cancel at LinkedIn": (
@@ -211,7 +211,7 @@ WARNED = {"provider_down", "keys_down", "client_refused", "permission_missing", 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_failure_leaves_one_event(world, case, caplog):
-    """An event has the reason, the provider and its code; the log has a warning where it is ours to mend."""
+    """A failed sign-in leaves one event, and a warning in the log if the operator must correct the cause."""
     status, reason, code, act = case
     caplog.set_level("INFO")
     answer = act(world)
@@ -227,7 +227,7 @@ def test_a_failure_leaves_one_event(world, case, caplog):
 
 
 def test_unverified_address(make_world):
-    """A sign-in that has to wait for a mail is one that failed."""
+    """A sign-in with an unverified address leaves an event of a failure."""
     world = make_world(require_verified_email=True)
     world.answer("/user/emails", 200, [{"email": "ann@example.com", "primary": True, "verified": False}])
     assert world.come_back().status_code == 403
@@ -237,7 +237,7 @@ def test_unverified_address(make_world):
 
 
 def test_too_many_wrong_codes(make_world):
-    """The limit of wrong codes leaves an event as well."""
+    """A sign-in beyond the limit of wrong codes leaves an event of a failure."""
     world = make_world(limits=GENEROUS | {"secret_address": Limit(1, 86_400)})
     world.answer(TOKEN, 200, {"error": "bad_verification_code"})
     assert [world.hand_in().status_code for _ in range(2)] == [400, 429]
@@ -245,7 +245,7 @@ def test_too_many_wrong_codes(make_world):
 
 
 def test_database_that_is_down(world, url):
-    """An outage of the database while an account is made leaves an event."""
+    """An outage of the database while an account is made leaves an event of a failure."""
     world.service.database.close()
     with world.service.database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE linked_identities RENAME TO away")
@@ -258,14 +258,14 @@ def test_database_that_is_down(world, url):
 
 
 def test_a_success_leaves_one_event(world):
-    """A sign-in that succeeds says which provider it was."""
+    """A successful sign-in leaves one event with the provider."""
     assert world.come_back().status_code == 303
     (event,) = (event for event in world.events if event.name == "social")
     assert (event.succeeded, event.provider, event.reason) == (True, "github", "")
 
 
 def test_warnings_say_what_to_change(world, caplog):
-    """The warning about GitHub names the permission; that about clocks says by how much they differ."""
+    """The warning about GitHub names the permission, and the one about clocks has their difference."""
     world.answer("/user/emails", 403, {"message": "Resource not accessible by integration"})
     world.hand_in()
     world.come_back_with(iat=world.clock() + 3600)
@@ -275,7 +275,7 @@ def test_warnings_say_what_to_change(world, caplog):
 
 
 def test_warnings_are_few(world, caplog):
-    """There is one a minute for each reason and provider, however many people come."""
+    """Each reason of each provider is warned about at most once a minute."""
     world.answer("/user", 500, {})
     for seconds, expected in ((0, 1), (WARNING_SECONDS - 1, 1), (1, 2)):
         world.clock.go_on(seconds)
@@ -287,7 +287,7 @@ def test_warnings_are_few(world, caplog):
 
 
 def test_events_are_written_as_json(world, caplog):
-    """The line of the log has the provider and its code, and no fields that are empty."""
+    """The log line of an event is JSON with the provider and its code."""
     caplog.set_level("INFO", "authguard.audit")
     world.come_back(error="login_required")
     line = json.loads(caplog.records[-1].getMessage())
@@ -306,7 +306,7 @@ def test_events_are_written_as_json(world, caplog):
     ],
 )
 def test_codes_of_providers_are_cleaned(sent, kept):
-    """A code is short, and has only characters that steer nothing."""
+    """A provider's code is cut to 64 characters, and has only printable ASCII of its alphabet."""
     assert clean_code(sent) == kept
 
 
@@ -325,7 +325,7 @@ def test_all_reasons_are_documented():
 
 
 def test_the_hook_may_wait(url, clock, server):
-    """The hook of an application is called in a thread that may wait, and never in that of the event loop."""
+    """The hook of an application is called in a worker thread, and never in that of the event loop."""
     threads = []
     with (
         both_kinds(server, clock) as providers,

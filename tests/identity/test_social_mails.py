@@ -1,4 +1,4 @@
-"""Addresses that providers tell, do not verify, or do not tell: nobody is stuck, and all texts are true."""
+"""Missing and unverified addresses of providers: the answers, the mails, and the way to sign in."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from identity.people import ANNS, EMAIL, MALLORY, NEW, Person
 from identity.providers import code_for, come_back, hand_in, local_providers
 from identity.support import Page, service_at
 
-pytestmark = pytest.mark.one_database  # mails and pages
+pytestmark = pytest.mark.one_database  # mails and pages do not depend on the database
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def events():
 
 @pytest.fixture(params=[False, True], ids=["open", "safe"])
 def waiting(request, url, clock, postbox, events, providers):
-    """A service where addresses have to be verified, and two people."""
+    """Run a service that requires verified addresses; yield the service and two users."""
     given = {"enumeration_safe" if request.param else "require_verified_email": True}
     with service_at(url, clock=clock, postbox=postbox, hook=events.append, **given) as service:
         app = Identity(service, providers=providers)
@@ -36,10 +36,10 @@ def ann(service, postbox, providers):
 
 
 class TestNoAddress:
-    """A provider that tells no address."""
+    """A provider that returns no address."""
 
     def test_page(self, ann):
-        """The page says what is missing, and nothing of an account."""
+        """The page names the missing address, and mentions no account."""
         answer = come_back(ann.browser, code_for(1, None, verified=False))
         assert answer.status_code == 403
         words = Page(answer).words
@@ -47,27 +47,27 @@ class TestNoAddress:
         assert "There is an account" not in words
 
     def test_api(self, ann):
-        """The same for programs."""
+        """The API answers with the code no_address."""
         answer = hand_in(ann.api, code_for(1, None, verified=False))
         assert (answer.status_code, answer.json()["code"]) == (403, "no_address")
 
     def test_one_that_is_linked_signs_in(self, ann):
-        """Whoever is linked needs no address any more."""
+        """A provider account that is linked signs in without an address."""
         assert ann.sign_in(ANNS)
         assert ann.sign_in(code_for(1, None, verified=False))
 
     def test_no_mail_is_sent(self, ann, service, postbox):
-        """There is nobody to write to."""
+        """A sign-in without an address sends no mail."""
         come_back(ann.browser, code_for(1, None, verified=False))
         assert service.outbox.flush()
         assert postbox.mails == []
 
 
 class TestAddressThatHasToBeVerified:
-    """A provider that does not verify, where an address has to be verified before signing in."""
+    """A provider that does not verify addresses, at a service that requires verified ones."""
 
     def test_a_mail_is_sent_and_the_page_says_so(self, waiting):
-        """The first sign-in sends the link, and each later one sends it again."""
+        """Each sign-in sends the verification mail, and the page mentions the mail."""
         service, (ann, _) = waiting
         for count in (1, 2):
             answer = come_back(ann.browser, MALLORY)
@@ -79,7 +79,7 @@ class TestAddressThatHasToBeVerified:
             assert [mail.subject for mail in ann._postbox.mails] == ["Verify your e-mail address"] * count
 
     def test_the_link_in_the_same_browser_keeps_the_provider(self, waiting):
-        """Who has signed in at the provider and presses the link, keeps the provider, and can sign in."""
+        """The link in the browser that signed in with the provider keeps the provider."""
         _, (ann, _) = waiting
         come_back(ann.browser, MALLORY)
         assert ann.verify_by_page().headers["location"] == "/login?notice=verified"
@@ -87,7 +87,7 @@ class TestAddressThatHasToBeVerified:
         assert ann.is_in()
 
     def test_the_link_in_another_browser_asks(self, waiting):
-        """The owner of the mailbox, who did not sign in there, sets a password, and the provider ends."""
+        """The link in another browser asks for a new password, and unlinks the provider."""
         _, (mallory, ann) = waiting
         come_back(mallory.browser, MALLORY)
         token = ann.token()
@@ -97,7 +97,7 @@ class TestAddressThatHasToBeVerified:
         assert ann.login(NEW) == 200
 
     def test_the_cookie_of_another_account_is_of_no_use(self, waiting):
-        """A browser that waits for one account proves nothing about another."""
+        """The cookie of another account's sign-in does not prove an account with the link."""
         _, (mallory, ann) = waiting
         come_back(ann.browser, MALLORY)
         token = ann.token()
@@ -105,7 +105,7 @@ class TestAddressThatHasToBeVerified:
         assert mallory.verify_by_page(token).status_code == 422
 
     def test_the_cookie_ends_with_the_link(self, waiting, clock):
-        """After an hour neither is good."""
+        """The cookie of a sign-in expires with the link, after an hour."""
         _, (ann, _) = waiting
         come_back(ann.browser, MALLORY)
         clock.go_on(3_601)
@@ -113,7 +113,7 @@ class TestAddressThatHasToBeVerified:
         assert ann.verify_by_page().status_code == 422
 
     def test_a_later_claim_is_taken_up(self, waiting):
-        """When the provider says later that the address is verified, its person is signed in."""
+        """A later sign-in with a verified address succeeds."""
         _, (ann, _) = waiting
         assert come_back(ann.browser, MALLORY).status_code == 403
         assert come_back(ann.browser, code_for(666, EMAIL, verified=True)).status_code == 303
@@ -136,7 +136,7 @@ def test_answers_do_not_tell_whether_there_is_an_account(waiting):
 
 
 class TestAddressOfAnAccount:
-    """A provider that does not verify, with the address of an account."""
+    """A provider that has not verified the address, which belongs to another user's account."""
 
     @pytest.fixture(autouse=True)
     def squatted(self, ann, service, postbox, providers):
@@ -144,7 +144,7 @@ class TestAddressOfAnAccount:
         self.mallory.register()
 
     def test_page_says_how_to_go_on(self, ann):
-        """The page is true: it asks for no proof that would change nothing."""
+        """The page names the unverified address, and links to the reset of the password."""
         answer = come_back(ann.browser, code_for(1, EMAIL, verified=False))
         assert answer.status_code == 409
         page = Page(answer)
@@ -152,7 +152,7 @@ class TestAddressOfAnAccount:
         assert "/forgot-password" in [each.get("href") for each in page.all("a")]
 
     def test_owner_is_told_by_mail_and_gets_in(self, ann):
-        """The mail says how; the squatter's password and sessions end with it."""
+        """The owner gets a mail with the link to a reset, which ends the other user's access."""
         come_back(ann.browser, code_for(1, EMAIL, verified=False))
         text = ann.mail("You have an account already").text
         assert "sign in with GitHub, which has not verified this e-mail address" in text
@@ -163,7 +163,7 @@ class TestAddressOfAnAccount:
         assert not self.mallory.is_in("api")
 
     def test_owner_with_a_provider_that_verifies_is_not_blocked(self, ann):
-        """Whose provider has verified the address gets in at once, and the squatter has no access."""
+        """A provider that has verified the address signs the owner in, and ends the other user's access."""
         assert ann.sign_in(ANNS)
         assert ann.is_in()
         assert self.mallory.login() == 401
@@ -171,7 +171,7 @@ class TestAddressOfAnAccount:
 
 
 def test_disabled_account(service, ann):
-    """The owner of a disabled account reads that, and not that a password is wrong."""
+    """A sign-in to a disabled account gets a page that says that, and mentions no password."""
     assert ann.sign_in(ANNS)
     service.accounts.disable(service.accounts.find(EMAIL).id)
     answer = come_back(ann.browser, ANNS)

@@ -1,4 +1,4 @@
-"""Several tabs on their way to providers at the same time, and callbacks that are loaded again."""
+"""Several tabs with sign-ins at providers at the same time, and callbacks that are loaded again."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +10,7 @@ from authguard.identity.web.attempt_cookies import MAX_ATTEMPTS, MAX_BYTES
 from identity.social_attempts import answering, back, both_kinds, id_token, start
 from identity.support import ISSUER, Page, browser, service_at, set_cookies
 
-pytestmark = pytest.mark.one_database  # cookies and redirects
+pytestmark = pytest.mark.one_database  # cookies and redirects do not depend on the database
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def client(service, providers):
 
 
 def attempts(client):
-    """The names of the cookies of attempts that the browser has."""
+    """Return the names of the cookies of attempts that the browser has."""
     return sorted(name for name in client.cookies if "authguard-social-" in name)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_tabs(client, order):
-    """Both tabs come back, in whichever order, and each goes on to where it was going."""
+    """Two tabs return in any order, and each is redirected to its own `next`."""
     tabs = [("/a", start(client, next="/a")), ("/b", start(client, next="/b"))]
     assert len(attempts(client)) == 2
     for target, sent in tabs[::order]:
@@ -48,7 +48,7 @@ def test_two_tabs(client, order):
 
 
 def test_two_tabs_at_two_providers(client, server, clock):
-    """Each tab has its own provider, nonce and verifier."""
+    """Two tabs at two providers each have their own nonce and verifier."""
     first, second = start(client, "github"), start(client, "op")
     id_token(server, clock, nonce=second["nonce"])
     assert back(client, "op", code="c0de", state=second["state"]).status_code == 303
@@ -56,14 +56,14 @@ def test_two_tabs_at_two_providers(client, server, clock):
 
 
 def test_one_tab_is_cancelled(client):
-    """Whoever cancels in one tab can go on in the other."""
+    """A sign-in that is cancelled in one tab does not prevent that of another tab."""
     first, second = start(client), start(client)
     assert back(client, error="access_denied", state=first["state"]).status_code == 303
     assert back(client, code="c0de", state=second["state"]).headers["location"] == "/"
 
 
 def test_each_state_is_good_once(client):
-    """The state of one tab is used up by that tab, and the code of another browser is not taken."""
+    """The state of one tab is accepted once."""
     first, _ = start(client), start(client)
     assert back(client, code="c0de", state=first["state"]).status_code == 303
     client.cookies.delete("access_token")
@@ -72,7 +72,7 @@ def test_each_state_is_good_once(client):
 
 
 def test_attempts_are_bounded(client, clock):
-    """A browser has so many attempts; a new one takes the place of the oldest."""
+    """A browser has a limited number of attempts, and a new one replaces the oldest."""
     sent = []
     for _ in range(MAX_ATTEMPTS + 2):
         sent.append(start(client))
@@ -84,7 +84,7 @@ def test_attempts_are_bounded(client, clock):
 
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_cookies_are_small(client, clock, count):
-    """However long the paths are to go to, the cookies fit into the fields that servers take."""
+    """The cookies of all attempts together stay below a limit, also with long paths in `next`."""
     for _ in range(count):
         sent = start(client, next="/" + "x" * 2000)
         clock.go_on(1)
@@ -94,7 +94,7 @@ def test_cookies_are_small(client, clock, count):
 
 
 def test_many_planted_cookies(client):
-    """Cookies that somebody else has made are cleared, a few at a time, and none of them is believed."""
+    """Cookies of attempts that another site has planted are cleared, at most 20 at a time."""
     planted = "; ".join(f"authguard-social-{number:016x}=planted" for number in range(300))
     answer = client.get("/v1/auth/github/authorize", headers={"cookie": planted})
     assert answer.status_code == 303
@@ -103,7 +103,7 @@ def test_many_planted_cookies(client):
 
 
 def test_names_of_cookies(service, providers, url, server):
-    """Under https the cookie has the prefix that no sibling domain can plant."""
+    """Under https the cookie of an attempt has the prefix `__Host-`."""
     with service_at(url, issuer="https://id.example") as secure:
         for provider in providers:
             provider.redirect_uris |= {
@@ -117,7 +117,7 @@ def test_names_of_cookies(service, providers, url, server):
 
 
 def test_reloaded_callback(client):
-    """Who is signed in, and loads the callback again, goes on to the account; nothing is asked."""
+    """A signed-in browser that loads the callback again is redirected to the account."""
     sent = start(client, next="/a")
     assert back(client, code="c0de", state=sent["state"]).status_code == 303
     before = dict(client.cookies)
@@ -128,7 +128,7 @@ def test_reloaded_callback(client):
 
 
 def test_reloaded_callback_with_an_expired_token(client, clock):
-    """The session is refreshed on the way, as everywhere."""
+    """A callback that is loaded again refreshes an expired access token."""
     sent = start(client)
     back(client, code="c0de", state=sent["state"])
     clock.go_on(9 * 3_600)
@@ -138,7 +138,7 @@ def test_reloaded_callback_with_an_expired_token(client, clock):
 
 
 def test_code_of_an_attacker_in_a_browser_that_is_signed_in(client, server):
-    """A link with another's code and state changes nothing of the session."""
+    """A link with another user's code and state does not change the session of a signed-in browser."""
     sent = start(client)
     back(client, code="c0de", state=sent["state"])
     seen_before = len(server.seen)
@@ -155,7 +155,7 @@ def test_code_of_an_attacker_in_a_browser_that_is_signed_in(client, server):
     ],
 )
 def test_cancelled(client, login, location):
-    """Whoever cancels comes to the page for signing in, with a notice, and can go on from there."""
+    """A cancelled sign-in redirects to the login page with a notice, and keeps `next` and `max_age`."""
     sent = start(client, **login)
     answer = back(client, error="access_denied", state=sent["state"])
     parts = urlsplit(answer.headers["location"])
@@ -165,7 +165,7 @@ def test_cancelled(client, login, location):
 
 
 def test_cancelled_by_who_is_signed_in(client):
-    """Whoever is signed in already reads the notice as well, and stays signed in."""
+    """A signed-in browser that cancels a sign-in sees the notice, and stays signed in."""
     back(client, code="c0de", state=start(client)["state"])
     answer = back(client, error="access_denied", state=start(client)["state"])
     words = Page(client.get(answer.headers["location"])).words
@@ -174,7 +174,7 @@ def test_cancelled_by_who_is_signed_in(client):
 
 
 def test_cancelled_without_pages(url, providers):
-    """Without pages there is no page to go to: the answer is a problem document."""
+    """Without pages a cancelled sign-in gets a problem document."""
     with service_at(url, pages=False) as service:
         client = browser(Identity(service, providers=providers))
         sent = start(client)
@@ -184,7 +184,7 @@ def test_cancelled_without_pages(url, providers):
 
 
 def test_cancelled_below_a_mount(service, providers):
-    """Mounted below a path, the redirect leads there."""
+    """In a mounted service a cancelled sign-in redirects below the path of the mount."""
     app = Identity(service, providers=providers)
 
     async def mounted(scope, receive, send):
@@ -202,7 +202,7 @@ def test_cancelled_below_a_mount(service, providers):
      ("true", None, 303), (False, "https://evil.example", 400)],
 )  # fmt: skip
 def test_issuer_of_the_answer(client, server, clock, supported, iss, status):
-    """A provider that says that its answers name it has to be named (RFC 9207 section 2.4)."""
+    """A provider whose metadata announce `iss` must send it in its answer (RFC 9207 section 2.4)."""
     metadata = server.answers["/.well-known/openid-configuration"][1]
     metadata["authorization_response_iss_parameter_supported"] = supported
     sent = start(client, "op")
@@ -212,7 +212,7 @@ def test_issuer_of_the_answer(client, server, clock, supported, iss, status):
 
 
 def test_states_are_of_one_service(client):
-    """The names of attempts are those of their states, which nobody can guess."""
+    """The cookie of an attempt is named by the beginning of its state, which has a long random rest."""
     sent = start(client)
     (name,) = attempts(client)
     assert name == f"authguard-social-{sent['state'][:16]}"

@@ -1,4 +1,4 @@
-"""Texts of a provider that no database takes: they are refused or left out, and never an error of ours."""
+"""Texts of a provider that a database refuses: they are refused or left out, and cause no 500."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,7 +10,7 @@ from identity.support import ISSUER
 
 @pytest.fixture
 def come_back(service, clock):
-    """A function that signs a browser in at a provider, which tells these claims; its answer."""
+    """Return a function that signs a browser in at a provider with some claims, and returns the answer."""
     with answering() as server, both_kinds(server, clock) as providers:
         app = Identity(service, providers=providers)
         client = TestClient(app, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False)
@@ -25,7 +25,7 @@ def come_back(service, clock):
 
 @pytest.mark.parametrize("subject", ["u\x001", "x" * 256], ids=["null", "long"])
 def test_an_identifier_that_cannot_be_stored(service, come_back, subject):
-    """It is the provider's fault, and its event says so; nothing is made."""
+    """A subject that cannot be stored is refused with an event, and no account is made."""
     response = come_back(sub=subject)
     assert (response.status_code, response.json()["code"]) == (403, "no_address")
     assert service.audit.counts() == {("social", "bad_identity"): 1}
@@ -34,6 +34,6 @@ def test_an_identifier_that_cannot_be_stored(service, come_back, subject):
 
 @pytest.mark.parametrize("end", ["\0", "\n", "\x1b[2J"])
 def test_a_picture_that_cannot_be_shown(service, come_back, end):
-    """The address of a picture with characters that steer is left out, and the person signs in."""
+    """The URL of a picture with control characters is left out, and the sign-in succeeds."""
     assert come_back(picture="https://pictures.test/1" + end).status_code == 303
     assert [user.picture for user in service.accounts.list()] == [None]

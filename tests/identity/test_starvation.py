@@ -1,4 +1,4 @@
-"""A store of limits that hangs, or a database that is locked, holds up what needs it and nothing else."""
+"""Stores of limits that hang and databases that are locked: only the requests that need them wait."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,12 @@ SIGN_INS = 40
 
 
 def a_client(app):
-    """A client inside of the event loop."""
+    """Return a client inside of the event loop."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER)
 
 
 def bearer(tokens):
-    """The field with an access token."""
+    """Return the field with an access token."""
     return {"Authorization": f"Bearer {tokens.access_token}"}
 
 
@@ -37,7 +37,7 @@ WAYS_IN = {
 
 @pytest.mark.parametrize("way", WAYS_IN)
 def test_guarded_requests_do_not_wait_for_a_hanging_store_of_limits(url, way, monkeypatch):
-    """While the store answers nothing, `users/me` is answered before any sign-in is."""
+    """While the store of limits hangs, `users/me` is answered before each sign-in."""
     monkeypatch.setattr(limits, "_STORE_SECONDS", 60)  # longer than three requests on any machine
     path, form = WAYS_IN[way]
     with contextlib.ExitStack() as stack:
@@ -62,7 +62,7 @@ def test_guarded_requests_do_not_wait_for_a_hanging_store_of_limits(url, way, mo
 
 
 def test_a_store_that_hangs_is_not_asked_by_everybody():
-    """After the first time-out the next tries are refused without a connection."""
+    """After the first time-out of a store, further attempts are refused without a connection."""
     with hanging() as (store, taken):
         limiter = Limiter(store)
         for _ in range(50):
@@ -73,7 +73,7 @@ def test_a_store_that_hangs_is_not_asked_by_everybody():
 
 @contextlib.contextmanager
 def locked(url):
-    """Another program that is writing, and does not come to an end."""
+    """Hold the write lock of the database, as another program."""
     if urlsplit(url).scheme.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.partition(":///")[2])) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -88,7 +88,7 @@ def locked(url):
 
 
 def test_guarded_requests_do_not_wait_for_writers(url):
-    """While another program holds the write lock, `users/me` is answered before any logout is."""
+    """While another program holds the write lock, `users/me` is answered before each logout."""
     with service_at(url) as service:
         user = service.accounts.create(ANN["email"], PASSWORD)
         tokens = [service.accounts.issue_tokens(user.id) for _ in range(SIGN_INS)]

@@ -1,4 +1,4 @@
-"""A recent sign-in: the service says when, and a guard asks for it (RFC 9470)."""
+"""Recent sign-ins: the `auth_time` of the service's tokens, and guards that require it (RFC 9470)."""
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +13,7 @@ from authguard.identity.model import SocialIdentity
 from identity.support import ANN, CALLER, ISSUER, NOW, PASSWORD, Page, browser, set_cookies
 from support import judge
 
-pytestmark = pytest.mark.one_database  # redirects and claims
+pytestmark = pytest.mark.one_database  # redirects and claims do not depend on the database
 
 CHALLENGE = (
     'Bearer realm="api", error="insufficient_user_authentication", '
@@ -29,7 +29,7 @@ def auth_time(service, access_token):
 
 @pytest.fixture
 def site(service, app, clock):
-    """An application with the service mounted in it, and a page that asks for a recent sign-in."""
+    """Return an application with the service mounted in it, and a page that requires a recent sign-in."""
     guard = Guard(
         service.own_tokens,
         protected_paths=["/", Rule("/bank", max_age=300)],
@@ -50,7 +50,7 @@ def get(client, path, tokens):
 
 
 def test_max_age_works_with_the_tokens_of_the_service(site, clock):
-    """Signing in meets it; a refresh, and time, do not; signing in anew does."""
+    """A login meets `max_age` of a guard, and a refresh of an older session does not."""
     client = browser(site, accept="application/json", **{"sec-fetch-mode": "cors"})
     assert client.post("/id/v1/auth/register", json=ANN).status_code == 201
     tokens = client.post("/id/v1/auth/login", json=ANN).json()
@@ -67,7 +67,7 @@ def test_max_age_works_with_the_tokens_of_the_service(site, clock):
 
 
 def test_a_browser_signs_in_anew_and_goes_on(site, clock):
-    """The login page has the form for somebody who is signed in, and leads back; there is no circle."""
+    """A browser with an old sign-in is sent to the form for a new one, and back."""
     client = browser(site)
     client.post("/id/register", data=ANN)
     assert client.get("/bank").status_code == 200
@@ -84,7 +84,7 @@ def test_a_browser_signs_in_anew_and_goes_on(site, clock):
 
 
 def test_the_form_keeps_a_session_that_it_has_refreshed(app, ann, clock):
-    """An access token that has expired is replaced on the way, and the browser is given the new ones."""
+    """The form for another sign-in refreshes an expired access token, and sets the new cookies."""
     clock.go_on(9 * 3600)
     response = ann.get("/login?acr_values=phr")
     assert response.status_code == 200
@@ -94,13 +94,13 @@ def test_the_form_keeps_a_session_that_it_has_refreshed(app, ann, clock):
 
 
 def test_who_is_signed_in_needs_no_form_otherwise(ann):
-    """Without these parameters they are told that they are signed in; registering is no sign-in again."""
+    """A signed-in browser sees no form for a password, unless `max_age` or `acr_values` asks for one."""
     for path in ("/login", "/register?max_age=300"):
         assert not [each for each in Page(ann.get(path)).all("input") if each.get("name") == "password"]
 
 
 def test_a_registration_is_a_sign_in(service, clock):
-    """The session that it begins is as old as it is."""
+    """A registration and a login each begin a session with the current `auth_time`."""
     tokens = service.accounts.register(ANN["email"], PASSWORD, "Ann", CALLER)
     assert auth_time(service, tokens.access_token) == NOW
     clock.go_on(100.5)
@@ -109,7 +109,7 @@ def test_a_registration_is_a_sign_in(service, clock):
 
 
 def test_a_refresh_keeps_the_time_of_the_sign_in(service, clock):
-    """By the refresh token as well as by the access token."""
+    """A refresh by the refresh token or by the access token keeps `auth_time`."""
     tokens = service.accounts.register(ANN["email"], PASSWORD, "Ann", CALLER)
     clock.go_on(3600)
     principal = judge(service.own_tokens, Credential(tokens.access_token, "bearer"), clock()).principal
@@ -119,7 +119,7 @@ def test_a_refresh_keeps_the_time_of_the_sign_in(service, clock):
 
 
 def test_a_social_sign_in_is_one(service, clock):
-    """The service was not told when the provider has seen its owner; they came back now."""
+    """A sign-in with a provider without `auth_time` has the current time."""
     identity = SocialIdentity("github", "7", "ann@example.com", email_verified=True, name="Ann", picture=None)
     service.sign_in_with(identity, CALLER)
     clock.go_on(60)
@@ -127,7 +127,7 @@ def test_a_social_sign_in_is_one(service, clock):
 
 
 def test_the_password_grant_is_a_sign_in(service, clock):
-    """Its tokens, and what introspection says of them, have the time."""
+    """The tokens of the password grant have `auth_time`, and so has their introspection."""
     service.accounts.register(ANN["email"], PASSWORD, "Ann", CALLER)
     client, secret = service.clients.create("robot", frozenset({"read"}))
     clock.go_on(60)
@@ -139,7 +139,7 @@ def test_the_password_grant_is_a_sign_in(service, clock):
 
 
 def test_a_client_that_acts_for_itself_has_not_signed_in(service):
-    """Nobody has."""
+    """The token of a client that acts for itself has no `auth_time`."""
     client, _ = service.clients.create("robot", frozenset({"read"}))
     token = service.clients.issue_token(client, None, CALLER)["access_token"]
     assert auth_time(service, token) is None

@@ -1,4 +1,4 @@
-"""The tables, their migrations, and what outlives a crash."""
+"""The tables, their migrations, and the writes that outlive a crash."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_url(request, tmp_path):
-    """A database without tables."""
+    """Return the URL of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/new.db"
     else:
@@ -45,7 +45,7 @@ def new_url(request, tmp_path):
 
 
 def test_migrations_make_the_tables_of_the_schema(new_url):
-    """After the migrations, nothing is missing and nothing is different."""
+    """The migrations make exactly the tables of the schema."""
     upgrade(new_url)
     engine = create_engine(new_url)
     with engine.connect() as connection:
@@ -55,13 +55,25 @@ def test_migrations_make_the_tables_of_the_schema(new_url):
     engine.dispose()
 
 
+def test_the_newest_version_is_the_last_one_of_alembic():
+    """The newest version by the names of the files is that of Alembic."""
+    from alembic.script import ScriptDirectory
+
+    from authguard.identity.storage.migrations import _config, _newest_revision
+
+    scripts = ScriptDirectory.from_config(_config(None))
+    assert _newest_revision() == scripts.get_current_head()
+    names = {Path(script.path).name.partition("_")[0]: script.revision for script in scripts.walk_revisions()}
+    assert all(name == revision for name, revision in names.items()) and len(names) > 10
+
+
 def is_of_the_service(name, kind, parents):
-    """Tell the tables of the service from those of its log, which `authguard.stores` makes."""
+    """Return whether a table is one of the service, and not of its log of revocations."""
     return kind != "table" or not name.startswith("authguard_")
 
 
 def test_upgrade_keeps_what_was_revoked(new_url):
-    """Logouts of before are in the log that processes follow, from the first to the last; decoys are not."""
+    """An upgrade copies the revocations of older tables to the log, and leaves out decoys."""
     database = Database(new_url)
     upgrade(database, "0004")
     with database.write() as connection:
@@ -80,13 +92,13 @@ def test_upgrade_keeps_what_was_revoked(new_url):
 
 
 def test_upgrade_is_repeatable_and_can_be_run_by_several_at_once(new_url):
-    """Five at once, and one more: all of them succeed."""
+    """Five simultaneous upgrades, and another one, all succeed."""
     assert together(5, lambda _: upgrade(new_url)) == [None] * 5
     upgrade(new_url)
 
 
 def test_old_tables_are_noticed(new_url):
-    """A service on a database without its tables says what to do."""
+    """A database without the tables of the service is an error that names the upgrade."""
     database = Database(new_url)
     with pytest.raises(ConfigurationError, match="authguard.identity.upgrade"):
         check(database)
@@ -96,7 +108,7 @@ def test_old_tables_are_noticed(new_url):
 
 
 def test_migrations_can_be_undone(new_url):
-    """Downgrading leaves no tables."""
+    """A downgrade to the base leaves no tables."""
     from alembic import command
 
     from authguard.identity.storage.migrations import _config
@@ -111,7 +123,7 @@ def test_migrations_can_be_undone(new_url):
 
 
 def test_accounts_of_the_first_version_are_kept(new_url):
-    """An upgrade from version 0001 keeps accounts, and takes those with a verified address as proven."""
+    """An upgrade from version 0001 keeps accounts, and treats those with a verified address as proven."""
     database = Database(new_url)
     upgrade(database, "0001")
     accounts = ("ann", True, "hash"), ("bob", False, "hash"), ("cem", True, None), ("dan", False, None)
@@ -132,7 +144,7 @@ def test_accounts_of_the_first_version_are_kept(new_url):
 
 
 def test_counted_days_are_kept(new_url):
-    """An upgrade from version 0006 takes them over as requests that passed, a downgrade gives them back."""
+    """An upgrade from version 0006 keeps the counts of days, and a downgrade returns them."""
     from alembic import command
 
     from authguard.identity.storage.migrations import _config
@@ -163,7 +175,7 @@ def test_counted_days_are_kept(new_url):
 
 
 def test_downgrade_keeps_the_accounts(new_url):
-    """Going back to the first version loses what it does not know, and nothing else."""
+    """A downgrade to the first version keeps accounts and linked identities."""
     from alembic import command
 
     from authguard.identity.storage.migrations import _config
@@ -182,7 +194,7 @@ def test_downgrade_keeps_the_accounts(new_url):
 
 
 def test_sqlite_is_in_wal_mode(sqlite_url):
-    """Readers do not wait for the writer, and what need not be flushed is not."""
+    """SQLite is in WAL mode, with foreign keys, and without a flush where none is needed."""
     database = Database(sqlite_url)
     with database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -196,13 +208,13 @@ def test_sqlite_is_in_wal_mode(sqlite_url):
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite://", "sqlite:///:memory:"])
 def test_database_url_is_checked(url):
-    """A URL that is none, and a database that every thread would have its own of, are refused."""
+    """A URL that is none, and a database in memory, are refused."""
     with pytest.raises(ConfigurationError):
         Database(url)
 
 
 def test_failed_use_case_leaves_nothing(service):
-    """What raises inside a transaction is taken back, and the connection goes on."""
+    """A transaction that raises is rolled back, and its connection can be used again."""
     with pytest.raises(ZeroDivisionError), service.database.write() as connection:
         connection.execute(users.insert(), _row("a"))
         raise ZeroDivisionError
@@ -213,7 +225,7 @@ def test_failed_use_case_leaves_nothing(service):
 
 
 def test_swap_is_stored_at_its_end(service):
-    """What is swapped is stored when that ends, for everybody."""
+    """A swap is stored at its end."""
     with service.database.swap() as connection:
         connection.execute(users.insert(), _row("a"))
     with service.database.read() as connection:
@@ -221,7 +233,7 @@ def test_swap_is_stored_at_its_end(service):
 
 
 def test_failed_swap_leaves_nothing_in_sqlite(sqlite_url):
-    """In SQLite, all that is swapped is one transaction."""
+    """In SQLite a swap that raises is rolled back as one transaction."""
     empty(sqlite_url)
     with service_at(sqlite_url) as service:
         with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
@@ -232,7 +244,7 @@ def test_failed_swap_leaves_nothing_in_sqlite(sqlite_url):
 
 
 def test_swap_locks_nothing_in_postgresql(postgres_url):
-    """In PostgreSQL, each statement that swaps is stored at once, whatever happens afterwards."""
+    """In PostgreSQL each statement of a swap is stored at once, also if the swap raises later."""
     empty(postgres_url)
     with service_at(postgres_url) as service:
         with pytest.raises(ZeroDivisionError), service.database.swap() as connection:
@@ -252,7 +264,7 @@ def _row(name):
 
 
 def test_lost_connections_are_replaced(postgres_url):
-    """After an outage that cut every connection, the first request works, and none is lost."""
+    """After all connections were cut, the first request succeeds."""
     empty(postgres_url)
     with service_at(postgres_url) as service:
         service.accounts.create("ann@example.com", PASSWORD)
@@ -260,14 +272,14 @@ def test_lost_connections_are_replaced(postgres_url):
             own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
         engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            ended = f"SELECT pg_terminate_backend({int(own)}, 10000)"  # waits until it has
+            ended = f"SELECT pg_terminate_backend({int(own)}, 10000)"  # waits for the end of the connection
             assert connection.exec_driver_sql(ended).scalar()
         engine.dispose()
         assert service.accounts.find("ann@example.com")
 
 
 def test_server_that_does_not_answer_is_an_outage(postgres_url):
-    """A lock that somebody holds for long is 503 after five seconds, not for ever."""
+    """A lock that another connection holds is an outage within the timeout of statements."""
     empty(postgres_url)
     engine = create_engine(postgres_url)
     with service_at(postgres_url) as service, engine.connect() as other:
@@ -289,8 +301,9 @@ def _post(base, path, body):
         return json.load(response)
 
 
+@pytest.mark.slow
 def test_kill_loses_no_acknowledged_write(url, tmp_path):
-    """kill -9 in the middle of registrations and refreshes: every answer that was given holds."""
+    """After a kill -9 during registrations and refreshes, each acknowledged one is stored."""
     empty(url)
     port = _free_port()
     base = f"http://127.0.0.1:{port}"
@@ -373,7 +386,7 @@ __all__ = ["SECRET"]
     ],
 )
 def test_the_reason_of_an_outage_says_what_to_correct(url, reason, tmp_path):
-    """A URL that cannot be meant is found at the first query; its password is never in the reason."""
+    """The reason of an outage says how to correct the URL, and does not show the password."""
     database = Database(url.format(tmp_path=tmp_path))
     with pytest.raises(StoreUnavailableError, match=reason) as caught, database.read() as connection:
         connection.execute(select(users.c.id)).all()
@@ -382,7 +395,7 @@ def test_the_reason_of_an_outage_says_what_to_correct(url, reason, tmp_path):
 
 
 def test_a_postgresql_database_without_tables_is_an_outage():
-    """As one of SQLite is."""
+    """A database of PostgreSQL without tables is an outage with that reason."""
     with postgres_database() as url:
         database = Database(url)
         with pytest.raises(StoreUnavailableError, match="no tables"), database.read() as connection:
@@ -392,14 +405,14 @@ def test_a_postgresql_database_without_tables_is_an_outage():
 
 @pytest.mark.parametrize("made", [SQLAPIKeys, SQLRevocations])
 def test_a_variable_that_is_not_set_is_no_database(made):
-    """It is refused with the spelling that works."""
+    """A database of None, as from an unset variable, is refused with advice."""
     advice = f"database must be a URL, got None: write {made.__name__}"
     with pytest.raises(ConfigurationError, match=advice):
         made(None)
 
 
 def test_mails_that_waited_in_tables_of_their_own_are_moved(new_url, clock, postbox):
-    """The migration makes of them the rows that the service writes now."""
+    """A migration moves waiting mails from their older tables to the table of mails."""
     from alembic import command
 
     from authguard.identity.storage.migrations import _config

@@ -1,4 +1,4 @@
-"""What a stranger with one network address can cause with the default limits, as docs/identity.md has it."""
+"""The work that one network address can cause with the default limits, as in docs/identity.md."""
 
 import pytest
 from sqlalchemy import func, select
@@ -8,7 +8,7 @@ from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.storage.schema import metadata, users
 from identity.support import ANN, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
 
-pytestmark = pytest.mark.one_database  # counts of hashes, rows and mails
+pytestmark = pytest.mark.one_database  # counts of hashes, rows and mails do not depend on the database
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def postbox():
 
 
 def login(client, email, password="wrong"):
-    """The status of a try to sign in."""
+    """Return the status of a login."""
     return client.post("/v1/auth/login", json={"email": email, "password": password}).status_code
 
 
 def test_guesses_at_one_account(service, hasher):
-    """Of 20 guesses at one account, 10 are looked at in 15 minutes: 40 an hour."""
+    """Of 20 guesses for one account, 10 are checked in 15 minutes."""
     service.accounts.create(ANN["email"], PASSWORD)
     before, client = hasher.count, browser(Identity(service))
     assert [login(client, ANN["email"]) for _ in range(20)] == [401] * 10 + [429] * 10
@@ -42,7 +42,7 @@ def test_guesses_at_one_account(service, hasher):
 
 
 def test_hashes_of_sign_ins(service, hasher):
-    """Of 130 guesses at as many accounts, 100 cost a hash in 15 minutes: 400 an hour."""
+    """Of 130 guesses for as many accounts, 100 cost a hash in 15 minutes."""
     client = browser(Identity(service))
     answers = [login(client, f"user{number}@example.com") for number in range(130)]
     assert answers == [401] * 100 + [429] * 30
@@ -70,7 +70,7 @@ def test_rows_and_hashes_of_registrations(service, hasher, path):
 
 
 def test_mails_to_one_owner(service, postbox):
-    """However many addresses ask, and whatever for, an owner gets 10 mails of each kind an hour."""
+    """An owner gets at most 10 mails of each kind an hour, regardless of the number of callers."""
     service.accounts.create(ANN["email"], PASSWORD, verified=False)
     app = Identity(service)
     most = DEFAULT_LIMITS["mail_account"].count
@@ -89,7 +89,7 @@ def test_mails_to_one_owner(service, postbox):
 
 
 def test_owner_is_not_refused_for_strangers(service):
-    """After guesses from three networks, as many as each may make, the right password signs in."""
+    """After as many guesses from three networks as are allowed, the right password signs in."""
     service.accounts.create(ANN["email"], PASSWORD)
     app = Identity(service)
     for number in range(3):

@@ -1,4 +1,4 @@
-"""How many bytes a stranger with one network address can cause in an hour, as docs/identity.md has it."""
+"""The bytes that one network address can store in an hour, as in docs/identity.md."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,23 @@ from authguard.identity.usecases.sessions import MAX_SESSIONS
 from identity.many import add_sessions
 from identity.support import ISSUER, PASSWORD, Clock, CountingHasher, Postbox, browser, settings
 
-AGENT = b"\xe9" * 250  # more than is kept, in letters that take two bytes
-#: 254 octets, as many as an address may have.
+pytestmark = pytest.mark.slow_on_postgresql
+
+AGENT = b"\xe9" * 250  # more than is stored, in letters of two bytes
+#: 254 octets, the maximum of an address.
 LONG = "l" * 61 + "@" + ".".join(["d" * 61] * 3) + ".com"
 
 
 @pytest.fixture
 def service(url: str, postbox: Postbox) -> Iterator[IdentityService]:
-    """A service with the default limits."""
+    """Run a service with the default limits."""
     service = IdentityService(settings(url), mailer=postbox, hasher=CountingHasher(), clock=Clock())
     yield service
     service.close()
 
 
 def stored_bytes(service: IdentityService) -> int:
-    """What the tables and their indexes take, with rows that were replaced and not cleared away."""
+    """Return the bytes of the tables and indexes, with replaced rows that are not yet removed."""
     with service.database.engine.connect() as connection:
         if service.database.is_sqlite:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -39,9 +41,9 @@ def test_bytes_of_rows(service: IdentityService) -> None:
     """The largest inputs of an hour, 30 registrations and 400 sign-ins, need a megabyte at most.
 
     A quarter of the sign-ins is made, and counted four times: the limit is 100 in 15 minutes. The first one
-    is counted once, since it takes the first page of each empty table. Each one ends a session and revokes it
-    as well, since the accounts have as many as they may have. There are four accounts: after 30 sign-ins to
-    one, answers come later.
+    is counted once, because it uses the first page of each empty table. Each sign-in ends and revokes a
+    session, because the accounts have the maximum of sessions. The test has four accounts, because after 30
+    sign-ins to one account answers are delayed.
     """
     if not service.database.is_sqlite:  # the space of rows that other tests have deleted
         with service.database.write() as connection:
@@ -68,7 +70,7 @@ def test_bytes_of_rows(service: IdentityService) -> None:
 
 
 def test_bytes_of_mails(service: IdentityService, postbox: Postbox) -> None:
-    """While the mail server is down, the mails of 30 registrations and 30 questions wait: 60 KB at most."""
+    """With the mail server down, the waiting mails of 30 registrations and 30 requests need at most 60 KB."""
     client, postbox.broken = browser(Identity(service)), True
     for number in range(40):
         email = f"{number:03}{LONG}"

@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import os
 import threading
+import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -20,19 +23,19 @@ def threads():
 
 
 def test_function_runs_in_a_thread(threads):
-    """The loop is not where the function runs, and its result comes back."""
+    """A function runs in a thread of the pool, and its result is returned to the loop."""
     name = asyncio.run(threads.run(lambda: threading.current_thread().name))
     assert name == "test-0"
 
 
 def test_error_comes_back(threads):
-    """What the function raises is raised where its result is awaited."""
+    """An error of the function is raised where its result is awaited."""
     with pytest.raises(ZeroDivisionError):
         asyncio.run(threads.run(lambda: 1 // 0))
 
 
 def test_no_more_threads_than_were_asked_for(threads):
-    """However much work there is, two threads do it."""
+    """A pool of two threads uses no more than two for any number of jobs."""
 
     async def main():
         names = [threads.run(lambda: threading.current_thread().name) for _ in range(50)]
@@ -42,12 +45,12 @@ def test_no_more_threads_than_were_asked_for(threads):
 
 
 def test_several_loops_use_them(threads):
-    """Threads outlive the loop that was served first."""
+    """Several loops use the same threads, one after the other."""
     assert [asyncio.run(threads.run(partial(int, number))) for number in range(3)] == [0, 1, 2]
 
 
 def test_work_that_nobody_waits_for_is_not_begun():
-    """A request that is cancelled while its work waits does not reach the database."""
+    """A job that is cancelled while it waits is not begun."""
     threads, done, go = Threads(1, "test"), [], threading.Event()
 
     async def main():
@@ -65,7 +68,7 @@ def test_work_that_nobody_waits_for_is_not_begun():
 
 
 def test_work_that_has_begun_is_finished():
-    """A request that is cancelled while its work runs leaves nothing half done, and the thread goes on."""
+    """A job that is cancelled while it runs is finished, and its thread does the next job."""
     threads, done, begun, go = Threads(1, "test"), [], threading.Event(), threading.Event()
 
     def work():
@@ -88,7 +91,7 @@ def test_work_that_has_begun_is_finished():
 
 
 def test_close_waits_for_what_was_asked_for():
-    """What was asked for before the end is done at the end."""
+    """`close` waits for the jobs that were accepted before."""
     threads, done = Threads(1, "test"), []
 
     async def main():
@@ -102,14 +105,14 @@ def test_close_waits_for_what_was_asked_for():
 
 
 def test_there_is_no_work_after_the_end(threads):
-    """After `close`, work is refused and does not wait for ever."""
+    """After `close` a job is refused."""
     threads.close()
-    with pytest.raises(RuntimeError, match="no more work"):
+    with pytest.raises(RuntimeError, match="accepts no more work"):
         asyncio.run(threads.run(int))
 
 
 def test_idle_thread_keeps_nothing():
-    """What a function was given, such as a password, goes when its work is done."""
+    """An idle thread keeps no reference to a finished job, which may have a password."""
     threads, gone = Threads(1, "test"), threading.Event()
 
     class Secret:
@@ -126,7 +129,7 @@ def test_idle_thread_keeps_nothing():
 
 
 def answers_to(questions, *, threads=None, max_batch=50, answer=None):
-    """Ask them all while the only thread is busy: what each got, and what was asked by one call."""
+    """Ask all questions while the only thread is busy; return the answers, and the questions of each call."""
     threads, calls, go = threads or Threads(1, "test"), [], threading.Event()
 
     def note(batch):
@@ -152,44 +155,44 @@ def answers_to(questions, *, threads=None, max_batch=50, answer=None):
 
 
 def test_those_who_ask_together_are_answered_by_one_call():
-    """While a thread is busy, questions gather; one call answers them, each its own."""
+    """Questions that wait together are answered by one call."""
     assert answers_to([1, 2, 3]) == ([2, 4, 6], [[1, 2, 3]])
 
 
 def test_one_call_has_no_more_questions_than_it_should():
-    """Those who are too many for one call are answered by the next."""
+    """A call has at most `max_batch` questions, and the next call has the others."""
     assert answers_to([1, 2, 3], max_batch=2) == ([2, 4, 6], [[1, 2], [3]])
 
 
 def test_error_among_answers_is_for_one():
-    """An answer that is an error is raised for whoever asked that, and for nobody else."""
+    """An answer that is an error is raised for its own question only."""
     answers, _ = answers_to([1, 2], answer=lambda questions: [ValueError("one"), 4])
     assert isinstance(answers[0], ValueError)
     assert answers[1] == 4
 
 
 def test_error_of_the_call_is_for_all():
-    """What the call raises is raised for all who asked, and nobody waits for ever."""
+    """An error of the call is raised for all its questions."""
     answers, _ = answers_to([1, 2], answer=lambda questions: 1 // 0)
     assert [type(answer) for answer in answers] == [ZeroDivisionError] * 2
 
 
 def test_question_of_one_who_has_gone_is_not_asked():
-    """A request that is cancelled while it waits is not among those that are answered."""
+    """A question that is cancelled while it waits is left out of the call."""
     answers, calls = answers_to([1, "cancelled", 2])
     assert isinstance(answers[1], asyncio.CancelledError)
     assert calls == [[1, 2]]
 
 
 def test_question_after_the_end_is_refused(threads):
-    """After `close`, a question is refused, and answered by nobody."""
+    """After `close` a question is refused."""
     threads.close()
-    with pytest.raises(RuntimeError, match="no more work"):
+    with pytest.raises(RuntimeError, match="accepts no more work"):
         asyncio.run(Batcher(threads, list, 50).ask(1))
 
 
 def test_several_loops_ask_together(threads):
-    """Each loop gets the answers to what was asked in it."""
+    """Two loops with one batcher each get the answers to their own questions."""
     both = threading.Barrier(2)
 
     def answer(questions):
@@ -209,7 +212,7 @@ def test_several_loops_ask_together(threads):
 
 
 def test_idle_thread_keeps_no_question():
-    """What was asked, such as a token, goes when it was answered, be it with an error."""
+    """An idle thread keeps no reference to an answered question, also after an error."""
     threads, gone = Threads(1, "test"), threading.Event()
 
     class Secret:
@@ -226,7 +229,7 @@ def test_idle_thread_keeps_no_question():
     weakref.finalize(secret, gone.set)
     asyncio.run(main(secret))
     del secret
-    for _ in range(200):  # the thread may have a step to go
+    for _ in range(200):  # the thread may have a step left
         gc.collect()
         if gone.wait(0.01):
             break
@@ -235,7 +238,7 @@ def test_idle_thread_keeps_no_question():
 
 
 class Held:
-    """A single thread that is busy until it is let go."""
+    """A single thread that is busy until a test frees it."""
 
     def __init__(self, **options):
         self.now, self.go, self.begun = 0.0, threading.Event(), threading.Event()
@@ -255,7 +258,7 @@ class Held:
 
 
 def test_a_full_queue_takes_no_more():
-    """One job too many is refused at once, and those before it are done."""
+    """A job beyond the queue is refused at once, and the jobs before it are done."""
     held = Held(max_waiting=3)
 
     async def main():
@@ -273,7 +276,7 @@ def test_a_full_queue_takes_no_more():
 
 
 def test_a_job_that_waited_too_long_is_not_begun():
-    """A request that would be answered too late is refused, and its work is not done."""
+    """A job that has waited for too long is refused, and not begun."""
     held, done = Held(), []
 
     async def main():
@@ -292,7 +295,7 @@ def test_a_job_that_waited_too_long_is_not_begun():
 
 
 def test_a_question_that_waited_too_long_is_not_put():
-    """Of questions that are answered together, only the late one is refused."""
+    """Of questions that are answered together, only one that has waited for too long is refused."""
     held, put = Held(), []
 
     def answer(questions):
@@ -319,7 +322,7 @@ def test_a_question_that_waited_too_long_is_not_put():
 
 
 def test_questions_beyond_the_queue_are_refused():
-    """The queue of questions is as short as that of jobs."""
+    """Questions beyond the queue are refused."""
     held = Held(max_waiting=2)
     together = Batcher(held.threads, lambda questions: questions, 10)
 
@@ -337,8 +340,70 @@ def test_questions_beyond_the_queue_are_refused():
     assert all(isinstance(answer, StoreUnavailableError) for answer in answers[2:])
 
 
+def test_answered_questions_leave_no_jobs_in_the_queue():
+    """Six callers, of whom some ask while others are answered, are never refused by a queue of ten."""
+    threads, begun, answered = Threads(1, "test", max_waiting=10), *(threading.Semaphore(0) for _ in range(2))
+
+    def answer(questions):
+        begun.release()
+        answered.acquire()
+        return questions
+
+    together = Batcher(threads, answer, 10)
+
+    async def ask(number):
+        tasks = [asyncio.create_task(together.ask("question")) for _ in range(number)]
+        await asyncio.sleep(0)
+        return tasks
+
+    async def main():
+        asking = await ask(1)
+        begun.acquire()
+        asking += await ask(5)
+        for _ in range(50):
+            answered.release()
+            begun.acquire()  # the callers of a batch ask again while the next batch is answered
+            done, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            assert {task.exception() for task in done} == {None}
+            asking = [*waiting, *await ask(len(done))]
+        answered.release(50)
+        await asyncio.gather(*asking)
+
+    asyncio.run(main())
+    threads.close()
+
+
+def test_a_child_process_begins_without_the_questions_of_its_parent():
+    """A process that is forked while questions wait answers its own questions."""
+    held = Held()
+    together = Batcher(held.threads, lambda questions: questions, 10)
+
+    async def main():
+        first = await held.begin()
+        task = asyncio.create_task(together.ask("parent"))
+        await asyncio.sleep(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # later versions warn of threads before a fork
+            child = os.fork()
+        if child == 0:
+            os._exit(0 if ask_in_child() == "child" else 1)
+        _, status = os.waitpid(child, 0)
+        held.go.set()
+        await first
+        return status, await task
+
+    def ask_in_child():
+        with ThreadPoolExecutor(1) as executor:  # a thread has no running loop
+            return executor.submit(lambda: asyncio.run(together.ask("child"))).result(10)
+
+    assert asyncio.run(main()) == (0, "parent")
+    held.threads.close()
+
+
 def test_questions_that_are_refused_are_not_kept():
-    """A flood of questions beyond the queue leaves nothing in the memory."""
+    """Refused questions beyond the queue are not kept in memory."""
     held = Held(max_waiting=2)
     together = Batcher(held.threads, lambda questions: questions, 10)
 

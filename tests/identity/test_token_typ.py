@@ -1,4 +1,4 @@
-"""The `typ` of access tokens: `at+jwt` (RFC 9068) where nobody relies on another one, or by setting."""
+"""The `typ` of access tokens: `at+jwt` (RFC 9068) for new installations with keys, or by setting."""
 
 import jwt
 import pytest
@@ -13,6 +13,8 @@ from identity.support import ISSUER, SECRET, service_at
 from identity.test_sessions import register
 from support import judge
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 
 def typ_of(service, email="ann@example.com"):
     return jwt.get_unverified_header(register(service, email).access_token)["typ"]
@@ -22,13 +24,13 @@ def typ_of(service, email="ann@example.com"):
     ("algorithm", "typ"), [("HS256", "JWT"), ("ES256", "at+jwt"), ("RS256", "at+jwt"), ("EdDSA", "at+jwt")]
 )
 def test_of_a_new_installation(url, algorithm, typ):
-    """The first key of an installation signs `at+jwt`; tokens of the secret stay what they are."""
+    """The first key of an installation signs `at+jwt`, and tokens of the secret have `JWT`."""
     with service_at(url, algorithm=algorithm) as service:
         assert typ_of(service) == typ
 
 
 def test_of_an_installation_that_had_keys(url, clock):
-    """Keys from before signed `JWT`, and so do those that follow them, of whatever algorithm."""
+    """An installation with keys that signed `JWT` keeps that type for its next keys."""
     with service_at(url, algorithm="ES256", clock=clock) as service:
         register(service)
         with service.database.write() as connection:
@@ -44,7 +46,7 @@ def test_of_an_installation_that_had_keys(url, clock):
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt"])
 def test_by_setting(url, algorithm, typ):
-    """The setting decides at once, also for a key that is there already."""
+    """The setting applies at once, also for an existing key."""
     with service_at(url, algorithm=algorithm) as service:
         register(service)
     with service_at(url, algorithm=algorithm, access_token_typ=typ) as service:
@@ -53,7 +55,7 @@ def test_by_setting(url, algorithm, typ):
 
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
 def test_tokens_of_both_kinds_stay_good(url, algorithm):
-    """A change of the setting ends no session: the service accepts what it has issued before."""
+    """After a change of the setting, tokens of both types are accepted."""
     with service_at(url, algorithm=algorithm, access_token_typ="JWT") as service:
         old = register(service).access_token
     with service_at(url, algorithm=algorithm, access_token_typ="at+jwt") as service:
@@ -67,7 +69,7 @@ def test_tokens_of_both_kinds_stay_good(url, algorithm):
 
 @pytest.mark.one_database
 def test_a_guard_can_insist_on_it(url, clock):
-    """A guard elsewhere takes the tokens as they are, and may take `at+jwt` alone."""
+    """A guard can accept the tokens as they are, or require `at+jwt`."""
     with service_at(url, algorithm="ES256", clock=clock) as service:
         token = register(service).access_token
         keys = {"keys": service.keys.public_keys(clock())}
@@ -77,6 +79,6 @@ def test_a_guard_can_insist_on_it(url, clock):
 
 
 def test_the_setting_is_checked():
-    """No other type is one of access tokens."""
+    """Another type of access tokens is refused."""
     with pytest.raises(ConfigurationError, match="access_token_typ"):
         Settings(secret=SECRET, issuer="https://auth.example.com", access_token_typ="id+jwt")

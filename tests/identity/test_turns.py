@@ -1,4 +1,4 @@
-"""Parallel tries for one account: a few are checked at a time, and strangers take no turn from its owner."""
+"""Turns for parallel logins to one account: a limit, and an order that favours the owner."""
 
 import asyncio
 import threading
@@ -18,13 +18,13 @@ HOME = "192.0.2.1"
 
 
 async def settle():
-    """Let everything that can go on do so."""
+    """Let all tasks continue that can."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 class Tries:
-    """Requests that take a turn and keep it until they are let go."""
+    """Requests that take a turn, and keep it until a test ends them."""
 
     def __init__(self, turns):
         self.turns, self.begun, self.tasks, self.go = turns, [], {}, {}
@@ -42,20 +42,20 @@ class Tries:
             await self.go[name].wait()
 
     async def finish(self, *names):
-        """Let these end."""
+        """End these requests."""
         for name in names:
             self.go[name].set()
             await settle()
 
     async def end(self):
-        """Let all end; what each raised."""
+        """End all requests, and return the errors that they raised."""
         for event in self.go.values():
             event.set()
         return await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
 
 def run(test, seconds=30):
-    """Run a test in an event loop, with turns; nothing is left of them in the end."""
+    """Run a test in an event loop, with turns, and check that no queue remains."""
     turns = Turns(seconds)
 
     async def main():
@@ -69,7 +69,7 @@ def run(test, seconds=30):
 
 
 def test_so_many_at_a_time():
-    """The fifth request waits until one of the four before it has ended."""
+    """At most MAX_TURNS requests have a turn, and the next one waits until one of them ends."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 2))
@@ -82,7 +82,7 @@ def test_so_many_at_a_time():
 
 
 def test_the_newest_comes_first():
-    """A request that comes last has the next turn, however many wait already."""
+    """A request from a network that came last gets the next turn."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 30), "owner")
@@ -93,7 +93,7 @@ def test_the_newest_comes_first():
 
 
 def test_keys_have_turns_of_their_own():
-    """Tries for another account, and those from a network that is known, do not wait."""
+    """Requests for another account, or with a key of a known network, do not wait."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 30))
@@ -105,7 +105,7 @@ def test_keys_have_turns_of_their_own():
 
 
 def test_requests_of_one_network_have_their_turns_in_order():
-    """Many requests of one network, as of a program that shares an account, are served in order."""
+    """Requests of one network get their turns in order."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 4), network="office")
@@ -117,7 +117,7 @@ def test_requests_of_one_network_have_their_turns_in_order():
 
 
 def test_a_network_that_came_last_is_not_behind_one_that_has_many():
-    """The owner's one request comes before those of a flood from one network, and then it goes on."""
+    """A request from another network comes before the waiting ones of a flood from one network."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 10), network="flood")
@@ -129,7 +129,7 @@ def test_a_network_that_came_last_is_not_behind_one_that_has_many():
 
 
 def test_a_flood_of_one_network_is_refused_itself():
-    """If too many wait, the last of the network with the most is refused, and nobody else."""
+    """Beyond the limit the last request of the network with the most waiting ones is refused."""
 
     async def test(tries):
         await tries.start("owner", "neighbour", network="home")
@@ -143,7 +143,7 @@ def test_a_flood_of_one_network_is_refused_itself():
 
 
 def test_waiting_is_bounded_in_number():
-    """Beyond the limit the network that came first is refused, and not the last."""
+    """Beyond the limit of single requests from many networks, the network that came first is refused."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + MAX_WAITING + 2))
@@ -155,7 +155,7 @@ def test_waiting_is_bounded_in_number():
 
 
 def test_waiting_is_bounded_in_time():
-    """A request that gets no turn in time is refused, for a while; its place is given up."""
+    """A request without a turn in time is refused, and leaves its place."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 1))
@@ -170,7 +170,7 @@ def test_waiting_is_bounded_in_time():
 
 
 def test_requests_that_are_cancelled():
-    """A caller that goes away frees its turn, or its place, whenever that happens."""
+    """A request that is cancelled leaves its turn or its place."""
 
     async def test(tries):
         await tries.start(*range(MAX_TURNS + 3))
@@ -186,7 +186,7 @@ def test_requests_that_are_cancelled():
 
 
 def test_requests_of_a_loop_that_has_ended():
-    """A turn that was meant for a loop that is gone goes to the next request."""
+    """A turn for a request of a closed loop goes to the next request."""
     turns, gone, begun = Turns(), asyncio.new_event_loop(), []
 
     async def wait():
@@ -216,7 +216,7 @@ def test_requests_of_a_loop_that_has_ended():
 
 
 def test_threads_take_turns():
-    """Loops in many threads share the turns: never more than the limit have one."""
+    """Loops in several threads share the turns, and never have more than the limit."""
     turns, lock, now, most = Turns(30), threading.Lock(), [0], [0]
 
     async def take_turn():
@@ -241,7 +241,7 @@ def test_threads_take_turns():
 
 
 class GatedHasher(PasswordHasher):
-    """A hasher that works only while its gate is open, and counts the passwords that it looks at."""
+    """A hasher that waits until its gate is open, and records the passwords that it checks."""
 
     def __init__(self):
         super().__init__(memory=8, time=1, concurrency=100, wait=60)
@@ -277,13 +277,13 @@ def service(url, hasher):
 
 
 def from_(app, address):
-    """A client at an address."""
+    """Return a client at an address."""
     transport = httpx.ASGITransport(app, client=(address, 1))
     return httpx.AsyncClient(transport=transport, base_url=ISSUER)
 
 
 async def until_all_turns_are_taken(hasher):
-    """Wait until as many passwords are looked at as may be."""
+    """Wait until all turns are taken."""
     async with asyncio.timeout(20):
         while len(hasher.calls) < MAX_TURNS:
             await asyncio.sleep(0)
@@ -306,7 +306,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("email", [ANN["email"], "nobody@example.com", "ANN@Example.com"])
 def test_guesses_in_parallel(service, hasher, way, email):
-    """Of 30 guesses for one account from 30 networks, known or not, four are looked at at a time."""
+    """Of 30 parallel guesses for one account from 30 networks, at most MAX_TURNS are checked at a time."""
     service.accounts.create(ANN["email"], PASSWORD)
     app = Identity(service)
     hasher.gate.clear()
@@ -327,7 +327,7 @@ def test_guesses_in_parallel(service, hasher, way, email):
 
 
 def test_owner_is_not_held_up_at_home(service, hasher):
-    """While strangers' guesses have all turns, the owner signs in from a network that is known."""
+    """While others' guesses have all turns, the owner signs in from a known network."""
     service.accounts.create(ANN["email"], PASSWORD)
     service.accounts.login(ANN["email"], PASSWORD, Caller(HOME))
     app = Identity(service)
@@ -349,7 +349,7 @@ def test_owner_is_not_held_up_at_home(service, hasher):
 
 
 def test_another_account_goes_on(service, hasher):
-    """Guesses for one account leave threads for the sign-ins of others."""
+    """While guesses for one account have all its turns, another account signs in."""
     service.accounts.create(ANN["email"], PASSWORD)
     service.accounts.create("bob@example.com", PASSWORD)
     app = Identity(service)

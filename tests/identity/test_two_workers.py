@@ -1,4 +1,4 @@
-"""`authguard serve --workers 2`: limits hold exactly, and SIGTERM leaves no request without an answer."""
+"""`authguard serve --workers 2`: exact limits over both workers, and complete answers after SIGTERM."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 CONNECTIONS = 24
 EMAIL = "ann@example.com"
-#: Far more than the tests need, for the limits that another one is not about.
+#: Far more than the tests need, for the limits that a test does not check.
 MANY = "login=9999/900,login_address=9999/900,login_account=9999/900,api_key=9999/900"
 
 
@@ -47,7 +47,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server(url, redis) -> Iterator[Served]:
-    """Two workers with the limits that there are by default."""
+    """Run two workers with the default limits."""
     with two_workers(url, redis) as server:
         yield server
         assert server.end() == 0
@@ -55,7 +55,7 @@ def server(url, redis) -> Iterator[Served]:
 
 @contextlib.contextmanager
 def two_workers(url: str, redis: RedisServer, **settings: str) -> Iterator[Served]:
-    """Run two workers on one database, which count in a Redis of the tests' own."""
+    """Run two workers on one database, which count in a Redis of the tests."""
     variables = {
         "AUTHGUARD_SECRET": SECRET,
         "AUTHGUARD_ISSUER": ISSUER,
@@ -70,7 +70,7 @@ def two_workers(url: str, redis: RedisServer, **settings: str) -> Iterator[Serve
 
 
 def sockets_of(pid: int) -> int:
-    """Return how many sockets a process has open."""
+    """Return the number of open sockets of a process."""
     links = []
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ def sockets_of(pid: int) -> int:
 
 
 def open_connections(server: Served, number: int) -> list[Connection]:
-    """Open connections, half of which each worker has taken: the other one is stopped meanwhile."""
+    """Open connections, of which each worker accepts half while the other one is stopped."""
     workers = sorted(server.children())
     assert len(workers) == 2
     before = {pid: sockets_of(pid) for pid in workers}
@@ -97,7 +97,7 @@ def open_connections(server: Served, number: int) -> list[Connection]:
 
 
 def ask_all(server: Served, bodies: list[dict[str, str]], path: str, token: str = "") -> Counter[int]:
-    """Send requests at once, over connections that both workers have; how often each status came."""
+    """Send requests at once, over connections of both workers; return the number of each status."""
     connections = open_connections(server, CONNECTIONS)
 
     def ask(index: int) -> list[int]:
@@ -116,13 +116,13 @@ def ask_all(server: Served, bodies: list[dict[str, str]], path: str, token: str 
     ],
 )
 def test_limits_hold_over_two_workers(server, path, body, allowed, status) -> None:
-    """Of many requests at once, as many pass as one process lets through."""
+    """Of many requests at once, two workers admit as many as one process."""
     number = size(96, 960)
     assert ask_all(server, [body] * number, path) == {status: allowed, 429: number - allowed}
 
 
 def test_limit_of_registrations_holds_over_two_workers(server, url) -> None:
-    """One network address registers 30 accounts an hour."""
+    """One network address registers 30 accounts an hour at two workers."""
     bodies = [{"email": f"new{index}@example.com", "password": PASSWORD} for index in range(72)]
     assert ask_all(server, bodies, "auth/register") == {201: 30, 429: 42}
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
@@ -131,7 +131,7 @@ def test_limit_of_registrations_holds_over_two_workers(server, url) -> None:
 
 
 def test_limits_of_api_keys_hold_over_two_workers(server, url) -> None:
-    """A key of the tier `free` has ten requests a minute, whichever worker gets them."""
+    """A key of the tier `free` has ten requests a minute at two workers."""
     with service_at(url, clock=time.time) as service:
         user = service.accounts.create("cem@example.com", PASSWORD)
         tokens = service.accounts.issue_tokens(user.id)
@@ -147,7 +147,7 @@ def test_limits_of_api_keys_hold_over_two_workers(server, url) -> None:
 
 
 def test_limits_of_the_database_hold_over_two_workers(url, redis) -> None:
-    """An account has 100 API keys and 100 sessions, however many are made at once."""
+    """An account gets at most 100 API keys and 100 sessions at two workers."""
     with service_at(url, clock=time.time) as service:
         user = service.accounts.create("bob@example.com", PASSWORD)
         for _ in range(95):
@@ -164,7 +164,7 @@ def test_limits_of_the_database_hold_over_two_workers(url, redis) -> None:
 
 
 def unread(port: int) -> int:
-    """Return how many bytes of requests the server has not read yet."""
+    """Return the number of bytes of requests that the server has not read."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     own = [field for field in fields if int(field[1].partition(":")[2], 16) == port]
@@ -172,7 +172,7 @@ def unread(port: int) -> int:
 
 
 def test_sigterm_with_a_hundred_sign_ins_in_flight(url, redis, record_property) -> None:
-    """Each request that a worker has begun to read is answered before it ends, if late with 503."""
+    """After SIGTERM each of a hundred requests that a worker has begun to read is answered."""
     with service_at(url) as service:
         for index in range(100):
             service.accounts.create(f"p{index}@example.com", PASSWORD)

@@ -1,6 +1,7 @@
-"""Paths that nothing has: 404 for everybody, as a page where a person navigates."""
+"""Unknown paths: 404 for each caller, as a page in a browser."""
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
@@ -13,19 +14,19 @@ pytestmark = pytest.mark.one_database
 
 @pytest.mark.parametrize("path", ["/auth/login", "/users/me", "/v2/auth/login", "/v1/nothing", "/x"])
 def test_a_forgotten_prefix_does_not_look_like_a_wrong_password(app, path):
-    """An unknown path is 404, whoever asks."""
+    """A request to a path without its prefix is 404, and not 401."""
     response = TestClient(app).post(path, json=ANN)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 def test_a_bad_token_makes_no_difference(app):
-    """A token that is refused elsewhere is not looked at where there is nothing."""
+    """An invalid token at an unknown path is 404."""
     response = TestClient(app).get("/nothing", headers={"authorization": "Bearer x.y.z"})
     assert response.status_code == 404
 
 
 def test_a_person_who_navigates_gets_a_page(app):
-    """A browser shows a page, and a program gets a problem document."""
+    """A browser at an unknown path gets a page, and a program a problem document."""
     page = browser(app).get("/nothing/here")
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
@@ -33,21 +34,21 @@ def test_a_person_who_navigates_gets_a_page(app):
 
 
 def test_without_pages_it_is_a_document(url):
-    """A service without pages has none for errors either."""
+    """Without pages a browser at an unknown path gets a problem document."""
     with service_at(url, pages=False) as service:
         answer = browser(Identity(service)).get("/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 def test_below_a_mount(app):
-    """The same holds where the service is mounted."""
+    """In a mounted service an unknown path is 404."""
     client = TestClient(Starlette(routes=[Mount("/id", app)]))
     assert client.get("/id/nothing").status_code == 404
     assert client.get("/id/v1/users/me").status_code == 401
 
 
 def test_no_spelling_of_a_protected_path_gets_around_the_guard(app):
-    """What is not exactly a path of the service reaches no endpoint."""
+    """Another spelling of a protected path reaches no endpoint."""
     for path in (
         "//v1/users/me",
         "/v1/users/me/",
@@ -70,9 +71,43 @@ def test_no_spelling_of_a_protected_path_gets_around_the_guard(app):
     ],
 )
 def test_mails_and_forms_at_different_paths_are_told_of(url, caplog, issuer, mount, warned):
-    """Where the service is not at the path of its issuer, a WARNING says so, once."""
+    """A service that is not at the path of its issuer logs one warning."""
     with service_at(url, issuer=issuer) as service:
         client = TestClient(Identity(service), root_path=mount)
         for _ in range(3):
             assert client.get(f"{mount}/login").status_code == 200
     assert caplog.text.count("mails lead to that of the issuer") == warned
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "missing"),
+    [
+        ("/app", "/id/healthz", "/app"),
+        ("/a/b", "/id/healthz", "/a/b"),
+        ("/app", "/app/id/healthz", None),
+        ("", "/id/healthz", None),
+    ],
+)
+def test_paths_without_the_root_path_of_the_outer_application_are_told_of(
+    url, caplog, root_path, path, missing
+):
+    """Paths without the root path of the outer application, which a proxy removes, cause one warning."""
+    with service_at(url, issuer=f"http://127.0.0.1:8000{root_path}/id") as service:
+        app = FastAPI()
+        app.root_path = root_path
+        app.mount("/id", Identity(service))
+        client = TestClient(app)
+        statuses = {client.get(path).status_code for _ in range(3)}
+    assert statuses == {404 if missing else 200}
+    lines = [line for line in caplog.text.splitlines() if "must begin with the root path" in line]
+    assert len(lines) == (1 if missing else 0)
+    if missing:
+        assert f"got paths without {missing!r}" in lines[0] and f"--root-path {missing}`" in lines[0]
+
+
+def test_a_service_below_a_path_that_a_proxy_removes_is_not_told_of(url, caplog):
+    """A service with a root path whose proxy removes it causes no warning."""
+    with service_at(url, issuer="http://127.0.0.1:8000/id") as service:
+        client = TestClient(Identity(service), root_path="/id")
+        assert client.get("/healthz").status_code == 200
+    assert "root path" not in caplog.text

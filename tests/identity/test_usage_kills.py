@@ -1,4 +1,4 @@
-"""Processes that end: SIGTERM loses no count, and kill -9 only what came after the last writing."""
+"""Ends of processes: SIGTERM loses no count, and kill -9 only those after the last write."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def _service(url: str) -> Iterator[IdentityService]:
 
 
 def counts(service: IdentityService) -> Counter[str]:
-    """How many requests are stored, by outcome."""
+    """Return the number of stored requests by outcome."""
     counter: Counter[str] = Counter()
     for (*_, outcome), count in uses(table(service.database, MINUTE)).items():
         counter[outcome] += count
@@ -46,7 +46,7 @@ def counts(service: IdentityService) -> Counter[str]:
 
 
 class Load:
-    """Callers that send one request after the other, until the server is gone."""
+    """Callers that send one request after the other, until the server has ended."""
 
     def __init__(self, url: str, texts: list[str]) -> None:
         self.sent: Counter[str] = Counter()
@@ -70,13 +70,13 @@ class Load:
                 self.answered[text, status] += 1
 
     def wait(self) -> None:
-        """Wait until the server is gone for all of them."""
+        """Wait until the server has ended for all callers."""
         for thread in self._threads:
             thread.join(60)
 
 
 def test_sigterm_under_load_loses_nothing(url: str, service: IdentityService) -> None:
-    """Each answer of `authguard serve` that a caller has got is counted, and no request is counted twice."""
+    """After SIGTERM under load each answered request is counted, and none is counted twice."""
     made = create(service, owner(service))
     wrong = KeyTexts(service.settings).make("sk_live_", made.key.readable_id).text
     port = free_port()
@@ -122,7 +122,7 @@ app = Starlette(routes=[Route("/me", lambda request: Response("me"))], middlewar
 def test_kill_loses_what_came_after_the_last_writing(
     url: str, service: IdentityService, tmp_path: Path
 ) -> None:
-    """What was written stays and is whole, and the last 60 seconds are lost at most."""
+    """After a kill -9 the written counts remain, and only the counts after the last write are lost."""
     assert FLUSH_SECONDS <= 60
     made: NewAPIKey = create(service, owner(service))
     (tmp_path / "killed_app.py").write_text(SERVER)
@@ -152,5 +152,5 @@ def test_kill_loses_what_came_after_the_last_writing(
 
 
 def owner_again(service: IdentityService, made: NewAPIKey) -> Any:
-    """The operator that acts for the owner of a key."""
+    """Return the operator that acts for the owner of a key."""
     return service.api_keys.find_operator(made.key.id)

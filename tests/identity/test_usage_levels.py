@@ -1,4 +1,4 @@
-"""Usage by minute, hour, day and month: sums that agree, roll-ups that may run again, what is kept."""
+"""Usage by minute, hour, day and month: equal sums, repeatable roll-ups, and the kept periods."""
 
 import logging
 import random
@@ -27,6 +27,8 @@ from identity.support import Clock, service_at, settings, together
 from identity.usage_support import YEARS, batch, in_periods, table, tables, uses
 from sizes import size
 
+pytestmark = pytest.mark.slow_on_postgresql
+
 SECONDS_OF_DAY = 86_400
 YEAR_START = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
 OUTCOMES_SEEN = ["ok", "ok", "ok", "forbidden", "rate_limited", "revoked"]
@@ -44,14 +46,14 @@ def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
 
 @pytest.fixture(name="other")
 def _other(service: IdentityService) -> Iterator[Database]:
-    """The connections of another process."""
+    """Return the connections of another process."""
     database = Database(service.settings.database)
     yield database
     database.close()
 
 
 def a_year(service: IdentityService, keys: list[str], count: int, flushes: int) -> list[tuple]:
-    """Count so many requests over a year, some of which come late, and roll up meanwhile; the events."""
+    """Count requests over a year, some of them late, with roll-ups in between; return the events."""
     chance = random.Random(7)
     clock = Clock(YEAR_START)
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
@@ -72,7 +74,7 @@ def a_year(service: IdentityService, keys: list[str], count: int, flushes: int) 
 
 
 def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal) -> None:
-    """Of a year, with late ones; rolling up again changes nothing, and then what is old can go."""
+    """All levels have the sums of a year's events, and a repeated roll-up changes nothing."""
     keys = [create(service, ann).key.id for _ in range(3)]
     set_kept(service.database, YEARS)
     events = a_year(service, keys, size(2_000, 100_000), size(40, 400))
@@ -94,7 +96,7 @@ def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal
 
 
 def test_what_is_read_never_depends_on_the_roll_up(service: IdentityService, ann: Principal) -> None:
-    """Each level tells the same before and after it, for a key and for its owner."""
+    """Each level of a key has the same usage before and after a roll-up."""
     key = create(service, ann).key
     now = YEAR_START + 40 * SECONDS_OF_DAY + 5_000
     set_kept(service.database, YEARS)
@@ -122,7 +124,7 @@ def test_what_is_read_never_depends_on_the_roll_up(service: IdentityService, ann
 def test_the_usage_of_the_owner_is_the_same_after_a_roll_up(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Today and this month, of requests that passed."""
+    """The usage of an owner, today and this month, is the same after a roll-up."""
     clock.now = datetime(2027, 1, 16, 12, tzinfo=UTC).timestamp()
     admin = Principal(ann.subject, issuer=ann.issuer, claims=ann.claims)
     for ago in (0, 3_600, 12 * 3_600, 13 * 3_600, 15 * SECONDS_OF_DAY, 16 * SECONDS_OF_DAY):
@@ -137,7 +139,7 @@ def test_the_usage_of_the_owner_is_the_same_after_a_roll_up(
 
 
 def test_open_periods_are_not_rolled_up(service: IdentityService, made: NewAPIKey) -> None:
-    """An hour is added when all processes have written it: three minutes after its end."""
+    """An hour is rolled up three minutes after its end, when all processes have written it."""
     at = YEAR_START + 3_600
     add_batch(service.database, batch((made.key.id, 3), at=at))
     keep_up(service.database, at + 3_600 + 179)
@@ -148,7 +150,7 @@ def test_open_periods_are_not_rolled_up(service: IdentityService, made: NewAPIKe
 
 
 def test_late_counts_are_added(service: IdentityService, made: NewAPIKey) -> None:
-    """To a minute that is rolled up, and to one that has been deleted."""
+    """Late counts are added to periods that are rolled up, also if their minutes are deleted."""
     at, far = YEAR_START, YEAR_START + 100 * SECONDS_OF_DAY
     for number in range(3):
         add_batch(service.database, batch((made.key.id, 1), at=at))
@@ -159,7 +161,7 @@ def test_late_counts_are_added(service: IdentityService, made: NewAPIKey) -> Non
 
 
 def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Principal, other: Database) -> None:
-    """Two processes, while two others write: nothing is counted twice, and nothing is lost."""
+    """Two processes that roll up while two others write lose no count, and count none twice."""
     keys = [create(service, ann).key.id for _ in range(5)]
     end = YEAR_START + 3 * SECONDS_OF_DAY
     databases = [service.database, other, *(Database(service.settings.database) for _ in range(2))]
@@ -185,7 +187,7 @@ def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Princip
 def test_large_roll_ups_are_made_in_parts(
     service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no transaction is long; the last one may be stopped, and another process goes on."""
+    """A large roll-up is made in parts, and can be stopped and continued."""
     monkeypatch.setattr(usage_roll_up, "_ROWS", 10)
     keys = [create(service, ann).key.id for _ in range(4)]
     for minute in range(30):
@@ -200,7 +202,7 @@ def test_large_roll_ups_are_made_in_parts(
 
 
 def test_what_is_not_rolled_up_is_not_deleted(service: IdentityService, made: NewAPIKey) -> None:
-    """Even if it is old."""
+    """Counts that are not rolled up are not deleted, regardless of their age."""
     set_kept(service.database, {"minute": 60, "hour": 60, "day": 60})
     add_batch(service.database, batch((made.key.id, 1), at=YEAR_START))
     keep_up(service.database, YEAR_START + 1_800)
@@ -208,7 +210,7 @@ def test_what_is_not_rolled_up_is_not_deleted(service: IdentityService, made: Ne
 
 
 def test_the_settings_say_what_is_kept(url: str, clock: Clock) -> None:
-    """They are stored, so that each process that counts keeps to them."""
+    """The kept periods of the settings are stored, so that each process uses them."""
     from authguard.identity import Identity
 
     with service_at(url, clock=clock) as service:
@@ -237,13 +239,13 @@ def test_the_settings_say_what_is_kept(url: str, clock: Clock) -> None:
     ],
 )
 def test_levels_that_end_too_soon_are_refused(url: str, given: dict[str, int]) -> None:
-    """A month needs its days, and a level what is kept as long as that below it."""
+    """Kept periods that are too short, or shorter than those of the level below, are refused."""
     with pytest.raises(ConfigurationError, match="usage_"):
         settings(url, **given)
 
 
 def test_a_batch_is_added_once(service: IdentityService, ann: Principal, made: NewAPIKey) -> None:
-    """However often it is written; a newer one of the same process is another."""
+    """A batch that is written several times is added once, and a newer batch is added."""
     written = batch((made.key.id, 4), at=YEAR_START)
     for _ in range(3):
         add_batch(service.database, written)
@@ -256,7 +258,7 @@ def test_a_batch_is_added_once(service: IdentityService, ann: Principal, made: N
 def test_a_lost_answer_counts_once(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The batch was stored, and the process does not know: it writes the same again, then what is newer."""
+    """A batch whose acknowledgement is lost is written again, and counts once."""
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
     counter = recorder.counter(made.key.id, 1)
     counter.count(clock.now, None, "/me", "ok")
@@ -279,7 +281,7 @@ def test_a_lost_answer_counts_once(
 def test_a_batch_that_is_still_being_stored_counts_once(
     service: IdentityService, made: NewAPIKey, other: Database
 ) -> None:
-    """The second writing waits for the first one, and then adds nothing."""
+    """A batch that is written twice at the same time counts once."""
     written = batch((made.key.id, 4), at=YEAR_START)
     with service.database.write() as connection:
         share_lock(connection)
@@ -293,7 +295,7 @@ def test_a_batch_that_is_still_being_stored_counts_once(
 
 
 def test_old_numbers_of_batches_are_forgotten(service: IdentityService, made: NewAPIKey) -> None:
-    """A process that has ended leaves its last number; after 30 days it is deleted."""
+    """The last batch number of a process is deleted after 30 days."""
     for day in (0, 20):
         add_batch(service.database, batch((made.key.id, 1), at=YEAR_START + day * SECONDS_OF_DAY))
     keep_up(service.database, YEAR_START + 31 * SECONDS_OF_DAY)
@@ -303,7 +305,7 @@ def test_old_numbers_of_batches_are_forgotten(service: IdentityService, made: Ne
 def test_usage_of_a_key_is_for_its_owner(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """Another account has no such key; an operator acts for the owner."""
+    """The usage of a key is for its owner and the operator, and not found for another account."""
     add_batch(service.database, batch((made.key.id, 2), at=clock.now))
     usage_of = service.api_keys.usage_of
     for principal in (ann, Operator(ann.subject)):
@@ -316,7 +318,7 @@ def test_usage_of_a_key_is_for_its_owner(
 
 
 def test_a_period_is_read_whole(service: IdentityService, made: NewAPIKey) -> None:
-    """From the one that the first moment is in, to before the last one."""
+    """A range has each period from the one of its first moment to the one before its last moment."""
     starts = [YEAR_START + number * SECONDS_OF_DAY for number in range(4)]
     for start in starts:
         add_batch(service.database, batch((made.key.id, 1), at=start))
@@ -338,7 +340,7 @@ def test_a_period_is_read_whole(service: IdentityService, made: NewAPIKey) -> No
 )
 @pytest.mark.one_database
 def test_months_are_those_of_the_calendar(moment: tuple, start: tuple, end: tuple) -> None:
-    """In UTC, whatever the time zone of the machine is."""
+    """Months are those of the calendar in UTC."""
     first, last = (int(datetime(*date, tzinfo=UTC).timestamp()) for date in (start, end))
     assert MONTH.start_of(datetime(*moment, tzinfo=UTC).timestamp()) == first
     assert MONTH.end_of(first) == last
@@ -347,7 +349,7 @@ def test_months_are_those_of_the_calendar(moment: tuple, start: tuple, end: tupl
 def test_deleting_an_account_deletes_its_usage(
     service: IdentityService, ann: Principal, made: NewAPIKey
 ) -> None:
-    """On all levels."""
+    """Deleting an account deletes its usage on all levels."""
     add_batch(service.database, batch((made.key.id, 1), at=YEAR_START))
     keep_up(service.database, YEAR_START + SECONDS_OF_DAY + 4_000)
     update(service, "DELETE FROM users WHERE id = :id", id=ann.subject)
@@ -372,10 +374,10 @@ FROM names, days, outcomes
 def test_a_year_of_a_key_costs_little_more_than_its_rows(
     service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Among a million rows, with three outcomes each day, beside the same rows in a table of their own.
+    """A year of a key among a million rows costs little more than its rows in a table of their own.
 
-    A ratio of processor times depends little on other programs and on the machine. Usually the rows alone
-    take 1 to 3 ms, and the year of the key takes 4.
+    The test compares processor times, because their ratio depends little on other programs and on the
+    machine.
     """
     key = create(service, ann).key
     with service.database.write(flush=False) as connection:
@@ -400,7 +402,7 @@ def test_a_year_of_a_key_costs_little_more_than_its_rows(
 
 
 def cost_of(connection: Connection, key: StoredAPIKey, level: Level, count: int) -> float:
-    """The least processor time of some readings of a year, that of the database included, in milliseconds."""
+    """Return the least processor time for a year, with that of the database, in milliseconds."""
     end = YEAR_START + 365 * SECONDS_OF_DAY
     statements: list[tuple] = []
     event.listen(connection.engine, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
@@ -417,7 +419,7 @@ def cost_of(connection: Connection, key: StoredAPIKey, level: Level, count: int)
 
 
 def least_cost(read: Callable[[], object]) -> float:
-    """The least processor time of this thread for some readings, in milliseconds."""
+    """Return the least processor time of this thread for some readings, in milliseconds."""
     times = []
     for _ in range(30):
         started = time.thread_time()

@@ -1,4 +1,4 @@
-"""What becomes of requests with API keys, by rule and outcome; and what strangers cannot do to the counts."""
+"""Counts of requests with API keys by rule and outcome, and their limits against attacks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from authguard import Principal, Quota, Rule
+from authguard._core.deciding.outcomes import recount
 from authguard.identity import IdentityService, NewAPIKey, SQLAPIKeys, SQLRevocations
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.keys import usage as usage_module
@@ -15,6 +16,8 @@ from authguard.identity.storage.usage_levels import MINUTE
 from identity.api_key_support import create, guarded, owner, rows, update, verify
 from identity.support import CALLER, Clock
 from identity.usage_support import table, uses
+
+pytestmark = pytest.mark.slow_on_postgresql
 
 DAY = 86_400
 
@@ -31,32 +34,32 @@ def _made(service: IdentityService, ann: Principal) -> NewAPIKey:
 
 @pytest.fixture(name="verifier")
 def _verifier(service: IdentityService) -> Iterator[SQLAPIKeys]:
-    """Another application on the same database, which remembers no key."""
+    """Return a verifier of another application on the same database, which remembers no key."""
     verifier = SQLAPIKeys(service.database, cache_ttl=0)
     yield verifier
     verifier.close()
 
 
 def send(client: Any, key_text: str, path: str = "/me", times: int = 1) -> list[int]:
-    """The statuses of requests with a key."""
+    """Return the statuses of requests with a key."""
     return [client.get(path, headers={"x-api-key": key_text}).status_code for _ in range(times)]
 
 
 def counted(service: IdentityService, verifier: SQLAPIKeys) -> dict[tuple[int, str, str], int]:
-    """What the minutes have, by generation, rule and outcome."""
+    """Return the counts of the minutes, by generation, rule and outcome."""
     assert verifier.recorder is not None
     verifier.recorder.flush()
     return {cell[2:]: count for cell, count in uses(table(service.database, MINUTE)).items()}
 
 
 def other_secret(service: IdentityService, made: NewAPIKey) -> str:
-    """A text with the id of a key, and a secret that is none of it."""
+    """Return a text with the id of a key and another secret."""
     return KeyTexts(service.settings).make("sk_live_", made.key.readable_id).text
 
 
 @pytest.mark.parametrize("ttl", [0, 30])
 def test_outcomes_of_one_key(service: IdentityService, ann: Principal, clock: Clock, ttl: int) -> None:
-    """Each is counted by its rule, also while the key, or that it is refused, is remembered."""
+    """Each outcome is counted by its rule, also while the key or its refusal is remembered."""
     verifier = SQLAPIKeys(service.database, cache_ttl=ttl)
     made = create(service, ann, expires_in_days=1)
     rules = ["/", Rule("/me", quota=Quota(3, 60)), Rule("/admin", scopes=["admin"])]
@@ -93,7 +96,7 @@ def test_outcomes_of_one_key(service: IdentityService, ann: Principal, clock: Cl
 def test_an_address_that_is_denied(
     service: IdentityService, ann: Principal, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """The key is good, and used from elsewhere."""
+    """A valid key from a denied address is counted as ip_denied."""
     made = create(service, ann, networks=["192.0.2.0/24"])
     assert send(guarded(verifier, clock), made.text) == [403]
     assert counted(service, verifier) == {(1, "(default)", "ip_denied"): 1}
@@ -102,7 +105,7 @@ def test_an_address_that_is_denied(
 def test_a_revocation_that_a_guard_learns_from_the_log(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """While the key is remembered."""
+    """A remembered key that the log revokes is counted as revoked."""
     verifier, revocations = SQLAPIKeys(service.database), SQLRevocations(service.database, clock=clock)
     client = guarded(verifier, clock, revocations=revocations)
     assert send(client, made.text) == [200]
@@ -120,7 +123,7 @@ def test_a_revocation_that_a_guard_learns_from_the_log(
 def test_a_secret_that_has_ended_for_long_is_invalid(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """It is of no generation any more; one in its grace that is over is expired."""
+    """A secret that has ended long ago is counted as invalid, and one after its grace as expired."""
     client = guarded(verifier, clock)
     newer = service.api_keys.rotate(ann, made.key.id, CALLER)
     service.api_keys.rotate(ann, made.key.id, CALLER, grace_seconds=60)
@@ -132,7 +135,7 @@ def test_a_secret_that_has_ended_for_long_is_invalid(
 def test_strangers_fill_no_table(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """What names no key is not counted; what names one is a row, however many secrets are tried."""
+    """Texts of no key are not counted, and any number of wrong secrets of a key is one row."""
     client = guarded(verifier, clock)
     texts = KeyTexts(service.settings)
     for number in range(50):
@@ -149,7 +152,7 @@ def test_strangers_fill_no_table(
 def test_odd_paths_make_no_more_rules(
     service: IdentityService, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:
-    """There are no more names than rules, and a few."""
+    """Odd paths add no names of rules to the counts."""
     rules = [f"/{name}" for name in "abc"]
     client = guarded(verifier, clock, protected_paths=rules, public_paths=["/open"])
     paths = [
@@ -174,7 +177,7 @@ def test_odd_paths_make_no_more_rules(
 def test_nothing_is_counted_where_that_is_off(
     service: IdentityService, made: NewAPIKey, clock: Clock
 ) -> None:
-    """And then nothing is looked up to be counted either."""
+    """With counting off, no request is counted."""
     verifier = SQLAPIKeys(service.database, count=False)
     client = guarded(verifier, clock, protected_paths=["/", Rule("/admin", scopes=["admin"])])
     assert send(client, made.text) + send(client, made.text, "/admin") == [200, 403]
@@ -185,7 +188,7 @@ def test_nothing_is_counted_where_that_is_off(
 def test_what_the_service_has_not_written_is_shown(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """With what is stored, as one."""
+    """Counts that are not written yet are shown together with the stored ones."""
     recorder = service.api_key_verifier.recorder
     assert recorder is not None
     counter = recorder.counter(made.key.id, 1)
@@ -205,7 +208,7 @@ def test_what_the_service_has_not_written_is_shown(
 def test_a_refusal_after_the_count_is_moved(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """From those that passed to those that did not, also when it was written in between."""
+    """A request that is refused after it was counted is counted as forbidden, also after a write."""
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
     counter = recorder.counter(made.key.id, 1)
     for flushes in (False, True):
@@ -213,7 +216,7 @@ def test_a_refusal_after_the_count_is_moved(
         counter.count(clock.now, None, "/me", "ok")
         if flushes:
             recorder.flush()
-        counter.recount(clock.now, "/me", "forbidden")
+        recount(counter.count, "/me", "forbidden", clock.now)
     recorder.close()
     assert {cell[2:]: n for cell, n in uses(table(service.database, MINUTE)).items()} == {
         (1, "/me", "ok"): 2,
@@ -226,11 +229,11 @@ def test_a_refusal_after_the_count_is_moved(
 def test_all_refused_afterwards_is_no_use(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
-    """A key that only decorators refuse has never been used."""
+    """A key whose requests are all refused afterwards has no last use."""
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
     counter = recorder.counter(made.key.id, 1)
     counter.count(clock.now, None, "/me", "ok")
-    counter.recount(clock.now, "/me", "forbidden")
+    recount(counter.count, "/me", "forbidden", clock.now)
     recorder.close()
     assert list(uses(table(service.database, MINUTE)).values()) == [1]
     assert service.api_keys.list(ann)[0].last_used_at is None
@@ -240,7 +243,7 @@ def test_all_refused_afterwards_is_no_use(
 def test_counts_that_cannot_be_written_stay_small(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They lose their minute, then their hour, and none of their number."""
+    """Counts that cannot be written are merged by hour and day, and keep their number."""
     monkeypatch.setattr(usage_module, "MAX_WAITING", 30)
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
     counter = recorder.counter(made.key.id, 1)
@@ -271,7 +274,7 @@ def test_a_batch_that_the_database_refuses_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """After five times, with an error in the log, so that others are written."""
+    """A batch that the database refuses five times is dropped with an error in the log."""
     recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
     counter = recorder.counter(made.key.id, 1)
     counter.count(clock.now, None, "/me", "ok")
@@ -295,7 +298,7 @@ def test_a_batch_that_the_database_refuses_is_dropped(
 def test_a_verified_key_names_its_error(
     service: IdentityService, made: NewAPIKey, verifier: SQLAPIKeys
 ) -> None:
-    """A wrong secret names the key for the log, and shows nothing of the text."""
+    """The error about a wrong secret names the key, and shows nothing of the text."""
     wrong = other_secret(service, made)
     with pytest.raises(Exception, match="unknown") as refused:
         verify(service, wrong, verifier)

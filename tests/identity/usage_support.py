@@ -1,4 +1,4 @@
-"""What the tests of usage share: batches of counts, and what the tables have."""
+"""Create batches of counts, and read the tables of usage."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ YEARS = {level.name: 10 * 366 * DAY for level in LEVELS[:-1]}
 def batch(
     *uses: tuple[str, int], at: float, address: str | None = None, outcome: str = "ok", rule: str = "/me"
 ) -> Batch:
-    """What a process of its own has counted in one minute: keys, and how many requests."""
+    """Return the counts of a separate process in one minute, by key."""
     start = int(at // 60 * 60)
     counted = [Uses(key_id, start, 1, rule, outcome, many) for key_id, many in uses]
     last = [LastUse(*use, at, address) for use in uses] if outcome == "ok" else []
@@ -26,7 +26,7 @@ def batch(
 
 
 def table(database: Database, level: Level) -> dict[tuple[Any, ...], tuple[int, int]]:
-    """The rows of a level by their keys: how many uses, and how many of them are rolled up."""
+    """Return the rows of a level by their keys: the uses, and the rolled up part of them."""
     with database.read() as connection:
         rows = connection.execute(select(level.table)).mappings().all()
     return {
@@ -39,15 +39,15 @@ def table(database: Database, level: Level) -> dict[tuple[Any, ...], tuple[int, 
 
 
 def tables(database: Database) -> list[dict[tuple[Any, ...], tuple[int, int]]]:
-    """The rows of all levels."""
+    """Return the rows of all levels."""
     return [table(database, level) for level in LEVELS]
 
 
 def uses(rows: dict[tuple[Any, ...], tuple[int, int]]) -> Counter[tuple[Any, ...]]:
-    """How many requests the rows of a level have."""
+    """Return the number of requests in the rows of a level."""
     return Counter({cell: counted for cell, (counted, _) in rows.items()})
 
 
 def in_periods(level: Level, cells: Iterable[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
-    """Count events, each by key, moment, generation, rule and outcome, in the periods of a level."""
+    """Count events, each by key, time, generation, rule and outcome, in the periods of a level."""
     return Counter((key_id, level.start_of(moment), *rest) for key_id, moment, *rest in cells)

@@ -5,10 +5,14 @@
 `create_app` makes an ASGI application from the settings; `IdentityService` is the same without HTTP.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from authguard._extras import needs_extra
 
-with needs_extra("identity"):
+if TYPE_CHECKING:
     from authguard.identity.app import Identity, create_app
+
+with needs_extra("identity"):
     from authguard.identity.audit import Event
     from authguard.identity.keys.verify import SQLAPIKeys
     from authguard.identity.model import (
@@ -50,3 +54,17 @@ __all__ = [
     "tier_quotas",
     "upgrade",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Most commands work without HTTP, and its packages take a third of their start.
+    if name not in ("Identity", "create_app"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with needs_extra("identity"):
+        from authguard.identity import app
+
+        return getattr(app, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,10 @@
 """Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
-import logging
 import re
-from asyncio import create_task
+from asyncio import Task, create_task
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
@@ -42,9 +42,8 @@ from authguard.identity.web.interactive import KeysRefused
 from authguard.identity.web.key_guards import KeyGuards
 from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
+from authguard.identity.web.mounted_path import MountedPath
 from authguard.identity.web.parts import build_web
-
-logger = logging.getLogger("authguard")
 
 _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
@@ -70,7 +69,7 @@ class Identity:
             check_object(
                 service, "service", Settings, "Identity(Settings(secret=…, issuer=…))", or_none=False
             )
-        self.service = IdentityService(service) if isinstance(service, Settings) else service
+        self.service = _service_of(service) if isinstance(service, Settings) else service
         self._settings = settings = self.service.settings
         _check_tables(self.service)
         self._web = build_web(self.service)
@@ -96,11 +95,10 @@ class Identity:
         self.app = self._around(router, self.guard)
         self._unknown = self._unknown_paths()
         self._known = _known_paths(router.routes)
-        self._by_path = self._exceptions(router)
+        self._by_path = self._exceptions()
         self._add_key_guards(router)
         self._cross_origin = self._allow_origins(endpoints)
-        self._issuer_path = unquote(urlsplit(settings.issuer).path)
-        self._warns = settings.pages
+        self._mounted = MountedPath(unquote(urlsplit(settings.issuer).path), has_pages=settings.pages)
 
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside its prefixes."""
@@ -118,7 +116,8 @@ class Identity:
         on_refused = self._pages.handlers[RefusedError]
         for prefix in prefixes:
             endpoints += SocialEndpoints(self._web, prefix, self._providers, on_refused).routes()
-        endpoints += oauth_endpoints.well_known() + HealthEndpoints(self._web).routes()
+        self._health = HealthEndpoints(self._web)
+        endpoints += oauth_endpoints.well_known() + self._health.routes()
         if self._settings.openapi:
             endpoints += DocumentEndpoint(self._document).routes()
         return endpoints
@@ -185,8 +184,7 @@ class Identity:
             self.service.own_tokens,
             self._keys_refused,
             public_paths=["/.well-known", *public, *self._pages.paths],
-            # Each by its full path, because a public path also opens the paths below it, whatever the
-            # prefixes are.
+            # Each public path is listed in full, because a public path also opens the paths below it.
             protected_paths=sorted(_pattern(path) for path in paths.difference(public)),
             cookie=self._settings.access_cookie,
             # Used instead of `revocations`: sessions, accounts and logouts are checked by one query.
@@ -194,7 +192,7 @@ class Identity:
             realm=REALM,
         )
 
-    def _exceptions(self, router: Starlette) -> dict[str, AuthGuardMiddleware]:
+    def _exceptions(self) -> dict[str, AuthGuardMiddleware]:
         """Return the guarded application for paths whose use cases check session and account themselves."""
         settings = self._settings
         # Refreshing checks session and account itself; another check would double its cost.
@@ -205,8 +203,8 @@ class Identity:
         logout_paths = [prefix + accounts.LOGOUT for prefix in settings.prefixes]
         logout_pages = [settings.pages_path + LOGOUT_PAGE] if settings.pages else []
         logout = self._light_guard(self.service.past_tokens, logout_pages or None)
-        return dict.fromkeys(refresh_paths, self._around(router, refresh)) | dict.fromkeys(
-            logout_paths + logout_pages, self._around(router, logout)
+        return dict.fromkeys(refresh_paths, self.app.with_guard(refresh)) | dict.fromkeys(
+            logout_paths + logout_pages, self.app.with_guard(logout)
         )
 
     def _light_guard(self, verifier: Verifier, public_paths: list[str] | None) -> Guard:
@@ -226,12 +224,13 @@ class Identity:
             return
         guards = KeyGuards(self._web)
         reading = guards.build(self.service.api_key_verifier, counted=True)
-        managing = reading  # which then have the same limits
+        # reading and managing keys then have the same limits
+        read = self._managing = self._around(router, reading)
         if not self._settings.count_key_management:
             managing = guards.build(self.service.key_manager_verifier, counted=False)
-        self._managing = self._around(router, managing)
+            self._managing = self.app.with_guard(managing)
         owner = [prefix + path for prefix in self._settings.prefixes for path in accounts.OWNER_PATHS]
-        self._by_path |= dict.fromkeys(owner, self._around(router, reading))
+        self._by_path |= dict.fromkeys(owner, read)
         self._by_path |= dict.fromkeys((route.path for route in self._key_routes), self._managing)
 
     def _app_of(self, path: str) -> AuthGuardMiddleware:
@@ -254,21 +253,9 @@ class Identity:
             return
         if scope["method"] in ("GET", "HEAD") and scope["path"].endswith(social.CALLBACK):
             take_query(scope)
-        self.service.start()  # in the serving process, which may have been forked
-        if self._warns and (scope.get("root_path") or "") != self._issuer_path:
-            self._warn_of_path(scope.get("root_path") or "")
+        self.service.start()  # started in the serving process, which may have been forked
+        self._mounted.check(scope)
         await self._cross_origin(scope, receive, send, self._path(scope))
-
-    def _warn_of_path(self, root_path: str) -> None:
-        """Log once that forms and redirects use another path than the links in mails."""
-        self._warns = False
-        logger.warning(
-            "pages are at the path %r, and mails lead to that of the issuer, %r: mount the service there, "
-            "start the server with the root path %r, or change the issuer",
-            root_path,
-            self._issuer_path,
-            self._issuer_path,
-        )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, behind the guard of its path."""
@@ -281,12 +268,12 @@ class Identity:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.service.start()
-        reports, prepare = self.service.leak_reports, None
-        if reports is not None:
-            prepare = create_task(self._web.workers.ask_remote(SCANNING_THREADS, reports.prepare))
+        tasks: list[Task[Any]] = [create_task(self._health.find_failing())]  # logs the faults at the start
+        if (reports := self.service.leak_reports) is not None:
+            tasks.append(create_task(self._web.workers.ask_remote(SCANNING_THREADS, reports.prepare)))
         yield
-        if prepare is not None:
-            prepare.cancel()
+        for task in tasks:
+            task.cancel()
         self.close()
 
     def close(self) -> None:
@@ -301,13 +288,23 @@ class Identity:
         self.service.close()
 
 
+def _service_of(settings: Settings) -> IdentityService:
+    try:
+        return IdentityService(settings)
+    except ConfigurationError as error:  # also report faults of the tables, together with the first fault
+        tables = None if settings.dev else migrations.find_fault(settings.database)
+        raise ConfigurationError("; ".join(filter(None, [str(error), tables]))) from error
+
+
 def _check_tables(service: IdentityService) -> None:
     """Create the tables in development, and check their version."""
     if service.settings.dev:
         migrations.upgrade(service.database)
     migrations.check(service.database)
     service.keep_usage()
-    service.keys.load(service.clock())  # encrypted with the same secret
+    service.keys.load(service.clock())  # the signing keys are encrypted with the same secret
+    # logs the name of the log of revocations, so that it can be compared with that of guards
+    service.revocations.check()
     # Workers that a server forks later must not share connections.
     service.database.close()
 

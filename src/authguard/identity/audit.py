@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TypeAlias
 
 from authguard._core.options import check_plain_function
+from authguard.errors import RateLimitedError
 
 logger = logging.getLogger("authguard.audit")
 
@@ -33,6 +34,7 @@ class Event:
         actor_key_id: the public id of the API key that made the request, if any.
         provider: the provider of the sign-in, if any.
         provider_error: its own error code, if it sent one.
+        limit: the exceeded limit of the reason `rate_limited`, such as `login_address`.
     """
 
     name: str
@@ -46,6 +48,12 @@ class Event:
     actor_key_id: str | None = None
     provider: str | None = None
     provider_error: str = ""
+    limit: str = ""
+
+
+def limit_of(error: Exception) -> str:
+    """Return the name of the limit that an error is about; empty for another error."""
+    return error.policy if isinstance(error, RateLimitedError) else ""
 
 
 Hook: TypeAlias = Callable[[Event], None]

@@ -1,6 +1,7 @@
 """Read the setting `brand`: logo, colours and links of the product, on pages and in mails.
 
-A colour must have enough contrast with the pages for text in it to be readable (WCAG 2.2, criterion 1.4.3).
+A colour must have enough contrast with the pages, so that coloured text is readable (WCAG 2.2, criterion
+1.4.3).
 """
 
 import re
@@ -19,7 +20,7 @@ LIGHT_BACKS, DARK_BACKS = ("#f4f6f9", "#ffffff"), ("#0f141b", "#181f29")
 
 _EXAMPLE = 'brand={"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}'
 _COLOR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})\Z")
-# No character that would end a part of a Content-Security-Policy, or of an attribute.
+# Only characters that cannot end a part of a Content-Security-Policy or of an attribute.
 _PLAIN_URL = re.compile(r"""[^\s;,"'<>\\]{1,2048}\Z""")
 _LOCAL = re.compile(r"/(?![/\\])")
 _WHITE, _BLACK = "#ffffff", "#000000"
@@ -30,7 +31,7 @@ RGB: TypeAlias = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
-    """Hold the logo, colours and links of pages and mails; an attribute that is empty changes nothing.
+    """Hold the logo, colours and links of pages and mails; an empty attribute changes nothing.
 
     Attributes:
         logo_url: the picture in the head of pages and in the tab: an https URL, or a path on the same site.
@@ -91,7 +92,7 @@ def parse_brand(options: object) -> Brand:
     """Return the brand of the setting.
 
     Args:
-        options: the attributes of `Brand` by name; there may be none.
+        options: the attributes of `Brand` by name; may be empty.
 
     Raises:
         ConfigurationError: for an unknown attribute, or an invalid value.
@@ -104,7 +105,7 @@ def parse_brand(options: object) -> Brand:
         )
     try:
         return Brand(**given)
-    except ConfigurationError as error:  # which names the attribute
+    except ConfigurationError as error:  # the message of the error names the attribute
         raise ConfigurationError(f"brand: {error}") from None
 
 
@@ -134,9 +135,9 @@ def _check_color(name: str, color: object, backs: tuple[str, ...]) -> None:
 
 
 def _rules(color: str) -> Iterator[str]:
-    """Yield what the style has for a colour of buttons and links."""
+    """Yield the rules of the style sheet for a colour of buttons and links."""
     ink = _WHITE if contrast(color, _WHITE) >= MIN_CONTRAST else _BLACK
-    # Away from the colour of the text, so that the contrast is no lower.
+    # The colour moves away from the colour of the text, so that the contrast does not decrease.
     over = mixed(color, _BLACK if ink == _WHITE else _WHITE, 0.15)
     for name, value in {"accent": color, "button": color, "button-over": over, "on-button": ink}.items():
         yield f"--{name}:{value};"

@@ -1,7 +1,7 @@
 """Define the refusals of use cases, and the HTTP answer of each.
 
     RefusedError
-    ├── InvalidFieldsError        422  invalid_fields        names each field, and what to change
+    ├── InvalidFieldsError        422  invalid_fields        names each field, and its correction
     ├── InvalidCredentialsError   401  invalid_credentials   one answer for unknown, wrong and disabled
     │   └── DisabledAccountError  401  invalid_credentials   disabled, at a sign-in by a provider
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
@@ -32,7 +32,12 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from authguard.errors import AuthGuardError, RefusedError, VerificationUnavailableError
+from authguard.errors import (
+    AuthGuardError,
+    InsufficientScopeError,
+    RefusedError,
+    VerificationUnavailableError,
+)
 from authguard.identity.social_reasons import SocialReason
 
 
@@ -72,7 +77,7 @@ class EmailNotVerifiedError(RefusedError):
     """Refuse a correct sign-in to an account whose address is not verified yet.
 
     Args:
-        reason: what went wrong.
+        reason: the fault.
         user_id: the account, if a provider signed its owner in; otherwise None.
     """
 
@@ -93,6 +98,12 @@ class InteractiveOnlyError(RefusedError):
     code = "interactive_only"
     title = "Forbidden"
     detail = "An API key cannot do this: sign in, and send the access token."
+
+
+class TierDeniedError(InsufficientScopeError):
+    """Refuse to give an API key a tier that only an operator may give."""
+
+    detail = "Only an operator of the service can give a key this tier: ask the operator, or leave tier out."
 
 
 class EmailTakenError(RefusedError):
@@ -165,7 +176,7 @@ class SocialSignInError(RefusedError):
     """Refuse a social sign-in: refused by the provider, an invalid ID token, or another browser's callback.
 
     Args:
-        reason: what went wrong.
+        reason: the fault.
         why: the reason for events.
         provider_error: the provider's own error code, as returned by `clean_code`.
     """
@@ -265,7 +276,7 @@ class ProviderUnavailableError(VerificationUnavailableError):
     """Report that a provider does not answer.
 
     Args:
-        reason: what went wrong.
+        reason: the fault.
         why: the same for events.
         provider_error: the provider's own error code, as returned by `clean_code`.
         retry_after: seconds after which to retry.

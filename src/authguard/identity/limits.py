@@ -29,6 +29,8 @@ from authguard._core.remote.http import Breaker
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
+from authguard.stores.places import check_redis_parts, redis_place
+from authguard.stores.redis_options import redis_options
 
 logger = logging.getLogger("authguard")
 
@@ -37,12 +39,13 @@ DELAY = 2.0
 #: Seconds of the longest window of a limit: about 31 years.
 MAX_SECONDS = 999_999_999
 
-_STORE_SECONDS = 1.0  # for connecting, and for each answer
-_TRIAL_SECONDS = 4 * _STORE_SECONDS  # for a command and its retry
+_STORE_SECONDS = 1.0  # seconds for connecting, and for each answer
+_TRIAL_SECONDS = 4 * _STORE_SECONDS  # seconds for a command and its retry
 _MAX_PAUSE = 1.0  # seconds for which a failed store is not asked again
 _STORE_URL = re.compile(r"memory://\Z|rediss?://")
+_PROBE = RateLimitItemPerSecond(1_000_000, 60, namespace="authguard:readiness")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
-_SWEEP_SECONDS = 60.0  # between two scans of all keys
+_SWEEP_SECONDS = 60.0  # seconds between two scans of all keys
 # Prefix lengths of IPv6 networks that one customer may have, and the multiple of the limit for each. An
 # address is counted in all of them; otherwise each of 2^16 networks of 64 bits would have its own limit.
 _NETWORKS = {64: 1, 56: 2, 48: 4}
@@ -71,7 +74,7 @@ class Limit:
 DEFAULT_LIMITS: Mapping[str, Limit] = {
     "login": Limit(10, 900),  # by account and address
     "login_address": Limit(100, 900),  # by address: many users may share one
-    "login_account": Limit(30, 3_600),  # by account: only delays
+    "login_account": Limit(30, 3_600),  # by account: the limit only delays answers
     "mail": Limit(3, 900),  # by account and address
     "mail_address": Limit(30, 3_600),
     # By mailbox and kind of mail: further mails are not sent, and no request is refused.
@@ -145,8 +148,17 @@ class Limiter:
         # The library's memory has a lock for each key, and may replace one that a thread waits for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = _storage(url)
+        self._place = url if url == "memory://" else redis_place(url, "authguard")
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = SlidingWindowCounterRateLimiter(self._storage)
+
+    def check_store(self) -> None:
+        """Count a request of no caller: a Redis that is full or read-only still answers questions.
+
+        Raises:
+            VerificationUnavailableError: if the store is down.
+        """
+        self._ask(self._counter.hit, _PROBE, "")
 
     def hit(self, name: str, *key: str, address: str | None = None) -> None:
         """Count one request.
@@ -270,25 +282,33 @@ class Limiter:
         limit = self._limits[name, times]
         reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
         window = limit.get_expiry()
-        # After that, the counted requests expire one by one.
+        # After the delay, the counted requests expire one by one.
         wait = reset - time.time() + window / limit.amount
         return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
 
     def _ask(self, question: Any, limit: RateLimitItemPerSecond, key: str) -> Any:
-        if self._breaker.blocked(time.monotonic(), _TRIAL_SECONDS):
-            raise VerificationUnavailableError("the store of limits is down")
+        began = time.monotonic()
+        if self._breaker.blocked(began, _TRIAL_SECONDS):
+            raise self._down()
         try:
             with self._lock:
                 answer = question(limit, key)
         except StorageError as error:
-            self._breaker.failed(time.monotonic())
-            logger.warning("the store of limits cannot be asked: %s", type(error.storage_error).__name__)
-            raise VerificationUnavailableError("the store of limits is down") from error
+            self._breaker.failed(began, time.monotonic())
+            logger.warning(
+                "the store of limits cannot be asked: %s at %s; check it and the setting limits_url",
+                type(error.storage_error).__name__,
+                self._place,
+            )
+            raise self._down() from error
         self._breaker.succeeded()
         return answer
 
+    def _down(self) -> VerificationUnavailableError:
+        return VerificationUnavailableError(f"the store of limits is down: {self._place} (limits_url)")
+
     def __repr__(self) -> str:
-        return f"Limiter({type(self._storage).__name__})"
+        return f"Limiter({self._place!r})"
 
 
 class _Memory(MemoryStorage):
@@ -309,7 +329,7 @@ class _Memory(MemoryStorage):
             self._sweep_at = now + _SWEEP_SECONDS
             for old in [old for old, until in self.expirations.items() if until <= now]:
                 self.clear(old)
-        self.get(key)  # drops it if it has expired
+        self.get(key)  # deletes the count if it has expired
         self.expirations.setdefault(key, now + expiry)
         self.storage[key] += amount
         return self.storage[key]
@@ -344,24 +364,31 @@ def _digest(key: tuple[str, ...]) -> str:
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
 
 
-def _storage(url: str) -> Storage:
+def check_limits_url(url: str, option: str) -> str:
+    """Check the URL of the store of limits.
+
+    Args:
+        url: the URL.
+        option: the name of the option.
+
+    Raises:
+        ConfigurationError: if it is of another kind.
+    """
     must = "be memory://, redis://… or rediss://…"
-    check_text(url, "url of limits", pattern=_STORE_URL, must=must, secret=True)
+    check_text(url, option, pattern=_STORE_URL, must=must, secret=True)
+    if url != "memory://":
+        check_redis_parts(url, option)
+    return url
+
+
+def _storage(url: str) -> Storage:
+    check_limits_url(url, "url")
     if url == "memory://":
         return _Memory()
     with needs_extra("redis"):
         from redis import ConnectionPool
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
     try:
-        pool = ConnectionPool.from_url(
-            url,
-            socket_timeout=_STORE_SECONDS,
-            socket_connect_timeout=_STORE_SECONDS,
-            retry=Retry(NoBackoff(), 1),
-        )
+        pool = ConnectionPool.from_url(url, **redis_options(_STORE_SECONDS, retries=1))
         return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
     except ValueError:  # its text may contain the password
-        raise ConfigurationError(
-            "url of limits must be a redis:// URL that can be read, got another"
-        ) from None
+        raise ConfigurationError("url must be a redis:// URL that can be read, got another") from None

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 MAX_NAME = 200  # characters in the name of an owner, and of an API key
 
-#: The permissions of the API documents; they are scopes like all others.
+#: The permissions of the API of Invora; they are scopes like all others.
 PERMISSIONS = ("read", "write", "admin")
 #: The scope with which a key may rotate itself.
 ROTATE_SELF = "apikeys:rotate:self"
@@ -78,7 +78,7 @@ class Session:
         repeats: the weight of the repeats of previous generations in a row; see `grace`.
         repeated: the weight of the repeats of this generation.
         authenticated_at: the time at which its owner authenticated at a provider; None for its start, 0 if
-            the provider does not say.
+            the provider does not report it.
     """
 
     id: str
@@ -120,8 +120,8 @@ class SessionPage:
 
     Attributes:
         sessions: the sessions on the page, the newest first.
-        newer: the cursor of the page before it, if there is one.
-        older: the cursor of the page after it, if there is one.
+        newer: the cursor of the page before it, if any.
+        older: the cursor of the page after it, if any.
     """
 
     sessions: list[Session]
@@ -227,7 +227,7 @@ class Client:
         id: the `client_id`.
         name: its display name.
         scopes: the scopes that it may request.
-        disabled: whether the account is disabled.
+        disabled: whether the client is disabled.
         is_public: whether it has no secret, such as a browser page or a mobile app.
     """
 
@@ -255,7 +255,9 @@ class KeyClient(Client):
 
 @dataclass(frozen=True, slots=True)
 class StoredAPIKey:
-    """Hold an API key, as stored. It contains no text, because only a digest is stored. Times are seconds.
+    """Hold an API key, as stored.
+
+    It contains no text, because only a digest is stored. Times are in seconds since the epoch.
 
     Attributes:
         id: its public name: `key_…` for keys that begin with `sk_`, 24 hexadecimal digits for `claw_`.
@@ -278,8 +280,8 @@ class StoredAPIKey:
         last_used_address: the address of that use.
         usage_count: the number of its requests, as far as written.
         revoked_for: `exposed` if it was revoked because a secret scanner found it in public.
-        disabled_by: who disabled it, as a `KeyActor`; None also for an operator who used SQL.
-        switches: how often it was disabled.
+        disabled_by: the author, as a `KeyActor`; None also for an operator who used SQL.
+        switches: the number of times it was disabled.
         notice_at: the time of the next expiry notice to its owner; None for never.
     """
 
@@ -314,7 +316,7 @@ class StoredAPIKey:
 
     @property
     def permissions(self) -> list[str]:
-        """Return those of its scopes that the API documents call permissions, in their order."""
+        """Return the scopes that the API of Invora calls permissions, in its order."""
         return [name for name in PERMISSIONS if name in self.scopes]
 
     def state(self, now: float) -> KeyState:
@@ -364,7 +366,7 @@ class NewAPIKey:
 
 @dataclass(frozen=True, slots=True)
 class APIKeyRequest:
-    """Hold the properties of a new API key. Defaults come from the settings or the API documents.
+    """Hold the properties of a new API key, with the defaults of the settings or of the API.
 
     Attributes:
         name: the name given by its owner.

@@ -49,6 +49,7 @@ class Flow(StrEnum):
     API_KEY_REVOKE = "api_key_revoke"
     API_KEY_DISABLE = "api_key_disable"
     API_KEY_ENABLE = "api_key_enable"
+    API_KEY_TIER = "api_key_tier"
     API_KEY_EXPIRING = "api_key_expiring"
     API_KEY_EXPIRED = "api_key_expired"
     API_KEY_TOKEN = "api_key_token"

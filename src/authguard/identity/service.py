@@ -1,28 +1,23 @@
 """Compose the use cases: the identity service without HTTP. Start reading here.
 
-accounts         register, sign in, change the password, disable
-social_sign_in   sign in with providers, in the folder `social`
-administration   delete, verify and show accounts, set passwords and roles; `account_import` makes many
-purge            delete what has expired
-sessions         create, refresh, list, end; `session_pages` shows them in pages
-links            one-time tokens in mails: verify an address, reset a password
-address_changes  another address for one's account, in the folder `own_account`
-deletion         delete one's own account
-linking          list and unlink the providers of an account
-clients          OAuth clients, and tokens for them
-readiness        database, tables, signing keys and outbox, for probes
-api_keys         create, list, revoke, rotate, switch and count API keys
-leak_reports     revoke API keys that were found in public, in the folder `scanning`
-key_notices      note which API keys expire
-mails            the mails that are to be made, until they are sent
+accounts register, sign in, change the password, disable social_sign_in sign in with providers, in the folder
+`social` administration delete, verify and show accounts, set passwords and roles; `account_import` creates
+many purge delete expired rows sessions create, refresh, list, end; `session_pages` shows them in pages links
+one-time tokens in mails: verify an address, reset a password address_changes another address for one's
+account, in the folder `own_account` deletion delete one's own account linking list and unlink the providers
+of an account clients OAuth clients, and tokens for them readiness database, tables, signing keys, stores and
+outbox, for probes api_keys create, list, revoke, rotate, switch and count API keys leak_reports revoke API
+keys that were found in public, in the folder `scanning` key_notices note which API keys expire mails the
+waiting mails, until they are sent
 """
 
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from authguard._core.options import check_function, check_object, check_plain_methods
-from authguard.errors import ConfigurationError
+from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.audit import Audit, Event, Hook, check_hook
 from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
@@ -36,6 +31,7 @@ from authguard.identity.passwords.configured import breaches_from, policy_from
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
 from authguard.identity.scanning.reports import LeakReports
 from authguard.identity.scanning.scanner_keys import ScannerKeys
+from authguard.identity.setting_checks import missing_mailer
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.revocations import (
@@ -70,10 +66,12 @@ from authguard.identity.usecases.own_account.address_changes import AddressChang
 from authguard.identity.usecases.own_account.deletion import AccountDeletion
 from authguard.identity.usecases.own_account.owner_proofs import OwnerProofs
 from authguard.identity.usecases.proofs import AddressProofs
-from authguard.identity.usecases.readiness import Readiness
+from authguard.identity.usecases.readiness import Readiness, StoreChecks
 from authguard.identity.usecases.session_pages import SessionPages
 from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social.sign_in import SocialSignIn
+from authguard.stores import RedisQuotas
+from authguard.stores.revocations import SharedRevocations
 
 logger = logging.getLogger("authguard")
 
@@ -85,7 +83,7 @@ class IdentityService:
         settings: the settings.
         mailer: sends mails; None for the one that the settings name.
         policy: the rules for passwords; None for `Settings.password_policy`.
-        breaches: knows breached passwords: `BreachedFile(path)`, `BreachedWords(path)` or
+        breaches: recognises breached passwords: `BreachedFile(path)`, `BreachedWords(path)` or
             `BreachedService()`; None for `Settings.breached_passwords`.
         hasher: hashes passwords.
         limiter: counts attempts; None for one at `Settings.limits_url`, with `Settings.limits`.
@@ -128,7 +126,7 @@ class IdentityService:
         #: The waiting mails of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
         self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
-        #: The store of counts for the limits of API key tiers; None for this process.
+        #: The store of counts for the limits of API key tiers; None for the memory of this process.
         self.key_quotas = open_key_quotas(settings.limits_url)
         place = "" if breaches else settings.breached_passwords
         self._own_breaches = breaches_from(place, fail_open=settings.breached_passwords_fail_open)
@@ -145,13 +143,14 @@ class IdentityService:
             audit=self.audit,
             clock=clock,
         )
-        self.readiness = Readiness(self.database, self.keys, self.outbox, clock)
+        stores = _store_checks(self.limiter, elsewhere, self.key_quotas)
+        self.readiness = Readiness(self.database, self.keys, self.outbox, stores, clock)
         self._add_use_cases(base)
 
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
         self.own_tokens = OwnTokens(self.settings, self.keys)
-        #: Only for logging out, because the token may have expired.
+        #: Verifies tokens only for logging out, where a token may have expired.
         self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)
@@ -159,7 +158,7 @@ class IdentityService:
         self.links = Links(base, self.sessions, notices, proofs)
         self.linking = Linking(base, self.sessions, notices)
         self.accounts = Accounts(base, self.sessions, self.links, notices)
-        #: For operators of the service, who use the commands.
+        #: Use cases for operators of the service, who use the commands.
         self.administration = AccountAdministration(base, self.sessions, notices)
         owner_proofs = OwnerProofs(base)
         self.address_changes = AddressChanges(base, self.sessions, proofs, owner_proofs)
@@ -168,7 +167,8 @@ class IdentityService:
         self.purge = Purge(base)
         self.social_sign_in = SocialSignIn(base, self.sessions, self.links, notices, proofs)
         settings = self.settings
-        #: For guards of the service itself: each request queries its key, so that changes apply at once.
+        #: Verifies keys for guards of the service itself: each request queries its key, so that changes apply
+        #: at once.
         self.api_key_verifier = self._verify_keys(count=True)
         #: The same, for requests that manage keys.
         self.key_manager_verifier = (
@@ -205,7 +205,7 @@ class IdentityService:
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
-        return SQLAPIKeys(
+        verifier = SQLAPIKeys(
             self.database,
             prefixes=settings.key_prefixes,
             check_secret=settings.api_key_check_secret,
@@ -215,6 +215,8 @@ class IdentityService:
             issuer=settings.issuer,
             count=count,
         )
+        verifier.known_tiers = tuple(settings.api_key_tiers)
+        return verifier
 
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
         """Sign in with a social account; see `SocialSignIn.sign_in_with`."""
@@ -240,7 +242,7 @@ class IdentityService:
         self.audit.record(Event("rotate_keys", True, now))
 
     def keep_usage(self) -> None:
-        """Store for how long the usage of keys is kept; the processes that count delete older usage.
+        """Store how long the usage of keys is kept; the processes that count requests delete older usage.
 
         Raises:
             StoreUnavailableError: if it was not stored.
@@ -292,8 +294,36 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
     check_plain_methods(limiter, "limiter", "hit, count_login, count_mail, may_send", "limiter=Limiter()")
 
 
+def _store_checks(
+    limiter: Limiter, revocations: SharedRevocations | None, quotas: RedisQuotas | None
+) -> StoreChecks:
+    """Return the checks of the stores besides the database; a limiter of another class has none."""
+    checks: dict[str, Callable[[], None]] = {}
+    if isinstance(limiter, Limiter):
+        checks["limits"] = limiter.check_store
+    if revocations is not None:
+        checks["revocations"] = partial(_check_revocations, revocations)
+    if quotas is not None:
+        checks["quotas"] = partial(_check_quotas, quotas)
+    return checks
+
+
+def _check_revocations(revocations: SharedRevocations) -> None:
+    try:
+        revocations.check()
+    except VerificationUnavailableError as error:
+        raise VerificationUnavailableError(f"{error.reason} (revocations_url)") from error
+
+
+def _check_quotas(quotas: RedisQuotas) -> None:
+    """Raise an error if the last call failed; the check of the limits asks the same store."""
+    health = quotas.health()
+    if health.reason:
+        raise VerificationUnavailableError(f"{health.name}: {health.reason} (limits_url)")
+
+
 def _outbox(settings: Settings, mailer: Mailer | None) -> Outbox:
-    """Return the outbox, whose mails say whose they are."""
+    """Return the outbox, whose mails contain the name and links of the product."""
     return Outbox(
         mailer or mailer_from(settings),
         pause=PAUSE_SECONDS,
@@ -306,7 +336,7 @@ def mailer_from(settings: Settings) -> Mailer:
     """Return the mailer of the settings.
 
     Raises:
-        ConfigurationError: if they name none, or an invalid one.
+        ConfigurationError: if they name no mailer, or an invalid one.
     """
     if settings.smtp_url is not None:
         try:
@@ -316,12 +346,9 @@ def mailer_from(settings: Settings) -> Mailer:
                 sender_name=settings.product_name,
                 allow_plain_text=settings.smtp_allow_plain_text,
             )
-        except ConfigurationError as error:  # its text names the options of the class
+        except ConfigurationError as error:  # the error's text would name the options of the class
             setting = "mail_from" if str(error).startswith("sender") else "smtp_url"
             raise ConfigurationError(f"{setting}: {error}") from None
     if settings.dev:
         return ConsoleMailer()
-    raise ConfigurationError(
-        "smtp_url must be the server that sends mails, got None: set AUTHGUARD_SMTP_URL, or dev (`authguard "
-        "serve --dev`) for mails on the console"
-    )
+    raise ConfigurationError(missing_mailer(has_sender=bool(settings.mail_from)))

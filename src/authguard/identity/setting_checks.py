@@ -5,15 +5,26 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from authguard._core.hosts import is_host, is_loopback
+from authguard._core.credential.cookies import check_cookie_name
+from authguard._core.hosts import is_host
 from authguard._core.jose.jwk import from_secret
-from authguard._core.options import check_list, check_text, check_text_list, check_url, got
+from authguard._core.jose.secret import check_not_place
+from authguard._core.options import (
+    check_identifier,
+    check_list,
+    check_text,
+    check_text_list,
+    check_url,
+    got,
+    is_plain_http,
+)
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import check_product_name, check_sender
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.setting_faults import Faults
-from authguard.verifiers.secret_text import check_secret_text
+from authguard.stores.places import wrong_database_url
+from authguard.verifiers.secret_text import check_no_file, check_secret_text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _DATABASE = re.compile(r"sqlite:///|postgres(?:ql(?:\+psycopg)?)?://")
@@ -33,14 +44,14 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,1000}\Z")
 
 
 def check_secrets(settings: Any, names: Iterable[str]) -> None:
-    """Check the secret of the service, the one before it, and those of providers.
+    """Check the secret of the service, the previous secret, and those of providers.
 
     Args:
-        settings: all of them.
+        settings: all settings.
         names: the settings with secrets of providers.
 
     Raises:
-        ConfigurationError: for something else than text, and for a secret that can be guessed.
+        ConfigurationError: if a value is not text, or a secret can be guessed.
     """
     for name in ("secret", "previous_secret", *names):
         secret = getattr(settings, name)
@@ -48,8 +59,11 @@ def check_secrets(settings: Any, names: Iterable[str]) -> None:
             raise ConfigurationError(
                 f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
             )
+    check_secret_text(settings.secret, "secret", chosen_here=True)
+    # A secret in quotes can be changed without a loss of tokens: that text is then the previous secret.
+    check_not_place(settings.previous_secret, "previous_secret")
+    check_no_file(settings.previous_secret, "previous_secret")
     for name, secret in zip(("secret", "previous_secret"), settings.secrets, strict=False):
-        check_secret_text(secret, name, chosen_here=True)
         from_secret(secret, frozenset({"HS256"}), name)
     for name in names:
         check_secret_text(getattr(settings, name), name, chosen_here=False)
@@ -95,7 +109,7 @@ def _fault_of_origin(origin: str) -> str:
     normal = origin_of(origin)
     if origin != normal:
         return f": write {normal}" if normal else ": write scheme, host and port alone"
-    if origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
+    if is_plain_http(origin):
         return ", which is plain http: an attacker who changes that page in transit gets the tokens in it"
     return ""
 
@@ -139,6 +153,15 @@ def check_mail(smtp_url: str | None, sender: str | None, product_name: object) -
         )
 
 
+def missing_mailer(*, has_sender: bool) -> str:
+    """Return the fault of settings without a mail server."""
+    and_sender = "" if has_sender else " and AUTHGUARD_MAIL_FROM"
+    return (
+        f"smtp_url must be the server that sends mails, got None: set AUTHGUARD_SMTP_URL{and_sender}, or dev "
+        "(`authguard serve --dev`) for mails on the console"
+    )
+
+
 def check_key_mails(events: object) -> tuple[str, ...]:
     """Return the events of API keys about which owners are notified by mail.
 
@@ -173,35 +196,57 @@ def check_paths(prefixes: Iterable[str]) -> tuple[str, ...]:
     """Return the prefixes of the API.
 
     Raises:
-        ConfigurationError: if there is none, or it is no path.
+        ConfigurationError: if the list is empty, or a prefix is not a path.
     """
     paths = check_list(prefixes, "prefixes", '"/v1"')
     if not paths:
         raise ConfigurationError('prefixes must name at least one, such as "/v1", got an empty list')
-    return tuple(local_path(prefix, "prefixes") for prefix in paths)
+    return tuple(local_path(prefix, "prefixes").rstrip("/") for prefix in paths)
+
+
+def check_redirect_uris(uris: object, option: str) -> tuple[str, ...]:
+    """Return redirect URIs at providers, which are compared exactly (RFC 9700 section 2.1).
+
+    Args:
+        uris: the redirect URIs.
+        option: the name of the option.
+
+    Raises:
+        ConfigurationError: if one is a pattern, or neither an https URL nor an http URL on loopback.
+    """
+    listed = check_list(uris, option, '"https://app.example.com/callback"')
+    for uri in listed:
+        check_url(uri, f"each of {option}", reason="codes and tokens are sent there")
+        if "*" in uri:
+            raise ConfigurationError(
+                f"each of {option} must be a whole URL, since it is compared exactly, got {got(uri)}: list "
+                "each URL"
+            )
+    return tuple(listed)
 
 
 def check_key_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes that an API key may have.
 
     Raises:
-        ConfigurationError: if one is no scope, or is `admin`.
+        ConfigurationError: if one is not a scope, or is `admin`.
     """
     named = check_text_list(scopes, "api_key_scopes", '"invoices:read"')
     must = "be a scope of 1 to 64 characters, and not admin, which admin_roles gives"
     for scope in named:
-        check_text(scope if scope != "admin" else "", "each of api_key_scopes", pattern=_SCOPE, must=must)
+        if scope == "admin" or not _SCOPE.match(scope):
+            raise ConfigurationError(f"each of api_key_scopes must {must}, got {got(scope)}")
     return named
 
 
-def check_database(url: str) -> str:
+def check_database(url: object) -> str:
     """Return the URL of the database, with the name of the driver.
 
     Raises:
-        ConfigurationError: if it is no URL of a database that the service can use.
+        ConfigurationError: if it is not the URL of a supported database.
     """
-    must = "be sqlite:///file or postgresql://user@host/name"
-    check_text(url, "database", pattern=_DATABASE, must=must, secret=True)
+    if not isinstance(url, str) or not _DATABASE.match(url):
+        raise wrong_database_url(url)
     return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
 
 
@@ -209,37 +254,55 @@ def check_role(role: str) -> str:
     """Return the role of new accounts.
 
     Raises:
-        ConfigurationError: if it is too short or too long.
+        ConfigurationError: if it is too short or too long, or has white space around it.
     """
-    return check_text(role, "default_role", pattern=_ROLE, must="be 1 to 64 characters")
+    return check_identifier(
+        check_text(role, "default_role", pattern=_ROLE, must="be 1 to 64 characters"), "default_role"
+    )
+
+
+def check_default_role(role: str, admin_roles: Iterable[str]) -> None:
+    """Check that a new account is no administrator, because every visitor may register an account.
+
+    Raises:
+        ConfigurationError: if the role of new accounts is one of `admin_roles`.
+    """
+    if role in admin_roles:
+        raise ConfigurationError(
+            "default_role must not be one of admin_roles, because every visitor may register, got "
+            f"{got(role)}: write default_role='USER', and use `authguard users set-role` for administrators"
+        )
 
 
 def check_texts(settings: Any, faults: Faults) -> None:
-    """Check the texts that may be empty or None; further checks are made where they are used.
+    """Check the texts that may be empty or None; other modules make further checks.
 
     Args:
-        settings: all of them.
-        faults: notes each wrong one.
+        settings: all settings.
+        faults: notes each wrong setting.
     """
-    for name in ("smtp_url", "limits_url", "revocations_url"):
+    for name in ("smtp_url", "revocations_url"):
         with faults.noting():
-            if getattr(settings, name) is not None or name == "limits_url":
+            if getattr(settings, name) is not None:
                 check_text(getattr(settings, name), name, must="be a URL", secret=True)
     for name in _TEXTS:
         with faults.noting():
             if getattr(settings, name) is not None or name not in _MAY_BE_NONE:
                 check_text_or_empty(getattr(settings, name), name)
+    with faults.noting():
+        if isinstance(settings.audience, str) and settings.audience:
+            check_identifier(settings.audience, "audience")
     for name in ("cookie_name", "refresh_cookie_name"):
         with faults.noting():
-            check_text(getattr(settings, name), name)
+            check_cookie_name(getattr(settings, name), name)
 
 
 def check_scanning(settings: Any, faults: Faults) -> None:
     """Check the settings of the scanner of secrets.
 
     Args:
-        settings: all of them.
-        faults: notes each wrong one.
+        settings: all settings.
+        faults: notes each wrong setting.
     """
     with faults.noting():
         if settings.secret_scanning is True and not settings.api_keys:

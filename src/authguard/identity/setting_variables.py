@@ -1,7 +1,7 @@
 """Find the settings among the environment variables: their names, and the files of secrets."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,9 +11,43 @@ from authguard.identity.setting_faults import Faults
 
 #: The prefix of the variables of settings.
 ENVIRONMENT = "AUTHGUARD_"
-#: The suffix of a variable that has the path of a file with the secret.
+#: The suffix of a variable with the path of a file that contains the secret.
 FILE = "_file"
 MAX_SECRET_FILE = 65_536
+
+#: The settings, by the names that users of other programs may try.
+_OTHER_NAMES = {
+    name: setting
+    for setting, others in {
+        "database": "db db_url db_uri dsn postgres postgres_url postgresql_url sqlite sqlalchemy_url "
+        "sqlalchemy_database_uri",
+        "secret": "key jwt_key jwt_secret jwt_secret_key signing_key signing_secret token_secret",
+        "issuer": "url base_url public_url server_url site_url domain iss jwt_issuer",
+        "audience": "aud jwt_audience",
+        "algorithm": "alg jwt_algorithm algorithms",
+        "access_lifetime": "token_lifetime token_ttl access_ttl access_token_ttl access_token_lifetime "
+        "access_token_expires access_token_expire_minutes jwt_access_token_expires jwt_expiration",
+        "refresh_lifetime": "refresh_ttl refresh_token_ttl refresh_token_lifetime refresh_token_expires "
+        "refresh_token_expire_days jwt_refresh_token_expires",
+        "limits_url or revocations_url": "redis redis_url redis_uri redis_host cache_url",
+        "limits_url": "limits_storage rate_limit_url rate_limit_storage ratelimit_storage_uri",
+        "limits": "rate_limit rate_limits ratelimit",
+        "smtp_url": "smtp_host smtp_port smtp_server smtp_user smtp_username smtp_password mail_url "
+        "mail_server mail_username mail_password email_url email_host email_host_user email_host_password",
+        "mail_from": "from from_email email_from smtp_from sender mail_sender default_from_email "
+        "mail_default_sender",
+        "cors_origins": "cors allowed_origins cors_allowed_origins",
+        "api_key_tiers": "tiers key_tiers",
+        "api_key_tier": "tier key_tier default_tier",
+        "product_name": "name app_name site_name",
+        "dev": "debug development",
+    }.items()
+    for name in others.split()
+}
+_SERVE_OPTIONS = (
+    "host", "port", "workers", "log_level", "log_format", "access_log", "root_path", "forwarded_allow_ips",
+)  # fmt: skip
+_ENDING = re.compile(r"_(?:url|uri|dsn|key|name|value|string|text|seconds)\Z")
 
 _NUMBER = r"[0-9]{1,5}"
 _ADDRESS = r"[0-9a-fA-F.:]{2,45}"
@@ -43,8 +77,9 @@ def read_variables(
     Args:
         environment: all variables.
         names: the settings.
-        secrets: those that a file may contain: `AUTHGUARD_SECRET_FILE` has the path of one.
-        faults: notes each variable that is not a setting, and each file that cannot be read.
+        secrets: the settings that a file may contain: `AUTHGUARD_SECRET_FILE` is the path of such a file.
+        faults: notes the variable of each setting, each variable that is not a setting, and each file that
+            cannot be read.
     """
     texts: dict[str, str] = {}
     for variable, text in environment.items():
@@ -54,8 +89,9 @@ def read_variables(
         secret = name.removesuffix(FILE)
         if name in names:
             texts[name] = text
+            faults.variables[name] = variable
         elif name.endswith(FILE) and secret in secrets:
-            texts.setdefault(secret, "")
+            faults.variables.setdefault(secret, variable)
             with faults.noting():
                 texts[secret] = _from_file(variable, secret, text, environment)
         else:
@@ -80,7 +116,7 @@ def is_of_orchestrator(variable: str, text: str) -> bool:
 
 
 def read_secret_file(variable: str, path: str) -> str:
-    """Return the secret in a file, without the newline at its end.
+    """Return the secret in a file, without spaces and line breaks around it.
 
     Raises:
         ConfigurationError: if it cannot be read, is empty, or is too long for a secret.
@@ -89,7 +125,7 @@ def read_secret_file(variable: str, path: str) -> str:
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_SECRET_FILE + 1)
-        text = data.decode().removesuffix("\n").removesuffix("\r")
+        text = data.decode().strip()
     except (OSError, ValueError) as error:  # the second line may show the secret
         data, text, fault = b"", "", f": {type(error).__name__}"
     if len(data) > MAX_SECRET_FILE:
@@ -104,16 +140,42 @@ def read_secret_file(variable: str, path: str) -> str:
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """Return the setting with the most similar name, else one that begins with it; empty for none."""
-    longer = (each for each in sorted(names, key=len) if each.startswith(f"{name.lower()}_"))
-    return next(iter(get_close_matches(name.lower(), list(names), 1, 0.7)), next(longer, ""))
+    """Return the setting that a name probably means, or several, joined by " or "; empty for none."""
+    name = name.lower()
+    if name in _OTHER_NAMES:
+        return _OTHER_NAMES[name]
+    stem = _ENDING.sub("", name)
+    if stem in names:
+        return stem
+    longer = (each for each in sorted(names, key=len) if each.startswith(f"{name}_"))
+    return next(iter(get_close_matches(name, list(names), 1, 0.7)), next(longer, ""))
+
+
+def advice_on(unknown: Sequence[str], names: Collection[str]) -> str:
+    """Return the correction for names in a file that are not settings."""
+    if len(unknown) == 1 and unknown[0].lower().removeprefix(ENVIRONMENT.lower()).removesuffix(FILE) in names:
+        name = unknown[0].lower().removeprefix(ENVIRONMENT.lower())
+        if name.endswith(FILE):  # as the setting itself, the path would be the secret
+            return (
+                f": set the variable {ENVIRONMENT}{name.upper()}, because a file of settings names no files"
+            )
+        return f": write {name}"
+    meant = {name: nearest(name, names) for name in unknown}
+    if len(unknown) == 1:
+        return f": write {meant[unknown[0]]}" if meant[unknown[0]] else ""
+    corrections = [f"{setting} instead of {name}" for name, setting in meant.items() if setting]
+    return f": write {', '.join(corrections)}" if corrections else ""
 
 
 def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:
     """Return the correction for a name that is not a setting."""
-    if name.endswith(FILE) and name.removesuffix(FILE) in names:
-        return f": files are for secrets, so write {ENVIRONMENT}{name.removesuffix(FILE).upper()}"
-    if name == "port":
-        return ": write authguard serve --port"
-    meant = nearest(name, [*names, *(secret + FILE for secret in secrets)])
-    return f": write {ENVIRONMENT}{meant.upper()}" if meant else ""
+    if name in _SERVE_OPTIONS:
+        return f": write authguard serve --{name.replace('_', '-')}"
+    is_file = name.endswith(FILE)
+    meant = [each for each in nearest(name.removesuffix(FILE), names).split(" or ") if each]
+    if is_file and meant == [name.removesuffix(FILE)]:
+        return f": files are for secrets, so write {ENVIRONMENT}{meant[0].upper()}"
+    variables = [
+        ENVIRONMENT + (each + FILE if is_file and each in secrets else each).upper() for each in meant
+    ]
+    return f": write {' or '.join(variables)}" if variables else ""

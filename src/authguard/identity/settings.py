@@ -10,28 +10,24 @@ from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.key_format import check_check_secret, check_prefixes
-from authguard._core.options import (
-    check_choice,
-    check_flag,
-    check_text_list,
-    check_whole,
-    got,
-)
+from authguard._core.options import check_choice, check_flag, check_text_list, check_whole, got, named_options
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.brand import parse_brand
-from authguard.identity.limits import parse_limits
+from authguard.identity.limits import check_limits_url, parse_limits
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
 from authguard.identity.passwords.configured import check_breaches, policy_from
 from authguard.identity.setting_checks import (
     check_database,
+    check_default_role,
     check_issuer,
     check_key_mails,
     check_key_scopes,
     check_mail,
     check_origins,
     check_paths,
+    check_redirect_uris,
     check_role,
     check_scanning,
     check_secrets,
@@ -41,15 +37,15 @@ from authguard.identity.setting_checks import (
 from authguard.identity.setting_durations import check_durations
 from authguard.identity.setting_faults import Faults
 from authguard.identity.setting_sources import read_file, read_variable
-from authguard.identity.setting_variables import ENVIRONMENT, nearest, read_variables
+from authguard.identity.setting_variables import ENVIRONMENT, advice_on, read_variables
 from authguard.identity.tiers import parse_tiers
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
 _DAY = 86_400
-#: The key prefixes of the API documents, and those of the guide.
+#: The key prefixes of the AINative guide and of the API of Invora.
 KEY_PREFIXES = ("sk_live_", "sk_test_", "claw_", "ak_")
-#: The settings that must be given, each with a value with which only the others are checked.
+#: The required settings, each with a placeholder with which the other settings are checked if it is missing.
 _REQUIRED: dict[str, Any] = {"secret": token_urlsafe(32), "issuer": "https://issuer.example"}
 _PROVIDER_SECRETS = ("github_client_secret", "linkedin_client_secret", "oidc_client_secret")
 
@@ -60,16 +56,15 @@ def _own_prefixes(prefixes: Iterable[str]) -> tuple[str, ...]:
     return own
 
 
-#: By setting, the function that returns its checked value.
+#: The functions that return the checked value, by setting.
 _CHECKED: dict[str, Callable[[Any], Any]] = {
     "issuer": check_issuer,
     "database": check_database,
     "limits": parse_limits,
+    "limits_url": partial(check_limits_url, option="limits_url"),
     "oidc_providers": parse_providers,
     "prefixes": check_paths,
-    "redirect_uris": partial(
-        check_text_list, option="redirect_uris", example='"https://app.example.com/callback"'
-    ),
+    "redirect_uris": partial(check_redirect_uris, option="redirect_uris"),
     "cors_origins": check_origins,
     "api_key_prefixes": _own_prefixes,
     "api_key_scopes": check_key_scopes,
@@ -79,32 +74,33 @@ _CHECKED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@named_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Configure the identity service. The defaults are those of the API documents that it implements.
+    """Configure the identity service. The defaults are those of the AINative authentication guide.
 
     Args:
         secret: 32 random bytes or more. It signs HS256 tokens. Keys for refresh tokens and for the encryption
             of signing keys are derived from it.
-        previous_secret: the previous secret, during a change: what it signed or encrypted stays valid, but it
-            is not used for anything new. Empty for none.
-        issuer: the origin of the service; the `iss` of its tokens, and the beginning of links in its mails.
-        audience: the `aud` of its tokens; None for the issuer.
+        previous_secret: the previous secret, during a change: tokens that it signed and keys that it
+            encrypted stay valid, but it signs and encrypts nothing new. Empty for none.
+        issuer: the URL of the service: the `iss` of its tokens, and the beginning of links in its mails.
+        audience: the `aud` of the tokens; None for the issuer.
         database: `sqlite:///file` or `postgresql+psycopg://…`.
         algorithm: the signature algorithm: HS256 with the secret, or RS256, ES256, EdDSA with a rotating key
             set.
         access_token_typ: the `typ` of access tokens: `at+jwt` (RFC 9068), or `JWT`; None for `JWT` with
-            HS256, otherwise for the type of the previous signing keys, or `at+jwt` if there are none.
+            HS256, otherwise for the type of the previous signing keys, or `at+jwt` without previous keys.
         signing_key_lifetime: seconds after which a new signing key is used.
         access_lifetime: seconds for which an access token is valid.
         refresh_lifetime: seconds after which a session that is not refreshed ends.
         session_lifetime: seconds after which a session ends in any case.
-        refresh_grace: seconds for which the previous refresh token is always accepted again; 0 for never, so
-            that a refresh token can be used once.
-        lost_answer_lifetime: seconds for which it is accepted while the newest one has not been used, for
-            clients that did not receive the answer and try again later.
+        refresh_grace: seconds for which the previous refresh token gets the newest one again, for tabs that
+            refresh together; 0 for never, so that a refresh token can be used once.
+        lost_answer_lifetime: seconds for which the previous refresh token is accepted while the newest one
+            has not been used, for clients that did not receive the answer and try again later.
         bearer_refresh_lifetime: seconds after a sign-in for which its access tokens can be exchanged for
-            new ones at `auth/refresh` without a refresh token; 0 switches that off.
+            new ones at `auth/refresh` without a refresh token; 0 for never.
         link_lifetime: seconds for which the links in mails are valid.
         prefixes: the path prefixes of the API; metadata names the first.
         default_role: the role of new accounts.
@@ -115,17 +111,17 @@ class Settings:
             password of the account or a caller who is signed in to it.
         account_deletion: whether owners can delete their accounts themselves.
         password_policy: the rules for new passwords, by options of `PasswordPolicy`: `{"min_length": 15}`.
-            Options that are left out follow NIST SP 800-63B-4, without rules about kinds of characters; empty
-            for the policy of the API documents.
+            The defaults of these options follow NIST SP 800-63B-4, without rules about kinds of characters.
+            Empty for the policy of the AINative guide.
         breached_passwords: a source of breached passwords: the path of a list, or the URL of a service, such
             as `https://api.pwnedpasswords.com/range/`; empty for none.
         breached_passwords_fail_open: whether new passwords are accepted while that service is unreachable;
-            else they are refused with 503.
+            otherwise they are refused with 503.
         password_grant: whether the token endpoint accepts passwords, which RFC 9700 advises against.
         limits_url: the store of the limits: `memory://`, or `redis://…` for several processes.
         revocations_url: a store that receives logouts in addition to the database, for guards without access
             to the database: `redis://…` for those with a `RedisStore`, `postgresql://…` for those with a
-            `PostgresStore`; None for none.
+            `PostgresStore`; None for no other store.
         limits: limits that replace those of `limits.DEFAULT_LIMITS`, by name: `{"login": "10/900"}` is 10 in
             900 seconds.
         smtp_url: the mail server, such as `smtp+starttls://user:password@mail.example.com:587`.
@@ -136,18 +132,18 @@ class Settings:
         brand: logo, colours and links of pages and mails, by the attributes of `brand.Brand`, such as
             `{"color": "#0a5c36", "privacy_url": "https://example.com/privacy"}`.
         github_client_id: the client id of the OAuth app at GitHub; empty for no sign-in with GitHub.
-        github_client_secret: its secret.
+        github_client_secret: the client secret of that OAuth app.
         linkedin_client_id: the client id of the application at LinkedIn; empty for no sign-in with LinkedIn.
-        linkedin_client_secret: its secret.
+        linkedin_client_secret: the client secret of that application.
         oidc_issuer: the issuer of another provider of OpenID Connect.
-        oidc_client_id: the client id there; empty for none.
-        oidc_client_secret: its secret.
+        oidc_client_id: the client id at that provider; empty for none.
+        oidc_client_secret: the client secret at that provider.
         oidc_allow_private: whether its metadata may refer to another host on this machine, or to an address
             in a private network.
         oidc_providers: further providers of OpenID Connect, by their names in paths: for each a table with
             `issuer`, `client_id` and `client_secret`, and options of `OpenIDProvider`.
         social_refresh_tokens: whether the answer of `auth/{provider}/callback` to an application has a
-            refresh token in addition to the fields of the API documents.
+            refresh token, which the AINative guide does not have.
         redirect_uris: further redirect URIs at providers: pages of applications that send the code to this
             service themselves. Compared exactly.
         cors_origins: other origins whose pages may call the API with a token, such as
@@ -172,20 +168,20 @@ class Settings:
         count_key_management: whether requests that manage keys or read their usage count as uses of a key,
             against the limits of its tier.
         secret_scanning: whether GitHub's secret scanning may report keys that it has found in public, at
-            `secret-scanning`. They are revoked, and their owners get a mail.
+            `secret-scanning`. Reported keys are revoked, and their owners get a mail.
         secret_scanning_keys_url: the URL of the scanner's public keys.
-        secret_scanning_token: a token for that URL; empty for none.
+        secret_scanning_token: a token for requests to that URL; empty for none.
         api_key_mails: the events about which key owners are notified by mail, of `model.KEY_EVENTS`; empty
             for none.
         api_key_notice_interval: seconds between two checks for expiring keys and for mails about keys; 0
             leaves this to `authguard apikeys notify`.
         usage_minutes_kept: seconds for which the usage of keys is kept by minute.
-        usage_hours_kept: seconds for which it is kept by hour.
-        usage_days_kept: seconds for which it is kept by day; by month it is kept for ever.
+        usage_hours_kept: seconds for which the usage of keys is kept by hour.
+        usage_days_kept: seconds for which the usage of keys is kept by day; by month it is kept for ever.
         purge_interval: seconds between two deletions of expired sessions, links and mails, made by one
             process for all; 0 leaves this to `authguard db purge`.
-        worker_threads: how many requests may use the database at the same time.
-        dev: for development: mails are written to the console, and the test-auth endpoints exist.
+        worker_threads: the number of requests that may use the database at the same time.
+        dev: for development: mails on the console, tables created at the start, test-auth endpoints.
 
     Raises:
         ConfigurationError: if a setting has the wrong type, is out of range, or contradicts another.
@@ -286,6 +282,7 @@ class Settings:
             if isinstance(self.pages_path, str) and self.pages_path:
                 object.__setattr__(self, "pages_path", local_path(self.pages_path, "pages_path").rstrip("/"))
         faults.raise_all()
+        check_default_role(self.default_role, self.admin_roles)
         if self.access_cookie.name == self.refresh_cookie.name:
             raise ConfigurationError(
                 f"cookie_name and refresh_cookie_name must be two names, got {got(self.cookie_name)} for both"
@@ -299,7 +296,7 @@ class Settings:
     @property
     def access_cookie(self) -> AccessCookie:
         """Return the cookie for browsers; the issuer decides whether it is for https, not the proxy."""
-        # Also if a proxy has changed the Host field.
+        # The result does not change if a proxy has changed the Host field.
         own = filter(None, [origin_of(self.issuer)])
         return AccessCookie(self.cookie_name, secure=self.is_https, trusted_origins=tuple(own))
 
@@ -331,9 +328,8 @@ class Settings:
         check_scanning(self, faults)
 
     def _check_numbers(self, faults: Faults) -> None:
-        with faults.noting():
-            for name, seconds in check_durations(self).items():
-                object.__setattr__(self, name, seconds)
+        for name, seconds in check_durations(self, faults).items():
+            object.__setattr__(self, name, seconds)
         with faults.noting():
             check_whole(self.worker_threads, "worker_threads", 1, 256)
         for setting in fields(self):
@@ -365,11 +361,13 @@ class Settings:
         read = read_variables(environment, ["config", *kinds], secret_names, faults)
         path = read.pop("config", None)
         values = {}
+        unread = set(faults.variables)
+        faults.leave_out(overrides)
         for name, value in read.items():
             with faults.noting():
                 values[name] = read_variable(name, value, kinds[name])
         # A setting that cannot be read is not missing.
-        return _build(cls, (read_file(path) if path else {}) | values | overrides, faults, read.keys())
+        return _build(cls, (read_file(path) if path else {}) | values | overrides, faults, unread)
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":
@@ -387,8 +385,7 @@ def _build(
     """Build settings, and name all that are unknown, missing or wrong in one error."""
     names = {setting.name for setting in fields(cls)}
     if unknown := sorted(values.keys() - names):
-        meant = nearest(unknown[0], names)
-        advice = f": write {meant}" if meant else ""
+        advice = advice_on(unknown, names)
         faults.texts.append(f"each setting must be one of Settings, got {', '.join(unknown)}{advice}")
     if missing := [name for name in _REQUIRED if name not in values and name not in unread]:
         variables = " and ".join(ENVIRONMENT + name.upper() for name in missing)

@@ -29,7 +29,7 @@ class SocialReason(StrEnum):
     STATE_UNKNOWN = "state_unknown"
     #: The attempt belongs to another provider.
     STATE_MISMATCH = "state_mismatch"
-    #: As `STATE_UNKNOWN`, in a browser that is signed in: the callback was reloaded.
+    #: The same as `STATE_UNKNOWN`, in a browser that is signed in: the callback was reloaded.
     REPEATED = "repeated"
     #: The answer names another issuer than that of the attempt.
     ISSUER_MISMATCH = "issuer_mismatch"

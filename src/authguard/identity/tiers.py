@@ -1,4 +1,4 @@
-"""Read the tiers of API keys: how many requests a minute and a day an owner has, and where they count."""
+"""Read the tiers of API keys: the requests of an owner a minute and a day, and the store of their counts."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from authguard.errors import ConfigurationError
 from authguard.stores import RedisQuotas
 
 MAX_REQUESTS = 1_000_000_000
-#: Not that of applications with quotas in the same Redis, which count for themselves.
+#: The name differs from that of applications with quotas in the same Redis, whose counts are separate.
 _PREFIX = "authguard:identity"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _TIER = re.compile(r"\s*([0-9]{1,10})\s*/\s*([0-9]{1,10})\s*")
@@ -18,7 +18,7 @@ _TIER = re.compile(r"\s*([0-9]{1,10})\s*/\s*([0-9]{1,10})\s*")
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Allow so many requests.
+    """Allow a number of requests.
 
     Attributes:
         per_minute: in any 60 seconds.
@@ -46,14 +46,14 @@ DEFAULT_TIERS: Mapping[str, Tier] = {
 
 
 def parse_tiers(tiers: object) -> dict[str, Tier]:
-    """Return the default tiers, with others in their place or besides.
+    """Return the default tiers, replaced or extended by others.
 
     Args:
         tiers: for each name a `Tier`, a text such as `10/1000` (a minute and a day), or a table with
             `per_minute` and `per_day`.
 
     Raises:
-        ConfigurationError: for a name that is none, or something else than that.
+        ConfigurationError: if a name is invalid, or a value has another form.
     """
     given = check_mapping(tiers, "api_key_tiers", 'api_key_tiers={"free": "10/1000"}')
     return {**DEFAULT_TIERS, **{_check_name(name): _parse_tier(name, value) for name, value in given.items()}}
@@ -85,14 +85,14 @@ def _parse_tier(name: str, value: object) -> Tier:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tell how many requests the keys of an owner have made, and how many they may.
+    """Show the requests with the keys of an owner, and their limits.
 
     Attributes:
-        tier: whose limits these are.
+        tier: the tier with these limits.
         today: requests of this day in UTC.
         month: requests of this month in UTC.
-        per_day: how many a day.
-        per_minute: how many in 60 seconds.
+        per_day: the limit a day.
+        per_minute: the limit in 60 seconds.
     """
 
     tier: str
@@ -103,13 +103,13 @@ class Usage:
 
 
 def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, list[Quota]]:
-    """Return the limits of tiers for `Guard(quotas=…)`; callers without a tier, who have no key, have none.
+    """Return the limits of tiers for `Guard(quotas=…)`; callers without a tier have none.
 
     Args:
         tiers: as `Settings.api_key_tiers`; None for the defaults.
 
     Raises:
-        ConfigurationError: for a name that is none, and for limits that are none.
+        ConfigurationError: for an invalid name, and for invalid limits.
     """
     parsed = parse_tiers({} if tiers is None else tiers)
     quotas: dict[str | None, list[Quota]] = {
@@ -119,7 +119,7 @@ def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, l
 
 
 def open_key_quotas(limits_url: str) -> RedisQuotas | None:
-    """Return where the requests with API keys are counted, for all processes of the service.
+    """Return the store that counts the requests with API keys, for all processes of the service.
 
     Args:
         limits_url: as `Settings.limits_url`.
@@ -128,6 +128,6 @@ def open_key_quotas(limits_url: str) -> RedisQuotas | None:
         None for the memory of this process.
 
     Raises:
-        ConfigurationError: if it is no URL of Redis, or redis-py is missing.
+        ConfigurationError: if it is not a URL of Redis, or redis-py is missing.
     """
     return None if limits_url.startswith("memory:") else RedisQuotas(limits_url, prefix=_PREFIX)

@@ -1,4 +1,4 @@
-"""Sign in for Schemathesis, which loads this file by itself, and note which answers it has seen."""
+"""Sign in for Schemathesis, which loads this file itself, and note the answers."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ _API = f"{_GIVEN['base']}/api/v1"
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _turns = itertools.count()
 _seen: set[str] = set()
-_tokens: list[str] = []  # the one of the account, as long as it is good
+_tokens: list[str] = []  # the token of the account, as long as it is valid
 
 
 def _sign_in() -> str:
@@ -24,7 +24,7 @@ def _sign_in() -> str:
 
 
 def _examples() -> dict[str, dict[str, Any]]:
-    """Return bodies that are right, by operation and media type; no schema can say which ones are."""
+    """Return valid bodies, by operation and media type, because a schema cannot describe them exactly."""
     account = {"email": _GIVEN["email"], "password": _GIVEN["password"]}
     signed_in = {"username": _GIVEN["email"], "password": _GIVEN["password"]}
     tokens = [requests.post(f"{_API}/auth/login", json=account, timeout=30).json() for _ in range(3)]
@@ -55,7 +55,7 @@ def _examples() -> dict[str, dict[str, Any]]:
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
-    """Give the operations examples that are right, which are sent first."""
+    """Add valid examples to the operations, which are sent first."""
     for path, by_media in _examples().items():
         content = raw_schema["paths"][f"/api/v1{path}"]["post"]["requestBody"]["content"]
         for media, bodies in by_media.items():
@@ -86,7 +86,7 @@ class Callers:
 
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
-    """Note an answer; a token that has ended is replaced."""
+    """Note an answer; replace a token that has ended."""
     if response.status_code == 401 or "/auth/logout" in case.operation.path:
         _tokens.clear()
     seen = f"{case.operation.label} {response.status_code}"

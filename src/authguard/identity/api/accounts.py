@@ -62,8 +62,10 @@ _CHECK_MAIL = "Check your mail: a link in it finishes the registration."
 
 
 _PAGE = (
-    Parameter("limit", "How many to list.", {"type": "integer", "minimum": 1, "maximum": MAX_SESSIONS}),
-    Parameter("cursor", "From the Link field of the page before.", {"type": "string"}),
+    Parameter(
+        "limit", "The maximum number of sessions.", {"type": "integer", "minimum": 1, "maximum": MAX_SESSIONS}
+    ),
+    Parameter("cursor", "The cursor in the Link field of the previous page.", {"type": "string"}),
 )
 _SIGN_IN = (InvalidCredentialsError, EmailNotVerifiedError, RateLimitedError)
 _LINK = (InvalidLinkError, InvalidCredentialsError, RateLimitedError)
@@ -144,7 +146,7 @@ class AccountEndpoints:
     async def register(self, request: Request) -> Response:
         """Create an account: 201 with a token, or 202 if the address must be verified first.
 
-        The API documents name no status, and their clients check none; RFC 9110 section 15.3.2 says 201.
+        The AINative guide names no status. RFC 9110 section 15.3.2 requires 201 for a created resource.
         """
         body = await read_json(request, bodies.Register)
         tokens = await self._workers.hash(

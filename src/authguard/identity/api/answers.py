@@ -15,7 +15,7 @@ _Email = Annotated[str, Field(examples=["ann@example.com"])]
 
 
 class Message(TypedDict):
-    """Hold a message for people."""
+    """Hold a message for users."""
 
     message: str
 
@@ -35,7 +35,7 @@ class TokenPair(AccessToken):
 
 
 class Refreshed(AccessToken):
-    """Hold new tokens; if an access token was refreshed, there is no refresh token."""
+    """Hold new tokens; if an access token was refreshed, without a refresh token."""
 
     refresh_token: NotRequired[_RefreshToken]
 
@@ -120,7 +120,11 @@ class NewKey(TypedDict):
     prefix: Annotated[str, Field(examples=["sk_live"])]
     expires_at: _Moment
     created_at: _Moment
-    secret: NotRequired[Annotated[str, Field(description="Of keys of the kind `claw`.", examples=["clsk_…"])]]
+    secret: NotRequired[
+        Annotated[
+            str, Field(description="The client secret of a key of the kind `claw`.", examples=["clsk_…"])
+        ]
+    ]
 
 
 class KeyShown(TypedDict):
@@ -146,6 +150,7 @@ class FullKey(KeyShown):
     disabled_by: str | None
     revoked_for: str | None
     networks: list[str]
+    metadata: dict[str, Any]
 
 
 class NewPair(TypedDict):

@@ -61,7 +61,7 @@ def social_token_document(provider: str, tokens: Tokens, *, with_refresh: bool =
     Args:
         provider: its name.
         tokens: of the session.
-        with_refresh: whether there is a refresh token in it, as `Settings.social_refresh_tokens` has it.
+        with_refresh: whether the response contains a refresh token; see `Settings.social_refresh_tokens`.
     """
     user = tokens.user
     shown: SocialUser = {"id": user.id, "email": user.email, "name": user.name}

@@ -12,11 +12,11 @@ from authguard.identity.openapi.operations import operation
 from authguard.identity.web.messages import json_response
 from authguard.identity.web.parts import Web
 
-_SECONDS = 2.0  # for the whole answer; probes wait that long, or a second more
+_SECONDS = 2.0  # seconds for the whole answer; probes wait as long, or a second longer
 _THREADS = "readiness"
 
 LIVE, READY = "/healthz", "/readyz"
-#: The paths of the probes, which are below no prefix, and public.
+#: The paths of the probes, which have no prefix and are public.
 HEALTH_PATHS = (LIVE, READY)
 
 
@@ -32,12 +32,12 @@ class HealthEndpoints:
         self._look: asyncio.Task[tuple[str, ...]] | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes, which are below no prefix."""
+        """Return the routes, which have no prefix."""
         return [Route(LIVE, self.live, methods=["GET"]), Route(READY, self.ready, methods=["GET"])]
 
     @operation(answers={200: Alive}, stores=False)
     async def live(self, request: Request) -> Response:
-        """Answer while the process is running. A restart would repair nothing else."""
+        """Answer while the process is running."""
         return json_response({"status": "ok"})
 
     @operation(answers={200: Ready, 503: Ready})
@@ -45,14 +45,14 @@ class HealthEndpoints:
         """Answer 200 if the service is ready, otherwise 503 with the failing parts."""
         failing = self._readiness.known_failing()
         if failing is None:
-            failing = await self._find_failing()
+            failing = await self.find_failing()
         if not failing:
             return json_response({"status": "ready"})
         response = json_response({"status": "unavailable", "failing": failing}, 503)
         response.headers["retry-after"] = "1"
         return response
 
-    async def _find_failing(self) -> tuple[str, ...]:
+    async def find_failing(self) -> tuple[str, ...]:
         """Return the failing parts, by one check for all simultaneous requests.
 
         With a check for each request, anonymous callers could fill the queue, and a healthy service would
@@ -65,8 +65,10 @@ class HealthEndpoints:
             self._look = look
         try:
             return await asyncio.wait_for(asyncio.shield(look), _SECONDS)
-        except (TimeoutError, StoreUnavailableError):
-            return ("database",)  # no other step takes that long
+        except TimeoutError:
+            return (self._readiness.checked,)
+        except StoreUnavailableError:
+            return ("database",)
 
 
 def _take_error(look: "asyncio.Task[tuple[str, ...]]") -> None:

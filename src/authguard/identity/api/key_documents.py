@@ -1,4 +1,4 @@
-"""Build the JSON documents of API keys, field by field as in the two API documents."""
+"""Build the JSON documents of API keys, field by field as in the APIs of AINative and Invora."""
 
 from datetime import UTC, datetime
 
@@ -45,7 +45,7 @@ def key_document(key: StoredAPIKey, now: float) -> KeyShown:
 
 
 def full_key_document(key: StoredAPIKey, now: float) -> FullKey:
-    """Return a key with its state and scopes, which the lists of the API documents do not show.
+    """Return a key with its state and scopes, which the lists of these APIs do not show.
 
     Args:
         key: the key.
@@ -60,6 +60,7 @@ def full_key_document(key: StoredAPIKey, now: float) -> FullKey:
         "disabled_by": key.disabled_by,
         "revoked_for": key.revoked_for,
         "networks": list(key.networks),
+        "metadata": dict(key.metadata),
     }
 
 
@@ -105,7 +106,7 @@ def usage_document(usage: Usage) -> UsageShown:
 
 
 def _prefix_of(key: StoredAPIKey) -> str:
-    """Return the prefix in the format of the API documents, without the final `_`."""
+    """Return the prefix in the format of these APIs, without the final `_`."""
     return key.prefix.removesuffix("_")
 
 

@@ -24,7 +24,8 @@ from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import sign_in
 
-_KEYS_SECONDS = 300  # for which guards may cache the key set; new keys are published earlier than that
+# seconds for which guards may cache the key set; new keys are published earlier than that
+_KEYS_SECONDS = 300
 MAX_TOKEN = 16_384
 _TOKEN_SCHEMES = ("bearer", "dpop")
 MAX_BASIC = 4096  # characters in base64; ids have 64 characters at most, and secrets 43
@@ -44,7 +45,7 @@ _OAUTH_STATUSES = (400, 401, 413, 429, 503)
 #: The paths below each prefix; clients authenticate in the request itself.
 PUBLIC_PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 METADATA = "/.well-known/oauth-authorization-server"
-#: The paths of the documents, which are below no prefix.
+#: The paths of the documents, which have no prefix.
 WELL_KNOWN_PATHS = (
     "/.well-known/jwks.json",
     METADATA,
@@ -73,7 +74,7 @@ class OAuthEndpoints:
         ]
 
     def well_known(self) -> list[BaseRoute]:
-        """Return the routes of the documents, which are below no prefix."""
+        """Return the routes of the documents, which have no prefix."""
         return [
             Route(path, self.key_set if path == WELL_KNOWN_PATHS[0] else self.metadata)
             for path in well_known_paths(self._service.settings.issuer)
@@ -209,7 +210,7 @@ def well_known_paths(issuer: str) -> list[str]:
 def _with_oauth_errors(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint, so that its refusals have the format of RFC 6749 section 5.2."""
 
-    @wraps(endpoint)  # copies the description of the operation
+    @wraps(endpoint)  # `wraps` also copies the description of the operation
     async def with_oauth_errors(request: Request) -> Response:
         try:
             return await endpoint(request)

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 _Text = Annotated[str, Field(min_length=1, max_length=16_384)]
-_MayBeEmpty = Annotated[str, Field(max_length=16_384)]  # treated as missing
+_MayBeEmpty = Annotated[str, Field(max_length=16_384)]  # an empty field counts as missing
 _Secret = Annotated[str, Field(json_schema_extra={"format": "password"})]
 
 
@@ -24,7 +24,9 @@ class TokenForm(ClientForm):
     username: NotRequired[_Text]
     password: NotRequired[_Secret]
     refresh_token: NotRequired[_Secret]
-    scope: NotRequired[Annotated[str, Field(description="Of `client_credentials`; separated by spaces.")]]
+    scope: NotRequired[
+        Annotated[str, Field(description="The scopes for `client_credentials`, separated by spaces.")]
+    ]
 
 
 class IntrospectionForm(ClientForm):

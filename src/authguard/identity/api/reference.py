@@ -13,7 +13,7 @@ from authguard.identity.api.answers import AnyDocument
 from authguard.identity.openapi.document import DOCUMENT, ServiceDocument
 from authguard.identity.openapi.operations import operation
 
-_SECONDS = 300  # for which clients may cache it; an upgrade may change it
+_SECONDS = 300  # seconds for which clients may cache the document; an upgrade may change it
 _HEADERS: Mapping[str, str] = {
     "cache-control": f"public, max-age={_SECONDS}",
     "x-content-type-options": "nosniff",
@@ -31,12 +31,12 @@ class DocumentEndpoint:
         self._document = document
 
     def routes(self) -> list[Route]:
-        """Return the route, which is below no prefix."""
+        """Return the route, which has no prefix."""
         return [Route(DOCUMENT, self.read, methods=["GET"])]
 
     @operation(answers={200: AnyDocument}, stores=False)
     async def read(self, request: Request) -> Response:
-        """Return this document."""
+        """Return the OpenAPI document."""
         return Response(self._body, 200, _HEADERS, "application/json")
 
     @cached_property

@@ -34,7 +34,9 @@ _TURN = ("secret-scanning",)
 _TEXT = {"type": "string"}
 _SIGNATURE = (
     Parameter(IDENTIFIER_FIELD, "The key of the scanner.", _TEXT, "header", required=True),
-    Parameter(SIGNATURE_FIELD, "Of the body by that key, in base64.", _TEXT, "header", required=True),
+    Parameter(
+        SIGNATURE_FIELD, "The signature of the body by that key, in base64.", _TEXT, "header", required=True
+    ),
 )
 
 

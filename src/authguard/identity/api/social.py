@@ -54,7 +54,7 @@ from authguard.identity.web.parts import Web
 from authguard.identity.web.pending_owner import PendingOwner
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 
-# The guard opens the paths of the providers that there are; at those of others it asks for a caller.
+# The guard opens only the paths of configured providers; paths of other providers require a caller.
 _UNKNOWN = (NotFoundError, *Access.PERSON.refusals)
 _SOCIAL = (
     SocialSignInError,
@@ -68,18 +68,20 @@ _SOCIAL = (
 )
 _TEXT = {"type": "string"}
 _AUTHORIZE = (
-    Parameter("next", "The path to go to after the sign-in; that of another site is passed over.", _TEXT),
-    Parameter("max_age", "Seconds for which a sign-in at the provider is recent enough.", _TEXT),
+    Parameter(
+        "next", "The path for the redirect after the sign-in; a path of another site is ignored.", _TEXT
+    ),
+    Parameter("max_age", "The maximum number of seconds since the sign-in at the provider.", _TEXT),
 )
 _CALLBACK = (
-    Parameter("code", "Of the provider.", _TEXT),
-    Parameter("state", "Of the attempt, which this browser has begun.", _TEXT),
-    Parameter("iss", "The issuer that answers (RFC 9207).", _TEXT),
+    Parameter("code", "The code of the provider.", _TEXT),
+    Parameter("state", "The state of the attempt, which this browser has begun.", _TEXT),
+    Parameter("iss", "The issuer of the answer (RFC 9207).", _TEXT),
     Parameter("error", "The error code of the provider.", _TEXT),
 )
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SKEW = 30  # seconds by which the clock of a provider may differ
-#: The end of the paths to which providers send browsers back.
+#: The last segment of the paths to which providers redirect browsers back.
 CALLBACK = "/callback"
 #: The paths below each prefix, which need no caller.
 PUBLIC_PATHS = "/auth/{name}/authorize", "/auth/{name}" + CALLBACK
@@ -201,7 +203,7 @@ class SocialEndpoints:
 
     @operation(
         answers={303: None},
-        fields={"Location": "The page that the browser goes on to."},
+        fields={"Location": "The page to which the browser is redirected."},
         parameters=_CALLBACK,
         refused=(*_SOCIAL, *_UNKNOWN),
         pages=True,
@@ -212,7 +214,7 @@ class SocialEndpoints:
         The state can be used once: its cookie is deleted with any result.
         """
         provider, query = self._provider(request), callback_query(request)
-        state = "".join(query.getlist("state"))  # two cookies count as none
+        state = "".join(query.getlist("state"))  # a cookie that was sent twice counts as missing
         attempt = self._attempts.take(request, state)
         try:
             code = code_of(provider, query, attempt)
@@ -297,7 +299,7 @@ class SocialEndpoints:
         If a new sign-in was requested, the provider must confirm that it was made after `since`.
         """
         service = self._service
-        is_known = False  # from here on the use case records failures
+        is_known = False  # from here on, the use case records failures
 
         def exchange() -> Tokens:
             nonlocal is_known
@@ -328,7 +330,7 @@ class SocialEndpoints:
         """Record a sign-in that failed before the user was known."""
         record = self._service.social_sign_in.failures.record
         try:
-            # In a thread, because the hook of the application may block.
+            # The event is recorded in a thread, because the hook of the application may block.
             await self._workers.count(record, provider.name, caller, error, why)
         except StoreUnavailableError:  # too many requests wait
             record(provider.name, caller, error, why)

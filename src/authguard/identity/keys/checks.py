@@ -11,7 +11,7 @@ def end_of(row: KeyRow) -> float:
 
 
 def refusal_of(row: KeyRow | None, now: float) -> InvalidAPIKeyError | None:
-    """Return why a key is refused; None if it is valid."""
+    """Return the reason why a key is refused; None if it is valid."""
     if row is None:
         return InvalidAPIKeyError("unknown API key")
     key_id, state = row.key.id, row.key.state(now)

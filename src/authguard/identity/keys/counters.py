@@ -69,7 +69,7 @@ class KeyCounter:
         self._last = 0.0
         self._address: str | None = None
 
-    def count(self, now: float, address: str | None, rule: str, outcome: str) -> None:
+    def count(self, now: float, address: str | None, rule: str, outcome: str, uses: int = 1, /) -> None:
         """Count a request; every request with a key calls this.
 
         Args:
@@ -77,34 +77,22 @@ class KeyCounter:
             address: the address of the client, if known.
             rule: the name of the rule that decided.
             outcome: one of `OUTCOMES`.
+            uses: 1, or -1 to take a count back.
         """
         with self._recorder.lock:
             if not self._starts_at <= now < self._ends_at:
                 self._begin(now)
             cell = (rule, outcome)
             cells = self._cells
-            cells[cell] = cells.get(cell, 0) + 1
+            cells[cell] = cells.get(cell, 0) + uses
             if outcome == OK:
-                self._passed += 1
+                self._passed += uses
+                if uses < 0:
+                    return
                 if now > self._last:  # noqa: PLR1730 (a call of `max` would cost each request more)
                     self._last = now
                 if address is not None:
                     self._address = address
-
-    def recount(self, now: float, rule: str, outcome: str) -> None:
-        """Count a request as refused that was counted as allowed.
-
-        Args:
-            now: the time at which it was counted, in seconds since the epoch.
-            rule: the name of the rule that decided.
-            outcome: one of `OUTCOMES`.
-        """
-        with self._recorder.lock:
-            if not self._starts_at <= now < self._ends_at:
-                self._begin(now)
-            for cell, uses in (((rule, OK), -1), ((rule, outcome), 1)):
-                self._cells[cell] = self._cells.get(cell, 0) + uses
-            self._passed -= 1
 
     def _begin(self, now: float) -> None:
         """Start to count another minute; the lock is held."""

@@ -121,6 +121,6 @@ def begin_generation(connection: Connection, key: StoredAPIKey, secret: Secret, 
         revoke_generation(connection, key, older, now)
         if older.expires_at is None and older.active_from is not None and ends_at > now:
             key_store.update_secret(connection, key.id, older.generation, expires_at=ends_at)
-        else:  # of two valid ones, one is the newest
+        else:  # at most two generations are valid, and one of them is the newest
             key_store.delete_secret(connection, key.id, older.generation)
     key_store.update_secret(connection, key.id, secret.generation, active_from=now)

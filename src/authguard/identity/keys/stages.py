@@ -8,7 +8,7 @@ _DAY = 86_400
 
 
 def next_notice_at(expires_at: float, now: float) -> float | None:
-    """Return when the owner of a key is notified next; None for never.
+    """Return the time when the owner of a key is notified next; None for never.
 
     Args:
         expires_at: the expiry of the key, in seconds since the epoch.

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from secrets import token_hex
 from threading import Event, Lock, Thread
 from weakref import WeakMethod, WeakValueDictionary
@@ -23,7 +24,7 @@ FLUSH_SECONDS = 60.0
 MAX_WAITING = 100_000
 
 _MAX_REFUSED = 5  # attempts to write a batch that the database refuses for another reason than an outage
-_FLUSHES = 5  # after that many, ended periods are rolled up
+_FLUSHES = 5  # the number of writes after which ended periods are rolled up
 
 
 class UsageRecorder:
@@ -87,8 +88,10 @@ class UsageRecorder:
             # A daemon thread, so that a program that ends without closing does not wait for it.
             self._closing = Event()
             arguments = (self._closing,)
-            self._thread = Thread(target=self._run, args=arguments, name="authguard-key-usage", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, args=arguments, name="authguard-key-usage", daemon=True)
+            with suppress(RuntimeError):  # the system has no more threads for now: the next use tries again
+                thread.start()
+                self._thread = thread
 
     def keep(self, key_id: str, cells: Counted) -> None:
         """Store the counts of a finished minute; the lock is held."""
@@ -105,7 +108,7 @@ class UsageRecorder:
                     keep_up(self._database, self._clock(), stops=closing.is_set)
                 flushes += 1
             except Exception as error:
-                # They are written the next time; the thread must not end.
+                # The counts are written the next time; the thread must not end.
                 logger.warning("the uses of API keys are not written yet: %s", type(error).__name__)
 
     def pending(self, key_ids: Collection[str]) -> list[Uses]:

@@ -21,6 +21,8 @@ from authguard._core.options import (
     check_seconds,
     check_text_list,
 )
+from authguard._core.policy.names import check_names
+from authguard._core.policy.rules import SCOPE
 from authguard._core.terms import Count, Terms
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, InvalidAPIKeyError
@@ -68,7 +70,7 @@ class SQLAPIKeys(Verifier):
     Args:
         database: the database of the identity service, or its URL.
         header: the field that carries keys.
-        prefixes: the prefixes of keys; as `Settings.api_key_prefixes`, with those of the API documents.
+        prefixes: the prefixes of keys; the default ones, and those of `Settings.api_key_prefixes`.
         check_secret: as `Settings.api_key_check_secret`.
         scopes: as `Settings.api_key_scopes`: a scope that is removed from it is no longer granted. None
             grants all scopes of the keys.
@@ -100,14 +102,14 @@ class SQLAPIKeys(Verifier):
         self._format = KeyFormat(prefixes, check_secret=check_secret)
         self.header = check_key_field(header)
         self.prefixes = self._format.prefixes
-        self._scopes = None if scopes is None else check_text_list(scopes, "scopes", '"invoices:read"')
+        self._scopes = None if scopes is None else check_names(scopes, "scopes", SCOPE)
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
         self._issuer = None if issuer is None else check_identifier(issuer, "issuer")
         check_database(database, 'SQLAPIKeys("postgresql://…")')
         self._owns_database = isinstance(database, str)
         if isinstance(database, str):
-            database = Database(database)
+            database = Database(database, may_create=False)
             database.after_marks = Spread(database)
         self._database = database
         self.recorder = UsageRecorder(database) if check_flag(count, "count") else None
@@ -189,7 +191,6 @@ class SQLAPIKeys(Verifier):
         counter = None if self.recorder is None else self.recorder.counter(key.id, secret.generation)
         terms = Terms(
             count=None if counter is None else counter.count,
-            recount=None if counter is None else counter.recount,
             networks=_networks(key.networks),
             begin=partial(self.begin, row) if is_new else None,
             response_fields=() if secret.expires_at is None else expiry_fields(secret.expires_at),

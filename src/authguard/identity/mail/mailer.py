@@ -31,9 +31,9 @@ from authguard._core.options import (
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.identity.mail.addresses import ascii_domain
 
-_SPECIALS = ' @,;:<>"()[]\\'  # characters that would make it several addresses, or another one
+_SPECIALS = ' @,;:<>"()[]\\'  # characters that would turn the address into several ones, or into another one
 _MAX_NAME = 60  # characters, so that the subject stays readable
-# Faults of this client, such as a missing password; they say nothing about the mail (RFC 4954).
+# Codes for faults of this client, such as a missing password, which do not concern the mail (RFC 4954).
 _OF_CLIENT = frozenset({503, 530, 534, 535, 538})
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
@@ -77,7 +77,7 @@ class Mail:
         """Return the mail with the name of a product in its subject, and with name and links below its text.
 
         Args:
-            name: of the product; empty for none.
+            name: of the product; empty for no name.
             links: titles and addresses, such as those of a privacy policy.
         """
         foot = [*filter(None, [name]), *(f"{title}: {url}" for title, url in links)]
@@ -162,9 +162,14 @@ class SMTPMailer:
             parts = urlsplit(url)
             self._port = parts.port or _PORTS[parts.scheme]
         except (ValueError, KeyError):  # its text may contain the password
-            raise ConfigurationError(f"url of the mail server must {must}, got another form") from None
+            raise ConfigurationError(
+                f"url of the mail server must {must}, got another form{_escaped_if_needed(url)}"
+            ) from None
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ConfigurationError("url of the mail server must have a host and no path, got another form")
+            raise ConfigurationError(
+                "url of the mail server must have a host and no path, got another "
+                f"form{_escaped_if_needed(url)}"
+            )
         is_plain = parts.scheme == "smtp" and not is_loopback(parts.hostname)
         if is_plain and (parts.username or not check_flag(allow_plain_text, "allow_plain_text")):
             raise ConfigurationError(
@@ -188,7 +193,7 @@ class SMTPMailer:
         """Send one mail.
 
         Raises:
-            MailError: if the server is unreachable or refuses; `temporary` says whether to retry.
+            MailError: if the server is unreachable or refuses; `temporary` tells whether to retry.
         """
         recipient = _ascii_address(parse_address(mail.to))
         message = self._message(mail, recipient)
@@ -217,13 +222,13 @@ class SMTPMailer:
             _take_leave(server)
 
     def _open(self) -> smtplib.SMTP:
-        """Return a connection that is ready for a mail. An earlier failure says nothing about the mail."""
+        """Return a connection that is ready for a mail. A failure before that does not concern the mail."""
         try:
             return self._connected()
         except smtplib.SMTPNotSupportedError:
             reason = "the mail server takes no password, and the URL has one"
         except smtplib.SMTPAuthenticationError as error:
-            # The server's answer may repeat what it was sent.
+            # The server's answer may repeat the sent data.
             reason = f"the mail server refused the password: {error.smtp_code}"
         except smtplib.SMTPResponseException as error:
             reason = f"the mail server takes no mails from this machine: {error.smtp_code}"
@@ -263,6 +268,11 @@ class SMTPMailer:
         return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
 
 
+def _escaped_if_needed(url: str) -> str:
+    """Return the advice for a URL with a password, whose special characters may be the fault."""
+    return ": write %2F for / and %23 for # in a password, for example" if "@" in url else ""
+
+
 def _is_for_good(code: int) -> bool:
     """Return whether a mail server refuses a mail permanently, by its answer to the recipient or the text."""
     return 500 <= code < 600 and code not in _OF_CLIENT
@@ -283,7 +293,7 @@ def _start_tls(server: smtplib.SMTP, context: ssl.SSLContext) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """Return why a mail server does not answer; never its own words, which may repeat what it was sent."""
+    """Return why a mail server does not answer, without its own text, which may repeat the sent data."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of the mail server is not trusted: {error.verify_message}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
@@ -326,7 +336,7 @@ def check_sender(text: object, name: str = "mail_from") -> str:
 
 
 def _split_sender(text: str) -> tuple[str, str]:
-    """Return the name and the address of a sender; the name is empty if there is none."""
+    """Return the name and the address of a sender; the name may be empty."""
     if not text.endswith(">"):
         return "", text
     shown, _, address = text[:-1].rpartition("<")

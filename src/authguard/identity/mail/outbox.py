@@ -23,10 +23,10 @@ from authguard._core.options import (
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import Mail, Mailer, MailError, check_product_name
 
-#: Seconds for which a mail waits at least; at most twice as long. A mail for a known address takes more work
-#: than no mail for an unknown one. That work would compete with the answer, which is still being written, for
-#: the interpreter's lock and the database. The random part prevents repeated requests from measuring the work
-#: for one mail in the answer of another.
+#: The shortest waiting time of a mail in seconds; the longest is twice that. A mail for a known address takes
+#: more work than no mail for an unknown one. That work would compete with the answer, which is still being
+#: written, for the interpreter's lock and the database. The random part prevents repeated requests from
+#: measuring the work for one mail in the answer of another.
 PAUSE_SECONDS = 0.25
 _LINK = '("Privacy", "https://example.com/privacy")'
 
@@ -64,8 +64,8 @@ class _Entry:
 class Outbox:
     """Create and send mails after the answer, each of them once.
 
-    They wait in memory. A mail that must survive the process or be retried is a row of a table, where its
-    outcome is noted.
+    The mails wait in memory. A mail that must survive the process or be retried is a row of a table, in which
+    its outcome is noted.
 
     Args:
         mailer: sends the mails.
@@ -77,7 +77,7 @@ class Outbox:
         random: a random number from 0 to 1, for the pause.
 
     Raises:
-        ConfigurationError: if the size is below 1, the pause below 0, or a link no pair of texts.
+        ConfigurationError: if the size is below 1, the pause is below 0, or a link is not a pair of texts.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Outbox:
                 self._changed.wait(wait)
 
     def _try(self, entry: _Entry) -> Outcome | None:
-        """Create and send a mail, and report the outcome; None if there was no mail to send."""
+        """Create and send a mail, and report the outcome; None without a mail to send."""
         outcome: Outcome
         try:
             if (mail := entry.make()) is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +15,7 @@ from authguard.identity.openapi.operations import Access, Operation, operation_o
 from authguard.identity.openapi.problems import LIMITS, PROBLEMS, refusals_of
 from authguard.identity.settings import Settings
 
-#: The path of the document, which is below no prefix.
+#: The path of the document, which has no prefix.
 DOCUMENT = "/openapi.json"
 _REFERENCE = "#/components/schemas/{model}"
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
@@ -49,7 +49,7 @@ class ServiceDocument:
         self._routes: list[Route] = []
 
     def describe(self, routes: Iterable[BaseRoute]) -> None:
-        """Set the routes for the document; of several prefixes, those of the first."""
+        """Set the routes for the document; if the API has several prefixes, those of the first."""
         others = tuple(f"{prefix}/" for prefix in list(self._settings.prefixes)[1:])
         first = f"{next(iter(self._settings.prefixes))}/"
         self._routes = [
@@ -66,7 +66,8 @@ class ServiceDocument:
         Raises:
             LookupError: if an endpoint has no description.
         """
-        schemas = _Schemas(operation_of(route.endpoint) for route in self._routes)
+        operations = [operation_of(route.endpoint) for route in self._routes]
+        schemas = _schemas_of(tuple(dict.fromkeys(kind for each in operations for kind in _kinds(each))))
         paths: dict[str, dict[str, Any]] = {}
         for route in self._routes:
             method = (route.methods or set()) - {"HEAD"}
@@ -89,7 +90,7 @@ class ServiceDocument:
         prefixes = list(self._settings.prefixes)
         texts = ["Accounts, sessions, tokens and API keys. Refusals are problem documents (RFC 9457)."]
         if prefixes[1:]:
-            texts.append(f"What is below {prefixes[0]} is below {' and '.join(prefixes[1:])} as well.")
+            texts.append(f"The endpoints below {prefixes[0]} also exist below {' and '.join(prefixes[1:])}.")
         return " ".join(texts)
 
     @property
@@ -160,7 +161,7 @@ class ServiceDocument:
                 "type": "apiKey",
                 "in": "cookie",
                 "name": settings.access_cookie.name,
-                "description": "The access token of a person who has signed in on the pages.",
+                "description": "The access token of a user who has signed in on the pages.",
             },
             "client": {
                 "type": "http",
@@ -179,15 +180,15 @@ class ServiceDocument:
 
 
 class _Schemas:
-    """Build the schemas of all bodies, by name."""
+    """Build the schemas of all bodies, by name.
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        kinds: dict[Any, None] = dict.fromkeys(PROBLEMS)
-        for operation in operations:
-            kinds |= dict.fromkeys([operation.json, operation.form, *operation.answers.values()])
-        kinds.pop(None, None)
+    Args:
+        kinds: the types of the bodies, in addition to those of the refusals.
+    """
+
+    def __init__(self, kinds: Iterable[Any]) -> None:
         adapters: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = [
-            (kind, "validation", TypeAdapter(kind)) for kind in kinds
+            (kind, "validation", TypeAdapter(kind)) for kind in dict.fromkeys([*PROBLEMS, *kinds])
         ]
         made, defined = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
         self._made = {kind: schema for (kind, _), schema in made.items()}
@@ -196,6 +197,17 @@ class _Schemas:
     def of(self, kind: Any) -> Mapping[str, Any]:
         """Return the schema of a body."""
         return self._made[kind]
+
+
+#: Built once for the same types, because this is most of the work for a document. The types depend on the
+#: settings, such as those of API keys.
+_schemas_of = lru_cache(maxsize=16)(_Schemas)
+
+
+def _kinds(operation: Operation) -> Iterator[Any]:
+    """Yield the types of the bodies of an operation."""
+    kinds = operation.json, operation.form, *operation.answers.values()
+    return (kind for kind in kinds if kind is not None)
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -225,6 +237,6 @@ def _answers(operation: Operation, schemas: _Schemas) -> dict[int, dict[str, Any
             answer["content"] = {_JSON: {"schema": schemas.of(kind)}}
         if headers := {**fields, **limits}:
             answer["headers"] = headers
-        # The answer of a failed probe is not a refusal, but has its fields.
+        # The answer of a failed probe is not a refusal, but has the fields of one.
         answers[status] = answers.get(status, {}) | answer
     return answers

@@ -56,7 +56,7 @@ class Access(Enum):
             return (*_TOKENS, InteractiveOnlyError)
         if self is Access.OWNER:
             more = (InsufficientScopeError, AddressDeniedError, RateLimitedError, QuotaUnavailableError)
-            return (*_TOKENS, *more, InteractiveOnlyError)  # the last one only exists with API keys
+            return (*_TOKENS, *more, InteractiveOnlyError)  # the last refusal only exists with API keys
         return ()
 
 
@@ -86,8 +86,8 @@ class Operation:
     Attributes:
         answers: the type of the body by status; None for an answer without a body.
         access: how callers authenticate.
-        json: the type of the JSON body; None for none.
-        form: the type of the form body; None for none.
+        json: the type of the JSON body; None for no such body.
+        form: the type of the form body; None for no such body.
         needs_body: whether the body is required.
         refused: the refusals, in addition to those of the guard and of the body.
         oauth: the statuses of refusals in the format of RFC 6749 section 5.2.

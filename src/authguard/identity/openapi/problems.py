@@ -25,7 +25,7 @@ class Problem(TypedDict):
     title: Annotated[str, Field(examples=["Unauthorized"])]
     status: Annotated[int, Field(ge=400, le=599)]
     detail: NotRequired[str]
-    code: Annotated[str, Field(description="Names the reason; programs compare it.")]
+    code: Annotated[str, Field(description="The name of the reason, for programs.")]
     errors: NotRequired[list[FieldError]]
 
 
@@ -42,7 +42,7 @@ _WHOLE = {"type": "string", "pattern": "^[0-9]+$"}
 _TEXT = {"type": "string"}
 CHALLENGE = {
     "WWW-Authenticate": {
-        "description": "The challenge: how to authenticate.",
+        "description": "The challenge, which names the methods of authentication.",
         "required": True,
         "schema": _TEXT,
     }
@@ -51,7 +51,7 @@ WAIT = {
     "Retry-After": {"description": "Seconds after which to try again.", "required": True, "schema": _WHOLE}
 }
 LIMITS = {
-    "RateLimit": {"description": "What is left of each limit.", "schema": _TEXT},
+    "RateLimit": {"description": "The rest of each limit.", "schema": _TEXT},
     "RateLimit-Policy": {"description": "The limits.", "schema": _TEXT},
 }
 _FIELDS: Mapping[int, Mapping[str, Any]] = {401: CHALLENGE, 429: {**WAIT, **LIMITS}, 503: WAIT}

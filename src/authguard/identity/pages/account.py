@@ -38,7 +38,7 @@ class AccountPages(OwnerPages):
             ("GET", LOGOUT_PAGE, self.logout_page),
             ("POST", LOGOUT_PAGE, self.log_out),
         ]
-        if not prefix:  # for visitors who enter only the host name of the service
+        if not prefix:  # a route for visitors who enter only the host name of the service
             table.append(("GET", "/", self.home))
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
 
@@ -52,7 +52,7 @@ class AccountPages(OwnerPages):
         cursor, principal = query_of(request).get("cursor"), visitor.principal
         read, own_id = self._service.session_pages.page, session_id_of(principal)
         page = await self._workers.read(read, principal, cursor=cursor, limit=PAGE_SIZE, except_id=own_id)
-        if cursor is not None and not page.sessions:  # all sessions of that page have ended since
+        if cursor is not None and not page.sessions:  # all sessions of that page have ended in the meantime
             cursor = None
             page = await self._workers.read(read, principal, limit=PAGE_SIZE, except_id=own_id)
         values: dict[str, Any] = {
@@ -121,7 +121,7 @@ class AccountPages(OwnerPages):
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:
-        """End the session of this browser. The cookies are deleted only when that was stored."""
+        """End the session of this browser. The cookies are deleted only after the end was stored."""
         signed_out = self._signed_out(request, "logged-out")
 
         async def end(request: Request, visitor: Visitor) -> Response:

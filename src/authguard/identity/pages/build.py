@@ -1,17 +1,11 @@
 """Build the pages for browsers that `Settings.pages` switches on.
 
-sign_in_pages   sign in, register, forgotten passwords: for everybody
-verify          the link that verifies an address
-account         the account, its sessions, providers and password, signing out: for its owner
-own_account     another address, deleting the account: for its owner
-change_email    the link that changes an address
-key_pages       the API keys of an account: for its owner
-key_usage_page  the usage of one of them, with charts
-reference_page  the OpenAPI document, for everybody
-owner_pages     what the pages for owners share
-views           templates, headers, style
-forms           what is wrong with a form, in words
-error_pages     which refusals become pages
+sign_in_pages sign in, register, forgotten passwords: for all visitors verify the link that verifies an
+address account the account, its sessions, providers and password, signing out: for its owner own_account
+another address, deleting the account: for its owner change_email the link that changes an address key_pages
+the API keys of an account: for its owner key_usage_page the usage of one of them, with charts reference_page
+the OpenAPI document, for all visitors owner_pages the common parts of the pages for owners views templates,
+headers, style forms the faults of a form, in words error_pages the refusals that become pages
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
 """Serve the page that the link to a new address leads to: it changes the address of the account.
 
-Unless the browser is signed in to the account, the page asks for its password: a mail to a wrong address
-does not give the account away.
+Unless the browser is signed in to the account, the page asks for its password, so that a mail to a wrong
+address gives no access to the account.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class ChangeEmailPages:
 
     Args:
         web: the service, its threads and the sessions of browsers.
-        views: makes the responses.
+        views: builds the responses.
     """
 
     def __init__(self, web: Web, views: Views) -> None:
@@ -48,7 +48,7 @@ class ChangeEmailPages:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Show the form; the link is not used up by that."""
+        """Show the form; this does not use up the link."""
         token = self._cookie.token_of_link(request)
         if token is not None:
             response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
@@ -67,7 +67,7 @@ class ChangeEmailPages:
         """Change the address, for a visitor who is signed in to the account or knows the password."""
         self._browser_sessions.refuse_cross_site(request)
         token = self._cookie.read(request)
-        # A button without fields sends nothing, not even a media type.
+        # A button without fields sends no body and no media type.
         fields = await read_fields(request) if media_type_of(request) else {}
         visitor = await self._browser_sessions.find_visitor(request)
         try:

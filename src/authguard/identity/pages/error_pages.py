@@ -52,8 +52,8 @@ class PageErrors:
         return await handle_refusal(request, error)
 
     async def handle_http_exception(self, request: Request, error: Exception) -> Response:
-        """Answer for a router without such a path or method."""
-        # Neither a page nor an endpoint of the API has the path; the client's fields decide the format.
+        """Answer a request whose path or method the router does not have."""
+        # Neither a page nor an endpoint of the API has the path, so the client's fields determine the format.
         is_page = self._is_page(request) or reads_pages(handled_by_guard(request.scope).request)
         if not isinstance(error, HTTPException) or not is_page:
             return await handle_http_exception(request, error)

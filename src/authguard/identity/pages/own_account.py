@@ -1,4 +1,4 @@
-"""Serve the pages by which owners ask for another address for their account, and delete it."""
+"""Serve the pages with which owners change the address of their account, and delete it."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ _EMAIL, _DELETE = "/account/email", "/account/delete"
 
 
 class OwnAccountPages(OwnerPages):
-    """Ask for another address, and delete the account: by the password, or after a recent sign-in."""
+    """Change the address, and delete the account: with the password, or after a recent sign-in."""
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -38,7 +38,7 @@ class OwnAccountPages(OwnerPages):
 
     @for_owner(_EMAIL)
     async def ask_for_email(self, request: Request, visitor: Visitor) -> Response:
-        """Have a link sent to the new address."""
+        """Send a link to the new address."""
         fields = await read_fields(request)
         try:
             body = validate(bodies.ChangeEmail, fields)
@@ -50,13 +50,13 @@ class OwnAccountPages(OwnerPages):
 
     @for_owner(_DELETE)
     async def delete_page(self, request: Request, visitor: Visitor) -> Response:
-        """Show what goes with the account, and the button."""
+        """Show the data that is deleted with the account, and the button."""
         return self._views.page(request, "account-delete", **await self._values(visitor, Form()))
 
     @for_owner(_DELETE)
     async def delete(self, request: Request, visitor: Visitor) -> Response:
         """Delete the account."""
-        # A button without fields sends nothing, not even a media type.
+        # A button without fields sends no body and no media type.
         fields = await read_fields(request) if media_type_of(request) else {}
         try:
             body = validate(bodies.DeleteAccount, fields)

@@ -16,21 +16,22 @@ from authguard.identity.web.messages import page_path
 #: The path of the page, below `Settings.pages_path`.
 REFERENCE_PAGE = "/docs"
 _METHODS = ("get", "post", "delete")
-_REMEMBERED = 8  # mount points; a server has one, but a proxy may let callers name others
+_REMEMBERED = 8  # mount points; a server has one, but some proxies let callers name others
 
 
 class ReferencePage:
     """Show each endpoint with its input and answers.
 
     Args:
-        settings: say whether the page is switched on.
+        settings: determine whether the page is switched on.
         views: builds the responses.
         document: the OpenAPI document.
     """
 
     def __init__(self, settings: Settings, views: Views, document: ServiceDocument) -> None:
         self._settings, self._views, self._document = settings, views, document
-        # By mount point. Rendering takes some 20 ms of the event loop, and anybody may ask for it.
+        # The rendered pages by mount point, because rendering blocks the event loop for some time, and any
+        # caller may request the page.
         self._rendered: Memory[str, bytes] = Memory(_REMEMBERED)
 
     def routes(self) -> list[Route]:
@@ -55,7 +56,7 @@ class ReferencePage:
             "document_path": page_path(request, "", DOCUMENT),
             "groups": [(tag, list(_operations(content, tag["name"]))) for tag in content["tags"]],
             "type_of": type_text,
-            "notice": "",  # as one page for all queries
+            "notice": "",  # the page is the same for all queries
         }
         return bytes(self._views.page(request, "reference", **values).body)
 

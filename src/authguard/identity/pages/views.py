@@ -147,7 +147,7 @@ class Views:
         """Show a page about a refusal, with the status and fields of the API's answer."""
         html = self._render(request, template, **{"error": error} | values)
         refusal = refuse(error, Challenges(REALM)).with_body(html, "text/html; charset=utf-8")
-        if not isinstance(error, UnexpectedError):  # the server logs that one
+        if not isinstance(error, UnexpectedError):  # the server logs this error
             log_refusal(handled_by_guard(request.scope).request, Deny(error, refusal))
         response = as_response(refusal)
         response.headers.update(self._headers)
@@ -171,7 +171,7 @@ class Views:
 
 
 def headers_for(brand: Brand) -> dict[str, str]:
-    """Return the fields of pages; of another host they may load the logo alone."""
+    """Return the fields of pages; from another host, pages may load only the logo."""
     policy = HEADERS["content-security-policy"]
     if brand.logo_source:
         policy = policy.replace("img-src 'self'", f"img-src 'self' {brand.logo_source}")

@@ -25,15 +25,16 @@ logger = logging.getLogger("authguard")
 
 #: The service of "Have I Been Pwned".
 PWNED_PASSWORDS = "https://api.pwnedpasswords.com/range/"
-#: Bytes of a list of passwords that is kept in memory; one of a million has some nine million.
+#: Bytes of the largest list of passwords that is kept in memory; a list of a million passwords has about nine
+#: million bytes.
 MAX_WORDS = 32 * 1024 * 1024
 _LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::[0-9]+)?\s*\Z")
-_SUFFIX = re.compile(r"[0-9A-Fa-f]{35}(?::[0-9]+)?\Z")  # a line of the service's answer
+_SUFFIX = re.compile(r"[0-9A-Fa-f]{35}(?::[0-9]+)?\Z")  # a pattern for a line of the service's answer
 _PREFIX = 5  # hexadecimal digits that are sent to the service (k-anonymity)
 _MAX_ANSWER = 1024 * 1024  # bytes; the service's answers have about 40,000
 _CONNECT_SECONDS = 1.0
 _MAX_LINE = 1024
-_DIGEST_BYTES = 8  # of a million passwords none is taken for another by these
+_DIGEST_BYTES = 8  # bytes of a digest, with which no two of a million passwords are likely to be equal
 
 
 class BreachedPasswords(Protocol):
@@ -108,13 +109,13 @@ class BreachedFile:
 
 
 class BreachedWords:
-    """Look into a list of passwords as they are, a line each, such as those of people's usual choices.
+    """Search a list of passwords in clear, one per line, such as a list of common passwords.
 
-    Upper and lower case count as the same. The list is read once, in any order; eight bytes of each
-    stay in memory.
+    Upper and lower case are equal. The list is read once, in any order; eight bytes of each password stay in
+    memory.
 
     Args:
-        path: the file, in UTF-8, of at most 32 MiB. Empty lines count for nothing.
+        path: the file, in UTF-8, of at most 32 MiB. Empty lines are ignored.
 
     Raises:
         ConfigurationError: if it cannot be read, is empty, or is too long.
@@ -167,12 +168,12 @@ class BreachedService:
     """Ask a service that receives five digits of the SHA-1, and returns all digests that begin with them.
 
     "Have I Been Pwned" is such a service. It does not learn the password. Because the answer is padded
-    (`Add-Padding`), its length does not disclose the five digits. After three failures in
-    a row it is not asked for some seconds, and then by one request.
+    (`Add-Padding`), its length does not disclose the five digits. After three failures in a row, it is not
+    asked for some seconds, and then only one request asks it.
 
     Args:
         url: the URL to which the five digits are appended.
-        timeout: seconds, or a timedelta, for a whole request, however slowly the service sends.
+        timeout: seconds, or a timedelta, for a whole request, even if the service sends slowly.
         fail_open: the behaviour while the service is unreachable: True accepts the password, False refuses
             with 503. A WARNING is logged in both cases.
 
@@ -211,12 +212,13 @@ class BreachedService:
 
     def _ask(self, prefix: str) -> str:
         """Return the answer; a service that has failed is asked by one request at a time."""
-        if self._breaker.blocked(monotonic(), self._seconds):
+        began = monotonic()
+        if self._breaker.blocked(began, self._seconds):
             raise ValueError("it has just failed")
         try:
             text = self._fetch(prefix)
         except (FetchFailedError, ValueError) as error:
-            self._breaker.failed(monotonic())
+            self._breaker.failed(began, monotonic())
             logger.warning("the service of breached passwords cannot be asked: %s", _fault_of(error))
             raise
         self._breaker.succeeded()
@@ -236,7 +238,7 @@ class BreachedService:
         if response.status != 200:
             raise ValueError(f"status {response.status}")
         text = response.body.decode("ascii")
-        # A page in the place of the list, such as that of a wrong address, must not clear every password.
+        # If a page is sent instead of a list, as at a wrong URL, no password may count as safe.
         if not all(map(_SUFFIX.match, text.split())):
             raise ValueError("its answer is not a list of digests")
         return text
@@ -251,7 +253,7 @@ class BreachedService:
 
 
 def _fault_of(error: Exception) -> str:
-    """Return what went wrong, for the log: nothing of an answer, and nothing of a password."""
+    """Return a description of the fault for the log, without any part of an answer or a password."""
     if isinstance(error, FetchFailedError):
         return error.kind
     return "its answer is no text" if isinstance(error, UnicodeError) else str(error)

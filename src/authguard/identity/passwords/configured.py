@@ -1,4 +1,4 @@
-"""Make the policy of passwords and the check for breached ones from the settings."""
+"""Build the policy of passwords and the check for breached passwords from the settings."""
 
 from collections.abc import Mapping
 from inspect import signature
@@ -34,8 +34,8 @@ def policy_from(options: object) -> PasswordPolicy:
     """Return the policy of the setting `password_policy`.
 
     Args:
-        options: options of `PasswordPolicy` by name; empty for the policy of the API documents. Options that
-            are left out follow NIST SP 800-63B-4.
+        options: options of `PasswordPolicy` by name; empty for the policy of the AINative guide. The
+            defaults of the options follow NIST SP 800-63B-4.
 
     Raises:
         ConfigurationError: for an unknown option, or an invalid value.
@@ -49,7 +49,7 @@ def policy_from(options: object) -> PasswordPolicy:
         return PasswordPolicy()
     try:
         return PasswordPolicy(**{**_NIST, **given})
-    except ConfigurationError as error:  # which names the option
+    except ConfigurationError as error:  # the message of the error names the option
         raise ConfigurationError(f"{_POLICY}: {error}") from None
 
 
@@ -78,7 +78,7 @@ def breaches_from(place: str, *, fail_open: bool) -> BreachedPasswords | None:
             return BreachedService(place, fail_open=fail_open)
         path = Path(place)
         return BreachedFile(path) if is_digest_list(path) else BreachedWords(path)
-    except ConfigurationError as error:  # which names the option of the class
+    except ConfigurationError as error:  # the message of the error names the option of the class
         raise ConfigurationError(f"{_BREACHES}: {error}") from None
 
 

@@ -22,7 +22,8 @@ from authguard.identity.passwords.imported import is_imported, verify_imported
 
 logger = logging.getLogger("authguard")
 
-#: Characters, because hashing is for passwords, not for megabytes. Longer ones were never accepted.
+#: Characters of the longest password that is hashed, so that no caller can cause hashing of megabytes. Every
+#: policy refuses longer passwords.
 MAX_PASSWORD = 1024
 
 _MIN_MEMORY = 8  # KiB; the minimum of argon2
@@ -31,15 +32,14 @@ _MIN_MEMORY = 8  # KiB; the minimum of argon2
 def password_bytes(password: str) -> bytes:
     """Return the bytes of a password for hashing.
 
-    In NFC, so that é is the same however it was typed, as UTF-8.
-
-    A lone surrogate, which JSON can carry, has bytes too: such a password is wrong, not an error.
+    The text is normalised to NFC, so that é is the same regardless of how it was typed, and encoded as UTF-8.
+    A lone surrogate, which JSON can contain, is encoded too: such a password is wrong, but causes no error.
     """
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
 class PasswordPolicy:
-    """Define the rules for a new password; the defaults are those of the API documents.
+    """Define the rules for a new password; the defaults are those of the AINative guide.
 
     NIST SP 800-63B-4 advises against rules about character classes, and recommends 15 characters or more:
     `PasswordPolicy(min_length=15, upper=False, lower=False, digit=False, special=False)`.
@@ -88,7 +88,7 @@ class PasswordPolicy:
             password: the new password.
             names: texts that are refused as passwords, such as the e-mail address of the owner.
         """
-        if len(password) > self.max_length:  # before any other work on it
+        if len(password) > self.max_length:  # the length is checked before any other work
             return [f"Use at most {self.max_length} characters."]
         text = unicodedata.normalize("NFC", password)
         messages = []

@@ -130,8 +130,8 @@ class LeakReports:
     def revoke(self, matches: Mapping[str, Match], rows: Sequence[SecretRow], caller: Caller) -> None:
         """Revoke the active keys of a batch; expired and revoked keys do not change.
 
-        Guards that follow the log know when this returns, or within a second. They are notified again of keys
-        that were revoked a short time ago.
+        Guards that follow the log know when this returns, or within a second. They are also notified again of
+        keys that were revoked a short time ago.
 
         Args:
             matches: the matches by digest.
@@ -223,7 +223,7 @@ def _is_revoked_lately(row: SecretRow, now: float) -> bool:
 
 
 def _digests(matches: Sequence[Match]) -> tuple[list[str], list[str]]:
-    """Return the digests of what may be texts of keys, and of what may be client secrets."""
+    """Return the digests of texts that may be keys, and of texts that may be client secrets."""
     # A prefix of the settings may also be that of client secrets.
     secrets = [match.digest for match in matches if match.token.startswith(CLIENT_SECRET_PREFIX)]
     return [match.digest for match in matches], secrets

@@ -1,4 +1,4 @@
-"""Manage the public keys of a secret scanner: fetch them, and track until when they are trusted."""
+"""Manage the public keys of a secret scanner: fetch them, and track how long they are trusted."""
 
 import logging
 import random
@@ -18,8 +18,8 @@ from authguard.identity.scanning.signatures import read_public_key
 
 logger = logging.getLogger("authguard")
 
-#: Seconds for which the keys are fresh, unless the answer says more; a request without a token may be made
-#: sixty times an hour.
+#: Seconds for which the keys are fresh, unless the answer names a longer time; a request without a token may
+#: be made sixty times an hour.
 TTL = 300.0
 #: The longest time in seconds for which they are fresh.
 MAX_TTL = 3_600.0

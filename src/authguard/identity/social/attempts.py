@@ -50,18 +50,23 @@ class Attempts:
         if getattr(self._inside, "yes", False):
             return function()
         with self._lock:
-            blocked = self._breaker.blocked(self._clock(), self._seconds)
+            began = self._clock()
+            blocked = self._breaker.blocked(began, self._seconds)
         if blocked:
             reason = f"{self._name} did not answer a short time ago"
             raise ProviderUnavailableError(reason, retry_after=ceil(blocked))
         if not self._room.acquire(blocking=False):
             raise ProviderUnavailableError(f"{self._name}: {MAX_ATTEMPTS} attempts are under way")
         outcome: Future[Result] = Future()
-        Thread(target=self._attempt, args=(outcome, function), daemon=True).start()
+        try:
+            Thread(target=self._attempt, args=(outcome, function), daemon=True).start()
+        except RuntimeError:  # the system has no more threads for now
+            self._room.release()
+            raise ProviderUnavailableError(f"{self._name}: no thread can start") from None
         try:
             result = outcome.result(self._seconds)
         except (TimeoutError, NoAnswerError):
-            raise self._no_answer() from None
+            raise self._no_answer(began) from None
         except Exception:
             self._answered()
             raise
@@ -81,9 +86,9 @@ class Attempts:
         with self._lock:
             self._breaker.succeeded()
 
-    def _no_answer(self) -> ProviderUnavailableError:
+    def _no_answer(self, began: float) -> ProviderUnavailableError:
         with self._lock:
-            self._breaker.failed(self._clock())
+            self._breaker.failed(began, self._clock())
             blocked = self._breaker.backoff.remaining(self._clock())
         reason = f"{self._name} gave no answer within {self._seconds:g} seconds"
         return ProviderUnavailableError(reason, retry_after=ceil(blocked))

@@ -13,7 +13,7 @@ from authguard.verifiers.http import HTTPOptions, Remote
 #: Bytes of an answer; profiles have a few thousand.
 MAX_ANSWER = 1024 * 1024
 _CONNECT_SECONDS = 1.0
-_SHARE_OF_KEYS = 0.6  # of the seconds of an attempt
+_SHARE_OF_KEYS = 0.6  # the share of one request in the seconds of an attempt
 
 
 class ProviderClient:
@@ -33,7 +33,7 @@ class ProviderClient:
         self._name = name
         self._seconds = seconds
         self._connect_seconds = min(_CONNECT_SECONDS, seconds)
-        # Shorter, so that an attempt has time left to report that the keys did not arrive.
+        # The timeout is shorter, so that an attempt has time left to report that the keys did not arrive.
         self.http = HTTPOptions(
             timeout=_SHARE_OF_KEYS * seconds,
             connect_timeout=min(_CONNECT_SECONDS, _SHARE_OF_KEYS * seconds),
@@ -67,7 +67,8 @@ class ProviderClient:
     def outage(self, error: FetchFailedError) -> ProviderUnavailableError:
         """Return the error for a request without an answer."""
         is_late = error.kind == "timeout" or (
-            error.kind == "connect" and error.took >= self._connect_seconds / 2  # refused at once otherwise
+            # other failures are reported at once
+            error.kind == "connect" and error.took >= self._connect_seconds / 2
         )
         reason = f"{self._name} is down: {error}"
         return NoAnswerError(reason) if is_late else ProviderUnavailableError(reason)

@@ -83,7 +83,8 @@ class GitHub(Provider):
             email_verified=primary.get("verified") is True,
             name=text_or_none(user.get("name")) or text_or_none(user.get("login")) or "",
             picture=picture_or_none(user.get("avatar_url")),
-            auth_time=0,  # GitHub does not report it, and does not ask again
+            # GitHub does not report the time of the sign-in, and does not ask users to sign in again
+            auth_time=0,
         )
 
     def _read(self, response: Response) -> Any:

@@ -2,14 +2,14 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import new as new_hash
 from hmac import compare_digest
 from types import MappingProxyType
 from typing import Any
 
 from authguard._core.flow import Flow
-from authguard._core.jose.claims import is_date, read_claims
+from authguard._core.jose.claims import is_date, read_claims, report_no_mismatch
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
 from authguard._core.model import Credential
@@ -101,6 +101,8 @@ class IDTokenVerifier(JWTVerifier):
             token_types=(None, "JWT"),
             id_tokens=True,
         )
+        # A sign-in that fails leaves an event with the reason.
+        self._expected = replace(self._expected, report_mismatch=report_no_mismatch)
 
     def metadata(self, now: float) -> Flow[Mapping[str, Any]]:
         """Return the metadata of the provider (OpenID Connect Discovery section 4).
@@ -177,7 +179,7 @@ class _ProviderKeySource(IssuerKeySource):
 
 
 def _clocks_differ(claims: Mapping[str, Any], now: float) -> SocialSignInError:
-    """Return the refusal of a token with an impossible time, which says by how much the clocks differ."""
+    """Return the refusal of a token with an impossible time, which names the difference of the clocks."""
     issued = claims.get("iat")
     ahead = int(issued - now) if is_date(issued) else 0
     told = f"{abs(ahead)} seconds {'after' if ahead > 0 else 'before'} now"

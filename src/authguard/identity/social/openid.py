@@ -103,7 +103,7 @@ class OpenIDProvider(Provider):
             ) from None
 
     def names_issuer(self) -> bool:
-        """Return whether the metadata say that callbacks name the issuer."""
+        """Return whether callbacks name the issuer, according to the metadata."""
         return self._discovered().get("authorization_response_iss_parameter_supported") is True
 
     def _discovered(self) -> Mapping[str, Any]:

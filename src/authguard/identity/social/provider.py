@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from authguard._core.flow import Response
-from authguard._core.options import check_choice, check_list, check_seconds, check_text, check_url
+from authguard._core.options import check_choice, check_seconds, check_text, check_url
 from authguard.identity.errors import (
     InvalidFieldsError,
     ProviderSetUpError,
@@ -19,6 +19,7 @@ from authguard.identity.errors import (
     SocialSignInError,
 )
 from authguard.identity.model import SocialIdentity
+from authguard.identity.setting_checks import check_redirect_uris
 from authguard.identity.social.attempts import Attempts
 from authguard.identity.social.client import ProviderClient, read_document
 from authguard.identity.social_reasons import CLIENT_ERRORS, OUTAGES, SocialReason, clean_code
@@ -68,12 +69,12 @@ class Provider:
         check_text(client_id, f"{name}: client_id")
         check_text(client_secret, f"{name}: client_secret", secret=True)
         check_secret_text(client_secret, f"{name}: client_secret", chosen_here=False)
-        uris = check_list(redirect_uris, f"{name}: redirect_uris", '"https://app.example.com/callback"')
+        uris = check_redirect_uris(redirect_uris, f"{name}: redirect_uris")
         seconds = check_seconds(timeout, f"{name}: timeout", _MAX_TIMEOUT, exclusive=True)
         check_text(scope, f"{name}: scope")
         check_choice(auth_method, f"{name}: auth_method", _AUTH_METHODS)
         self.name = name
-        self.redirect_uris = frozenset(secure_url(uri, f"each of {name}: redirect_uris") for uri in uris)
+        self.redirect_uris = frozenset(uris)
         self.client_id = client_id
         self._scope = scope
         self._attempts = Attempts(name, seconds)
@@ -224,7 +225,7 @@ def _recency(max_age: int | None) -> dict[str, str]:
     """Return the parameters for a recent sign-in, and its time (OpenID Connect Core section 3.1.2.1)."""
     if max_age is not None:
         return {"prompt": "login", "max_age": str(max_age)}
-    # It requires no new sign-in, but any `max_age` makes the provider add `auth_time`.
+    # This value requires no new sign-in, but with any `max_age` the provider adds `auth_time`.
     return {"max_age": str(_MAX_AGE)}
 
 
@@ -258,7 +259,7 @@ def text_or_none(value: object) -> str | None:
 
 
 def is_verified(value: object) -> bool:
-    """Return whether a provider says that it has verified an address; Apple and Cognito send a text."""
+    """Return whether a provider has verified an address; Apple and Cognito send a text instead of a bool."""
     return value is True or value == "true"
 
 

@@ -1,1 +1,1 @@
-"""Keep the data in SQLite or PostgreSQL."""
+"""Store the data in SQLite or PostgreSQL."""

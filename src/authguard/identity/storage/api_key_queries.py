@@ -34,10 +34,10 @@ class Secret(NamedTuple):
 
     Attributes:
         generation: its number.
-        made_at: when it was made.
+        made_at: the time of its creation.
         active_from: the time of its first use, or of its creation; None until its first use.
-        grace: seconds for which the previous one stays valid after that.
-        expires_at: when it ends; None if it ends with the key.
+        grace: seconds for which the previous generation stays valid after that.
+        expires_at: the time when it ends; None if it ends with the key.
         client_digest: the digest of its client secret.
     """
 
@@ -100,7 +100,7 @@ def find_owner_id(connection: Connection, key_id: str) -> str | None:
 
 
 def list_keys(connection: Connection, user_id: str, limit: int | None) -> list[StoredAPIKey]:
-    """List the keys of an account in any state, the newest first; None for all of them."""
+    """List the keys of an account in any state, the newest first; a limit of None lists all."""
     newest_first = api_keys.c.created_at.desc(), api_keys.c.id.desc()
     statement = select(api_keys).where(api_keys.c.user_id == user_id).order_by(*newest_first).limit(limit)
     return [key_from_row(row) for row in connection.execute(statement)]

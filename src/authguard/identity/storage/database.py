@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from authguard._core.options import check_text, check_whole, got
+from authguard._core.options import check_whole, got
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -24,11 +24,12 @@ from authguard.identity.storage import marks
 from authguard.identity.storage.connecting.pool import ConnectionPool
 from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.stores.marks import Mark
+from authguard.stores.places import check_password_escaped, wrong_database_url
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 
 logger = logging.getLogger("authguard")
 
-#: In `Connection.info`: whether the transaction has added mails.
+#: The key in `Connection.info` that tells whether the transaction has added mails.
 MAILS_ADDED = "authguard mails"
 _LOGGING_NAME = "authguard"
 # At DEBUG, SQLAlchemy logs each row that it reads, including password hashes and encrypted keys.
@@ -36,12 +37,15 @@ logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
     lambda record: record.levelno > logging.DEBUG
 )
 
-_BUSY_SECONDS = 5  # to wait for another transaction, or for a connection
-# To wait for each answer of a server. The server's own limits are shorter, and give better errors.
+_BUSY_SECONDS = 5  # seconds to wait for another transaction, or for a connection
+# Seconds to wait for each answer of a server. The server's own limits are shorter, and their errors are
+# clearer.
 _PATIENCE_SECONDS = _BUSY_SECONDS + 1.0
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
 #: Causes of a ProgrammingError that the operator can correct: missing or old tables, rights, a pooler.
 _OF_OPERATORS = frozenset({"42P01", "42703", "42501", "26000", "42P05"})
+#: Codes of SQLite for a file that the operator must replace, which the driver reports by a general class.
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 #: A row was deleted after it was looked up.
 _GONE, _GONE_SQLITE = "23503", "SQLITE_CONSTRAINT_FOREIGNKEY"
 
@@ -50,20 +54,22 @@ class Database:
     """Connect to one database; safe to use from several threads.
 
     Args:
-        Connect to one database; thread-safe.
+        url: of SQLite or PostgreSQL.
         connections: the greatest number of open connections.
+        may_create: whether a missing file of SQLite is created. For a program that only reads, a missing file
+            is an outage: its name may be mistyped.
 
     Raises:
         ConfigurationError: if the URL is for no database that is supported, or its driver is missing.
     """
 
-    def __init__(self, url: str, *, connections: int = 8) -> None:
+    def __init__(self, url: str, *, connections: int = 8, may_create: bool = True) -> None:
         check_whole(connections, "connections")
         parsed = _parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         #: The file of SQLite; None for PostgreSQL.
         self.file = _file(parsed) if self.is_sqlite else None
-        self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite)
+        self.engine = _create_engine(parsed, is_sqlite=self.is_sqlite, may_create=may_create)
         if self.is_sqlite:
             self._readers = ConnectionPool(self.engine, connections)
             self._writers = ConnectionPool(self.engine, connections, "PRAGMA synchronous = FULL")
@@ -120,11 +126,12 @@ class Database:
     def swap(self) -> AbstractContextManager[Connection]:
         """Borrow a connection to read rows and change them by compare and swap.
 
-        In SQLite, `write` without flushing. In PostgreSQL each statement is a transaction by itself, so
-        that no row is locked while others are looked at: if it raises, some of it may have been stored.
+        In SQLite, this is `write` without flushing. In PostgreSQL, each statement is a transaction by itself,
+        so that no row is locked while others are read. If an error is raised, a part of the changes may have
+        been stored.
 
         Raises:
-            StoreUnavailableError: if not all of it was stored.
+            StoreUnavailableError: if not all changes were stored.
         """
         return self.write(flush=False) if self.is_sqlite else self.read()
 
@@ -137,10 +144,12 @@ class Database:
             raise self._unavailable(reason_of(error)) from None
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
-            if state == _GONE or getattr(error.orig, "sqlite_errorname", None) == _GONE_SQLITE:
+            sqlite_code = str(getattr(error.orig, "sqlite_errorname", None))
+            if state == _GONE or sqlite_code == _GONE_SQLITE:
                 # The next attempt finds no account, and is answered accordingly.
                 raise StoreUnavailableError("an account was deleted meanwhile", retry_after=1) from None
-            if state not in _OF_OPERATORS and not error.connection_invalidated:
+            is_of_operators = state in _OF_OPERATORS or sqlite_code.startswith(_DAMAGED)
+            if not is_of_operators and not error.connection_invalidated:
                 raise
             raise self._unavailable(reason_of(error)) from None
         except StoreUnavailableError as error:
@@ -186,29 +195,28 @@ def check_database(value: object, write: str) -> None:
         raise ConfigurationError(f"database must be a URL, got {got(value, secret=True)}: write {write}")
 
 
-def _parse_url(url: str) -> URL:
-    must = "be sqlite:///file or postgresql://user@host/name"
-    check_text(url, "database", must=must, secret=True)
+def _parse_url(url: object) -> URL:
+    if not isinstance(url, str):
+        raise wrong_database_url(url)
     try:
         parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):  # whose text has the URL
-        raise ConfigurationError(f"database must {must}, got text that is no URL") from None
-    if parsed.drivername in ("postgresql", "postgres"):  # whose driver depends on the release of SQLAlchemy
+    except (exc.ArgumentError, ValueError):  # the text of the error contains the URL
+        raise wrong_database_url(url) from None
+    # the driver of such a URL depends on the release of SQLAlchemy
+    if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in (None, "", ":memory:"):
-            raise ConfigurationError(
-                "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
-            )
-    elif parsed.drivername != "postgresql+psycopg":
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError(
-            "database must be sqlite:///file or postgresql://user@host/name, got a URL that begins with "
-            f"{parsed.drivername}://"
+            "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
         )
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise wrong_database_url(url)
+    if parsed.drivername == "postgresql+psycopg":
+        check_password_escaped(parsed.host, parsed.database, "database")
     return parsed
 
 
-def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
+def _create_engine(url: URL, *, is_sqlite: bool, may_create: bool) -> Engine:
     if is_sqlite:
         connect_args: dict[str, Any] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
     else:
@@ -230,7 +238,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
     except ImportError as error:  # psycopg is missing, or is installed without libpq
         raise MissingExtraError("postgres", error) from error
     if is_sqlite:
-        _keep_private(engine, _file(url))
+        _keep_private(engine, _file(url), may_create=may_create)
         _set_up_sqlite(engine)
     else:
         _set_up_postgresql(engine)
@@ -256,20 +264,20 @@ def _file(url: URL) -> Path:
     return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
 
 
-def _keep_private(engine: Engine, path: Path) -> None:
+def _keep_private(engine: Engine, path: Path, *, may_create: bool) -> None:
     """Make a new database file readable by its owner alone; SQLite gives `-wal` and `-shm` the same mode.
 
-    If a file that was opened before is missing, that is an outage: an empty file in its place would hide it.
+    If a file that was opened before is missing, that is an outage, which a new empty file would hide.
     """
-    was_opened = False
+    was_opened = not may_create
 
     @event.listens_for(engine, "do_connect")
     def connect(*_: object) -> None:
         nonlocal was_opened
         if was_opened and not path.exists():
-            raise sqlite3.OperationalError("unable to open database file")
+            raise sqlite3.OperationalError("no such database file")
         was_opened = True
-        # Created by us, so that there is no moment at which it has another mode.
+        # The file is created here, so that it never has another mode.
         with suppress(FileExistsError, FileNotFoundError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -292,7 +300,7 @@ def _set_up_sqlite(engine: Engine) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; SQLite does not wait for others who do the same, so this does."""
+    """Switch a new file to WAL; wait for other processes that do the same, because SQLite does not."""
     deadline = monotonic() + _BUSY_SECONDS
     while True:
         try:

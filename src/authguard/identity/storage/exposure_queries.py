@@ -15,11 +15,11 @@ class SecretRow(NamedTuple):
 
     Attributes:
         digest: of its text.
-        ends_at: when it ends by itself.
+        ends_at: the time when it expires.
         key_id: the key that it belongs to.
         user_id: the owner of the key.
-        revoked_at: when the key was revoked, if it was.
-        session: that tokens of the key name.
+        revoked_at: the time when the key was revoked, if it was.
+        session: the session in the tokens of the key.
     """
 
     digest: str
@@ -107,13 +107,13 @@ def list_secrets(
 
 def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
     """Block other transactions that change some keys; in SQLite they wait anyway."""
-    # In one order, so that two such transactions never wait for each other.
+    # Keys are always locked in one order, so that two such transactions never wait for each other.
     statement = select(api_keys.c.id).where(api_keys.c.id.in_(list(key_ids))).order_by(api_keys.c.id)
     connection.execute(statement.with_for_update(key_share=True)).all()
 
 
 def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: float) -> None:
-    """Revoke keys that are locked, and note where they were found."""
+    """Revoke keys that are locked, and note the places where they were found."""
     values = {"revoked_at": now, "revoked_for": EXPOSED, "notice_at": None}
     key_ids = [exposure.key_id for exposure in exposures]
     connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(values))
@@ -125,7 +125,7 @@ def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: f
 
 
 def list_exposed(connection: Connection, key_ids: Collection[str], found_at: float) -> set[str]:
-    """Return which of some keys were noted at a moment."""
+    """Return those of some keys that were noted as exposed at a given time."""
     is_noted = api_key_exposures.c.key_id.in_(list(key_ids)) & (api_key_exposures.c.found_at == found_at)
     return set(connection.execute(select(api_key_exposures.c.key_id).where(is_noted)).scalars())
 

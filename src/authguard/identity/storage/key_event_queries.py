@@ -10,7 +10,7 @@ from authguard.identity.storage.api_key_queries import key_from_row
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import api_key_events, api_keys
 
-#: The number of events of one name that are kept for a key; those of the expiry are fewer.
+#: The number of events of one name that are stored for a key; a key has fewer events about its expiry.
 MAX_EVENTS = 50
 _EVENT_COLUMNS = (
     api_key_events.c.key_id,
@@ -29,10 +29,10 @@ class KeyEvent(NamedTuple):
     Attributes:
         key_id: the public id of the key.
         name: one of `KEY_EVENTS`.
-        number: days before the expiry, the generation, or how often the key was disabled; otherwise 0. No two
-            events of a key have the same name and number.
-        at: when, in seconds since the epoch.
-        actor: who caused it, as a `KeyActor`.
+        number: the days before the expiry, the generation, or the number of times the key was disabled;
+            otherwise 0. No two events of a key have the same name and number.
+        at: the time, in seconds since the epoch.
+        actor: the author of the event, as a `KeyActor`.
         actor_key_id: the public id of the key that made the request, if any.
     """
 

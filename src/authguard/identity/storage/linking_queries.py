@@ -11,12 +11,12 @@ from authguard.identity.storage.schema import linked_identities, users
 def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[User, bool] | None:
     """Return the account of a social identity, locked, and whether the link is verified.
 
-    It takes the same statements if there is no link: see `SocialSignIn.sign_in_with`.
+    The statements are the same without a link: see `SocialSignIn.sign_in_with`.
     """
     statement = select(linked_identities.c.user_id, linked_identities.c.verified).where(*_is(identity))
     row = connection.execute(statement).first()
     user_id = "" if row is None else row.user_id
-    # The link may have ended while this waited for the account.
+    # The link may have ended while this transaction waited for the account.
     lock_user(connection, user_id)
     row = connection.execute(statement).first()
     user = find_user(connection, user_id)
@@ -55,7 +55,7 @@ def verify_identities(connection: Connection, user_id: str) -> None:
 
 
 def delete_unverified_identities(connection: Connection, user_id: str) -> bool:
-    """Delete the links of an account that are not verified; False if there was none."""
+    """Delete the links of an account that are not verified; False if it had none."""
     statement = delete(linked_identities).where(
         linked_identities.c.user_id == user_id, linked_identities.c.verified.is_(False)
     )
@@ -73,8 +73,8 @@ def delete_identities(connection: Connection, user_id: str, provider: str) -> No
 def list_identities(connection: Connection, user_id: str) -> list[LinkedIdentity]:
     """List the providers that are linked to an account, the oldest first.
 
-    Each is listed once, with its oldest link, since unlinking a provider ends all links to it. So the list is
-    no longer than the settings have providers.
+    Each provider is listed once, with its oldest link, because unlinking a provider ends all links to it. So
+    the list has no more entries than the settings have providers.
     """
     provider, begun = linked_identities.c.provider, func.min(linked_identities.c.created_at)
     statement = (
@@ -87,7 +87,7 @@ def list_identities(connection: Connection, user_id: str) -> list[LinkedIdentity
 
 
 def delete_unverified_user(connection: Connection, user_id: str) -> bool:
-    """Delete an account, and what belongs to it, unless its address is verified by now."""
+    """Delete an account and its rows, unless its address has been verified meanwhile."""
     statement = delete(users).where(users.c.id == user_id, users.c.email_verified.is_(False))
     return connection.execute(statement).rowcount > 0
 

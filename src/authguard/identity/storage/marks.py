@@ -21,15 +21,15 @@ def begin(connection: Connection) -> None:
 
 
 def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
-    """Let a transaction write marks when it ends."""
+    """Add marks that the transaction writes at its end."""
     connection.info[_PENDING].extend(marks)
 
 
 def write_added(connection: Connection) -> "tuple[list[Mark], int]":
-    """Write what was added, and return it with the number of the last mark.
+    """Write the added marks, and return them with the number of the last one.
 
-    This is the last step of a transaction: the log has one writer at a time, and two transactions that hold
-    it and other rows would wait for each other.
+    This is the last step of a transaction: the log has one writer at a time, and transactions that lock both
+    the log and other rows would wait for each other.
     """
     marks: list[Mark] = connection.info.pop(_PENDING, [])
     if not marks:

@@ -31,15 +31,18 @@ USER_COLUMNS = (
 _USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _LOCK_USER = _USER_BY_ID.with_for_update()
+_SHARE_USER = (
+    select(users.c.id).where(users.c.id == bindparam("id")).with_for_update(read=True, key_share=True)
+)
 
 
 def _first_hash(place: str) -> ScalarSelect[Any]:
-    """Return the query for the first password hash from a place on, or of an account soon after it."""
+    """Return the query for the password hash of the account at a place, or of one soon after it."""
     near = (
         select(users.c.id, users.c.password_hash)
         .where(users.c.id >= bindparam(place))
         .order_by(users.c.id)
-        .limit(32)  # so that it is quick among accounts without a password, too
+        .limit(32)  # the limit keeps the query fast among accounts without a password
         .subquery()
     )
     with_hash = select(near.c.password_hash).where(near.c.password_hash.is_not(None))
@@ -74,7 +77,7 @@ def roles_from_text(further_roles: str) -> tuple[str, ...]:
 
 
 def right_values(roles: Sequence[str], scopes: Sequence[str]) -> dict[str, str]:
-    """Return the columns that hold the scopes of an account, and its roles, of which there is one."""
+    """Return the columns with the scopes of an account and its roles, of which it has at least one."""
     role, *further = roles
     return {
         "role": role,
@@ -91,7 +94,7 @@ class UserRow(NamedTuple):
 
 
 class ClientRow(NamedTuple):
-    """Hold an OAuth client, the digest of its secret, and when it was registered."""
+    """Hold an OAuth client, the digest of its secret, and the time of its registration."""
 
     client: Client
     secret_digest: str
@@ -105,7 +108,7 @@ def find_user(connection: Connection, user_id: str) -> User | None:
 
 
 def find_user_by_address(connection: Connection, address: str) -> UserRow | None:
-    """Return the account with this address, and its password hash; None for an address that is only alike.
+    """Return the account with this address, and its password hash; None for a merely similar address.
 
     Args:
         connection: the transaction.
@@ -146,7 +149,7 @@ def insert_user(
 def insert_users(connection: Connection, accounts: Iterable[NewUser]) -> Sequence[str]:
     """Add accounts whose addresses and ids are not taken, by few statements; return their ids."""
     rows = [_user_values(account, email_key(account.user.email)) for account in accounts]
-    # In the same order in every process, so that no two wait for each other.
+    # Every process inserts in the same order, so that no two wait for each other.
     rows.sort(key=itemgetter("email_key"))
     statement = insert_into(connection, users).on_conflict_do_nothing()
     return connection.execute(statement.returning(users.c.id), rows).scalars().all()
@@ -170,12 +173,12 @@ def _user_values(account: NewUser, key: str) -> dict[str, Any]:
 
 
 def update_user(connection: Connection, user_id: str, **values: Any) -> bool:
-    """Change an account; False if there is none."""
+    """Change an account; False if it does not exist."""
     return connection.execute(update(users).where(users.c.id == user_id).values(values)).rowcount == 1
 
 
 def replace_password(connection: Connection, user_id: str, before: str | None, after: str) -> bool:
-    """Replace a password hash, unless it was changed in between."""
+    """Replace a password hash, unless it was changed meanwhile."""
     same = users.c.password_hash.is_(None) if before is None else users.c.password_hash == before
     statement = update(users).where(users.c.id == user_id, same).values(password_hash=after)
     return connection.execute(statement).rowcount == 1
@@ -194,17 +197,26 @@ def lock_account(connection: Connection, user_id: str) -> User | None:
     return None if row is None else user_from_row(row)
 
 
+def share_account(connection: Connection, user_id: str) -> None:
+    """Make transactions that lock an account wait for this one, but not those that share the account.
+
+    Storing a row that belongs to an account has the same effect. A transaction that locks such a row must
+    share the account first, because transactions that lock the account lock its rows afterwards.
+    """
+    connection.execute(_SHARE_USER, {"id": user_id})
+
+
 def delete_user(connection: Connection, user_id: str) -> None:
-    """Delete an account, and what belongs to it."""
+    """Delete an account and its rows."""
     connection.execute(delete(users).where(users.c.id == user_id))
 
 
 def find_hash_near(connection: Connection, place: str) -> str | None:
-    """Return the password hash of the account whose id comes next; None if the next few have none.
+    """Return the password hash of the account with the next id; None if the next few accounts have none.
 
     Args:
         connection: the connection.
-        place: an id that no account has to have.
+        place: an id, which need not be that of an account.
     """
     return connection.execute(_HASH_NEAR, {"place": place, "beginning": ""}).scalar()
 
@@ -228,7 +240,10 @@ def upsert_one_time_token(
 
 
 def consume_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
-    """Use a one-time token up, and return the id of its account. Of several at the same time one gets it."""
+    """Use up a one-time token, and return the id of its account.
+
+    Of several simultaneous requests, one gets it.
+    """
     statement = (
         delete(one_time_tokens)
         .where(
@@ -242,12 +257,12 @@ def consume_one_time_token(connection: Connection, purpose: str, digest: str, no
 
 
 def mark_one_time_token(connection: Connection, purpose: str, used: str, digest: str, now: float) -> bool:
-    """Use up a one-time token, and keep it for another purpose; return False if there is none.
+    """Use up a one-time token, and store it for another purpose; return False if it does not exist.
 
     Args:
         connection: the connection.
-        purpose: what it is for.
-        used: its purpose from now on. Of the same account there is one of that purpose, the newest.
+        purpose: its purpose.
+        used: its purpose from now on; of an account, only the newest token of that purpose is stored.
         digest: of the token.
         now: seconds since the epoch.
     """
@@ -273,7 +288,7 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
 
 
 def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
-    """Delete the one-time tokens of an account, and a change of its address that waits for one."""
+    """Delete the one-time tokens of an account, and a waiting change of its address."""
     connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
     connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
 
@@ -305,7 +320,7 @@ def list_clients(connection: Connection) -> list[ClientRow]:
 
 
 def update_client(connection: Connection, client_id: str, **values: Any) -> bool:
-    """Change columns of an OAuth client; False if there is none."""
+    """Change columns of an OAuth client; False if it does not exist."""
     statement = update(clients).where(clients.c.id == client_id).values(**values)
     return connection.execute(statement).rowcount == 1
 

@@ -1,4 +1,4 @@
-"""Query the marks of what is revoked. Use cases pass the connection of their transaction."""
+"""Query the marks of revocations. Use cases pass the connection of their transaction."""
 
 import secrets
 
@@ -10,7 +10,7 @@ from authguard.identity.storage.schema import marks, proofs
 from authguard.stores.log import KEEP_SECONDS
 from authguard.stores.marks import Mark, keys_of, mark_name, revokes
 
-_NAMED = ("token", "key", "session", "subject")  # kinds of marks that have a name
+_NAMED = ("token", "key", "session", "subject")  # the kinds of marks that have a name
 _DECOY = "decoy-"
 # Statements that every request uses are built once.
 _MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
@@ -31,10 +31,11 @@ def is_revoked(connection: Connection, principal: Principal, now: float) -> bool
 
 
 def write_decoy(connection: Connection, now: float) -> None:
-    """Write a row without meaning, where a known address writes no row but a new one does.
+    """Write a row without meaning for a known address, because a new address writes a row.
 
-    A transaction that has written waits for the disk. There are few of these rows, and they are deleted with
-    old marks. The write comes last in a transaction, so that others wait for its row only until the commit.
+    A transaction that has written waits for the disk, so its duration would disclose the difference. The
+    table has only few of these rows, and they are deleted with old marks. The write comes last in a
+    transaction, so that other transactions wait for its row only until the commit.
     """
     statement = insert_into(connection, proofs).values(digest=f"{_DECOY}{secrets.token_hex(1)}", until=now)
     changes = {"until": statement.excluded.until}
@@ -42,6 +43,6 @@ def write_decoy(connection: Connection, now: float) -> None:
 
 
 def delete_old_marks(connection: Connection, now: float) -> None:
-    """Delete marks about what has expired by every clock, and decoys."""
+    """Delete decoys, and marks whose tokens have expired by every clock."""
     connection.execute(delete(marks).where(marks.c.until <= now - KEEP_SECONDS))
     connection.execute(delete(proofs).where(proofs.c.digest.startswith(_DECOY), proofs.c.until <= now))

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from authguard._core.options import Duration, check_function, check_object
+from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -19,12 +20,13 @@ from authguard.stores.downtime import Down, check_bound, check_revocations_down
 from authguard.stores.follower import Follower
 from authguard.stores.log import StoreDownError
 from authguard.stores.marks import Mark
+from authguard.stores.places import shown_url
 from authguard.stores.receipt import Receipt
 from authguard.stores.revocations import SharedRevocations
 from authguard.stores.sql import sql_tables as sql
 
-_BOUND = 1.0  # of processes that follow the log
-_ALIVE_SECONDS = 3 * _BOUND  # without a read, after which a process counts as gone
+_BOUND = 1.0  # seconds between two reads of a process that follows the log
+_ALIVE_SECONDS = 3 * _BOUND  # seconds without a read after which a process counts as ended
 _FIRST_PAUSE, _MAX_PAUSE = 0.002, 0.05
 
 
@@ -32,7 +34,7 @@ class RevocationStore(Protocol):
     """Describe a store of `authguard.stores`.
 
     Attributes:
-        revocations: where logouts are written.
+        revocations: the store of logouts.
     """
 
     revocations: SharedRevocations
@@ -46,12 +48,18 @@ def open_store(url: str | None) -> RedisStore | PostgresStore | None:
     """
     if url is None:
         return None
-    if url.startswith(("redis:", "rediss:", "unix:")):
-        return RedisStore(url)
-    if url.startswith("postgres"):
-        return PostgresStore(url)
+    try:
+        if url.startswith(("redis:", "rediss:", "unix:")):
+            return RedisStore(url)
+        if url.startswith("postgres"):
+            return PostgresStore(url)
+    except MissingExtraError:
+        raise
+    except ConfigurationError as error:  # the error's text would name the option of the class
+        raise ConfigurationError(f"revocations_url: {error}") from None
+    shown = shown_url(url, '"redis://localhost:6379/0"')
     raise ConfigurationError(
-        "revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got other text"
+        f"revocations_url must begin with redis://, rediss://, unix:// or postgresql://, got {shown}"
     )
 
 
@@ -59,7 +67,7 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
     """Return the revocations of the option `store`.
 
     Raises:
-        ConfigurationError: if it is no store of `authguard.stores`.
+        ConfigurationError: if it is not a store of `authguard.stores`.
     """
     if store is None:
         return None
@@ -69,7 +77,7 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
 
 
 class SQLRevocations(SharedRevocations):
-    """Answer for `Guard(revocations=…)`, with revocations that all processes that use the database share.
+    """Store revocations for `Guard(revocations=…)`, shared by all processes that use the database.
 
     Each process follows the log in the database, like those with a store of `authguard.stores`: a request is
     answered from memory, as long as the log was read within the bound. `revoke` always waits for all
@@ -78,7 +86,7 @@ class SQLRevocations(SharedRevocations):
 
     Args:
         database: the database of the identity service, or its URL.
-        bound: seconds within which a revocation holds in every process, 0.1 to 60.
+        bound: seconds after which a revocation applies in every process, 0.1 to 60.
         revocations_down: the behaviour when the database has not answered for the bound: `"deny"` answers
             with 503; `("stale", seconds)` uses the known revocations for that many more seconds.
         clock: seconds since the epoch.
@@ -99,7 +107,7 @@ class SQLRevocations(SharedRevocations):
         seconds, stale = check_bound(bound), check_revocations_down(revocations_down)
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._is_own = isinstance(database, str)
-        self._database = Database(database) if isinstance(database, str) else database
+        self._database = Database(database, may_create=False) if isinstance(database, str) else database
         if self._is_own:
             self._database.after_marks = Spread(self._database)
         log = open_log(self._database, seconds)
@@ -118,8 +126,18 @@ class SQLRevocations(SharedRevocations):
             (sequence,) = execute_by(connection)("SELECT seq FROM authguard_log", ()).fetchone()
         return Receipt(sequence, self._clock() + self._follower.bound)
 
+    def check(self) -> None:
+        """Query the database, and log its name once, by which operators see which processes share its log.
+
+        Raises:
+            StoreUnavailableError: if the database does not answer.
+        """
+        with self._database.read() as connection:
+            (epoch,) = execute_by(connection)(sql.READ_EPOCH, ()).fetchone()
+        self._follower.tell_epoch(epoch)
+
     def _unavailable(self, error: StoreDownError) -> StoreUnavailableError:
-        return StoreUnavailableError(str(error), retry_after=1)
+        return StoreUnavailableError(f"{self._follower.name}: {error}", retry_after=1)
 
     def close(self) -> None:
         """End the thread and close the connections; a later request opens new ones."""
@@ -132,8 +150,9 @@ class Spread:
     """Wait until the followers of a database's log have read it, for at most a second.
 
     Args:
-        database: whose log it is.
-        revocations: of another store, where the marks are written, too; None if there is none.
+        database: the database with the log.
+        revocations: the revocations of another store, to which the marks are also written; None for no other
+            store.
     """
 
     def __init__(self, database: Database, revocations: SharedRevocations | None = None) -> None:
@@ -141,7 +160,7 @@ class Spread:
         self._revocations = revocations
 
     def __call__(self, marks: Sequence[Mark], sequence: int) -> None:
-        """Write the marks to the other store, and wait until all know of them.
+        """Write the marks to the other store, and wait until all followers have read them.
 
         Raises:
             StoreUnavailableError: if the other store does not answer. The marks stay in the database; a
@@ -153,7 +172,7 @@ class Spread:
                 self._revocations.publish(marks, wait=True)
             except VerificationUnavailableError as error:
                 raise StoreUnavailableError(error.reason) from error
-        with suppress(StoreUnavailableError):  # it is stored, and holds within the bound
+        with suppress(StoreUnavailableError):  # the mark is stored, and applies within the bound
             while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
                 Event().wait(min(pause, remaining))
                 pause = min(2 * pause, _MAX_PAUSE)

@@ -37,12 +37,13 @@ users = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("email", String(320), nullable=False),
-    # The one form by which an address is unique: NFKC, case folded.
+    # The form by which an address is unique: NFKC, case folded.
     Column("email_key", Text, nullable=False, unique=True),
     Column("email_verified", Boolean, nullable=False),
-    # None for accounts that sign in elsewhere only.
+    # None for accounts that only sign in with a provider.
     Column("password_hash", Text),
-    # Given together with a mailed link, or set by one: the owner of the mailbox knows it.
+    # Whether the password was given together with a mailed link, or set by one, so that the owner of the
+    # mailbox knows it.
     Column("password_proven", Boolean, nullable=False, server_default=false()),
     Column("name", String(200), nullable=False),
     Column("picture", Text),
@@ -51,7 +52,7 @@ users = Table(
     Column("created_at", Double, nullable=False),
     # A list in JSON of the roles besides `role`; empty for none.
     Column("further_roles", Text, nullable=False, server_default=""),
-    # With spaces between them.
+    # The scopes, separated by spaces.
     Column("scopes", Text, nullable=False, server_default=""),
 )
 
@@ -62,7 +63,8 @@ linked_identities = Table(
     Column("subject", String(255), nullable=False),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Double, nullable=False),
-    # The provider has verified the address of the account, or the owner of the mailbox has kept the link.
+    # Whether the provider has verified the address of the account, or the owner of the mailbox has kept the
+    # link.
     Column("verified", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("provider", "subject"),
 )
@@ -72,26 +74,27 @@ sessions = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    # The generation of the refresh token that is good now; all others can be told from it.
+    # The generation of the valid refresh token; all other generations are derived from it.
     Column("generation", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("refreshed_at", Double, nullable=False),
-    # Moves with each refresh, but never past `ends_at`.
+    # The end moves with each refresh, but never past `ends_at`.
     Column("expires_at", Double, nullable=False),
     Column("ends_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("client_id", String(64)),
     Column("address", String(64), nullable=False),
     Column("user_agent", String(200), nullable=False),
-    # Of the request that made the generation; none for one that was made before these were stored.
+    # Network and agent of the request that created the generation; None if it was created before these
+    # columns existed.
     Column("refreshed_network", String(64)),
     Column("refreshed_agent", String(200)),
     Column("repeats", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
-    # None for when it began, 0 for unknown.
+    # None for the beginning of the session, 0 for an unknown time.
     Column("authenticated_at", Double),
     Index("ix_sessions_user_id", "user_id"),
-    # In the order of pages. Those that have ended stay for a month, and are not to be read for a page.
+    # In the order of pages. Ended sessions stay for a month, and must not be read for a page.
     Index(
         "ix_sessions_alive",
         "user_id",
@@ -109,18 +112,18 @@ one_time_tokens = Table(
     Column("purpose", String(16), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("expires_at", Double, nullable=False),
-    # One of each purpose: a newer one takes the place of the older.
+    # One token for each purpose: a newer one replaces the older.
     PrimaryKeyConstraint("user_id", "purpose"),
 )
 
-# Addresses that owners have requested to change to: the newest of each account.
+# New addresses that owners have requested: the newest of each account.
 address_changes = Table(
     "address_changes",
     metadata,
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("address", String(320), nullable=False),
     Column("asked_at", Double, nullable=False),
-    # Of the token in the newest mail; None until there was one.
+    # The digest of the token in the newest mail; None before the first mail.
     Column("digest", String(64), unique=True),
     Column("expires_at", Double, nullable=False),
 )
@@ -129,17 +132,17 @@ address_changes = Table(
 mails = Table(
     "mails",
     metadata,
-    # Of the kind and the addressee: a repeated request gives one mail.
+    # Derived from the kind and the recipient, so that repeated requests lead to one mail.
     Column("id", String(64), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), index=True),
-    # As it was typed, until the account is looked up; None afterwards. With an account from the beginning,
-    # where the mail goes: the address that the account had before.
+    # The typed address, until the account is looked up; None afterwards. If the account was known from the
+    # beginning, an earlier address of the account, to which the mail is sent.
     Column("address", String(320)),
-    # Such as the name of a provider.
+    # Further data, such as the name of a provider.
     Column("details", String(300), nullable=False),
     Column("asked_at", Double, nullable=False),
-    # A process that takes it sets this to when others may.
+    # A process that takes the mail sets this to the time after which others may take it.
     Column("try_at", Double, nullable=False, index=True),
     Column("tries", Integer, nullable=False),
     Column("reason", String(200), nullable=False),
@@ -152,9 +155,9 @@ signing_keys = Table(
     Column("algorithm", String(16), nullable=False),
     Column("public_jwk", Text, nullable=False),
     Column("encrypted_key", Text, nullable=False),
-    # Signs from then on, until the next key does.
+    # The key signs from this time on, until the next key does.
     Column("signs_from", Double, nullable=False),
-    # The `typ` of the tokens that it signs; those of before RFC 9068 was followed have JWT.
+    # The `typ` of the tokens that it signs; keys that are older than this column have JWT.
     Column("typ", String(16), nullable=False, server_default="JWT"),
 )
 
@@ -167,7 +170,7 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
-    # A public client has no secret, and an empty digest.
+    # Empty for a public client, which has no secret.
     Column("is_public", Boolean, nullable=False, server_default=false()),
 )
 
@@ -190,20 +193,20 @@ api_keys = Table(
     Column("expires_at", Double, nullable=False),
     Column("disabled_at", Double),
     Column("revoked_at", Double),
-    # Of the newest secret, so that no two of a key ever have the same number.
+    # The number of the newest secret, so that two secrets of a key never have the same number.
     Column("generation", Integer, nullable=False),
     Column("last_used_at", Double),
     Column("last_used_address", String(64)),
     Column("usage_count", BigInteger, nullable=False),
-    # None for what was revoked by its owner.
+    # None for a key that its owner has revoked.
     Column("revoked_for", String(16)),
-    # None with `disabled_at` for an operator, by a statement.
+    # None together with a `disabled_at` means an operator who used SQL.
     Column("disabled_by", String(16)),
     Column("switches", Integer, nullable=False, server_default="0"),
-    # None if nothing is to be told any more.
+    # None if no further notice is due.
     Column("notice_at", Double),
     Index("ix_api_keys_user_id", "user_id", "created_at", "id"),
-    # For texts with the id of a key and a secret that is none of it.
+    # The index for texts with the id of a key and a wrong secret.
     Index("ix_api_keys_readable_id", "readable_id"),
     Index(
         "ix_api_keys_notice_at",
@@ -219,7 +222,7 @@ api_key_events = Table(
     metadata,
     Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
     Column("name", String(16), nullable=False),
-    # Days before the expiry, the generation, or how often it has been switched off; else 0.
+    # The days before the expiry, the generation, or the number of times it was disabled; otherwise 0.
     Column("number", Integer, nullable=False),
     Column("at", Double, nullable=False),
     Column("actor", String(16), nullable=False),
@@ -234,13 +237,13 @@ api_key_secrets = Table(
     Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
     Column("generation", Integer, nullable=False),
     Column("made_at", Double, nullable=False),
-    # None until its first use, where that is to end the generation before it.
+    # None until its first use, if the first use ends the previous generation.
     Column("active_from", Double),
-    # Seconds for which the generation before it stays good after that.
+    # Seconds for which the previous generation stays valid after that.
     Column("grace", Double, nullable=False),
     # None for the newest generation, which ends with the key.
     Column("expires_at", Double),
-    # Of the client secret that belongs to the same generation.
+    # The digest of the client secret of the same generation.
     Column("client_digest", String(64)),
     Index("ix_api_key_secrets_key_id", "key_id", "generation", unique=True),
     Index(
@@ -251,17 +254,17 @@ api_key_secrets = Table(
     ),
 )
 
-# Keys that were revoked since a scanner of secrets has found them in public.
+# Keys that were revoked because a secret scanner has found them in public.
 api_key_exposures = Table(
     "api_key_exposures",
     metadata,
-    # One row for each key, however often it is found.
+    # One row for each key, even if it is found several times.
     Column("key_id", String(64), ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("found_at", Double, nullable=False),
-    # Of the closed list of the scanner, or `unknown`.
+    # From the scanner's fixed list, or `unknown`.
     Column("source", String(32), nullable=False),
-    # As far as it can be shown.
+    # None if the URL cannot be shown.
     Column("place", Text),
 )
 
@@ -270,26 +273,26 @@ def _usage_of(period: str) -> Table:
     """Return the table of the usage in one kind of period; see `usage_roll_up`."""
     name = f"api_key_usage_{period}"
     is_left = text("uses <> rolled")
-    # Without rowids, SQLite keeps what belongs to a key in one place.
+    # Without rowids, SQLite stores the rows of a key next to each other.
     return Table(
         name,
         metadata,
         Column("key_id", String(64), nullable=False),
-        # When the period begins, in UTC.
+        # The beginning of the period, in UTC.
         Column("start", BigInteger, nullable=False),
-        # 0 if the secret was none of the key's.
+        # 0 if the key has no such secret.
         Column("generation", Integer, nullable=False),
         Column("rule", String(160), nullable=False),
         Column("outcome", String(16), nullable=False),
-        # Of the owner, so that it outlives the key: a key that is deleted does not make its requests undone.
+        # The owner, and not only the key, because the counts stay when the key is deleted.
         Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
         Column("uses", BigInteger, nullable=False),
-        # How many of them the table of longer periods has.
+        # The number of these uses that the table of longer periods includes.
         Column("rolled", BigInteger, nullable=False),
         PrimaryKeyConstraint("key_id", "start", "generation", "rule", "outcome"),
         Index(f"ix_{name}_user_id", "user_id", "start"),
         Index(f"ix_{name}_start", "start"),
-        # Of what is to be rolled up: by age, and of an owner.
+        # The indexes of rows to roll up: by age, and by owner.
         Index(f"ix_{name}_left", "start", sqlite_where=is_left, postgresql_where=is_left),
         Index(f"ix_{name}_left_of", "user_id", "start", sqlite_where=is_left, postgresql_where=is_left),
         sqlite_with_rowid=False,
@@ -301,7 +304,7 @@ api_key_usage_hours = _usage_of("hours")
 api_key_usage_days = _usage_of("days")
 api_key_usage_months = _usage_of("months")
 
-# The last batch of each process that counts, so that none is added twice.
+# The last batch of each process that counts, so that no batch is added twice.
 api_key_usage_writers = Table(
     "api_key_usage_writers",
     metadata,
@@ -310,7 +313,7 @@ api_key_usage_writers = Table(
     Column("written_at", Double, nullable=False),
 )
 
-# Tasks that one process does for all: when they are due next.
+# Tasks that one process does for all, with the time when each is due next.
 background_tasks = Table(
     "background_tasks",
     metadata,
@@ -318,7 +321,7 @@ background_tasks = Table(
     Column("next_at", Double, nullable=False),
 )
 
-# For how many seconds each level of the usage is kept, for all processes; none for as by default.
+# The seconds for which each level of the usage is kept, for all processes; no row for the default.
 api_key_usage_kept = Table(
     "api_key_usage_kept",
     metadata,
@@ -326,7 +329,7 @@ api_key_usage_kept = Table(
     Column("seconds", BigInteger, nullable=False),
 )
 
-# Of `authguard.stores`, whose statements make them: see its `sql_tables`.
+# The tables of `authguard.stores`, whose statements create them: see its `sql_tables`.
 _stores = MetaData()
 marks = Table(
     "authguard_marks",

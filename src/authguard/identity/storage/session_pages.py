@@ -1,4 +1,4 @@
-"""Query a page of an account's sessions, by keyset: the rows of the page and no others are read."""
+"""Query a page of an account's sessions, by keyset, so that only the rows of the page are read."""
 
 from sqlalchemy import Connection, select, tuple_
 
@@ -21,8 +21,8 @@ def list_session_page(
         connection: the transaction.
         user_id: the account.
         now: seconds since the epoch.
-        limit: the most sessions to return.
-        place: where to begin; None for the newest session.
+        limit: the greatest number of sessions to return.
+        place: the place to begin at; None for the newest session.
         except_id: the id of a session to leave out.
     """
     statement = select(sessions).where(

@@ -72,7 +72,7 @@ def find_session(connection: Connection, session_id: str) -> SessionRow | None:
 
 
 def advance_session(connection: Connection, before: Session, after: Session) -> bool:
-    """Compare and swap the generation and its repeats; False if the session has ended, or has changed."""
+    """Compare and swap the generation and its repeats; False if the session has ended or changed."""
     values = {"session": before.id, "before": before.generation, "repeated_before": before.repeated}
     values |= {name: getattr(after, name) for name in _ADVANCED}
     return connection.execute(_ADVANCE, values).rowcount == 1
@@ -112,7 +112,7 @@ def select_alive(user_id: str, now: float, *, except_id: str | None = None) -> S
 
 
 def list_surplus_sessions(connection: Connection, user_id: str, now: float, limit: int) -> Sequence[str]:
-    """Return the ids of an account's oldest living sessions, those beyond so many."""
+    """Return the ids of an account's oldest living sessions, beyond a given number."""
     newest_first = select_alive(user_id, now).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     return connection.execute(newest_first.offset(limit)).scalars().all()
 
@@ -120,7 +120,7 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, limi
 def end_sessions(
     connection: Connection, session_ids: Select[str] | Iterable[str], now: float
 ) -> Sequence[str]:
-    """End sessions, in one statement however many they are, and return their ids.
+    """End any number of sessions in one statement, and return their ids.
 
     Args:
         connection: the transaction.

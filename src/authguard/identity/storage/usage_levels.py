@@ -1,4 +1,4 @@
-"""Name the tables of usage, from the minute to the month, and say which period a moment is in."""
+"""Define the tables of usage, from the minute to the month, and compute the period of a given time."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Level(NamedTuple):
     Attributes:
         name: `minute`, `hour`, `day` or `month`.
         table: has a row for each key, generation, rule, outcome and period.
-        seconds: of a period; None for months, of which each has its own.
+        seconds: of a period; None for months, whose lengths differ.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Level(NamedTuple):
     seconds: int | None
 
     def start_of(self, moment: float) -> int:
-        """Return when the period begins that a moment is in, in UTC."""
+        """Return the beginning of the period of a given time, in UTC."""
         if self.seconds is not None:
             return int(moment // self.seconds) * self.seconds
         date = datetime.fromtimestamp(moment, UTC)
         return int(datetime(date.year, date.month, 1, tzinfo=UTC).timestamp())
 
     def end_of(self, start: int) -> int:
-        """Return when the period ends that begins at a moment."""
+        """Return the end of the period that begins at a given time."""
         if self.seconds is not None:
             return start + self.seconds
         return self.start_of(start + 31 * DAY_SECONDS)
@@ -46,5 +46,5 @@ MINUTE = Level("minute", api_key_usage_minutes, MINUTE_SECONDS)
 HOUR = Level("hour", api_key_usage_hours, HOUR_SECONDS)
 DAY = Level("day", api_key_usage_days, DAY_SECONDS)
 MONTH = Level("month", api_key_usage_months, None)
-#: Each is rolled up into the one after it.
+#: Each level is rolled up into the next one.
 LEVELS = (MINUTE, HOUR, DAY, MONTH)

@@ -10,10 +10,10 @@ from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import api_key_usage_minutes, api_key_usage_writers, api_keys
 from authguard.identity.storage.usage_levels import DAY, HOUR, MINUTE
 
-#: Keys of one statement.
+#: The number of keys in one statement.
 _KEYS = 5_000
-#: Of PostgreSQL: writers share this lock, and a roll-up has it alone.
-USAGE_LOCK = 0x75736167  # "usag"
+#: The advisory lock of PostgreSQL that writers share, and a roll-up holds exclusively.
+USAGE_LOCK = 0x75736167  # "usag" in ASCII
 _MAX_ADDRESS = 64
 
 _is_newer = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("moment"))
@@ -33,15 +33,15 @@ _CELL = ("key_id", "start", "generation", "rule", "outcome")
 
 
 class Uses(NamedTuple):
-    """Hold how many requests a process has counted in one minute.
+    """Hold the number of requests that a process has counted in one minute.
 
     Attributes:
         key_id: the public id of the key.
-        start: when the minute begins, in seconds since the epoch.
-        generation: of the secret; 0 if it was none of the key's.
+        start: the beginning of the minute, in seconds since the epoch.
+        generation: of the secret; 0 if the key has no such secret.
         rule: the name of the rule of the guard that decided.
         outcome: one of `authguard._core.terms.OUTCOMES`.
-        uses: how many.
+        uses: the number of requests.
     """
 
     key_id: str
@@ -53,13 +53,13 @@ class Uses(NamedTuple):
 
 
 class LastUse(NamedTuple):
-    """Hold how often a key was used with success, and when and from where the last time.
+    """Hold the number of allowed requests with a key, and the time and address of the last one.
 
     Attributes:
         key_id: the public id of the key.
-        uses: how many requests passed.
-        at: when the last of them came, in seconds since the epoch.
-        address: of a client, if it is known.
+        uses: the number of allowed requests.
+        at: the time of the last one, in seconds since the epoch.
+        address: that of a client, if it is known.
     """
 
     key_id: str
@@ -69,14 +69,14 @@ class LastUse(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Hold what a process has counted since its last writing.
+    """Hold the counts of a process since its last write.
 
     Attributes:
         writer: the name of the process.
-        number: of the batch; each has a higher one than those before.
-        at: when it was made, in seconds since the epoch.
-        uses: what was counted.
-        last_uses: one for each key that passed, in the order of the keys.
+        number: the number of the batch, which is higher than those of all batches before.
+        at: the time of its creation, in seconds since the epoch.
+        uses: the counts.
+        last_uses: one for each key with an allowed request, in the order of the keys.
     """
 
     writer: str
@@ -87,10 +87,11 @@ class Batch(NamedTuple):
 
 
 def add_batch(database: Database, batch: Batch) -> None:
-    """Add what a process has counted, once: a batch that is known is left out, and so are keys that are gone.
+    """Add the counts of a process, each batch once; skip known batches, and keys that were deleted.
 
     Raises:
-        StoreUnavailableError: if that is not known to be stored. All of it may be, or none of it is.
+        StoreUnavailableError: if it is not certain that the batch is stored. Either all of it is stored, or
+            none.
     """
     with database.write(flush=False) as connection:
         share_lock(connection)
@@ -102,16 +103,16 @@ def add_batch(database: Database, batch: Batch) -> None:
 
 
 def share_lock(connection: Connection) -> None:
-    """Keep roll-ups away until the transaction ends; SQLite has one writer anyway."""
+    """Block roll-ups until the transaction ends; SQLite has only one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock_shared(USAGE_LOCK)))
 
 
 def _is_new(connection: Connection, batch: Batch) -> bool:
-    """Note the number of a batch, and return whether it is higher than all before.
+    """Note the number of a batch, and return whether it is higher than all earlier ones.
 
-    If the answer to a commit was lost, the same batch comes again, maybe before the first transaction has
-    ended; this one waits for it then.
+    If the answer to a commit was lost, the same batch is sent again, perhaps before the first transaction has
+    ended; this transaction then waits for the first one.
     """
     table = api_key_usage_writers
     statement = insert_into(connection, table).values(
@@ -124,7 +125,7 @@ def _is_new(connection: Connection, batch: Batch) -> bool:
 
 
 def _add(connection: Connection, batch: Batch, key_ids: Sequence[str]) -> None:
-    # In the order of their ids in every process, so that none of two waits for the other.
+    # Every process locks keys in the order of their ids, so that two never wait for each other.
     keys = select(api_keys.c.id, api_keys.c.user_id).where(api_keys.c.id.in_(key_ids))
     statement = keys.order_by(api_keys.c.id).with_for_update(key_share=True)
     owners = {row.id: row.user_id for row in connection.execute(statement)}
@@ -149,7 +150,7 @@ def _change(row: LastUse) -> dict[str, object]:
 
 
 def sum_uses(connection: Connection, user_id: str, begin: int, end: int) -> int:
-    """Return how many requests the keys of an account have made, of those that passed.
+    """Return the number of allowed requests with the keys of an account.
 
     Args:
         connection: to read with.
@@ -157,7 +158,7 @@ def sum_uses(connection: Connection, user_id: str, begin: int, end: int) -> int:
         begin: the first day, in seconds since the epoch.
         end: the day after the last one.
     """
-    # In one statement, between whose parts nothing can be rolled up.
+    # A single statement, because nothing can be rolled up between its parts.
     parts = [
         _summed(level.table, user_id, begin, end, rest=level is not DAY) for level in (MINUTE, HOUR, DAY)
     ]
@@ -165,7 +166,7 @@ def sum_uses(connection: Connection, user_id: str, begin: int, end: int) -> int:
 
 
 def _summed(table: Any, user_id: str, begin: int, end: int, *, rest: bool) -> ScalarSelect[Any]:
-    """Return the sum of a table; of a lower level the rest that is not rolled up."""
+    """Return the sum of a table; for a lower level, only of the rest that is not rolled up."""
     uses = table.c.uses - table.c.rolled if rest else table.c.uses
     statement = select(func.coalesce(func.sum(uses), 0)).where(
         table.c.user_id == user_id, table.c.start >= begin, table.c.start < end, table.c.outcome == "ok"

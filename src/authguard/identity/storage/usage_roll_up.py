@@ -1,7 +1,7 @@
-"""Roll the usage of API keys up, from minutes to months, and delete what is old.
+"""Roll up the usage of API keys, from minutes to months, and delete old rows.
 
-Each row has in `rolled` how much of its `uses` has been added to the level above. A roll-up adds the rest, so
-that it may run at any time, again, and after rows that come late; what is read is right in any case.
+The column `rolled` of each row is the part of its `uses` that has been added to the level above. A roll-up
+adds the rest, so it may run at any time, repeatedly, and after late rows; sums are correct at any time.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,26 +27,27 @@ from authguard.identity.storage.schema import api_key_usage_kept, api_key_usage_
 from authguard.identity.storage.usage_levels import DAY, DAY_SECONDS, HOUR, LEVELS, MINUTE, Level
 from authguard.identity.storage.usage_queries import USAGE_LOCK
 
-#: Seconds for which each level is kept, unless the service says something else; months are for ever.
+#: The seconds for which each level is kept by default; months are kept forever.
 KEPT = {MINUTE.name: 2 * DAY_SECONDS, HOUR.name: 90 * DAY_SECONDS, DAY.name: 730 * DAY_SECONDS}
 
-_LATE_SECONDS = 180  # a period is rolled up as late after its end, when all processes have written
-_ROWS = 10_000  # of one transaction, unless a single period has more
-_KNOWN_BATCHES_SECONDS = 30 * DAY_SECONDS  # a batch that is repeated comes a minute later, as a rule
-_SLOW_SECONDS = 60  # that a statement may take
+# seconds after the end of a period at which it is rolled up, when all processes have written
+_LATE_SECONDS = 180
+_ROWS = 10_000  # rows of one transaction, unless a single period has more
+_KNOWN_BATCHES_SECONDS = 30 * DAY_SECONDS  # seconds; a batch is usually repeated after a minute
+_SLOW_SECONDS = 60  # seconds for one statement
 _CELL = ("key_id", "start", "generation", "rule", "outcome")
 
 
 def keep_up(database: Database, now: float, *, stops: Callable[[], bool] = lambda: False) -> None:
-    """Roll up what has ended, and delete what is old.
+    """Roll up ended periods, and delete old rows.
 
     Args:
         database: the database.
         now: seconds since the epoch.
-        stops: tells that the process ends; what is left is done by another one, or later.
+        stops: returns whether the process is ending; another process, or a later call, does the rest.
 
     Raises:
-        StoreUnavailableError: if the database cannot be asked; what was done before stays done.
+        StoreUnavailableError: if the database does not answer; the steps before that are kept.
     """
     for level, upper in pairwise(LEVELS):
         while not stops() and roll_up(database, level, upper, now):
@@ -59,11 +60,11 @@ def keep_up(database: Database, now: float, *, stops: Callable[[], bool] = lambd
 
 
 def roll_up(database: Database, level: Level, upper: Level, now: float) -> bool:
-    """Add some rows of a level to the one above; return whether there may be more of them.
+    """Add some rows of a level to the one above; return whether more rows may be left.
 
     Args:
         database: the database.
-        level: which rows.
+        level: the level of the rows.
         upper: the level above.
         now: seconds since the epoch; periods of the upper level that have ended are rolled up.
 
@@ -79,7 +80,7 @@ def roll_up(database: Database, level: Level, upper: Level, now: float) -> bool:
         first = connection.execute(select(func.min(table.c.start)).where(is_left)).scalar()
         if first is None or first >= ended:
             return False
-        if upper.seconds is None:  # SQL does not know how long a month is
+        if upper.seconds is None:  # SQL cannot compute the length of a month
             ended = min(ended, upper.end_of(upper.start_of(first)))
         is_some = is_left & (table.c.start < _end(connection, table, first, ended))
         _add(connection, level, upper, first, is_some)
@@ -96,13 +97,13 @@ def _lock(connection: Connection) -> bool:
 
 
 def _take_time(connection: Connection) -> None:
-    """Let the statements of a transaction take longer than those that requests wait for."""
+    """Allow more time for the statements of a transaction, because no request waits for them."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SLOW_SECONDS}s'")
 
 
 def _end(connection: Connection, table: Table, first: int, end: int) -> int:
-    """Return up to which moment one transaction goes: at least to the end of the first period."""
+    """Return the time up to which one transaction rolls up: at least the end of the first period."""
     statement = select(table.c.start).where(
         table.c.uses != table.c.rolled, table.c.start > first, table.c.start < end
     )
@@ -134,7 +135,7 @@ def _add(
 
 
 def _delete_old(database: Database, level: Level, before: int) -> bool:
-    """Delete the oldest rows of a level that are rolled up; return whether there may be more of them."""
+    """Delete the oldest rows of a level that are rolled up; return whether more may be left."""
     table = level.table
     is_old = (table.c.start < before) & (table.c.uses == table.c.rolled)
     with database.write(flush=False) as connection:
@@ -158,7 +159,7 @@ def _forget_batches(database: Database, before: float) -> None:
 
 
 def find_kept(database: Database) -> dict[str, int]:
-    """Return for how many seconds each level is kept, by its name.
+    """Return the seconds for which each level is kept, by its name.
 
     Raises:
         StoreUnavailableError: if the database does not answer.
@@ -169,7 +170,7 @@ def find_kept(database: Database) -> dict[str, int]:
 
 
 def set_kept(database: Database, kept: Mapping[str, int]) -> None:
-    """Store for how many seconds each level is kept, for all processes that maintain the usage.
+    """Store the seconds for which each level is kept, for all processes that maintain the usage.
 
     Args:
         database: the database.

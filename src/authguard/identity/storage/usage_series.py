@@ -11,14 +11,14 @@ from authguard.identity.storage.usage_levels import LEVELS, Level
 
 
 class Period(NamedTuple):
-    """Hold how many requests with a key there were in one period.
+    """Hold the number of requests with a key in one period.
 
     Attributes:
-        start: when the period begins, in seconds since the epoch.
-        generation: of the secret; 0 if it was none of the key's.
+        start: the beginning of the period, in seconds since the epoch.
+        generation: of the secret; 0 if the key has no such secret.
         rule: the name of the rule of the guard that decided.
         outcome: one of `authguard._core.terms.OUTCOMES`.
-        uses: how many.
+        uses: the number of requests.
     """
 
     start: int
@@ -36,18 +36,19 @@ def read_usage(
     Args:
         connection: to read with.
         key: the key.
-        level: which periods.
-        begin: the first moment; its whole period is returned.
-        end: the moment after the last one.
+        level: the kind of periods.
+        begin: the first time; its whole period is returned.
+        end: the end, which is excluded.
     """
     first, last = level.start_of(begin), ceil(end)
     table = level.table
     parts = [_rows(table, table.c.uses, first, last).where(table.c.key_id == key.id)]
-    # Including rows that are not rolled up yet, in one statement, so that no row can move in between.
+    # A single statement that includes rows that are not rolled up yet, so that no row can move meanwhile.
     for lower in LEVELS[: LEVELS.index(level)]:
         table = lower.table
         is_left = (table.c.user_id == key.user_id) & (table.c.uses != table.c.rolled)
-        # Not by the primary key, which would lead to all minutes: there are few that are left.
+        # The condition avoids the primary key, which would scan all minutes, although only few are not rolled
+        # up.
         is_of_key = table.c.key_id.concat("") == key.id
         parts.append(_rows(table, table.c.uses - table.c.rolled, first, last).where(is_left, is_of_key))
     return add_up(level, connection.execute(union_all(*parts)).all())
@@ -62,7 +63,7 @@ def add_up(level: Level, rows: Iterable[Sequence[Any]]) -> list[Period]:
     """Return the rows of shorter periods as those of a level.
 
     Args:
-        level: which periods.
+        level: the kind of periods.
         rows: the fields of `Period`.
     """
     sums: dict[tuple[int, int, str, str], int] = {}

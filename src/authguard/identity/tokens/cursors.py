@@ -1,4 +1,4 @@
-"""Make cursors: opaque names of places in a list, good for that list of that account alone.
+"""Make cursors: opaque names of places in a list, valid only for that list of that account.
 
 base64url( direction 1 | moment 8 | id | HMAC 16 )
 """
@@ -13,7 +13,7 @@ from authguard.identity.model import Place
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.derive import derive_key
 
-MAX_CURSOR = 256  # characters; the longest id of a row takes half of them
+MAX_CURSOR = 256  # characters; the longest id of a row needs half of them
 
 _HEAD = struct.Struct(">?d")
 _TAG = 16
@@ -33,8 +33,8 @@ class Cursors:
         """Return the cursor of a place.
 
         Args:
-            scope: the list, and whose it is; the cursor is of no use for another one.
-            place: where a page begins.
+            scope: the list and its owner; the cursor is invalid for another list.
+            place: the beginning of a page.
         """
         payload = _HEAD.pack(place.is_older, place.created_at) + place.id.encode()
         return _cursor(self._keys[0], scope, payload)
@@ -46,7 +46,7 @@ class Cursors:
             InvalidFieldsError: if it was not issued for this list.
         """
         payload = _payload(cursor)
-        # Compared as text: one cursor has one spelling.
+        # The texts are compared, so that a cursor has only one spelling.
         if payload is None or not any(
             hmac.compare_digest(_cursor(key, scope, payload), cursor) for key in self._keys
         ):

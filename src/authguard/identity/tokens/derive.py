@@ -12,7 +12,7 @@ def derive_key(secret: str, purpose: str) -> bytes:
 
     Args:
         secret: the configured secret.
-        purpose: what the key is for; another purpose gives another key.
+        purpose: the purpose of the key; another purpose gives another key.
     """
     return HKDF(hashes.SHA256(), 32, None, f"authguard {purpose}".encode()).derive(secret.encode())
 

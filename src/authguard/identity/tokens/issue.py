@@ -1,8 +1,8 @@
 """Issue the two kinds of tokens: access tokens are JWTs, refresh tokens are opaque.
 
-A refresh token holds its session and its generation, proven by an HMAC with a key that only this session has.
-So the database has one row for each session, and no token. A random text is recognised by a checksum, without
-a query. The design is supabase's (version 2).
+A refresh token contains its session and its generation, authenticated by an HMAC with a key that only this
+session has. So the database has one row for each session, and stores no token. A checksum distinguishes a
+random text from a token without a query. The design is that of Supabase (version 2).
 
     rt_ base64url( version 1 | session 16 | generation 8 | HMAC 16 | checksum 4 )
 """
@@ -33,7 +33,7 @@ class RefreshToken:
 
     Attributes:
         session_id: the session it refreshes.
-        generation: which one of the session's refresh tokens it is.
+        generation: its number among the session's refresh tokens.
     """
 
     session_id: str
@@ -55,7 +55,7 @@ class RefreshTokens:
         return _token(self._keys[0], UUID(session_id).bytes + generation.to_bytes(8))
 
     def parse(self, text: str) -> RefreshToken | None:
-        """Read a refresh token; return None if this service has not issued it. The database is not asked."""
+        """Read a refresh token, without a query; return None if this service has not issued it."""
         if len(text) != _CHARACTERS or not text.isascii() or not text.startswith(_PREFIX):
             return None
         try:
@@ -64,7 +64,7 @@ class RefreshTokens:
             return None
         if len(data) != _LENGTH or data[:1] != _VERSION or data[-4:] != _checksum(data[:-4]):
             return None
-        # Compared as text: one token has one spelling.
+        # The texts are compared, so that a token has only one spelling.
         if not any(hmac.compare_digest(_token(key, data[1:25]), text) for key in self._keys):
             return None
         return RefreshToken(str(UUID(bytes=data[1:17])), int.from_bytes(data[17:25]))
@@ -82,10 +82,9 @@ def _checksum(body: bytes) -> bytes:
 
 
 def right_claims(user: User) -> dict[str, Any]:
-    """Return the claims of what an account may do.
+    """Return the claims about the rights of an account.
 
-    `roles` and `scope` are where guards look by default; `role` has the first role alone, for those that look
-    there.
+    Guards read `roles` and `scope` by default; `role` contains only the first role, for other programs.
     """
     scope: dict[str, Any] = {"scope": " ".join(user.scopes)} if user.scopes else {}
     return {"role": user.role, "roles": list(user.roles), **scope}
@@ -96,7 +95,7 @@ class AccessTokens:
 
     Args:
         settings: issuer, audience and lifetime.
-        keys: what to sign with.
+        keys: the signing keys.
     """
 
     def __init__(self, settings: Settings, keys: SigningKeys) -> None:
@@ -107,7 +106,8 @@ class AccessTokens:
         """Issue a token for a session; return it with the seconds for which it is valid."""
         claims: dict[str, Any] = {"sub": user.id, "sid": session.id, **right_claims(user)}
         claims |= {"email": user.email, "email_verified": user.email_verified}
-        # A refresh is no sign-in (RFC 9068 section 2.2.1), nor is a redirect by a provider that asks nothing.
+        # A refresh is not a sign-in (RFC 9068 section 2.2.1), and neither is a redirect by a provider that
+        # asks for nothing.
         auth_time = session.created_at if session.authenticated_at is None else session.authenticated_at
         if auth_time:
             claims["auth_time"] = int(auth_time)
@@ -122,7 +122,7 @@ class AccessTokens:
         return self._sign(claims, self._settings.access_lifetime, now)
 
     def issue_for_key(self, client: KeyClient, scopes: frozenset[str], lifetime: int, now: float) -> str:
-        """Issue a token for an API key, which acts for its owner and is the session of the token."""
+        """Issue a token for an API key, which acts for its owner; the key is the session of the token."""
         claims: dict[str, Any] = {"sub": client.key.user_id, "client_id": client.id}
         claims |= {"sid": client.key.session, "scope": " ".join(sorted(scopes)), "tier": client.key.tier}
         if client.roles:

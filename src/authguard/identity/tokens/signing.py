@@ -1,6 +1,6 @@
 """Sign with the secret itself for HS256, or with a key set that rotates, encrypted at rest.
 
-The secret before this one, if it still counts, verifies and decrypts, and does nothing else.
+The previous secret, if it is still accepted, only verifies and decrypts.
 
 made ──► published ──► signs ──► published only ──► gone
 at once       after     until the last token
@@ -34,9 +34,13 @@ from authguard.identity.storage import key_queries as key_store
 from authguard.identity.storage.database import Database
 from authguard.identity.tokens.derive import derive_fernet
 
-#: Seconds for which a new key is published before it signs: guards fetch key sets every 5 minutes.
+#: Seconds for which a new key is published before it signs, because guards fetch key sets every 5 minutes.
 PUBLISHED_AHEAD = 600
+#: The greatest number of published keys. Guards accept at most 64, and their verifiers 100.
+MAX_KEYS = 32
 _RELOAD_SECONDS = 60
+# `now` of overlapping requests may run backwards a little; more means that the clock was set back.
+_JUMP = 5.0
 _NEW_TYP = "at+jwt"  # RFC 9068 section 2.1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -54,7 +58,7 @@ class SigningKey:
 
     Attributes:
         kid: its name in the key set; None for an HMAC secret.
-        algorithm: the one algorithm it is for.
+        algorithm: its only algorithm.
         key: the private key, or the secret.
         public_jwk: its public part; None for the secret.
         signs_from: seconds since the epoch.
@@ -72,7 +76,7 @@ class SigningKey:
     _header: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Once for each key, and not for each token, as `jwt.encode` would do it.
+        # Prepared once for each key; `jwt.encode` would prepare it for each token.
         scheme = get_default_algorithms()[self.algorithm]
         header = {"alg": self.algorithm, **({"kid": self.kid} if self.kid else {}), "typ": self.typ}
         object.__setattr__(self, "_scheme", scheme)
@@ -90,6 +94,20 @@ def _part(document: dict[str, Any]) -> str:
     return encode_base64url(_encode(document).encode())
 
 
+def _has_room(stored: list[SigningKey]) -> bool:
+    """Return False, so that another key is created.
+
+    Raises:
+        ConfigurationError: if guards might not accept the larger key set.
+    """
+    if len(stored) >= MAX_KEYS:
+        raise ConfigurationError(
+            f"signing keys must be at most {MAX_KEYS}, since guards take no larger sets, got as many: rotate "
+            "again when tokens of the older ones have expired"
+        )
+    return False
+
+
 def _opens(fernet: Fernet, encrypted: str) -> bool:
     try:
         fernet.decrypt(encrypted)
@@ -99,11 +117,11 @@ def _opens(fernet: Fernet, encrypted: str) -> bool:
 
 
 class SigningKeys:
-    """Keep the keys of the service; safe to use from several threads.
+    """Keep the keys of the service; thread-safe.
 
     Args:
-        settings: which algorithm, and how long a key signs.
-        database: where a key set is kept.
+        settings: the algorithm, and the period for which a key signs.
+        database: stores the key set.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -111,7 +129,7 @@ class SigningKeys:
         self._database = database
         fernets = [derive_fernet(secret, "signing keys") for secret in settings.secrets]
         self._previous_fernets = fernets[1:]
-        self._fernet = MultiFernet(fernets)  # the first encrypts, all of them decrypt
+        self._fernet = MultiFernet(fernets)  # the first one encrypts, all of them decrypt
         self._lock = Lock()
         self._keys: tuple[SigningKey, ...] = ()
         self._loaded_at = 0.0
@@ -121,45 +139,47 @@ class SigningKeys:
 
     @property
     def is_shared_secret(self) -> bool:
-        """Tell whether tokens are signed with the secret: there is no key set then."""
+        """Return whether tokens are signed with the secret, so that no key set exists."""
         return self._settings.algorithm == "HS256"
 
     def current(self, now: float) -> SigningKey:
-        """Return the key to sign with now; make the first one, and the next one when it is time."""
+        """Return the current signing key; create the first one, and the next one when it is due."""
         if self.is_shared_secret:
             return self._keys[0]
         newest = self._newest(now)
         if newest is None or now >= newest.signs_from + self._settings.signing_key_lifetime - PUBLISHED_AHEAD:
             self._add(now, lambda stored: stored[-1:] != ([newest] if newest else []))
-        return [key for key in self._keys if key.signs_from <= now][-1]
+        keys = self._keys
+        # The first key also signs before its time: another thread or machine, whose clock is ahead, has
+        # created it.
+        return next((key for key in reversed(keys) if key.signs_from <= now), keys[0])
 
     def _newest(self, now: float) -> SigningKey | None:
-        if now >= self._loaded_at + _RELOAD_SECONDS:
+        if self._is_older_than(_RELOAD_SECONDS, now):
             self.load(now)
         return self._keys[-1] if self._keys else None
 
     def rotate(self, now: float) -> None:
-        """Make a new key. It signs in ten minutes; the first one, at once.
+        """Create a new key. It signs in ten minutes; the first one signs at once.
 
         Raises:
-            ConfigurationError: for HS256, where the secret is the key.
+            ConfigurationError: for HS256, where the secret is the key; or if the set has too many keys.
         """
-        self._add(now, lambda _: False)
+        self._add(now, _has_room)
 
     def _add(self, now: float, is_done: Callable[[list[SigningKey]], bool]) -> None:
-        """Make a new key, unless `is_done` says that another process has made it."""
+        """Create a new key, unless another process has done so, as `is_done` tells."""
         if self.is_shared_secret:
             raise ConfigurationError(
                 "algorithm must be RS256, ES256 or EdDSA to have keys to rotate, got HS256, which signs with "
                 "the secret"
             )
-        new_key = self._make()  # before the transaction: RSA keys take a while
+        new_key = self._make()  # created before the transaction, because creating an RSA key takes long
         with self._database.write() as connection:
             key_store.lock_signing_keys(connection)
-            stored = self._read(connection)
+            stored = self._forget(connection, self._read(connection), now)
             if not is_done(stored):
                 self._insert(connection, new_key, now + PUBLISHED_AHEAD if stored else now)
-            self._forget(connection, stored, now)
         self.load(now)
 
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
@@ -181,13 +201,17 @@ class SigningKeys:
             typ=typ,
         )
 
-    def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> None:
-        """Forget keys whose successor has signed for longer than any of their tokens can be valid."""
+    def _forget(self, connection: Connection, stored: list[SigningKey], now: float) -> list[SigningKey]:
+        """Delete keys whose tokens have all expired, because a newer key has signed for long enough.
+
+        Return the others.
+        """
         last = self._settings.access_lifetime + MAX_LEEWAY
         expired = [
             key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]
         key_store.delete_signing_keys(connection, expired)
+        return [key for key in stored if key.kid not in expired]
 
     def _make(self) -> Any:
         return _MAKERS[self._settings.algorithm]()
@@ -219,7 +243,7 @@ class SigningKeys:
         ]
 
     def _reencrypt(self, previous: Fernet) -> None:
-        """Encrypt with the secret what the previous one has encrypted, so that it can be removed."""
+        """Encrypt keys again that the previous secret has encrypted, so that it can be removed."""
         with self._database.read() as connection:
             encrypted = key_store.list_encrypted_keys(connection)
         for kid, key in encrypted:
@@ -245,9 +269,13 @@ class SigningKeys:
         return [key.public_jwk for key in self._keys if key.public_jwk]
 
     def reload(self, now: float) -> None:
-        """Read the key set again because of a key that is not in it, at most once a second."""
-        if now >= self._loaded_at + 1:
+        """Read the key set again because a key is not in it, at most once a second."""
+        if self._is_older_than(1, now):
             self.load(now)
+
+    def _is_older_than(self, seconds: float, now: float) -> bool:
+        """Return whether the keys were read longer ago, or the clock was set back."""
+        return not self._loaded_at - _JUMP <= now < self._loaded_at + seconds
 
     def knows(self, kid: str | None) -> bool:
         """Return whether a key of this name is loaded."""

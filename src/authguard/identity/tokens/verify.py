@@ -7,14 +7,17 @@ from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.model import Credential
 from authguard._core.verifier import Verified, Verifier, as_flow
-from authguard.errors import Cause, InvalidSignatureError
+from authguard.errors import Cause, ExpiredTokenError, InvalidSignatureError
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.signing import SigningKey, SigningKeys
 from authguard.verifiers.jwt import JWTVerifier
 
+#: Seconds by which the clocks of the machines of a service may differ.
+MAX_AHEAD = 30
+
 
 class OwnTokens(Verifier):
-    """Verify the tokens of this service with its own keys, whichever process has made them.
+    """Verify the tokens of this service with its own keys, regardless of the process that issued them.
 
     Args:
         settings: issuer and audience.
@@ -39,7 +42,8 @@ class OwnTokens(Verifier):
             audience=settings.token_audience,
             leeway=0,
             required_claims=("exp", "sub", "iat", "jti"),
-            role_claims=("roles", "role"),  # tokens of before accounts could have several have `role`
+            # older tokens, from before accounts could have several roles, have only `role`
+            role_claims=("roles", "role"),
             tier_claim="tier",
         )
         secrets = settings.secrets if keys.is_shared_secret else ()
@@ -55,35 +59,36 @@ class OwnTokens(Verifier):
         return self.verify(read_compact(credential.value), credential, now)
 
     def verify(self, token: Token, credential: Credential, now: float) -> Flow[Verified] | Verified:
-        """Verify with the secrets, or with the key set at hand, read again if the key is not in it."""
+        """Verify with the secrets, or with the loaded key set, reading it again if the key is not in it."""
         if self._by_secret:
             return self._verify_by_secret(token, credential, now)
         if self._keys.knows(token.header.key_id):
-            return self._verifier().verify(token, credential, self._moment(token, now))
+            return _verified(self._verifier(), token, credential, self._moment(token, now))
         return self._verify_after_reload(token, credential, now)
 
     def _verify_by_secret(
         self, token: Token, credential: Credential, now: float
     ) -> Flow[Verified] | Verified:
-        """Try the secrets, the newest first: a token does not say which one has signed it."""
+        """Try the secrets, the newest first, because a token does not name the secret that signed it."""
         now = self._moment(token, now)
         *newer, last = self._by_secret
         for verifier in newer:
             try:
-                return verifier.verify(token, credential, now)
+                return _verified(verifier, token, credential, now)
             except InvalidSignatureError:
                 continue
-        return last.verify(token, credential, now)
+        return _verified(last, token, credential, now)
 
     def _verify_after_reload(self, token: Token, credential: Credential, now: float) -> Flow[Verified]:
         yield from Call(self._keys.reload, now)
-        return (yield from as_flow(self._verifier().verify(token, credential, self._moment(token, now))))
+        moment = self._moment(token, now)
+        return (yield from as_flow(_verified(self._verifier(), token, credential, moment)))
 
     def _moment(self, token: Token, now: float) -> float:
         """Return the time at which a token must be valid: now, or when it was issued."""
         if not self._accept_expired:
             return now
-        _, claims = read_claims(token)  # before it is verified, and never later than now
+        _, claims = read_claims(token)  # read before the token is verified, and never later than now
         issued = claims.get("iat")
         return min(now, issued) if isinstance(issued, (int, float)) else now
 
@@ -99,3 +104,18 @@ class OwnTokens(Verifier):
 
     def __repr__(self) -> str:
         return f"OwnTokens(issuer={self.issuers!r}, algorithms={sorted(self.algorithms)})"
+
+
+def _verified(
+    verifier: JWTVerifier, token: Token, credential: Credential, now: float
+) -> Flow[Verified] | Verified:
+    """Verify a token that a machine whose clock is ahead may have issued a moment ago.
+
+    A leeway would accept expired tokens for longer, too.
+    """
+    try:
+        return verifier.verify(token, credential, now)
+    except ExpiredTokenError as error:
+        if error.cause is not Cause.ISSUED_IN_FUTURE:
+            raise
+    return verifier.verify(token, credential, now + MAX_AHEAD)

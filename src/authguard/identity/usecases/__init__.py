@@ -1,1 +1,1 @@
-"""Run the use cases, free of HTTP, each in one transaction."""
+"""Run the use cases, independent of HTTP, each in one transaction."""

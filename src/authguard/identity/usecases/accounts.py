@@ -56,7 +56,7 @@ class Accounts:
 
         Raises:
             InvalidFieldsError: for an address, password or name that is not accepted.
-            EmailTakenError: if there is an account with this address.
+            EmailTakenError: if an account has this address.
             RateLimitedError: if the same address has tried too often.
         """
         base = self._base
@@ -112,7 +112,7 @@ class Accounts:
         """Count an attempt to sign in, before the password is checked.
 
         Returns:
-            Seconds for which to keep the answer back.
+            Seconds by which to delay the answer.
 
         Raises:
             RateLimitedError: if the same network address has tried too often.
@@ -127,15 +127,16 @@ class Accounts:
         Raises:
             InvalidCredentialsError: for an unknown address, a wrong password or a disabled account; the
                 answer and its time are the same.
-            EmailNotVerifiedError: if the password is right, and the address has to be verified; with
-                `Settings.enumeration_safe` that is an InvalidCredentialsError, too.
+            EmailNotVerifiedError: if the password is right, but the address must be verified first; with
+                `Settings.enumeration_safe`, this is an InvalidCredentialsError, too.
         """
         base = self._base
         user, password_hash = self._check_password(lookup_address(email), password, caller)
         upgraded = base.hasher.hash(password) if base.hasher.needs_rehash(password_hash) else None
-        # Not flushed, which is faster: if a power cut loses the session, its owner signs in again.
+        # The transaction is not flushed, which is faster: if a power cut loses the session, its owner signs
+        # in again.
         with base.database.write(flush=False) as connection:
-            # Unless it was changed or disabled during the check. The current roles are used.
+            # The account must not have been changed or disabled during the check. The current roles are used.
             locked = store.lock_holder(connection, user.id, password_hash)
             if locked is None:
                 raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
@@ -148,13 +149,10 @@ class Accounts:
         return self._sessions.issue_tokens(user, session)
 
     def _forget_tries(self, email: str, caller: Caller) -> None:
-        """Reset the wrong passwords before the right one.
-
-        They stay counted if the store of limits is down.
-        """
+        """Reset the count of wrong passwords after the right one; it stays if the store of limits is down."""
         try:
             self._base.limiter.clear_login(email, caller.address)
-        except VerificationUnavailableError as error:  # the session is stored, and its owner gets it
+        except VerificationUnavailableError as error:  # the session is stored, and its owner gets its tokens
             logger.warning("the tries of a sign-in are not forgotten: %s", error.reason)
 
     def _check_password(self, address: str | None, password: str, caller: Caller) -> tuple[User, str]:
@@ -168,7 +166,7 @@ class Accounts:
         if user is None or password_hash is None:
             self._verify_nothing(password, decoy)
             raise base.failed("login", caller, InvalidCredentialsError(), reason="unknown")
-        if not base.hasher.verify(password_hash, password):
+        if not base.is_password(password_hash, password):
             raise base.failed("login", caller, InvalidCredentialsError(), user_id=user.id)
         if user.disabled:
             raise base.failed("login", caller, InvalidCredentialsError(), reason="disabled", user_id=user.id)
@@ -181,7 +179,7 @@ class Accounts:
         return user, password_hash
 
     def _verify_nothing(self, password: str, decoy: str | None) -> None:
-        """Take as much time as a wrong password: see `Decoys`."""
+        """Take as long as for a wrong password: see `Decoys`."""
         hasher = self._base.hasher
         if decoy is not None and hasher.needs_rehash(decoy):
             hasher.verify(decoy, password)  # the answer belongs to another account, and is ignored
@@ -202,7 +200,7 @@ class Accounts:
         with base.database.read() as connection:
             old_hash = store.find_password_hash(connection, principal.subject)
             user = store.find_user(connection, principal.subject)
-        if user is None or old_hash is None or not base.hasher.verify(old_hash, current):
+        if user is None or old_hash is None or not base.is_password(old_hash, current):
             error = InvalidFieldsError({"current_password": ["is not right"]})
             raise base.failed("change_password", caller, error, user_id=principal.subject)
         if missing := base.password_problems(new, user.email, user.name):
@@ -222,18 +220,19 @@ class Accounts:
     def create(
         self, email: str, password: str, name: str = "", role: str | None = None, *, verified: bool = True
     ) -> User:
-        """Make an account, for operators of the service; no mail is sent.
+        """Create an account, for operators of the service; no mail is sent.
 
         Args:
             email: its address.
             password: its password.
-            name: what to call its owner.
+            name: the name of its owner.
             role: its role; None for `Settings.default_role`.
-            verified: whether the address is known to be its owner's; the password counts as proven then.
+            verified: whether the address is known to belong to its owner; if so, the password counts as
+                proven.
 
         Raises:
             InvalidFieldsError: for an address, password or name that is not accepted.
-            EmailTakenError: if there is an account with this address.
+            EmailTakenError: if an account has this address.
         """
         user = replace(self._new_user(email, password, name, role), email_verified=verified)
         password_hash = self._base.hasher.hash(password)
@@ -251,7 +250,7 @@ class Accounts:
         It counts as a sign-in: the `auth_time` of its tokens is now.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
             InvalidCredentialsError: if it is disabled.
         """
         base = self._base
@@ -284,7 +283,7 @@ class Accounts:
         """List accounts in the order of their addresses.
 
         Args:
-            limit: how many.
+            limit: the greatest number of accounts.
             after: the address to begin after.
         """
         with self._base.database.read() as connection:
@@ -294,7 +293,7 @@ class Accounts:
         """Disable an account, which ends its sessions, or enable it.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
         """
         flow = "disable" if disabled else "enable"
         with self._base.database.write() as connection:

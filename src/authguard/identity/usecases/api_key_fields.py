@@ -1,4 +1,4 @@
-"""Check what an API key is asked to be."""
+"""Check the requested properties of an API key."""
 
 import json
 import re
@@ -13,7 +13,8 @@ from authguard.identity.settings import Settings
 
 MAX_DAYS = 3_650
 MAX_METADATA = 2_048  # bytes of JSON
-MAX_DEPTH = 32  # of metadata: a reader may have less stack left than the code that checks it
+# levels of metadata: the code that reads it may have less stack left than the code that checks it
+MAX_DEPTH = 32
 MAX_NETWORKS = 32
 MAX_SCOPES = 64
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
@@ -31,7 +32,7 @@ def check_fields(request: APIKeyRequest, settings: Settings) -> None:
     """Check each field of a request for a key, by any caller.
 
     Raises:
-        InvalidFieldsError: names each field, and what to change; what was sent is not repeated.
+        InvalidFieldsError: names each wrong field and its correction, without the sent value.
     """
     kinds = [prefix.removesuffix("_") for prefix in settings.key_prefixes]
     tiers = list(settings.api_key_tiers)
@@ -46,6 +47,16 @@ def check_fields(request: APIKeyRequest, settings: Settings) -> None:
     }
     if wrong := {field: [advice] for field, (is_right, advice) in checks.items() if not is_right}:
         raise InvalidFieldsError(wrong)
+
+
+def check_tier(tier: object, settings: Settings) -> None:
+    """Check the name of a tier.
+
+    Raises:
+        InvalidFieldsError: if the settings have no such tier.
+    """
+    if tier not in settings.api_key_tiers:
+        raise InvalidFieldsError({"tier": [f"is one of {', '.join(settings.api_key_tiers)}"]})
 
 
 def _is_name(name: object) -> bool:
@@ -74,7 +85,7 @@ def _is_metadata(metadata: object) -> bool:
     try:
         text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return len(text.encode()) <= MAX_METADATA and _is_shallow(metadata, MAX_DEPTH)
-    except (TypeError, ValueError, RecursionError):  # half of a surrogate pair is a ValueError, too
+    except (TypeError, ValueError, RecursionError):  # half of a surrogate pair also raises a ValueError
         return False
 
 

@@ -1,4 +1,4 @@
-"""Decide who manages API keys, and which rights they may give."""
+"""Decide which callers manage API keys, and which rights they may give."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,26 +8,27 @@ from sqlalchemy import Connection
 from authguard._core.model import Principal, api_key_id
 from authguard._core.networks import Network, covers, parse_network
 from authguard.errors import InsufficientScopeError, InvalidTokenError
-from authguard.identity.errors import NotFoundError
+from authguard.identity.errors import NotFoundError, TierDeniedError
 from authguard.identity.keys.generations import find_presented
 from authguard.identity.keys.grants import ADMIN, owner_scopes
 from authguard.identity.model import KeyActor, Operator, StoredAPIKey
 from authguard.identity.settings import Settings
 from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.usecases.session_claims import is_alive, session_id_or_empty
 
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Describe who manages keys: the owner of an account, or one of its keys.
+    """Describe the manager of keys: the owner of an account, or one of its keys.
 
     Attributes:
         user_id: the account.
-        scopes: the scopes that a key may be given.
-        key: the key that acts; None for the owner.
+        scopes: the scopes that it may give a key.
+        key: the acting key; None for the owner.
         is_ending: whether the presented secret ends before its key.
-        is_operator: whether it is the operator of the service.
+        is_operator: whether the manager is the operator of the service.
     """
 
     user_id: str
@@ -45,7 +46,7 @@ class Manager:
 
     @property
     def key_id(self) -> str | None:
-        """Return the id of the key that acts, for the record of events."""
+        """Return the id of the acting key, for the record of events."""
         return None if self.key is None else self.key.id
 
     def check_gives(self, scopes: Collection[str], networks: Collection[str], tier: str) -> None:
@@ -62,15 +63,16 @@ class Manager:
         if self.key.networks and not (networks and _covers(self.key.networks, networks)):
             raise InsufficientScopeError("a network from which the caller must not be used")
         if tier != self.key.tier and ADMIN not in self.scopes:
-            raise InsufficientScopeError("a tier that the caller may not give", scopes=[ADMIN])
+            raise TierDeniedError("a tier that the caller may not give", scopes=[ADMIN])
 
     def check_lasts(self) -> None:
         """Check that the presented secret was not replaced by a newer one.
 
-        It may have been rotated because others know it; they would keep any key that they create with it.
+        The secret may have been rotated because other people know it; they could keep using keys that they
+        create with it.
 
         Raises:
-            InsufficientScopeError: if it is one.
+            InsufficientScopeError: if the secret was replaced.
         """
         if self.is_ending:
             raise InsufficientScopeError("a secret that has been rotated")
@@ -98,7 +100,7 @@ class Rights:
     """Determine the rights of a principal in the management of keys.
 
     Args:
-        settings: what accounts may give their keys.
+        settings: the rights that accounts may give their keys.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -107,18 +109,18 @@ class Rights:
     def find_manager(
         self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
-        """Return who manages keys, in the current state, not that at the verification of the principal.
+        """Return the manager of keys in its current state, which may have changed since the verification.
 
         Args:
             connection: the transaction.
             principal: of a session, or of an API key; or the operator, for whom the account may be disabled.
             now: seconds since the epoch.
-            lock: whether others who make keys for the same account have to wait.
+            lock: whether other transactions that create keys for the same account must wait.
 
         Raises:
-            InvalidTokenError: if the account is gone or disabled, the key no longer good, or the token one of
-                no session.
-            NotFoundError: if there are no keys.
+            InvalidTokenError: if the account is deleted or disabled, the key is no longer valid, or the token
+                belongs to no session.
+            NotFoundError: if API keys are switched off.
         """
         settings = self._settings
         if not settings.api_keys:
@@ -146,7 +148,7 @@ class Rights:
     def find_changer(
         self, connection: Connection, principal: Principal | Operator, now: float, *, lock: bool = False
     ) -> Manager:
-        """Return who changes keys; see `find_manager`.
+        """Return the manager of keys, for a change; see `find_manager`.
 
         Raises:
             InsufficientScopeError: for a key that may not manage keys.
@@ -157,7 +159,7 @@ class Rights:
         return manager
 
     def check_by_key(self, manager: Manager) -> None:
-        """Check that keys may manage keys, if a key does.
+        """Check that keys may manage keys, if the manager is a key.
 
         Raises:
             InsufficientScopeError: if they may not.
@@ -167,7 +169,7 @@ class Rights:
 
 
 def may_be_id(text: str) -> bool:
-    """Return whether a text can be asked for as the id of a key; a database refuses some texts."""
+    """Return whether a text can be in a query as the id of a key; databases refuse some texts."""
     return text.isascii() and text.isprintable()
 
 
@@ -179,6 +181,10 @@ def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock:
     """
     key = None
     if may_be_id(key_id):
+        # the owner is locked first, as by all transactions that lock both; a mail about the key also locks
+        # its owner
+        if lock:
+            store.share_account(connection, manager.user_id)
         key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
     if key is None:
         raise NotFoundError

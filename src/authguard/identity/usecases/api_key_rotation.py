@@ -1,4 +1,4 @@
-"""Rotate API keys: a new secret for the same key, while the one before it stays good for a while."""
+"""Rotate API keys: create a new secret for the same key, while the previous one stays valid for a while."""
 
 from dataclasses import replace
 from typing import get_args
@@ -17,7 +17,7 @@ from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 
-#: Seconds for which the generation before the new one may stay good.
+#: Seconds for which the previous generation may stay valid.
 MAX_GRACE = 30 * 86_400
 
 
@@ -26,9 +26,9 @@ class APIKeyRotation:
 
     Args:
         base: the common parts of use cases.
-        texts: makes the texts of keys.
-        rights: decides who may do so.
-        events: notes what has happened.
+        texts: creates the texts of keys.
+        rights: decides which callers may do so.
+        events: records the events.
     """
 
     def __init__(self, base: Base, texts: KeyTexts, rights: Rights, events: KeyEvents) -> None:
@@ -46,26 +46,27 @@ class APIKeyRotation:
         activate: Activation = "now",
         grace_seconds: int = 0,
     ) -> NewAPIKey:
-        """Make a new generation of the secret of a key; its id, usage and limits stay.
+        """Create a new generation of the secret of a key; its id, usage and limits stay.
 
-        A rotation that waits for its first use is cancelled by a second one. Of a key, two generations are
-        good at most: when a third one begins, the first one ends.
+        A rotation that waits for its first use is cancelled by a second one. At most two generations of a key
+        are valid: when a third one begins, the first one ends.
 
         Args:
             principal: of a session, or of an API key; a key may rotate itself with `apikeys:rotate:self`.
             key_id: the public id of the key.
             caller: the origin of the request.
-            activate: from when the new generation is used: now, or from its first use.
-            grace_seconds: for how long the one before it stays good from then on, never longer than the key.
+            activate: the beginning of the new generation: now, or its first use.
+            grace_seconds: seconds for which the previous generation stays valid from then on, never longer
+                than the key.
 
         Raises:
             InvalidFieldsError: for another activation, and a grace that is out of range.
             NotFoundError: if the owner has no such key.
             KeyNotActiveError: if the key cannot be used any more.
-            InsufficientScopeError: if the key that asks has less than the one that is to be rotated.
-            RateLimitedError: if too many were made of late.
-            InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if that could not be stored; all stays as it was then.
+            InsufficientScopeError: if the acting key has fewer rights than the key to rotate.
+            RateLimitedError: if too many keys were created or rotated recently.
+            InvalidTokenError: if the principal is no longer valid.
+            StoreUnavailableError: if the rotation could not be stored; nothing has changed then.
         """
         base, now = self._base, self._base.clock()
         _check_fields(activate, grace_seconds)
@@ -100,7 +101,7 @@ class APIKeyRotation:
         *,
         lock: bool = False,
     ) -> tuple[Manager, StoredAPIKey]:
-        """Return the manager, and the key that is to be rotated; raise if that may not be."""
+        """Return the manager, and the key to rotate; raise an error if the manager may not rotate it."""
         manager = self._rights.find_manager(connection, principal, now)
         key = find_own_key(connection, manager, key_id, lock=lock)
         self._check_rotates(manager, key)
@@ -109,7 +110,7 @@ class APIKeyRotation:
         return manager, key
 
     def _check_rotates(self, manager: Manager, key: StoredAPIKey) -> None:
-        """Check that the manager may have a new secret of a key, which is as good as the key itself."""
+        """Check that the manager may get a new secret of a key, and so all of its rights."""
         if manager.key_id == key.id:
             manager.check_lasts()
             if ROTATE_SELF not in manager.scopes:

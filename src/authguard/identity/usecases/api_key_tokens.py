@@ -25,7 +25,7 @@ class APIKeyTokens:
 
     Args:
         base: the common parts of use cases.
-        texts: tells texts that are no keys.
+        texts: recognises texts that are not keys.
         verifier: looks keys up.
     """
 
@@ -39,7 +39,7 @@ class APIKeyTokens:
         return client_id.startswith(PAIR_PREFIX)
 
     def authenticate(self, key_text: str, secret: str, caller: Caller) -> KeyClient:
-        """Return the client that a key and a client secret are.
+        """Return the client for a key and a client secret.
 
         Args:
             key_text: the key, as its user presents it.
@@ -47,8 +47,8 @@ class APIKeyTokens:
             caller: the origin of the request.
 
         Raises:
-            OAuthError: `invalid_client`, for a key that is not good and a wrong secret alike.
-            RateLimitedError: if there were too many of them.
+            OAuthError: `invalid_client`, for an invalid key and a wrong secret alike.
+            RateLimitedError: if the caller has sent too many of them.
             StoreUnavailableError: if the database does not answer.
         """
         now = self._base.clock()
@@ -63,11 +63,11 @@ class APIKeyTokens:
         return self._client(row)
 
     def _is_good(self, row: KeyRow, now: float) -> bool:
-        """Return whether a key is good; its first use is one."""
+        """Return whether a key is valid; this counts as the first use of a generation."""
         if refusal_of(row, now) is not None:
             return False
         try:
-            # A key with a list of networks gets no token, and is not used by asking for one.
+            # A key with a list of networks gets no token, and requesting one does not count as its use.
             if row.secret.active_from is None and not row.key.networks:
                 self._verifier.begin(row, now)
         except InvalidAPIKeyError:
@@ -75,7 +75,7 @@ class APIKeyTokens:
         return True
 
     def _find(self, key_text: str, secret: str) -> KeyRow | None:
-        """Return the key with this text; None without a query if one of the two is no text of a pair."""
+        """Return the key with this text; None, without a query, if the texts are not those of a key pair."""
         texts = self._texts
         is_pair = texts.keys.is_well_formed(key_text) and texts.client_secrets.is_well_formed(secret)
         if not (is_pair and self._base.settings.api_keys):
@@ -97,12 +97,12 @@ class APIKeyTokens:
     def issue(self, client: KeyClient, scope: str | None, caller: Caller) -> dict[str, Any]:
         """Return a token response for a key.
 
-        The token is valid for a quarter of an hour at most, and ends with the key: it names the key as its
-        session, and what revokes the key revokes that.
+        The token is valid for at most 15 minutes, and ends with the key: its session is the key, so revoking
+        the key revokes the token.
 
         Raises:
             OAuthError: `invalid_scope`, for a scope that the key does not grant; `unauthorized_client` for a
-                key with a list of networks, whose tokens would be good from everywhere.
+                key with a list of networks, whose tokens would be valid from all addresses.
         """
         scopes = client.scopes if scope is None else frozenset(scope.split())
         if not scopes <= client.scopes:

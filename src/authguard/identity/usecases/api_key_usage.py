@@ -1,4 +1,4 @@
-"""Tell how many requests the keys of an owner have made, all together and each over time."""
+"""Report the requests with the keys of an owner: of all keys together, and of each key over time."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ from authguard.identity.usecases.context import Base
 
 
 class APIKeyUsage:
-    """Sum up what has been counted.
+    """Sum up counts.
 
     Args:
         base: the common parts of use cases.
-        rights: tells whose keys they are.
-        recorder: holds what this process has counted and not written yet; None if it counts nothing.
+        rights: finds the owner of keys.
+        recorder: holds the counts of this process that are not written yet; None if it counts nothing.
     """
 
     def __init__(self, base: Base, rights: Rights, recorder: UsageRecorder | None) -> None:
@@ -30,13 +30,13 @@ class APIKeyUsage:
         self._recorder = recorder
 
     def usage(self, principal: Principal) -> Usage:
-        """Return how many requests the keys of the principal's owner have made, all together.
+        """Return the number of requests with all keys of the principal's owner.
 
-        Other processes write what they have counted once a minute. The limits are those of the key that asks,
-        or of `Settings.api_key_tier` for an owner who is signed in.
+        Other processes write their counts once a minute. The limits are those of the acting key, or of
+        `Settings.api_key_tier` for a signed-in owner.
 
         Raises:
-            InvalidTokenError: if the principal is no longer good.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if the database does not answer.
         """
         settings, now = self._base.settings, self._base.clock()
@@ -62,18 +62,18 @@ class APIKeyUsage:
     def usage_of(
         self, principal: Principal | Operator, key_id: str, level: Level, *, begin: float, end: float
     ) -> Sequence[Period]:
-        """Return what became of the requests with a key of the principal's owner, in the order of time.
+        """Return the outcomes of the requests with a key of the principal's owner, in the order of time.
 
         Args:
             principal: of a session, or of an API key; or the operator.
             key_id: the key.
-            level: which periods.
-            begin: the first moment, in seconds since the epoch; its whole period is returned.
-            end: the moment after the last one.
+            level: the kind of periods.
+            begin: the first time, in seconds since the epoch; its whole period is returned.
+            end: the end, which is excluded.
 
         Raises:
             NotFoundError: if the owner has no such key.
-            InvalidTokenError: if the principal is no longer good.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:

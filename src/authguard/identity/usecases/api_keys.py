@@ -1,13 +1,19 @@
 """Create, list and revoke API keys."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from authguard._core.credential.key_format import make_readable_id
 from authguard._core.model import Principal
 from authguard.errors import RefusedError
-from authguard.identity.errors import NotFoundError, TooManyKeysError
+from authguard.identity.errors import (
+    KeyNotActiveError,
+    NotFoundError,
+    TierDeniedError,
+    TooManyKeysError,
+)
 from authguard.identity.keys.generations import END_SECONDS, end_keys
 from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.stages import next_notice_at
@@ -17,7 +23,7 @@ from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator,
 from authguard.identity.person_names import trim_name
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
-from authguard.identity.usecases.api_key_fields import check_fields
+from authguard.identity.usecases.api_key_fields import check_fields, check_tier
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key, may_be_id
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
 from authguard.identity.usecases.api_key_tokens import APIKeyTokens
@@ -26,21 +32,21 @@ from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 from authguard.identity.usecases.key_life.switching import APIKeySwitch
 
-#: Of one owner that can be used; there cannot be one more.
+#: The greatest number of usable keys of one owner.
 MAX_KEYS = 100
-#: Of one owner that have expired or been revoked; older ones are deleted when a key is made.
+#: The greatest number of expired and revoked keys of one owner; older ones are deleted when a key is created.
 MAX_DEAD_KEYS = 100
 _DAY = 86_400
 
 
 class APIKeys:
-    """Create, find, list and revoke the API keys of accounts, for their owners or for keys of theirs.
+    """Create, find, list and revoke the API keys of accounts, for their owners or for their keys.
 
     Args:
         base: the common parts of use cases.
-        texts: makes the texts of keys.
+        texts: creates the texts of keys.
         verifier: looks keys up, and counts their uses.
-        events: notes what happens to keys.
+        events: records events of keys.
     """
 
     def __init__(self, base: Base, texts: KeyTexts, verifier: SQLAPIKeys, events: KeyEvents) -> None:
@@ -57,19 +63,19 @@ class APIKeys:
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
-        """Make a key for the owner of the principal.
+        """Create a key for the owner of the principal.
 
         Args:
             principal: of a session, or of an API key.
-            request: what the key is to be.
+            request: the properties of the key.
             caller: the origin of the request.
 
         Raises:
             InvalidFieldsError: for a field that is not accepted.
-            InsufficientScopeError: for what the owner or the key that asks has not got itself.
+            InsufficientScopeError: for rights that the owner or the acting key does not have.
             TooManyKeysError: if the owner has too many keys.
-            RateLimitedError: if too many were made of late.
-            InvalidTokenError: if the principal is no longer good.
+            RateLimitedError: if too many keys were created recently.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if the key could not be stored.
         """
         base, now = self._base, self._base.clock()
@@ -98,8 +104,9 @@ class APIKeys:
         tier = request.tier or (settings.api_key_tier if maker is None else maker.tier)
         networks = tuple(request.networks) or (() if maker is None else maker.networks)
         manager.check_gives(request.scopes, networks, tier)
-        if tier != settings.api_key_tier and maker is None and not manager.is_operator:
-            manager.check_gives([ADMIN], networks, tier)
+        is_owner = maker is None and not manager.is_operator
+        if is_owner and tier != settings.api_key_tier and ADMIN not in manager.scopes:
+            raise TierDeniedError("a tier that the caller may not give", scopes=[ADMIN])
         days = request.expires_in_days
         expires_at = now + (settings.api_key_lifetime if days is None else days * _DAY)
         readable_id = make_readable_id()
@@ -128,10 +135,10 @@ class APIKeys:
         return NewAPIKey(key, made.text, made.secret)
 
     def list(self, principal: Principal | Operator) -> Sequence[StoredAPIKey]:
-        """List all keys of the principal's owner, the newest first; also those that cannot be used any more.
+        """List all keys of the principal's owner, the newest first, including expired and revoked ones.
 
         Raises:
-            InvalidTokenError: if the principal is no longer good.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
@@ -143,7 +150,7 @@ class APIKeys:
 
         Raises:
             NotFoundError: if the owner has no such key.
-            InvalidTokenError: if the principal is no longer good.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if the database does not answer.
         """
         with self._base.database.read() as connection:
@@ -154,7 +161,7 @@ class APIKeys:
         """Return the operator that acts for the owner of a key.
 
         Raises:
-            NotFoundError: if there is no such key.
+            NotFoundError: if the key does not exist.
             StoreUnavailableError: if the database does not answer.
         """
         user_id = None
@@ -166,15 +173,15 @@ class APIKeys:
         return Operator(user_id)
 
     def revoke(self, principal: Principal | Operator, key_id: str, caller: Caller) -> None:
-        """Revoke a key of the principal's owner: it is refused from now on, and so are the tokens of it.
+        """Revoke a key of the principal's owner: from now on, the key and its tokens are refused.
 
         Guards that follow the log know when this returns, or within a second. A key that was revoked before
         does not change, and no event is recorded; for a while, guards are notified again.
 
         Raises:
             NotFoundError: if the owner has no such key.
-            InsufficientScopeError: if the key that asks may not manage keys.
-            InvalidTokenError: if the principal is no longer good.
+            InsufficientScopeError: if the acting key may not manage keys.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if it could not be stored; the key then stays valid.
         """
         base, now = self._base, self._base.clock()
@@ -192,6 +199,42 @@ class APIKeys:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
         if is_new:
             self._record("api_key_revoke", manager, key.id, caller)
+
+    def set_tier(self, operator: Operator, key_id: str, tier: str, caller: Caller) -> StoredAPIKey:
+        """Give a key another tier, by the operator.
+
+        Guards apply the tier when they look the key up again, after `cache_ttl`. Tokens that were issued for
+        the key keep its old tier.
+
+        Args:
+            operator: acts for the owner of the key.
+            key_id: the public id of the key.
+            tier: one of `Settings.api_key_tiers`.
+            caller: the origin of the request.
+
+        Returns:
+            the key.
+
+        Raises:
+            InvalidFieldsError: for an unknown tier.
+            NotFoundError: if the owner has no such key.
+            KeyNotActiveError: if the key has expired or been revoked.
+            StoreUnavailableError: if it could not be stored; the key then keeps its tier.
+        """
+        base, now = self._base, self._base.clock()
+        check_tier(tier, base.settings)
+        try:
+            with base.database.write() as connection:
+                manager = self._rights.find_changer(connection, operator, now)
+                key = find_own_key(connection, manager, key_id)
+                if key.state(now) in ("expired", "revoked"):
+                    raise KeyNotActiveError
+                key_store.update_key(connection, key.id, tier=tier)
+        except RefusedError as error:
+            raise base.failed("api_key_tier", caller, error, user_id=operator.subject) from None
+        if tier != key.tier:
+            self._record("api_key_tier", manager, key.id, caller)
+        return replace(key, tier=tier)
 
     def _record(self, name: str, manager: Manager, key_id: str, caller: Caller) -> None:
         self._base.succeeded(

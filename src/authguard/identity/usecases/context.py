@@ -6,8 +6,9 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from authguard._core.model import Principal
+from authguard._core.options import unusable_answer, yes_or_no
 from authguard.errors import RefusedError
-from authguard.identity.audit import Audit, Event
+from authguard.identity.audit import Audit, Event, limit_of
 from authguard.identity.errors import OAuthError
 from authguard.identity.limits import Limiter
 from authguard.identity.model import NO_CALLER, Caller, User
@@ -21,7 +22,7 @@ from authguard.identity.usecases.mails.queue import MailQueue
 P = ParamSpec("P")
 Result = TypeVar("Result")
 Refusal = TypeVar("Refusal", RefusedError, OAuthError)
-#: In the dictionary of an error: whether it has left an event.
+#: The key in the dictionary of an error that tells whether an event was recorded for it.
 _RECORDED = "authguard_recorded"
 
 
@@ -30,16 +31,16 @@ class Base:
     """Hold the parts that all use cases share.
 
     Attributes:
-        settings: how the service is to behave.
-        database: where everything is stored.
+        settings: the settings of the service.
+        database: the database.
         access_tokens: makes access tokens.
         refresh_tokens: makes and reads refresh tokens.
         hasher: hashes passwords.
-        policy: which passwords are accepted.
-        breaches: tells which passwords are known from breaches; None for not asking.
+        policy: the rules for passwords.
+        breaches: recognises passwords from breaches; None for no check.
         limiter: counts attempts.
-        mails: keeps what mails are to be made, and sends them.
-        audit: takes events.
+        mails: stores waiting mails, and sends them.
+        audit: records events.
         clock: seconds since the epoch.
     """
 
@@ -60,17 +61,29 @@ class Base:
 
         Args:
             password: as it was sent.
-            email: the address of its owner, which it must not be, nor its local part.
-            name: the name of its owner, which it must not be; may be empty.
+            email: the address of its owner; the password must be neither the address nor its local part.
+            name: the name of its owner, which the password must not be; may be empty.
         """
         names = [email, email.partition("@")[0], name]
-        problems = self.policy.check(password, names=filter(None, names))
-        if not problems and self.breaches is not None and self.breaches.is_breached(password):
-            problems = ["Use another password: this one is known from a breach."]
-        return problems
+        problems: object = self.policy.check(password, names=filter(None, names))
+        if not isinstance(problems, list | tuple) or not all(isinstance(each, str) for each in problems):
+            raise unusable_answer("check() of policy", "a list of texts", problems)
+        if problems or self.breaches is None:
+            return list(problems)
+        is_breached = yes_or_no("is_breached() of breaches", self.breaches.is_breached(password))
+        return ["Use another password: this one is known from a breach."] if is_breached else []
+
+    def is_password(self, password_hash: str, password: str) -> bool:
+        """Return whether a password matches a hash.
+
+        Args:
+            password_hash: the stored hash.
+            password: as it was sent.
+        """
+        return yes_or_no("verify() of hasher", self.hasher.verify(password_hash, password))
 
     def must_verify(self, user: User) -> bool:
-        """Return whether the owner of an account has to verify its address before signing in."""
+        """Return whether the owner of an account must verify its address before signing in."""
         settings = self.settings
         return (settings.enumeration_safe or settings.require_verified_email) and not user.email_verified
 
@@ -85,16 +98,16 @@ class Base:
         key_id: str | None = None,
         actor_key_id: str | None = None,
     ) -> None:
-        """Record that a flow did what was asked for.
+        """Record that a flow succeeded.
 
         Args:
             name: the flow.
             caller: the origin of the request.
-            reason: what is worth noting about it, as a code.
-            user_id: the account that it is about.
-            session_id: the session that it is about.
-            key_id: the API key that it is about.
-            actor_key_id: the API key that has done it.
+            reason: a remark about the success, as a code.
+            user_id: the affected account.
+            session_id: the affected session.
+            key_id: the affected API key.
+            actor_key_id: the API key that made the request.
         """
         event = Event(
             name,
@@ -119,20 +132,24 @@ class Base:
             caller: the origin of the request.
             error: the error for the caller.
             reason: the reason, if it has more detail than the error.
-            user_id: the account that it is about, if that is known.
+            user_id: the affected account, if it is known.
         """
         code = error.error if isinstance(error, OAuthError) else error.code
-        self.record_failure(name, caller, reason or code, user_id=user_id)
+        event = Event(
+            name,
+            False,
+            self.clock(),
+            reason or code,
+            user_id=user_id,
+            address=caller.address,
+            limit=limit_of(error),
+        )
+        self.audit.record(event)
         vars(error)[_RECORDED] = True
         return error
 
-    def record_failure(self, name: str, caller: Caller, reason: str, *, user_id: str | None = None) -> None:
-        """Record that a flow failed."""
-        event = Event(name, False, self.clock(), reason, user_id=user_id, address=caller.address)
-        self.audit.record(event)
-
     def wrong_secret(self, flow: str, caller: Caller) -> None:
-        """Count a wrong token or secret. Right ones are never refused for it.
+        """Count a wrong token or secret. Right ones are never refused because of this count.
 
         Raises:
             RateLimitedError: if the caller has sent too many.
@@ -142,10 +159,10 @@ class Base:
     def limited(
         self, flow: str, caller: Caller, count: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Count an attempt, and record it if it was one too many.
+        """Count an attempt, and record an event if the limit is exceeded.
 
         Raises:
-            RateLimitedError: if it was.
+            RateLimitedError: if the limit is exceeded.
         """
         try:
             return count(*args, **kwargs)
@@ -159,10 +176,11 @@ Case = TypeVar("Case", bound=Any)
 def records(
     flow: str,
 ) -> Callable[[Callable[Concatenate[Case, P], Result]], Callable[Concatenate[Case, P], Result]]:
-    """Record each refusal and each outage of a use case that has left no event by itself.
+    """Record each refusal and each outage of a use case that has not recorded an event itself.
 
     Args:
-        flow: the name of the event. The use case may be given a caller and a principal, which are in it.
+        flow: the name of the event. A caller and a principal among the arguments of the use case are in the
+            event.
     """
 
     def decorate(

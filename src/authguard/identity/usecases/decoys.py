@@ -1,8 +1,9 @@
-"""Choose the hash with which a guess for an unknown address is compared, so that its time discloses nothing.
+"""Choose the hash to compare with a guess for an unknown address, so that the time discloses nothing.
 
-Verifying imported hashes, and those with other cost settings, takes another time than verifying new ones. So
-an unknown address costs as much as the account next to a place that only this service can compute. It is
-always the same account, until its owner signs in and its hash is replaced, as with a known address.
+Verifying imported hashes, and hashes with other cost settings, takes another time than verifying new ones. So
+an unknown address takes the time of an account next to a place that only this service can compute. An address
+always has the same account, until the owner of that account signs in and its hash is replaced; the same
+happens with a known address.
 """
 
 import hmac

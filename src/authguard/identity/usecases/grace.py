@@ -1,12 +1,13 @@
 """Decide about refresh tokens that are not the newest: a lost answer, or a copy of the token.
 
 Answers get lost, tabs refresh at the same time, and a client may sleep for hours before it retries. So the
-previous token gets the newest one again, a *repeat*. This is safe while the newest has not been used, which
-the generations show: once it is, the other token is two generations behind.
+previous token gets the newest one again, a *repeat*. This is safe while the newest has not been used. The
+generations show this: after its use, the other token is two generations behind.
 
-Two holders of one session repeat every generation: the one who comes second repeats it, or is two behind. A
-generation without a repeat proves that there is one holder. So repeats are counted over consecutive
-generations, and neither an owner nor an attacker who comes second stays unnoticed indefinitely.
+If two clients hold tokens of one session, every generation has a repeat: the client that refreshes second
+repeats it, or is two generations behind. A generation without a repeat proves that only one client holds its
+token. So repeats are counted over consecutive generations, and a second client is detected sooner or later,
+whether it is the owner's or an attacker's.
 """
 
 from dataclasses import replace
@@ -19,9 +20,9 @@ from authguard.identity.settings import Settings
 Step = Literal["advance", "repeat", "lost", "reuse", "refuse"]
 
 #: Generations that a database may have lost. SQLite may lose half a minute of refreshes in a power cut, and
-#: an access token lasts for longer. A restored backup must not make tokens good that had been replaced.
+#: an access token lasts for longer. A restored backup must not make replaced tokens valid again.
 MAX_LOST_GENERATIONS = 1
-#: The most that the repeats of generations in a row may count together: five by `DISTANT`.
+#: The greatest sum of the repeats of consecutive generations: five times `DISTANT`.
 MAX_REPEATS = 1_000
 #: A repeat within `Settings.refresh_grace` from the same network and agent: tabs that refresh together.
 NEAR = 1
@@ -29,27 +30,28 @@ NEAR = 1
 DISTANT = 200
 
 MAX_AGENT = 200
-_IPV4_BITS = 24  # servers and proxies of one site share these
-_IPV6_BITS = 48  # the largest network that one customer has (RFC 6177)
+_IPV4_BITS = 24  # bits of an IPv4 network that the servers and proxies of one site share
+_IPV6_BITS = 48  # bits of the largest IPv6 network that one customer has (RFC 6177)
 
 
 def decide_refresh(generation: int, session: Session, caller: Caller, now: float, settings: Settings) -> Step:
-    """Decide about a refresh token of a session that is alive.
+    """Decide about a refresh token of an active session.
 
     Args:
         generation: of the token.
         session: as it is stored.
         caller: the origin of the request.
         now: seconds since the epoch.
-        settings: `refresh_grace` and `lost_answer_lifetime`; without a grace a token is good once.
+        settings: `refresh_grace` and `lost_answer_lifetime`; without a grace, a token is valid once.
 
     Returns:
-        `advance` for a token that makes the next generation, `repeat` for one that gets the newest again,
-        `reuse` for a copy, which ends the session, `refuse` for a generation that cannot be told.
+        `advance` for a token that starts the next generation, `repeat` for one that gets the newest token
+        again, `reuse` for a copy, which ends the session, `refuse` for an impossible generation.
     """
     ahead = generation - session.generation
     if ahead >= 0:
-        # A later one than the stored: we issued it, and the end of the database was lost.
+        # A later generation than the stored one: this service has issued it, but the database has lost the
+        # last transactions.
         return "advance" if ahead <= MAX_LOST_GENERATIONS else "refuse"
     if ahead < -1 or not settings.refresh_grace:
         return "reuse"
@@ -63,12 +65,12 @@ def decide_refresh(generation: int, session: Session, caller: Caller, now: float
 def after_advance(
     generation: int, session: Session, caller: Caller, now: float, settings: Settings
 ) -> Session:
-    """Return the session after a token of this generation has made the next one.
+    """Return the session after a token of this generation has started the next one.
 
     Args:
         generation: of the token.
         session: as it is stored.
-        caller: where the request comes from; repeats are compared with it.
+        caller: the origin of the request; repeats are compared with it.
         now: seconds since the epoch.
         settings: `refresh_lifetime`.
     """
@@ -123,7 +125,7 @@ def _weight(session: Session, caller: Caller, now: float, settings: Settings) ->
     return max(session.repeated, NEAR if is_near else DISTANT)
 
 
-# A session that was last refreshed before these were stored has none to compare with.
+# A session that was last refreshed before these columns existed has no values to compare with.
 def _is_same_network(session: Session, caller: Caller) -> bool:
     return session.refreshed_network in (None, network_of(caller))
 

@@ -10,7 +10,7 @@ from authguard.identity.usecases.sessions import Sessions
 
 
 class Linking:
-    """Link providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
+    """List and unlink providers that sign in to an account. Signing in with one links it: see `SocialSignIn`.
 
     Args:
         base: the common parts of use cases.
@@ -34,11 +34,11 @@ class Linking:
 
         Raises:
             NotFoundError: if it is not linked.
-            LastSignInError: if the account has no password, and no other provider.
+            LastSignInError: if the account has neither a password nor another provider.
         """
         base, user_id = self._base, principal.subject
         with base.database.write() as connection:
-            # Of two at the same time the second waits, and sees the result of the first.
+            # Of two simultaneous requests, the second waits, and sees the result of the first.
             password_hash, _ = linking_store.lock_user(connection, user_id)
             providers = {identity.provider for identity in linking_store.list_identities(connection, user_id)}
             if provider not in providers:

@@ -1,7 +1,7 @@
 """Verify addresses and reset passwords by one-time tokens in mails.
 
-A token is 32 random bytes, of which the database has the digest only. A newer one takes the place
-of the older; it is used up by POST, once, however many use it at the same time.
+A token is 32 random bytes; the database stores only its digest. A newer token replaces the older. A POST uses
+up a token, and only one of several simultaneous requests succeeds.
 """
 
 import secrets
@@ -25,7 +25,7 @@ from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
 _VERIFY = "verify"
-_VERIFIED = "verified"  # what becomes of such a token when it is used
+_VERIFIED = "verified"  # the purpose of such a token after its use
 _RESET = "reset"
 
 
@@ -53,17 +53,17 @@ class Links:
         Args:
             connection: the transaction.
             user: the account.
-            provider: where its owner signed in to make it, without a password.
+            provider: the provider with which its owner created it, without a password.
         """
         self._base.mails.add(connection, _VERIFY, user_id=user.id, details=provider or "")
 
     @records("resend_verification")
     def resend_verification(self, email: str, caller: Caller) -> None:
-        """Send it again, if there is an account with this address that needs it; the answer does not tell.
+        """Send the link again, if an account with this address needs it; the answer does not disclose this.
 
         Raises:
             RateLimitedError: if the same address has asked too often.
-            StoreUnavailableError: if that could not be stored, or too many mails wait.
+            StoreUnavailableError: if the mail could not be stored, or too many mails wait.
         """
         self._ask_for_mail("resend_verification", _VERIFY, email, caller)
 
@@ -86,31 +86,32 @@ class Links:
     ) -> str:
         """Verify the address that a token was sent to.
 
-        The token proves the mailbox only. With a session or the password of the account it also proves that
-        the owner of the mailbox has registered; without, links to providers that are not verified end.
+        The token proves only the mailbox. Together with a session or the password of the account, it also
+        proves that the owner of the mailbox has registered. Otherwise, unverified links to providers end.
 
         Args:
             token: of the mail.
             caller: the origin of the request.
             owner_id: the account that the caller is signed in to, if any.
             password: the password of the account, if it was given.
-            needs_proof: refuse a token that comes with neither, as `Settings.verify_needs_password` does.
-
-        A token that has verified the address before gets the same answer again, as long as it would have been
-        good, and changes nothing: people press twice, and programs that look into mails press first.
+            needs_proof: whether to refuse a token without a session or password; see
+                `Settings.verify_needs_password`. A token that has verified the address before gets the same
+                answer again until it expires, and changes nothing, because users press a button twice, and
+                scanners of mails press it first.
 
         Returns:
             The id of the account.
 
         Raises:
             InvalidLinkError: if the token is unknown, replaced or too old, or was used for something else.
-            InvalidFieldsError: if the password is missing or wrong; the token stays good.
+            InvalidFieldsError: if the password is missing or wrong; the token stays valid.
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
         user = self._find_account(_VERIFY, token)
         if user is None:
-            # Looked for afterwards: another request may use the token meanwhile, and none takes that back.
+            # Checked afterwards, because another request may have used the token meanwhile, and this is never
+            # undone.
             if (verified_id := self.find_verified(token)) is not None:
                 return verified_id
             raise self._wrong_link("verify_email", caller)
@@ -119,7 +120,7 @@ class Links:
         password_hash = None if is_owner else self._right_password(user_id, password, caller, needs_proof)
         ended = self._confirm(token, user_id, caller, is_owner=is_owner, password_hash=password_hash)
         if ended is None:
-            return user_id  # another request with it, at the same time
+            return user_id  # another simultaneous request has used the token
         base.succeeded("verify_email", caller, user_id=user_id)
         self._proofs.record(ended, caller, user_id)
         return user_id
@@ -127,9 +128,11 @@ class Links:
     def _confirm(
         self, token: str, user_id: str, caller: Caller, *, is_owner: bool, password_hash: str | None
     ) -> EndedSignIns | None:
-        """Use the token up, and verify the address; None if the same has happened meanwhile."""
+        """Use up the token, and verify the address; None if another request has done so meanwhile."""
         has_password, digest = password_hash is not None, sha256_hex(token)
         with self._base.database.write() as connection:
+            # the account is locked before its token, as by all transactions that lock both
+            store.lock_account(connection, user_id)
             if not store.mark_one_time_token(connection, _VERIFY, _VERIFIED, digest, self._base.clock()):
                 if self._verified_by(connection, digest) == user_id:
                     return None
@@ -144,7 +147,7 @@ class Links:
             return ended
 
     def find_verified(self, token: str) -> str | None:
-        """Return the account whose address a token has verified; None if it has not, or is too old by now."""
+        """Return the account whose address a token has verified; None for another or an expired token."""
         with self._base.database.read() as connection:
             return self._verified_by(connection, sha256_hex(token))
 
@@ -154,13 +157,13 @@ class Links:
         return user.id if user is not None and user.email_verified else None
 
     def resets_password(self, token: str) -> bool:
-        """Return whether a token is good for a new password. It is not used up."""
+        """Return whether a token is valid for a new password, without using it up."""
         with self._base.database.read() as connection:
             digest = sha256_hex(token)
             return store.find_one_time_token(connection, _RESET, digest, self._base.clock()) is not None
 
     def find_unverified(self, token: str) -> tuple[User, bool] | None:
-        """Return the account whose address a token verifies, and whether it has a password.
+        """Return the account whose address a token verifies, and whether the account has a password.
 
         The token is not used up.
         """
@@ -183,7 +186,7 @@ class Links:
         base.limited("verify_email", caller, base.limiter.hit, "login", user_id, address=caller.address)
         with base.database.read() as connection:
             password_hash = store.find_password_hash(connection, user_id)
-        if password_hash is None or not base.hasher.verify(password_hash, password):
+        if password_hash is None or not base.is_password(password_hash, password):
             raise self._wrong_password(user_id, caller)
         return password_hash
 
@@ -193,7 +196,9 @@ class Links:
 
     @records("decline")
     def decline_registration(self, token: str, caller: Caller) -> None:
-        """Close an account that the owner of its address has not registered; the address is free again.
+        """Close an account that was registered by another person than the owner of its address.
+
+        The address can then be registered again.
 
         Args:
             token: of the mail that verifies the address.
@@ -206,10 +211,10 @@ class Links:
         base = self._base
         user_id = self._account_of(_VERIFY, "decline", token, caller).id
         with base.database.write() as connection:
+            # A simultaneous sign-in waits, and finds no account.
+            store.lock_account(connection, user_id)
             if store.consume_one_time_token(connection, _VERIFY, sha256_hex(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
-            # A sign-in at the same moment waits, and finds no account.
-            linking_store.lock_user(connection, user_id)
             self._sessions.end_sessions_of(connection, user_id)
             if not linking_store.delete_unverified_user(connection, user_id):
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
@@ -235,14 +240,14 @@ class Links:
 
     @records("forgot_password")
     def request_password_reset(self, email: str, caller: Caller) -> None:
-        """Send the link that resets a password, if there is such an account; the answer does not tell.
+        """Send the link that resets a password, if the account exists; the answer does not disclose this.
 
-        Everything that depends on the account happens after the answer, so that its time tells
-        nothing either.
+        All work that depends on the account happens after the answer, so that the time does not disclose it
+        either.
 
         Raises:
             RateLimitedError: if the same address has asked too often.
-            StoreUnavailableError: if that could not be stored, or too many mails wait.
+            StoreUnavailableError: if the mail could not be stored, or too many mails wait.
         """
         self._ask_for_mail("forgot_password", _RESET, email, caller)
 
@@ -266,21 +271,21 @@ class Links:
     def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Set a new password with the token of a mail; all sessions end, and none begins.
 
-        It verifies the address, too, and ends links to providers that have not verified it.
+        This also verifies the address, and ends links to providers that have not verified it.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
-            InvalidFieldsError: if the password is not accepted; the token stays good.
+            InvalidFieldsError: if the password is not accepted; the token stays valid.
         """
         self._set_password(_RESET, "reset_password", token, new_password, caller)
 
     @records("verify_email")
     def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
-        """Verify the address that a token was sent to, and set a new password; as `reset_password` does.
+        """Verify the address that a token was sent to, and set a new password, as `reset_password` does.
 
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
-            InvalidFieldsError: if the password is not accepted; the token stays good.
+            InvalidFieldsError: if the password is not accepted; the token stays valid.
         """
         self._set_password(_VERIFY, "verify_email", token, new_password, caller)
 
@@ -291,6 +296,7 @@ class Links:
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         with base.database.write() as connection:
+            store.lock_account(connection, user.id)  # the account is locked first, as in `_confirm`
             self._consume(connection, purpose, flow, token, caller)
             ended = self._proofs.prove_by_new_password(connection, user.id, password_hash)
             self._notices.tell_of_new_password(connection, user.id)
@@ -298,7 +304,7 @@ class Links:
         self._proofs.record(ended, caller, user.id)
 
     def _consume(self, connection: Connection, purpose: str, flow: str, token: str, caller: Caller) -> None:
-        """Use up a token; of several requests at the same time, all but one are refused."""
+        """Use up a token; of several simultaneous requests, all but one are refused."""
         base = self._base
         if store.consume_one_time_token(connection, purpose, sha256_hex(token), base.clock()) is None:
             raise base.failed(flow, caller, InvalidLinkError())
@@ -308,8 +314,10 @@ class Links:
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
             store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
-            # Afterwards and without a lock: a change of the address deletes this row, or was waited for.
+            # Read afterwards and without a lock: a change of the address deletes this row, or this request
+            # has waited for it.
             current = store.find_user(connection, user.id)
             if current is None or current.disabled or current.email != user.email:
-                raise StoreUnavailableError("the account was changed meanwhile")  # the next try reads it
+                # the next attempt reads the new state
+                raise StoreUnavailableError("the account was changed meanwhile")
         return f"{self._base.settings.page_url(path)}?token={quote(token)}"

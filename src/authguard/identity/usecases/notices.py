@@ -1,4 +1,4 @@
-"""Send mails that tell the owner of an account what has happened to it, after the answer."""
+"""Send mails that notify the owner of an account of events, after the answer."""
 
 from sqlalchemy import Connection
 
@@ -34,33 +34,36 @@ class Notices:
         base.mails.register("identities_ended", self._identities_ended)
 
     def tell_of_registration(self, connection: Connection, email: str) -> None:
-        """Tell the owner of an address that a registration with it was refused."""
+        """Notify the owner of an address that a registration with it was refused."""
         if (address := parse_email(email)) is not None:
             self._base.mails.add(connection, "registration", address=address)
 
     def tell_of_refused_link(self, connection: Connection, email: str, provider: str) -> None:
-        """Tell the owner of an address that a provider was refused which has not verified the address."""
+        """Notify the owner of an address that a sign-in with a provider was refused.
+
+        The provider has not verified the address.
+        """
         if (address := parse_email(email)) is not None:
             self._base.mails.add(connection, "refused_link", address=address, details=provider)
 
     def tell_of_new_password(self, connection: Connection, user_id: str) -> None:
-        """Tell the owner of an account that its password was changed (ASVS 6.3.7)."""
+        """Notify the owner of an account that its password was changed (ASVS 6.3.7)."""
         self._base.mails.add(connection, "new_password", user_id=user_id)
 
     def tell_of_identity(
         self, connection: Connection, user: User, provider: str, ended: EndedSignIns
     ) -> None:
-        """Tell the owner of an account that a provider signs in to it now, and what has ended for that."""
+        """Notify the owner of an account that a provider was linked, and which ways to sign in have ended."""
         names = [name for name in ("password", "identities") if getattr(ended, name)]
         details = " ".join((provider, *names))
         self._base.mails.add(connection, "linked", user_id=user.id, details=details)
 
     def tell_of_unlinking(self, connection: Connection, user_id: str, provider: str) -> None:
-        """Tell the owner of an account that a provider does not sign in to it any more."""
+        """Notify the owner of an account that a provider was unlinked."""
         self._base.mails.add(connection, "unlinked", user_id=user_id, details=provider)
 
     def tell_of_ended_identities(self, connection: Connection, user_id: str) -> None:
-        """Tell the owner of an account that links to providers were ended by a proof of the address."""
+        """Notify the owner of an account that a proof of the address has ended links to providers."""
         self._base.mails.add(connection, "identities_ended", user_id=user_id)
 
     def _registration(self, mail: WaitingMail, user: User) -> Mail | None:
@@ -93,16 +96,16 @@ class Notices:
         return Mail(user.email, *text) if self.may_send(_IDENTITY, mail, user) else None
 
     def may_send(self, kind: str, mail: WaitingMail, user: User) -> bool:
-        """Count a mail at its first try; False, and an event, for a mailbox that has had enough of them."""
+        """Count a mail at its first attempt; False, with an event, if its mailbox has reached the limit."""
         return mail.tries > 1 or count_mail(self._base, kind, user)
 
 
 def count_mail(base: Base, kind: str, user: User) -> bool:
-    """Count a mail; False, and an event, for a mailbox that has had enough of them."""
+    """Count a mail; False, with an event, if its mailbox has reached the limit."""
     try:
         if base.limiter.may_send(kind, user.email):
             return True
     except VerificationUnavailableError:
-        return True  # the caller was counted, and a mail that is lost costs its owner more
+        return True  # the request of the caller was counted, and a lost mail would be worse for the owner
     base.audit.record(Event("mail", False, base.clock(), "limit", user_id=user.id))
     return False

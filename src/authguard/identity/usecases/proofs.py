@@ -25,7 +25,7 @@ class EndedSignIns:
 
     Attributes:
         password: whether an unproven password was ended.
-        identities: whether links to providers that do not vouch for the address were ended.
+        identities: whether links to providers that have not verified the address were ended.
     """
 
     password: bool = False
@@ -47,16 +47,16 @@ class AddressProofs:
     def prove_by_link(
         self, connection: Connection, user_id: str, *, is_owner: bool = False, has_password: bool = False
     ) -> EndedSignIns:
-        """Take a mailed link as proof of the address.
+        """Accept a mailed link as proof of the address.
 
         Args:
             connection: the transaction.
             user_id: the account.
-            is_owner: whether it came with a session of the account, which proves its links and password.
-            has_password: whether it came with the password of the account.
+            is_owner: whether the request has a session of the account, which proves its links and password.
+            has_password: whether the request has the password of the account.
         """
         proven = {"password_proven": True} if is_owner or has_password else {}
-        # The row of the account first: a sign-in at the same moment waits for it.
+        # The row of the account is changed first, so that a simultaneous sign-in waits for it.
         store.update_user(connection, user_id, email_verified=True, **proven)
         if is_owner:
             linking_store.verify_identities(connection, user_id)
@@ -87,7 +87,8 @@ class AddressProofs:
         identities = linking_store.delete_unverified_identities(connection, user_id)
         if password or identities:
             self._sessions.end_sessions_of(connection, user_id)
-            # A stranger may have asked for another address, to have the owner press the link, and made keys.
+            # Another person may have requested another address, so that the owner would follow its link, and
+            # may have created keys.
             change_store.delete_change(connection, user_id)
             revoke_keys_of(connection, user_id, self._base.clock())
         return EndedSignIns(password, identities)

@@ -1,10 +1,11 @@
-"""Report whether the service is ready: its database, tables, signing keys and outbox."""
+"""Report whether the service is ready: its database, tables, signing keys, stores and outbox."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import TypeAlias
 
-from authguard.errors import ConfigurationError
+from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.mail.outbox import Outbox
 from authguard.identity.storage import migrations
@@ -14,24 +15,38 @@ from authguard.identity.tokens.signing import SigningKeys
 logger = logging.getLogger("authguard")
 
 #: The parts that are checked, in this order.
-PARTS = ("database", "migrations", "keys", "mail")
-_KEPT_SECONDS = 1.0  # of an answer: to ask often costs nothing
+PARTS = ("database", "migrations", "keys", "limits", "revocations", "quotas", "mail")
+_KEPT_SECONDS = 1.0  # seconds for which an answer is reused, so that frequent probes cost nothing
+
+#: A function for each store besides the database, which raises an error if the store does not answer.
+StoreChecks: TypeAlias = Mapping[str, Callable[[], None]]
 
 
 class Readiness:
     """Check the parts that the service needs.
 
     Args:
-        database: where accounts are.
-        keys: what tokens are signed with.
-        outbox: where mails wait.
+        database: the database.
+        keys: the signing keys.
+        outbox: the outbox of mails.
+        stores: the checks of the other stores, by their names in `PARTS`.
         clock: seconds since the epoch.
+
+    Attributes:
+        checked: the part that is checked now, or was checked last.
     """
 
     def __init__(
-        self, database: Database, keys: SigningKeys, outbox: Outbox, clock: Callable[[], float]
+        self,
+        database: Database,
+        keys: SigningKeys,
+        outbox: Outbox,
+        stores: StoreChecks,
+        clock: Callable[[], float],
     ) -> None:
         self._database, self._keys, self._outbox, self._clock = database, keys, outbox, clock
+        self._stores = stores
+        self.checked = PARTS[0]
         self._lock = Lock()
         self._failing: tuple[str, ...] = ()
         self._known_at: float | None = None
@@ -62,7 +77,20 @@ class Readiness:
         self._failing = failing
 
     def _look(self, now: float) -> dict[str, str]:
-        """Return why parts fail, in words without secrets."""
+        """Return the reasons why parts fail, in words without secrets."""
+        self.checked = PARTS[0]
+        reasons = self._look_at_database(now)
+        for part, check in self._stores.items():
+            self.checked = part
+            try:
+                check()
+            except VerificationUnavailableError as error:
+                reasons[part] = error.reason
+        if not self._outbox.has_room:
+            reasons["mail"] = "the outbox is full or closed"
+        return reasons
+
+    def _look_at_database(self, now: float) -> dict[str, str]:
         reasons: dict[str, str] = {}
         file = self._database.file
         try:
@@ -80,6 +108,4 @@ class Readiness:
                 reasons["database"] = error.reason
             except ConfigurationError as error:
                 reasons["keys"] = str(error)
-        if not self._outbox.has_room:
-            reasons["mail"] = "the outbox is full or closed"
         return reasons

@@ -22,16 +22,16 @@ from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.grace import Step, after_advance, after_repeat, decide_refresh
 from authguard.identity.usecases.session_claims import is_alive, session_id_or_empty
 
-MAX_ATTEMPTS = 5  # to change a row that other requests change at the same time
+MAX_ATTEMPTS = 5  # attempts to change a row that other requests change at the same time
 
 
 class RefreshRequest(NamedTuple):
-    """Hold a refresh token that was sent.
+    """Hold a refresh token of a request.
 
     Attributes:
         refresh_token: as it was issued.
         caller: the origin of the request.
-        client_id: the OAuth client that sends it; only it can use its sessions.
+        client_id: the OAuth client of the request; sessions of a client can only be used by this client.
     """
 
     refresh_token: str
@@ -40,7 +40,7 @@ class RefreshRequest(NamedTuple):
 
 
 class ProlongRequest(NamedTuple):
-    """Hold an access token that was sent to be exchanged for a new one.
+    """Hold an access token to exchange for a new one.
 
     Attributes:
         principal: the principal of the token.
@@ -76,7 +76,7 @@ class SessionRefresher:
         self._end_sessions = end_sessions
 
     def refresh_all(self, requests: Sequence[RefreshRequest]) -> Sequence[Tokens | Exception]:
-        """Return what `Sessions.refresh` returns or raises, for each request.
+        """Return the result or error of `Sessions.refresh` for each request.
 
         Raises:
             StoreUnavailableError: if not all new generations could be stored; some may have been.
@@ -95,7 +95,7 @@ class SessionRefresher:
     def _recording(
         self, flow: str, requests: Sequence[RefreshRequest] | Sequence[ProlongRequest]
     ) -> Iterator[None]:
-        """Record for each request that it could not be answered."""
+        """Record a failure for each request if it could not be answered."""
         try:
             yield
         except StoreUnavailableError as error:
@@ -106,7 +106,7 @@ class SessionRefresher:
     def _decide_all(self, requests: Sequence[RefreshRequest]) -> list[_Decision]:
         """Decide about each token, and store the changed sessions.
 
-        If a power cut takes it back, `decide_refresh` still knows the token that was issued for it.
+        If a power cut undoes the transaction, `decide_refresh` still accepts the tokens that it issued.
         """
         parse = self._base.refresh_tokens.parse
         tokens = [parse(request.refresh_token) for request in requests]
@@ -127,7 +127,7 @@ class SessionRefresher:
         token: RefreshToken,
         request: RefreshRequest,
     ) -> _Decision:
-        """Decide about a token, and store its session; `rows` is kept up to date for the next request."""
+        """Decide about a token, and store its session; `rows` is updated for the next request."""
         for _ in range(MAX_ATTEMPTS):
             row = rows.get(token.session_id)
             if row is None or row.session.client_id != request.client_id:
@@ -138,7 +138,8 @@ class SessionRefresher:
             if session_store.advance_session(connection, row.session, new_session):
                 rows[new_session.id] = SessionRow(new_session, row.user)
                 return _Decision(step, rows[new_session.id])
-            # Since it was looked at, another request has used the token, or ended the session.
+            # Since the row was read, another request has used the token, or ended or deleted the session.
+            del rows[new_session.id]
             rows |= session_store.find_sessions(connection, [new_session.id])
         return _Decision("lost")
 
@@ -170,10 +171,10 @@ class SessionRefresher:
         return self._issue_tokens(user, session)
 
     def prolong_all(self, requests: Sequence[ProlongRequest]) -> Sequence[Tokens | Exception]:
-        """Return what `Sessions.prolong` returns or raises, for each request.
+        """Return the result or error of `Sessions.prolong` for each request.
 
         Raises:
-            StoreUnavailableError: if not all of it could be stored; some may have been.
+            StoreUnavailableError: if not all changes could be stored; some may have been.
         """
         session_ids = [session_id_or_empty(request.principal) for request in requests]
         with self._recording("prolong", requests), self._base.database.swap() as connection:

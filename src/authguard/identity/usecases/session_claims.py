@@ -1,4 +1,4 @@
-"""Tell by the claims of an access token which session it belongs to."""
+"""Find the session of an access token by its claims."""
 
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
@@ -9,7 +9,7 @@ def session_id_of(principal: Principal) -> str:
     """Return the id of the session that the principal's token belongs to.
 
     Raises:
-        InvalidTokenError: if it belongs to none.
+        InvalidTokenError: if it belongs to no session.
     """
     session_id = session_id_or_empty(principal)
     if not session_id:
@@ -18,19 +18,19 @@ def session_id_of(principal: Principal) -> str:
 
 
 def session_id_or_empty(principal: Principal) -> str:
-    """Return the id of the session that the principal's token belongs to; empty if it belongs to none."""
+    """Return the id of the session of the principal's token; empty if it belongs to none."""
     session_id = principal.claims.get("sid")
     return session_id if isinstance(session_id, str) else ""
 
 
 def is_of_key(principal: Principal) -> bool:
-    """Return whether a token was issued for an API key, which is its client and its session."""
+    """Return whether a token was issued for an API key, which is then its client and its session."""
     session_id = session_id_or_empty(principal)
     key_id = principal.client_id
     return bool(key_id) and (session_id == key_id or session_id.startswith(f"{key_id}."))
 
 
 def is_alive(row: SessionRow, principal: Principal) -> bool:
-    """Return whether a session has not ended, and its account is the principal's and not disabled."""
+    """Return whether a session is active, and its account is the principal's and not disabled."""
     session, user = row
     return session.ended_at is None and not user.disabled and user.id == principal.subject

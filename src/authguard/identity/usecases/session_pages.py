@@ -1,4 +1,4 @@
-"""Use cases that show sessions: the one of the caller, and all of an account in pages, the newest first."""
+"""Show sessions: that of the caller, and all sessions of an account in pages, the newest first."""
 
 from authguard._core.model import Principal
 from authguard.identity.model import Place, Session, SessionPage
@@ -22,7 +22,7 @@ class SessionPages:
         self._cursors = Cursors(base.settings)
 
     def find_current(self, principal: Principal) -> Session | None:
-        """Return the caller's session; None if it is gone.
+        """Return the caller's session; None if it no longer exists.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -39,23 +39,23 @@ class SessionPages:
         limit: int = MAX_SESSIONS,
         except_id: str | None = None,
     ) -> SessionPage:
-        """Return a page of the caller's living sessions, the newest first.
+        """Return a page of the caller's active sessions, the newest first.
 
         Args:
             principal: the caller.
-            cursor: of the page, as another page has named it; None for the first page.
-            limit: the most sessions on the page.
+            cursor: the cursor of the page, from another page; None for the first page.
+            limit: the greatest number of sessions on the page.
             except_id: the id of a session to leave out.
 
         Raises:
-            InvalidFieldsError: if the cursor is not one of this list.
+            InvalidFieldsError: if the cursor does not belong to this list.
             StoreUnavailableError: if the database does not answer.
         """
         scope = f"sessions of {principal.subject}"
         place = None if cursor is None else self._cursors.parse(scope, cursor)
         rows = self._read(principal, place, limit + 1, except_id)
         if place is not None and not place.is_older and len(rows) <= limit:
-            # Back at the beginning: the first page is a full one.
+            # The page reaches the beginning of the list, so the full first page is returned.
             place, rows = None, self._read(principal, None, limit + 1, except_id)
         has_more, rows = len(rows) > limit, rows[:limit]
         if not rows:

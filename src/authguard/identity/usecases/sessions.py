@@ -1,4 +1,4 @@
-"""Create, refresh, list and end sessions. A session is one row, however often it is refreshed.
+"""Create, refresh, list and end sessions. A session is one row, regardless of the number of its refreshes.
 
 A refresh token can be used once. `grace` decides when the previous one gets its successor again; otherwise an
 older one proves a copy, and ends the session (RFC 9700 section 4.14.2).
@@ -29,7 +29,7 @@ MAX_SESSIONS = 100
 
 
 class Sessions:
-    """Begin, refresh and end sessions of accounts.
+    """Create, refresh and end sessions of accounts.
 
     Args:
         base: the common parts of use cases.
@@ -102,10 +102,10 @@ class Sessions:
         Args:
             refresh_token: as it was issued.
             caller: the origin of the request.
-            client_id: the OAuth client that asks; only it can use its sessions.
+            client_id: the OAuth client of the request; sessions of a client can only be used by this client.
 
         Raises:
-            InvalidTokenError: if it is not good (any more); one answer for all reasons.
+            InvalidTokenError: if the token is invalid; the answer is the same for all reasons.
             StoreUnavailableError: if the new generation could not be stored.
         """
         request = RefreshRequest(refresh_token, caller, client_id)
@@ -114,13 +114,13 @@ class Sessions:
     def prolong(self, principal: Principal, caller: Caller) -> Tokens:
         """Return new tokens for an access token that is still valid.
 
-        The refresh token, if there is one, stays valid. Unlike a copied refresh token, a copied access token
-        is not noticed, so this is limited: it is refused for the token of a cookie, which no script may read,
-        for a client's session, because the client must authenticate, and after
-        `Settings.bearer_refresh_lifetime` from the sign-in.
+        The refresh token, if any, stays valid. Unlike a copied refresh token, a copied access token is not
+        noticed, so this is limited: it is refused for the token of a cookie, which no script may read, for a
+        client's session, because the client must authenticate, and after `Settings.bearer_refresh_lifetime`
+        from the sign-in.
 
         Raises:
-            InvalidTokenError: if the token is of no such session, or its session has ended.
+            InvalidTokenError: if the token cannot be exchanged, or its session has ended.
             StoreUnavailableError: if it could not be stored.
         """
         return _single_answer(self.refresher.prolong_all([ProlongRequest(principal, caller)]))
@@ -131,7 +131,7 @@ class Sessions:
             return session_store.list_sessions(connection, principal.subject, self._base.clock())
 
     def knows_network(self, email: str, caller: Caller) -> bool:
-        """Return whether a session of this account was begun or refreshed from the caller's network.
+        """Return whether a session of this account was created or refreshed from the caller's network.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -143,7 +143,7 @@ class Sessions:
             return session_store.has_session_in(connection, address, network_of(caller))
 
     def authenticate(self, principal: Principal) -> User | None:
-        """Return the account of an access token; None if its session has ended, or it is disabled.
+        """Return the account of an access token; None if its session has ended, or the account is disabled.
 
         One query covers logout, new passwords and disabled accounts, at once in all processes.
 
@@ -170,8 +170,8 @@ class Sessions:
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, in all processes.
 
-        A session that has ended before is left alone, and nothing is written then. Of an API key, whose
-        tokens have no session, the token that was sent is revoked.
+        If the session has ended before, nothing is written. A token of an API key has no session, so the
+        token itself is revoked.
 
         Raises:
             StoreUnavailableError: if it could not be stored; the session then continues.
@@ -203,7 +203,7 @@ class Sessions:
         """End all of the caller's sessions.
 
         Raises:
-            StoreUnavailableError: if that could not be stored; all of them go on then.
+            StoreUnavailableError: if it could not be stored; all of them then continue.
         """
         with self._base.database.write() as connection:
             self.end_sessions_of(connection, principal.subject)
@@ -214,10 +214,10 @@ class Sessions:
         """End one of the caller's sessions.
 
         Raises:
-            NotFoundError: if the caller has none of this id that is alive.
+            NotFoundError: if the caller has no active session with this id.
         """
         row = None
-        if session_id.isascii() and session_id.isprintable():  # a database refuses some of the others
+        if session_id.isascii() and session_id.isprintable():  # some databases refuse other characters
             with self._base.database.read() as connection:
                 row = session_store.find_session(connection, session_id)
         if row is None or not self._is_shown(row.session, principal):
@@ -247,7 +247,7 @@ class Sessions:
             self.end_sessions_in(connection, session_ids)
 
     def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
-        """End sessions in a transaction: no refresh any more, and their access tokens are revoked."""
+        """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked."""
         now = self._base.clock()
         until = now + self._lifetime
         ended = session_store.end_sessions(connection, session_ids, now)
@@ -256,7 +256,7 @@ class Sessions:
 
     @property
     def _lifetime(self) -> float:
-        """Return the seconds after which no access token that was issued by now is valid anywhere."""
+        """Return the seconds after which all access tokens issued so far have expired by every clock."""
         return self._base.settings.access_lifetime + MAX_LEEWAY
 
 

@@ -19,11 +19,11 @@ from authguard.identity.tokens.derive import derive_fernet
 
 #: Seconds for signing in at the provider.
 ATTEMPT_SECONDS = 600
-#: Attempts of one browser; a new one takes the place of the oldest.
+#: The greatest number of attempts of one browser; a new one replaces the oldest.
 MAX_ATTEMPTS = 5
-#: Bytes of the cookies of all attempts, since servers bound the fields of a request.
+#: Bytes of the cookies of all attempts, because servers limit the fields of a request.
 MAX_BYTES = 6_000
-_MAX_CLEARED = 20  # cookies that one answer takes from the browser
+_MAX_CLEARED = 20  # the greatest number of cookies that one answer deletes
 _NAME = "authguard-social-"
 _STATE = re.compile(r"([0-9a-f]{16})\.[A-Za-z0-9_-]{43}\Z")
 
@@ -32,7 +32,7 @@ class AttemptCookies:
     """Begin attempts, and find each again once.
 
     Args:
-        settings: say how cookies are named, and by which secrets they are sealed.
+        settings: the names of the cookies, and the secrets that encrypt them.
         clock: seconds since the epoch.
     """
 
@@ -44,16 +44,16 @@ class AttemptCookies:
         self._find = re.compile(rb"(?:\A|;)[ \t]*" + prefix.encode() + rb"([0-9a-f]{16})=([^;]*)").findall
 
     def new_state(self) -> str:
-        """Return the state of a new attempt: later ones sort after it."""
+        """Return the state of a new attempt; states sort by the time of their attempts."""
         return f"{int(self._clock()):08x}{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}"
 
     def begin(self, request: Request, state: str, attempt: Mapping[str, str]) -> list[str]:
-        """Return the Set-Cookie fields that keep an attempt, and end the oldest if there are too many.
+        """Return the Set-Cookie fields that store an attempt, and end the oldest of too many attempts.
 
         Args:
             request: of the browser.
             state: of the attempt.
-            attempt: what to remember.
+            attempt: the data to store.
         """
         sealed = self._fernet.encrypt_at_time(
             json.dumps({**attempt, "state": state}).encode(), int(self._clock())
@@ -65,14 +65,14 @@ class AttemptCookies:
             name, value = others.pop(0)
             size -= len(value)
             fields.append(self._cookie(name).clear())
-        # Lax: the browser comes back from another site.
+        # SameSite is Lax, because the browser returns from another site.
         return [*fields, self._cookie(_name_of(state)).issue(sealed, max_age=ATTEMPT_SECONDS)]
 
     def take(self, request: Request, state: str) -> dict[str, str] | None:
-        """Return what was remembered of an attempt; None for none of this browser, or one that is too old."""
+        """Return the stored data of an attempt; None if this browser has none, or it is too old."""
         name = _name_of(state)
         values = [value for cookie_name, value in self._cookies(request) if cookie_name == name]
-        if len(values) != 1:  # of two, one was planted
+        if len(values) != 1:  # of two cookies, another site may have set one
             return None
         try:
             opened = self._fernet.decrypt_at_time(values[0], ATTEMPT_SECONDS, int(self._clock()))
@@ -82,7 +82,7 @@ class AttemptCookies:
         return attempt if secrets.compare_digest(attempt["state"].encode(), state.encode()) else None
 
     def end(self, state: str) -> list[str]:
-        """Return the Set-Cookie fields that take an attempt from the browser."""
+        """Return the Set-Cookie fields that delete an attempt from the browser."""
         name = _name_of(state)
         return [self._cookie(name).clear()] if name else []
 
@@ -90,7 +90,7 @@ class AttemptCookies:
         return AccessCookie(_NAME + name, secure=self._secure)
 
     def _cookies(self, request: Request) -> list[tuple[str, bytes]]:
-        """Return the names of the attempts of a browser, and what is sealed in each."""
+        """Return the names of the attempts of a browser, each with its encrypted data."""
         return [
             (name.decode(), value.rstrip(b" \t"))
             for field, text in handled_by_guard(request.scope).request.presented

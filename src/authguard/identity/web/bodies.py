@@ -9,11 +9,11 @@ from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
 from authguard.identity.tokens.cursors import MAX_CURSOR
 
-MAX_MEMBERS = 20  # of a body; an error for each would make the answer larger than the request
+MAX_MEMBERS = 20  # errors of a body; one for each field could make the answer larger than the request
 
 _Email = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS)]
 _Name = Annotated[str, Field(max_length=200)]
-# Longer ones only cost time; the policy has its own say about what is accepted.
+# Longer passwords would only cost time; the policy may require shorter ones.
 _Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 _Token = Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
 
@@ -35,13 +35,13 @@ _MESSAGES = {
 
 
 class JSONBody(BaseModel):
-    """Take a JSON object with these fields and no others."""
+    """Accept a JSON object with these fields and no others."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Register(JSONBody):
-    """Take the body of `auth/register`; one document says `name`, the other `full_name`."""
+    """Take the body of `auth/register`; `name` and `full_name` have the same meaning."""
 
     email: _Email
     password: _Password
@@ -75,7 +75,7 @@ class LoginJSON(JSONBody):
 
 
 class LoginForm(LoginJSON):
-    """Take the password form of OAuth 2, whose other fields, such as `grant_type`, are passed over."""
+    """Take the password form of OAuth 2, whose other fields, such as `grant_type`, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -106,7 +106,7 @@ class VerifyEmail(JSONBody):
 
 
 class VerifyEmailForm(VerifyEmail):
-    """Take the forms of the page that verifies an address; a new password takes the place of the old."""
+    """Take the forms of the page that verifies an address; a new password replaces the old one."""
 
     new_password: _Password | None = None
 
@@ -133,7 +133,7 @@ class ChangeEmail(JSONBody):
 
 
 class ConfirmEmail(JSONBody):
-    """Take the body of `auth/change-email/confirm`; the password is for those who are not signed in."""
+    """Take the body of `auth/change-email/confirm`; the password is for callers who are not signed in."""
 
     token: _Token
     password: _Password | None = None
@@ -149,7 +149,7 @@ class EndSession(JSONBody):
     """Take the form on the page of an account that ends another session."""
 
     session: Annotated[str, Field(min_length=1, max_length=64)]
-    # Of the page that the form is on.
+    # The place of the page with the form.
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] = ""
 
 
@@ -197,7 +197,7 @@ def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
 
 def _message(kind: str, text: str, location: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
-        # The name was sent by the caller: shown only as far as it can be a name.
+        # The caller sent the name, so only the characters of a field name are shown.
         name = "".join(c for c in str(location[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
         return f"{name} {_MESSAGES[kind]}"
     if kind == "value_error":

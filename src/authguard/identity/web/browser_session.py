@@ -50,14 +50,14 @@ class BrowserSessions:
         settings = service.settings
         self._access, self._refresh = settings.access_cookie, settings.refresh_cookie
         self._refresh_lifetime = settings.refresh_lifetime
-        # Only pages use this.
+        # Only pages use it.
         self._has_refresh = settings.pages
 
     def refuse_cross_site(self, request: Request) -> None:
         """Refuse forms that no page of this site has sent, including sign-in forms (RFC 9700 section 4.7).
 
         Raises:
-            CrossSiteRequestError: unless the browser says that this site started the request.
+            CrossSiteRequestError: unless the browser reports that this site started the request.
         """
         if self._access.is_cross_site(handled_by_guard(request.scope).request) is not False:
             raise CrossSiteRequestError("nothing shows that this site sent the form")
@@ -65,19 +65,18 @@ class BrowserSessions:
     async def find_visitor(self, request: Request) -> Visitor | None:
         """Return the visitor who is signed in in this browser.
 
-        An access token that is missing, has expired or was revoked is replaced by means of the
-        refresh cookie. Every other refusal of the guard is raised again: an outage signs no visitor
-        out.
+        If the access token is missing, has expired or was revoked, the refresh cookie is used to get a new
+        one. Every other refusal of the guard is raised again, so that an outage does not sign out a visitor.
 
         Raises:
-            RefusedError: for an outage, cookies that cannot be told apart, or a bad credential elsewhere.
+            RefusedError: for an outage, duplicate cookies, or an invalid credential in another field.
         """
         handled = handled_by_guard(request.scope)
         auth: Auth = request.scope["auth"]
         if auth.principal.is_authenticated:
             return Visitor(request.user, auth.principal)
         view, error = handled.request, handled.error
-        # A bad credential in another field is a program's mistake, and no cookie makes up for it.
+        # An invalid credential in another field is a mistake of a program, and is refused despite the cookie.
         sent_field = any(name != b"cookie" for name, _ in view.presented)
         if error is not None and (error.status_code != 401 or sent_field):
             raise error
@@ -92,10 +91,10 @@ class BrowserSessions:
         return Visitor(tokens.user, principal, tokens)
 
     async def sign_in(self, request: Request, response: Response, tokens: Tokens) -> None:
-        """Sign the browser in. The session that it had, if any, ends (ASVS 7.2.4).
+        """Sign the browser in. Its previous session, if any, ends (ASVS 7.2.4).
 
         Raises:
-            RefusedError: if that could not be stored; the browser is not signed in then.
+            RefusedError: if the end could not be stored; the browser is not signed in then.
         """
         old_visitor = await self.find_visitor(request)
         if old_visitor is not None:
@@ -119,6 +118,6 @@ class BrowserSessions:
             response.headers.append("set-cookie", field)
 
     def clear_cookies(self, response: Response) -> None:
-        """Take the tokens from the browser: the very cookies that `set_cookies` set."""
+        """Delete the tokens from the browser: exactly the cookies that `set_cookies` set."""
         for cookie in (self._access, self._refresh):
             response.headers.append("set-cookie", cookie.clear())

@@ -1,7 +1,7 @@
 """Let pages of other origins call the API with a token, and read the public documents.
 
 Cookies are not accepted from them: the answers never allow credentials, so that no page of another origin
-acts for a signed-in user. Pages of this service cannot be read by other origins at all.
+acts for a signed-in user. Other origins cannot read the pages of this service at all.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ from authguard.asgi import ASGIApp, Receive, Scope, Send
 _MAX_AGE = 600  # seconds for which a browser keeps the answer to a preflight
 #: Fields that pages may send, besides the CORS-safelisted ones.
 ALLOWED_FIELDS = ("Authorization", "Content-Type", "X-API-Key")
-#: Fields that pages may read of an answer.
+#: Fields of an answer that pages may read.
 EXPOSED_FIELDS = (
     "WWW-Authenticate",
     "Retry-After",
@@ -25,13 +25,13 @@ EXPOSED_FIELDS = (
 
 
 class CrossOrigin:
-    """Add the fields of CORS to the documents, and to all answers but pages, refusals among them.
+    """Add the fields of CORS to the documents, and to all answers except pages, including refusals.
 
     Args:
         app: the application.
-        origins: whose pages may call the API.
+        origins: the origins whose pages may call the API.
         methods: of the API.
-        pages: the paths of the pages, which are for no other origin.
+        pages: the paths of the pages, which no other origin may read.
         documents: the paths of the documents that pages of each origin may read.
     """
 

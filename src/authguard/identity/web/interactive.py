@@ -7,7 +7,7 @@ from authguard._core.model import Credential
 from authguard._core.verifier import Verifier
 from authguard.identity.errors import InteractiveOnlyError
 
-#: The field of both documents.
+#: The field of API keys in both API documents.
 KEY_FIELD = "X-API-Key"
 
 
@@ -15,7 +15,7 @@ class KeysRefused(Verifier):
     """Refuse each API key with 403, without verifying it: valid or not, it is not accepted here.
 
     Args:
-        prefixes: what keys begin with in the Authorization field.
+        prefixes: the prefixes of keys in the Authorization field.
     """
 
     def __init__(self, prefixes: Sequence[str]) -> None:

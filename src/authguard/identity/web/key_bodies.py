@@ -1,4 +1,4 @@
-"""Check the types in bodies of requests for API keys; the values are checked by their use case."""
+"""Check the types in bodies of requests for API keys; the use cases check the values."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,7 +8,7 @@ from authguard.identity.web.bodies import JSONBody
 
 MAX_GRACE_SECONDS = 30 * 86_400
 
-# One error is enough: a body has room for thousands.
+# The check stops at the first error, because a body may contain thousands.
 _Texts = Annotated[list[str], FailFast()]
 _Permissions = Annotated[list[Literal["read", "write", "admin"]], FailFast()]
 
@@ -30,7 +30,7 @@ class CreateKey(JSONBody):
 
 
 class CreateKeyPair(JSONBody):
-    """Take the body of `auth/api-keys`, as documented."""
+    """Take the body of `auth/api-keys`."""
 
     name: str = "Default Key"
     permissions: _Permissions = Field(default_factory=_read_and_write)

@@ -1,4 +1,4 @@
-"""Check the forms on the pages of API keys, whose fields are all text; the values are for their use case."""
+"""Check the forms on the pages of API keys, whose fields are all text; the use cases check the values."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ _MAX_SCOPES_TEXT = 4_096  # characters: 64 scopes of 63
 
 
 class CreateKeyForm(JSONBody):
-    """Take the form that makes a key; `expires_in_days` is empty for the lifetime of the settings."""
+    """Take the form that creates a key; `expires_in_days` is empty for the lifetime of the settings."""
 
     name: Annotated[str, Field(max_length=1_000)]
     kind: Annotated[str, Field(max_length=40)]
@@ -28,7 +28,7 @@ class CreateKeyForm(JSONBody):
     expires_in_days: Annotated[str, Field(pattern=r"^[0-9]{1,4}$")] | None = None
 
     def as_request(self) -> APIKeyRequest:
-        """Return what the key is to be."""
+        """Return the requested properties of the key."""
         scopes = [name for name in PERMISSIONS if getattr(self, name)]
         scopes += [ROTATE_SELF] if self.rotate else []
         days = self.expires_in_days
@@ -41,7 +41,7 @@ class CreateKeyForm(JSONBody):
 
 
 class KeepKeyForm(JSONBody):
-    """Take the form that makes a file of a new key."""
+    """Take the form that downloads a new key as a file."""
 
     key: _KeyText
     secret: _KeyText | None = None
@@ -62,7 +62,7 @@ class SwitchKeyForm(JSONBody):
 
 
 class RevokeKeyForm(JSONBody):
-    """Take the form that revokes a key, which has to be confirmed."""
+    """Take the form that revokes a key, which must be confirmed."""
 
     key: _KeyId
     confirm: _Checked = None
@@ -71,7 +71,7 @@ class RevokeKeyForm(JSONBody):
         """Check that the box was ticked.
 
         Raises:
-            InvalidFieldsError: if it was not.
+            InvalidFieldsError: if it was not ticked.
         """
         if self.confirm is None:
             raise InvalidFieldsError({"confirm": ["has to be ticked"]})

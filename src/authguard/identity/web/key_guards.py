@@ -1,4 +1,4 @@
-"""Guard the paths that take API keys as well as access tokens."""
+"""Guard the paths that accept API keys as well as access tokens."""
 
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
@@ -10,7 +10,7 @@ from authguard.identity.web.parts import Web
 
 
 class KeyGuards:
-    """Build guards that take API keys.
+    """Build guards that accept API keys.
 
     Args:
         web: the service and its threads.
@@ -32,7 +32,7 @@ class KeyGuards:
             service.own_tokens,
             verifier,
             cookie=service.settings.access_cookie,
-            # Takes the place of `revocations`: keys and sessions are looked up for each request.
+            # Replaces `revocations`, because keys and sessions are looked up for each request.
             user_loader=self._load_owner,
             quotas=tier_quotas(service.settings.api_key_tiers) if counted else None,
             quota_store=service.key_quotas if counted else None,
@@ -40,7 +40,7 @@ class KeyGuards:
         )
 
     async def _load_owner(self, principal: Principal) -> User | None:
-        """Return the account of a token or a key; None if it is gone, or the session has ended."""
+        """Return the account of a token or a key; None if it no longer exists, or the session has ended."""
         if principal.method != "api_key":
             return await self._authenticate(principal)
         return await self._web.workers.read(self._web.service.accounts.find_by_id, principal.subject)

@@ -1,4 +1,4 @@
-"""Remove one-time tokens from URLs at once, and keep those of mails in a cookie until they are used.
+"""Remove one-time tokens from URLs at once, and store those of mails in a cookie until they are used.
 
 URLs are written to logs, browser histories and Referer fields. So the token is removed from the query before
 any other code sees it, and the browser is redirected to a clean URL (RFC 9700 section 4.2).
@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
 
 
 def take_token(scope: Scope) -> None:
-    """Move the token from the query of a request to a place of its own in the scope.
+    """Move the token from the query of a request to a separate key of the scope.
 
     Servers log the query from the same scope object that they passed, when the response starts. If an outer
     guard has copied the scope, its original is cleaned as well.
@@ -37,7 +37,7 @@ def take_token(scope: Scope) -> None:
 
 
 def take_query(scope: Scope) -> None:
-    """Move the whole query of a provider's callback, its code and its state, out of the log's sight."""
+    """Move the whole query of a provider's callback, with code and state, so that it is not logged."""
     scope[_QUERY_KEY] = scope.get("query_string") or b""
     _empty_query(scope)
 
@@ -58,7 +58,7 @@ class LinkCookie:
     """Keep the token of one kind of link between the link and the form.
 
     Args:
-        settings: say how cookies are named, and for how long links are valid.
+        settings: the names of cookies, and the lifetime of links.
         purpose: the purpose of the link; a part of the cookie's name.
     """
 
@@ -67,29 +67,29 @@ class LinkCookie:
         self._seconds = settings.link_lifetime
 
     def token_of_link(self, request: Request) -> str | None:
-        """Return the token of the URL; empty if it cannot be one, None if there was none."""
+        """Return the token of the URL; empty if the text cannot be a token, None without a text."""
         return cast("str | None", request.scope.get(_TOKEN_KEY))
 
     def store(self, response: Response, token: str) -> None:
-        """Give the token to the browser."""
+        """Store the token in the browser."""
         field = self._cookie.issue(token, max_age=self._seconds)
         response.headers.append("set-cookie", field)
 
     def store_or_clear(self, response: Response, token: str) -> None:
-        """Give the browser a token that has arrived; take it away if that cannot be one."""
+        """Store a received token in the browser; delete the stored one if the text cannot be a token."""
         if token:
             self.store(response, token)
         else:
             self.clear(response)
 
     def read(self, request: Request) -> str:
-        """Return the token of the cookie; empty for none.
+        """Return the token of the cookie; empty without a cookie.
 
         Raises:
-            InvalidRequestError: if there are two.
+            InvalidRequestError: if two cookies were sent.
         """
         return self._cookie.read(handled_by_guard(request.scope).request) or ""
 
     def clear(self, response: Response) -> None:
-        """Take the token from the browser."""
+        """Delete the token from the browser."""
         response.headers.append("set-cookie", self._cookie.clear())

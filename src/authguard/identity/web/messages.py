@@ -21,19 +21,20 @@ from authguard.identity.model import Caller
 from authguard.identity.web.bodies import AnyBody, validate
 
 REALM = "identity"
-MAX_BODY_BYTES = 64 * 1024  # the largest body that makes sense has a token and a password
+MAX_BODY_BYTES = 64 * 1024  # bytes; the largest valid body has a token and a password
 MAX_FIELDS = 20
-# Percent signs of a form: as many as the largest body has where each byte is encoded. Those that begin no
-# encoded byte take longest to decode.
+# Percent signs of a form: the number in the largest body if each byte is encoded. Percent signs without an
+# encoded byte take the longest to decode.
 MAX_PERCENT_SIGNS = MAX_BODY_BYTES // 3
-# Of a query: room for the longest `next`, or for a provider's code and state. Decoding more takes long.
+# Bytes of a query: enough for the longest `next`, or for a provider's code and state. Decoding a longer query
+# would take long.
 MAX_QUERY_BYTES = 16 * 1024
 MAX_PARAMETERS = 50
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def caller_of(request: Request) -> Caller:
-    """Return the origin of a request. Behind a proxy, the server has to be configured to trust it."""
+    """Return the origin of a request. Behind a proxy, the server must be configured to trust it."""
     address = request.client.host if request.client else ""
     return Caller(address, request.headers.get("user-agent", ""))
 
@@ -49,7 +50,7 @@ async def read_body(request: Request) -> bytes:
     Raises:
         PayloadTooLargeError: as soon as it is clear that it is too large.
     """
-    body = bytearray()  # to add many chunks to bytes would copy all of them again and again
+    body = bytearray()  # a list, because adding many chunks to bytes would copy all of them repeatedly
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
@@ -58,17 +59,17 @@ async def read_body(request: Request) -> bytes:
 
 
 def is_long_query(query: bytes) -> bool:
-    """Return whether a query is longer, or has more parameters, than any that the service reads."""
+    """Return whether a query is longer, or has more parameters, than any query that the service reads."""
     return len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_PARAMETERS
 
 
 def parse_query(query: bytes) -> QueryParams:
-    """Return the parameters of a query; none of one that is too long to be read."""
+    """Return the parameters of a query; empty if it is too long."""
     return QueryParams(b"" if is_long_query(query) else query)
 
 
 def query_of(request: Request) -> QueryParams:
-    """Return the parameters of the query of a request; none of one that is too long to be read."""
+    """Return the parameters of the query of a request; empty if it is too long."""
     query: bytes = request.scope.get("query_string") or b""
     return QueryParams() if is_long_query(query) else request.query_params
 
@@ -77,8 +78,8 @@ async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
     """Read a JSON object with the fields of a kind of body.
 
     Raises:
-        UnsupportedMediaError: if it does not say that it is JSON.
-        InvalidFieldsError: if it is not.
+        UnsupportedMediaError: if its media type is not JSON.
+        InvalidFieldsError: if it is not JSON.
     """
     if media_type_of(request) != "application/json":
         raise UnsupportedMediaError
@@ -94,8 +95,8 @@ async def read_fields(request: Request) -> dict[str, str]:
     """Read the fields of a form; each at most once, and none of them empty.
 
     Raises:
-        UnsupportedMediaError: if it does not say that it is one.
-        InvalidFieldsError: if it is none.
+        UnsupportedMediaError: if its media type is not that of a form.
+        InvalidFieldsError: if it is not a form.
     """
     if media_type_of(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaError
@@ -117,7 +118,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """Read the fields of a form, for OAuth endpoints (RFC 6749 section 3.2).
 
     Raises:
-        OAuthError: if it is not one.
+        OAuthError: if it is not a form.
     """
     try:
         return await read_fields(request)
@@ -128,7 +129,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def json_response(document: Any, status: int = 200) -> Response:
-    """Make a JSON response that caches must not keep (RFC 6749 section 5.1)."""
+    """Make a JSON response that caches must not store (RFC 6749 section 5.1)."""
     headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
     body = _encode(document).encode()
     return Response(body, status, headers, "application/json")
@@ -152,10 +153,10 @@ def page_path(request: Request, pages_path: str, path: str) -> str:
 
 
 def see_other(location: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Send a browser on, with GET. Neither caches nor the Referer field keep where it comes from.
+    """Redirect a browser, with GET. Neither caches nor the Referer field store the previous URL.
 
     Args:
-        location: the URL to go to.
+        location: the target.
         headers: more fields of the response.
     """
     fields = {"cache-control": "no-store", **(headers or {}), "referrer-policy": "no-referrer"}

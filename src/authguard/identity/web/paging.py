@@ -1,4 +1,4 @@
-"""List in pages on the wire: `limit` and `cursor` in the query, and a Link field (RFC 8288)."""
+"""Read and write the parts of paged lists: `limit` and `cursor` in the query, and a Link field (RFC 8288)."""
 
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ def read_page(request: Request, *, default: int, max_limit: int) -> tuple[int, s
     query = query_of(request)
     problems = {name: ["was sent twice"] for name in ("limit", "cursor") if len(query.getlist(name)) > 1}
     text = query.get("limit", str(default))
-    # A number with more digits is not converted: that takes long.
+    # A number with more digits is not converted, because that takes long.
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(max_limit))
     if not is_number or not 1 <= int(text) <= max_limit:
         problems.setdefault("limit", []).append(f"must be a number from 1 to {max_limit}")
@@ -34,6 +34,6 @@ def read_page(request: Request, *, default: int, max_limit: int) -> tuple[int, s
 def link_next(limit: int, cursor: str) -> str:
     """Return the value of a Link field that leads to the next page.
 
-    It is relative to the URL of the request, so that it is right behind proxies that change paths.
+    The link is relative to the URL of the request, so it is correct behind proxies that change paths.
     """
     return f'<?{urlencode({"limit": limit, "cursor": cursor})}>; rel="next"'

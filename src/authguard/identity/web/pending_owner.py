@@ -1,6 +1,6 @@
-"""Remember in a browser the account of a sign-in with a provider that waits for the address to be verified.
+"""Remember in a browser the account of a sign-in with a provider until its address is verified.
 
-The link of the mail proves the mailbox, and this cookie proves that it is opened in the browser of the
+The link of the mail proves the mailbox, and this cookie proves that the link is opened in the browser of the
 sign-in. Together they prove the same as a session and the link, so that the provider stays linked.
 """
 
@@ -18,10 +18,10 @@ from authguard.identity.tokens.derive import derive_fernet
 
 
 class PendingOwner:
-    """Keep the account in a sealed cookie, for as long as the link in a mail is valid.
+    """Store the account in an encrypted cookie, as long as the link in a mail is valid.
 
     Args:
-        service: says how cookies are named and sealed, and what time it is.
+        service: has the names and the key of the cookie, and the clock.
     """
 
     def __init__(self, service: IdentityService) -> None:
@@ -31,12 +31,12 @@ class PendingOwner:
         self._fernet = MultiFernet([derive_fernet(secret, "pending owner") for secret in settings.secrets])
 
     def store(self, response: Response, user_id: str | None) -> None:
-        """Give a browser the account, or something that looks like one, for answers that must not differ."""
+        """Store the account in a browser, or a decoy, for answers that must not differ."""
         sealed = self._fernet.encrypt_at_time((user_id or str(uuid4())).encode(), int(self._clock()))
         response.headers.append("set-cookie", self._cookie.issue(sealed.decode(), max_age=self._seconds))
 
     def read(self, request: Request) -> str | None:
-        """Return the id of the account; None for none."""
+        """Return the id of the account; None without one."""
         try:
             sealed = self._cookie.read(handled_by_guard(request.scope).request) or ""
             return self._fernet.decrypt_at_time(sealed.encode(), self._seconds, int(self._clock())).decode()
@@ -44,6 +44,6 @@ class PendingOwner:
             return None
 
     def clear(self, request: Request, response: Response) -> None:
-        """Take the account from a browser that has one."""
+        """Delete the account from a browser that has one."""
         if self.read(request) is not None:
             response.headers.append("set-cookie", self._cookie.clear())

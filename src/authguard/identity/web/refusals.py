@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -24,10 +24,11 @@ from authguard.identity.web.messages import REALM, json_response
 logger = logging.getLogger("authguard")
 
 _outages = OutageLog()
+_CLIENT_HAS_LEFT = 499  # not a registered status, but a common one in access logs; it is not sent
 
 
 async def handle_refusal(request: Request, error: Exception) -> Response:
-    """Answer a refusal by a problem document (RFC 9457), with the fields if there are any."""
+    """Answer a refusal with a problem document (RFC 9457), with the wrong fields, if any."""
     if not isinstance(error, RefusedError):
         raise error
     _tell_operator(request, error)
@@ -42,7 +43,7 @@ async def handle_refusal(request: Request, error: Exception) -> Response:
 
 
 def _tell_operator(request: Request, error: RefusedError) -> None:
-    """Leave a line of the log for an outage, once in a while, and for a body that cannot be used."""
+    """Log a line for an outage, once in a while, and for an unusable body."""
     if isinstance(error, VerificationUnavailableError):
         _outages.warn(error.reason)
     elif isinstance(error, InvalidFieldsError):
@@ -63,7 +64,7 @@ async def handle_oauth_error(request: Request, error: Exception) -> Response:
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """Answer for a router without such a path or method."""
+    """Answer a request whose path or method the router does not have."""
     if not isinstance(error, HTTPException):
         raise error
     response = await handle_refusal(
@@ -74,9 +75,9 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
 
 
 def fields_of(request: Request, error: HTTPException) -> dict[str, str]:
-    """Return the fields of the answer for a router that has no such path or method.
+    """Return the fields of the answer to a request whose path or method the router does not have.
 
-    The router reports only the methods of the first route of the path, and there may be several.
+    The router reports only the methods of the first route of the path, which may have several routes.
     """
     if error.status_code != 405:
         return dict(error.headers or {})
@@ -85,6 +86,11 @@ def fields_of(request: Request, error: HTTPException) -> dict[str, str]:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods
     return {"allow": ", ".join(sorted(methods))}
+
+
+async def handle_disconnect(request: Request, error: Exception) -> Response:
+    """End a request whose client has left before its body was complete, so that no traceback is logged."""
+    return Response(status_code=_CLIENT_HAS_LEFT)
 
 
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:
@@ -97,5 +103,6 @@ HANDLERS: Any = {
     RefusedError: handle_refusal,
     OAuthError: handle_oauth_error,
     HTTPException: handle_http_exception,
+    ClientDisconnect: handle_disconnect,
     Exception: handle_unexpected_error,
 }

@@ -9,15 +9,15 @@ from authguard.identity.web.parts import Web
 
 #: With these parameters a guard requests a new sign-in of a signed-in caller (RFC 9470 section 4).
 REAUTHENTICATION_PARAMETERS = frozenset({"acr_values", "max_age"})
-#: Characters of the path to go to afterwards: pages have it several times, encoded twice, and the cookie of a
-#: sign-in with a provider has room for it.
+#: Characters of the path of the redirect after signing in: pages contain it several times, encoded twice, and
+#: it must fit into the cookie of a sign-in with a provider.
 MAX_NEXT = 2048
 
 
 async def sign_in(
     web: Web, email: str, password: str, caller: Caller, *, client_id: str | None = None
 ) -> Tokens:
-    """Sign in with a password, and keep the answer back while the account is under attack.
+    """Sign in with a password, and delay the answer while the account is under attack.
 
     A few attempts for one account are checked at a time. Attempts from a network in which its owner has
     signed in before have a separate queue, so that third parties do not block the owner.

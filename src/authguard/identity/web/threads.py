@@ -1,7 +1,7 @@
 """Run functions that wait for a database in threads, without blocking the event loop.
 
-A queue is limited in two ways: by the number of its jobs, and by the seconds that a job may wait. Beyond
-either, the answer is 503, so that a database that hangs fills neither memory nor time.
+A queue is limited by the number of its jobs, and by the seconds that a job may wait. Beyond either limit, the
+answer is 503, so that a hanging database neither fills the memory nor blocks requests.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from authguard.drivers import pool
-from authguard.drivers.pool import Outcome, outcome_of, settle, settle_soon
+from authguard.drivers.pool import Outcome, begin_in_child, outcome_of, settle, settle_soon
 from authguard.identity.errors import StoreUnavailableError
 
 Result = TypeVar("Result")
@@ -25,21 +26,21 @@ MAX_WAIT_SECONDS = 5.0
 
 
 class _Pending(NamedTuple, Generic[Question, Answer]):
-    """Hold a question whose answer is awaited."""
+    """Hold a question and the future of its answer."""
 
     loop: AbstractEventLoop
     future: "Future[Answer]"
     question: Question
-    until: float  # when it has waited for too long
+    until: float  # the time at which it has waited for too long
 
 
 class Threads(pool.Threads):
     """Run functions in a few threads, with a bounded queue.
 
     Args:
-        max_threads: how many; each starts when there is work.
-        name: what they are called.
-        max_waiting: how many jobs may wait for their turn.
+        max_threads: the greatest number of threads, which are started when needed.
+        name: the name of the threads.
+        max_waiting: the greatest number of waiting jobs.
         clock: seconds of a monotonic clock.
     """
 
@@ -51,7 +52,7 @@ class Threads(pool.Threads):
         self.clock = clock
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """Return what the function returns; it is not called once its caller is cancelled.
+        """Return the result of the function, which is not called if its caller was cancelled before.
 
         Raises:
             StoreUnavailableError: if too many jobs wait, or this one has waited for too long.
@@ -64,56 +65,68 @@ class Threads(pool.Threads):
             raise _too_late()
         return function()
 
-    def _admit(self, waiting: int) -> None:
+    def admit(self, waiting: int) -> None:
+        """Raise an error if too many jobs or questions wait."""
         if waiting >= self._max_waiting:
             raise StoreUnavailableError(f"{self._name}: {self._max_waiting} jobs wait already")
 
 
 class Batcher(Generic[Question, Answer]):
-    """Answer by one call all questions that are asked while a thread is busy.
+    """Answer all questions that are asked while a thread is busy by one call.
 
     With a call for each question, loop and threads would compete for the interpreter's lock at each statement
     of the database.
 
     Args:
-        threads: where the calls are made.
-        answer: gives the answers to several questions in their order. An exception among them is
-            raised where its answer is awaited; one that is raised is raised for all.
-        max_batch: how many questions one call answers at most.
+        threads: the threads for the calls.
+        answer: returns the answers to several questions in their order. An exception among the answers is
+            raised to its caller; an exception that the function raises is raised to all callers.
+        max_batch: the greatest number of questions of one call.
     """
 
     def __init__(self, threads: Threads, answer: Answering[Question, Answer], max_batch: int) -> None:
         self._threads = threads
         self._answer = answer
         self._max_batch = max_batch
+        self.begin()
+        begin_in_child(self)
+
+    def begin(self) -> None:
+        """Start without questions, at first and in a child process."""
+        self._lock = Lock()
         self._queue: deque[_Pending[Question, Answer]] = deque()
+        self._waiting_jobs = 0
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer; a question whose caller was cancelled is left out.
 
         Raises:
-            StoreUnavailableError: if too many wait, or this one has waited for too long.
+            StoreUnavailableError: if too many questions wait, or this one has waited for too long.
             RuntimeError: after the threads were closed.
         """
         loop = get_running_loop()
         future: Future[Answer] = loop.create_future()
         pending = _Pending(loop, future, question, self._threads.clock() + MAX_WAIT_SECONDS)
-        self._queue.append(pending)
         try:
-            # For each one: the first thread answers all, and the others find no work.
             self._put(pending)
             return await future
         finally:
             future.cancel()
-            del future, pending  # an error's traceback has this frame, and the future has the error
+            # breaks a circle: the traceback of an error refers to this frame, and the future refers to the
+            # error
+            del future, pending
 
     def _put(self, pending: "_Pending[Question, Answer]") -> None:
-        try:
-            self._threads.put(self._answer_next)
-        except (StoreUnavailableError, RuntimeError):
-            with suppress(ValueError):  # a thread has taken it meanwhile
-                self._queue.remove(pending)  # else a flood of refused requests would fill the memory
-            raise
+        """Add a question, and a job for it, unless the waiting jobs will answer it, too.
+
+        With a job for each question, the jobs of answered questions would wait in the queue, and fill it.
+        """
+        with self._lock:
+            self._threads.admit(len(self._queue))
+            if len(self._queue) >= self._waiting_jobs * self._max_batch:
+                self._threads.put(self._answer_next)  # it begins when the lock is free
+                self._waiting_jobs += 1
+            self._queue.append(pending)
 
     def _answer_next(self) -> Callable[[], None] | None:
         batch = self._take()
@@ -123,13 +136,16 @@ class Batcher(Generic[Question, Answer]):
             questions = [pending.question for pending in batch]
             return partial(_settle_batch, batch, outcome_of(partial(self._answer, questions)))
         finally:
-            del batch  # an error's traceback has this frame, and the futures have the error
+            # breaks a circle: the traceback of an error refers to this frame, and the futures refer to the
+            # error
+            del batch
 
     def _take(self) -> "list[_Pending[Question, Answer]]":
         batch: list[_Pending[Question, Answer]] = []
         late: list[_Pending[Question, Answer]] = []
         now = self._threads.clock()
-        with suppress(IndexError):
+        with self._lock, suppress(IndexError):
+            self._waiting_jobs -= 1
             while len(batch) < self._max_batch:
                 pending = self._queue.popleft()
                 if not pending.future.cancelled():

@@ -1,8 +1,8 @@
-"""Queue requests for the same thing, such as the password of one account.
+"""Queue requests with the same key, such as those for the password of one account.
 
-Without this, parallel guesses would all be checked before the first delay is over. The network that came last
-has the next turn: a flood has many requests and the owner of an account one, which must not wait behind them.
-Requests of one network have their turns in order.
+Without the queue, parallel guesses would all be checked before the first delay is over. The network whose
+first request is the newest has the next turn, so that the owner's single request does not wait behind those
+of a flood. Requests of one network have their turns in order.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop, wait_for
@@ -16,11 +16,13 @@ from typing import TypeAlias
 from authguard.errors import VerificationUnavailableError
 
 Key: TypeAlias = tuple[str, ...]
-_Waiter: TypeAlias = tuple[str, AbstractEventLoop, "Future[bool]"]  # with its network
+_Waiter: TypeAlias = tuple[str, AbstractEventLoop, "Future[bool]"]  # the waiting request with its network
 
-#: Requests that have a turn at the same time, for each key: as many tabs and devices as sign in at a time.
+#: Requests that have a turn at the same time, for each key, because several tabs and devices may sign in
+#: together.
 MAX_TURNS = 4
-#: Requests that wait for a turn, for each key; beyond that one of the network with the most is refused.
+#: Requests that wait for a turn, for each key; beyond this number, a request of the network with the most is
+#: refused.
 MAX_WAITING = 256
 #: Seconds for which a request waits for a turn.
 MAX_WAIT_SECONDS = 5.0
@@ -32,12 +34,12 @@ class _Queue:
     waiting: list[_Waiter] = field(default_factory=list)
 
     def take_next(self) -> _Waiter:
-        """Take the first request of the network that came last."""
+        """Take the first request of the network that has arrived last."""
         first = {network: index for index, (network, _, _) in reversed(list(enumerate(self.waiting)))}
         return self.waiting.pop(max(first.values()))
 
     def take_surplus(self) -> _Waiter:
-        """Take the last request of the network with the most; of several, of the one that came first."""
+        """Take the last request of the network with the most; of several such networks, of the first."""
         counts = Counter(network for network, _, _ in self.waiting)
         largest = max(counts, key=counts.__getitem__)
         last = max(index for index, (network, _, _) in enumerate(self.waiting) if network == largest)
@@ -45,7 +47,7 @@ class _Queue:
 
 
 class Turns:
-    """Turn by key, for whichever event loops ask.
+    """Give turns by key, to requests of any event loop.
 
     Args:
         seconds: for which a request waits.
@@ -67,10 +69,10 @@ class Turns:
 
         Args:
             key: the key, such as an account.
-            network: where the request comes from.
+            network: the network of the request.
 
         Raises:
-            VerificationUnavailableError: if there is none in time.
+            VerificationUnavailableError: if it gets no turn in time.
         """
         loop = get_running_loop()
         turn: Future[bool] = loop.create_future()
@@ -114,7 +116,7 @@ class Turns:
             self._leave(key)
 
     def _leave(self, key: Key) -> None:
-        """Hand a turn on."""
+        """Pass a turn to the next request."""
         while True:
             with self._lock:
                 queue = self._queues[key]
@@ -130,7 +132,7 @@ class Turns:
     def _settle(self, key: Key, turn: "Future[bool]", has_turn: bool) -> None:
         if not turn.done():
             turn.set_result(has_turn)
-        elif has_turn:  # it was given up meanwhile
+        elif has_turn:  # the request was cancelled meanwhile
             self._leave(key)
 
 

@@ -1,4 +1,4 @@
-"""Run use cases in threads: each kind of waiting has its own, so that none delays another."""
+"""Run use cases in threads: each kind of waiting has its own threads, so that none delays another."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,19 +10,19 @@ from authguard.identity.web.turns import Turns
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-MAX_BATCH = 50  # answers that one call gives: that is some milliseconds
+MAX_BATCH = 50  # answers of one call, which take some milliseconds
 MAX_WAITING_FOR_REMOTES = 64
 
 
 class Workers:
-    """Run use cases in threads, apart from those of the application that this is mounted in.
+    """Run use cases in threads, apart from those of an outer application.
 
     Each kind of waiting has its own threads and queue, so that it never delays another kind. For example,
     guarded requests are answered by threads that only read the database.
 
     Args:
-        threads: how many of each kind.
-        one_writer: whether short writes would only wait for each other, as they do in SQLite.
+        threads: the number of threads of each kind.
+        one_writer: whether short writes would only wait for each other, as in SQLite.
     """
 
     def __init__(self, threads: int, *, one_writer: bool) -> None:
@@ -63,15 +63,15 @@ class Workers:
         return await threads.run(partial(function, *args, **kwargs))
 
     def batch_reads(self, answer: Answering[Question, Answer]) -> Batcher[Question, Answer]:
-        """Read a row for each request, by one call for all requests of the same time."""
+        """Read a row for each request, by one call for all simultaneous requests."""
         return Batcher(self._reading, answer, MAX_BATCH)
 
     def batch_writes(self, answer: Answering[Question, Answer]) -> Batcher[Question, Answer]:
-        """Read and write a row for each request, by one call for all requests of the same time."""
+        """Read and write a row for each request, by one call for all simultaneous requests."""
         return Batcher(self._writing, answer, self._write_batch)
 
     def close(self) -> None:
-        """Take no more work; what has begun is finished."""
+        """Accept no more work, and finish running work."""
         kinds = self._reading, self._writing, self._counting, self._hashing
         for threads in (*kinds, *self._remotes.values()):
             threads.close()

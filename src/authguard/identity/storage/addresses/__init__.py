@@ -1,1 +1,1 @@
-"""Keep the addresses that owners of accounts want to change to, until they have shown to read mail there."""
+"""Store new addresses for accounts until their owners have proved that they receive mail there."""

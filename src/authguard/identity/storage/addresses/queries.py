@@ -1,4 +1,7 @@
-"""Query changes of addresses that wait for the link of a mail. Use cases pass the connection."""
+"""Query changes of addresses that wait for confirmation by the link of a mail.
+
+Use cases pass the connection.
+"""
 
 from typing import NamedTuple
 
@@ -10,13 +13,13 @@ from authguard.identity.storage.schema import address_changes, users
 
 
 class AddressChange(NamedTuple):
-    """Hold a change that waits.
+    """Hold a waiting change.
 
     Attributes:
         user_id: the account.
         address: the new address.
-        asked_at: when its owner asked for it, in seconds since the epoch.
-        expires_at: when it ends.
+        asked_at: the time of the request, in seconds since the epoch.
+        expires_at: the time when it ends.
     """
 
     user_id: str
@@ -34,14 +37,14 @@ _COLUMNS = (
 
 
 def put_change(connection: Connection, change: AddressChange) -> None:
-    """Keep a change, in the place of an older one of the account, whose link ends."""
+    """Store a change, and replace an older one of the account, whose link then ends."""
     statement = insert_into(connection, address_changes).values(**change._asdict(), digest=None)
     new = {name: statement.excluded[name] for name in ("address", "asked_at", "expires_at", "digest")}
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=new))
 
 
 def find_change(connection: Connection, user_id: str, now: float) -> AddressChange | None:
-    """Return the change of an account that waits; None if there is none, or it has ended."""
+    """Return the waiting change of an account; None if it has none, or the change has ended."""
     statement = select(*_COLUMNS).where(
         address_changes.c.user_id == user_id, address_changes.c.expires_at > now
     )
@@ -50,9 +53,9 @@ def find_change(connection: Connection, user_id: str, now: float) -> AddressChan
 
 
 def set_digest(connection: Connection, change: AddressChange, digest: str, expires_at: float) -> bool:
-    """Let a token be good for a change; False if the account has asked for another address meanwhile.
+    """Make a token valid for a change; False if the account has requested another address meanwhile.
 
-    A token must never be good for another address than the one that its mail goes to.
+    A token must never be valid for another address than the one that its mail is sent to.
     """
     statement = update(address_changes).where(
         address_changes.c.user_id == change.user_id,
@@ -63,7 +66,7 @@ def set_digest(connection: Connection, change: AddressChange, digest: str, expir
 
 
 def find_by_digest(connection: Connection, digest: str, now: float) -> AddressChange | None:
-    """Return the change that a token is good for, without using it up."""
+    """Return the change that a token is valid for, without using up the token."""
     statement = select(*_COLUMNS).where(
         address_changes.c.digest == digest, address_changes.c.expires_at > now
     )
@@ -72,7 +75,7 @@ def find_by_digest(connection: Connection, digest: str, now: float) -> AddressCh
 
 
 def take_by_digest(connection: Connection, digest: str, now: float) -> AddressChange | None:
-    """Use a token up, and return its change. Of several requests at the same time one gets it."""
+    """Use up a token, and return its change. Of several simultaneous requests, one gets the change."""
     statement = delete(address_changes).where(
         address_changes.c.digest == digest, address_changes.c.expires_at > now
     )
@@ -81,18 +84,18 @@ def take_by_digest(connection: Connection, digest: str, now: float) -> AddressCh
 
 
 def delete_change(connection: Connection, user_id: str) -> None:
-    """Delete the change of an account, whose link ends."""
+    """Delete the change of an account; its link then ends."""
     connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
 
 
 def is_taken(connection: Connection, address: str, user_id: str) -> bool:
-    """Return whether another account than this one has an address, or one that counts as the same."""
+    """Return whether another account has an address, or an equivalent one."""
     statement = select(users.c.id).where(users.c.email_key == email_key(address), users.c.id != user_id)
     return connection.execute(statement).first() is not None
 
 
 def replace_address(connection: Connection, user_id: str, address: str) -> bool:
-    """Give an account a new address; False if another one has it by now: the transaction has to end then."""
+    """Give an account a new address; False if another account has it: the transaction must end then."""
     values = {"email": address, "email_key": email_key(address)}
     try:
         connection.execute(update(users).where(users.c.id == user_id).values(values))

@@ -22,13 +22,14 @@ from authguard._core.encoding import sha256_hex
 from authguard.identity.mail.addresses import email_key
 from authguard.identity.storage.database import MAILS_ADDED
 from authguard.identity.storage.dialects import insert_into
+from authguard.identity.storage.queries import share_account
 from authguard.identity.storage.schema import mails
 
 #: The condition of a mail that was tried and not sent, and that no process has taken.
 _WAS_PUT_OFF = mails.c.reason != ""
-#: The maximum of mails to addresses without a looked-up account, which anybody can request.
+#: The greatest number of mails whose account has not been looked up; any caller can request these.
 MAX_UNKNOWN = 1_000
-#: The maximum of rows in one mail.
+#: The greatest number of rows that become one mail.
 MAX_TOGETHER = 1_000
 
 
@@ -36,15 +37,17 @@ class WaitingMail(NamedTuple):
     """Hold a mail that waits to be sent.
 
     Attributes:
-        id: names it; of its kind and whom it is for.
-        kind: what it tells.
+        id: its name, derived from its kind and recipient.
+        kind: the subject of the mail.
         user_id: the account, once it is known.
-        address: as it was typed, until then; with an account from the beginning, where the mail goes.
+        address: the typed address, until the account is known; if the account was known from the beginning,
+            the address to which the mail is sent.
         details: such as the name of a provider.
-        asked_at: when it was requested, in seconds since the epoch.
-        try_at: when it may be tried next.
+        asked_at: the time of the request, in seconds since the epoch.
+        try_at: the time of the next attempt.
         tries: the number of attempts, including one in progress.
-        reason: why the last attempt failed, in words; empty if none failed, and during an attempt.
+        reason: the reason why the last attempt failed, in words; empty if none failed, and in the database
+            during an attempt.
     """
 
     id: str
@@ -72,17 +75,17 @@ def add_mail(
     address: str | None = None,
     details: str = "",
 ) -> bool:
-    """Add a mail, or make a waiting one due at once; return False if there are too many.
+    """Add a mail, or make a waiting one due at once; return False if too many wait.
 
     A mail that could not be sent was counted at its first attempt, and is not counted again. Otherwise
     repeated requests during an outage would use up the limit of the mailbox, and the mail would be lost.
 
     Args:
         connection: the transaction.
-        kind: what it tells.
+        kind: the subject of the mail.
         now: seconds since the epoch.
         user_id: the account, if it is known.
-        address: else the address that was typed; with an account, an address that it had before.
+        address: the typed address, if the account is not known; otherwise an earlier address of the account.
         details: such as the name of a provider.
     """
     whom = " ".join(filter(None, (user_id, email_key(address or ""))))
@@ -112,9 +115,9 @@ def add_mails(connection: Connection, kind: str, now: float, told: Iterable[tupl
 
     Args:
         connection: the transaction.
-        kind: what they tell.
+        kind: the subject of the mails.
         now: seconds since the epoch.
-        told: the account and the details of each; there may be none.
+        told: the account and the details of each mail; may be empty.
     """
     rows = [
         WaitingMail(mail_id(kind, user_id, details), kind, user_id, None, details, now, now, 0, "")._asdict()
@@ -133,7 +136,7 @@ def _or_anew(statement: Any) -> Any:
 
 
 def count_due(connection: Connection, now: float, limit: int) -> int:
-    """Count the mails that may be tried; more than the limit are counted as that."""
+    """Count the mails that may be tried, at most up to the limit."""
     due = select(literal(1)).where(mails.c.try_at <= now).limit(limit).subquery()
     return connection.execute(select(func.count()).select_from(due)).scalar() or 0
 
@@ -146,8 +149,8 @@ def take_mails(
     Args:
         connection: the transaction.
         now: seconds since the epoch.
-        until: the moment.
-        together: the kinds of which all due mails of an account are taken together.
+        until: that time.
+        together: the kinds whose due mails to one account are taken together.
     """
     due = select(mails).where(mails.c.try_at <= now).with_for_update(skip_locked=True)
     row = connection.execute(due.order_by(mails.c.try_at).limit(1)).first()
@@ -158,21 +161,21 @@ def take_mails(
         is_together = (mails.c.user_id == row.user_id) & (mails.c.kind == row.kind)
         due = due.where(is_together).order_by(mails.c.try_at, mails.c.id)
         rows = connection.execute(due.limit(MAX_TOGETHER)).all()
-    taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1, reason="") for row in rows]
+    taken = [WaitingMail(*row)._replace(try_at=until, tries=row.tries + 1) for row in rows]
     values = {"try_at": until, "tries": mails.c.tries + 1, "reason": ""}
     statement = update(mails).where(mails.c.id == bindparam("mail_id")).values(values)
     connection.execute(statement, [{"mail_id": mail.id} for mail in taken])
     return taken
 
 
-# The mail was not requested again since it was taken.
+# The condition that the mail was not requested again since it was taken.
 _is_unchanged = (mails.c.id == bindparam("mail_id")) & (
     mails.c.try_at == bindparam("taken_until", type_=Double)
 )
 
 
 def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
-    # In one order, so that two such transactions never wait for each other.
+    # Rows are always locked in one order, so that two such transactions never wait for each other.
     names = sorted((mail.id, mail.try_at) for mail in taken)
     return [{"mail_id": mail_id, "taken_until": until} for mail_id, until in names]
 
@@ -180,9 +183,10 @@ def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
 def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
     """Store the account of a mail, and delete the typed address; return the mail under its new name.
 
-    It replaces a waiting mail of the same kind and account. If that was postponed, it has been counted, and
-    this is its next attempt: see `add_mail`.
+    It replaces a waiting mail of the same kind and account. If the replaced mail was postponed, it has been
+    counted, and this is its next attempt: see `add_mail`.
     """
+    share_account(connection, user_id)
     named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
     other = delete(mails).where(mails.c.id == named.id).returning(_WAS_PUT_OFF)
     if any(connection.execute(other).scalars().all()):
@@ -220,12 +224,12 @@ def list_mails(connection: Connection, limit: int) -> Sequence[WaitingMail]:
 
 
 def try_now(connection: Connection, now: float, mail_id: str | None) -> int:
-    """Make mails due at once; return how many.
+    """Make mails due at once; return their number.
 
     Args:
         connection: the transaction.
         now: seconds since the epoch.
-        mail_id: the beginning of a name; None for all that wait for a retry.
+        mail_id: the beginning of a name; None for all mails that wait for a retry.
     """
     # Otherwise mails that are being sent would be sent twice.
     chosen = and_(mails.c.try_at > now, _WAS_PUT_OFF)
@@ -239,7 +243,7 @@ def try_now(connection: Connection, now: float, mail_id: str | None) -> int:
 
 
 def count_mails(connection: Connection, late: float) -> tuple[int, int, float | None]:
-    """Return how many mails wait, how many of them were to be tried before a moment, and the first moment."""
+    """Return the number of waiting mails, of those due before a given time, and the earliest due time."""
     is_late = mails.c.try_at < bindparam("late", late, Double)
     statement = select(func.count(), func.count().filter(is_late), func.min(mails.c.try_at))
     total, overdue, first = connection.execute(statement.select_from(mails)).one()

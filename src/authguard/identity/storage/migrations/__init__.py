@@ -2,19 +2,23 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, column, event, inspect, select, table
 
+from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: The database file if `Settings.database` is not set.
+DEFAULT_FILE = "authguard.db"
 VERSION_TABLE = "authguard_version"
-_LOCK = 0x61757468  # "auth": one upgrade at a time in PostgreSQL
+_FOLDER = Path(__file__).parent
+_LOCK = 0x61757468  # "auth" in ASCII: the advisory lock that allows one upgrade at a time in PostgreSQL
 
 
 def upgrade(database: Database | str, revision: str = "head") -> None:
@@ -25,6 +29,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
         revision: the last version to apply.
 
     Raises:
+        ConfigurationError: if the tables are of a newer release.
         StoreUnavailableError: if the database does not answer.
     """
     opened = Database(database) if isinstance(database, str) else database
@@ -34,10 +39,21 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
                 _wait_without_end(connection)
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            command.upgrade(_config(connection), revision)
+            current = _revision_of(connection)
+            _refuse_newer(current)
+            if revision != "head" or current != _newest_revision():
+                _run_migrations(connection, revision)
     finally:
         if opened is not database:
             opened.close()
+
+
+def _run_migrations(connection: Connection, revision: str) -> None:
+    # Only a process that migrates needs Alembic, which takes a while to import, and memory.
+    with needs_extra("identity"):
+        from alembic import command
+
+    command.upgrade(_config(connection), revision)
 
 
 def _wait_without_end(connection: Connection) -> None:
@@ -60,33 +76,76 @@ def check(database: Database, *, may_be_newer: bool = False) -> None:
             and processes are replaced.
 
     Raises:
-        ConfigurationError: if they have not; the message says what to do.
+        ConfigurationError: if they have another version; the message names the remedy.
     """
     newest = _newest_revision()
     if database.file is not None and not database.file.exists():
         # Connecting would create an empty file, perhaps under a mistyped name.
+        name = str(database.file)
+        which = ", the default: set AUTHGUARD_DATABASE" if name == DEFAULT_FILE else ": correct the name"
         raise ConfigurationError(
-            f"database must name a file that is there, got {str(database.file)!r}, which is not: correct the "
-            "name, or run `authguard db upgrade`, or call authguard.identity.upgrade(database)"
+            f"database must name a file that is there, got {name!r}{which}, or, for a new database, run "
+            "`authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        revision = context.get_current_revision()
-    is_newer = None not in (revision, newest) and str(revision) > str(newest)  # they are numbers
-    if revision != newest and not (is_newer and may_be_newer):
+        revision = _revision_of(connection)
+    if not may_be_newer:
+        _refuse_newer(revision)
+    if revision != newest and not _is_newer(revision):
         raise ConfigurationError(
             f"the tables of database must be of version {newest}, got {revision or 'no tables'}: run "
             "`authguard db upgrade`, or call authguard.identity.upgrade(database)"
         )
 
 
-@cache  # it reads and runs each migration
-def _newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_config(None)).get_current_head()
+def _is_newer(revision: str | None) -> bool:
+    return revision is not None and revision > _newest_revision()  # the versions are numbers
 
 
-def _config(connection: Connection | None) -> Config:
+def _refuse_newer(revision: str | None) -> None:
+    """Refuse tables that a newer release has migrated: no migration leads back."""
+    if _is_newer(revision):
+        raise ConfigurationError(
+            f"the tables of database must be of version {_newest_revision()}, got {revision}, which a newer "
+            "release of authguard has made: start that release, or restore the backup from before its upgrade"
+        )
+
+
+def find_fault(url: str) -> str | None:
+    """Return the fault of the tables; None if they have none, or cannot be read."""
+    try:
+        database = Database(url)
+    except ConfigurationError:  # `Settings` reports a missing driver
+        return None
+    try:
+        check(database)
+    except ConfigurationError as error:
+        return str(error)
+    except StoreUnavailableError:
+        return None
+    finally:
+        database.close()
+    return None
+
+
+def _revision_of(connection: Connection) -> str | None:
+    """Return the version of the tables; None without tables."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    return revision
+
+
+@cache
+def _newest_revision() -> str:
+    """Return the version of this release: the number with which the name of the last file begins."""
+    return max(path.name.partition("_")[0] for path in _FOLDER.glob("versions/[0-9]*.py"))
+
+
+def _config(connection: Connection | None) -> "Config":
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config

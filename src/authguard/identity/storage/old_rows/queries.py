@@ -1,7 +1,7 @@
 """Delete expired rows in batches. Callers pass the connection.
 
 A table is scanned in the order of its primary key, and each batch examines a limited number of rows. An index
-by expiry would be faster here, but would have to be updated with each refresh of a session.
+by expiry would be faster here, but each refresh of a session would update it.
 """
 
 from typing import NamedTuple
@@ -17,17 +17,17 @@ from authguard.identity.storage.schema import (
     sessions,
 )
 
-_ROWS = 5_000  # that a batch looks at
-_CLOCKS_DIFFER = 300  # seconds, between the machines of two processes
-_CHANGES = 500  # rows that it deletes
+_ROWS = 5_000  # rows that a batch examines
+_CLOCKS_DIFFER = 300  # seconds by which the clocks of two machines may differ
+_CHANGES = 500  # rows that a batch deletes
 
 
 class Deleted(NamedTuple):
     """Hold the result of a batch.
 
     Attributes:
-        number: how many rows it has deleted.
-        last: the last key that was examined; None at the end of the table.
+        number: the number of deleted rows.
+        last: the last examined key; None at the end of the table.
     """
 
     number: int
@@ -49,27 +49,27 @@ def take_task(connection: Connection, name: str, now: float, next_at: float) -> 
 
 
 def delete_sessions(connection: Connection, after: str, before: float) -> Deleted:
-    """Delete sessions that had expired before a moment, of those whose ids come next."""
+    """Delete the next batch of sessions that had expired before a given time."""
     return _delete(connection, _SESSIONS, after, before)
 
 
 def delete_one_time_tokens(connection: Connection, after: str, before: float) -> Deleted:
-    """Delete one-time tokens that had expired before a moment, of those whose digests come next."""
+    """Delete the next batch of one-time tokens that had expired before a given time."""
     return _delete(connection, _ONE_TIME_TOKENS, after, before)
 
 
 def delete_address_changes(connection: Connection, after: str, before: float) -> Deleted:
-    """Delete changes of addresses that had expired before a moment, of those whose accounts come next."""
+    """Delete the next batch of changes of addresses that had expired before a given time."""
     return _delete(connection, _ADDRESS_CHANGES, after, before)
 
 
 def delete_mails(connection: Connection, after: str, before: float) -> Deleted:
-    """Delete mails that were asked for before a moment, and that no process has given up since."""
+    """Delete mails that were requested before a given time, and that no process has given up since."""
     return _delete(connection, _MAILS, after, before)
 
 
 class _Rows(NamedTuple):
-    """Say by which columns rows are walked, and are old."""
+    """Name the columns by which rows are scanned, and by which they are old."""
 
     table: Table
     key: ColumnElement[str]

@@ -2,19 +2,24 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 #: The columns of a record; only `email` is required.
 COLUMNS = ("email", "id", "password_hash", "name", "roles", "scopes", "verified", "disabled")
-_MAX_LINE = 64 * 1024  # characters; a stray quote in CSV could else take the rest of the file
+_MAX_LINE = 64 * 1024  # characters; otherwise a single quote in CSV could make the rest of the file one value
+_MAX_SHOWN = 5  # unknown names
+_NAME = re.compile(r"[A-Za-z][A-Za-z_ -]{0,39}\Z")
+# Names with commas between them. The name of a group in a directory has `=` or spaces.
+_WITH_COMMAS = re.compile(r"[\w.:-]+(?:,[\w.:-]+)+\Z")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 class RecordError(ValueError):
-    """Report why a record cannot be read. The text contains nothing of the record."""
+    """Report why a record cannot be read. The text contains no part of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,10 @@ class AccountRecord:
         email: its address.
         id: a UUID, or None for a new one.
         password_hash: of another system, or None.
-        name: what to call its owner.
-        roles: none for the default role.
+        name: the name of its owner.
+        roles: its roles; empty for the default role.
         scopes: its scopes.
-        verified: whether the address is known to be its owner's.
+        verified: whether the address is known to belong to its owner.
         disabled: whether the account is disabled.
     """
 
@@ -47,7 +52,7 @@ class Line(NamedTuple):
 
     Attributes:
         number: the line on which it begins, counted from 1.
-        record: the account, or why there is none.
+        record: the account, or the reason why it cannot be read.
     """
 
     number: int
@@ -95,7 +100,7 @@ def _rows(text: TextIO) -> Iterator[tuple[int, list[str] | RecordError]]:
                 return
             except csv.Error:
                 yield number, RecordError("must be CSV: quotes that are closed, and doubled in quoted fields")
-                return  # where the next record begins is not known
+                return  # the beginning of the next record is not known
             if row:
                 yield number, row
     finally:
@@ -105,11 +110,25 @@ def _rows(text: TextIO) -> Iterator[tuple[int, list[str] | RecordError]]:
 def _check_columns(columns: list[str]) -> None:
     if "email" not in columns:
         raise RecordError("the first line must name the columns, with one that is called email")
-    if unknown := [name for name in columns if name not in COLUMNS]:
-        names = ", ".join(COLUMNS)
-        raise RecordError(f"the columns must be of {names}, got {len(unknown)} of another name")
+    if unknown := _unknown(columns):
+        raise RecordError(f"the columns must be of {', '.join(COLUMNS)}, got {unknown}")
     if len(set(columns)) < len(columns):
         raise RecordError("each column must be there once, got one of them twice")
+
+
+def _unknown(names: Iterable[str]) -> str:
+    """Return the names that are no columns, and the correction; empty for none.
+
+    A name that is not like one of a column may be a value of an account, so that its place is shown instead.
+    """
+    unknown = [(place, name) for place, name in enumerate(names, 1) if name not in COLUMNS]
+    if not unknown:
+        return ""
+    shown = ", ".join(
+        repr(name) if _NAME.match(name) else f"one at place {place}" for place, name in unknown[:_MAX_SHOWN]
+    )
+    more = f" and {len(unknown) - _MAX_SHOWN} more" if len(unknown) > _MAX_SHOWN else ""
+    return f"{shown}{more}: rename or delete {'it' if len(unknown) == 1 else 'them'}"
 
 
 def read_json_lines(file: TextIO) -> Iterator[Line]:
@@ -133,8 +152,8 @@ def _json_record(line: str) -> AccountRecord | RecordError:
         return RecordError("must be an object in JSON")
     if not isinstance(members, dict):
         return RecordError("must be an object in JSON")
-    if any(name not in COLUMNS for name in members):
-        return RecordError(f"must have no members but {', '.join(COLUMNS)}")
+    if unknown := _unknown(members):
+        return RecordError(f"must have no members but {', '.join(COLUMNS)}, got {unknown}")
     return _record(members, _of_json)
 
 
@@ -146,7 +165,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Reading(NamedTuple):
-    """Read a value of a record, as its format writes it."""
+    """Read the values of a record, in the notation of its format."""
 
     text: Any
     texts: Any
@@ -186,7 +205,10 @@ def _text(value: object) -> str:
 
 
 def _texts_of_csv(value: object) -> tuple[str, ...]:
-    return tuple(filter(None, (part.strip() for part in _text(value).split(";"))))
+    parts = tuple(filter(None, (part.strip() for part in _text(value).split(";"))))
+    if any(map(_WITH_COMMAS.match, parts)):
+        raise RecordError("must have semicolons between them, got commas: write A;B")
+    return parts
 
 
 def _flag_of_csv(value: object) -> bool:

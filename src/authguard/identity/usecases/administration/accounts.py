@@ -27,8 +27,8 @@ class AccountView(NamedTuple):
         user: the account.
         password: how its password is hashed, such as `argon2id` or `imported bcrypt`; empty if it has none.
         identities: the providers that sign in to it.
-        sessions: how many of its sessions are alive.
-        api_keys: how many of its API keys have neither expired nor been revoked.
+        sessions: the number of its active sessions.
+        api_keys: the number of its API keys that have neither expired nor been revoked.
     """
 
     user: User
@@ -54,10 +54,10 @@ class AccountAdministration:
 
     @records("delete")
     def delete(self, user_id: str) -> None:
-        """Delete an account with all that belongs to it; its sessions, tokens and API keys end at once.
+        """Delete an account with all of its data; its sessions, tokens and API keys end at once.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
         """
         now = self._base.clock()
         with self._base.database.write() as connection:
@@ -69,10 +69,10 @@ class AccountAdministration:
     def set_password(self, user_id: str, password: str) -> None:
         """Set the password of an account; its sessions and mailed links end, and its owner gets a mail.
 
-        The password counts as proven if the address is verified, as with an account that an operator makes.
+        The password counts as proven if the address is verified, as for an account that an operator creates.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
             InvalidFieldsError: if the password is not accepted.
         """
         base = self._base
@@ -95,10 +95,10 @@ class AccountAdministration:
 
     @records("set_roles")
     def set_roles(self, user_id: str, roles: Iterable[str], scopes: Iterable[str] | None = None) -> User:
-        """Set the roles of an account, and its scopes; return it as it is then.
+        """Set the roles of an account, and its scopes; return the changed account.
 
-        If it loses one of them, its sessions end, and the tokens of its API keys, as by disabling it: no
-        token that is in use has it any more.
+        If it loses a role or scope, its sessions and the tokens of its API keys end, as by disabling it, so
+        that no usable token has the lost role or scope.
 
         Args:
             user_id: the account.
@@ -106,7 +106,7 @@ class AccountAdministration:
             scopes: the `scope` of its tokens; None to leave them as they are.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
             InvalidFieldsError: for roles or scopes that are not accepted.
         """
         new_roles = tuple(dict.fromkeys(roles))
@@ -134,7 +134,7 @@ class AccountAdministration:
         A password that was set before stays unproven, because another person may have registered the address.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
         """
         with self._base.database.write() as connection:
             self._lock(connection, user_id)
@@ -142,10 +142,10 @@ class AccountAdministration:
         self._base.succeeded("verify_email", NO_CALLER, reason="operator", user_id=user_id)
 
     def show(self, user_id: str) -> AccountView:
-        """Return an account, and how much belongs to it.
+        """Return an account, with the numbers of its sessions and keys.
 
         Raises:
-            NotFoundError: if there is no such account.
+            NotFoundError: if the account does not exist.
         """
         now = self._base.clock()
         with self._base.database.read() as connection:

@@ -1,4 +1,4 @@
-"""Make the accounts of a file, whose passwords another system has hashed."""
+"""Create the accounts of a file, whose passwords another system has hashed."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -17,16 +17,16 @@ from authguard.identity.usecases.administration.account_files import AccountReco
 from authguard.identity.usecases.administration.rights import role_problem, scope_problem
 from authguard.identity.usecases.context import Base, records
 
-_BATCH = 500  # accounts of a transaction
-_SHOWN = 20  # lines with problems, after which the rest is not looked at
+_BATCH = 500  # accounts in one transaction
+_SHOWN = 20  # lines with problems after which the rest is not checked
 
 
 class Problem(NamedTuple):
-    """Tell why the record of a line is not accepted.
+    """Describe why the record of a line is not accepted.
 
     Attributes:
         line: its number.
-        text: a sentence that contains nothing of the record.
+        text: a sentence that contains no part of the record.
     """
 
     line: int
@@ -34,11 +34,12 @@ class Problem(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """Tell what an import has done.
+    """Hold the result of an import.
 
     Attributes:
-        made: how many accounts were made.
-        existing: how many records have the address or the id of an account that was there; unchanged.
+        made: the number of created accounts.
+        existing: the number of records with the address or the id of an existing account, which stays
+            unchanged.
     """
 
     made: int
@@ -53,7 +54,7 @@ class _NewAccount(NamedTuple):
 
 
 class AccountImport:
-    """Check files of accounts, and make the accounts.
+    """Check files of accounts, and create the accounts.
 
     Args:
         base: the common parts of use cases.
@@ -63,9 +64,10 @@ class AccountImport:
         self._base = base
 
     def check(self, lines: Iterable[Line]) -> list[Problem]:
-        """Return why records are not accepted, of the first twenty; nothing is written.
+        """Return the reasons why records are not accepted, at most twenty; nothing is written.
 
-        Two records with the same address or id are a problem. Both are kept in a temporary file.
+        Two records with the same address or id are a problem. Addresses and ids are stored in a temporary
+        file.
 
         Args:
             lines: the records of a file.
@@ -92,15 +94,16 @@ class AccountImport:
 
     @records("create")
     def add(self, lines: Iterable[Line]) -> Imported:
-        """Make the accounts of records that have been checked; one that exists is left as it is.
+        """Create the accounts of records that have been checked; existing accounts are not changed.
 
-        Each 500 are a transaction: a second run makes what a first one did not.
+        Every 500 accounts are one transaction, and a second run creates the accounts that the first one did
+        not.
 
         Args:
             lines: the records of a file.
 
         Raises:
-            InvalidFieldsError: for a record that is not accepted, since the file has changed.
+            InvalidFieldsError: if the file has changed, and a record is not accepted.
             StoreUnavailableError: if the database does not answer.
         """
         made = existing = 0
@@ -175,10 +178,10 @@ class AccountImport:
 
 
 def _id_of(record: AccountRecord) -> str:
-    """Return the id of an account: that of the record, else a new one.
+    """Return the id of an account: that of the record, otherwise a new one.
 
     Raises:
-        RecordError: if it is no UUID, as `str(UUID(…))` writes it.
+        RecordError: if it is not a UUID in the form of `str(UUID(…))`.
     """
     if record.id is None:
         return str(uuid4())

@@ -1,4 +1,4 @@
-"""Delete what has expired: sessions, mailed links, mails, marks."""
+"""Delete expired rows: sessions, mailed links, mails, marks."""
 
 from collections.abc import Callable
 from logging import getLogger
@@ -14,20 +14,20 @@ from authguard.identity.usecases.mails.queue import MAX_AGE
 
 logger = getLogger("authguard")
 
-#: Seconds between two looks of a process for whether it is time, at most.
+#: The longest pause in seconds after which a process checks whether the purge is due.
 PURGE_POLL_SECONDS = 300
-#: Seconds after its last day in which a mail has not been given up, since no process sends mails.
+#: Seconds after its last attempt was due at which a mail is deleted, because no process sends mails.
 _MAIL_SECONDS = 2 * MAX_AGE
 _TASK = "purge"
 
 
 class Purged(NamedTuple):
-    """Tell how many rows were deleted.
+    """Hold the numbers of deleted rows.
 
     Attributes:
-        sessions: that had expired before any of their access tokens.
-        one_time_tokens: of mailed links that had expired, and changes of addresses that waited for one.
-        mails: that waited, and should have been given up a day ago or earlier.
+        sessions: expired sessions whose access tokens have expired, too.
+        one_time_tokens: expired tokens of mailed links, and changes of addresses that waited for one.
+        mails: waiting mails that should have been given up a day ago or earlier.
     """
 
     sessions: int
@@ -46,7 +46,7 @@ class Purge:
         self._base = base
 
     def step(self) -> None:
-        """Delete old rows, if it is time and no other process does so.
+        """Delete old rows, if it is due and no other process does so.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -62,10 +62,11 @@ class Purge:
         """Delete old rows now.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked; what was deleted before stays so.
+            StoreUnavailableError: if the database does not answer; rows that were deleted before stay
+                deleted.
         """
         now = self._base.clock()
-        # The rows tell which of their access tokens are good, until those have expired.
+        # The row of a session decides whether its access tokens are valid, until these have expired.
         sessions_before = now - self._base.settings.access_lifetime
         done = Purged(
             self._delete(purge_store.delete_sessions, sessions_before),

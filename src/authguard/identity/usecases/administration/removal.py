@@ -1,4 +1,4 @@
-"""Delete an account with all that belongs to it, in the transaction of a use case."""
+"""Delete an account with all of its data, in the transaction of a use case."""
 
 from sqlalchemy import Connection
 
@@ -12,8 +12,8 @@ def remove_account(connection: Connection, sessions: Sessions, user_id: str, now
     """Delete an account; its sessions, tokens and API keys end at once, in guards elsewhere, too.
 
     Args:
-        connection: the transaction, which has locked the account: what would add a row for it waits, and is
-            refused afterwards.
+        connection: the transaction, which has locked the account: a transaction that would add a row for it
+            waits, and is refused afterwards.
         sessions: ends its sessions.
         user_id: the account.
         now: seconds since the epoch.

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from authguard._characters import is_plain
 
-_MAX_ROLE = 64  # characters, as the column `role` has room for
-_MAX_NUMBER = 32  # of roles, and of scopes: they are in each token, which a header has to carry
+_MAX_ROLE = 64  # characters; the length of the column `role`
+# the greatest number of roles, and of scopes: each token contains them, and must fit into a header field
+_MAX_NUMBER = 32
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}")  # RFC 6749 section 3.3
 
 
 def role_problem(roles: Sequence[str]) -> str:
-    """Return why roles are not accepted; empty if they are."""
+    """Return the reason why roles are not accepted; empty if they are."""
     if len(roles) > _MAX_NUMBER:
         return f"must be at most {_MAX_NUMBER}"
     if all(map(_is_role, roles)):
@@ -24,7 +25,7 @@ def _is_role(text: str) -> bool:
 
 
 def scope_problem(scopes: Sequence[str]) -> str:
-    """Return why scopes are not accepted; empty if they are."""
+    """Return the reason why scopes are not accepted; empty if they are."""
     if len(scopes) > _MAX_NUMBER:
         return f"must be at most {_MAX_NUMBER}"
     if all(map(_SCOPE.fullmatch, scopes)):

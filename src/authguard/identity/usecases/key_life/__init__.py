@@ -1,1 +1,1 @@
-"""Note what happens to API keys, switch them off and on, and tell their owners by mail."""
+"""Record events of API keys, disable and enable keys, and notify their owners by mail."""

@@ -1,4 +1,4 @@
-"""Note what happens to an API key, and add the mail about it, in the transaction in which it happens."""
+"""Record an event of an API key, and add the mail about it, in the transaction of the change."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,15 +32,15 @@ class KeyEvents:
         manager: Manager,
         number: int = 0,
     ) -> bool:
-        """Note what has been done to a key; False if it has been noted before.
+        """Record an event of a key; False if it has been recorded before.
 
         Args:
             connection: the transaction.
             name: one of `KEY_EVENTS`.
             key: the key.
             now: seconds since the epoch.
-            manager: who made the change.
-            number: tells it from others of the same name; see `KeyEvent`.
+            manager: the author of the change.
+            number: distinguishes it from events of the same name; see `KeyEvent`.
         """
         event = KeyEvent(key.id, name, number, now, manager.actor, manager.key_id)
         is_new = insert_event(connection, event)
@@ -51,12 +51,12 @@ class KeyEvents:
     def note_expiry(
         self, connection: Connection, keys: Sequence[StoredAPIKey], days_left: Mapping[str, int], now: float
     ) -> frozenset[str]:
-        """Note that keys expire, or have expired; return the ids of those of which that is new.
+        """Record that keys expire, or have expired; return the ids of the keys for which this is new.
 
         Args:
             connection: the transaction.
             keys: the keys.
-            days_left: the days before the expiry, by the ids of the keys; 0 for one that has expired.
+            days_left: the days before the expiry, by the ids of the keys; 0 for an expired key.
             now: seconds since the epoch.
         """
         owners = {key.id: key.user_id for key in keys}
@@ -73,7 +73,7 @@ class KeyEvents:
         return noted
 
     def _tell(self, connection: Connection, events: Sequence[KeyEvent], owners: Mapping[str, str]) -> None:
-        """Add the mails about events of one name, unless owners are not told of those."""
+        """Add the mails about events of one name, if owners are notified of these."""
         if events and (name := events[0].name) in self._mailed:
             told = [(owners[event.key_id], details_of(event)) for event in events]
             self._mails.add_all(connection, kind_of(name), told)

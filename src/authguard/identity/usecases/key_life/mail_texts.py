@@ -1,4 +1,4 @@
-"""Write the mails that tell the owner of an account what has happened to its API keys.
+"""Write the mails that notify the owner of an account of events of its API keys.
 
 They contain no text of a key and no secret. The name of a key may have been chosen by another person than the
 owner, so it is shown without text that mail programs turn into links, and not at all if the mailbox is not
@@ -14,8 +14,8 @@ from authguard.identity.settings import Settings
 from authguard.identity.storage.exposure_queries import ExposedKey
 from authguard.identity.storage.key_event_queries import EventOfKey, KeyEvent
 
-MAX_SHOWN_NAME = 60  # characters
-#: Events and keys that one mail shows; it has the number of the others.
+MAX_SHOWN_NAME = 60  # characters of the name of a key in a mail
+#: The number of events and keys that one mail shows; it names only the number of the others.
 MAX_SHOWN_EVENTS, MAX_SHOWN_KEYS = 50, 20
 
 #: Verbs for the subject and the text, for one key and for several.
@@ -76,7 +76,7 @@ def key_mail(events: Sequence[EventOfKey], user: User, settings: Settings) -> Ma
 
 
 def _line(entry: EventOfKey, user: User) -> str:
-    """Return what tells a key from others, and what has happened to it."""
+    """Return the identification of a key, and the event."""
     key, event = entry.key, entry.event
     title = f"{key.prefix}{key.readable_id}…"
     if user.email_verified and (name := plain_name(key.name)):
@@ -94,7 +94,7 @@ def _line(entry: EventOfKey, user: User) -> str:
 def _deed(event: KeyEvent) -> str:
     """Return the actor and the time."""
     by = f"by the API key {event.actor_key_id}" if event.actor_key_id else _ACTORS[event.actor]
-    # With seconds: mails of one minute may come in another order than that of what they tell.
+    # The time has seconds, because the mails of one minute may arrive in another order than their events.
     return f"{by}, on {_moment(event.at, '%H:%M:%S')}"
 
 
@@ -118,7 +118,7 @@ def _advice(name: str, settings: Settings) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a key as a mail may show it: short, and nothing that becomes a link."""
+    """Return the name of a key in a form for mails: short, and without text that becomes a link."""
     plain = "".join(char if char.isalnum() or char in " -_" else "_" for char in name[:MAX_SHOWN_NAME])
     return plain + ("…" if len(name) > MAX_SHOWN_NAME else "")
 
@@ -136,7 +136,7 @@ def exposed_mail(keys: Sequence[ExposedKey], user: User, settings: Settings) -> 
     Args:
         keys: the keys; at least one.
         user: the account.
-        settings: whether there are pages, and where.
+        settings: with the paths of the pages, if any.
     """
     many = len(keys) > 1
     parts = [_EXPOSED[many], *(_exposed_key(key) for key in keys[:MAX_SHOWN_KEYS])]
@@ -150,7 +150,7 @@ def exposed_mail(keys: Sequence[ExposedKey], user: User, settings: Settings) -> 
 
 
 def _exposed_key(key: ExposedKey) -> str:
-    """Return the lines of a mail that name a key and where it was found."""
+    """Return the lines of a mail that name a key and the place where it was found."""
     made = datetime.fromtimestamp(int(key.created_at), UTC).date().isoformat()
     lines = [f"{key.text}_…", f"Id: {key.key_id}", f"Created: {made}"]
     if key.source != "unknown":

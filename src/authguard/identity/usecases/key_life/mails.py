@@ -1,4 +1,4 @@
-"""Make the mails about API keys of what the queue has taken: one about all that is due of an account."""
+"""Create the mails about API keys: one mail for all due rows of an account that the queue has taken."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,7 +27,10 @@ def kind_of(name: str) -> str:
 
 
 def details_of(event: KeyEvent) -> str:
-    """Return what a row of the queue has of an event: key and number. Its kind is the name."""
+    """Return the details of an event in a row of the queue: key and number.
+
+    The kind of the row is the name.
+    """
     return f"{event.key_id} {event.number}"
 
 
@@ -45,7 +48,7 @@ class KeyMails:
         base.mails.register_together(EXPOSED_KIND, self._of_exposures)
 
     def _of_events(self, name: str, mails: Sequence[WaitingMail], user: User) -> Mail | None:
-        """Return the mail about events of one name; None if there is nothing to tell any more."""
+        """Return the mail about events of one name; None if they are obsolete."""
         if user.disabled:
             return None
         wanted = {mail.details for mail in mails}
@@ -59,7 +62,7 @@ class KeyMails:
         return key_mail(told, user, self._base.settings)
 
     def _of_exposures(self, mails: Sequence[WaitingMail], user: User) -> Mail | None:
-        """Return the mail about keys that were found in public; None if they are gone."""
+        """Return the mail about keys that were found in public; None if they were deleted."""
         with self._base.database.read() as connection:
             keys = exposure_store.list_keys_for_mail(connection, [mail.details for mail in mails])
         if not keys:
@@ -68,10 +71,10 @@ class KeyMails:
         return exposed_mail(keys, user, self._base.settings)
 
     def _count(self, kind: str, mails: Sequence[WaitingMail], user: User) -> None:
-        """Count a mail, unless an earlier try of it has been counted.
+        """Count a mail, unless an earlier attempt was counted.
 
         Raises:
-            FullMailboxError: if the mailbox has had enough of them.
+            FullMailboxError: if the mailbox has reached its limit.
         """
         is_counted = any(mail.tries > 1 and mail.reason != LIMITED for mail in mails)
         if not is_counted and not count_mail(self._base, kind, user):
@@ -79,7 +82,7 @@ class KeyMails:
 
 
 def _is_told(entry: EventOfKey, now: float) -> bool:
-    """Return whether the owner is to be told of an event still."""
+    """Return whether the owner must still be notified of an event."""
     event, key = entry
-    # A later mail tells more.
+    # A later mail contains newer information.
     return event.name != "expiring" or (key.revoked_at is None and days_left(key, now) == event.number)

@@ -1,7 +1,7 @@
 """Find the API keys that expire, and record it, so that their owners are notified.
 
-Several processes do so at once, and the database decides which of them does what: an event is noted in the
-transaction that moves the key on to its next one, so there is one row of each, and one row for its mail.
+Several processes may do so at once, and the database decides among them: an event is recorded in the
+transaction that sets the time of the key's next event, so each event has one row, and one row for its mail.
 """
 
 from authguard.identity.audit import Event
@@ -11,19 +11,19 @@ from authguard.identity.storage import key_event_queries as event_store
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 
-#: Keys of one transaction, so that others do not wait for long.
+#: The number of keys in one transaction, so that other transactions do not wait for long.
 _PAGE = 100
 
 
 class KeyNotices:
-    """Note which keys expire; safe to use from several threads and processes.
+    """Record which keys expire; safe to use from several threads and processes.
 
     Args:
         base: the common parts of use cases.
-        events: notes events.
+        events: records events.
 
     Attributes:
-        noted: how many keys have been noted to expire, or to have expired.
+        noted: the number of recorded expiries.
     """
 
     def __init__(self, base: Base, events: KeyEvents) -> None:
@@ -32,16 +32,16 @@ class KeyNotices:
         self.noted = 0
 
     def step(self) -> None:
-        """Note which keys expire, and leave the mails to the queue.
+        """Record which keys expire, and leave the mails to the queue.
 
         Raises:
-            StoreUnavailableError: if the database cannot be asked; what is left is done by the next step.
+            StoreUnavailableError: if the database does not answer; the next step does the rest.
         """
         while self._note_expiring():
             pass
 
     def _note_expiring(self) -> bool:
-        """Note a page of keys that expire; False if there are no more."""
+        """Record the expiry of a batch of keys; False if no more are due."""
         base, now = self._base, self._base.clock()
         with base.database.read() as connection:
             if not event_store.has_due_keys(connection, now):
@@ -65,5 +65,5 @@ class KeyNotices:
 
 
 def _days_to_note(key: StoredAPIKey, now: float) -> int | None:
-    """Return the days before the expiry of a key that are to be noted; None if none are."""
+    """Return the days before the expiry of a key to record; None if no notice is due."""
     return None if key.revoked_at is not None else days_left(key, now)

@@ -1,4 +1,4 @@
-"""Switch API keys off and on again."""
+"""Disable API keys, and enable them again."""
 
 from dataclasses import replace
 
@@ -15,18 +15,18 @@ from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 
-#: The rank of each actor: an actor can enable what actors of the same or a lower rank have disabled. A key
-#: does not undo a person's decision, nor an owner the operator's.
+#: The rank of each actor: an actor can enable keys that actors of the same or a lower rank have disabled. So
+#: a key does not undo the decision of its owner, and an owner does not undo that of an operator.
 _RANKS = ("key", "owner", "operator")
 
 
 class APIKeySwitch:
-    """Switch keys off and on.
+    """Disable and enable keys.
 
     Args:
         base: the common parts of use cases.
-        rights: decides who may do so.
-        events: notes what has happened.
+        rights: decides which callers may do so.
+        events: records the events.
     """
 
     def __init__(self, base: Base, rights: Rights, events: KeyEvents) -> None:
@@ -35,11 +35,11 @@ class APIKeySwitch:
         self._events = events
 
     def disable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
-        """Switch a key off: it is refused from now on, and so are the tokens of it, until it is enabled.
+        """Disable a key: until it is enabled again, the key and its tokens are refused.
 
         Guards that follow the log know when this returns, or within a second. Tokens that were issued before
-        stay refused. A key that is off already stays so; an operator who disables it again keeps its owner
-        from enabling it.
+        stay refused. A disabled key stays disabled; if an operator disables it again, its owner can no longer
+        enable it.
 
         Args:
             principal: of a session, or of an API key; or the operator.
@@ -52,8 +52,8 @@ class APIKeySwitch:
         Raises:
             NotFoundError: if the owner has no such key.
             KeyNotActiveError: if the key has expired or been revoked.
-            InsufficientScopeError: if the key that asks may not manage keys.
-            InvalidTokenError: if the principal is no longer good.
+            InsufficientScopeError: if the acting key may not manage keys.
+            InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if it could not be stored; the key then stays valid.
         """
         base, now = self._base, self._base.clock()
@@ -84,7 +84,7 @@ class APIKeySwitch:
         return disabled
 
     def enable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
-        """Switch a key on again: it is good at once. A key that is on stays so.
+        """Enable a key again: it is valid at once. An enabled key stays enabled.
 
         Args:
             principal: as for `disable`.
@@ -97,11 +97,12 @@ class APIKeySwitch:
         Raises:
             NotFoundError: if the owner has no such key.
             KeyNotActiveError: if the key has expired or been revoked.
-            KeyLockedError: for what the operator has disabled, or for a key what a person has.
-            InsufficientScopeError: if the key that asks has less than the one that is to be enabled.
-            RateLimitedError: if it was done too often of late.
-            InvalidTokenError: if the principal is no longer good.
-            StoreUnavailableError: if that could not be stored; the key stays off then.
+            KeyLockedError: if an operator has disabled the key, or if the acting caller is a key, but a
+                person has disabled it.
+            InsufficientScopeError: if the acting key has fewer rights than the key to enable.
+            RateLimitedError: if keys were enabled too often recently.
+            InvalidTokenError: if the principal is no longer valid.
+            StoreUnavailableError: if it could not be stored; the key then stays disabled.
         """
         base, now = self._base, self._base.clock()
         try:
@@ -134,7 +135,7 @@ class APIKeySwitch:
     def _find(
         self, connection: Connection, principal: Principal | Operator, key_id: str, now: float
     ) -> tuple[Manager, StoredAPIKey]:
-        """Return the manager, and the key that is to be switched, locked; raise if that may not be."""
+        """Return the manager and the locked key; raise an error if the manager may not change it."""
         manager = self._rights.find_changer(connection, principal, now)
         key = find_own_key(connection, manager, key_id)
         if key.state(now) in ("expired", "revoked"):

@@ -1,1 +1,1 @@
-"""Make the mails that have been asked for, and see to it that each is sent."""
+"""Create requested mails, and ensure that each is sent."""

@@ -1,4 +1,4 @@
-"""Do in a thread, again and again, what no request waits for."""
+"""Repeat a task in a thread, for which no request waits."""
 
 import logging
 import os
@@ -13,10 +13,10 @@ class BackgroundThread:
     """Run a step in a thread, every few seconds and when it is woken.
 
     Args:
-        step: what to do.
+        step: the function to call.
         seconds: between two steps; 0 for no thread.
-        name: what to call the thread, and what it does in the log.
-        is_at_once: whether the first step is taken when it starts.
+        name: the name of the thread, also for its task in the log.
+        is_at_once: whether the first step runs when the thread starts.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BackgroundThread:
             try:
                 self._step()
             except Exception as error:
-                # It is done the next time; the thread must not end.
+                # The next step repeats the work; the thread must not end.
                 logger.warning("the %s are not done yet: %s", self._title, type(error).__name__)
             self._woken.wait(self._seconds)
 

@@ -1,10 +1,10 @@
-"""Send each mail that was asked for at least once, by a table that all processes share.
+"""Send each requested mail at least once, using a table that all processes share.
 
 A use case adds a mail in its own transaction, so that an acknowledged mail survives the process. The outbox
 takes one at a time, for some minutes, creates it, sends it, and deletes its row. A mail that could not be
-created or sent is retried for a day, at growing intervals. If a process is killed in between, another one
-takes the mail when the time is over; if the mail server already had it, it is sent twice, which is better
-than never.
+created or sent is retried for a day, at growing intervals. If a process is killed meanwhile, another one
+takes the mail after those minutes; if the mail server had accepted it already, it is sent twice, which is
+better than losing it.
 
 For some kinds, one mail reports all due events of an account. They wait for an hour while the mailbox has
 reached its limit.
@@ -30,11 +30,11 @@ from authguard.identity.storage.mails.queries import WaitingMail
 
 logger = logging.getLogger("authguard")
 
-#: Seconds between two looks for mails that are due, and before the second try of one.
+#: Seconds between two searches for due mails, and before the second attempt to send a mail.
 POLL_SECONDS = 15.0
-#: Seconds for which a mail is one process's; longer than a mail server may take for it.
+#: Seconds for which one process holds a mail; longer than a mail server may take for it.
 TAKEN_SECONDS = 600.0
-#: Seconds between two tries at most.
+#: The longest time in seconds between two attempts.
 MAX_PAUSE = 3_600.0
 #: Seconds after which a mail that could not be sent is given up.
 MAX_AGE = 86_400.0
@@ -43,26 +43,26 @@ _MAX_JOBS = 20
 #: Seconds for which a mail may be late before the queue counts as stuck.
 _LATE_SECONDS = 300.0
 
-#: Makes a mail to an account; None if there is none to send any more.
+#: Creates a mail to an account; None if the mail is obsolete.
 Maker: TypeAlias = Callable[[WaitingMail, User], Mail | None]
-#: The same, of all that is due of a kind and an account.
+#: The same, for all due mails of one kind to one account.
 MakerOfSeveral: TypeAlias = Callable[[Sequence[WaitingMail], User], Mail | None]
-#: Why a mail waits whose mailbox has had enough of its kind.
+#: The reason of a mail that waits because its mailbox has reached the limit of its kind.
 LIMITED = "the mailbox has had enough of these for now"
 _FLUSH_SECONDS = 120.0
 
 
 class FullMailboxError(Exception):
-    """Put mails off for an hour: the mailbox has had enough of their kind for now."""
+    """Delay mails for an hour, because their mailbox has reached the limit of their kind."""
 
 
 class MailQueueState(NamedTuple):
-    """Tell how the mails of all processes stand.
+    """Describe the state of the mails of all processes.
 
     Attributes:
-        waiting: how many are to be sent.
-        late: how many of them should have been tried five minutes ago, or earlier.
-        try_at: when the first of them is tried, in seconds since the epoch; None if none waits.
+        waiting: the number of waiting mails.
+        late: the number of them that have been due for five minutes or longer.
+        try_at: the time of the next attempt, in seconds since the epoch; None if no mail waits.
     """
 
     waiting: int
@@ -71,17 +71,17 @@ class MailQueueState(NamedTuple):
 
 
 class MailQueue:
-    """Keep mails that are to be made in the database, and send them; safe to use from several threads.
+    """Store waiting mails in the database, and send them; thread-safe.
 
     Args:
-        database: where they are kept.
-        outbox: makes and sends them, after the answer.
-        audit: takes an event for each that was sent or given up.
+        database: stores the mails.
+        outbox: creates and sends them, after the answer.
+        audit: records an event for each mail that was sent or given up.
         clock: seconds since the epoch.
 
     Attributes:
-        sent: how many mails this process has sent.
-        unsent: how often one was not sent, and is tried again.
+        sent: the number of mails that this process has sent.
+        unsent: the number of failed attempts that are repeated.
     """
 
     def __init__(self, database: Database, outbox: Outbox, audit: Audit, clock: Callable[[], float]) -> None:
@@ -91,19 +91,19 @@ class MailQueue:
         self._clock = clock
         self._makers: dict[str, MakerOfSeveral] = {}
         self._together: set[str] = set()
-        self.sent = self.unsent = 0  # changed by the worker of the outbox alone
+        self.sent = self.unsent = 0  # only the worker of the outbox changes these
         database.after_mails = self.wake
 
     def register(self, kind: str, maker: Maker) -> None:
-        """Say how the mails of a kind are made."""
+        """Register the function that creates the mails of a kind."""
         self._makers[kind] = lambda mails, user: maker(mails[0], user)
 
     def register_together(self, kind: str, maker: MakerOfSeveral) -> None:
-        """Say how one mail is made of all that is due of a kind and an account.
+        """Register the function that creates one mail for all due rows of a kind and an account.
 
         Args:
-            kind: what they tell.
-            maker: raises `FullMailboxError` for mails that are to wait.
+            kind: the kind of the mails.
+            maker: raises `FullMailboxError` for mails that must wait.
         """
         self._makers[kind] = maker
         self._together.add(kind)
@@ -121,15 +121,15 @@ class MailQueue:
         address: str | None = None,
         details: str = "",
     ) -> bool:
-        """Add a mail in the transaction of a use case; False if too many wait whose account is not known yet.
+        """Add a mail in the transaction of a use case; False if too many mails without a known account wait.
 
         Args:
             connection: the transaction.
-            kind: what it tells; one that has a maker.
+            kind: the kind of the mail, which must have a maker.
             user_id: the account, if it is known.
-            address: else the address that was typed, whose account is looked up after the answer. With an
-                account, an address that it had before, where the mail goes.
-            details: what the maker needs besides; nothing secret.
+            address: the typed address, if the account is not known; it is looked up after the answer.
+                Otherwise an earlier address of the account, to which the mail is sent.
+            details: further data for the maker, without secrets.
         """
         self._check_kind(kind)
         now = self._clock()
@@ -142,12 +142,12 @@ class MailQueue:
         return is_added
 
     def add_all(self, connection: Connection, kind: str, told: Iterable[tuple[str, str]]) -> None:
-        """Add mails to accounts that are known, in the transaction of a use case.
+        """Add mails to known accounts, in the transaction of a use case.
 
         Args:
             connection: the transaction.
-            kind: what they tell; one that has a maker.
-            told: the account and the details of each; there may be none.
+            kind: the kind of the mails, which must have a maker.
+            told: the account and the details of each mail; may be empty.
         """
         self._check_kind(kind)
         mail_store.add_mails(connection, kind, self._clock(), told)
@@ -162,10 +162,10 @@ class MailQueue:
             self._submit()
 
     def step(self, running: int = 0) -> None:
-        """Send what is due.
+        """Send due mails.
 
         Args:
-            running: how many jobs of the outbox are about to end.
+            running: the number of jobs of the outbox that are about to end.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -176,7 +176,7 @@ class MailQueue:
             self._submit()
 
     def run(self) -> bool:
-        """Send all that is due, and wait for it; False if some of it is to be tried again.
+        """Send all due mails, and wait for it; False if some must be tried again.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -195,7 +195,7 @@ class MailQueue:
         self._outbox.submit(job.make, job.done)
 
     def state(self) -> MailQueueState:
-        """Return how the mails stand.
+        """Return the state of the mails.
 
         Raises:
             StoreUnavailableError: if the database does not answer.
@@ -209,18 +209,18 @@ class MailQueue:
             return mail_store.list_mails(connection, limit)
 
     def retry(self, mail_id: str | None = None) -> int:
-        """Let mails be tried at once, and for a day from now on; return how many.
+        """Make mails due at once, and retry them for a day from now on; return their number.
 
         Args:
-            mail_id: the name of one, or the beginning of it; None for all.
+            mail_id: the name of a mail, or the beginning of it; None for all mails.
         """
         with self._database.write() as connection:
             return mail_store.try_now(connection, self._clock(), mail_id)
 
     def take(self) -> Sequence[WaitingMail]:
-        """Take the mail that has waited longest, with those that it is combined with.
+        """Take the mail that has waited longest, with the mails that are combined with it.
 
-        An empty list if none is due.
+        The list is empty if none is due.
         """
         now = self._clock()
         with self._database.read() as connection:
@@ -230,7 +230,7 @@ class MailQueue:
             return mail_store.take_mails(connection, now, now + TAKEN_SECONDS, self._together)
 
     def find_account(self, taken: Sequence[WaitingMail]) -> tuple[Sequence[WaitingMail], User | None]:
-        """Return mails that were taken, by the name of their account, and that; None if there is none."""
+        """Return taken mails under the name of their account, and the account; None if it does not exist."""
         first = taken[0]
         with self._database.read() as connection:
             user = _addressee(connection, first)
@@ -240,7 +240,7 @@ class MailQueue:
         return taken, user
 
     def make(self, taken: Sequence[WaitingMail], user: User | None) -> Mail | None:
-        """Make a mail of what was taken; None if there is none to send any more."""
+        """Create the mail for the taken rows; None if it is obsolete."""
         made = None if user is None else self._makers[taken[0].kind](taken, user)
         if made is None:
             with self._database.write(flush=False) as connection:
@@ -250,12 +250,12 @@ class MailQueue:
         return made
 
     def let_wait(self, taken: Sequence[WaitingMail]) -> None:
-        """Put off mails whose mailbox has had enough of them, without a limit of time."""
+        """Delay mails whose mailbox has reached its limit; they are not given up."""
         with suppress(StoreUnavailableError), self._database.write(flush=False) as connection:
             mail_store.put_off(connection, taken, self._clock() + MAX_PAUSE, LIMITED)
 
     def end(self, taken: Sequence[WaitingMail], user_id: str | None, outcome: Outcome, reason: str) -> None:
-        """Note the outcome of a mail, and go on with the next."""
+        """Record the outcome of a mail, and start with the next."""
         kind, now = taken[0].kind, self._clock()
         kept = [mail for mail in taken if outcome == "unsent" and now - mail.asked_at < MAX_AGE]
         if outcome == "sent":
@@ -277,9 +277,9 @@ class MailQueue:
         self.go_on()
 
     def go_on(self) -> None:
-        """Send what is due besides the job that is about to end."""
+        """Send due mails while the current job is about to end."""
         if self._outbox.is_open:
-            with suppress(StoreUnavailableError):  # the next look finds it
+            with suppress(StoreUnavailableError):  # the next search finds the mail
                 self.step(running=1)
 
     def _record(self, succeeded: bool, reason: str, user_id: str | None) -> None:
@@ -287,10 +287,10 @@ class MailQueue:
 
 
 class _Job:
-    """Take one mail, make it, and note what became of it: what the outbox does with it.
+    """Take one mail, create it, and record its outcome: a job for the outbox.
 
     Args:
-        queue: where mails are taken from.
+        queue: the queue of mails.
     """
 
     def __init__(self, queue: MailQueue) -> None:
@@ -299,7 +299,7 @@ class _Job:
         self._user_id: str | None = None
 
     def make(self) -> Mail | None:
-        """Return the next mail; None if there is none, or it could not be made and is tried again."""
+        """Return the next mail; None if none is due, or it could not be created and is tried again."""
         try:
             self._taken = self._queue.take()
             if not self._taken:
@@ -316,7 +316,7 @@ class _Job:
         except StoreUnavailableError as error:
             reason = error.reason
         except Exception as error:
-            reason = f"it could not be made: {type(error).__name__}"  # the text may hold an address
+            reason = f"it could not be made: {type(error).__name__}"  # the text may contain an address
             logger.error("a mail was not made: %s", type(error).__name__)
         else:
             return mail
@@ -324,7 +324,7 @@ class _Job:
         return None
 
     def done(self, outcome: Outcome, reason: str) -> None:
-        """Note the outcome."""
+        """Record the outcome."""
         taken, self._taken = self._taken, ()
         if taken:
             self._queue.end(taken, self._user_id, outcome, reason)
@@ -335,7 +335,7 @@ def _do_nothing() -> None:
 
 
 def _addressee(connection: Connection, mail: WaitingMail) -> User | None:
-    """Return the account to write to; None if there is none."""
+    """Return the account of the recipient; None if it does not exist."""
     if mail.user_id is not None:
         return store.find_user(connection, mail.user_id)
     row = store.find_user_by_address(connection, mail.address or "")

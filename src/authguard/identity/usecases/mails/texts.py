@@ -16,7 +16,7 @@ def registration(settings: Settings) -> tuple[str, str]:
 
 
 def refused_link(settings: Settings, title: str) -> tuple[str, str]:
-    """Return subject and text for the owner of an address that a provider has told without verifying it.
+    """Return subject and text for the owner of an address that a provider has sent without verifying it.
 
     Args:
         settings: where the pages are.
@@ -38,7 +38,7 @@ def new_password(settings: Settings, titles: Sequence[str]) -> tuple[str, str]:
 
     Args:
         settings: where the pages are.
-        titles: the providers that lead to the account, too.
+        titles: the providers that also sign in to the account.
     """
     text = (
         "The password of your account was changed. If it was not you, set a new one at once: "
@@ -51,12 +51,12 @@ def new_password(settings: Settings, titles: Sequence[str]) -> tuple[str, str]:
 
 
 def linked(settings: Settings, title: str, ended: Sequence[str]) -> tuple[str, str]:
-    """Return subject and text for the owner of an account that a provider leads to now.
+    """Return subject and text for the owner of an account to which a provider was linked.
 
     Args:
         settings: where the pages are.
         title: of the provider.
-        ended: what has ended for that: `password`, `identities`.
+        ended: the ways to sign in that have ended because of it: `password`, `identities`.
     """
     reset = settings.page_url("/forgot-password")
     parts = [f"Signing in with {title} leads to your account from now on."]
@@ -72,7 +72,7 @@ def linked(settings: Settings, title: str, ended: Sequence[str]) -> tuple[str, s
 
 
 def unlinked(settings: Settings, title: str) -> tuple[str, str]:
-    """Return subject and text for the owner of an account that a provider does not lead to any more."""
+    """Return subject and text for the owner of an account from which a provider was unlinked."""
     return f"{title} was unlinked from your account", (
         f"{title} was unlinked from your account. If it was not you, set a new password at once: "
         f"{settings.page_url('/forgot-password')}"
@@ -87,12 +87,12 @@ def identities_ended(settings: Settings) -> tuple[str, str]:
 
 
 def verification(settings: Settings, link: str, title: str | None) -> tuple[str, str]:
-    """Return subject and text for the owner of an address that is to be verified.
+    """Return subject and text for the owner of an address that must be verified.
 
     Args:
         settings: where the pages are.
         link: with the one-time token.
-        title: of the provider by which the account was made, if it was.
+        title: of the provider with which the account was created, if any.
     """
     begun = f"An account was made by signing in with {title}.\n\n" if title else ""
     decline = "If you did not register, someone else used your address: do not verify it."
@@ -109,10 +109,10 @@ def verification(settings: Settings, link: str, title: str | None) -> tuple[str,
 
 
 def reset(settings: Settings, link: str) -> tuple[str, str]:
-    """Return subject and text for the owner of an account who wants a new password.
+    """Return subject and text for the owner of an account who has requested a new password.
 
     Args:
-        settings: how long the link is valid.
+        settings: with the lifetime of the link.
         link: with the one-time token.
     """
     return "Set a new password", (

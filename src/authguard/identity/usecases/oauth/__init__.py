@@ -1,1 +1,1 @@
-"""Look after OAuth clients, and issue, introspect and revoke tokens for them."""
+"""Manage OAuth clients, and issue, introspect and revoke tokens for them."""

@@ -33,8 +33,8 @@ class Clients(ClientRegistry):
 
     Args:
         base: the common parts of use cases.
-        sessions: what user's tokens belong to.
-        revocations: where revoked tokens of clients are.
+        sessions: the sessions of users' tokens.
+        revocations: the store of revoked tokens of clients.
         own_tokens: verifies access tokens.
         key_tokens: issues the tokens of API keys.
     """
@@ -59,7 +59,7 @@ class Clients(ClientRegistry):
 
         Raises:
             OAuthError: `invalid_client`, for an unknown or disabled client and a wrong secret alike.
-            RateLimitedError: if there were too many wrong ones.
+            RateLimitedError: if the caller has sent too many wrong ones.
         """
         if self._key_tokens.is_key(client_id):
             return self._key_tokens.authenticate(client_id, secret, caller)
@@ -75,7 +75,7 @@ class Clients(ClientRegistry):
 
         Raises:
             OAuthError: `invalid_client`, for an unknown or disabled client, and one that has a secret.
-            RateLimitedError: if there were too many wrong ones.
+            RateLimitedError: if the caller has sent too many wrong ones.
         """
         row = None if self._key_tokens.is_key(client_id) else self._find(client_id)
         if row is None or row.client.disabled or not row.client.is_public:
@@ -84,7 +84,7 @@ class Clients(ClientRegistry):
 
     def _find(self, client_id: str) -> store.ClientRow | None:
         if not client_id.isascii() or not client_id.isprintable():
-            return None  # it is none of ours
+            return None  # the id is not one of this service
         with self._base.database.read() as connection:
             return store.find_client(connection, client_id)
 
@@ -116,10 +116,10 @@ class Clients(ClientRegistry):
 
     @records("introspect")
     def introspect(self, token: str, client: Client, caller: Caller = NO_CALLER) -> dict[str, Any]:
-        """Return the state of a token (RFC 7662 section 2.2); of a dead one nothing but that.
+        """Return the state of a token (RFC 7662 section 2.2); of an inactive token, only that it is inactive.
 
-        A refresh token is none of a client's business but of the one that it was issued to (RFC 7662
-        section 4), and is described as a dead one to others.
+        A refresh token is described only to the client that it was issued to (RFC 7662 section 4); to other
+        clients it is inactive.
 
         Args:
             token: an access token or a refresh token.
@@ -158,7 +158,7 @@ class Clients(ClientRegistry):
             "iat": int(session.refreshed_at),
             "exp": int(session.expires_at),
             "sid": session.id,
-            # Not `Bearer`: it must not be taken for an access token.
+            # The type is not `Bearer`, so that a refresh token is not mistaken for an access token.
             "token_type": "refresh_token",
             "client_id": client.id,
         }
@@ -211,7 +211,7 @@ class Clients(ClientRegistry):
 
     @records("revoke")
     def revoke(self, token: str, client: Client | None, caller: Caller) -> None:
-        """Revoke a token, and all others of its session (RFC 7009); one that is dead already is fine.
+        """Revoke a token, and all others of its session (RFC 7009); an inactive token is no error.
 
         Raises:
             OAuthError: `unauthorized_client`, if it was issued to another client.
@@ -225,7 +225,7 @@ class Clients(ClientRegistry):
         self._base.succeeded("revoke", caller, reason="" if is_revoked else "inactive")
 
     def _revoke_access_token(self, principal: Principal | None, client: Client | None) -> bool:
-        """Revoke the session of an access token, or the token if it has none; False if it is dead already."""
+        """Revoke the session of an access token, or the token if it has none; False if it is inactive."""
         if principal is None:
             return False
         session_id = session_id_or_empty(principal)
@@ -239,7 +239,7 @@ class Clients(ClientRegistry):
         return True
 
     def _revoke_session(self, session_id: str, client: Client | None) -> bool:
-        """End a session, and so revoke all of its tokens; False if there is none."""
+        """End a session, and so revoke all of its tokens; False if it does not exist."""
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id)
         if row is None:

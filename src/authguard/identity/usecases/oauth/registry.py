@@ -1,4 +1,4 @@
-"""Register OAuth clients, switch them off and on, and give them new secrets: for operators."""
+"""Register, disable and enable OAuth clients, and give them new secrets: for operators."""
 
 import re
 import secrets
@@ -15,7 +15,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 
 
 class ClientRegistry:
-    """Keep the OAuth clients of the service. Each change leaves an event.
+    """Manage the OAuth clients of the service. Each change is recorded as an event.
 
     Args:
         base: the common parts of use cases.
@@ -30,16 +30,16 @@ class ClientRegistry:
         """Register a client.
 
         Args:
-            name: what to call it.
-            scopes: what it may ask for, for itself.
-            public: whether it has no secret, as a page in a browser or an app on a phone: it acts for people
-                alone, and has no scopes.
+            name: its display name.
+            scopes: the scopes that it may request for itself.
+            public: whether it has no secret, such as a page in a browser or an app on a phone; such a client
+                acts only for users, and has no scopes.
 
         Returns:
             The client, and its secret, of which only a digest is stored; that of a public one is empty.
 
         Raises:
-            InvalidFieldsError: for a name or a scope that cannot be one, and scopes of a public client.
+            InvalidFieldsError: for an invalid name or scope, and for scopes of a public client.
         """
         if not _NAME.match(name):
             raise InvalidFieldsError({"name": ["must be 1 to 200 characters, on one line"]})
@@ -57,15 +57,17 @@ class ClientRegistry:
         return client, secret
 
     def list(self) -> list[tuple[Client, float]]:
-        """List all clients, the oldest first, with when they were registered, in seconds since the epoch."""
+        """List all clients, the oldest first, with their times of registration in seconds since the epoch."""
         with self._base.database.read() as connection:
             return [(row.client, row.created_at) for row in store.list_clients(connection)]
 
     def disable(self, client_id: str, *, disabled: bool = True) -> None:
-        """Switch a client off or on: it gets no tokens, neither new ones nor by refreshing.
+        """Disable a client, or enable it.
+
+        A disabled client gets no tokens, neither new ones nor by refreshing.
 
         Raises:
-            NotFoundError: if there is no such client.
+            NotFoundError: if the client does not exist.
         """
         self._change(client_id, disabled=disabled)
         self._record("client_disabled" if disabled else "client_enabled", client_id)
@@ -74,7 +76,7 @@ class ClientRegistry:
         """Give a client a new secret, and return it; the old one is refused at once.
 
         Raises:
-            NotFoundError: if there is no such client.
+            NotFoundError: if the client does not exist.
             InvalidFieldsError: for a public client, which has no secret.
         """
         with self._base.database.read() as connection:

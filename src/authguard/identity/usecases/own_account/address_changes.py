@@ -1,7 +1,7 @@
-"""Change the address of one's account: with the password, and with a link that is mailed to the new address.
+"""Change the address of an account for its owner: with the password, and a link mailed to the new address.
 
 The old address stays until the link is used, and gets a notice of both steps. The link needs a session or the
-password of the account as well, so that a mail to a mistyped address does not give the account away.
+password of the account as well, so that a mail to a mistyped address gives no access to the account.
 """
 
 import secrets
@@ -35,7 +35,7 @@ from authguard.identity.usecases.sessions import Sessions
 
 _ASK, _CHANGE = "ask_email_change", "change_email"
 _NEW, _WISH, _NOTICE = "new_address", "address_asked", "notice"
-_UNPROVEN = "unproven"  # details of a mail to an address that its account had never proven
+_UNPROVEN = "unproven"  # the details of a mail to an address that its account has never proven
 _CHANGED = "changed"  # the purpose of a token that has changed an address
 
 
@@ -64,13 +64,13 @@ class AddressChanges:
     def ask(self, principal: Principal, email: str, password: str | None, caller: Caller) -> None:
         """Send a link to the new address, and a notice to the present one; an older link becomes invalid.
 
-        The answer does not tell whether another account has the address: its owner gets a mail then.
+        The answer does not disclose whether another account has the address; if so, its owner gets a mail.
 
         Raises:
-            InvalidFieldsError: if the address is invalid or the present one, or the password wrong.
+            InvalidFieldsError: if the address is invalid or unchanged, or the password is wrong.
             InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
-            StoreUnavailableError: if that could not be stored.
+            StoreUnavailableError: if it could not be stored.
         """
         base = self._base
         proof = self._owner_proofs.prove(_ASK, principal, password, caller)
@@ -81,7 +81,8 @@ class AddressChanges:
             raise InvalidFieldsError({"new_email": ["is the address of the account already"]})
         base.limited(_ASK, caller, base.limiter.count_mail, address, caller.address)
         now = base.clock()
-        # Until its mail was sent, which is attempted for a day; then as long as the link is valid.
+        # The change waits until its mail was sent, which is attempted for a day, and then as long as the link
+        # is valid.
         ends_at = now + MAX_AGE + base.settings.link_lifetime
         with base.database.write() as connection:
             user = lock_proven(connection, proof)
@@ -120,8 +121,9 @@ class AddressChanges:
 
     def _mail_of_change(self, mail: WaitingMail, user: User) -> Mail | None:
         before = replace(user, email=mail.address or user.email)
-        # Not limited, like the notice of a new password: it is the only notice of a takeover. But the account
-        # may belong to a stranger who has registered the address.
+        # Like the notice of a new password, this mail is not limited, because it is the only notice of a
+        # takeover. It is limited if the address is not verified, because another person may have registered
+        # it.
         is_limited = mail.details == _UNPROVEN and mail.tries <= 1
         if is_limited and not count_mail(self._base, _NOTICE, before):
             return None
@@ -137,7 +139,7 @@ class AddressChanges:
 
         Args:
             token: of the mail.
-            caller: where the request comes from.
+            caller: the origin of the request.
             principal: the signed-in caller; None without one.
             password: the password of the account, for callers who are not signed in to it.
 
@@ -147,7 +149,7 @@ class AddressChanges:
         Raises:
             InvalidLinkError: if the token is unknown, replaced or too old.
             InvalidFieldsError: if the password is missing or wrong; the token stays valid.
-            EmailTakenError: if another account has the address by now.
+            EmailTakenError: if another account has the address meanwhile.
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
@@ -164,7 +166,7 @@ class AddressChanges:
             change = change_store.take_by_digest(connection, sha256_hex(token), base.clock())
             if change is None:
                 if self._changed_by(connection, token) == user.id:
-                    return user.id  # another request with it, at the same time
+                    return user.id  # another simultaneous request has used the token
                 raise InvalidLinkError
             ended = self._replace(connection, user, change, token, owner)
         base.succeeded(_CHANGE, caller, user_id=user.id)
@@ -174,21 +176,21 @@ class AddressChanges:
     def _owner_of(
         self, user_id: str, principal: Principal | None, password: str | None, caller: Caller
     ) -> tuple[Principal | None, OwnerProof | None]:
-        """Return the caller if that is the owner who is signed in; else the proof by the password."""
+        """Return the caller if it is the signed-in owner; otherwise the proof by the password."""
         if principal is not None and principal.subject == user_id:
             return principal, None
         if password is None:
             raise InvalidFieldsError({"password": ["is required"]})
-        owner = Principal(subject=user_id)  # without a recent sign-in
+        owner = Principal(subject=user_id)  # no recent sign-in is needed
         return None, self._owner_proofs.prove(_CHANGE, owner, password, caller)
 
     def _lock(self, connection: Connection, user_id: str, proof: OwnerProof | None) -> User:
         if proof is not None:
             return lock_proven(connection, proof)
         user = store.lock_account(connection, user_id)
-        if user is None or user.disabled:
+        if user is None:
             raise InvalidLinkError
-        return user
+        return user  # a disabled account has no waiting change
 
     def _replace(
         self,
@@ -203,7 +205,7 @@ class AddressChanges:
         ended = self._proofs.prove_by_link(
             connection, user.id, is_owner=owner is not None, has_password=owner is None
         )
-        # Those to the address of before, too.
+        # Including the links that were sent to the previous address.
         store.delete_one_time_tokens(connection, user.id)
         store.upsert_one_time_token(connection, user.id, _CHANGED, sha256_hex(token), change.expires_at)
         own_session = None if owner is None else owner.claims.get("sid")

@@ -26,13 +26,13 @@ class AccountDeletion:
 
     @records(_DELETE)
     def delete(self, principal: Principal, password: str | None, caller: Caller) -> None:
-        """Delete the caller's account with all that belongs to it, waiting mails included.
+        """Delete the caller's account with all of its data, including waiting mails.
 
         Raises:
             InvalidFieldsError: if the password is missing or wrong.
             InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
-            StoreUnavailableError: if that could not be stored; nothing is deleted then.
+            StoreUnavailableError: if it could not be stored; nothing is deleted then.
         """
         base = self._base
         proof = self._owner_proofs.prove(_DELETE, principal, password, caller)

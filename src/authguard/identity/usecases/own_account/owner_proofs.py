@@ -1,4 +1,4 @@
-"""Have callers prove again that an account is theirs, before a change that a stolen session must not make."""
+"""Require another proof of ownership before a change that a stolen session must not make."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ RECENT_SECONDS = 600
 
 
 class OwnerProof(NamedTuple):
-    """Hold an account whose owner has proven to be that.
+    """Hold an account whose owner has proved the ownership.
 
     Attributes:
-        user: the account, as it was then.
-        password_hash: of the password that was given; None for an account without one.
+        user: the account at that time.
+        password_hash: of the given password; None for an account without one.
     """
 
     user: User
@@ -42,14 +42,14 @@ class OwnerProofs:
 
         Args:
             flow: the name of the event of a failure.
-            principal: whose token it is.
-            password: as it was sent; None for none.
-            caller: where the request comes from.
+            principal: the principal of the request.
+            password: as it was sent; None for no password.
+            caller: the origin of the request.
 
         Raises:
             InvalidFieldsError: if the password is missing or wrong.
-            InsufficientUserAuthenticationError: if there is none, and the sign-in was too long ago.
-            InvalidTokenError: if there is no such account any more.
+            InsufficientUserAuthenticationError: if the account has none, and the sign-in was too long ago.
+            InvalidTokenError: if the account no longer exists.
             RateLimitedError: if it was tried too often.
         """
         base, user_id = self._base, principal.subject
@@ -65,7 +65,7 @@ class OwnerProofs:
                 error = InsufficientUserAuthenticationError("a sign-in too long ago", max_age=RECENT_SECONDS)
         elif password is None:
             error = InvalidFieldsError({"password": ["is required"]})
-        elif not base.hasher.verify(password_hash, password):
+        elif not base.is_password(password_hash, password):
             error = InvalidFieldsError({"password": ["is not right"]})
         if error is not None:
             raise base.failed(flow, caller, error, user_id=user_id)

@@ -4,10 +4,10 @@ from authguard.identity.settings import Settings
 
 
 def new_address(settings: Settings, link: str) -> tuple[str, str]:
-    """Return subject and text for the new address of an account, which is to be confirmed.
+    """Return subject and text for the new address of an account, which must be confirmed.
 
     Args:
-        settings: how long the link is valid.
+        settings: with the lifetime of the link.
         link: with the one-time token.
     """
     return "Confirm your new e-mail address", (
@@ -19,7 +19,7 @@ def new_address(settings: Settings, link: str) -> tuple[str, str]:
 
 
 def address_taken(settings: Settings) -> tuple[str, str]:
-    """Return subject and text for the owner of an address that another account was to have."""
+    """Return subject and text for the owner of an address that was requested for another account."""
     return "You have an account already", (
         "Somebody, probably you, wanted to give this e-mail address to another account. There is an account "
         f"with it already: sign in at {settings.page_url('/login')}. To give the address to the other "
@@ -28,7 +28,7 @@ def address_taken(settings: Settings) -> tuple[str, str]:
 
 
 def address_wish(settings: Settings) -> tuple[str, str]:
-    """Return subject and text for the owner of an account that is to have another address."""
+    """Return subject and text for the owner of an account for which another address was requested."""
     return "Your e-mail address is about to change", (
         "Somebody, probably you, asked for another e-mail address for your account. It changes when the "
         "link is followed that was sent to the new address.\n\nIf it was not you, set a new password at "
@@ -37,7 +37,7 @@ def address_wish(settings: Settings) -> tuple[str, str]:
 
 
 def address_changed(settings: Settings) -> tuple[str, str]:
-    """Return subject and text for the address that an account had before."""
+    """Return subject and text for the previous address of an account."""
     return "Your e-mail address was changed", (
         f"Your account at {settings.issuer} has another e-mail address now, and this one does not belong to "
         "it any more. If it was not you, ask the operator of the service for help: nothing that you can do "

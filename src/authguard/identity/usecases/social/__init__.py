@@ -1,1 +1,1 @@
-"""Sign in with providers: accounts that are joined or made, and why it fails."""
+"""Sign in with providers: link or create accounts, and record failures."""

@@ -1,4 +1,4 @@
-"""Record why sign-ins with providers fail: an event for each, and a warning if an operator can correct it."""
+"""Record failed sign-ins with providers: an event for each, and a warning if an operator can correct it."""
 
 import logging
 from threading import Lock
@@ -9,7 +9,7 @@ from authguard.errors import (
     RefusedError,
     VerificationUnavailableError,
 )
-from authguard.identity.audit import Event
+from authguard.identity.audit import Event, limit_of
 from authguard.identity.errors import InvalidFieldsError, ProviderUnavailableError, SocialSignInError
 from authguard.identity.model import Caller
 from authguard.identity.social_reasons import SocialReason
@@ -17,12 +17,12 @@ from authguard.identity.usecases.context import Base
 
 logger = logging.getLogger("authguard")
 
-#: Seconds between two warnings of one reason about one provider: a stranger can cause some of them.
+#: Seconds between two warnings of one reason about one provider, because any caller can cause some of them.
 WARNING_SECONDS = 60.0
 
 
 class SocialFailures:
-    """Record failed sign-ins with providers; safe to use from several threads.
+    """Record failed sign-ins with providers; thread-safe.
 
     Args:
         base: the common parts of use cases.
@@ -48,8 +48,8 @@ class SocialFailures:
             provider: its name.
             caller: the origin of the request.
             error: the error for the caller.
-            why: why it failed; None for what the error says.
-            user_id: the account that it is about, if that is known.
+            why: the reason of the failure; None for that of the error.
+            user_id: the affected account, if it is known.
         """
         why = why or reason_of(error)
         event = Event(
@@ -61,6 +61,7 @@ class SocialFailures:
             address=caller.address,
             provider=provider,
             provider_error=_provider_error(error),
+            limit=limit_of(error),
         )
         self._base.audit.record(event)
         if isinstance(error, ProviderUnavailableError) or why is SocialReason.CLOCK_SKEW:

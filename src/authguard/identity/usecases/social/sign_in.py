@@ -32,11 +32,11 @@ MAX_SUBJECT = 255  # OpenID Connect Core section 2
 
 @dataclass(frozen=True, slots=True)
 class _NewLink:
-    """Hold a link that was made or verified.
+    """Hold a link that was created or verified.
 
     Attributes:
-        ended: what has ended for it.
-        made_account: whether the account was made with it.
+        ended: the ways to sign in that have ended because of it.
+        made_account: whether the account was created with it.
     """
 
     ended: EndedSignIns = field(default_factory=EndedSignIns)
@@ -62,21 +62,21 @@ class SocialSignIn:
         self._links = links
         self._notices = notices
         self._proofs = proofs
-        #: Records sign-ins that fail before there is an identity, too.
+        #: Also records sign-ins that fail before the provider has named an identity.
         self.failures = SocialFailures(base)
 
     def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
-        """Sign in with a social account; makes an account for one that is new.
+        """Sign in with a social account; create an account for a new one.
 
-        A social account is linked to an account of the same address only if its provider has verified
-        that address. A password of the account that its owner has not proven ends then, and so do links
-        to providers that have not verified the address, and all sessions (`AddressProofs.prove_by_provider`).
+        A social account is linked to an account of the same address only if its provider has verified that
+        address. This ends an unproven password of the account, links to providers that have not verified the
+        address, and all sessions (`AddressProofs.prove_by_provider`).
 
         Raises:
             LinkRefusedError: if it must not be linked.
-            NoAddressError: if there is no account yet, and the provider tells no address for one.
-            EmailNotVerifiedError: if the address has to be verified; a mail is on its way. With
-                `Settings.enumeration_safe`, also instead of LinkRefusedError for an address that is known.
+            NoAddressError: if no account exists yet, and the provider sends no address for one.
+            EmailNotVerifiedError: if the address must be verified; a mail will be sent. With
+                `Settings.enumeration_safe`, also instead of LinkRefusedError for a known address.
             DisabledAccountError: if the account is disabled.
         """
         try:
@@ -138,20 +138,20 @@ class SocialSignIn:
         return error
 
     def _must_hide(self, identity: SocialIdentity) -> bool:
-        """Return whether signing in must not tell by its time whether the address is known.
+        """Return whether the time of the sign-in must not disclose whether the address is known.
 
-        A new address leaves two rows the first time, and none later. A known one leaves none. A decoy makes
-        up for them, so that each takes as many statements, and flushes the disk.
+        A new address adds two rows the first time, and none later. A known address adds none. Decoys replace
+        the missing rows, so that all cases need the same statements, and flush the disk.
         """
         return self._base.settings.enumeration_safe and not identity.email_verified
 
     def _user_of(
         self, connection: Connection, identity: SocialIdentity, caller: Caller
     ) -> tuple[User | None, _NewLink | None]:
-        """Find or make the account of a social identity.
+        """Find or create the account of a social identity.
 
         Returns:
-            The account, None if it must not be linked; and the link, None if there is no new one.
+            The account, or None if it must not be linked; and the new link, or None without a new one.
         """
         linked_user = linking_store.find_linked_user(connection, identity)
         if linked_user is None:
@@ -161,7 +161,8 @@ class SocialSignIn:
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
             if self._must_hide(identity):
-                # Changes nothing. A second decoy would lock another row, which could end in a deadlock.
+                # This statement changes nothing. A second decoy would lock another row, which could cause a
+                # deadlock.
                 linking_store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
         linking_store.verify_identity(connection, identity)
@@ -199,7 +200,7 @@ class SocialSignIn:
         return user, linked if is_new else None
 
     def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
-        """Leave events of a link to an account that was there before."""
+        """Record events of a link to an existing account."""
         if not linked.made_account:
             self._base.succeeded("link", caller, user_id=user.id)
             self._proofs.record(linked.ended, caller, user.id)
@@ -213,7 +214,7 @@ class SocialSignIn:
         *,
         is_waiting: bool,
     ) -> None:
-        """Tell the owner of the address what has happened, or what is to be done."""
+        """Notify the owner of the address of the link, or of the next step."""
         if user is None:
             self._notices.tell_of_refused_link(connection, identity.email or "", identity.provider)
         elif linked is not None and user.email_verified:
@@ -224,9 +225,9 @@ class SocialSignIn:
             self._links.send_verification(connection, user)
 
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
-        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new one.
+        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new address.
 
-        The owner of the address gets a mail that says how to sign in.
+        The owner of the address gets a mail that explains how to sign in.
         """
         error: RefusedError = LinkRefusedError("an unverified address")
         if self._base.settings.enumeration_safe:

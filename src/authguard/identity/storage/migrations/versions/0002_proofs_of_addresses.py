@@ -8,7 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Before, nothing told them apart. Where the address was verified, both are taken as proven.
+# Earlier rows do not distinguish them. If the address was verified, both count as proven.
 _PASSWORDS = "UPDATE users SET password_proven = email_verified WHERE password_hash IS NOT NULL"
 _IDENTITIES = (
     "UPDATE linked_identities SET verified ="

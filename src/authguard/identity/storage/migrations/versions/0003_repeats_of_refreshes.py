@@ -1,4 +1,4 @@
-"""Note where a session was refreshed, how often that was repeated, and when its owner signed in elsewhere."""
+"""Note the origin and the repeats of the refreshes of a session, and the time of a sign-in at a provider."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add columns; sessions that are there begin without repeats, and have nothing to compare with."""
+    """Add columns; existing sessions begin without repeats and without a known origin."""
     for column in (
         sa.Column("refreshed_network", sa.String(length=64)),
         sa.Column("refreshed_agent", sa.String(length=200)),

@@ -1,4 +1,4 @@
-"""Add an index that has the sessions of an account which have not ended, in the order of their pages."""
+"""Add an index of the active sessions of an account, in the order of their pages."""
 
 import sqlalchemy as sa
 from alembic import op

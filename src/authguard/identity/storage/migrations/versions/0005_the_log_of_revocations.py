@@ -12,11 +12,11 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_OLD = ("token", "key", "session", "subject")  # without decoys
+_OLD = ("token", "key", "session", "subject")  # marks with a meaning, without decoys
 
 
 def upgrade() -> None:
-    """Create the tables of the log, unless a store has, and write to it what was revoked."""
+    """Create the tables of the log, unless a store has created them, and copy the revocations to it."""
     connection = op.get_bind()
     execute, spell = execute_by(connection), dialect_of(connection).spell
     unlogged = "UNLOGGED" if connection.dialect.name == "postgresql" else ""
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it; what was revoked for one issuer only cannot be kept."""
+    """Undo it; revocations for a single issuer are lost."""
     connection = op.get_bind()
     op.create_table(
         "revocations",

@@ -13,7 +13,7 @@ _NOT_ROLLED_UP = sa.text("uses <> rolled")
 
 
 def upgrade() -> None:
-    """Create the tables, and take the counts of days over as requests that passed."""
+    """Create the tables, and copy the counts of days, as allowed requests."""
     op.create_index("ix_api_keys_readable_id", "api_keys", ["readable_id"])
     for period in _PERIODS:
         _create(f"api_key_usage_{period}")
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("seconds", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("level", name=op.f("pk_api_key_usage_kept")),
     )
-    # Which rule let them pass is not known. The months are rolled up from the days, as always.
+    # The rule that allowed them is not known. The months are rolled up from the days, as usual.
     op.execute(
         "INSERT INTO api_key_usage_days"
         " (key_id, start, generation, rule, outcome, user_id, uses, rolled)"
@@ -65,7 +65,7 @@ def _create(name: str) -> None:
 
 
 def downgrade() -> None:
-    """Undo it; of the counts, those of the days that are kept stay, and of requests that passed."""
+    """Undo it; only the stored counts of allowed requests by day are kept."""
     op.create_table(
         "api_key_usage",
         sa.Column("key_id", sa.String(length=64), nullable=False),

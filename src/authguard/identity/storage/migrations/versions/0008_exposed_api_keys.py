@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table, and what keys are found by."""
+    """Create the table, and the index by which secrets are found."""
     op.add_column("api_keys", sa.Column("revoked_for", sa.String(length=16), nullable=True))
     op.create_index(
         "ix_api_key_secrets_client_digest",

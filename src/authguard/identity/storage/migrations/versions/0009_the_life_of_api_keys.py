@@ -1,4 +1,4 @@
-"""Create the table of what happens to API keys, and note when their owners are to be told of their expiry."""
+"""Create the table of events of API keys, and note when owners are notified of the expiry of their keys."""
 
 import time
 
@@ -11,11 +11,12 @@ branch_labels = None
 depends_on = None
 
 _DAY = 86_400
-_NOTICE_DAYS = (30, 7, 1, 0)  # before the expiry; of a release, so not imported
+# seconds before the expiry; copied, because a migration must not change with the code
+_NOTICE_DAYS = (30, 7, 1, 0)
 
 
 def upgrade() -> None:
-    """Create the table and the columns. Of keys that live, what is still ahead will be told."""
+    """Create the table and the columns. Owners of usable keys will get the notices that are still due."""
     op.add_column("api_keys", sa.Column("disabled_by", sa.String(length=16), nullable=True))
     op.add_column("api_keys", sa.Column("switches", sa.Integer(), server_default="0", nullable=False))
     op.add_column("api_keys", sa.Column("notice_at", sa.Double(), nullable=True))
@@ -57,7 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it. Keys that are switched off stay so."""
+    """Undo it. Disabled keys stay disabled."""
     op.drop_table("api_key_events")
     op.drop_index("ix_api_keys_notice_at", table_name="api_keys")
     for name in ("notice_at", "switches", "disabled_by"):

@@ -1,4 +1,4 @@
-"""Create the table of the mails that are to be made."""
+"""Create the table of waiting mails."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,5 +30,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it. Mails that wait are not sent."""
+    """Undo it. Waiting mails are not sent."""
     op.drop_table("mails")

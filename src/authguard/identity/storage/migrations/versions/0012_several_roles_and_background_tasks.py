@@ -1,4 +1,4 @@
-"""Add several roles and scopes to accounts, and the table of what one process does for all."""
+"""Add several roles and scopes to accounts, and the table of tasks that one process does for all."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Move the mails about API keys to the table of the mails that are to be made."""
+"""Move the mails about API keys to the table of waiting mails."""
 
 from hashlib import sha256
 from typing import Any
@@ -11,7 +11,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# The columns that go, with the index of each.
+# The columns to drop, with the index of each.
 _COLUMNS = (
     ("api_key_events", "mail_at", "ix_api_key_events_mail_at"),
     ("api_key_exposures", "tell_at", "ix_api_key_exposures_untold"),
@@ -32,7 +32,7 @@ _ADD = sa.text(
 
 
 def upgrade() -> None:
-    """Move what waits, and drop the columns."""
+    """Move waiting mails, and drop the columns."""
     connection = op.get_bind()
     for statement in (_EVENTS, _EXPOSURES):
         rows = [_row(row) for row in connection.execute(sa.text(statement))]
@@ -53,7 +53,7 @@ def _row(row: Any) -> dict[str, Any]:
 
 
 def downgrade() -> None:
-    """Undo it. Mails about keys that wait are not sent."""
+    """Undo it. Waiting mails about keys are not sent."""
     op.execute("DELETE FROM mails WHERE kind LIKE 'api_key_%'")
     for table, column, index in _COLUMNS:
         op.add_column(table, sa.Column(column, sa.Double(), nullable=True))

@@ -1,4 +1,4 @@
-"""Create the table of the addresses that owners of accounts have asked to change to."""
+"""Create the table of new addresses that owners of accounts have requested."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it. Changes that wait are dropped."""
+    """Undo it. Waiting changes are dropped."""
     op.drop_table("address_changes")
