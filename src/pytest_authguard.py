@@ -1,7 +1,7 @@
 """Give fixtures to the tests of applications; see docs/testing.md.
 
-It is outside the package, because pytest imports it wherever authguard is installed. Only the fixtures import
-the package, for the tests that use them.
+The module is outside the package, because pytest imports it wherever authguard is installed. Only the
+fixtures import the package, for the tests that use them.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def authguard_clock() -> "Clock":
 
 @pytest.fixture
 def fake_issuer(authguard_clock: "Clock") -> "FakeIssuer":
-    """Return an issuer that goes by `authguard_clock`."""
+    """Return an issuer that uses `authguard_clock`."""
     from authguard.testing import FakeIssuer
 
     return FakeIssuer(clock=authguard_clock)
@@ -35,7 +35,7 @@ def fake_issuer(authguard_clock: "Clock") -> "FakeIssuer":
 
 @pytest.fixture
 def authguard_override() -> "Iterator[Callable[..., None]]":
-    """Return a function that takes senders of requests for a user, until the test ends.
+    """Return a function that treats senders of requests as a user, until the test ends.
 
     Its arguments are those of `authguard.testing.override`.
     """

@@ -1,4 +1,4 @@
-"""The command: the service that commands work on."""
+"""Provide the service for the tests of commands."""
 
 import importlib
 import itertools
@@ -16,7 +16,7 @@ from identity.databases import compiled_statements, empty_url, postgres_url, sql
 
 @pytest.fixture
 def service(url: str) -> dict[str, str]:
-    """The variables with which commands work on the service."""
+    """Return the variables with which commands use the service."""
     from cli.support import ISSUER, SECRET
 
     return {"AUTHGUARD_DATABASE": url, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
@@ -24,7 +24,7 @@ def service(url: str) -> dict[str, str]:
 
 @pytest.fixture
 def leaks() -> Iterator[None]:
-    """What a server writes, stores and has in its arguments shows no secret."""
+    """Check that the output, data and arguments of servers contain no secret."""
     from identity.leaks import Leaks
     from identity.processes import watch_processes
 
@@ -41,7 +41,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Writes a module, and runs the command on what stands in it."""
+    """Return a function that writes a module, and runs the command with it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 

@@ -1,4 +1,4 @@
-"""Beginnings of made-up applications, whose routes the command lists."""
+"""Define the first lines of applications whose routes the command lists."""
 
 COMMON = """
 from authguard import APIKey, APIKeyVerifier, Guard, Rule

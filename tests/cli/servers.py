@@ -1,7 +1,8 @@
-"""Real processes of `authguard serve`, at ports of their own."""
+"""Run real processes of `authguard serve`, at ports of their own."""
 
 import contextlib
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ import httpx
 from cli.support import COMMAND, environment
 
 _SECONDS = 60
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without authorities, which take a while to read
 
 
 class Served:
-    """A server that runs, and what it has written when it has ended.
+    """Represent a running server, and its output after its end.
 
     Attributes:
         base: its URL.
@@ -44,7 +46,7 @@ class Served:
         raise AssertionError(f"it does not serve: {self.err}")
 
     def read(self) -> None:
-        """Read what it has written so far."""
+        """Read the output so far."""
         texts = []
         for file in self._files:
             file.seek(0)
@@ -52,22 +54,30 @@ class Served:
         self.out, self.err = texts
 
     def get(self, path: str, **given: Any) -> httpx.Response:
-        """Ask it, and wait until it listens."""
+        """Send a GET request, and wait until the server listens."""
         until = time.monotonic() + _SECONDS
         while True:
             try:
-                return httpx.get(self.base + path, trust_env=False, timeout=20, **given)
+                return httpx.get(self.base + path, trust_env=False, timeout=20, verify=_NO_TLS, **given)
             except httpx.TransportError:
                 if time.monotonic() > until:
                     raise
+            time.sleep(0.02)
 
     def children(self) -> set[int]:
-        """The workers: its children that serve."""
+        """Return the workers: the child processes that serve."""
         pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return {int(pid) for pid in pids if "spawn_main" in _arguments(pid)}
 
+    def wait_for_another(self, killed: int, number: int) -> None:
+        """Wait until a worker that was killed is gone, and so many workers run."""
+        until = time.monotonic() + _SECONDS
+        while killed in self.children() or len(self.children()) < number:
+            assert time.monotonic() < until, "no other worker was started"
+            time.sleep(0.05)
+
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal; the exit status."""
+        """Send a signal, and return the exit status."""
         self.process.send_signal(number)
         status = self.process.wait(_SECONDS)
         self.read()

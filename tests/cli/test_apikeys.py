@@ -1,4 +1,4 @@
-"""`authguard apikeys`: keys of accounts from the command line, on both databases."""
+"""`authguard apikeys`: API keys of accounts from the command line, on both databases."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run, run_script
 from identity.api_key_support import update
 from identity.support import service_at
 
@@ -22,26 +22,26 @@ _TEXT = re.compile(r"sk_live_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\Z")
 
 @pytest.fixture
 def ann(service):
-    """The variables of a service that has the account of Ann."""
+    """Return the variables of a service with the account of Ann."""
     make(service)
     return service
 
 
 def make(service, email=EMAIL, *options):
-    """Make an account."""
+    """Create an account."""
     done = invoke("users", "create", email, "--password-stdin", *options, given=PASSWORD, **service)
     assert done.exit_code == 0, done.stderr
 
 
 def create(service, *options, email=EMAIL):
-    """The document of a new key."""
+    """Create a key and return its document."""
     done = invoke("apikeys", "create", email, "--json", *options, **service)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def listed(service, email=EMAIL):
-    """The keys of an account."""
+    """Return the keys of an account."""
     done = invoke("apikeys", "list", email, "--json", **service)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
@@ -49,21 +49,21 @@ def listed(service, email=EMAIL):
 
 @pytest.fixture
 def client(service) -> Iterator[TestClient]:
-    """A client of the service on the same database."""
+    """Yield a client of the service on the same database."""
     settings = {"secret": SECRET, "issuer": ISSUER, "clock": time.time}
     with service_at(service["AUTHGUARD_DATABASE"], **settings) as running:
         yield TestClient(Identity(running))
 
 
 def status_of(client, key):
-    """The status of a request with a key."""
+    """Return the status of a request with a key."""
     return client.get("/v1/users/me", headers={"x-api-key": key}).status_code
 
 
 @pytest.mark.one_database
 def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client):
-    """The text is all of standard output; the service takes it until it is revoked."""
-    made = run("apikeys", "create", EMAIL, "--name", "Nightly", **ann)
+    """A key is created, listed, rotated and revoked in real processes, and the service applies it."""
+    made = run_script("apikeys", "create", EMAIL, "--name", "Nightly", **ann)
     assert (made.returncode, bool(_TEXT.match(made.stdout.strip()))) == (0, True)
     key_id = re.search(r"its id is (key_[0-9a-f-]{36}),", made.stderr)[1]
     assert status_of(client, made.stdout.strip()) == 200
@@ -81,7 +81,7 @@ def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client)
 
 
 def test_the_text_is_written_once(ann):
-    """No later command writes it, and no error output ever has it."""
+    """The text of a key is on standard output once, and never on standard error."""
     made = invoke("apikeys", "create", EMAIL, **ann)
     key = made.stdout.strip()
     later = [
@@ -93,8 +93,18 @@ def test_the_text_is_written_once(ann):
     assert key[20:50] not in made.stderr
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize("command", ["revoke", "disable", "enable", "rotate", "usage"])
+def test_a_key_in_place_of_its_id_is_named(ann, command):
+    """A key instead of its id is refused, and not repeated in the error."""
+    key = create(ann)["api_key"]
+    done = invoke("apikeys", command, key, **ann)
+    assert (done.exit_code, "must be the id of a key, got a key" in done.stderr) == (1, True)
+    assert key[20:50] not in done.stderr + done.stdout
+
+
 def test_json_is_the_document_of_the_api(ann):
-    """`create --json` writes what the API answers, `rotate --json` the same with the new text."""
+    """`--json` of `create` and `rotate` has the members of the API."""
     made = create(ann)
     assert set(made) == {"id", "api_key", "name", "prefix", "expires_at", "created_at"}
     done = invoke("apikeys", "rotate", made["id"], "--json", **ann)
@@ -104,7 +114,7 @@ def test_json_is_the_document_of_the_api(ann):
 
 
 def test_options_make_the_key(ann):
-    """Name, scopes, kind, expiry, tier and networks are those of the options."""
+    """The options set the name, scopes, kind, expiry, tier and networks of the key."""
     create(
         ann, "--name", "Robot", "--scope", "read", "--scope", "apikeys:rotate:self", "--kind", "sk_test",
         "--expires-in-days", "7", "--tier", "enterprise", "--network", "192.0.2.0/24", "--network", "::1",
@@ -118,13 +128,13 @@ def test_options_make_the_key(ann):
 
 
 def test_a_pair_is_two_lines(ann):
-    """A `claw` key comes with its client secret on the second line."""
+    """A `claw` key has its client secret on the second line."""
     done = invoke("apikeys", "create", EMAIL, "--kind", "claw", **ann)
     assert [line[:5] for line in done.stdout.splitlines()] == ["claw_", "clsk_"]
 
 
 def test_the_list_has_states(ann):
-    """Keys that have been revoked are listed, with their state."""
+    """Revoked keys are listed with their state."""
     made = create(ann)
     create(ann, "--name", "Second")
     assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
@@ -135,7 +145,7 @@ def test_the_list_has_states(ann):
 
 
 def test_the_list_says_what_was_found_in_public(ann):
-    """In the state of the table, and as `revoked_for` in JSON; of other keys that is null."""
+    """An exposed key has that reason in the table and in JSON."""
     made, other = create(ann), create(ann)
     with service_at(ann["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER) as service:
         statement = "UPDATE api_keys SET revoked_at = created_at, revoked_for = 'exposed' WHERE id = :id"
@@ -148,7 +158,7 @@ def test_the_list_says_what_was_found_in_public(ann):
 
 
 def test_names_cannot_steer_the_terminal(ann):
-    """A name with control characters is refused, and not written back."""
+    """A name with control characters is refused, and not written to the terminal."""
     done = invoke("apikeys", "create", EMAIL, "--name", "\x1b[2J", **ann)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("authguard: name: has 1 to 200 characters")
@@ -156,7 +166,7 @@ def test_names_cannot_steer_the_terminal(ann):
 
 
 def test_first_use_takes_over(ann, client):
-    """With `--activate first_use`, the grace of the old text begins when the new one is used."""
+    """With `--activate first_use` the grace of the old text begins at the first use of the new one."""
     made = create(ann)
     done = invoke("apikeys", "rotate", made["id"], "--activate", "first_use", "--grace", "60", **ann)
     new = done.stdout.strip()
@@ -166,7 +176,7 @@ def test_first_use_takes_over(ann, client):
 
 
 def test_keys_of_a_disabled_account(ann, client):
-    """They can be listed and revoked, and are refused."""
+    """Keys of a disabled account are refused, and can be listed and revoked."""
     made = create(ann)
     assert invoke("users", "disable", EMAIL, **ann).exit_code == 0
     assert status_of(client, made["api_key"]) == 401
@@ -175,7 +185,7 @@ def test_keys_of_a_disabled_account(ann, client):
 
 
 def test_admin_needs_the_role(service):
-    """The scope `admin` is for keys of accounts whose role may give it."""
+    """The scope `admin` is allowed for an account with the role alone."""
     make(service)
     make(service, "root@example.com", "--role", "ADMIN")
     done = invoke("apikeys", "create", EMAIL, "--scope", "admin", **service)
@@ -198,7 +208,7 @@ def test_admin_needs_the_role(service):
     ],
 )
 def test_wrong_options_are_named(ann, options, word):
-    """The line on standard error names the field, and what it may be; nothing is made."""
+    """A wrong option is refused with the name of the field, and no key is created."""
     done = invoke("apikeys", "create", EMAIL, *options, **ann)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith(f"authguard: {word}")
@@ -207,13 +217,13 @@ def test_wrong_options_are_named(ann, options, word):
 
 @pytest.mark.parametrize("options", [["--expires-in-days", "soon"], ["--unknown"]])
 def test_options_that_cannot_be_meant(ann, options):
-    """They end the command with 2."""
+    """An unknown option, or one of the wrong type, ends the command with 2."""
     assert invoke("apikeys", "create", EMAIL, *options, **ann).exit_code == 2
 
 
 @pytest.mark.parametrize("grace", ["-1", "2592001"])
 def test_a_grace_out_of_range_is_refused(ann, grace):
-    """It names the field; the key keeps its text."""
+    """A grace out of range is refused with the name of the field."""
     made = create(ann)
     done = invoke("apikeys", "rotate", made["id"], "--grace", grace, **ann)
     assert (done.exit_code, done.stdout, done.stderr[:26]) == (1, "", "authguard: grace_seconds: ")
@@ -222,7 +232,7 @@ def test_a_grace_out_of_range_is_refused(ann, grace):
 @pytest.mark.parametrize("command", ["revoke", "rotate"])
 @pytest.mark.parametrize("key_id", ["key_nobody", "", "é", "x" * 9_000, "' OR 1=1 --"])
 def test_unknown_ids_are_said(ann, command, key_id):
-    """There is no key of this id, whatever it is made of."""
+    """An unknown id is an error that names `apikeys list`."""
     create(ann)
     done = invoke("apikeys", command, key_id, **ann)
     assert (done.exit_code, done.stdout) == (1, "")
@@ -231,13 +241,13 @@ def test_unknown_ids_are_said(ann, command, key_id):
 
 @pytest.mark.parametrize("command", ["create", "list"])
 def test_unknown_accounts_are_said(service, command):
-    """There is no account with this address."""
+    """An unknown address is an error."""
     done = invoke("apikeys", command, EMAIL, **service)
     assert (done.exit_code, done.stderr) == (1, "authguard: no account has this address\n")
 
 
 def test_a_revoked_key_is_not_rotated(ann):
-    """The refusal says what to do instead."""
+    """A revoked key is not rotated, and the error advises to create another one."""
     made = create(ann)
     assert invoke("apikeys", "revoke", made["id"], **ann).exit_code == 0
     done = invoke("apikeys", "rotate", made["id"], **ann)
@@ -247,7 +257,7 @@ def test_a_revoked_key_is_not_rotated(ann):
 
 
 def test_service_without_keys_is_said(ann):
-    """With `api_keys` false, each command says so."""
+    """With `api_keys` false each command ends with an error that names the setting."""
     without = ann | {"AUTHGUARD_API_KEYS": "false"}
     with_id = [[command, "k"] for command in ("revoke", "rotate", "disable", "enable")]
     for arguments in (["create", EMAIL], ["list", EMAIL], ["notify"], *with_id):
@@ -256,7 +266,7 @@ def test_service_without_keys_is_said(ann):
 
 
 def test_the_pattern_finds_keys_and_nothing_else(ann):
-    """All kinds of keys and client secrets match, of configured prefixes too; no part of a key does."""
+    """The pattern matches whole keys and client secrets of all kinds, and no parts of them."""
     variables = ann | {"AUTHGUARD_API_KEY_PREFIXES": "acme_live_"}
     pattern = invoke("apikeys", "pattern", **variables).stdout.strip()
     texts = []
@@ -270,7 +280,7 @@ def test_the_pattern_finds_keys_and_nothing_else(ann):
 
 
 def test_the_pattern_is_for_other_programs(ann):
-    """It needs no database, and `grep -P` takes it."""
+    """The pattern needs no database, and `grep -P` accepts it."""
     pattern = invoke("apikeys", "pattern", AUTHGUARD_DATABASE="sqlite:////nowhere/at/all.db").stdout.strip()
     key = create(ann)["api_key"]
     grep = shutil.which("grep")
@@ -295,7 +305,7 @@ def used(service, key_id, *uses):
 
 
 def test_usage_is_shown_by_periods(ann):
-    """A column for each outcome that there was, and a row for each period with requests."""
+    """The usage has a row for each period with requests, and a column for each outcome."""
     key_id = create(ann)["id"]
     used(
         ann, key_id, ("2026-03-01T10:05", "ok", 2), ("2026-03-01T10:06", "ok", 3),
@@ -319,7 +329,7 @@ def test_usage_is_shown_by_periods(ann):
 
 
 def test_usage_as_json_has_rules_and_generations(ann):
-    """As they were counted."""
+    """The usage in JSON has the rule and the generation of each count."""
     key_id = create(ann)["id"]
     used(ann, key_id, ("2026-03-01T10:05", "ok", 2))
     done = invoke("apikeys", "usage", key_id, "--from", "2026-03-01", "--json", **ann)
@@ -329,7 +339,7 @@ def test_usage_as_json_has_rules_and_generations(ann):
 
 
 def test_usage_of_late_is_shown_if_nothing_is_said(ann):
-    """The last 30 days by the day; nothing is a heading alone."""
+    """By default the usage has the last 30 days; without requests it has the heading alone."""
     key_id = create(ann)["id"]
     today = datetime.now(UTC)
     old = (today - timedelta(days=32)).strftime("%Y-%m-%dT%H:%M")
@@ -354,13 +364,13 @@ def test_usage_of_late_is_shown_if_nothing_is_said(ann):
     ],
 )
 def test_dates_of_usage_are_checked(ann, options, code):
-    """What cannot be meant is refused, and what is far away is none of it."""
+    """Dates that are reversed or too far away are refused without a traceback."""
     done = invoke("apikeys", "usage", create(ann)["id"], *options, **ann)
     assert (done.exit_code, "Traceback" in done.stderr) == (code, False), done.output
 
 
 def test_usage_of_a_key_that_is_not_there(ann):
-    """The text of a key is no id, and is not shown again."""
+    """The usage of a key's text instead of its id is refused, and the text is not shown."""
     text = create(ann)["api_key"]
     done = invoke("apikeys", "usage", text, **ann)
     assert (done.exit_code, text in done.output) == (1, False)

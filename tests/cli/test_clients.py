@@ -1,4 +1,4 @@
-"""`authguard clients`: registering OAuth clients, and what is shown of them."""
+"""`authguard clients`: the registration of OAuth clients, and the output about them."""
 
 import json
 
@@ -10,7 +10,7 @@ from cli.support import invoke
 
 
 def test_a_client_with_a_secret(service):
-    """The secret is written once, alone, and only its digest is stored; the list does not know it."""
+    """The secret of a client is written once, stored as a digest, and not listed."""
     made = invoke("clients", "create", "Reports", "--scope", "read", "--scope", "write", **service)
     secret = made.stdout.strip()
     assert (made.exit_code, len(secret)) == (0, 43)
@@ -26,7 +26,7 @@ def test_a_client_with_a_secret(service):
 
 
 def test_a_public_client(service):
-    """It has an id and no secret."""
+    """A public client has an id and no secret."""
     made = json.loads(invoke("clients", "create", "Page", "--public", "--json", **service).stdout)
     assert made["public"] and "client_secret" not in made
     assert invoke("clients", "create", "Page", "--public", **service).stdout.strip() != made["client_id"]
@@ -36,7 +36,7 @@ def test_a_public_client(service):
 
 
 def test_a_client_is_switched_and_rotated(service):
-    """Off, on, and with a new secret; the table shows the state."""
+    """A client is disabled, enabled and rotated, and listed with its state."""
     made = json.loads(invoke("clients", "create", "Reports", "--json", **service).stdout)
     assert invoke("clients", "disable", made["client_id"], **service).exit_code == 0
     assert "disabled" in invoke("clients", "list", **service).stdout
@@ -50,7 +50,7 @@ def test_a_client_is_switched_and_rotated(service):
 
 @pytest.mark.parametrize("action", ["disable", "enable", "rotate"])
 def test_unknown_client(service, action):
-    """An id that nobody has is a refusal in one line."""
+    """An unknown id is an error of one line."""
     done = invoke("clients", action, "nobody", **service)
     assert (done.exit_code, done.stderr.strip()) == (1, "authguard: no client has this id")
 
@@ -59,13 +59,13 @@ def test_unknown_client(service, action):
     "wish", [("a\nb",), ("Page", "--public", "--scope", "read"), ("Reports", "--scope", "a b")]
 )
 def test_what_cannot_be_registered(service, wish):
-    """A name on several lines, and scopes that cannot be meant, are refused and stored nowhere."""
+    """A name with two lines, or an invalid scope, is refused, and no client is created."""
     assert invoke("clients", "create", *wish, **service).exit_code == 1
     assert json.loads(invoke("clients", "list", "--json", **service).stdout) == []
 
 
 def test_a_token_of_a_disabled_account(service):
-    """`token issue` says that the account is disabled, and not that a password is wrong."""
+    """`token issue` for a disabled account names the state of the account."""
     invoke("users", "create", "a@example.com", "--password-stdin", given="SecurePass123!", **service)
     invoke("users", "disable", "a@example.com", **service)
     done = invoke("token", "issue", "--user", "a@example.com", **service)
@@ -84,7 +84,7 @@ def test_a_token_of_a_disabled_account(service):
     ids=lambda command: ascii(" ".join(command)),
 )
 def test_arguments_that_are_no_text(service, command):
-    """Bytes that are not UTF-8, as the shell passes them on, end in one line, without the statement."""
+    """An argument that is not UTF-8 ends the command with 2 and one line."""
     done = invoke(*command, **service)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == "authguard: arguments and settings must be text in UTF-8, got other bytes\n"

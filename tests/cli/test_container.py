@@ -1,8 +1,8 @@
-"""The container of examples/deploy: what is in its layers, and its commands, run without an engine.
+"""The container of examples/deploy: its layers, and its commands without a container engine.
 
-There is no engine in CI: the commands are run in a fresh environment of Python, as the user of the container
-where the test may do so. To build it from a base and a package of one's own:
-`buildah build --build-arg BASE=… --build-arg PACKAGE=… examples/deploy`.
+CI has no engine: the commands run in a new environment of Python, as the user of the container if the test
+has that right. Build it with another base and package by `buildah build --build-arg BASE=… --build-arg
+PACKAGE=… examples/deploy`.
 """
 
 import json
@@ -29,21 +29,21 @@ PREFIX, STATE = "/opt/authguard", "/var/lib/authguard"
 
 
 class Instruction(NamedTuple):
-    """One instruction of the file."""
+    """Have the name and the value of one instruction."""
 
     name: str
     value: str
 
 
 def instructions() -> list[Instruction]:
-    """Read the file: no comments, and one line for each instruction."""
+    """Return the instructions of the file, without comments."""
     lines = (FOLDER / "Containerfile").read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if line and not line.startswith("#")).replace("\\\n", " ")
     return [Instruction(*line.split(" ", 1)) for line in text.splitlines()]
 
 
 def last_stage() -> list[Instruction]:
-    """Return the instructions of the image that is kept."""
+    """Return the instructions of the final image."""
     stages = instructions()
     begin = max(number for number, instruction in enumerate(stages) if instruction.name == "FROM")
     return stages[begin:]
@@ -55,14 +55,14 @@ def values(name: str) -> list[str]:
 
 
 def test_the_base_is_one_release() -> None:
-    """Both stages have the same, whose tag names the patch release and the release of Debian."""
+    """Both stages have the same base, whose tag names the patch release and the release of Debian."""
     assert values("FROM") == ["${BASE} AS build", "${BASE}"]
     (base,) = [value.partition("=")[2] for value in values("ARG") if value.startswith("BASE=")]
     assert re.fullmatch(r"docker\.io/library/python:3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", base)
 
 
 def test_nothing_secret_is_in_a_layer() -> None:
-    """Nothing comes from the folder of the build, and no argument or variable is for a secret."""
+    """No instruction copies the folder of the build, and no argument or variable has a secret."""
     assert [value.split()[0] for value in values("COPY")] == ["--from=build"]
     assert values("ADD") == []
     names = re.findall(r"(\w+)=", " ".join(values("ARG") + values("ENV")))
@@ -70,7 +70,7 @@ def test_nothing_secret_is_in_a_layer() -> None:
 
 
 def test_it_does_not_run_as_root() -> None:
-    """The user is named by a number, after the last command of the build; pip is in the other stage alone."""
+    """The user is a number after the last command of the build, and pip is in the first stage alone."""
     names = [instruction.name for instruction in last_stage()]
     (user,) = [instruction.value for instruction in last_stage() if instruction.name == "USER"]
     assert int(user) > 1000 and names.index("USER") > max(i for i, name in enumerate(names) if name == "RUN")
@@ -78,13 +78,13 @@ def test_it_does_not_run_as_root() -> None:
 
 
 def test_docs_say_how_to_run_it() -> None:
-    """With a volume for what changes, and nothing else that can be written."""
+    """The comment of the file runs it with a read-only root, a volume and a secret."""
     head = (FOLDER / "Containerfile").read_text(encoding="utf-8").partition("\nARG")[0]
     assert "--read-only" in head and f":{STATE}" in head and "--secret" in head
 
 
 def base_python() -> str:
-    """A Python that other users can run, if there is one."""
+    """Return a Python that other users can run, or the current one."""
     system = "/usr/bin/python3"
     command = [system, "-c", "import sys, venv; raise SystemExit(sys.version_info < (3, 11))"]
     is_usable = Path(system).exists() and subprocess.run(command, check=False).returncode == 0
@@ -93,7 +93,7 @@ def base_python() -> str:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Path]:
-    """A folder with what the first stage makes, of this source."""
+    """Yield a folder with the files that the first stage creates from this source."""
     folder = Path(tempfile.mkdtemp(prefix="authguard-container-"))
     folder.chmod(0o755)
     (command,) = [
@@ -126,7 +126,7 @@ def as_user(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_its_commands_serve_and_are_healthy(image: Path) -> None:
-    """The tables are made, the service answers, the check is content, and SIGTERM ends it with 0."""
+    """The commands create the tables, serve and check the health, and end with 0 on SIGTERM."""
     port = free_port()
     secret = image / "secret"
     secret.write_text(SECRET)

@@ -1,17 +1,16 @@
-"""`authguard db purge`: several processes at once, on both databases."""
+"""`authguard db purge` in several processes at once, on both databases."""
 
 import json
-import subprocess
 import time
 
 import pytest
 
-from cli.support import COMMAND, ISSUER, PASSWORD, SECRET, environment, invoke
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run_at_once
 from identity.support import service_at
 
 
 def test_processes_share_the_work(service):
-    """Of several processes that purge at once, each old session is deleted by one, and a living one stays."""
+    """Concurrent purges delete each old session once, and keep a live one."""
     given = {"secret": SECRET, "issuer": ISSUER}
     past = time.time() - 400 * 86_400
     with service_at(service["AUTHGUARD_DATABASE"], clock=lambda: past, **given) as before:
@@ -21,13 +20,9 @@ def test_processes_share_the_work(service):
     with service_at(service["AUTHGUARD_DATABASE"], clock=time.time, **given) as now:
         bob = now.accounts.create("bob@example.com", PASSWORD)
         now.accounts.issue_tokens(bob.id)
-    command = [COMMAND, "db", "purge", "--json"]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**service))
-        for _ in range(3)
-    ]
-    answers = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    ended = run_at_once(3, "db", "purge", "--json", **service)
+    assert [each.returncode for each in ended] == [0, 0, 0]
+    answers = [json.loads(each.stdout) for each in ended]
     assert sum(answer["sessions"] for answer in answers) == 90
     shown = invoke("users", "show", "bob@example.com", "--json", **service)
     assert json.loads(shown.stdout)["sessions"] == 1
@@ -35,6 +30,6 @@ def test_processes_share_the_work(service):
 
 @pytest.mark.one_database
 def test_numbers_are_written(service):
-    """It writes how much it has deleted, for people, too."""
+    """The purge writes the numbers of deleted rows."""
     done = invoke("db", "purge", **service)
     assert (done.exit_code, done.stdout) == (0, "Deleted: 0 sessions, 0 links, 0 mails.\n")

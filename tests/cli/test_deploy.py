@@ -1,4 +1,4 @@
-"""The examples of examples/deploy: proxies that run in front of the service, a unit, a container."""
+"""The examples of examples/deploy: proxies before the service, a unit and a container."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ FORGED = "203.0.113.9"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate of its own for the name of the examples."""
+    """Return a folder with a certificate for the name of the examples."""
     folder = tmp_path_factory.mktemp("certificate")
     names = ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
@@ -38,7 +38,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def nginx_command(folder: Path, certificate: Path, upstream: int, port: int) -> list[str]:
-    """Write the configuration with ports and paths of the test; the command that runs it."""
+    """Write the configuration with the ports and paths of the test; return the command that runs it."""
     text = (FOLDER / "nginx.conf").read_text()
     changes = {
         "127.0.0.1:8000": f"127.0.0.1:{upstream}",
@@ -59,7 +59,7 @@ def nginx_command(folder: Path, certificate: Path, upstream: int, port: int) -> 
 
 
 def caddy_command(folder: Path, certificate: Path, upstream: int, port: int) -> list[str]:
-    """Write the configuration with ports and paths of the test; the command that runs it."""
+    """Write the configuration with the ports and paths of the test; return the command that runs it."""
     text = (FOLDER / "Caddyfile").read_text()
     site = f"{NAME}:{port} {{\n\tbind 127.0.0.1\n\ttls {certificate}/cert.pem {certificate}/key.pem"
     assert f"{NAME} {{" in text and "\n{\n" in text
@@ -70,7 +70,7 @@ def caddy_command(folder: Path, certificate: Path, upstream: int, port: int) -> 
 
 
 def clients(port: int, certificate: Path) -> httpx.Client:
-    """A client that knows the certificate, and reaches the name at the port of the proxy."""
+    """Return a client that trusts the certificate, and sends requests to the port of the proxy."""
     context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
 
     def reach(request: httpx.Request) -> None:
@@ -101,7 +101,7 @@ def wait_for(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
 def proxied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path
 ) -> Iterator[tuple[httpx.Client, Path]]:
-    """The service behind a proxy, and the folder of what the proxy has written."""
+    """Yield a client of the service behind a proxy, and the folder with the output of the proxy."""
     program(request.param)
     tmp_path = tmp_path_factory.mktemp(request.param)
     variables = {
@@ -128,7 +128,7 @@ def proxied(
 
 
 def test_the_service_sees_the_address_of_the_caller(proxied: tuple[httpx.Client, Path]) -> None:
-    """A caller cannot name another address, by which limits would count."""
+    """The service sees the caller's address, although the caller sends X-Forwarded-For."""
     client, _ = proxied
     body, forged = {"email": "ann@example.com", "password": PASSWORD}, {"X-Forwarded-For": FORGED}
     token = client.post("/v1/auth/register", json=body, headers=forged).json()["access_token"]
@@ -138,7 +138,7 @@ def test_the_service_sees_the_address_of_the_caller(proxied: tuple[httpx.Client,
 
 
 def test_pages_work_below_the_name(proxied: tuple[httpx.Client, Path]) -> None:
-    """A form of the site is answered with a Secure cookie; that of another site is refused."""
+    """A form of the site gets a Secure cookie, and that of another site is refused."""
     client, _ = proxied
     form = {"email": "bob@example.com", "password": PASSWORD}
     answers = [
@@ -151,7 +151,7 @@ def test_pages_work_below_the_name(proxied: tuple[httpx.Client, Path]) -> None:
 
 
 def test_no_log_has_the_token_of_a_link(proxied: tuple[httpx.Client, Path]) -> None:
-    """The proxy writes no query, also where the request fails."""
+    """No log of the proxy has the token of a link, also if the request fails."""
     client, folder = proxied
     client.get("/verify-email?token=l1nk-t0ken-of-a-mail")
     client.get("/nothing?token=l1nk-t0ken-of-a-mail")
@@ -162,14 +162,14 @@ def test_no_log_has_the_token_of_a_link(proxied: tuple[httpx.Client, Path]) -> N
 
 
 def test_large_bodies_do_not_reach_the_service(proxied: tuple[httpx.Client, Path]) -> None:
-    """A body of more than 64 KiB is 413."""
+    """A body of more than 64 KiB is a 413."""
     client, _ = proxied
     fields = {"Content-Type": "application/json"}
     assert client.post("/v1/auth/login", content=b" " * 200_000, headers=fields).status_code == 413
 
 
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
-    """systemd finds nothing to remark but the programs, which are not installed here."""
+    """systemd accepts the unit."""
     text = (FOLDER / "authguard.service").read_text()
     path = tmp_path / "authguard.service"
     path.write_text(text.replace("/opt/authguard/bin/authguard", "/bin/true"))
@@ -192,7 +192,7 @@ def commands() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("words", list(commands()), ids=lambda words: " ".join(words[1:3]))
 def test_commands_have_options_that_there_are(words: list[str]) -> None:
-    """The commands of the unit and of the container can be read."""
+    """The commands of the unit and of the container have options that exist."""
     assert words[0] == "authguard"
     assert CliRunner().invoke(root, [*words[1:], "--help"]).exit_code == 0
     assert CliRunner().invoke(root, [*words[1:], "--unknown", "--help"]).exit_code == 2

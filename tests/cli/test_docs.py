@@ -1,4 +1,4 @@
-"""docs/cli.md, docs/reference/cli.md and the tree of commands say the same."""
+"""docs/cli.md, docs/reference/cli.md and the tree of commands agree."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 def commands(group=root, path=("authguard",)):
-    """All commands that are no groups, with their paths."""
+    """Yield all commands that are no groups, with their paths."""
     for name, command in sorted(group.commands.items()):
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
@@ -24,13 +24,13 @@ def commands(group=root, path=("authguard",)):
 
 
 def options_of(command):
-    """The long options of a command."""
+    """Return the long options of a command."""
     options = [param for param in command.params if isinstance(param, click.Option)]
     return {name for option in options for name in option.opts if name.startswith("--")}
 
 
 def section_of(path):
-    """The text of the reference below the heading of a command."""
+    """Return the text of the reference below the heading of a command."""
     section = re.search(rf"^## `{path}`\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)
     return "" if section is None else section[1]
 
@@ -59,20 +59,20 @@ def test_a_command_is_in_the_table(path):
 
 
 def test_the_options_of_the_page_exist():
-    """docs/cli.md names no option that no command has; `--help` and `--version` are of all."""
+    """Each option in docs/cli.md is an option of a command, `--help` or `--version`."""
     known = {name for command in COMMANDS.values() for name in options_of(command)}
     assert set(_OPTION.findall(TEXT)) - known - {"--help", "--version"} == set()
 
 
 @EACH_COMMAND
 def test_examples_have_options_of_their_command(path):
-    """A line that shows a command has no option that this command does not have."""
+    """A line with a command has options of that command alone."""
     lines = re.findall(rf"^ .*\b{path} .*$", TEXT, re.MULTILINE)
     assert set(_OPTION.findall("\n".join(lines))) - options_of(COMMANDS[path]) == set()
 
 
 def test_no_section_of_a_command_that_is_gone():
-    """Each section that is called after a command is about one that exists."""
+    """Each section with the name of a command is about an existing command."""
     assert set(re.findall(r"^## `(authguard[^`]*)`$", TEXT, re.MULTILINE)) <= set(COMMANDS)
 
 

@@ -1,4 +1,4 @@
-"""`token inspect` with the options that say what else a token must have, and what a caller gets by it."""
+"""`token inspect` with options for required claims and for the caller."""
 
 import pytest
 
@@ -9,7 +9,7 @@ TENANTS = f"{ISSUER}/{{tenantid}}/v2.0"
 
 
 def test_the_caller_is_shown_as_an_application_sees_it():
-    """Subject, client, scopes and roles of a token that is accepted."""
+    """The caller of an accepted token is shown with subject, client, scopes and roles."""
     token = good(scope="write read", realm_access={"roles": ["b", "a"]}, azp="web", upn="ann@x.example")
     options = ("--role-claim", "realm_access.roles", "--subject-claim", "upn", "--subject-claim", "sub")
     _, result = inspect(token, *EXPECT, *options)
@@ -22,13 +22,13 @@ def test_the_caller_is_shown_as_an_application_sees_it():
 
 
 def test_no_caller_is_shown_of_a_bad_token():
-    """It is nobody's."""
+    """No caller is shown for an invalid token."""
     _, result = inspect(good(exp=5), *EXPECT)
     assert (result["caller"], result["unusable_claims"]) == (None, [])
 
 
 def test_a_claim_that_grants_nothing_is_named():
-    """With the reason, in both forms."""
+    """A claim that cannot grant scopes or roles is shown with the reason."""
     token = good(realm_access={"roles": ["a"]}, groups=5)
     options = ("--role-claim", "realm_access", "--role-claim", "groups")
     _, result = inspect(token, *EXPECT, *options)
@@ -52,7 +52,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("option", "value", "changes", "words"), REFUSED)
 def test_what_is_missing_is_said(option, value, changes, words):
-    """As a reason of its own, with the value that the token has."""
+    """A missing or different claim is a refusal with the value of the token."""
     status, result = inspect(good(**changes), *EXPECT, option, value)
     assert (status, result["code"]) == (1, "claim")
     assert words in result["reason"]
@@ -70,13 +70,13 @@ def test_what_is_missing_is_said(option, value, changes, words):
     ],
 )
 def test_what_is_there_is_accepted(options, changes):
-    """Several values of a name are a choice."""
+    """A token with one of several expected values is accepted."""
     status, result = inspect(good(**changes), *EXPECT, *options)
     assert (status, result["verdict"]) == (0, "accepted")
 
 
 def test_tenants_of_an_issuer():
-    """One that is not named is refused, and the pattern is shown."""
+    """A token of a tenant that is not listed is refused, and the pattern of the issuer is shown."""
     options = ("--secret-env", "THE_SECRET", "--issuer", TENANTS, "--audience", AUDIENCE, "--tenant", "a")
     assert inspect(good(iss=f"{ISSUER}/a/v2.0"), *options)[0] == 0
     status, result = inspect(good(iss=f"{ISSUER}/b/v2.0"), *options)
@@ -94,7 +94,7 @@ def test_tenants_of_an_issuer():
     ids=" ".join,
 )  # fmt: skip
 def test_options_that_cannot_be_meant_are_misuse(options):
-    """Exit status 2, and the token is not shown."""
+    """Invalid options end the command with 2, and the token is not shown."""
     token = good()
     done = invoke("token", "inspect", *EXPECT, *options, given=token, THE_SECRET=SECRET)
     assert done.exit_code == 2
@@ -105,11 +105,11 @@ def test_options_that_cannot_be_meant_are_misuse(options):
     "option", ["--tenant", "--client-id", "--expect-claim", "--subject-claim", "--role-claim"]
 )
 def test_options_of_claims_go_with_a_key(option):
-    """Without one nothing would be compared."""
+    """An option for claims without a key ends the command with 2."""
     assert invoke("token", "inspect", option, "a=b", given=good()).exit_code == 2
 
 
 def test_tenants_do_not_go_with_one_issuer():
-    """Metadata are those of one, so that a tenant beside it would mean nothing."""
+    """`--tenant` with `--discover` ends the command with 2, because metadata belong to one issuer."""
     done = invoke("token", "inspect", "--discover", "https://issuer.example", "--tenant", "a", given=good())
     assert done.exit_code == 2

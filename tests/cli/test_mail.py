@@ -1,11 +1,11 @@
-"""`authguard mail`: what waits is seen, retried, and the mail server tried."""
+"""`authguard mail`: the list of waiting mails, their retry, and the test of the mail server."""
 
 import json
 
 import pytest
 
 from authguard.cli.mail import mask
-from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run_script
 from identity.smtp_server import smtp_server
 from identity.support import CALLER, Postbox, service_at
 
@@ -14,7 +14,7 @@ SENDER = "Acme <accounts@example.com>"
 
 @pytest.fixture
 def waiting(service):
-    """A service whose mail server is down, with a mail to an account and one to an address not looked up."""
+    """Yield a service whose mail server is down, with one mail to an account and one to an address."""
     box = Postbox()
     box.broken = True
     url = service["AUTHGUARD_DATABASE"]
@@ -35,7 +35,7 @@ def listed(service, *options):
 
 
 def test_what_waits_is_listed(service, waiting):
-    """With the account or a masked address, the next try, the tries and the reason."""
+    """A waiting mail is listed with its account or masked address, the tries and the reason."""
     running, _ = waiting
     shown = listed(service)
     first, second = (line.split() for line in shown.splitlines()[1:])
@@ -48,20 +48,20 @@ def test_what_waits_is_listed(service, waiting):
 
 
 def test_json_is_for_programs(service, waiting):
-    """Whole ids and times in seconds; the address is masked there, too."""
+    """The JSON has whole ids, times in seconds, and masked addresses."""
     first, second = json.loads(listed(service, "--json"))
     assert set(first) == {"id", "kind", "user_id", "address", "asked_at", "try_at", "tries", "reason"}
     assert (first["address"], second["address"], second["tries"]) == ("b…@example.com", None, 1)
 
 
 def test_more_than_are_shown_are_counted(service, waiting):
-    """A line on standard error says how many wait."""
+    """A line on standard error has the number of waiting mails if not all are listed."""
     done = invoke("mail", "list", "--limit", "1", **service)
     assert done.stderr == "authguard: 2 mails wait; these are the first 1\n"
 
 
 def test_one_mail_is_retried(service, waiting):
-    """The service sends it with its next look."""
+    """One mail is retried by its id, and sent by the service later."""
     running, box = waiting
     mail = running.mails.list()[1]
     running.mails._clock.go_on(100)
@@ -71,19 +71,19 @@ def test_one_mail_is_retried(service, waiting):
 
 
 def test_all_are_retried(service, waiting):
-    """Those that wait for another try."""
+    """All mails are retried with `--all`."""
     done = invoke("mail", "retry", "--all", **service)
     assert (done.exit_code, done.stdout.startswith("Mails to be retried now: ")) == (0, True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "0123456789ab"], ["0123"]])
 def test_what_to_retry_has_to_be_said(service, arguments):
-    """Neither, both, and a beginning that may mean several are refused."""
+    """`mail retry` without a mail, with both options, or with a short id ends with 2."""
     assert invoke("mail", "retry", *arguments, **service).exit_code == 2
 
 
 def test_unknown_mail_is_said(service):
-    """A mail that does not wait any more."""
+    """A mail that does not wait is an error."""
     done = invoke("mail", "retry", "0123456789ab", **service)
     assert (done.exit_code, done.stderr) == (
         1,
@@ -97,7 +97,7 @@ def try_server(url, address="ops@example.com", **more):
 
 
 def test_mail_server_is_tried():
-    """One mail arrives, from the sender of the settings, with the name of the product."""
+    """The test mail arrives with the sender and the product name of the settings."""
     with smtp_server() as mailbox:
         done = try_server(mailbox.url, AUTHGUARD_PRODUCT_NAME="Acme")
     assert (done.exit_code, done.stdout) == (0, "The mail server accepted the mail.\n")
@@ -113,13 +113,13 @@ def test_mail_server_is_tried():
     ],
 )
 def test_reason_is_in_words(url, words):
-    """Exit status 1, and what to mend."""
+    """A mail server that cannot be reached ends the command with 1 and the reason."""
     done = try_server(url)
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"authguard: {words}\n")
 
 
 def test_settings_that_cannot_be_meant():
-    """Exit status 2 without a mail server, for one in clear elsewhere, and for text that is no address."""
+    """Missing or unsafe settings, or an invalid address, end the command with 2."""
     assert invoke("mail", "test", "ops@example.com").exit_code == 2
     done = try_server("smtp://relay.example.com")
     assert (done.exit_code, "smtp_allow_plain_text" in done.stderr) == (2, True)
@@ -130,12 +130,12 @@ def test_settings_that_cannot_be_meant():
     ("address", "shown"), [("ann@example.com", "a…@example.com"), ("é@bücher.example", "é…@bücher.example")]
 )
 def test_addresses_are_masked(address, shown):
-    """All but the first letter of the local part."""
+    """An address is masked except for its first letter and its domain."""
     assert mask(address) == shown
 
 
 def test_database_that_is_down_is_said_once():
-    """One line on standard error, as for each error."""
-    done = run("mail", "list", "--database", "postgresql://postgres@127.0.0.1:9/none")
+    """A database that is down is an error of one line."""
+    done = run_script("mail", "list", "--database", "postgresql://postgres@127.0.0.1:9/none")
     words = "authguard: database: no server listens at the host and port of the URL\n"
     assert (done.returncode, done.stderr) == (1, words)

@@ -1,4 +1,4 @@
-"""Every user of a machine sees the arguments of its processes: no command takes a secret there."""
+"""No command takes a secret as an argument, because every user of a machine can read arguments."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 
 from authguard.cli.root import root
 
-#: What takes a value and is named like a secret: the name of a variable, a file, or a file's kind.
+#: Parameters that have a name like a secret: names of variables, files or public names.
 _NO_SECRETS = {
     "secret_env": "the name of a variable",
     "key": "a file",
@@ -29,7 +29,7 @@ def commands(command=root, path=()):
     ("path", "parameters"), [pytest.param(*command, id=command[0]) for command in commands()]
 )
 def test_no_command_takes_a_secret_as_an_argument(path, parameters):
-    """Passwords come from standard input or a terminal, keys from files, secrets from variables."""
+    """Passwords come from standard input or a terminal, keys from files, and secrets from variables."""
     for parameter in parameters:
         takes_value = not getattr(parameter, "is_flag", False)
         if takes_value and _NAME.search(f"{parameter.name} {' '.join(parameter.opts)}"):
@@ -40,8 +40,8 @@ def test_no_command_takes_a_secret_as_an_argument(path, parameters):
     ("path", "parameters"), [pytest.param(*command, id=command[0]) for command in commands()]
 )
 def test_a_url_that_may_hold_a_password_has_a_variable(path, parameters):
-    """The help of `--database` says where a URL with a password belongs."""
+    """The help of `--database` advises to put a URL with a password into a variable."""
     for parameter in parameters:
         if parameter.name == "database":
             assert "AUTHGUARD_DATABASE" in parameter.help
-            assert "a URL with a password belongs into the variable" in parameter.help
+            assert "put a URL with a password into the variable" in parameter.help

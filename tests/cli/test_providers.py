@@ -1,4 +1,4 @@
-"""`authguard providers`: what is configured, what is not, and the redirect URIs to register."""
+"""`authguard providers`: configured providers, missing settings and redirect URIs."""
 
 import json
 
@@ -18,7 +18,7 @@ def show(*options, **variables):
 
 
 def test_redirect_uris_are_shown():
-    """Each provider has its redirect URIs: of the pages, of the API and of applications."""
+    """Each provider has its redirect URIs of the pages, of the API and of applications."""
     result = show(**GITHUB, **NAMED, AUTHGUARD_REDIRECT_URIS=APP)
     assert result.exit_code == 0, result.stderr
     for name in ("github", "google"):
@@ -30,7 +30,7 @@ def test_redirect_uris_are_shown():
 
 
 def test_json():
-    """The same as data."""
+    """The JSON has the same members as the table."""
     result = show("--json", **GITHUB, **NAMED, AUTHGUARD_REDIRECT_URIS=APP, AUTHGUARD_PREFIXES="/v1")
     assert json.loads(result.stdout) == [
         {
@@ -51,20 +51,20 @@ def test_json():
 
 
 def test_without_pages():
-    """Without pages there are no redirect URIs of pages."""
+    """Without pages the list of their redirect URIs is empty."""
     (github,) = json.loads(show("--json", **GITHUB, AUTHGUARD_PAGES="false").stdout)
     assert github["redirect_uris"]["pages"] == []
 
 
 def test_no_secret_is_shown():
-    """Client secrets are written nowhere."""
+    """Client secrets are not written."""
     for options in ((), ("--json",)):
         result = show(*options, **GITHUB, **NAMED)
         assert "s3cret" not in result.stdout + result.stderr
 
 
 def test_what_is_not_configured_is_told():
-    """The others are named, with the settings that they need."""
+    """A provider that is not configured is named with its settings."""
     result = show(**GITHUB)
     assert "linkedin is not configured: set AUTHGUARD_LINKEDIN_CLIENT_ID" in result.stderr
     assert "AUTHGUARD_OIDC_ISSUER" in result.stderr
@@ -72,7 +72,7 @@ def test_what_is_not_configured_is_told():
 
 
 def test_none_at_all():
-    """Without a provider the exit status is 1."""
+    """Without a provider the command ends with 1."""
     result = show()
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no provider is configured" in result.stderr
@@ -87,21 +87,21 @@ def test_none_at_all():
             {"AUTHGUARD_OIDC_ISSUER": "https://op.example"},
             "oidc_client_id and oidc_client_secret must be given",
         ),
-        ({"AUTHGUARD_OIDC_PROVIDERS": "google"}, "oidc_providers must be a JSON object"),
-        ({"AUTHGUARD_OIDC_PROVIDERS": '{"Google": {}}'}, "each name of oidc_providers must be"),
+        ({"AUTHGUARD_OIDC_PROVIDERS": "google"}, "AUTHGUARD_OIDC_PROVIDERS must be a JSON object"),
+        ({"AUTHGUARD_OIDC_PROVIDERS": '{"Google": {}}'}, "each name of AUTHGUARD_OIDC_PROVIDERS must be"),
         ({"AUTHGUARD_OIDC_PROVIDERS": '{"github": {}}'}, "must be another than github"),
-        ({"AUTHGUARD_OIDC_PROVIDERS": '{"google": []}'}, "oidc_providers.google must be a table"),
+        ({"AUTHGUARD_OIDC_PROVIDERS": '{"google": []}'}, "AUTHGUARD_OIDC_PROVIDERS.google must be a table"),
         (
             {"AUTHGUARD_OIDC_PROVIDERS": json.dumps({"google": {"issuer": "https://a.example"}})},
             "got no client_id, client_secret",
         ),
         (
             {"AUTHGUARD_OIDC_PROVIDERS": json.dumps({"google": GOOGLE | {"secret": "goo-s3cret-2"}})},
-            "oidc_providers.google must have only issuer",
+            "AUTHGUARD_OIDC_PROVIDERS.google must have only issuer",
         ),
         (
             {"AUTHGUARD_OIDC_PROVIDERS": json.dumps({"google": GOOGLE | {"issuer": "http://op.example"}})},
-            "oidc_providers.google.issuer must be https",
+            "AUTHGUARD_OIDC_PROVIDERS.google.issuer must be https",
         ),
         (
             {"AUTHGUARD_OIDC_PROVIDERS": json.dumps({"google": GOOGLE | {"auth_method": "magic"}})},
@@ -109,13 +109,13 @@ def test_none_at_all():
         ),
         (
             {"AUTHGUARD_OIDC_PROVIDERS": json.dumps({"google": GOOGLE | {"allow_private": "yes"}})},
-            "oidc_providers.google.allow_private must be True or False",
+            "AUTHGUARD_OIDC_PROVIDERS.google.allow_private must be True or False",
         ),
-        ({"AUTHGUARD_ISSUER": ""}, "issuer must"),
+        ({"AUTHGUARD_ISSUER": ""}, "AUTHGUARD_ISSUER must"),
     ],
 )
 def test_what_is_not_complete_is_refused(variables, words):
-    """A provider that lacks something ends the command with status 2, and no secret is shown."""
+    """A provider with a missing setting ends the command with 2, and no secret is written."""
     result = show(**variables)
     assert result.exit_code == 2
     assert words in result.stderr
@@ -123,7 +123,7 @@ def test_what_is_not_complete_is_refused(variables, words):
 
 
 def test_settings_of_a_file(tmp_path):
-    """A file has each named provider as a table."""
+    """A file has a table for each named provider."""
     file = tmp_path / "authguard.toml"
     file.write_text(
         f'issuer = "{ISSUER}"\n'

@@ -1,17 +1,17 @@
-"""`authguard routes`: rules that match no route are told, and fail the command if they should protect."""
+"""`authguard routes` reports rules that match no route, and fails for those that should protect."""
 
 import json
 from textwrap import dedent
 
 import pytest
 
-from authguard.cli.routes.paths import ANYTHING_BELOW, Parameter, can_meet, template
+from authguard._routes.paths import ANYTHING_BELOW, Parameter, can_meet, template
 from cli.route_sources import COMMON, FASTAPI, FLASK
 
 
 @pytest.fixture
 def findings(command):
-    """The findings of a made-up application: kind by path."""
+    """Return a function that returns the findings of an application as kind by path."""
 
     def call(source, *options):
         result = command(source, "app", *options, "--json")
@@ -23,7 +23,7 @@ def findings(command):
 
 
 def app(routes, **lists):
-    """The source of an application of Starlette."""
+    """Return the source of an application of Starlette."""
     listed = ", ".join(f"{name}={value}" for name, value in lists.items())
     return COMMON + f"app = guarded([{routes}], {listed})"
 
@@ -48,7 +48,7 @@ USERS = "Route('/users/{id}', hello), Route('/', hello)"
     ],
 )
 def test_rule_that_can_match_a_route_is_no_finding(findings, rule):
-    """A rule matches a route if there is a path that both match."""
+    """A rule that shares a path with a route is no finding."""
     assert findings(app(USERS, protected_paths=["/users", rule] if rule == "/" else [rule])) == {}
     assert "matches no route" not in findings.stderr
 
@@ -57,7 +57,7 @@ def test_rule_that_can_match_a_route_is_no_finding(findings, rule):
     "rule", ["/user", "/users/7/keys", "/users/*/*", "/users/*/keys/**", "/admin", "/x/**"]
 )
 def test_protected_rule_that_matches_no_route_fails(findings, rule):
-    """A protected rule without a route is an error, with the remedy, and exit status 1."""
+    """A protected rule that matches no route is an error with advice and exit status 1."""
     assert findings(app(USERS, protected_paths=["/", rule], public_paths=["/users"])) == {rule: "unmatched"}
     assert (findings.status, findings.rows[0]["severity"]) == (1, "error")
     assert (
@@ -69,7 +69,7 @@ def test_protected_rule_that_matches_no_route_fails(findings, rule):
 
 @pytest.mark.parametrize("rule", ["/user", "/users/7/keys", "/USERS", "/users/*/**/x", "/*/*/*"])
 def test_public_rule_that_matches_no_route_is_a_warning(findings, rule):
-    """A public rule without a route is told, and the exit status stays 0. Case counts where a rule opens."""
+    """A public rule that matches no route, or only in another case, is a warning with exit status 0."""
     assert findings(app(USERS, public_paths=[rule])) == {rule: "unmatched"}
     assert (findings.status, findings.rows[0]["severity"]) == (0, "warning")
     assert f"warning: Rule({rule!r}) in public_paths matches no route, so it opens nothing" in findings.stderr
@@ -92,7 +92,7 @@ def test_public_rule_that_matches_no_route_is_a_warning(findings, rule):
     ],
 )
 def test_public_rule_matches_just_what_it_opens(findings, routes, rule, unmatched):
-    """With a wildcard, and for the root, a public rule does not go on to what is below."""
+    """A public rule for the root or with a wildcard does not match paths below it."""
     assert findings(app(routes, public_paths=[rule])) == ({rule: "unmatched"} if unmatched else {})
 
 
@@ -117,7 +117,7 @@ def test_public_rule_matches_just_what_it_opens(findings, routes, rule, unmatche
     ],
 )
 def test_parameters_match_the_words_that_they_may_be(findings, route, rule, matches):
-    """Parameters have types, may be parts of a segment, and may span several."""
+    """Parameters match the words of their type, as a part of a segment or several segments."""
     source = app(f"Route({route!r}, hello)", protected_paths=["/", rule])
     assert findings(source) == ({} if matches else {rule: "unmatched"})
 
@@ -140,19 +140,19 @@ def test_parameters_match_the_words_that_they_may_be(findings, route, rule, matc
     ],
 )
 def test_methods_of_rules_and_routes_must_meet(findings, route, methods, matches):
-    """A rule for other methods than the route has protects nothing of it."""
+    """A rule matches a route only if they share a method."""
     result = findings(app(route, protected_paths=f"[Rule('/a', methods={methods})]", public_paths=["/o"]))
     assert ("/a" in result) is not matches
 
 
 def test_public_rule_for_get_opens_no_websocket(findings):
-    """As in the policy, GET includes handshakes only where a rule protects."""
+    """A public rule for GET does not match a websocket."""
     rules = "[Rule('/a', methods=['GET'])]"
     assert findings(app("WebSocketRoute('/a', socket)", public_paths=rules)) == {"/a": "unmatched"}
 
 
 def test_what_is_below_a_mount_that_cannot_be_listed_is_unknown(findings, tmp_path):
-    """Rules for what an unknown application or static files may have are notes; the mount itself is known."""
+    """A rule below a mount that cannot be listed is a note."""
     routes = f"""
         Mount("/raw", lambda scope, receive, send: None),
         Mount("/static", StaticFiles(directory={str(tmp_path)!r})),
@@ -170,7 +170,7 @@ def test_what_is_below_a_mount_that_cannot_be_listed_is_unknown(findings, tmp_pa
 
 
 def test_unknown_rules_do_not_fail(findings):
-    """What cannot be told is no failure."""
+    """A rule that may match an unlisted path does not fail the command."""
     source = app(
         "Mount('/raw', lambda scope, receive, send: None)", protected_paths=["/raw/x"], public_paths=["/o/*"]
     )
@@ -179,7 +179,7 @@ def test_unknown_rules_do_not_fail(findings):
 
 
 def test_login_pages_and_metadata_are_there(findings):
-    """The pages for signing in and the resource's metadata are served elsewhere, or by the guard itself."""
+    """Rules for login pages and for the metadata of the resource are no findings."""
     source = COMMON + dedent("""
         from authguard import ResourceMetadata
         issuers = ["https://auth.example.com"]
@@ -195,7 +195,7 @@ def test_login_pages_and_metadata_are_there(findings):
 
 
 def test_rules_of_mounted_guards(findings):
-    """A protected rule may contain the mount point, a public one may not; each guard has its own rules."""
+    """A protected rule of a mounted guard may include the mount point, and a public one may not."""
     source = COMMON + dedent("""
         inner = guarded(
             [Route("/users/{id}", hello), Route("/x", hello)],
@@ -207,7 +207,7 @@ def test_rules_of_mounted_guards(findings):
 
 
 def test_one_guard_in_two_places(findings):
-    """A rule of a guard that is in two places must match a route in one of them."""
+    """A rule of a guard in two places must match a route in one of them."""
     source = COMMON + dedent("""
         guard = Guard(VERIFIER, protected_paths=["/a", "/b", "/c"])
         one = AuthGuardMiddleware(Starlette(routes=[Route("/a", hello)]), guard=guard)
@@ -218,7 +218,7 @@ def test_one_guard_in_two_places(findings):
 
 
 def test_rules_of_fastapi_applications(findings):
-    """Included routers, mounted applications and a root path are seen."""
+    """Rules match routes of included routers, mounted applications and a root path of FastAPI."""
     source = (
         COMMON
         + FASTAPI
@@ -242,7 +242,7 @@ def test_rules_of_fastapi_applications(findings):
 
 
 def test_root_path_of_fastapi_counts_as_mount_point(findings):
-    """A protected rule may contain the root path that the application itself names."""
+    """A protected rule may include the root path of a FastAPI application."""
     source = (
         COMMON
         + FASTAPI
@@ -258,7 +258,7 @@ def test_root_path_of_fastapi_counts_as_mount_point(findings):
 
 
 def test_rules_of_flask_applications(findings):
-    """Blueprints, converters and what Werkzeug's dispatcher mounts are seen; the rest is unknown."""
+    """Rules match blueprints, converters and mounts of Flask; unlisted mounts make notes."""
     source = FLASK + dedent("""
         from werkzeug.middleware.dispatcher import DispatcherMiddleware
         blueprint = Blueprint("b", __name__, url_prefix="/b")
@@ -291,7 +291,7 @@ def test_allowed_rules_are_no_finding(findings):
 
 
 def test_one_rule_that_is_not_allowed_fails(findings):
-    """Each path needs an option of its own."""
+    """Each unmatched path needs an `--allow` of its own."""
     assert findings(ALLOWING, "--allow", "/old", "--allow", "/o") == {"/gone/*": "unmatched"}
     assert findings.status == 1
 
@@ -300,7 +300,7 @@ def test_one_rule_that_is_not_allowed_fails(findings):
     ("pattern", "reason"), [("/a", "the rule matches a route"), ("/made/up", "no rule has this path")]
 )
 def test_option_that_is_not_needed_is_told(findings, pattern, reason):
-    """What need not be allowed is a warning, so that the option does not hide a later fault."""
+    """An `--allow` that is not needed is a warning, because it could hide a later fault."""
     options = [text for path in ("/old", "/gone/*", "/o", pattern) for text in ("--allow", path)]
     assert findings(ALLOWING, *options) == {pattern: "unneeded"}
     assert (findings.status, findings.rows[0]["severity"]) == (0, "warning")
@@ -308,14 +308,14 @@ def test_option_that_is_not_needed_is_told(findings, pattern, reason):
 
 
 def test_allowed_patterns_are_checked(command):
-    """A pattern of another router is refused in the option, too, with the spelling that works."""
+    """A pattern of another router in `--allow` is refused with the correct spelling."""
     result = command(ALLOWING, "app", "--allow", "/users/{id}")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "got '/users/{id}'" in result.stderr and "write '/users/*'" in result.stderr
 
 
 def test_findings_are_told_beside_the_table(command):
-    """The table is of routes alone; findings are lines on standard error, before the counts."""
+    """Findings are lines on standard error, and the table has routes alone."""
     result = command(app("Route('/a', hello)", protected_paths=["/a", "/b"], public_paths=["/c"]))
     lines = result.stderr.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["error", "warning", "1 route"]
@@ -324,7 +324,7 @@ def test_findings_are_told_beside_the_table(command):
 
 
 def test_findings_in_json_have_the_members_of_a_route(findings):
-    """A program that reads routes can read findings; no method reaches them."""
+    """Findings in JSON have the members of a route, without methods."""
     findings(app("Route('/a', hello)", protected_paths=["/a", "/b"], public_paths=["/a/x"]))
     assert findings.rows[0] == {
         "methods": [], "path": "/b", "host": None, "sample": None, "access": "unmatched", "requirements": [],
@@ -334,7 +334,7 @@ def test_findings_in_json_have_the_members_of_a_route(findings):
 
 
 def test_the_identity_service_has_no_finding(findings, tmp_path):
-    """Each rule of the identity service is for one of its routes."""
+    """The rules of the identity service each match a route."""
     source = dedent(f"""
         from authguard.identity import Settings, create_app
         app = create_app(Settings(
@@ -351,9 +351,9 @@ def test_the_identity_service_has_no_finding(findings, tmp_path):
      (("m", "*", "x"), False, True), (("**", "x"), False, True), (("x",), False, False)],
 )  # fmt: skip
 def test_meeting_what_cannot_be_listed(rule, listed, unlisted):
-    """What a rule spells out below a mount is matched only if anything may be there."""
+    """A rule below a mount matches words of its own only if the mount is unlisted."""
     path = (*template(["/m"]), ANYTHING_BELOW)
     meets = [can_meet(path, rule, below=True, any_case=True, unlisted=each) for each in (False, True)]
     assert meets == [listed, unlisted]
-    parameter = template(["/m/", Parameter(".*")])  # of a route, so that the route is known
+    parameter = template(["/m/", Parameter(".*")])  # a parameter of a route, so that the route is listed
     assert can_meet(parameter, rule, below=True, any_case=True, unlisted=False) is unlisted

@@ -1,8 +1,9 @@
-"""`authguard routes`: what it says of an application is what the middleware does."""
+"""`authguard routes` lists for an application the access that its middleware gives."""
 
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from cli.route_sources import COMMON, FASTAPI, FLASK
+from cli.support import invoke
 
 COMMAND = str(Path(sys.executable).with_name("authguard"))
 TOP = Path(__file__).parents[2]
@@ -20,7 +22,7 @@ NOTHING = {"scopes": [], "any_of": [], "roles": [], "acr": [], "max_age": None, 
 
 @pytest.fixture
 def listing(command):
-    """The rows of a made-up application: access by method and path. Findings are kept apart."""
+    """Return a function that returns the access by method and path, without findings."""
 
     def call(*args):
         result = command(*args, "--json") if len(args) > 1 else command(*args, "app", "--json")
@@ -43,7 +45,7 @@ def run(*args):
 
 
 def test_the_fastapi_example_has_no_unclassified_route():
-    """The FastAPI example: all routes, rules, requirements and mounts; exit status 0."""
+    """The FastAPI example is listed with its rules, requirements and mounts, and exit status 0."""
     done = run("--factory", "examples.fastapi_app.app:create_app")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert (done.returncode, lines[0]) == (0, "METHODS PATH ACCESS BY")
@@ -61,7 +63,7 @@ def test_the_fastapi_example_has_no_unclassified_route():
 
 
 def test_the_flask_example_has_no_unclassified_route():
-    """The Flask example: the same; and HEAD and OPTIONS, which Flask adds, are not told."""
+    """The Flask example is listed in the same way, without the HEAD and OPTIONS that Flask adds."""
     done = run("examples.flask_app.app:create_app", "--factory", "--json")
     rows = {(*row["methods"], row["path"]): row for row in json.loads(done.stdout)}
     assert done.returncode == 0
@@ -75,7 +77,7 @@ def test_the_flask_example_has_no_unclassified_route():
 
 
 def test_a_route_that_only_the_default_opens_is_unclassified(command):
-    """With protected_paths alone, a route that no rule names is told, and is exit status 1."""
+    """With `protected_paths` alone a route without a rule is unclassified, with exit status 1."""
     source = (
         COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
     )
@@ -89,7 +91,7 @@ def test_a_route_that_only_the_default_opens_is_unclassified(command):
 
 
 def test_only_unclassified_routes_can_be_shown(command):
-    """`--unclassified` leaves out all others, and counts them all the same."""
+    """`--unclassified` lists unclassified routes alone, and counts the others."""
     source = (
         COMMON + "app = guarded([Route('/a', hello), Route('/forgotten', hello)], protected_paths=['/a'])"
     )
@@ -100,7 +102,7 @@ def test_only_unclassified_routes_can_be_shown(command):
 
 @pytest.mark.parametrize("lists", ["public_paths=['/b']", "public_paths=['/b'], protected_paths=['/c']", ""])
 def test_what_is_protected_by_default_is_classified(listing, lists):
-    """Where the default is to protect, it is an answer."""
+    """A route that is protected by default is classified."""
     source = COMMON + f"app = guarded([Route(path, hello) for path in ('/a', '/b', '/c')], {lists})"
     assert listing(source)["GET /a"] == "protected"
     assert listing.status == 0
@@ -108,7 +110,7 @@ def test_what_is_protected_by_default_is_classified(listing, lists):
 
 
 def test_methods_are_grouped_by_what_is_asked_of_them(listing):
-    """A rule for one method splits the route in two rows; two routes of one path are one."""
+    """A rule for one method splits a route into two rows, and two routes with one path are one row."""
     source = COMMON + dedent("""
         app = guarded(
             [
@@ -122,7 +124,7 @@ def test_methods_are_grouped_by_what_is_asked_of_them(listing):
 
 
 def test_nested_mounts_hosts_and_websockets(listing):
-    """Mounts in mounts have whole paths, hosts are named, and a mounted unknown is one row."""
+    """Nested mounts have whole paths, hosts are named, and an unknown mount is one row."""
     source = COMMON + dedent("""
         async def raw(scope, receive, send): ...
         app = guarded([
@@ -141,7 +143,7 @@ def test_nested_mounts_hosts_and_websockets(listing):
 
 
 def test_the_guard_of_a_mounted_application_applies_too(listing):
-    """Below the mount both guards are asked: the stricter of them is what is told."""
+    """Below a mount the stricter of the two guards is listed."""
     source = COMMON + dedent("""
         inner = guarded([Route("/open", hello), Route("/x", hello)], public_paths=["/open"])
         mounts = [Mount("/in", inner), Mount("/in2", inner)]
@@ -157,7 +159,7 @@ def test_the_guard_of_a_mounted_application_applies_too(listing):
 
 
 def test_the_innermost_guard_must_classify_an_open_route(listing):
-    """An outer rule that hands a mount over to its own guard says nothing about what that guard forgot."""
+    """A route is unclassified if the innermost guard has no rule for it, even if an outer rule opens it."""
     source = COMMON + dedent("""
         inner = guarded([Route("/x", hello), Route("/forgotten", hello)], protected_paths=["/x"])
         app = guarded([Mount("/in", inner)], public_paths=["/in"])
@@ -166,7 +168,7 @@ def test_the_innermost_guard_must_classify_an_open_route(listing):
 
 
 def test_a_route_beside_the_guarded_mount_is_unclassified(listing):
-    """Where there is no guard at all, nobody is kept out."""
+    """A route outside of the guarded mount is unclassified."""
     source = (
         COMMON + "app = Starlette(routes=[Mount('/in', guarded([Route('/x', hello)])), Route('/y', hello)])"
     )
@@ -175,7 +177,7 @@ def test_a_route_beside_the_guarded_mount_is_unclassified(listing):
 
 
 def test_guards_of_one_route_mount_or_router_are_seen(listing):
-    """`middleware=` of a route, a mount and a router count as well."""
+    """A guard in the `middleware` of a route, a mount or a router is found."""
     source = COMMON + dedent("""
         guard = [Middleware(AuthGuardMiddleware, guard=Guard(VERIFIER))]
         app = Starlette(routes=[
@@ -190,7 +192,7 @@ def test_guards_of_one_route_mount_or_router_are_seen(listing):
 
 
 def test_a_guard_around_the_application_is_found(listing):
-    """`AuthGuardMiddleware(app, guard=…)` may be what is named; other wrappers are passed through."""
+    """A guard around the application, also within another middleware, is found."""
     source = COMMON + dedent("""
         from authguard import ResourceMetadata
         from starlette.middleware.gzip import GZipMiddleware
@@ -203,7 +205,7 @@ def test_a_guard_around_the_application_is_found(listing):
 
 
 def test_what_is_asked_of_a_sign_in_is_told(listing):
-    """By rules and by decorators."""
+    """Requirements on the sign-in are listed, by rules and by decorators."""
     source = COMMON + dedent("""
         from authguard.starlette import requires
 
@@ -220,7 +222,7 @@ def test_what_is_asked_of_a_sign_in_is_told(listing):
 
 
 def test_the_kinds_of_credential_are_told(listing):
-    """In words, and for programs."""
+    """The kinds of credential are listed in words and in JSON."""
     source = COMMON + dedent("""
         app = guarded([Route("/form", hello)], protected_paths=["/", Rule("/form", credentials=["api_key"])])
     """)
@@ -230,7 +232,7 @@ def test_the_kinds_of_credential_are_told(listing):
 
 
 def test_what_decorators_ask_is_told(listing):
-    """`requires` counts on functions, partials, classes and methods of classes, there alone."""
+    """`requires` on functions, partials, classes and methods is listed for their routes."""
     source = COMMON + dedent("""
         import functools
         from authguard.starlette import requires
@@ -261,7 +263,7 @@ def test_what_decorators_ask_is_told(listing):
 
 
 def test_included_routers_and_dependencies_of_fastapi(listing):
-    """Prefixes of all routers are in the path; dependencies count, be they of a router or of a dependency."""
+    """Prefixes of FastAPI routers are in the path, and dependencies at each level are listed."""
     source = (
         COMMON
         + FASTAPI
@@ -312,7 +314,7 @@ def test_included_routers_and_dependencies_of_fastapi(listing):
 
 
 def test_decorated_dependencies_of_fastapi_are_told(listing):
-    """`requires` counts on dependencies of every kind, and as a dependency itself."""
+    """`requires` on dependencies of each kind, and as a dependency, is listed."""
     source = (
         COMMON
         + FASTAPI
@@ -352,7 +354,7 @@ def test_decorated_dependencies_of_fastapi_are_told(listing):
     ids=["install", "add_middleware", "flask"],
 )
 def test_a_decorator_in_the_wrong_place_is_told(command, source):
-    """Above the decorator of the route it guards nothing, and the exit status says so."""
+    """`requires` above the decorator of a route is an error, because it does not guard the route."""
     route = '@requires("admin")\n@app.get("/wrong")\n@requires("read")\ndef wrong(): ...\n'
     result = command(source + route)
     assert result.exit_code == 1
@@ -363,7 +365,7 @@ def test_a_decorator_in_the_wrong_place_is_told(command, source):
 
 
 def test_frontends_of_fastapi_are_listed(listing, tmp_path):
-    """`app.frontend()` keeps what it serves apart from the routes; it is open all the same."""
+    """`app.frontend()` of FastAPI, which serves files outside of the routes, is listed."""
     (tmp_path / "index.html").write_text("hello")
     source = (
         COMMON
@@ -380,7 +382,7 @@ def test_frontends_of_fastapi_are_listed(listing, tmp_path):
 
 
 def test_the_root_path_of_fastapi_is_seen(listing):
-    """Rules that are written with the application's own `root_path` decide, as in requests."""
+    """A rule with the `root_path` of a FastAPI application applies in the list as in requests."""
     source = (
         COMMON
         + FASTAPI
@@ -396,7 +398,7 @@ def test_the_root_path_of_fastapi_is_seen(listing):
 
 
 def test_the_root_path_of_fastapi_is_seen_from_outside(listing):
-    """By a guard around the whole application, too, which decides on the path as the router sees it."""
+    """A guard around a FastAPI application applies rules with and without the `root_path`."""
     source = (
         COMMON
         + FASTAPI
@@ -414,7 +416,7 @@ def test_the_root_path_of_fastapi_is_seen_from_outside(listing):
 
 
 def test_flask_blueprints_views_and_wrappers(listing):
-    """Blueprints, classes of views, decorators, and a guard around `wsgi_app`."""
+    """Blueprints, view classes, decorators and a guard around `wsgi_app` of Flask are listed."""
     source = FLASK + dedent("""
         class Items(MethodView):
             @requires("write")
@@ -437,7 +439,7 @@ def test_flask_blueprints_views_and_wrappers(listing):
 
 
 def test_wsgi_applications_mounted_beside_flask(listing):
-    """What Werkzeug's dispatcher mounts is listed below its path, inside the guard."""
+    """Applications that Werkzeug's dispatcher mounts are listed below their path."""
     source = FLASK + dedent("""
         from authguard import ResourceMetadata
         from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -454,7 +456,7 @@ def test_wsgi_applications_mounted_beside_flask(listing):
 
 
 def test_a_parameter_is_not_taken_for_what_a_rule_names(listing):
-    """A parameter stands for values that no rule names; those that one names are told as exceptions."""
+    """A value of a parameter that another rule names is listed as an exception."""
     source = COMMON + dedent("""
         app = guarded(
             [Route("/users/{id}", hello), Route("/n/{id:int}", hello), Route("/files/{p:path}", hello)],
@@ -474,7 +476,7 @@ def test_a_parameter_is_not_taken_for_what_a_rule_names(listing):
 
 
 def test_an_open_end_makes_a_route_unclassified(listing):
-    """Where a part of a route is open by omission, all of it is told so."""
+    """A route is unclassified if a part of its paths is open without a rule."""
     source = COMMON + "app = guarded([Route('/{p:path}', hello)], protected_paths=['/**'])"
     assert listing(source) == {"GET /{p:path}": "protected"}
     source = COMMON + "app = guarded([Route('/f/{p:path}', hello)], protected_paths=['/f/*'])"
@@ -482,7 +484,7 @@ def test_an_open_end_makes_a_route_unclassified(listing):
 
 
 def test_optional_routes_are_told(command):
-    """A rule that is optional is neither public nor protected."""
+    """An optional route is listed as "optional", neither public nor protected."""
     source = COMMON + "app = guarded([Route('/a', hello)], protected_paths=[Rule('/a', optional='strict')])"
     result = command(source)
     assert "optional" in result.stdout
@@ -490,7 +492,7 @@ def test_optional_routes_are_told(command):
 
 
 def test_colours_tell_open_from_protected(command):
-    """On a terminal what is protected is green, public yellow, unclassified red."""
+    """On a terminal protected routes are green, public ones yellow and unclassified ones red."""
     source = COMMON + dedent("""
         inner = guarded([Route("/x", hello)], public_paths=["/x"])
         app = guarded([Route("/a", hello), Route("/b", hello), Mount("/c", inner)], protected_paths=["/a"])
@@ -500,7 +502,7 @@ def test_colours_tell_open_from_protected(command):
 
 
 def test_rules_with_the_mount_point_in_them_are_told(listing):
-    """A rule may be written with the mount point in it; what it names below is an exception."""
+    """A rule that includes the mount point applies, and a path that it names is an exception."""
     source = COMMON + dedent("""
         lists = {"public_paths": ["/users"], "protected_paths": ["/in/users/boss"]}
         app = Starlette(routes=[Mount("/in", guarded([Route("/users/{id}", hello)], **lists))])
@@ -512,7 +514,7 @@ def test_rules_with_the_mount_point_in_them_are_told(listing):
 
 
 def test_a_factory_is_called(command):
-    """With `--factory` the function is called; without it, that is what the error says."""
+    """With `--factory` the function is called, and without it the error advises to set it."""
     source = COMMON + "def create_app():\n    print('hello')\n    return guarded([Route('/a', hello)])"
     made = command(source, "create_app", "--factory", "--json")
     assert (made.exit_code, json.loads(made.stdout)[0]["path"]) == (0, "/a")
@@ -521,7 +523,7 @@ def test_a_factory_is_called(command):
 
 
 def test_the_identity_service_is_an_application(listing, tmp_path):
-    """`Identity` has its guard inside, and no route of it is unclassified."""
+    """The guard of the identity service is found, and no route of it is unclassified."""
     source = dedent(f"""
         from authguard.identity import Settings, create_app
         app = create_app(Settings(
@@ -568,7 +570,7 @@ def test_the_identity_service_is_an_application(listing, tmp_path):
     ],
 )
 def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
-    """What is wrong is one line with the exception's type, exit status 2; nothing of unknown messages."""
+    """An application that cannot be listed ends the command with 2 and one line with the exception's type."""
     result = command(source, attribute)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
@@ -577,16 +579,44 @@ def test_what_cannot_be_listed_is_one_line(command, source, attribute, words):
 
 
 @pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("shop:create_app()", "got a call: write shop:create_app --factory"),
+        ("shop:create_app('dev')", "default arguments, and write shop:create_app --factory"),
+        ("shop.py:app", "got a file: write shop:app"),
+        ("./shop.py", "got a file: write shop:app"),
+        ("src/shop.py:api", "got a file: write src.shop:api"),
+        ("shop", "such as shop:app"),
+        ("shop.api", "such as shop:api"),
+        (":app", "such as main:app"),
+    ],
+)
+def test_another_spelling_is_told_the_one_that_works(name, spelling):
+    """A call, a file or a path with dots instead of `module:app` is refused with the correct spelling."""
+    result = invoke("routes", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert spelling in result.stderr
+
+
+def test_a_name_with_a_slip_is_told_the_nearest(command):
+    """A misspelt name is refused with the nearest name of the module."""
+    result = command("def create_app(): ...", "create_ap")
+    assert result.exit_code == 2
+    assert re.search(r"(made_up_\d+) has no create_ap: write \1:create_app$", result.stderr.strip())
+
+
+@pytest.mark.parametrize(
     ("source", "words"),
     [
         ("app = 1", "not a function"),
         ("def app():\n    raise KeyError('MARKER')", "KeyError"),
         ("def app(x): ...", "without arguments"),
+        ("async def app(): ...", "calls a plain one"),
     ],
-    ids=["no-function", "raises", "arguments"],
+    ids=["no-function", "raises", "arguments", "async"],
 )
 def test_a_factory_that_makes_nothing_is_one_line(command, source, words):
-    """The same for factories."""
+    """A factory that fails or returns no application ends the command with 2 and one line."""
     result = command(source, "app", "--factory")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert words in result.stderr
@@ -659,7 +689,7 @@ ASGI_APPLICATION = (
 
 @pytest.mark.parametrize("lists", ["{}", "{'public_paths': ['/open', '/files', '/o/x']}"])
 def test_the_middleware_does_what_is_told_on_asgi(command, lists):
-    """Nobody, sent to the sample of each route, is refused just where that is told protected."""
+    """The sample of each route is refused without a credential if and only if it is listed as protected."""
     result = command(f"LISTS = {lists}\n" + ASGI_APPLICATION, "app", "--json")
     rows = json.loads(result.stdout)
     client = TestClient(command.module.app)
@@ -680,12 +710,12 @@ def _refused(client, method, path):
         except WebSocketDenialResponse as denied:
             return denied.status_code == 401
     status = client.request(method, path).status_code
-    assert status in (200, 401, 422)  # and not 404: the sample is a path of the route
+    assert status in (200, 401, 422)  # never 404, because the sample is a path of the route
     return status == 401
 
 
 def test_the_middleware_does_what_is_told_on_wsgi(command):
-    """The same for Flask, with converters of all kinds."""
+    """On WSGI, too, a sample is refused without a credential if and only if it is listed as protected."""
     source = FLASK + dedent("""
         for rule in (
             "/a/<x>", "/i/<int:n>", "/f/<float:n>", "/u/<uuid:u>", "/p/<path:p>", "/p/<path:p>/end",
@@ -721,7 +751,7 @@ QUOTAS = (
 
 
 def test_the_quotas_of_a_rule_stand_with_what_it_asks(command):
-    """And so does the cost of a request, unless it is 1."""
+    """Quotas and the cost of a rule are listed with its requirements, unless the cost is 1."""
     lines = [" ".join(line.split()) for line in command(QUOTAS).stdout.splitlines()]
     quotas = "5 per 60 seconds (search), 9 per calendar day (/search per-day)"
     assert lines[1].startswith(f"GET /search protected: scope read, {quotas}, cost 2 protected by Rule(")
@@ -730,7 +760,7 @@ def test_the_quotas_of_a_rule_stand_with_what_it_asks(command):
 
 
 def test_the_quotas_of_a_rule_are_in_the_json(listing):
-    """With all that a quota is."""
+    """The JSON has all members of the quotas of a rule."""
     listing(QUOTAS)
     assert [row["cost"] for row in listing.rows] == [2, 0, 1]
     assert [row["quotas"] for row in listing.rows[1:]] == [[], []]

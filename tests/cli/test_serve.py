@@ -1,10 +1,10 @@
-"""`authguard serve` as operators run it: workers, a path in front, logs, signals, checks at the start."""
+"""`authguard serve` as operators run it: workers, a path of a proxy, logs, signals and first checks."""
 
 import json
 import os
 import re
+import shutil
 import signal
-import time
 
 import httpx
 import pytest
@@ -20,33 +20,39 @@ ANN = {"email": "ann@example.com", "password": PASSWORD}
 
 @pytest.fixture
 def database(tmp_path):
-    """The variable of a database without tables."""
+    """Return the variable of a database without tables."""
     return {"AUTHGUARD_DATABASE": f"sqlite:///{tmp_path}/a.db"}
 
 
+@pytest.fixture(scope="module")
+def with_tables(tmp_path_factory):
+    """Return the file of a database with tables, for copies of it."""
+    path = tmp_path_factory.mktemp("tables") / "a.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def tables(database):
-    """The variables of a service whose tables are there."""
+def tables(database, with_tables, tmp_path):
+    """Return the variables of a service with tables."""
     variables = {**database, "AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
     variables |= {"AUTHGUARD_SMTP_URL": "smtp://127.0.0.1:9", "AUTHGUARD_MAIL_FROM": "a@b.example"}
-    upgrade(variables["AUTHGUARD_DATABASE"])
+    shutil.copy(with_tables, tmp_path)
     return variables
 
 
+@pytest.mark.slow
 def test_two_workers(database):
-    """Both are watched: one that is killed is started anew, and SIGTERM ends all of them with 0."""
+    """A killed worker is started again, and SIGTERM ends all of them with 0."""
     with served("--dev", "--workers", "2", **database) as server:
         assert server.get("/readyz").status_code == 200
         workers = server.children()
         assert len(workers) == 2
         killed = min(workers)
         os.kill(killed, signal.SIGKILL)
-        until = time.monotonic() + 30
-        while killed in server.children() or len(server.children()) < 2:
-            assert time.monotonic() < until
-            server.get("/healthz")
+        server.wait_for_another(killed, 2)
         made = httpx.post(f"{server.base}/v1/auth/register", json=ANN, trust_env=False, timeout=20)
-        assert made.status_code == 201  # the same secret in all of them
+        assert made.status_code == 201  # all workers have the same secret
         token = {"authorization": f"Bearer {made.json()['access_token']}"}
         assert [server.get("/v1/users/me", headers=token).status_code for _ in range(6)] == [200] * 6
         workers = server.children()
@@ -57,7 +63,7 @@ def test_two_workers(database):
 
 @pytest.mark.slow
 def test_workers_that_start_slowly_are_not_killed(database, tmp_path):
-    """On a busy machine, a worker needs more than five seconds before it answers its supervisor."""
+    """A worker that starts slowly on a busy machine is not killed."""
     slow = 'import sys, time\nif "--multiprocessing-fork" in sys.argv:\n    time.sleep(7)\n'
     (tmp_path / "sitecustomize.py").write_text(slow)
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
@@ -69,7 +75,7 @@ def test_workers_that_start_slowly_are_not_killed(database, tmp_path):
 
 @pytest.mark.slow
 def test_workers_end_with_their_parent(database):
-    """After a crash of the parent no worker keeps the port."""
+    """Workers end after a crash of their parent."""
     with served("--dev", "--workers", "2", **database) as server:
         server.get("/healthz")
         workers = server.children()
@@ -78,7 +84,7 @@ def test_workers_end_with_their_parent(database):
 
 
 def test_behind_a_proxy_that_takes_a_path_away(database):
-    """Forms, style, redirects and mails lead to the issuer with its path; its Origin is that of this site."""
+    """Forms, redirects and mails have the path of the issuer, which the proxy removes from requests."""
     issuer = "http://127.0.0.1:9/id"
     with served("--dev", "--root-path", "/id", AUTHGUARD_ISSUER=issuer, **database) as server:
         page = server.get("/register").text
@@ -95,7 +101,7 @@ def test_behind_a_proxy_that_takes_a_path_away(database):
 
 
 def test_logs_in_json(tables):
-    """Each line is an object with time and level; a request has its parts by name, and no query."""
+    """Each line in JSON has a time and a level, and a request has its parts without the query."""
     with served("--log-format", "json", "--access-log", "errors", **tables) as server:
         server.get("/healthz")
         server.get("/nothing?token=MARKER-secret")
@@ -108,18 +114,18 @@ def test_logs_in_json(tables):
 
 
 def test_logs_in_text_have_times(tables):
-    """Each line of the server and of a request begins with the time in UTC."""
+    """Each line in text begins with the time in UTC."""
     with served(**tables) as server:
         server.get("/healthz?token=MARKER-secret")
         assert server.end(signal.SIGTERM) == 0
     lines = (server.out + server.err).splitlines()
     timed = [line for line in lines if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO", line)]
-    assert len(timed) == len(lines) - 1  # where it serves is said before
+    assert len(timed) == len(lines) - 1  # the line with the address is written before
     assert re.findall(r'"GET (/\w+) HTTP', server.out) == ["/healthz"]
 
 
 def test_a_server_that_says_nothing(tables):
-    """With `error` and without the access log, nothing is said of what is well."""
+    """With `--log-level error` and `--access-log none` a successful run writes one line."""
     with served("--log-level", "error", "--access-log", "none", **tables) as server:
         server.get("/nothing")
         server.end()
@@ -127,7 +133,7 @@ def test_a_server_that_says_nothing(tables):
 
 
 def test_another_secret_with_signing_keys(tables):
-    """A secret that cannot read the signing keys is found at the start: exit status 2."""
+    """A secret that cannot decrypt the signing keys ends the start with 2."""
     variables = tables | {"AUTHGUARD_ALGORITHM": "ES256"}
     assert invoke("keys", "rotate", **variables).exit_code == 0
     done = run("serve", "--port", "0", **variables | {"AUTHGUARD_SECRET": SECRET[::-1]})
@@ -146,7 +152,7 @@ def test_another_secret_with_signing_keys(tables):
     ],
 )
 def test_a_mistyped_database_makes_no_file(tables, tmp_path, command):
-    """A command on a file that is not there ends with 2, names it, and leaves nothing behind."""
+    """A command with a file that does not exist ends with 2, and creates no file."""
     folder = tmp_path / "empty"
     folder.mkdir()
     variables = tables | {"AUTHGUARD_DATABASE": f"sqlite:///{folder}/typo.db", "AUTHGUARD_ALGORITHM": "ES256"}
@@ -157,7 +163,7 @@ def test_a_mistyped_database_makes_no_file(tables, tmp_path, command):
 
 
 def test_a_command_reads_secrets_from_files(tables, tmp_path):
-    """Commands take what containers have: a secret in a file, and variables of an orchestrator."""
+    """A command reads a setting from a file, and ignores variables of an orchestrator."""
     path = tmp_path / "url"
     path.write_text(tables["AUTHGUARD_DATABASE"] + "\n")
     results = {"AUTHGUARD_DATABASE_FILE": str(path), "AUTHGUARD_PORT": "tcp://10.96.0.12:80"}
@@ -170,26 +176,26 @@ def settings(**given):
 
 @pytest.mark.parametrize("given", [None, "/id", "/id/"])
 def test_the_path_of_the_issuer_needs_no_option(given):
-    """Without `--root-path` it is that of the issuer, which it may repeat."""
+    """Without `--root-path` the path is that of the issuer."""
     assert root_path_of(settings(issuer="https://example.com/id"), given) == "/id"
 
 
 @pytest.mark.parametrize(("issuer", "given"), [(ISSUER, "/id"), (f"{ISSUER}/id", "/x"), (f"{ISSUER}/id", "")])
 def test_another_path_than_that_of_the_issuer_is_refused(issuer, given):
-    """Mails and forms would lead to different places."""
+    """A `--root-path` other than the path of the issuer is refused."""
     with pytest.raises(ConfigurationError, match="--root-path must be the path of the issuer"):
         root_path_of(settings(issuer=issuer), given)
 
 
 def test_workers_need_shared_limits(tables):
-    """With limits in memory, several workers would multiply the tries of an attacker: exit status 2."""
+    """Several workers with limits in memory are refused, because each would count separately."""
     done = run("serve", "--port", "0", "--workers", "2", **tables)
     assert done.returncode == 2
     assert "AUTHGUARD_LIMITS_URL=redis://" in done.stderr and "--workers 1" in done.stderr
 
 
 def test_workers_with_shared_limits():
-    """One worker may count in memory, and several in Redis; in development it is a remark."""
+    """One worker may count in memory, and several in Redis; development warns about several in memory."""
     assert check_workers(settings(), 1) is None
     assert check_workers(settings(limits_url="redis://127.0.0.1"), 4) is None
     assert "4 workers" in (check_workers(settings(dev=True), 4) or "")

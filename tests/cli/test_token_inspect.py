@@ -1,4 +1,4 @@
-"""`token inspect`: each reason to refuse is named, and the token is nowhere in the output."""
+"""`token inspect` names each reason of a refusal, and never writes the token."""
 
 import base64
 import contextlib
@@ -18,14 +18,14 @@ EXPECT = ("--secret-env", "THE_SECRET", "--issuer", ISSUER, "--audience", AUDIEN
 
 
 def good(**changes):
-    """A token that the options of EXPECT accept; with changes it is not."""
+    """Return a token that the options of EXPECT accept, unless changes are given."""
     given = {"iss": ISSUER, "aud": AUDIENCE} | changes
     key = given.pop("key", SECRET)
     return issue_token(key, **{name: value for name, value in given.items() if value is not ...})
 
 
 def inspect(token, *options, **variables):
-    """The exit status and the JSON of an inspection; the token must not be in it."""
+    """Return the exit status and the JSON of an inspection, whose output must not have the token."""
     variables = {"THE_SECRET": SECRET} | variables
     done = invoke("token", "inspect", *(options or EXPECT), "--json", given=token, **variables)
     plain = invoke("token", "inspect", *(options or EXPECT), "--claims", given=token, **variables)
@@ -35,14 +35,14 @@ def inspect(token, *options, **variables):
 
 
 def check_hidden(token, written):
-    """No part of the token is in the output, and nothing that signs."""
+    """Check that neither a part of the token nor the secret is in the output."""
     parts = [part for part in token.split() for part in part.split(".") if len(part) > 6]
     assert not [part for part in parts if part in written and part.lower() != "bearer"]
     assert SECRET not in written
 
 
 def test_good_token_is_accepted():
-    """A good token: exit status 0, its registered claims, and the names of the others."""
+    """A valid token has exit status 0, its registered claims and the names of the others."""
     status, result = inspect(good(password="M4RKER", scope="read"))
     assert (status, result["verdict"], result["signature_verified"]) == (0, "accepted", True)
     assert result["claims"]["iss"] == ISSUER and result["header"]["alg"] == "HS256"
@@ -50,7 +50,7 @@ def test_good_token_is_accepted():
 
 
 def test_how_and_when_somebody_has_signed_in_is_shown():
-    """What rules ask for by `acr` and `max_age`; the moment is in words, too."""
+    """`acr` and `auth_time` are shown, the latter also as a date."""
     _, result = inspect(good(acr="phr", auth_time=1_700_000_000))
     assert (result["claims"]["acr"], result["claims"]["auth_time"]) == ("phr", 1_700_000_000)
     assert result["times"]["auth_time"].startswith("2023-11-14")
@@ -78,6 +78,7 @@ def test_how_and_when_somebody_has_signed_in_is_shown():
         (lambda: good(headers={"crit": ["exp"]}), "malformed", "crit"),
         (lambda: good() + "=", "malformed", "not base64url"),
         (lambda: good()[:-9] + " " + good()[-9:], "malformed", "white space"),
+        (lambda: f'"{good()}"', "malformed", "quotes"),
         (lambda: "", "malformed", "no token"),
         (lambda: "eyJhbGciOiJIUzI1NiJ9", "malformed", "three parts"),
         (lambda: "a.b.c.d.e", "kind", "JWE"),
@@ -88,7 +89,7 @@ def test_how_and_when_somebody_has_signed_in_is_shown():
     ],
 )
 def test_each_reason_is_named(token, code, words):
-    """Each way in which a token can be bad has a code, a reason and an advice, and exit status 1."""
+    """Each refusal has a code, a reason and advice, and exit status 1."""
     status, result = inspect(token())
     assert (status, result["verdict"], result["code"]) == (1, "refused", code)
     assert words in result["reason"]
@@ -96,26 +97,26 @@ def test_each_reason_is_named(token, code, words):
 
 
 def test_scheme_in_front_is_left_out():
-    """A token that was copied with `Bearer` is accepted."""
+    """A token with `Bearer` before it is accepted."""
     assert inspect(f"Bearer {good()}\n")[0] == 0
 
 
 @pytest.mark.parametrize("claims", [{}, {"iss": ...}])
 def test_issuer_is_any_unless_it_is_named(claims):
-    """Without `--issuer` any issuer is accepted."""
+    """Without `--issuer` a token of any issuer is accepted."""
     options = ("--secret-env", "THE_SECRET", "--audience", AUDIENCE)
     assert inspect(good(**claims), *options)[0] == 0
 
 
 def test_audience_that_nobody_expects_is_refused():
-    """Without `--audience` a token with an aud is refused, as the verifier does it."""
+    """Without `--audience` a token with an `aud` is refused, as by the verifier."""
     status, result = inspect(good(), "--secret-env", "THE_SECRET")
     assert (status, result["code"]) == (1, "audience")
     assert "expected none" in result["reason"]
 
 
 def test_without_key_nothing_is_verified():
-    """Without a key the form is shown, the verdict is that there is none, and the exit status is 2."""
+    """Without a key the token is shown as not verified, with exit status 2."""
     done = invoke("token", "inspect", "--json", given=good(key="F0rged-" + SECRET))
     document = json.loads(done.stdout)
     assert (done.exit_code, document["verdict"], document["signature_verified"]) == (2, "not verified", False)
@@ -125,7 +126,7 @@ def test_without_key_nothing_is_verified():
 
 
 def test_claims_are_shown_by_name_only():
-    """Other claims are shown by their names, and by their values only with `--claims`."""
+    """Other claims are shown by name, and with `--claims` by value."""
     token = good(email="M4RKER@example.com")
     hidden = invoke("token", "inspect", *EXPECT, given=token, THE_SECRET=SECRET).stdout
     shown = invoke("token", "inspect", *EXPECT, "--claims", given=token, THE_SECRET=SECRET).stdout
@@ -134,7 +135,7 @@ def test_claims_are_shown_by_name_only():
 
 
 def test_no_control_sequence_reaches_the_terminal():
-    """Names and values of a token cannot move the cursor, in no form of the output."""
+    """Control characters of a token are written in no form of the output."""
     evil = "\x1b]0;owned\x07\n\x9b31m"
     token = good(sub=evil, iss=evil, aud=[evil], jti=evil, headers={"kid": evil, "typ": evil}, **{evil: evil})
     for options in ((), ("--claims",), ("--json", "--claims")):
@@ -144,13 +145,13 @@ def test_no_control_sequence_reaches_the_terminal():
 
 @pytest.mark.parametrize("exp", [True, -1, 1e300, None, [], "x", 253_402_300_800])
 def test_dates_that_are_none_are_no_crash(exp):
-    """A date that cannot be shown is refused, and not an error of the command."""
+    """A date that cannot be shown is a refusal, not an error of the command."""
     token = make_token({"sub": "ann", "iss": ISSUER, "aud": AUDIENCE, "exp": exp}, key=SECRET)
     assert inspect(token)[1]["code"] in ("malformed", "claim")
 
 
 def test_unknown_kid_is_named(tmp_path):
-    """A token that names a key that is not in the set says so; one that names none among several, too."""
+    """A token with an unknown `kid`, or without one among several keys, is refused with that reason."""
     path = tmp_path / "keys.json"
     keys = [jwk(ec_key(), kid="a", alg="ES256"), jwk(rsa_key(), kid="b", alg="RS256")]
     path.write_text(json.dumps({"keys": keys}))
@@ -164,7 +165,7 @@ def test_unknown_kid_is_named(tmp_path):
 
 
 def test_pem_and_files_are_read(tmp_path):
-    """A public key in PEM verifies, and the token may come from a file."""
+    """A public key is read from PEM, and the token from a file."""
     key, token = tmp_path / "key", tmp_path / "token"
     key.write_text(pem(ec_key()))
     token.write_text(good(key=ec_key(), algorithm="ES256"))
@@ -191,7 +192,7 @@ def test_keys_are_fetched_and_discovered():
 
 
 def test_issuer_that_is_down_is_no_verdict():
-    """If the keys cannot be fetched, nothing is said about the token, in one place, with exit status 1."""
+    """If keys cannot be fetched, the verdict is "unknown", with exit status 1."""
     token = good(key=ec_key(), algorithm="ES256")
     done = run("token", "inspect", "--key", "http://127.0.0.1:9/jwks", "--json", given=token)
     assert (done.returncode, json.loads(done.stdout)["verdict"], done.stderr) == (1, "unknown", "")
@@ -212,14 +213,14 @@ def test_issuer_that_is_down_is_no_verdict():
     ],
 )
 def test_what_cannot_be_meant_is_one_line(options, words):
-    """Options that do not go together end with 2 and one line."""
+    """Options that contradict each other end the command with 2 and one line."""
     done = invoke("token", "inspect", *options, given=good(), THE_SECRET=SECRET)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert words in done.stderr and SECRET not in done.stderr
 
 
 def test_token_is_no_argument():
-    """A token among the arguments, where other users see it, is not accepted, and not repeated."""
+    """A token as an argument is refused, because other users can read it, and is not repeated."""
     token = good()
     done = invoke("token", "inspect", *EXPECT, token, THE_SECRET=SECRET)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -227,7 +228,7 @@ def test_token_is_no_argument():
 
 
 def test_private_key_is_not_for_verifying(tmp_path):
-    """A private key in the place of a public one is refused, and nothing of it is shown."""
+    """A private key is refused, and nothing of it is shown."""
     path = str(tmp_path / "key.pem")
     invoke("keys", "generate", "-o", path)
     done = invoke("token", "inspect", "--key", path, given=good())
@@ -235,7 +236,7 @@ def test_private_key_is_not_for_verifying(tmp_path):
 
 
 def test_terminal_is_asked_and_shows_nothing():
-    """On a terminal the token is asked for, and what is typed is not shown."""
+    """On a terminal the token is prompted for, and is not shown."""
     token, written = good(), b""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
@@ -246,9 +247,9 @@ def test_terminal_is_asked_and_shows_nothing():
     try:
         while b"Token: " not in written:
             written += os.read(ours, 1024)
-        # The last character of the prompt comes when the terminal shows nothing any more.
+        # The last character of the prompt is written after the terminal has switched its echo off.
         os.write(ours, token.encode() + b"\n")
-        with contextlib.suppress(OSError):  # Linux says so at the end
+        with contextlib.suppress(OSError):  # Linux raises it at the end
             while data := os.read(ours, 1024):
                 written += data
         assert process.wait(30) == 0
@@ -261,7 +262,7 @@ def test_terminal_is_asked_and_shows_nothing():
 
 
 def test_token_without_kid_among_several_keys(tmp_path):
-    """A token that names no key, where two keys are for its algorithm, is told to name one."""
+    """A token without a `kid` is refused if two keys have its algorithm."""
     path = tmp_path / "keys.json"
     keys = [jwk(rsa_key(2048), kid="a", alg="RS256"), jwk(rsa_key(3072), kid="b", alg="RS256")]
     path.write_text(json.dumps({"keys": keys}))
@@ -271,7 +272,7 @@ def test_token_without_kid_among_several_keys(tmp_path):
 
 
 def test_claims_that_are_no_json_are_refused():
-    """A well-signed token whose claims cannot be read is refused, and shows its header alone."""
+    """A token whose claims are no JSON is refused, and its header is shown."""
     status, result = inspect(make_token(b"{", key=SECRET))
     assert (status, result["code"], result["claims"]) == (1, "malformed", {})
     assert result["header"]["alg"] == "HS256"
@@ -281,7 +282,7 @@ def test_claims_that_are_no_json_are_refused():
     "text", ["{ not json", '{"keys": []}', '{"keys": 1}', '{"kty": "oct", "k": "M4RKER"}']
 )
 def test_file_without_a_usable_key_is_one_line(tmp_path, text):
-    """A file that holds no usable key ends with 2 and one line, and nothing of it is shown."""
+    """A file without a usable key ends the command with 2 and one line."""
     path = tmp_path / "keys.json"
     path.write_text(text)
     done = invoke("token", "inspect", "--key", str(path), given=good())
@@ -290,7 +291,7 @@ def test_file_without_a_usable_key_is_one_line(tmp_path, text):
 
 
 def padded_token():
-    """A token whose parts have padding, as AWS load balancers write it."""
+    """Return a token whose parts have padding, as AWS load balancers write it."""
     parts = [{"alg": "ES256", "typ": "JWT"}, {"sub": "annie", "iss": ISSUER, "exp": LONG_AFTER}]
     signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
     signature = sign(signed.encode(), "ES256", ec_key())
@@ -298,7 +299,7 @@ def padded_token():
 
 
 def test_padding_is_named_and_may_be_allowed(tmp_path):
-    """Without the option it says which one takes such a token."""
+    """A padded token is refused with advice, and accepted with `--padding`."""
     path = tmp_path / "key.pem"
     path.write_text(pem(ec_key()))
     options = ("--key", str(path), "--issuer", ISSUER)

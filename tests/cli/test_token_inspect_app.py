@@ -1,4 +1,4 @@
-"""`token inspect --app`: what an application's guards answer, by which verifier, why, and what to change."""
+"""`token inspect --app`: the answers of an application's guards, with verifier, reason and option."""
 
 import json
 import textwrap
@@ -133,7 +133,7 @@ def of_other(**changes: Any) -> str:
 
 @pytest.fixture(name="ask")
 def _ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Inspect a credential by an application; its status, its JSON, and the plain text."""
+    """Return a function that inspects a credential, and returns the status, the JSON and the text."""
     monkeypatch.chdir(tmp_path)
 
     def ask(source: str, credential: str, *options: str, app: str = "app") -> tuple[int, dict[str, Any], str]:
@@ -163,7 +163,7 @@ def _ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ids=["starlette", "wrapped", "another framework", "guard", "factory", "fastapi", "flask"],
 )
 def test_the_guard_is_found(ask: Any, source: str, app: str, options: tuple[str, ...]) -> None:
-    """In each kind of application, and by itself; a good token is accepted by its verifier."""
+    """The guard of each kind of application is found, and its verifier accepts a valid token."""
     status, result, plain = ask(source, token(), *options, app=app)
     assert (status, result["verdict"], result["guards"][0]["status"]) == (0, "accepted", 200)
     assert result["guards"][0]["verifier"] == f"JWTVerifier(issuer='{ISSUER}', algorithms=['HS256'])"
@@ -206,7 +206,7 @@ def test_the_guard_is_found(ask: Any, source: str, app: str, options: tuple[str,
 def test_each_reason_and_the_option(
     ask: Any, credential: Any, code: str, words: str, option: str | None
 ) -> None:
-    """The reason is the guard's, and the option the one that decides it."""
+    """A refusal has the reason of the guard, and the option that decides it."""
     status, result, plain = ask(STARLETTE, credential())
     assert (status, result["verdict"] in ("refused", "unknown"), result["code"]) == (1, True, code)
     assert words in result["reason"]
@@ -220,21 +220,21 @@ def test_each_reason_and_the_option(
     (lambda: "own-down-0123456789", 503), (lambda: "a=b", 400)],
 )  # fmt: skip
 def test_the_status_of_the_answer(ask: Any, credential: Any, status: int) -> None:
-    """It is what a request would get."""
+    """The status is the one that a request would get."""
     _, result, plain = ask(STARLETTE, credential())
     assert result["guards"][0]["status"] == status
     assert f"refused with {status}" in plain
 
 
 def test_an_api_key_is_accepted(ask: Any) -> None:
-    """Nothing is in it, but the guard knows it."""
+    """An API key is accepted by its verifier, and has no claims."""
     status, result, plain = ask(STARLETTE, KEY)
     assert (status, result["claims"]) == (0, {})
     assert plain.startswith("accepted by APIKeyVerifier(header='X-API-Key')")
 
 
 def test_the_field_of_a_key(ask: Any) -> None:
-    """A key without a prefix is known by its field alone."""
+    """A key without a prefix is recognised by its field alone."""
     assert ask(STARLETTE, "plain-0123456789")[1]["code"] == "no_verifier"
     status, result, _ = ask(STARLETTE, "plain-0123456789", "--header", "X-API-Key")
     assert (status, result["guards"][0]["verifier"]) == (0, "APIKeyVerifier(header='X-API-Key')")
@@ -253,20 +253,20 @@ def test_the_field_of_a_key(ask: Any) -> None:
         (ISSUER, (), ISSUER),
         (ISSUER, ("--header", "Authorization"), ISSUER),
         ("https://tenant.example", (), "accepts"),
-        ("https://one.example", (), "accepts"),  # whose verifier does not read this field
+        ("https://one.example", (), "accepts"),  # the verifier of this issuer does not read this field
     ],
 )
 def test_the_verifier_that_is_named_is_the_one_that_decides(
     ask: Any, issuer: str, options: tuple[str, ...], verifier: str
 ) -> None:
-    """Of several for one field, that of the issuer; and none whose tokens come elsewhere."""
+    """The named verifier is that of the issuer for this field."""
     _, result, _ = ask(FIELDS, token(iss=issuer, aud="another"), *options, app="guard")
     shown = f"JWTVerifier(issuer={verifier!r}, algorithms=['HS256'])"
     assert (result["code"], result["guards"][0]["verifier"]) == ("audience", shown)
 
 
 def test_the_rule_of_a_path(ask: Any) -> None:
-    """With `--path`, what the rule asks for counts, too; on an open path a bad token does no harm."""
+    """With `--path` the rule of the path counts, and on a public path an invalid token passes."""
     status, result, _ = ask(STARLETTE, token(), "--path", "/admin/users")
     assert (status, result["code"], result["guards"][0]["status"]) == (1, "insufficient_scope", 403)
     assert result["guards"][0]["option"] == "Rule(scopes=…, roles=…)"
@@ -282,7 +282,7 @@ def test_the_rule_of_a_path(ask: Any) -> None:
 
 
 def test_several_guards(ask: Any) -> None:
-    """Each is asked, with its mount point; a path is asked of those around it."""
+    """Each guard is asked with its mount point, and a path only of the guards around it."""
     status, result, plain = ask(MOUNTED, token())
     assert [(each["mount"], each["verdict"]) for each in result["guards"]] == [
         ("/", "accepted"),
@@ -296,7 +296,7 @@ def test_several_guards(ask: Any) -> None:
 
 
 def test_nothing_is_counted_or_remembered(ask: Any) -> None:
-    """The key is not told of a use, and no rotation begins by it."""
+    """An inspection counts no use of a key, and starts no rotation."""
     source = """
     from authguard import *
     from authguard._core.terms import Terms
@@ -321,7 +321,7 @@ def test_nothing_is_counted_or_remembered(ask: Any) -> None:
 
 
 def test_an_async_client_and_an_async_loader(ask: Any) -> None:
-    """What can only be awaited is."""
+    """An async client and an async user loader are awaited."""
     source = f"""
     import httpx
     from authguard import *
@@ -365,7 +365,7 @@ def test_an_async_client_and_an_async_loader(ask: Any) -> None:
 def test_what_cannot_be_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], words: str
 ) -> None:
-    """It ends with 2, and one line that says what to write."""
+    """An application that cannot be loaded ends the command with 2 and one line."""
     import sys
 
     monkeypatch.chdir(tmp_path)
@@ -378,7 +378,7 @@ def test_what_cannot_be_meant(
 
 
 def test_no_token(ask: Any, tmp_path: Path) -> None:
-    """It is said before anything is asked."""
+    """A missing token ends the command with 2."""
     (tmp_path / "mod2.py").write_text(STARLETTE)
     done = invoke("token", "inspect", "--app", "mod2:app", given=" \n")
     assert (done.exit_code, "no token was given" in done.stderr) == (2, True)

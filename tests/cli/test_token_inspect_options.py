@@ -1,4 +1,4 @@
-"""`token inspect --app` names the option of each condition: tenants, clients, claims, header, keys, field."""
+"""`token inspect --app` names the option of each condition: tenants, clients, claims, keys and field."""
 
 import base64
 import json
@@ -80,7 +80,7 @@ def _signature(signed: str) -> str:
 
 @pytest.fixture(name="ask")
 def _ask(tmp_path, monkeypatch):
-    """Inspect a token by a guard of the application; the answer of the guard, and its advice."""
+    """Return a function that inspects a token, and returns the answer of the guard."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "inspected_options.py").write_text(APPLICATION)
 
@@ -104,7 +104,7 @@ def _ask(tmp_path, monkeypatch):
     ],
 )
 def test_the_option_of_a_claim(ask, changes, words, option):
-    """Each condition has its own option, also where another verifier reads a field of its own."""
+    """Each condition has its own option, also beside a verifier with a field of its own."""
     answer = ask(token(**changes))
     assert (answer["status"], answer["option"]) == (401, option)
     assert words in answer["reason"]
@@ -118,7 +118,7 @@ def test_the_option_of_a_claim(ask, changes, words, option):
     ],
 )
 def test_the_option_of_a_parameter_of_a_padded_header(ask, header, code, option):
-    """A padded token is explained as well as any other."""
+    """A refusal of a padded token has the option of its condition."""
     assert ask(balanced(), "--header", FIELD)["verdict"] == "accepted"
     answer = ask(balanced(**header), "--header", FIELD)
     assert (answer["code"], answer["option"]) == (code, option)
@@ -126,7 +126,7 @@ def test_the_option_of_a_parameter_of_a_padded_header(ask, header, code, option)
 
 @pytest.mark.parametrize("text", [balanced(), "opaque-0123456789"], ids=["padded", "opaque"])
 def test_the_field_is_named(ask, text):
-    """A token that is asked about as if it came in Authorization, and may come in a field of its own."""
+    """The advice names the field of another verifier, unless `--header` is set."""
     assert "--header" in ask(text)["advice"]
     assert FIELD in ask(text)["advice"]
     assert "--header" not in (ask(text, "--header", FIELD)["advice"] or "")
@@ -134,7 +134,7 @@ def test_the_field_is_named(ask, text):
 
 @pytest.mark.parametrize("issuer", [None, "https://old.example.com"])
 def test_a_token_of_no_named_issuer_is_explained_by_the_verifier_for_it(ask, issuer):
-    """The verifier without an issuer is asked about it, as the guard does."""
+    """A token of another issuer, or of none, is explained by the verifier without an issuer."""
     assert ask(token(iss=issuer, aud=None), guard="moving")["verdict"] == "accepted"
     answer = ask(token(iss=issuer), guard="moving")
     assert (answer["verifier"], answer["option"]) == (
@@ -144,7 +144,7 @@ def test_a_token_of_no_named_issuer_is_explained_by_the_verifier_for_it(ask, iss
 
 
 def test_the_option_of_an_introspection(ask):
-    """The answer of an endpoint is compared by options of the same names."""
+    """A refusal by introspection names the option of its verifier."""
     assert ask("opaque-0123456789", guard="asking")["option"] == "IntrospectionVerifier(client_ids=…)"
 
 
@@ -160,14 +160,14 @@ def test_the_option_of_an_introspection(ask):
     ],
 )
 def test_a_tier_without_quotas_is_named(ask, tier, path, status):
-    """Its requests would get 500, where they count."""
+    """A tier without quotas is a 500 on a path where requests are counted."""
     answer = ask(token(tier=tier), *path, guard="tiers")
     assert (answer["status"], answer["option"]) == (status, "Guard(quotas={…})" if status == 500 else None)
     assert status == 200 or "'gold'" in answer["reason"]
 
 
 def test_the_place_of_a_missing_variable(tmp_path, monkeypatch):
-    """It is that of the application, with the name of the variable."""
+    """A missing variable is an error with its name and the line of the application."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "inspected_variable.py").write_text("import os\n\napp = os.environ['NO_SUCH_SECRET']\n")
     done = invoke("token", "inspect", "--app", "inspected_variable:app", given="x")

@@ -1,4 +1,4 @@
-"""`token issue` with a key, and `keys generate`: what they make is what a guard accepts."""
+"""`token issue` with a key, and `keys generate`: a guard accepts their tokens and keys."""
 
 import json
 import time
@@ -16,20 +16,20 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
 def private_pem(key):
-    """A private key as PEM text."""
+    """Return a private key as PEM text."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
 
 def write(path, text):
-    """Write a file; its path as text."""
+    """Write a file; return its path as text."""
     path.write_text(text)
     return str(path)
 
 
 def verified(token, keys, now, algorithm="ES256", **options):
-    """Whom a verifier finds."""
+    """Return the principal that a verifier finds."""
     options = {"issuer": ISSUER, "audience": AUDIENCE} | options
     verifier = JWTVerifier(keys, algorithms=[algorithm], **options)
     return judge(verifier, Credential(token, "bearer"), now).principal
@@ -38,7 +38,7 @@ def verified(token, keys, now, algorithm="ES256", **options):
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
-    """A key of `keys generate` signs tokens that its public set verifies, in both forms of each algorithm."""
+    """A generated key signs tokens that its public set verifies, in both forms of each algorithm."""
     path = str(tmp_path / "key")
     made = invoke("keys", "generate", "--algorithm", algorithm, "--form", form, "-o", path)
     options = ("--algorithm", algorithm, "--issuer", ISSUER, "--audience", AUDIENCE)
@@ -50,7 +50,7 @@ def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_private_jwk_has_the_kid_of_the_set(tmp_path, algorithm):
-    """A private JWK has the kid and alg of the public set, whose key has no private member."""
+    """A private JWK has the `kid` and `alg` of the public set, which has no private member."""
     path = tmp_path / "key.json"
     made = invoke("keys", "generate", "--algorithm", algorithm, "--form", "jwk", "-o", str(path))
     (public,), private = json.loads(made.stdout)["keys"], json.loads(path.read_text())
@@ -65,7 +65,7 @@ def test_private_jwk_has_the_kid_of_the_set(tmp_path, algorithm):
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 def test_secret_signs_and_verifies(tmp_path, form):
-    """HS256 makes a secret, as text or as a JWK, and prints nothing of it."""
+    """HS256 generates a secret, as text or as a JWK, and writes none of it to standard output."""
     path = tmp_path / "secret"
     made = invoke("keys", "generate", "--algorithm", "HS256", "--form", form, "-o", str(path))
     token = invoke("token", "issue", "--key", str(path)).stdout.strip()
@@ -75,7 +75,7 @@ def test_secret_signs_and_verifies(tmp_path, form):
 
 
 def test_claims_are_those_of_the_options(tmp_path):
-    """Subject, scopes, roles, issuer, audiences and kid are as the options say."""
+    """The options set subject, scopes, roles, issuer, audiences and `kid`."""
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
     names = ("--subject", "ann", "--scope", "read", "--scope", "write", "--role", "admin", "--kid", "k1")
     options = (*names, "--issuer", ISSUER, "--audience", "other", "--audience", AUDIENCE)
@@ -86,7 +86,7 @@ def test_claims_are_those_of_the_options(tmp_path):
 
 
 def test_token_can_be_expired_already(tmp_path):
-    """With seconds below zero the token has expired."""
+    """A negative `--expires-in` issues an expired token."""
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
     token = invoke("token", "issue", "--key", key, "--expires-in", "-3600").stdout.strip()
     with pytest.raises(ExpiredTokenError):
@@ -94,7 +94,7 @@ def test_token_can_be_expired_already(tmp_path):
 
 
 def test_the_time_of_the_sign_in_is_given(tmp_path):
-    """Rules with `max_age` can be tried; without the option there is no claim."""
+    """`--auth-time` sets the claim for rules with `max_age`, and is absent by default."""
     key = write(tmp_path / "key.pem", private_pem(ec_key()))
     recent = Requirement(max_age=60)
     for options, is_recent in ((("--auth-time", str(int(time.time()))), True), (("--auth-time", "5"), False)):
@@ -106,7 +106,7 @@ def test_the_time_of_the_sign_in_is_given(tmp_path):
 
 
 def test_json_has_no_refresh_token():
-    """A token that is signed with a key comes alone."""
+    """The JSON of a token that was signed with a key has no refresh token."""
     done = invoke("token", "issue", "--secret-env", "THE_SECRET", "--json", THE_SECRET=SECRET)
     document = json.loads(done.stdout)
     assert set(document) == {"access_token", "token_type", "expires_in"}
@@ -124,7 +124,7 @@ def test_json_has_no_refresh_token():
 )
 @pytest.mark.parametrize("command", ["issue", "inspect"])
 def test_what_is_no_secret_is_refused(command, secret, says):
-    """With an error that says why, and never shows it."""
+    """A path, a URL, a name or a weak text as the secret is refused, and not shown."""
     done = invoke("token", command, "--secret-env", "THE_SECRET", given="a.b.c", THE_SECRET=secret)
     assert done.exit_code != 0
     assert says in done.stderr
@@ -137,7 +137,7 @@ def test_what_is_no_secret_is_refused(command, secret, says):
     ids=["RSA", "P-256", "P-384", "Ed25519"],
 )
 def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
-    """Without `--algorithm` a PEM key signs with what it is for."""
+    """Without `--algorithm` a PEM key signs with its own algorithm."""
     token = invoke("token", "issue", "--key", write(tmp_path / "key.pem", private_pem(key))).stdout.strip()
     assert verified(token, pem(key), time.time(), algorithm, issuer=None, audience=None).subject == "somebody"
 
@@ -152,12 +152,13 @@ def test_algorithm_is_what_the_key_is_for(tmp_path, key, algorithm):
         (("--user", "ann@example.com", "--auth-time", "0"), "--key or --secret-env"),
         (("--secret-env", "A", "--database", "sqlite:///a.db"), "use them with --user"),
         (("--secret-env", "NOT_SET"), "NOT_SET is not set"),
+        (("--secret-env", SECRET), "--secret-env must be the name of a variable"),
         (("--secret-env", "SHORT"), "at least 32 random bytes"),
         (("--secret-env", "A", "--algorithm", "ES256"), "algorithms must name one for an HMAC secret"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(options, words):
-    """Options that do not go together, or a secret that is none, end with 2 and one line."""
+    """Contradicting options, or an unusable secret, end the command with 2 and one line."""
     done = invoke("token", "issue", *options, A=SECRET, SHORT="sh0rt-Marker")
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert words in done.stderr
@@ -191,7 +192,7 @@ def test_what_cannot_be_meant_is_one_line(options, words):
     ids=["public PEM", "public JWK", "set", "no JSON", "bad point", "bad kty", "bad PEM", "encrypted"],
 )
 def test_key_that_cannot_sign_is_one_line(tmp_path, text, words):
-    """A file that holds no private key ends with 2, and nothing of it is shown."""
+    """A file without a private key ends the command with 2, and nothing of it is shown."""
     done = invoke("token", "issue", "--key", write(tmp_path / "key", text))
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert words in done.stderr
@@ -206,7 +207,7 @@ def test_key_and_algorithm_have_to_fit(tmp_path):
 
 
 def test_token_can_be_piped_into_inspect(tmp_path):
-    """As processes: a key is made, a token is issued, and `inspect` accepts it by the public set."""
+    """A token of `issue` with a generated key is accepted by `inspect` with the public set."""
     key, public = tmp_path / "key.json", tmp_path / "public.json"
     public.write_text(run("keys", "generate", "--form", "jwk", "-o", str(key)).stdout)
     issued = run("token", "issue", "--key", str(key), "--issuer", ISSUER, "--audience", AUDIENCE)

@@ -8,18 +8,18 @@ import pytest
 
 from authguard.errors import InvalidTokenError
 from authguard.identity import Caller
-from cli.support import ISSUER, PASSWORD, SECRET, invoke, run
+from cli.support import ISSUER, PASSWORD, SECRET, invoke, run, run_script
 from identity.support import service_at
 
 
 def make(service, email="ann@example.com"):
-    """Make an account."""
+    """Create an account."""
     done = invoke("users", "create", email, "--password-stdin", given=PASSWORD, **service)
     assert done.exit_code == 0, done.stderr
 
 
 def issue(service, email="ann@example.com"):
-    """A token response for an account."""
+    """Return a token response for an account."""
     done = invoke("token", "issue", "--user", email, "--json", **service)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
@@ -27,9 +27,9 @@ def issue(service, email="ann@example.com"):
 
 @pytest.mark.one_database
 def test_token_is_that_of_the_service_in_real_processes(service):
-    """A token of `token issue --user` is all that is written, and the service accepts it."""
+    """`token issue --user` writes the token alone, and the service accepts it."""
     made = run("users", "create", "ann@example.com", "--password-stdin", given=PASSWORD, **service)
-    issued = run("token", "issue", "--user", "ann@example.com", **service)
+    issued = run_script("token", "issue", "--user", "ann@example.com", **service)
     seen = run("token", "inspect", given=issued.stdout, **service)
     assert (made.returncode, issued.returncode, seen.returncode) == (0, 0, 0)
     assert len(issued.stdout.split()) == 1 and issued.stderr == ""
@@ -39,7 +39,7 @@ def test_token_is_that_of_the_service_in_real_processes(service):
 
 
 def test_json_is_a_token_response(service):
-    """`--json` has the four fields of a token response, and the refresh token is good."""
+    """`--json` has the four members of a token response, and the refresh token is valid."""
     make(service)
     document = issue(service)
     assert set(document) == {"access_token", "refresh_token", "token_type", "expires_in"}
@@ -49,14 +49,14 @@ def test_json_is_a_token_response(service):
 
 
 def test_token_of_nobody_is_refused(service):
-    """There is no token for an address without account."""
+    """No token is issued for an address without an account."""
     done = invoke("token", "issue", "--user", "bob@example.com", **service)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "authguard: no account has this address\n"
 
 
 def test_disabling_ends_sessions(service):
-    """After `users disable` the access token and the refresh token are refused, and no new one is issued."""
+    """After `users disable` both tokens are refused, and no new one is issued."""
     make(service)
     document = issue(service)
     assert invoke("users", "disable", "ann@example.com", **service).exit_code == 0
@@ -71,7 +71,7 @@ def test_disabling_ends_sessions(service):
 
 
 def test_enabling_brings_no_session_back(service):
-    """After `users enable` an old token is still that of an ended session, and a new one is accepted."""
+    """After `users enable` an old token is refused, and a new one is accepted."""
     make(service)
     old = issue(service)["access_token"]
     for command in ("disable", "enable"):
@@ -83,7 +83,7 @@ def test_enabling_brings_no_session_back(service):
 
 
 def test_disabling_an_unknown_address_fails(service):
-    """`users disable` of an unknown address is a failure, and says so."""
+    """`users disable` with an unknown address is an error."""
     done = invoke("users", "disable", "nobody@example.com", **service)
     assert (done.exit_code, done.stderr) == (1, "authguard: no account has this address\n")
 
@@ -99,7 +99,7 @@ def test_token_of_another_service_is_refused(service):
 
 
 def test_rotation_makes_a_key_that_is_published(service):
-    """`keys rotate` adds a key to the published set; the token of the first key is still accepted."""
+    """`keys rotate` adds a key to the published set, and a token of the first key is accepted."""
     service = service | {"AUTHGUARD_ALGORITHM": "ES256"}
     make(service)
     token = issue(service)["access_token"]
@@ -113,7 +113,7 @@ def test_rotation_makes_a_key_that_is_published(service):
 
 
 def test_rotation_leaves_an_event(service):
-    """Rotating keys leaves an audit event; refusing to, for HS256, leaves none and exits with 2."""
+    """A rotation of keys leaves an audit event; for HS256 it is refused with 2."""
     with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, algorithm="ES256") as running:
         running.rotate_keys()
         assert running.audit.counts()["rotate_keys", "success"] == 1
@@ -122,7 +122,7 @@ def test_rotation_leaves_an_event(service):
 
 
 def test_accounts_are_listed(service):
-    """The list has a line for each account; `--json` is an array."""
+    """The list has a line for each account, and `--json` is an array."""
     make(service)
     make(service, "bob@example.com")
     lines = invoke("users", "list", **service).stdout.splitlines()
@@ -132,7 +132,7 @@ def test_accounts_are_listed(service):
 
 
 def test_accounts_are_listed_in_pages(service):
-    """Each page but the last one is as long as its limit, and names the address to go on after."""
+    """Each page but the last has as many accounts as its limit, and names the address for `--after`."""
     for name in ("cem", "ann", "bob"):
         make(service, f"{name}@example.com")
     first = invoke("users", "list", "--limit", "2", "--json", **service)
@@ -145,12 +145,12 @@ def test_accounts_are_listed_in_pages(service):
 
 @pytest.mark.parametrize("limit", ["0", "10001", "ten"])
 def test_a_limit_out_of_range_is_refused(service, limit):
-    """It ends with 2, as other options that cannot be meant."""
+    """A limit out of range ends the command with 2."""
     assert invoke("users", "list", "--limit", limit, **service).exit_code == 2
 
 
 def test_token_of_a_client_is_looked_up(service):
-    """A client's token is accepted by the service until it is revoked; one of an unknown client is not."""
+    """The token of a client is accepted until it is revoked, and that of an unknown client is refused."""
     with service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time) as running:
         client, _ = running.clients.create("billing")
         tokens = [running.clients.issue_token(client, None, Caller())["access_token"] for _ in range(2)]

@@ -12,7 +12,7 @@ NEW = "An0ther-Password!"
 
 
 def shown(service, account=ANN):
-    """What `users show --json` writes."""
+    """Return the JSON of `users show`."""
     done = invoke("users", "show", account, "--json", **service)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
@@ -40,7 +40,7 @@ def test_an_address_is_verified(service):
 
 
 def test_a_password_is_set(service):
-    """`users set-password` takes the password from standard input; sessions end."""
+    """`users set-password` reads the password from standard input, and ends the sessions."""
     make(service)
     token = issue(service)["access_token"]
     done = invoke("users", "set-password", ANN, "--password-stdin", given=f"{NEW}\n", **service)
@@ -51,7 +51,7 @@ def test_a_password_is_set(service):
 
 @pytest.mark.one_database
 def test_a_password_is_asked_for_twice(service):
-    """Without `--password-stdin` the password is asked for, twice and without showing it."""
+    """Without `--password-stdin` the password is prompted for twice, and not shown."""
     make(service)
     done = invoke("users", "set-password", ANN, given=f"{NEW}\n{NEW}\n", **service)
     assert done.exit_code == 0 and NEW not in done.output
@@ -60,8 +60,19 @@ def test_a_password_is_asked_for_twice(service):
 
 
 @pytest.mark.one_database
+def test_a_password_needs_a_terminal_or_standard_input(service):
+    """Without a terminal, nothing is read, and the error names `--password-stdin`."""
+    make(service)
+    done = run("users", "set-password", ANN, given=f"{NEW}\n{NEW}\n", **service)
+    assert done.returncode == 2 and "Warning" not in done.stderr
+    assert done.stderr.endswith(
+        "Error: the password must be typed in a terminal, got none: send it with --password-stdin\n"
+    )
+
+
+@pytest.mark.one_database
 def test_a_bad_password_is_refused_with_the_rules(service):
-    """A password that the policy refuses ends with 1 and says what it lacks, and not the password."""
+    """A password that the policy refuses ends with 1 and the rule, and is not shown."""
     make(service)
     done = invoke("users", "set-password", ANN, "--password-stdin", given="short\n", **service)
     assert done.exit_code == 1
@@ -69,7 +80,7 @@ def test_a_bad_password_is_refused_with_the_rules(service):
 
 
 def test_roles_and_scopes_are_set(service):
-    """`users set-role` sets all roles; scopes stay unless they are given, or `--no-scopes`."""
+    """`users set-role` sets all roles, and keeps the scopes unless others are given."""
     make(service)
     assert invoke("users", "set-role", ANN, "ADMIN", "USER", "--scope", "a", **service).exit_code == 0
     assert (shown(service)["roles"], shown(service)["scopes"]) == (["ADMIN", "USER"], ["a"])
@@ -82,8 +93,19 @@ def test_roles_and_scopes_are_set(service):
 
 
 @pytest.mark.one_database
+def test_lost_roles_and_scopes_are_named_with_the_consequence(service):
+    """`users set-role` names lost roles and scopes, and the effect on sessions and API keys."""
+    make(service)
+    added = invoke("users", "set-role", ANN, "ADMIN", "USER", "--scope", "a", **service)
+    assert added.stdout.strip() == "The account has these roles from its next token on."
+    lost = invoke("users", "set-role", ANN, "ADMIN", "--no-scopes", **service)
+    assert "It has lost USER, a: its sessions have ended" in lost.stdout
+    assert "API keys for up to ten minutes. To keep a role, name all roles." in lost.stdout
+
+
+@pytest.mark.one_database
 def test_bad_roles_are_refused(service):
-    """Roles that cannot be stored end with 1, and contradicting options with 2; nothing is changed."""
+    """Invalid roles end with 1, contradicting options with 2, and nothing is changed."""
     make(service)
     done = invoke("users", "set-role", ANN, "a" * 65, **service)
     assert (done.exit_code, "roles: must have 1 to 64 characters" in done.stderr) == (1, True)
@@ -97,7 +119,7 @@ def test_bad_roles_are_refused(service):
 
 
 def test_an_account_is_deleted_after_a_question(service):
-    """`users delete` asks, and deletes nothing unless the answer is yes; `--yes` does not ask."""
+    """`users delete` deletes after the answer yes, or with `--yes`."""
     make(service)
     token = issue(service)["access_token"]
     for answer in ("n\n", ""):
@@ -123,7 +145,7 @@ def test_an_account_is_deleted_after_a_question(service):
     ids=" ".join,
 )
 def test_nobody_is_found(service, words):
-    """An address or an id of no account ends with 1, and says which of the two it is."""
+    """An unknown address or id ends with 1, and the error says which of the two it is."""
     roles = ["USER"] if words[0] == "set-role" else []
     for account, what in (("bob@example.com", "address"), ("0000\x00", "id"), ("bob", "id")):
         done = invoke("users", words[0], account, *roles, *words[1:], given=NEW, **service)
@@ -132,7 +154,40 @@ def test_nobody_is_found(service, words):
 
 @pytest.mark.one_database
 def test_a_set_password_is_in_no_output_of_a_real_process(service):
-    """A process that sets a password shows it nowhere."""
+    """A process that sets a password does not write it."""
     make(service)
     done = run("users", "set-password", ANN, "--password-stdin", given=NEW, **service)
     assert done.returncode == 0 and NEW not in done.stdout + done.stderr
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("role", ["admin", "Admin", "user"])
+def test_a_role_in_another_case_is_noted(service, role):
+    """A role in another case than that of the settings is a warning with exit status 0."""
+    options = ["--password-stdin", "--role", role]
+    made = invoke("users", "create", "bob@example.com", *options, given=PASSWORD, **service)
+    done = invoke("users", "set-role", "bob@example.com", role, "editor", "--json", **service)
+    for each in (made, done):
+        assert (each.exit_code, f"write {role.upper()}" in each.stderr) == (0, True)
+    assert json.loads(done.stdout)["roles"] == [role, "editor"]
+
+
+@pytest.mark.one_database
+def test_a_role_of_the_settings_is_not_noted(service):
+    """A role of the settings, or of the application, gives no warning."""
+    variables = service | {"AUTHGUARD_ADMIN_ROLES": "ADMIN,admin"}
+    options = ["--password-stdin", "--role", "admin"]
+    made = invoke("users", "create", "bob@example.com", *options, given=PASSWORD, **variables)
+    done = invoke("users", "set-role", "bob@example.com", "USER", "ADMIN", "editor", **service)
+    assert "another role" not in made.stderr + done.stderr
+
+
+@pytest.mark.one_database
+def test_a_role_with_a_comma_is_noted(service):
+    """A role with a comma is one role, and the note has the arguments for several roles."""
+    options = ["--password-stdin", "--role", "USER,EDITOR"]
+    made = invoke("users", "create", "bob@example.com", *options, given=PASSWORD, **service)
+    done = invoke("users", "set-role", "bob@example.com", "USER,EDITOR", "--json", **service)
+    for each in (made, done):
+        assert (each.exit_code, "for several roles, write USER EDITOR" in each.stderr) == (0, True)
+    assert json.loads(done.stdout)["roles"] == ["USER,EDITOR"]

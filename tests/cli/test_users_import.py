@@ -11,7 +11,7 @@ import pytest
 
 from authguard.identity import Caller
 from authguard.identity.errors import InvalidCredentialsError
-from cli.support import COMMAND, ISSUER, PASSWORD, SECRET, environment, invoke, run
+from cli.support import COMMAND, ISSUER, PASSWORD, SECRET, environment, invoke, run, run_at_once
 from identity.support import service_at
 from identity.test_imported_passwords import HASHES
 
@@ -21,7 +21,7 @@ HEAD = "email,password_hash,name,roles,scopes,verified,disabled\n"
 
 @pytest.fixture
 def load(service, tmp_path):
-    """Import a file with this text."""
+    """Return a function that imports a file with a text."""
 
     def call(text, *options, name="accounts.csv"):
         path = tmp_path / name
@@ -32,18 +32,18 @@ def load(service, tmp_path):
 
 
 def listed(service):
-    """The accounts, by their addresses."""
+    """Return the accounts by their addresses."""
     done = invoke("users", "list", "--json", **service)
     return {each["email"]: each for each in json.loads(done.stdout)}
 
 
 def logging_in(service):
-    """The running service."""
+    """Return the running service."""
     return service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time)
 
 
 def test_accounts_of_csv_sign_in(service, load):
-    """Accounts of CSV sign in with the passwords of the other system, and are hashed anew by that."""
+    """Imported accounts sign in with their old passwords, which are then hashed again."""
     rows = "".join(f'{number}@example.com,"{text}",,,,yes,\n' for number, text in enumerate(HASHES.values()))
     done = load(HEAD + rows, "--json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"made": len(HASHES), "existing": 0})
@@ -60,7 +60,7 @@ def test_accounts_of_csv_sign_in(service, load):
 
 
 def test_fields_are_taken(service, load):
-    """Name, roles, scopes and both flags are stored; what is left out is as for new accounts."""
+    """Name, roles, scopes and flags are stored, and missing values are the defaults."""
     text = f'{HEAD}ann@example.com,,"Ann, ""the"" Great",EDITOR;Team B,a;b,true,1\nbob@example.com,,,,,,\n'
     assert load(text).exit_code == 0
     ann, bob = listed(service).values()
@@ -75,7 +75,7 @@ def test_fields_are_taken(service, load):
 
 
 def test_json_lines_are_taken(service, load):
-    """JSON Lines have the same fields: lists of texts, and flags."""
+    """JSON Lines have the same fields, with lists of texts and booleans."""
     ann = {
         "email": "ann@example.com",
         "password_hash": HASHES["django"],
@@ -90,7 +90,7 @@ def test_json_lines_are_taken(service, load):
 
 
 def test_a_second_run_changes_nothing(service, load):
-    """A second run leaves accounts as they are, also those that have changed since; new lines are made."""
+    """A second import leaves existing accounts unchanged, and creates those of new lines."""
     text = f"{HEAD}ann@example.com,{HASHES['django']},Ann,,,,\n"
     assert load(text).exit_code == 0
     assert invoke("users", "set-role", "ann@example.com", "ADMIN", **service).exit_code == 0
@@ -109,7 +109,7 @@ def test_a_second_run_changes_nothing(service, load):
     ],
 )
 def test_accounts_keep_their_ids(service, load, name, text):
-    """The id of the other system is that of the account; one whose id is there is left as it is."""
+    """An imported account keeps its id, and a line with an existing id changes nothing."""
     assert load(text, name=name).exit_code == 0
     again = load(text.replace("ann@", "changed@"), "--json", name=name)
     assert json.loads(again.stdout) == {"made": 0, "existing": 1}
@@ -121,14 +121,14 @@ def test_accounts_keep_their_ids(service, load, name, text):
     "written", ["7", UUID_OF_ANN.upper(), UUID_OF_ANN.replace("-", ""), f"{{{UUID_OF_ANN}}}"]
 )
 def test_an_id_is_a_uuid_in_one_spelling(load, written):
-    """The id of an account has the form of all ids, so that no id tells where an account came from."""
+    """An id in another form than a lower-case UUID is refused with its line."""
     done = load(f"email,id\nann@example.com,{written}\n")
     assert done.exit_code == 1 and "line 2: id must be a UUID of 36 characters" in done.stderr
 
 
 @pytest.mark.one_database
 def test_an_id_that_is_there_twice_is_refused(load):
-    """Two accounts of one id cannot be meant."""
+    """A repeated id is refused with its line."""
     done = load(f"email,id\nann@example.com,{UUID_OF_ANN}\nbob@example.com,{UUID_OF_ANN}\n")
     assert done.exit_code == 1 and "line 3: id must be there once, and is that of line 2" in done.stderr
 
@@ -136,7 +136,7 @@ def test_an_id_that_is_there_twice_is_refused(load):
 @pytest.mark.one_database
 @pytest.mark.parametrize("name", ["accounts.csv", "accounts.jsonl"])
 def test_a_bad_line_is_refused_before_anything_is_written(service, load, name):
-    """Bad lines are named by their numbers, without what stands in them, and no line is imported."""
+    """An invalid line is named by its number without its text, and no line is imported."""
     good, bad = '{"email": "ann@example.com"}', '{"email": "secret-text"}'
     if name.endswith("csv"):
         good, bad = "email\nann@example.com", "secret-text"
@@ -149,14 +149,14 @@ def test_a_bad_line_is_refused_before_anything_is_written(service, load, name):
 
 @pytest.mark.one_database
 def test_columns_are_checked(load):
-    """A first line with a column that is not known is refused."""
+    """An unknown column is refused."""
     done = load("email,passwort\n")
     assert done.exit_code == 1 and "line 1: the columns must be of email" in done.stderr
 
 
 @pytest.mark.one_database
 def test_a_byte_order_mark_and_line_ends_of_windows_are_taken(service, load):
-    """A file of a spreadsheet, with a byte order mark and CRLF, is read; columns are in any order."""
+    """A file with a byte order mark and CRLF is read, with columns in any order."""
     done = load("\ufeffname,email\r\nMüller,ann@example.com\r\n")
     assert done.exit_code == 0, done.stderr
     assert listed(service)["ann@example.com"]["name"] == "Müller"
@@ -164,7 +164,7 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_taken(service, load):
 
 @pytest.mark.one_database
 def test_only_looking_writes_nothing(service, load):
-    """`--check` says whether all lines are accepted, and makes no account."""
+    """`--check` checks all lines, and creates no account."""
     done = load(f"{HEAD}ann@example.com,,,,,,\n", "--check")
     assert (done.exit_code, done.stdout) == (0, "All lines are valid.\n")
     assert listed(service) == {}
@@ -172,13 +172,13 @@ def test_only_looking_writes_nothing(service, load):
 
 @pytest.mark.one_database
 def test_other_files_are_refused(service, load):
-    """The name of the file says which format it has."""
+    """A file with another extension is refused, because the extension names the format."""
     assert load(HEAD, name="accounts.txt").exit_code == 2
 
 
 @pytest.mark.one_database
 def test_there_is_no_bar_without_a_terminal(service, tmp_path):
-    """Without a terminal, nothing but the numbers is written."""
+    """Without a terminal only the numbers are written."""
     path = tmp_path / "accounts.csv"
     path.write_text(f"{HEAD}ann@example.com,,,,,,\n")
     done = run("users", "import", str(path), **service)
@@ -186,31 +186,21 @@ def test_there_is_no_bar_without_a_terminal(service, tmp_path):
 
 
 def test_two_processes_import_the_same_file(service, tmp_path):
-    """Of two processes that import the same file at once, each account is made by one of them."""
+    """Of two processes that import the same file at once, one creates each account."""
     path = tmp_path / "accounts.csv"
     lines = [f"p{number}@example.com,{UUID(int=number)}\n" for number in range(1_200)]
     path.write_text("email,id\n" + "".join(lines))
-    processes = [
-        subprocess.Popen(
-            [COMMAND, "users", "import", str(path), "--json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**service),
-        )
-        for _ in range(2)
-    ]
-    answers = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], answers
-    numbers = [json.loads(stdout) for stdout, _ in answers]
+    ended = run_at_once(2, "users", "import", str(path), "--json", **service)
+    assert [each.returncode for each in ended] == [0, 0], ended
+    numbers = [json.loads(each.stdout) for each in ended]
     assert sum(each["made"] for each in numbers) == 1_200 == sum(each["existing"] for each in numbers)
 
 
 @pytest.mark.one_database
 def test_a_bar_is_shown_on_a_terminal(service, tmp_path):
-    """On a terminal, a bar on standard error shows how far it is; standard output has the numbers alone."""
+    """On a terminal standard error has a progress bar, and standard output the numbers alone."""
     path = tmp_path / "accounts.csv"
-    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(3_000)))
+    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(1_500)))
     ours, theirs = pty.openpty()
     try:
         done = subprocess.run(
@@ -226,5 +216,5 @@ def test_a_bar_is_shown_on_a_terminal(service, tmp_path):
     finally:
         os.close(ours)
         os.close(theirs)
-    assert (done.returncode, done.stdout) == (0, "Accounts created: 3000. Existing before: 0.\n")
+    assert (done.returncode, done.stdout) == (0, "Accounts created: 1500. Existing before: 0.\n")
     assert "checked" in shown and "imported" in shown and "100%" in shown

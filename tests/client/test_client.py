@@ -1,4 +1,4 @@
-"""The client's auth classes, against the identity service and other servers on loopback."""
+"""The client's auth classes with the identity service and other servers on loopback."""
 
 import asyncio
 import threading
@@ -9,17 +9,18 @@ import pytest
 from authguard.client import APIKeyAuth, BearerAuth
 from authguard.errors import ConfigurationError, LoginError
 from authguard.identity import Identity
-from identity.support import CALLER, PASSWORD, Clock, service_at, serving, together, upgrade
+from identity.support import CALLER, PASSWORD, Clock, empty, service_at, serving, together
 
 EMAIL = "ann@example.com"
 KEY = "sk_test_client-0nly-Key-of-enough-bytes"
 
 
 class Recorder:
-    """A server in front of an application: what it was asked, and answers of its own."""
+    """Record the requests to an application, and answer some of them itself."""
 
     def __init__(self, inner=None):
         self.inner, self.seen, self.answers, self.lock = inner, [], {}, threading.Lock()
+        self.bodies = {}  # of answers with status 200, by path
 
     def count(self, path):
         return sum(1 for seen, _, _ in self.seen if seen == path)
@@ -27,7 +28,7 @@ class Recorder:
     async def __call__(self, scope, receive, send):
         path, headers = scope["path"], dict(scope["headers"])
         body = b""
-        if path in self.answers or self.inner is None:
+        if path in self.answers or path in self.bodies or self.inner is None:
             while True:
                 event = await receive()
                 body += event.get("body", b"")
@@ -38,27 +39,26 @@ class Recorder:
         answer = self.answers.get(path)
         if isinstance(answer, list):
             answer = answer.pop(0)
-        if answer is None and self.inner is not None:
+        own = self.bodies.get(path)
+        if answer is None and own is None and self.inner is not None:
             return await self.inner(scope, receive, send)
         status, fields = answer or (200, {})
         pairs = [(name.encode(), value.encode()) for name, value in fields.items()]
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [*pairs, (b"content-length", b"0")]}
-        )
-        await send({"type": "http.response.body", "body": b""})
+        length = (b"content-length", str(len(own or b"")).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [*pairs, length]})
+        await send({"type": "http.response.body", "body": own or b""})
 
 
 class World:
-    """The service, its clock, the client's clock, and where all that is."""
+    """Have the service, its clock, the clock of the client and their addresses."""
 
 
 @pytest.fixture
-def world(tmp_path):
-    url = f"sqlite:///{tmp_path}/identity.db"
-    upgrade(url)
+def world(sqlite_url):
+    empty(sqlite_url)
     it = World()
     it.clock = Clock()
-    with service_at(url, clock=it.clock) as it.service:
+    with service_at(sqlite_url, clock=it.clock) as it.service:
         it.service.accounts.register(EMAIL, PASSWORD, "Ann", CALLER)
         it.recorder = Recorder(Identity(it.service))
         with serving(it.recorder) as it.origin:
@@ -86,7 +86,7 @@ BOTH = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "asyn
 
 @BOTH
 def test_signs_in(world, asynchronous):
-    """A request is made as the account."""
+    """A request is sent as the account."""
     assert either(world, asynchronous).json()["email"] == EMAIL
 
 
@@ -109,7 +109,7 @@ def test_a_hundred_tasks_sign_in_once(world):
 
 @BOTH
 def test_refreshes_five_minutes_before_expiry(world, asynchronous):
-    """Until five minutes before expiry the token is kept; then it is refreshed, without a login."""
+    """The token is refreshed five minutes before it expires, without a login."""
     either(world, asynchronous)
     world.clock.go_on(28_800 - 301)
     either(world, asynchronous)
@@ -121,7 +121,7 @@ def test_refreshes_five_minutes_before_expiry(world, asynchronous):
 
 @BOTH
 def test_carries_on_while_refresh_is_down(world, asynchronous):
-    """An outage at refresh does not matter while the token is valid; it is tried again after a pause."""
+    """A failed refresh has no effect while the token is valid, and is tried again after a pause."""
     either(world, asynchronous)
     world.recorder.answers["/v1/auth/refresh"] = (503, {})
     world.clock.go_on(28_800 - 200)
@@ -134,7 +134,7 @@ def test_carries_on_while_refresh_is_down(world, asynchronous):
 
 @BOTH
 def test_signs_in_again_after_revocation(world, asynchronous):
-    """A session that was ended elsewhere costs one 401, and then there is a new one."""
+    """A session that was ended elsewhere causes a 401, a login and another try."""
     either(world, asynchronous)
     tokens = world.service.accounts.login(EMAIL, PASSWORD, CALLER)
     token = {"Authorization": f"Bearer {tokens.access_token}"}
@@ -144,14 +144,14 @@ def test_signs_in_again_after_revocation(world, asynchronous):
 
 
 def test_a_second_401_is_the_answer(world):
-    """A request is tried once more, not for ever."""
+    """A request that gets a second 401 is not tried again."""
     world.recorder.answers["/v1/users/me"] = (401, {})
     assert get(world).status_code == 401
     assert world.recorder.count("/v1/users/me") == 2
 
 
 def test_streamed_body_is_sent_again(world):
-    """The body of the second try is that of the first, be it from a generator."""
+    """The body of the second try is that of the first, also from a generator."""
     world.recorder.answers["/v1/things"] = [(401, {}), (200, {})]
     with httpx.Client(auth=world.auth) as client:
         assert client.post(world.base + "/things", content=iter([b"a", b"b"])).status_code == 200
@@ -160,7 +160,7 @@ def test_streamed_body_is_sent_again(world):
 
 @BOTH
 def test_logout_ends_the_session(world, asynchronous):
-    """After logout the token is refused, and the next request signs in."""
+    """After a logout the token is refused, and the next request signs in."""
     either(world, asynchronous)
     field = world.recorder.seen[-1][1][b"authorization"].decode()
     asyncio.run(world.auth.alogout()) if asynchronous else world.auth.logout()
@@ -171,7 +171,7 @@ def test_logout_ends_the_session(world, asynchronous):
 
 @BOTH
 def test_cookies_of_a_refused_refresh_are_not_sent_with_the_password(world, asynchronous):
-    """Signing in keeps no cookies."""
+    """Cookies of a refused refresh are not sent with the login."""
     either(world, asynchronous)
     world.recorder.answers["/v1/auth/refresh"] = (401, {"set-cookie": "a=b; Path=/"})
     world.clock.go_on(28_800 - 200)
@@ -182,7 +182,7 @@ def test_cookies_of_a_refused_refresh_are_not_sent_with_the_password(world, asyn
 
 
 def test_wrong_password_is_a_clear_error(world):
-    """The error names the status, and neither password nor address."""
+    """A wrong password is an error with the status, without password and address."""
     world.auth = BearerAuth(world.base, EMAIL, "Wr0ng-Marker!", clock=world.clock)
     with pytest.raises(LoginError) as caught:
         get(world)
@@ -191,8 +191,16 @@ def test_wrong_password_is_a_clear_error(world):
     assert "Marker" not in repr(world.auth) and EMAIL not in repr(world.auth)
 
 
+def test_a_base_url_without_its_prefix_is_a_clear_error(world):
+    """A base URL without the prefix of the API is an error that names the option."""
+    world.recorder.answers["/login"] = (404, {})
+    world.auth = BearerAuth(world.base.removesuffix("/v1"), EMAIL, PASSWORD, clock=world.clock)
+    with pytest.raises(LoginError, match="answered 404: base_url must have the prefix of the API, such as"):
+        get(world)
+
+
 def test_password_does_not_follow_a_redirect(world):
-    """A login that is redirected is an error, and the other server never sees the password."""
+    """A redirected login is an error, and the password is not sent to the other server."""
     other = Recorder()
     with serving(other) as origin:
         world.recorder.answers["/v1/auth/login"] = (307, {"location": f"{origin}/take"})
@@ -203,7 +211,7 @@ def test_password_does_not_follow_a_redirect(world):
 
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 def test_redirect_to_another_origin_has_no_credential(world, kind):
-    """What another server gets after a redirect carries neither token nor key."""
+    """A redirect to another origin is followed without a token or key."""
     other = Recorder()
     if kind == "key":
         world.auth = APIKeyAuth(world.base, KEY)
@@ -218,7 +226,7 @@ def test_redirect_to_another_origin_has_no_credential(world, kind):
 
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 def test_request_to_another_origin_has_no_credential(world, kind):
-    """A client that asks another server sends neither token nor key there, and does not sign in."""
+    """A request to another origin has neither token nor key, and causes no login."""
     auth = world.auth if kind == "bearer" else APIKeyAuth(world.base, KEY)
     other = Recorder()
     with serving(other) as origin, httpx.Client(auth=auth) as client:
@@ -228,7 +236,7 @@ def test_request_to_another_origin_has_no_credential(world, kind):
 
 
 def test_key_survives_a_redirect_inside_the_origin():
-    """A redirect inside the origin ends with the key presented."""
+    """A redirect within the origin is followed with the key."""
     server = Recorder()
     server.answers = {"/a": (307, {"location": "/b"}), "/b": [(401, {}), (200, {})]}
     with (
@@ -240,7 +248,7 @@ def test_key_survives_a_redirect_inside_the_origin():
 
 
 def test_key_goes_by_another_field():
-    """The field that carries the key may have another name."""
+    """The key is sent in a field with another name."""
     server = Recorder()
     with serving(server) as origin, httpx.Client(auth=APIKeyAuth(origin, KEY, header="X-Key")) as client:
         client.get(origin)
@@ -253,11 +261,11 @@ def test_key_goes_by_another_field():
     ids=["bearer", "key"],
 )
 def test_plain_http_is_for_loopback(make):
-    """Credentials do not go over plain http to other machines."""
+    """Plain http is refused except for loopback."""
     with pytest.raises(ConfigurationError, match="plain http"):
         make("http://api.example.com/v1")
 
 
 def test_key_is_not_in_repr():
-    """The text of the object does not have the key."""
+    """The repr does not show the key."""
     assert KEY not in repr(APIKeyAuth("https://api.example.com", KEY))

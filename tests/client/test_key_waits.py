@@ -1,4 +1,4 @@
-"""How `APIKeyAuth` waits: after 429 as the server says, and for a limit of its own."""
+"""The waits of `APIKeyAuth`: after a 429 as the server demands, and for its own limit."""
 
 import asyncio
 
@@ -17,13 +17,13 @@ LATER = "Sun, 29 Nov 2026 06:00:07 GMT"
 
 
 class World:
-    """A server, a time, and how they are asked."""
+    """Have a server, a time and a way to send requests."""
 
     def __init__(self, origin, server, time):
         self.origin, self.server, self.time = origin, server, time
 
     def send(self, asynchronous, method="GET", path="/x", *, auth=None, follow=False, **options):
-        """Send a request, from a thread or an event loop."""
+        """Send a request from a thread or an event loop."""
         auth = auth or APIKeyAuth(self.origin, KEY, **self.time.options)
 
         async def asend():
@@ -44,13 +44,13 @@ def world():
 
 
 def limited(**fields):
-    """A 429 with these fields."""
+    """Return a 429 with these fields."""
     return 429, {name.replace("_", "-"): value for name, value in fields.items()}
 
 
 @BOTH
 def test_waits_as_the_server_says(world, asynchronous):
-    """After a 429 it sleeps for Retry-After, and sends the request again."""
+    """After a 429 the client sleeps for Retry-After, and sends the request again."""
     world.server.answers["/x"] = [limited(retry_after="7"), (200, {})]
     assert world.send(asynchronous).status_code == 200
     assert world.time.sleeps == [7.0]
@@ -58,7 +58,7 @@ def test_waits_as_the_server_says(world, asynchronous):
 
 @BOTH
 def test_the_second_try_has_the_key_and_the_body(world, asynchronous):
-    """What is sent again is the same request."""
+    """The second try has the same key and body."""
     world.server.answers["/x"] = [limited(retry_after="7"), (201, {})]
     assert world.send(asynchronous, "POST", json={"a": 1}).status_code == 201
     (_, first, body), (_, second, again) = world.server.seen
@@ -90,26 +90,26 @@ def test_the_second_try_has_the_key_and_the_body(world, asynchronous):
     ],
 )
 def test_reads_what_the_server_says(fields, seconds):
-    """Retry-After goes first, as seconds or as a date by the server's own clock; then RateLimit."""
+    """Retry-After is read as seconds or as a date by the server's clock, and RateLimit otherwise."""
     headers = [(name.replace("_", "-"), value.encode()) for name, value in fields.items()]
     assert seconds_to_wait(httpx.Response(429, headers=headers)) == seconds
 
 
 @pytest.mark.parametrize("status", [200, 301, 401, 403, 503])
 def test_waits_after_429_alone(status):
-    """Another status is never waited for."""
+    """A status other than 429 is not waited for."""
     assert seconds_to_wait(httpx.Response(status, headers={"retry-after": "5"})) is None
 
 
 def test_a_hostile_field_is_read_in_a_moment():
-    """A field of a megabyte costs no more than its first 4,096 characters."""
+    """A field of a megabyte is read only to its first 4,096 characters."""
     field = '"' + '\\"' * 500_000 + ";r=0;t=1;" * 1000
     assert seconds_to_wait(httpx.Response(429, headers={"ratelimit": field})) is None
 
 
 @BOTH
 def test_without_a_word_the_429_is_the_answer(world, asynchronous):
-    """Where the server does not say when, nothing is sent again."""
+    """A 429 without a time to wait is returned."""
     world.server.answers["/x"] = limited()
     assert world.send(asynchronous).status_code == 429
     assert world.server.count("/x") == 1
@@ -117,7 +117,7 @@ def test_without_a_word_the_429_is_the_answer(world, asynchronous):
 
 @BOTH
 def test_what_takes_too_long_is_the_answer(world, asynchronous):
-    """A limit of a day is not waited for; the program decides."""
+    """A 429 with a time to wait above the maximum is returned."""
     world.server.answers["/x"] = limited(retry_after="91")
     assert world.send(asynchronous).status_code == 429
     assert world.time.sleeps == []
@@ -125,14 +125,14 @@ def test_what_takes_too_long_is_the_answer(world, asynchronous):
 
 @BOTH
 def test_waits_for_max_wait_in_all(world, asynchronous):
-    """The pauses of one request together stay within max_wait."""
+    """All pauses of one request together are at most `max_wait`."""
     world.server.answers["/x"] = limited(retry_after="40")
     assert world.send(asynchronous).status_code == 429
     assert world.time.sleeps == [40.0, 40.0]
 
 
 def test_retry_after_0_ends(world):
-    """A server that always says 0 is asked once a second, until max_wait is over."""
+    """A server that always answers Retry-After 0 gets one request a second until `max_wait`."""
     world.server.answers["/x"] = limited(retry_after="0")
     auth = APIKeyAuth(world.origin, KEY, max_wait=5, **world.time.options)
     assert world.send(False, auth=auth).status_code == 429
@@ -140,7 +140,7 @@ def test_retry_after_0_ends(world):
 
 
 def test_max_wait_0_never_waits(world):
-    """Then a 429 is the answer at once."""
+    """With `max_wait=0` a 429 is returned at once."""
     world.server.answers["/x"] = limited(retry_after="1")
     auth = APIKeyAuth(world.origin, KEY, max_wait=0, **world.time.options)
     assert world.send(False, auth=auth).status_code == 429
@@ -149,7 +149,7 @@ def test_max_wait_0_never_waits(world):
 
 @BOTH
 def test_a_stream_is_not_sent_again(world, asynchronous):
-    """A body that can be read once is sent once, and its 429 is the answer."""
+    """A body that can be read once is sent once, and its 429 is returned."""
     world.server.answers["/x"] = limited(retry_after="1")
 
     async def achunks():
@@ -162,7 +162,7 @@ def test_a_stream_is_not_sent_again(world, asynchronous):
 
 @BOTH
 def test_another_origins_429_is_its_own(world, asynchronous):
-    """After a redirect elsewhere, what that server says is the answer, and it gets no key."""
+    """The 429 of another origin after a redirect is returned, and that origin gets no key."""
     other = Recorder()
     other.answers["/y"] = limited(retry_after="1")
     with serving(other) as origin:
@@ -174,7 +174,7 @@ def test_another_origins_429_is_its_own(world, asynchronous):
 
 @BOTH
 def test_waits_after_a_redirect_inside_the_origin(world, asynchronous):
-    """The request that was redirected is sent again where it arrived, with the key."""
+    """A request that was redirected within the origin is sent again with the key."""
     world.server.answers = {
         "/x": (307, {"location": "/y"}),
         "/y": [(401, {}), limited(retry_after="2"), (200, {})],
@@ -185,7 +185,7 @@ def test_waits_after_a_redirect_inside_the_origin(world, asynchronous):
 
 
 def test_redirects_that_lose_the_key_end(world):
-    """A server that redirects again and again is not followed for ever."""
+    """A server that redirects again and again is not followed without an end."""
     world.server.answers = {"/x": (307, {"location": "/y"}), "/y": (401, {})}
     assert world.send(False, follow=True).status_code == 401
     assert len(world.server.seen) < 20
@@ -193,7 +193,7 @@ def test_redirects_that_lose_the_key_end(world):
 
 @BOTH
 def test_limits_itself(world, asynchronous):
-    """The fourth of three requests a minute waits until the first is a minute old."""
+    """With three requests a minute, the fourth waits until the first is a minute old."""
     auth = APIKeyAuth(world.origin, KEY, requests_per_minute=3, **world.time.options)
     for _ in range(3):
         world.send(asynchronous, auth=auth)
@@ -203,7 +203,7 @@ def test_limits_itself(world, asynchronous):
 
 
 def test_a_second_try_counts(world):
-    """What is sent again after a 429 takes a turn of the client's own limit."""
+    """The second try after a 429 counts for the client's own limit."""
     world.server.answers["/x"] = [limited(retry_after="7"), (200, {})]
     auth = APIKeyAuth(world.origin, KEY, requests_per_minute=1, **world.time.options)
     assert world.send(False, auth=auth).status_code == 200
@@ -211,7 +211,7 @@ def test_a_second_try_counts(world):
 
 
 def test_no_minute_has_more_requests():
-    """However many threads ask at whatever times, in no 60 seconds are there more than allowed."""
+    """In no 60 seconds more requests start than the limit, with any number of threads."""
     time = Time()
     pacer = RequestPacer(7, time.clock)
 
@@ -230,7 +230,7 @@ def test_no_minute_has_more_requests():
 
 @BOTH
 def test_another_origin_takes_no_turn(world, asynchronous):
-    """Requests to other servers are neither counted nor kept waiting."""
+    """Requests to other origins are neither counted nor delayed."""
     auth = APIKeyAuth("http://127.0.0.1:1", KEY, requests_per_minute=1, **world.time.options)
     for _ in range(3):
         assert world.send(asynchronous, auth=auth).status_code == 200

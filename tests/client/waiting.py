@@ -1,14 +1,14 @@
-"""A time that passes when a client sleeps."""
+"""Simulate a time that passes when a client sleeps."""
 
 import threading
 
 
 class Time:
-    """A clock and its two ways to sleep; each test moves it by nothing else.
+    """Provide a clock and two ways to sleep, by which alone it moves.
 
     Attributes:
         now: seconds.
-        sleeps: how long each sleep was.
+        sleeps: the length of each sleep.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The functions that put a guard around an application take the clock of the test."""
+"""The functions that put a guard around an application accept the clock of a test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ Client = Any
 
 
 def flask_client(guard: Guard, clock: Callable[[], float]) -> Client:
-    """A client of a Flask application."""
+    """Return a client of a Flask application."""
     app = Flask("app")
     authguard.flask.init_app(app, guard, clock=clock)
     app.add_url_rule("/me", "me", lambda: authguard.flask.current_principal.subject)
@@ -29,7 +29,7 @@ def flask_client(guard: Guard, clock: Callable[[], float]) -> Client:
 
 
 def fastapi_client(guard: Guard, clock: Callable[[], float]) -> Client:
-    """A client of a FastAPI application."""
+    """Return a client of a FastAPI application."""
     app = FastAPI()
     authguard.fastapi.install(app, guard, clock=clock)
 
@@ -52,7 +52,7 @@ def _make(request: pytest.FixtureRequest) -> Callable[[Guard, Callable[[], float
 
 
 def test_a_token_grows_old(make: Any) -> None:
-    """When the test says so, and not before."""
+    """A token expires by the clock of the test."""
     clock = Clock()
     issuer = FakeIssuer(clock=clock)
     client = make(Guard(issuer.verifier()), clock)
@@ -63,7 +63,7 @@ def test_a_token_grows_old(make: Any) -> None:
 
 
 def test_a_sign_in_grows_old_for_decorators(make: Any) -> None:
-    """They go by the same clock as the rules."""
+    """The age of a sign-in in decorators is that of the test's clock."""
     clock = Clock()
     issuer = FakeIssuer(clock=clock)
     client = make(Guard(issuer.verifier()), clock)
@@ -79,7 +79,7 @@ def test_a_sign_in_grows_old_for_decorators(make: Any) -> None:
     ("put", "app"), [(authguard.flask.init_app, Flask), (authguard.fastapi.install, FastAPI)]
 )
 def test_a_time_is_no_clock(put: Any, app: Any) -> None:
-    """It is refused when the guard is put around the application, and not by the first request."""
+    """A number as the clock is refused when the guard is put around the application."""
     guard = Guard(FakeIssuer().verifier())
     built = app("app") if app is Flask else app()
     with pytest.raises(ConfigurationError, match="clock must be a function.* write clock=time.time"):

@@ -1,4 +1,4 @@
-"""The fake issuer of `authguard.testing`, asked by the guard in each way that there is."""
+"""The fake issuer of `authguard.testing` with each kind of client and verifier."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def verify(issuer: FakeIssuer, token: str, client: Any = None) -> str:
 @pytest.mark.parametrize("client", [by_client, by_wsgi])
 @pytest.mark.parametrize("url", [URL, f"{URL}/tenant", f"{URL}/"])
 def test_a_guard_finds_the_keys(url: str, client: Callable[[FakeIssuer], httpx.Client], clock: Clock) -> None:
-    """By discovery, through the transport and the WSGI application, below any path."""
+    """A guard discovers the keys through the transport and the WSGI application, below any path."""
     issuer = FakeIssuer(url, clock=clock)
     assert verify(issuer, issuer.issue("ann"), client(issuer)) == "ann"
 
@@ -56,7 +56,7 @@ def test_a_guard_finds_the_keys(url: str, client: Callable[[FakeIssuer], httpx.C
     ids=["transport", "ASGI"],
 )
 def test_an_event_loop_finds_the_keys(make: Callable[[FakeIssuer], Any], issuer: FakeIssuer) -> None:
-    """By discovery, through the transport and the ASGI application, with a client for event loops."""
+    """A guard in an event loop discovers the keys through the transport and the ASGI application."""
 
     async def main() -> str:
         async with httpx.AsyncClient(transport=make(issuer)) as client:
@@ -67,7 +67,7 @@ def test_an_event_loop_finds_the_keys(make: Callable[[FakeIssuer], Any], issuer:
 
 
 def test_the_metadata_of_rfc_8414_are_there_too(issuer: FakeIssuer) -> None:
-    """At their own place, with the same issuer."""
+    """The metadata of RFC 8414 are at their own path, with the same issuer."""
     tenant = FakeIssuer(f"{URL}/tenant")
     for each, path in ((issuer, ""), (tenant, "/tenant")):
         answer = by_client(each).get(f"{URL}/.well-known/oauth-authorization-server{path}")
@@ -75,7 +75,7 @@ def test_the_metadata_of_rfc_8414_are_there_too(issuer: FakeIssuer) -> None:
 
 
 def test_a_token_has_what_is_asked_for(issuer: FakeIssuer) -> None:
-    """Scopes, roles and any claim."""
+    """A token has the scopes, roles and claims of the arguments."""
     principal = Guard(issuer.verifier()).verify(
         issuer.issue("ann", scopes=["read"], roles=["clerk"], tenant="a", auth_time=NOW - 5), now=NOW
     )
@@ -97,19 +97,19 @@ def test_a_token_has_what_is_asked_for(issuer: FakeIssuer) -> None:
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_bad_token_is_refused(changes: dict[str, Any], issuer: FakeIssuer) -> None:
-    """Each is signed well, and has one fault."""
+    """A token with a valid signature and one fault is refused."""
     with pytest.raises(InvalidTokenError):
         verify(issuer, issuer.issue(**changes))
 
 
 def test_a_token_of_another_with_the_same_name_is_forged(issuer: FakeIssuer) -> None:
-    """Its key is not among those of the issuer."""
+    """A token of another fake issuer with the same URL is refused, because its key is not published."""
     with pytest.raises(InvalidTokenError):
         verify(issuer, FakeIssuer(URL).issue(exp=NOW + 60, iat=NOW))
 
 
 def test_keys_rotate(issuer: FakeIssuer, clock: Clock) -> None:
-    """Tokens of the old key are good as long as it is published, and the new key is found."""
+    """Tokens of an old key are valid until it is withdrawn, and a new key is fetched."""
     guard = Guard(issuer.verifier())
     old = issuer.issue("ann")
     assert guard.verify(old, now=NOW).subject == "ann"
@@ -123,7 +123,7 @@ def test_keys_rotate(issuer: FakeIssuer, clock: Clock) -> None:
 
 
 def test_introspection_tells_active_tokens(issuer: FakeIssuer, clock: Clock) -> None:
-    """Opaque ones and signed ones, until they are revoked or have expired."""
+    """Introspection accepts opaque and signed tokens until they are revoked or expired."""
     opaque, signed = issuer.issue_opaque("ann", scopes=["read"]), issuer.issue("bob")
     revoked = issuer.issue_opaque("eve")
     issuer.revoke(revoked)
@@ -139,7 +139,7 @@ def test_introspection_tells_active_tokens(issuer: FakeIssuer, clock: Clock) -> 
 
 
 def test_a_token_is_revoked_over_http(issuer: FakeIssuer) -> None:
-    """As RFC 7009 has it, and by a client alone."""
+    """A token is revoked over HTTP (RFC 7009) by a client with its secret alone."""
     token = issuer.issue_opaque()
     client, url = by_client(issuer), f"{URL}/revoke"
     assert client.post(url, data={"token": token}).status_code == 401
@@ -152,7 +152,7 @@ def test_a_token_is_revoked_over_http(issuer: FakeIssuer) -> None:
 
 
 def test_a_wrong_secret_is_an_outage_of_ours(clock: Clock) -> None:
-    """The caller is not at fault if the application is configured wrongly."""
+    """A wrong client secret is an outage, because the caller is not at fault."""
     issuer = FakeIssuer(clients={"api": "odd: s%cr+t"}, clock=clock)
     assert Guard(issuer.introspection()).verify(issuer.issue_opaque("ann"), now=NOW).subject == "ann"
     with pytest.raises(VerificationUnavailableError):
@@ -161,7 +161,7 @@ def test_a_wrong_secret_is_an_outage_of_ours(clock: Clock) -> None:
 
 @pytest.mark.parametrize("client", [by_client, by_wsgi])
 def test_an_outage(issuer: FakeIssuer, client: Callable[[FakeIssuer], httpx.Client]) -> None:
-    """While it lasts, nothing can be verified; afterwards all is as before."""
+    """In an outage no token can be verified, and afterwards tokens are accepted again."""
     token = issuer.issue("ann")
     with issuer.outage(), pytest.raises(VerificationUnavailableError):
         verify(issuer, token, client(issuer))
@@ -169,7 +169,7 @@ def test_an_outage(issuer: FakeIssuer, client: Callable[[FakeIssuer], httpx.Clie
 
 
 def test_it_counts_what_it_is_asked(issuer: FakeIssuer) -> None:
-    """A guard asks for the keys once."""
+    """`requests` lists the requests to the issuer, with one for the keys."""
     guard = Guard(issuer.verifier())
     for name in ("ann", "bob"):
         guard.verify(issuer.issue(name), now=NOW)
@@ -177,7 +177,7 @@ def test_it_counts_what_it_is_asked(issuer: FakeIssuer) -> None:
 
 
 def test_the_transport_connects_to_this_issuer_alone(issuer: FakeIssuer) -> None:
-    """A test that asks somebody else has a mistake in it."""
+    """The transport refuses to connect to another host."""
     for url in ("https://other.test/jwks", "https://issuer.test.evil.example/jwks"):
         with pytest.raises(httpx.ConnectError):
             by_client(issuer).get(url)
@@ -188,13 +188,13 @@ def test_the_transport_connects_to_this_issuer_alone(issuer: FakeIssuer) -> None
     [("GET", "/other", 404), ("POST", "/jwks", 405), ("GET", "/introspect", 405), ("HEAD", "/jwks", 200)],
 )
 def test_other_requests(method: str, path: str, status: int, issuer: FakeIssuer) -> None:
-    """They get the status that says so, over WSGI as well."""
+    """An unknown path is a 404, and a wrong method a 405, over WSGI too."""
     for client in (by_client(issuer), by_wsgi(issuer)):
         assert client.request(method, URL + path).status_code == status
 
 
 def test_lifespan_is_answered(issuer: FakeIssuer) -> None:
-    """A server may start it, and stop it."""
+    """The lifespan of the ASGI application starts and stops."""
     sent: list[str] = []
 
     async def receive() -> dict[str, str]:
@@ -220,13 +220,13 @@ def test_lifespan_is_answered(issuer: FakeIssuer) -> None:
     ],
 )
 def test_options_are_checked(options: dict[str, Any], words: str) -> None:
-    """When it is made, in the form of all errors."""
+    """Invalid options are refused when the issuer is built."""
     with pytest.raises(ConfigurationError, match=words):
         FakeIssuer(**options)
 
 
 def test_secrets_are_not_shown(issuer: FakeIssuer) -> None:
-    """Neither by `repr`, nor in what it keeps of requests."""
+    """Neither the repr nor `requests` shows a secret."""
     token = issuer.issue_opaque()
     Guard(issuer.introspection()).verify(token, now=NOW)
     assert token not in repr(issuer) + repr(issuer.requests)
@@ -234,7 +234,7 @@ def test_secrets_are_not_shown(issuer: FakeIssuer) -> None:
 
 
 def test_a_clock_moves_by_hand() -> None:
-    """By seconds, and to a moment."""
+    """A clock is moved by seconds or to a moment, and other values are refused."""
     clock = Clock(NOW)
     clock.advance(1.5)
     assert clock() == NOW + 1.5

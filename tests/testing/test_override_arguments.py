@@ -1,4 +1,4 @@
-"""`override` and `issue_token` refuse arguments with which a test would end for another reason."""
+"""`override` and `issue_token` refuse arguments with which a test would fail for another reason."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ ANN = Principal("ann")
 def test_it_is_refused_before_the_context_is_entered(
     arguments: tuple[Any, Any], options: dict[str, Any], says: str
 ) -> None:
-    """With what works."""
+    """Wrong arguments of `override` are refused at the call, with the correction."""
     with pytest.raises(ConfigurationError, match=says):
         override(*arguments, **options)
 
 
 def test_scopes_of_a_token_are_a_list() -> None:
-    """The letters of a text would be its scopes."""
+    """Text as the scopes of a token is refused, because its letters would be the scopes."""
     with pytest.raises(ConfigurationError, match=r"scopes must be a list, .*: write scopes=\['read'\]"):
         issue_token(SECRET, scopes="read")

@@ -13,8 +13,8 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-#: As users write them in a configuration: no warning passes, and no other plugin is needed. Without that of
-#: Schemathesis, whose import takes longer than all else.
+#: Strict options, as in users' configurations: warnings are errors, and no other plugin is required. The
+#: plugin of Schemathesis is left out, because its import takes longer than the rest.
 STRICT = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-W", "error")
 
 
@@ -28,7 +28,7 @@ def run(pytester: pytest.Pytester, *names: str, options: tuple[str, ...] = ()) -
 
 
 def test_the_plugin_is_registered() -> None:
-    """As pytest finds it where the package is installed."""
+    """The plugin is registered as an entry point of pytest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"authguard": "pytest_authguard"}
     (plugin,) = entry_points(group="pytest11", name="authguard")
@@ -36,27 +36,29 @@ def test_the_plugin_is_registered() -> None:
 
 
 def test_all_blocks_of_the_page_are_files() -> None:
-    """Each of them is run below."""
+    """Each block of the page is a file that is run below."""
     assert PAGE.count("```python") == len(FILES)
     assert set(FILES) == {"fastapi_app.py"} | {f"test_{name}.py" for name in TESTS}
 
 
-#: How many tests there are in each file.
+#: The number of tests in each file.
 TESTS = {"fastapi_app": 7, "flask_app": 2, "starlette_app": 1, "by_a_server": 1}
 
 
+@pytest.mark.slow
 def test_suites_of_the_page(pytester: pytest.Pytester) -> None:
-    """The tests of an application with each framework pass, and a suite for `unittest`."""
+    """The tests of the page pass with each framework, and with `unittest`."""
     run(pytester, *FILES).assert_outcomes(passed=sum(TESTS.values()))
 
 
+@pytest.mark.slow
 def test_suites_run_on_several_processes(pytester: pytest.Pytester) -> None:
-    """By pytest-xdist."""
+    """The tests pass with pytest-xdist."""
     run(pytester, "test_flask_app.py", options=("-n", "2")).assert_outcomes(passed=TESTS["flask_app"])
 
 
 def test_who_asks_for_no_fixture_pays_nothing(pytester: pytest.Pytester) -> None:
-    """The package is not imported, nor any framework or httpx."""
+    """A test without a fixture imports neither the package nor a framework or httpx."""
     pytester.makepyfile(
         """
         import sys
@@ -73,7 +75,7 @@ def test_who_asks_for_no_fixture_pays_nothing(pytester: pytest.Pytester) -> None
 
 
 def test_disabled_it_is_not_there(pytester: pytest.Pytester) -> None:
-    """And what imports `authguard.testing` works without it."""
+    """`authguard.testing` works while the plugin is disabled."""
     pytester.makepyfile(
         """
         import sys
@@ -92,7 +94,7 @@ def test_disabled_it_is_not_there(pytester: pytest.Pytester) -> None:
 
 
 def test_without_pytest_the_classes_are_there(pytester: pytest.Pytester) -> None:
-    """`authguard.testing` does not import it."""
+    """`authguard.testing` does not import pytest."""
     code = (
         "import sys; sys.modules['pytest'] = None; from authguard import testing; print(testing.FakeIssuer())"
     )
@@ -100,7 +102,7 @@ def test_without_pytest_the_classes_are_there(pytester: pytest.Pytester) -> None
 
 
 def test_an_override_ends_with_its_test(pytester: pytest.Pytester) -> None:
-    """The next test of the same guard is nobody again; in one test, the last one holds."""
+    """An override ends with its test; of two in one test, the last one applies."""
     pytester.makepyfile(
         """
         import pytest

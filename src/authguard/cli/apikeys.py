@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authguard._core.credential.key_format import looks_like_key
 from authguard.cli.configuration import raw_settings, read_settings_without_secret, with_settings
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
@@ -133,6 +134,19 @@ def enable(key_id: str, database: str | None, config: str | None) -> None:
     with _open(database, config) as service, _saying_what_ended():
         service.api_keys.enable(_owner_of(service, key_id), key_id, Caller())
     click.echo("The key is enabled.")
+
+
+@apikeys.command("set-tier")
+@click.argument("key_id")
+@click.argument("tier")
+@with_settings
+def set_tier(key_id: str, tier: str, database: str | None, config: str | None) -> None:
+    """Give a key another tier, which sets its limits. Guards apply it after 30 seconds at most."""
+    from authguard.identity import Caller
+
+    with _open(database, config) as service, _saying_what_ended():
+        service.api_keys.set_tier(_owner_of(service, key_id), key_id, tier, Caller())
+    click.echo("The key has this tier.")
 
 
 @contextmanager
@@ -273,8 +287,10 @@ def _open(
     """Open the service, and turn refusals into failures.
 
     Raises:
-        Failure: if API keys are switched off, or the account may not give a scope.
+        Failure: if API keys are switched off, the account may not give a scope, or a tier is unknown.
     """
+    from authguard.identity.errors import InvalidFieldsError
+
     settings = read_settings_without_secret(config, database)
     if not settings.api_keys:
         raise Failure("API keys are switched off: the setting api_keys is false")
@@ -286,11 +302,20 @@ def _open(
             f"the account may not give these scopes to its keys: {printable(' '.join(error.scopes))}. "
             "See api_key_scopes and admin_roles of the settings"
         ) from None
+    except InvalidFieldsError as error:
+        if list(error.fields) != ["tier"]:
+            raise
+        raise Failure(
+            f"tier: {error.fields['tier'][0]}. For another tier, set AUTHGUARD_API_KEY_TIERS as the service "
+            "has it"
+        ) from None
 
 
 def _owner_of(service: "IdentityService", key_id: str) -> "Operator":
     from authguard.identity.errors import NotFoundError
 
+    if looks_like_key(key_id):
+        raise Failure("KEY_ID must be the id of a key, got a key: authguard apikeys list shows the ids")
     try:
         return service.api_keys.find_operator(key_id)
     except NotFoundError:

@@ -33,7 +33,7 @@ def with_settings(command: Command) -> Command:
         "--database",
         metavar="URL",
         help="sqlite:///FILE or postgresql://USER@HOST/NAME; else AUTHGUARD_DATABASE. Other users of the "
-        "machine see arguments: a URL with a password belongs into the variable.",
+        "machine see arguments: put a URL with a password into the variable.",
     )
     return database(with_config(command))
 
@@ -79,7 +79,8 @@ def raw_settings(config: str | None) -> dict[str, Any]:
         try:
             from_file = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            # The text of a TOML error has the line, and no value; that of others may have more.
+            # The text of a TOML error contains the line, but no value; the text of other errors may contain
+            # values.
             reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
             raise ConfigurationError(
                 f"the settings file must be readable TOML, got {path!r}: {reason}"

@@ -41,15 +41,15 @@ def keys() -> None:
     type=click.Choice(["pem", "jwk"]),
     default="pem",
     show_default=True,
-    help="How the private key is written. A JWK has the kid that the public set has. Of a secret, the JWK "
-    "is another form, and pem is the secret itself.",
+    help="The format of the private key. A JWK has the kid of the public set. For a secret, pem writes the "
+    "secret itself.",
 )
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="FILE",
-    help="Where the private key or the secret goes: a new file, for its owner only (mode 0600). "
+    help="The new file for the private key or the secret, which only its owner can read (mode 0600). "
     "- writes it to standard output.",
 )
 def generate(algorithm: str, form: str, output: str) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from authguard.identity.storage.mails.queries import WaitingMail
 
 _PAGE_SIZE, _MAX_PAGE_SIZE = 100, 10_000
-_SHOWN_ID = 12  # characters of an id; enough to tell mails apart
+_SHOWN_ID = 12  # characters of an id; enough to distinguish mails
 
 
 @click.group()

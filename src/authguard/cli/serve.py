@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authguard._extras import needs_extra
-from authguard.cli.configuration import raw_settings, read_settings, with_settings
+from authguard.cli.configuration import raw_settings, with_settings
 from authguard.cli.output import Failure, note
-from authguard.cli.serving.checks import check_workers, root_path_of
+from authguard.cli.serving.checks import check_workers, read_all_settings, read_proxies, root_path_of
 from authguard.cli.serving.heap import settled_heap
 
 if TYPE_CHECKING:
     from authguard.identity import Settings
 
 # A worker answers its supervisor when it has imported the service. On a busy machine that takes longer than
-# uvicorn's five seconds, and workers that are killed and started again would keep the machine busy. One that
-# ends while it is asked may be missed for as long.
+# uvicorn's five seconds, and workers that are killed and started again would keep the machine busy. If a
+# worker ends while it is asked, the supervisor may notice it only after this time.
 _WORKER_SECONDS = 20
 _GRACE_SECONDS = 10  # for requests that are in progress when the service stops
 _LEVELS = ("debug", "info", "warning", "error")
@@ -66,7 +66,7 @@ Tell = Callable[[str], None]
     "--forwarded-allow-ips",
     metavar="ADDRESSES",
     help="The proxies whose X-Forwarded-For is used, such as 10.0.0.1,10.0.0.0/8. Default: none, because "
-    "limits count by address, and such a proxy can name any address.",
+    "limits count by address, and such a proxy can name any address. Names of hosts and * are refused.",
 )
 @click.option(
     "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="The log level."
@@ -105,13 +105,14 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
     logging.config.dictConfig(logs)  # before the service logs its findings at the start
     logger = logging.getLogger("authguard")
     is_text = options["log_format"] == "text"
+    proxies = read_proxies(options.pop("forwarded_allow_ips"))
     tell: Tell = note if is_text else logger.warning
     with _listen(options["host"], options["port"]) as listener:
         port = listener.getsockname()[1]
         given = _for_development(config, options["host"], port, tell) if dev else {}
-        settings = read_settings(config, database, **given)
+        settings = read_all_settings(config, database, given)
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-        server = _server(settings, listener, logs, tell, **options)
+        server = _server(settings, listener, logs, tell, proxies, **options)
         (note if is_text else logger.info)(f"http://{shown}:{port} serves the issuer {settings.issuer}")
         server(_variables(config, database, given))
 
@@ -121,32 +122,35 @@ def _server(
     listener: socket.socket,
     logs: dict[str, Any],
     tell: Tell,
+    proxies: list[str] | None,
     *,
     workers: int,
     root_path: str | None,
-    forwarded_allow_ips: str | None,
     access_log: str,
     **_: Any,
 ) -> Callable[[dict[str, str]], None]:
     """Return the function that serves until it is stopped; it takes the variables for workers."""
     import uvicorn
 
+    from authguard.cli.serving.forwarded import ForwardedFields
     from authguard.cli.serving.worker import APP, run_workers
     from authguard.identity import create_app
 
     path = root_path_of(settings, root_path)
     if warning := check_workers(settings, workers):
         tell(warning)
-    app = create_app(settings)  # also if workers create their own: fail here, and only once
+    # the application is also created if workers create their own, so that faults are reported here, and only
+    # once
+    app = create_app(settings)
     config = uvicorn.Config(
-        app if workers == 1 else APP,
+        ForwardedFields(app) if workers == 1 else APP,
         factory=workers > 1,
         workers=workers,
         log_config=logs,
         access_log=access_log != "none",
         root_path=path,
-        proxy_headers=forwarded_allow_ips is not None,
-        forwarded_allow_ips=forwarded_allow_ips,
+        proxy_headers=proxies is not None,
+        forwarded_allow_ips=proxies,
         server_header=False,
         ws="none",  # no limiters are needed, and uvicorn would log their queries
         timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -22,7 +22,7 @@ class _NoMailer:
 
 @contextmanager
 def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator["IdentityService"]:
-    """Open the use cases, on tables of this version.
+    """Open the use cases, if the tables are of this version.
 
     Args:
         settings: those of the service.

@@ -1,13 +1,13 @@
 """Sign in with a password, and send access tokens that are refreshed."""
 
 import asyncio
-import json
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from ssl import SSLContext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,11 +21,13 @@ from authguard._core.options import (
     check_object,
     check_seconds,
     check_text,
+    named_options,
 )
+from authguard._core.strict_json import parse_object_bytes
 from authguard.client.origins import check_base_url, origin_of
 from authguard.errors import LoginError
 
-#: Seconds before its expiry at which a token is refreshed, as in the AINative guide.
+#: The seconds before the expiry of a token at which it is refreshed, as in the AINative guide.
 _REFRESH_AHEAD_SECONDS = 300.0
 #: Seconds to wait after a refresh that failed because of an outage.
 _PAUSE_SECONDS = 30.0
@@ -34,6 +36,7 @@ _PAUSE_SECONDS = 30.0
 _REFUSAL_SECONDS = 300.0
 #: Bytes of a token response; real ones are much shorter.
 _MAX_BODY_BYTES = 64 * 1024
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class _Tokens:
 _Flow = Generator[httpx.Request, httpx.Response | None, str]
 
 
+@named_options
 class BearerAuth(httpx.Auth):
     """Sign in with a password, and send access tokens that are refreshed before they expire.
 
@@ -152,7 +156,7 @@ class BearerAuth(httpx.Auth):
             del request.headers["Authorization"]
 
     def _at_hand(self, refused: str | None) -> str | None:
-        """Return the token, if it need not be replaced."""
+        """Return the current token; None if it must be replaced."""
         tokens, now = self._tokens, self._clock()
         if tokens is None or tokens.access == refused or now >= tokens.expires_at:
             return None
@@ -174,7 +178,7 @@ class BearerAuth(httpx.Auth):
         with self._lock_of_locks:
             return self._alocks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
-    #: Locked only for a look-up.
+    #: The lock is held only for a look-up.
     _lock_of_locks = threading.Lock()
 
     # A separate client, because the application's might follow a redirect with the password.
@@ -254,12 +258,15 @@ class BearerAuth(httpx.Auth):
     def _keep(self, name: str, response: httpx.Response) -> str:
         now = self._clock()
         try:
-            data = response.json()
+            data = parse_object_bytes(response.content)
             access, refresh, lifetime = data["access_token"], data.get("refresh_token"), data["expires_in"]
             lifetime = float(lifetime)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, json.JSONDecodeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise _failure(name, response) from None  # an unreadable answer may contain a token
-        if not isinstance(access, str) or not access or not isinstance(refresh, str | None):
+        # The error of the library that refuses to send such text would contain it.
+        if not isinstance(access, str) or not _VISIBLE.match(access) or not isinstance(refresh, str | None):
+            raise _failure(name, response)
+        if not isfinite(lifetime):
             raise _failure(name, response)
         # Half of a short lifetime, so that such tokens are not refreshed with each request.
         ahead = min(_REFRESH_AHEAD_SECONDS, lifetime / 2)
@@ -287,4 +294,5 @@ def _failure(name: str, response: httpx.Response | None) -> LoginError:
 
 
 def _refusal(name: str, status: int) -> LoginError:
-    return LoginError(f"{name}: the service answered {status}", status)
+    remedy = ": base_url must have the prefix of the API, such as https://auth.example.com/v1"
+    return LoginError(f"{name}: the service answered {status}{remedy if status == 404 else ''}", status)

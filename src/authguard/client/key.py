@@ -10,14 +10,21 @@ from typing import TypeAlias
 
 import httpx
 
-from authguard._core.jose.secret import check_not_place
-from authguard._core.options import Duration, check_function, check_seconds, check_text, check_whole
+from authguard._core.jose.secret import check_not_place, check_unwrapped
+from authguard._core.options import (
+    Duration,
+    check_function,
+    check_seconds,
+    check_text,
+    check_whole,
+    named_options,
+)
 from authguard.client.origins import check_base_url, origin_of
 from authguard.client.waiting import RequestPacer, seconds_to_wait
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-_MAX_REDIRECTS = 5  # within the origin; each of them drops the key
+_MAX_REDIRECTS = 5  # redirects within the origin; each of them drops the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class _KeyedHeaders(httpx.Headers):
         return [*super().raw, self._key]
 
 
+@named_options
 class APIKeyAuth(httpx.Auth):
     """Send an API key to one origin, and wait when the server answers 429.
 
@@ -86,6 +94,7 @@ class APIKeyAuth(httpx.Auth):
         must = "be printable ASCII without spaces"
         self._key = check_text(key, "key", pattern=_VISIBLE, must=must, secret=True)
         check_not_place(key, "key", chosen_here=False)
+        check_unwrapped(key, "key")
         self._header = check_text(
             header, "header", pattern=_FIELD_NAME, must="be the name of a field, such as X-API-Key"
         )
@@ -111,7 +120,7 @@ class APIKeyAuth(httpx.Auth):
                 answer = yield step
                 continue
             if step.response is not None:
-                step.response.read()  # returns the connection to the pool
+                step.response.read()  # reading the response returns the connection to the pool
             self._sleep(step.seconds)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:

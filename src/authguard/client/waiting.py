@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 _MINUTE_SECONDS = 60.0
-#: Between two attempts, so that `Retry-After: 0` does not cause a loop without pauses.
+#: The shortest pause between two attempts, so that `Retry-After: 0` does not cause a loop without pauses.
 _MIN_PAUSE_SECONDS = 1.0
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,9}\Z")
 #: An item of the field RateLimit: a quoted name and its parameters.
@@ -44,7 +44,7 @@ class RequestPacer:
 
 
 def seconds_to_wait(response: httpx.Response) -> float | None:
-    """Return the seconds after which a refused request may be sent again; None if the server does not say.
+    """Return the seconds after which to send a refused request again; None if the server names no time.
 
     `Retry-After` (RFC 9110 section 10.2.3) takes precedence over `RateLimit`
     (draft-ietf-httpapi-ratelimit-headers section 4). All exhausted limits of `RateLimit` must have been
@@ -63,7 +63,7 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     if _WHOLE_SECONDS.match(text):
         return float(text)
     until, sent = _date(text), _date(headers.get("date", ""))
-    # By the server's clock only, because the client's may differ.
+    # Computed by the server's clock only, because the client's clock may differ.
     return None if until is None or sent is None else (until - sent).total_seconds()
 
 

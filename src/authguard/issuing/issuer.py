@@ -16,6 +16,7 @@ from authguard._core.options import (
     check_text,
     check_whole_seconds,
     got,
+    named_options,
 )
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
@@ -49,6 +50,7 @@ _OTHER_KINDS = frozenset(
 _CLIENT = "client:"  # the beginning of the subject of a client's own token, for a guard
 
 
+@named_options
 class TokenIssuer:
     """Issue access tokens for the application's own users, for a `JWTVerifier` of a guard.
 
@@ -61,8 +63,8 @@ class TokenIssuer:
         ttl: seconds, or a timedelta, for which a token is valid, 1 to 86400.
         algorithm: the signature algorithm; None for that of the key: HS256, RS256, EdDSA, or the one of the
             curve.
-        key_id: the `kid`; None for that of the JWK, else the thumbprint of a private key (RFC 7638); a secret
-            has none.
+        key_id: the `kid`; None for that of the JWK, otherwise the thumbprint of a private key (RFC 7638); a
+            secret has none.
         clock: seconds since the epoch.
 
     Attributes:
@@ -153,7 +155,7 @@ class TokenIssuer:
 
     def _signed(self, body: dict[str, Any]) -> str:
         try:
-            parse_object(json.dumps(body, allow_nan=False))  # as guards read it
+            parse_object(json.dumps(body, allow_nan=False))  # in the form that guards read
         except (TypeError, ValueError, RecursionError, JSONError) as error:
             raise ConfigurationError(
                 f"claims must be values of JSON, got {type(error).__name__}: write dates and numbers as text"

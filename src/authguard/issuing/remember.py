@@ -18,7 +18,7 @@ class RememberTokens:
 
     Args:
         key: the signing key.
-        key_id: its `kid`; None for none.
+        key_id: its `kid`; None for no `kid`.
         issuer: the `iss`. The type and audience differ from those of access tokens, so that no verifier of
             access tokens accepts them.
         lifetime: seconds, or a timedelta, for which a browser is remembered.

@@ -31,7 +31,7 @@ class SigningKey:
 
     Attributes:
         key: the secret, or the private key as an object.
-        algorithm: how it signs.
+        algorithm: its signature algorithm.
         key_id: its `kid`; None if it has none.
     """
 
@@ -66,7 +66,7 @@ class SigningKey:
         Args:
             body: the claims.
             token_type: the `typ` of its header.
-            key_id: the `kid` of its header; None for none.
+            key_id: the `kid` of its header; None for no `kid`.
         """
         headers = {"typ": token_type, **({"kid": key_id} if key_id else {})}
         return jwt.encode(body, self.key, self.algorithm, headers=headers)
@@ -86,7 +86,7 @@ def read_signing_key(key: object, algorithm: str | None = None) -> SigningKey:
             algorithm. The key is never shown.
     """
     if algorithm is not None:
-        (algorithm,) = check_algorithms([check_text(algorithm, "algorithm")])
+        (algorithm,) = check_algorithms([check_text(algorithm, "algorithm")], "algorithm")
     if isinstance(key, PathLike):
         key = _read(Path(fspath(key)))
     if isinstance(key, Mapping):
@@ -117,7 +117,7 @@ def _of_text(text: str | bytes, algorithm: str | None) -> SigningKey:
                 f"key must be JSON if it starts with a brace, got invalid JSON: {error}"
             ) from None
     if algorithm is not None and algorithm not in SYMMETRIC:
-        # Before it is checked as a secret, because it is not one.
+        # Checked before the checks of secrets, because the text is not a secret.
         raise ConfigurationError(
             f"key must be a private key for {algorithm}, got other text: give PEM text, a private JWK, or a "
             'path, such as Path("key.pem")'
@@ -172,7 +172,7 @@ def _of_jwk(jwk: Mapping[str, Any], algorithm: str | None) -> SigningKey:
     _check_use(jwk)
     stated, key_id = jwk.get("alg"), jwk.get("kid")
     if algorithm is None and isinstance(stated, str):
-        (algorithm,) = check_algorithms([stated])
+        (algorithm,) = check_algorithms([stated], "alg of the key")
     key_id = key_id if isinstance(key_id, str) and key_id else None
     if jwk.get("kty") == "oct":
         algorithm = algorithm or "HS256"

@@ -13,6 +13,7 @@ from authguard._core.options import (
     Duration,
     check_flag,
     check_function,
+    check_identifiers,
     check_mapping,
     check_seconds,
     check_text,
@@ -22,6 +23,7 @@ from authguard.errors import ConfigurationError
 from authguard.issuing import TokenIssuer
 from authguard.testing.pages import Answer, Page, Pages
 from authguard.testing.serving import as_asgi, as_wsgi
+from authguard.testing.tokens import sign
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.introspection import IntrospectionVerifier
 from authguard.verifiers.jwt import JWTVerifier
@@ -68,7 +70,7 @@ class FakeIssuer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.url = check_url(url, "url")
-        self.audience = audience if isinstance(audience, str) else tuple(audience)
+        self.audience = audience if isinstance(audience, str) else check_identifiers(audience, "audience")
         check_function(clock, "clock", "clock=time.time", or_none=False)
         self._clock = clock
         self._clients = _checked_clients(clients)
@@ -113,7 +115,7 @@ class FakeIssuer:
         token = signer.issue(subject, scopes=scopes, roles=roles)
         headers = jwt.get_unverified_header(token)
         body = self._changed(token, expires_in, claims)
-        token = jwt.encode(body, key, headers["alg"], headers={"typ": headers["typ"], "kid": headers["kid"]})
+        token = sign(body, key, headers["alg"], {"typ": headers["typ"], "kid": headers["kid"]})
         self._issued[token] = body
         return token
 
@@ -158,7 +160,7 @@ class FakeIssuer:
         return JWTVerifier.from_issuer(self.url, **given)
 
     def introspection(self, **options: Any) -> IntrospectionVerifier:
-        """Return a verifier that asks its introspection endpoint, through the transport.
+        """Return a verifier that uses the introspection endpoint of this issuer, through the transport.
 
         Args:
             options: those of `IntrospectionVerifier`.

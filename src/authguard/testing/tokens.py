@@ -1,14 +1,25 @@
 """Create tokens that a guard accepts or refuses."""
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
 import jwt
+from jwt.algorithms import get_default_algorithms
 
-from authguard._core.options import check_list, check_moment, check_seconds
+from authguard._core.options import (
+    check_list,
+    check_mapping,
+    check_moment,
+    check_seconds,
+    check_text,
+    got,
+    type_of,
+)
+from authguard.errors import ConfigurationError
 
 
 def issue_token(
@@ -35,11 +46,54 @@ def issue_token(
         claims: further claims, such as `iss` and `aud`, or replacements for the above.
 
     Raises:
-        ConfigurationError: if `scopes` is no list, or a time is none.
+        ConfigurationError: if an option has the wrong type, or the key does not fit the algorithm.
     """
+    _check_json(subject, "subject")
     moment = time.time() if now is None else check_moment(now, "now")
     expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)
     body: dict[str, Any] = {"sub": subject, "iat": int(moment), "exp": int(moment + expires_in)}
-    if granted := " ".join(check_list(scopes, "scopes", '"read"')):
-        body["scope"] = granted
-    return jwt.encode(body | claims, key, algorithm=algorithm, headers=headers)
+    # Any text, because a test may need a token with a scope that no issuer writes.
+    granted = [check_text(scope, "each of scopes") for scope in check_list(scopes, "scopes", '"read"')]
+    if granted:
+        body["scope"] = " ".join(granted)
+    if headers is not None:
+        check_mapping(headers, "headers", 'headers={"kid": "a"}')
+    return sign(body | claims, key, check_text(algorithm, "algorithm"), headers)
+
+
+def sign(
+    claims: Mapping[str, Any], key: object, algorithm: str, headers: Mapping[str, Any] | None = None
+) -> str:
+    """Return a JWT with these claims, which a guard need not accept.
+
+    Args:
+        claims: the claims.
+        key: the secret, or the private key.
+        algorithm: the signature algorithm.
+        headers: further header parameters.
+
+    Raises:
+        ConfigurationError: if a claim is not a value of JSON, or the key does not fit the algorithm.
+    """
+    for name, value in (*claims.items(), *(headers or {}).items()):
+        _check_json(value, name)
+    if algorithm not in get_default_algorithms():
+        raise ConfigurationError(f"algorithm must be one such as HS256 or ES256, got {got(algorithm)}")
+    given: Any = key
+    try:
+        return jwt.encode(dict(claims), given, algorithm, dict(headers or {}))
+    except (TypeError, ValueError, AttributeError, jwt.InvalidKeyError):
+        # The cause is not shown, because it may contain a part of the key.
+        raise ConfigurationError(
+            f"key must be a secret or a private key for {algorithm}, got {type_of(key)}: write it as text in "
+            "PEM, or as an object of cryptography"
+        ) from None
+
+
+def _check_json(value: object, name: str) -> None:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"{name} must be a value of JSON, got {type_of(value)}: write dates and numbers as text"
+        ) from None

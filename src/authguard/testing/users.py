@@ -25,8 +25,9 @@ def override(
         guard: the guard of the application.
         user: a `Principal`, `ANONYMOUS`, or the application's own user.
         principal: the principal for the guard, if the user is not a principal.
-        everywhere: whether threads that have entered none see it, too. With False, the thread or task that
-            enters it sees it, and what that one starts: for parallel tests, some of which enter none.
+        everywhere: whether it also applies in threads without an override. With False, it applies only in
+            the thread or task that enters it, and in those that it starts: for parallel tests, some of which
+            have no override.
 
     Raises:
         ConfigurationError: if the guard or the principal is another object, or the user is a class.

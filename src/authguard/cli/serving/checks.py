@@ -1,13 +1,53 @@
 """Check at start-up for problems that would appear later, or weaken the service silently."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from authguard._core.options import got
+from authguard._core.proxies import TrustedProxies
+from authguard.cli.configuration import raw_settings, read_settings
 from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from authguard.identity import Settings
+
+
+def read_all_settings(config: str | None, database: str | None, given: dict[str, Any]) -> "Settings":
+    """Read the settings; if one is wrong, also name the faults that would follow in the next rounds.
+
+    Args:
+        config: the file that `--config` names.
+        database: the URL that `--database` names.
+        given: settings with the highest precedence.
+
+    Raises:
+        ConfigurationError: as `Settings.from_env` does.
+    """
+    try:
+        return read_settings(config, database, **given)
+    except ConfigurationError as error:
+        later = [each for each in _later_faults(config, database, given) if each not in str(error)]
+        raise ConfigurationError("; ".join([str(error), *later])) from None
+
+
+def _later_faults(config: str | None, database: str | None, given: dict[str, Any]) -> Iterator[str]:
+    """Yield the faults that are recognised without valid settings."""
+    from authguard.identity.setting_checks import missing_mailer
+    from authguard.identity.storage import migrations
+
+    try:
+        raw = raw_settings(config) | given
+    except ConfigurationError:  # the error names this fault already
+        return
+    if str(raw.get("dev", "")).lower() in ("1", "true", "yes"):
+        return
+    if "smtp_url" not in raw:
+        yield missing_mailer(has_sender=bool(raw.get("mail_from")))
+    url = database or raw.get("database") or f"sqlite:///{migrations.DEFAULT_FILE}"
+    if isinstance(url, str) and "database_file" not in raw and (fault := migrations.find_fault(url)):
+        yield fault
 
 
 def check_workers(settings: "Settings", workers: int) -> str | None:
@@ -45,3 +85,40 @@ def root_path_of(settings: "Settings", given: str | None) -> str:
             f"{path or 'nothing'}, or another issuer"
         )
     return path
+
+
+def read_proxies(given: str | None) -> list[str] | None:
+    """Return the addresses and networks of `--forwarded-allow-ips`.
+
+    uvicorn takes `*` and networks of all addresses literally, and a host name never matches an address: the
+    first lets each caller choose the address that limits count, the second makes all callers share one.
+
+    Raises:
+        ConfigurationError: if a part is no address and no network, or includes all addresses.
+    """
+    if given is None:
+        return None
+    names = [part.strip() for part in given.split(",") if part.strip()]
+    name = "--forwarded-allow-ips"
+    if not names:
+        raise ConfigurationError(
+            f"{name} must name the proxies, got no address: write {name} 10.0.0.1, or leave it out"
+        )
+    for each in names:
+        try:
+            TrustedProxies([each])
+        except ConfigurationError:
+            raise ConfigurationError(
+                f"{name} must be addresses and networks of your proxies, and not all addresses, because "
+                f"limits count by address, got {got(each)}: write {_network_near(each)}"
+            ) from None
+    return names
+
+
+def _network_near(text: str) -> str:
+    """Return the network that a text with address bits after its prefix means, or an example."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return "10.0.0.1, or 10.0.0.0/24"
+    return str(network) if network.prefixlen else "10.0.0.1, or 10.0.0.0/24"

@@ -1,4 +1,4 @@
-"""Exclude loaded modules from garbage collection, which stay until the server ends, and collect less often.
+"""Exclude loaded modules, which stay until the server ends, from garbage collection, and collect less often.
 
 Scanning them repeatedly would stop the event loop every few seconds under load.
 """
@@ -7,8 +7,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: How many more objects there may be before the young ones are looked through. Python's 700 are those of
-#: some ten requests, so that a thousand requests at a time were all looked through again and again.
+#: The number of new objects after which Python scans the young ones. Python's default of 700 is reached after
+#: about ten requests, so the objects of a thousand simultaneous requests would be scanned repeatedly.
 YOUNG_OBJECTS = 5_000
 
 
@@ -21,7 +21,7 @@ def settle_heap() -> None:
 
 @contextmanager
 def settled_heap() -> Iterator[None]:
-    """Exclude them until the end of the block."""
+    """Exclude existing objects from garbage collection until the end of the block."""
     before = gc.get_threshold()
     settle_heap()
     try:

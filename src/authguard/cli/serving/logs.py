@@ -12,6 +12,7 @@ FORMATS = ("text", "json")
 #: The requests in the access log: refused and failed requests have a status of 400 or more.
 ACCESS = ("all", "errors", "none")
 _ACCESS_LOGGER = "uvicorn.access"
+_AUDIT_LOGGER = "authguard.audit"  # each message of the level INFO is an event as JSON
 _ACCESS_NAMES = ("client", "method", "path", "http_version", "status")
 
 
@@ -61,7 +62,7 @@ class JSONFormatter(logging.Formatter):
     """Write one JSON object per line; its contents cannot start another line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; a request has one member for each part."""
+        """Return the line of a record; a request has one member for each part, an event is one member."""
         line: dict[str, Any] = {
             "time": _moment(record),
             "level": record.levelname.lower(),
@@ -70,6 +71,8 @@ class JSONFormatter(logging.Formatter):
         }
         if record.name == _ACCESS_LOGGER and isinstance(record.args, tuple):
             line |= dict(zip(_ACCESS_NAMES, record.args, strict=False))
+        if record.name == _AUDIT_LOGGER and record.levelno == logging.INFO:
+            line["event"] = json.loads(record.getMessage())
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

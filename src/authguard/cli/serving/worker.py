@@ -8,18 +8,15 @@ import sys
 from contextlib import suppress
 from socket import socket
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from authguard.cli.output import Failure
+from authguard.cli.serving.forwarded import ForwardedFields
 from authguard.cli.serving.heap import settle_heap
 from authguard.errors import AuthGuardError, ConfigurationError
-
-if TYPE_CHECKING:
-    from authguard.identity.app import Identity
 
 logger = logging.getLogger("authguard")
 
@@ -27,18 +24,18 @@ logger = logging.getLogger("authguard")
 APP = f"{__name__}:make_app"
 
 
-def make_app() -> "Identity":
+def make_app() -> ForwardedFields:
     """Create the application in a worker, from the variables that its parent has set."""
     from authguard.identity import create_app
 
     _end_with_parent()
     try:
         app = create_app()
-    except AuthGuardError as error:  # the next attempt may succeed, when an outage is over
+    except AuthGuardError as error:  # the next attempt may succeed, after the outage
         logger.error("a worker cannot start: %s", error)
         sys.exit(STARTUP_FAILURE if isinstance(error, ConfigurationError) else 1)
     settle_heap()
-    return app
+    return ForwardedFields(app)
 
 
 def _end_with_parent() -> None:
@@ -72,4 +69,4 @@ def run_workers(config: uvicorn.Config, listener: socket, variables: dict[str, s
     with suppress(KeyboardInterrupt):
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise Failure("a worker could not start; the log says why")
+        raise Failure("a worker could not start; the log has the reason")

@@ -44,10 +44,10 @@ class Answer:
 
     Attributes:
         mount: the mount point of the guarded application.
-        verifier: the verifier that was asked; empty for none.
+        verifier: the verifier that was asked; empty if none was.
         finding: the fault of the token; None if it is accepted.
         status: the status of the response; 200 if the guard lets the request pass.
-        option: the option that could be changed; None for none.
+        option: the option that could be changed, if any.
     """
 
     mount: str
@@ -183,7 +183,7 @@ async def _answer(
 
 
 def _without_quotas(guard: Guard, principal: Principal) -> str | None:
-    """Return why the quotas of a caller cannot be determined, which is a 500; None if they can."""
+    """Return the reason why the quotas of a caller cannot be determined (a 500); None if they can."""
     try:
         if guard.quotas is not None:
             guard.quotas.check_known(principal)
@@ -193,7 +193,7 @@ def _without_quotas(guard: Guard, principal: Principal) -> str | None:
 
 
 def _verifier_of(guard: Guard, credential: _Credential) -> Verifier | None:
-    """Return the verifier that a guard asks about a token; of several for JWTs, the one of its issuer."""
+    """Return the verifier that a guard asks about a token; of several for JWTs, that of its issuer."""
     text, claims, field = credential
     if field is None or field.lower() == "authorization":
         candidates = [each for each in guard.verifiers if not each.token_header and _accepts(each, text)]

@@ -82,7 +82,7 @@ def _bound(principal: Principal) -> Finding | None:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Hold the options that say how to check a token.
+    """Hold the options for checking a token.
 
     Attributes:
         key: a file with keys, or the URL of a key set.
@@ -259,7 +259,7 @@ def _look_up_client(service: "IdentityService", principal: Principal) -> Finding
 
     with service.database.read() as connection:
         if is_revoked(connection, principal, service.clock()):
-            return Finding("revoked", "it was revoked", "Have the client get a new one.")
+            return Finding("revoked", "it was revoked", "The client must request a new one.")
         row = store.find_client(connection, principal.subject)
     if row is None or row.client.disabled:
         return Finding(

@@ -63,9 +63,9 @@ def explain_text(text: str) -> Finding | None:
             "A guard answers 400. Configure the issuer to put fewer claims into it.",
         ),
         (
-            any(character.isspace() for character in text),
+            any(character.isspace() or character in "\"'" for character in text),
             "malformed",
-            "it contains white space",
+            "it contains white space or quotes",
             "Copy the token alone, in one piece.",
         ),
         (
@@ -144,7 +144,7 @@ def _signature(error: InvalidSignatureError, token: Token, expected: Expected) -
         return Finding(
             "kid",
             f"the token names no key (kid), and no key here is the only one for {algorithm} that fits",
-            "Configure the issuer to add a kid to the header, or check that the key set is its current one.",
+            "Configure the issuer to add a kid to the header, or check that the key set is the current one.",
         )
     return Finding(
         "kid",

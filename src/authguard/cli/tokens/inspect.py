@@ -44,7 +44,7 @@ _UNSIGNED_CODES = ("not_verified", "unavailable", "algorithm", "kid", "signature
     "--app",
     "application",
     metavar="MODULE:APP",
-    help="Ask the guards of this application, or this Guard, such as main:guard.",
+    help="Check with the guards of this application, or with this Guard, such as main:guard.",
 )
 @click.option(
     "--factory", is_flag=True, help="APP is a function without arguments that returns the application."
@@ -159,12 +159,11 @@ def inspect(
 ) -> None:
     """Check whether a token is accepted. If not, show the reason and the remedy.
 
-    The token is never an argument, and never shown. The keys are given by the options; without any, those of
-    the service are used if its settings are there, and sessions and accounts are checked, too. With --app,
-    the guards of an application are asked, also about API keys and opaque tokens: the output names the
+    The token is never an argument, and never shown. The options name the keys. Without them, the command
+    uses the keys of the service if it has its settings, and also checks the session and the account. With
+    --app, the guards of an application check the token, API key or opaque token: the output names the
     verifier that decides, the reason, and the option to change. Exit status: 0 only if the token was verified
-    and accepted by all guards; 1 if it is refused or cannot be checked now; 2 if no key was given to verify
-    it.
+    and accepted by all guards; 1 if it is refused or cannot be checked now; 2 without a key to verify it.
     """
     context = click.get_current_context()
     if context.args:  # click would repeat it

@@ -107,7 +107,7 @@ def _check_one_way(
         raise Failure("give one of --user, --key and --secret-env", MISUSED)
     if user is not None and not all(value in (None, ()) for value in contents):
         raise Failure(
-            "--user gives a token as the service makes it: what else it says goes with --key or --secret-env",
+            "--user issues a token as the service does: options for its contents need --key or --secret-env",
             MISUSED,
         )
     if user is None and any(service):

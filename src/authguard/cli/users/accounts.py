@@ -7,7 +7,7 @@ import click
 from authguard.cli.configuration import read_settings_without_secret, with_settings
 from authguard.cli.output import echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
-from authguard.cli.users.shown import account_document, read_password
+from authguard.cli.users.shown import account_document, note_other_spellings, read_password
 
 if TYPE_CHECKING:
     from authguard.identity import User
@@ -38,6 +38,7 @@ def create(
     settings = read_settings_without_secret(config, database)
     with open_service(settings) as service:
         user = service.accounts.create(email, read_password(password_stdin), name, role, verified=verified)
+        note_other_spellings(user.roles, service.settings)
     if as_json:
         echo_json(account_document(user))
     else:

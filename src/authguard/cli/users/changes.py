@@ -9,12 +9,16 @@ import click
 from authguard.cli.configuration import read_settings_without_secret, with_settings
 from authguard.cli.output import echo_json, moment, printable
 from authguard.cli.service import find_user, open_service
-from authguard.cli.users.shown import account_document, read_password
+from authguard.cli.users.shown import account_document, note_other_spellings, read_password
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, User
     from authguard.identity.usecases.administration.accounts import AccountView
 
+_ENDED = (
+    "its sessions have ended, and other applications refuse its API keys for up to ten minutes. To keep a "
+    "role, name all roles."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Write the account as JSON.")
 
 
@@ -121,8 +125,12 @@ def set_role(
     if scopes and no_scopes:
         raise click.UsageError("--scope and --no-scopes do not go together")
     with _account(account, database, config) as (service, user):
-        service.administration.set_roles(user.id, roles, scopes if scopes or no_scopes else None)
-        _answer(service, user.id, as_json, "The account has these roles from its next token on.")
+        after = service.administration.set_roles(user.id, roles, scopes if scopes or no_scopes else None)
+        note_other_spellings(roles, service.settings)
+        text = "The account has these roles from its next token on."
+        if lost := sorted({*user.roles, *user.scopes} - {*after.roles, *after.scopes}):
+            text += f" It has lost {', '.join(lost)}: {_ENDED}"
+        _answer(service, user.id, as_json, text)
 
 
 @click.command()

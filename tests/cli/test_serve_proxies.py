@@ -1,0 +1,82 @@
+"""`authguard serve --forwarded-allow-ips` trusts the listed proxies, and no others."""
+
+from pathlib import Path
+
+import pytest
+
+from authguard.cli.serving.checks import read_proxies
+from authguard.errors import ConfigurationError
+from cli.servers import served
+from cli.support import run
+
+EXAMPLE = "10.0.0.1, or 10.0.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("given", "write"),
+    [
+        ("*", EXAMPLE),
+        ("10.0.0.1,*", EXAMPLE),
+        ("0.0.0.0/0", EXAMPLE),
+        ("::/0", EXAMPLE),
+        ("nginx", EXAMPLE),
+        ("/run/nginx.sock", EXAMPLE),
+        ("127.0.0.1:8000", EXAMPLE),
+        ("10.0.0.1 10.0.0.2", EXAMPLE),
+        ("10.0.0.1/8", "10.0.0.0/8"),
+        ("fd00::1/64", "fd00::/64"),
+    ],
+)
+def test_other_texts_are_refused(given: str, write: str) -> None:
+    """All addresses, or a name, are refused with an example."""
+    with pytest.raises(ConfigurationError, match=r"^--forwarded-allow-ips must be addresses") as refused:
+        read_proxies(given)
+    assert str(refused.value).endswith(f": write {write}")
+
+
+@pytest.mark.parametrize("given", ["", " ", ","])
+def test_an_empty_list_is_refused(given: str) -> None:
+    """An empty list, as from a variable that is not set, is refused."""
+    with pytest.raises(ConfigurationError, match="must name the proxies"):
+        read_proxies(given)
+
+
+def test_addresses_and_networks_are_accepted() -> None:
+    """Addresses and networks of both versions of IP are accepted, with spaces around the commas."""
+    assert read_proxies("10.0.0.1, 10.0.0.0/8,::1,fd00::/64") == [
+        "10.0.0.1",
+        "10.0.0.0/8",
+        "::1",
+        "fd00::/64",
+    ]
+    assert read_proxies(None) is None
+
+
+def test_the_command_does_not_start() -> None:
+    """The command ends with 2 and one line."""
+    done = run("serve", "--dev", "--port", "0", "--forwarded-allow-ips", "*")
+    assert done.returncode == 2 and "--forwarded-allow-ips must be" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_proxy_that_is_not_listed_is_named(workers: str, tmp_path: Path) -> None:
+    """A proxy that is not listed is logged once in each process."""
+    with served("--dev", "--workers", workers, AUTHGUARD_DATABASE=f"sqlite:///{tmp_path}/a.db") as server:
+        for number in range(8):
+            server.get("/healthz", headers={"X-Forwarded-For": f"203.0.113.{number}"})
+        server.read()
+    lines = [line for line in server.err.splitlines() if "X-Forwarded-For" in line]
+    assert 1 <= len(lines) <= int(workers)
+    assert "a request from 127.0.0.1 has X-Forwarded-For, which is not used" in lines[0]
+    assert lines[0].endswith("start with --forwarded-allow-ips 127.0.0.1")
+
+
+def test_a_listed_proxy_and_a_request_without_the_field_write_nothing(tmp_path: Path) -> None:
+    """A listed proxy, or a request without the field, logs nothing."""
+    database = f"sqlite:///{tmp_path}/a.db"
+    with served("--dev", "--forwarded-allow-ips", "127.0.0.1", AUTHGUARD_DATABASE=database) as server:
+        server.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+        server.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9:4711"})
+        server.get("/healthz")
+        server.read()
+    assert "X-Forwarded-For" not in server.err
