@@ -1,10 +1,11 @@
-"""Settings of all tests."""
+"""Configure all tests."""
 
 import datetime as dt
 import gc
 import os
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,19 @@ from hypothesis import settings
 
 import sizes
 
-# No examples are kept between runs, and slow machines do not fail tests by their clock.
+# No examples are stored between runs, and tests do not fail because a machine is slow.
 settings.register_profile("authguard", database=None, deadline=None, max_examples=sizes.size(150, 1_000))
 settings.load_profile("authguard")
 
 FOLDERS = Path(__file__).parent
-# They wait for other processes. Begun first, none of them is the last one that a processor works on.
-_WAITING = ("wire", "browser", "remote", "identity", "cli", "client")
+# These tests wait for other processes. They begin first, so that no processor waits for one of them at the
+# end.
+_WAITING = ("wire", "browser", "remote", "identity", "cli", "client", "stores", "docs")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one made-up authority: each HTTP client reads all of them, and no test asks a public server."""
+    """Use only one test authority, because each HTTP client loads all, and no test asks a public server."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder(
@@ -49,41 +51,65 @@ def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(optionalhook=True)  # `make frameworks` has no xdist
+@pytest.hookimpl(optionalhook=True)  # `make frameworks` does not install xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Start twice as many workers as there are processors: many tests wait for other processes.
+    """Start two workers for each processor, because many tests wait for other processes.
 
-    With `--numprocesses logical`, for tests that do not wait, start as many as there are: each one collects
-    all of the tests.
+    With `--numprocesses logical`, for tests that do not wait, start one for each processor, because each
+    worker collects all tests.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return processors if config.option.numprocesses == "logical" else 2 * processors
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give all files of tests/browser to one worker, since each worker starts Chromium for itself."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the folders whose tests take longest, and leave out what a second database repeats."""
-    repeats = [item for item in items if _is_repeat(item)]
+    """Begin with the folders whose tests take longest, and leave out repetitions with the second database."""
+    repeats = [item for item in items if _is_repeat(item, "one_database")]
+    for item in items:
+        if _is_repeat(item, "slow_on_postgresql"):
+            item.add_marker("slow")
     if repeats:
         config.hook.pytest_deselected(items=repeats)
-    items[:] = sorted((item for item in items if not _is_repeat(item)), key=_place)
+    left_out = set(repeats)
+    items[:] = sorted((item for item in items if item not in left_out), key=lambda item: _place(item.path))
 
 
-def _is_repeat(item: pytest.Item) -> bool:
-    """Return whether a test that is not about the database runs over the second one."""
-    if sizes.FULL or item.get_closest_marker("one_database") is None:
-        return False
+def _is_repeat(item: pytest.Item, marker: str) -> bool:
+    """Return whether a test with this marker runs over the second database."""
     given = getattr(item, "callspec", None)
-    return given is not None and given.params.get("url") == "postgresql"
+    if sizes.FULL or given is None or given.params.get("url") != "postgresql":
+        return False
+    return item.get_closest_marker(marker) is not None
 
 
-def _place(item: pytest.Item) -> int:
-    folder = item.path.relative_to(FOLDERS).parts[0] if item.path.is_relative_to(FOLDERS) else ""
+@cache  # each process asks for the few files of thousands of tests
+def _place(path: Path) -> int:
+    folder = path.relative_to(FOLDERS).parts[0] if path.is_relative_to(FOLDERS) else ""
     return _WAITING.index(folder) if folder in _WAITING else len(_WAITING)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the collector of garbage from looking through thousands of collected tests again and again."""
+    """Keep the garbage collector from scanning thousands of collected tests repeatedly.
+
+    A test creates thousands of objects, such as an application with its routes. With the default settings,
+    the collector scans them so often that it takes a large part of the time.
+    """
     gc.disable()
     try:
         return (yield)
@@ -91,3 +117,4 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+        gc.set_threshold(10_000, 10, 10)

@@ -1,4 +1,4 @@
-"""Compare what an application answers with its OpenAPI document, by requests that Schemathesis makes."""
+"""Compare the answers of an application with its OpenAPI document, by requests of Schemathesis."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,14 +32,14 @@ def answered_as_documented(
 
     Args:
         app: the ASGI application.
-        callers: the fields that each caller sends; without any, there are credentials of all sorts.
+        callers: the fields that each caller sends; without any, credentials of all kinds are sent.
         path: of the document.
 
     Returns:
         method, path and status of each answer that was seen.
 
     Raises:
-        FailureGroup: with what differs.
+        FailureGroup: with the differences.
     """
     seen: set[str] = set()
     schema = schemathesis.openapi.from_asgi(path, app)

@@ -1,4 +1,4 @@
-"""The kinds of options, and what people write in their place that is of a wrong type."""
+"""Define the kinds of options, and usual values of a wrong type for each."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,11 +6,14 @@ from math import inf, nan
 from typing import Any, NamedTuple
 
 HOUR = timedelta(hours=1)
-#: What is of the wrong type for each kind of option; `kinds` below says which values are left out.
+#: Values of the wrong type for each kind of option; `kinds` below names the excluded values.
 EMPTY: list[Any] = []
 NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES = (
     None, True, nan, "5", 5, [5], {"a": 5}, len, b"5",
 )  # fmt: skip
+#: Lists whose elements are of a wrong type, or have white space around them, as from text split at commas.
+ELEMENTS: list[Any] = [[b"a"], [["a"]], [{"a": 5}], [True]]
+SPACED: list[Any] = [[" a"], ["a\n"]]
 WRONG: dict[str, list[Any]] = {
     "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
     "text or function": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
@@ -32,8 +35,9 @@ WRONG: dict[str, list[Any]] = {
         datetime(2026, 1, 1),
     ],
     "flag": [NOTHING, NAN, TEXT, 1, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
-    "list": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES, HOUR],
-    "texts": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
+    "any list": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES, HOUR, *ELEMENTS],
+    "list": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES, HOUR, *ELEMENTS, *SPACED],
+    "texts": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR, *ELEMENTS, *SPACED],
     "object": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
     "function": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
     "mapping": [NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, FUNCTION, BYTES, HOUR],
@@ -44,12 +48,12 @@ WRONG: dict[str, list[Any]] = {
 
 
 class Built(NamedTuple):
-    """A public class or function.
+    """Describe a public class or function.
 
     Attributes:
         target: the class or function.
-        good: arguments that it takes.
-        kinds: of each option, such as `text`; with `?`, None may stand in its place.
+        good: valid arguments.
+        kinds: of each option, such as `text`; with `?`, None is allowed.
         exempt: options that take anything, or whose other values are checked elsewhere.
     """
 

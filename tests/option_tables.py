@@ -1,4 +1,4 @@
-"""The options of public classes and functions: what they take, and what people write in its place."""
+"""List the options of public classes and functions, with their kinds."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from testing_options import TESTING
 
 
 def verifier() -> ag.JWTVerifier:
-    """Return a verifier that works."""
+    """Return a working verifier."""
     return ag.JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
 
 
@@ -37,7 +37,7 @@ def _with_login_page() -> ag.Guard:
 
 
 class _GuardOf:
-    """Builds a guard of a verifier that works, with a loader where its users are to be kept."""
+    """Build a guard of a working verifier, with a loader if its users must be remembered."""
 
     def __new__(cls, **options: Any) -> Any:
         loader = {"user_loader": lambda principal: principal} if "user_ttl" in options else {}
@@ -45,16 +45,16 @@ class _GuardOf:
 
 
 def _replays(digest: str, seconds: int) -> bool:
-    """Stand for a store of used tokens."""
+    """Represent a store of used tokens."""
     return True
 
 
 def _wsgi_application(environ: Any, start_response: Any) -> None:
-    """Stand for a WSGI application that is built and not called."""
+    """Represent a WSGI application that is built and not called."""
 
 
 def _application(scope: Any, receive: Any, send: Any) -> None:
-    """Stand for an application."""
+    """Represent an application."""
 
 
 URL = "https://issuer.example"
@@ -62,9 +62,7 @@ REQUIRED = {"scopes": "", **rows("list", "any_of roles"), "acr": "texts", "max_a
 STORE = {"bound": "seconds", "replays_down": "text"}
 STORE_OTHERS = frozenset({"revocations_down"})
 QUOTAS = {"quotas_down": "text", "timeout": "seconds", "max_counters": "number"}
-QUOTAS_OTHERS = frozenset(
-    {"processes"}
-)  # which goes with "local": see tests/stores/test_shared_quotas_down.py
+QUOTAS_OTHERS = frozenset({"processes"})  # for "local": see tests/stores/test_shared_quotas_down.py
 AUTH = rows("text", "client_id client_secret")
 BUILT: dict[str, Built] = {
     "Guard": Built(
@@ -287,7 +285,7 @@ BUILT: dict[str, Built] = {
         {"subject": "ann"},
         {
             "subject": "text",
-            **rows("list", "scopes roles quotas"),
+            **rows("any list", "scopes roles quotas"),  # the spellings of issuers
             "claims": "mapping",
             "expires_at": "moment?",
             **rows("text?", "issuer client_id token_id key_id tier"),
@@ -302,7 +300,7 @@ BUILT: dict[str, Built] = {
         ag.MemoryRevocations().revoke,
         {"token_id": "a", "until": 5.0},
         {"until": "moment", "wait": "flag"},
-        # With a subject alone, `issued_before` is good: see tests/stores/test_marks.py.
+        # With only a subject, `issued_before` is valid: see tests/stores/test_marks.py.
         frozenset({"token_id", "key_id", "subject", "session", "issuer", "issued_before"}),
     ),
     "RedisStore": Built(
@@ -445,7 +443,7 @@ BUILT: dict[str, Built] = {
     **TESTING,
 }
 
-#: Public names that are no option of an application: the guard makes them, or they are raised or read.
+#: Public names that are not options of an application: the guard creates them, or they are raised or read.
 NOT_BUILT = frozenset(
     [
         "ANONYMOUS",
@@ -458,18 +456,18 @@ NOT_BUILT = frozenset(
         "RequestView",
         "Verdict",
         "errors",
-        "in_memory",  # as core/test_callbacks.py checks it
+        "in_memory",  # core/test_callbacks.py checks it
         "safe_next",
         "Guard",
         "ClientAuth",
     ],
 )
-#: What an error calls an option that is checked for what it holds.
+#: The name in errors of an option whose contents are checked.
 ALIASES = {
     "tiers": "api_key_tiers",
     "protected_paths": "path",
     "public_paths": "path",
     "keys": "(?:keys|a key without kid|kty and crv)",
-    "answer_keys": "(?:keys|a key without kid)",
+    "answer_keys": "answer_keys: (?:keys|a key without kid)",
     "answer_algorithms": "algorithms",
 }

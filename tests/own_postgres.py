@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, which they may freeze, restart and put a pooler in front of."""
+"""Run a PostgreSQL server for tests that freeze it, restart it, or put a pooler in front of it."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _SECONDS = 30.0
 
 
 def _program(name: str) -> str:
-    """Return where a program of PostgreSQL is; the tests are skipped without it."""
+    """Return the path of a program of PostgreSQL; skip the tests without it."""
     places = [str(path) for path in sorted(Path(_PLACES).glob("*/bin"), reverse=True)]
     program = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"]))
     if program is None:
@@ -29,7 +29,7 @@ def _program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that is free at the moment."""
+    """Return a port that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -37,15 +37,15 @@ def free_port() -> int:
 
 
 def _user() -> str | None:
-    """Return whom servers run as: they refuse to run as root."""
+    """Return the user for servers, which refuse to run as root."""
     return "postgres" if os.geteuid() == 0 else None
 
 
 class OwnPostgres:
-    """A server in a folder of its own.
+    """Represent a server in a folder of its own.
 
     Attributes:
-        port: where it listens.
+        port: the port.
         url: of its database.
     """
 
@@ -61,7 +61,7 @@ class OwnPostgres:
         subprocess.run(arguments, check=True, user=_user(), capture_output=True, cwd=self.folder)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         options = {"listen_addresses": "127.0.0.1", "port": self.port, "fsync": "off"}
         options |= {"unix_socket_directories": self.folder}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -74,25 +74,25 @@ class OwnPostgres:
         wait_for(self.url)
 
     def stop(self, how: int = signal.SIGINT) -> None:
-        """Stop it; by default all connections are closed."""
+        """Stop the server; by default, close all connections."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(_SECONDS)
             self._process = None
 
     def restart(self, how: int = signal.SIGINT) -> None:
-        """Stop it, and start it again."""
+        """Stop the server, and start it again."""
         self.stop(how)
         self.start()
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether it has ended by itself."""
+        """Return whether the server has ended by itself."""
         return self._process is not None and self._process.poll() is not None
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop it in the middle of whatever it does; the kernel goes on to answer for it."""
+        """Pause the server in the middle of its work; the kernel still answers at the TCP level."""
         assert self._process is not None
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -129,7 +129,7 @@ def _folder(place: Path = Path("/tmp")) -> Path:
 
 @contextlib.contextmanager
 def own_postgres(place: Path = Path("/tmp")) -> Iterator[OwnPostgres]:
-    """Run a server, in a new folder in a place that its user may enter."""
+    """Run a server in a new folder that its user may enter."""
     folder = _folder(place)
     server = None
     try:
@@ -144,7 +144,7 @@ def own_postgres(place: Path = Path("/tmp")) -> Iterator[OwnPostgres]:
 
 @contextlib.contextmanager
 def pgbouncer(server: OwnPostgres) -> Iterator[str]:
-    """Run PgBouncer in transaction mode in front of a server, with two connections to it; its URL."""
+    """Run PgBouncer in transaction mode with two connections to a server; yield its URL."""
     program, folder, port = _program("pgbouncer"), _folder(), free_port()
     (folder / "users.txt").write_text('"postgres" ""\n')
     (folder / "pgbouncer.ini").write_text(

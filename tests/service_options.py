@@ -1,4 +1,4 @@
-"""The options of the identity service, and of what it is built from."""
+"""List the options of the identity service, and of its parts."""
 
 from typing import Any
 

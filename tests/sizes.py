@@ -1,4 +1,4 @@
-"""Sizes of proofs: a sample by default, and all of it with `FULL=1`, which is read here alone."""
+"""Choose the sizes of proofs: a sample by default, and the full size with `FULL=1`."""
 
 import os
 
@@ -7,10 +7,10 @@ FULL: bool = os.environ.get("FULL") == "1"
 
 
 def size(sample: int, full: int) -> int:
-    """Return how many cases a proof looks at.
+    """Return the number of cases of a proof.
 
     Args:
-        sample: enough to see a mistake in the rule.
-        full: enough to see a mistake in a rare case, or what it promises in numbers.
+        sample: enough to find a mistake in the rule.
+        full: enough to find a mistake in a rare case, or the number that the documentation promises.
     """
     return full if FULL else sample

@@ -1,4 +1,4 @@
-"""What the tests share: a request without a server, tokens, keys, and where the vectors are."""
+"""Make requests without a server, tokens and keys for tests, and find the vectors."""
 
 import base64
 import hashlib
@@ -22,7 +22,8 @@ from authguard._core.verifier import Verified, as_flow
 from authguard.drivers import run
 
 NOW = 1_800_000_000.0
-LONG_AFTER = 4_102_444_800  # 2100-01-01: the exp of tokens that are made once and read by the real clock
+# 2100-01-01: the exp of tokens that are created once and checked by the real clock
+LONG_AFTER = 4_102_444_800
 SECRET = "k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz"
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://api.example"
@@ -32,7 +33,7 @@ needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason="the folder of s
 
 
 class FakeRequest(RequestView):
-    """A request from plain values; header fields are pairs of text or bytes, in order."""
+    """Hold a request made of plain values; header fields are pairs of text or bytes, in order."""
 
     def __init__(
         self,
@@ -66,54 +67,59 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode("latin-1") if isinstance(text, str) else text
 
 
+def no_more_threads(_: object) -> None:
+    """Raise the error of `Thread.start` for a system without room for threads."""
+    raise RuntimeError("can't start new thread")
+
+
 def bearer(token: str, path: str = "/", **options: Any) -> FakeRequest:
-    """A request with a Bearer token."""
+    """Return a request with a Bearer token."""
     return FakeRequest(path, headers=[("authorization", f"Bearer {token}")], **options)
 
 
 def judge(verifier: Any, credential: Credential, now: float) -> Verified:
-    """What a verifier finds out, by a flow or at once."""
+    """Return the result of a verifier, by a flow or at once."""
     return run(as_flow(verifier.flow(credential, now)))
 
 
 def b64(data: bytes) -> str:
-    """base64url without padding."""
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def number(value: int, size: int | None = None) -> str:
-    """A number as JWKs write it."""
+    """Return a number in the form of JWKs."""
     return b64(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
 
 
 @cache
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """An RSA key, made once for each size."""
+    """Return an RSA key, created once for each size."""
     return rsa.generate_private_key(65537, bits)
 
 
 @cache
 def ec_key(curve: str = "P-256") -> ec.EllipticCurvePrivateKey:
-    """An EC key, made once for each curve."""
+    """Return an EC key, created once for each curve."""
     curves = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
     return ec.generate_private_key(curves[curve])
 
 
 @cache
 def ed25519_key() -> ed25519.Ed25519PrivateKey:
-    """An Ed25519 key, made once."""
+    """Return an Ed25519 key, created once."""
     return ed25519.Ed25519PrivateKey.generate()
 
 
 def pem(private: Any) -> str:
-    """The public half as PEM text."""
+    """Return the public half as PEM text."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     encoded: bytes = private.public_key().public_bytes(serialization.Encoding.PEM, form)
     return encoded.decode()
 
 
 def jwk(private: Any, **members: Any) -> dict[str, Any]:
-    """The public half as a JWK."""
+    """Return the public half as a JWK."""
     public = private.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
@@ -136,7 +142,7 @@ _HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
 
 
 def sign(data: bytes, algorithm: str, key: Any) -> bytes:
-    """The JWS signature of `data`."""
+    """Return the JWS signature of `data`."""
     if algorithm == "none":
         return b""
     signature: bytes
@@ -156,7 +162,7 @@ def sign(data: bytes, algorithm: str, key: Any) -> bytes:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Claims of a good token; a change to `...` leaves the claim out."""
+    """Return the claims of a valid token; a change to `...` leaves the claim out."""
     good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "exp": NOW + 600, "iat": NOW - 10}
     return {name: value for name, value in {**good, **changes}.items() if value is not ...}
 
@@ -170,14 +176,14 @@ def make_token(
     signed_with: str | None = None,
     **more_header: Any,
 ) -> str:
-    """A compact JWS, as good or as bad as asked: raw bytes go in as they are.
+    """Return a compact JWS, valid or not; raw bytes are used unchanged.
 
     Args:
-        payload: claims, or the bytes to sign; None for good claims.
-        algorithm: what the header says, unless `header` is given whole.
+        payload: claims, or the bytes to sign; None for valid claims.
+        algorithm: the `alg` of the header, unless `header` is given.
         key: a secret or a private key.
-        header: the whole header, or the bytes of it.
-        signed_with: the algorithm to sign with, if it is not what the header says.
+        header: the whole header, or its bytes.
+        signed_with: the algorithm to sign with, if it differs from that of the header.
         more_header: further members of the header.
     """
     head = {"alg": algorithm, **more_header} if header is None else header
@@ -187,7 +193,7 @@ def make_token(
 
 
 def make_token_of_parts(head: str, payload: str, key: str = SECRET) -> str:
-    """A token of two parts taken as they are, with a good HS256 signature over them."""
+    """Return a token of two given parts, with a valid HS256 signature over them."""
     return f"{head}.{payload}.{b64(sign(f'{head}.{payload}'.encode(), 'HS256', key))}"
 
 
@@ -198,12 +204,12 @@ def _json(value: dict[str, Any] | bytes | str) -> bytes:
 
 
 def sha256(text: str) -> str:
-    """The digest of a text in hexadecimal, by the standard library."""
+    """Return the digest of a text in hexadecimal, by the standard library."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def lines(name: str) -> list[str]:
-    """The lines of a vector file that are inputs; none where the folder is missing."""
+    """Return the lines of a vector file that are inputs; empty if the folder is missing."""
     path = VECTORS / name
     if not path.is_file():
         return []
@@ -212,7 +218,7 @@ def lines(name: str) -> list[str]:
 
 
 def thumbprint(key: dict[str, Any]) -> str:
-    """The RFC 7638 thumbprint of a public JWK, written apart from the one that is tested."""
+    """Return the RFC 7638 thumbprint of a public JWK, independent of the tested code."""
     members = {name: key[name] for name in ("crv", "e", "kty", "n", "x", "y") if name in key}
     return b64(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
 
@@ -226,12 +232,12 @@ def make_proof(
     signed_with: Any = None,
     **changes: Any,
 ) -> str:
-    """A DPoP proof for `GET https://api.example/a`, as good or as bad as asked.
+    """Return a DPoP proof for `GET https://api.example/a`, valid or not.
 
     Args:
         token: the access token.
         key: the private key; None for the EC key.
-        algorithm: how to sign, and what the header says.
+        algorithm: the algorithm of the signature and the header.
         header: changes to the header; `...` leaves a member out.
         signed_with: another key to sign with.
         changes: changes to the claims; `...` leaves a claim out.
@@ -254,7 +260,7 @@ def make_proof(
 
 
 def program(name: str) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI it fails."""
+    """Return the path of a program; without it, skip the test, or in CI fail."""
     folders = [os.environ.get("PATH", ""), "/usr/sbin", sysconfig.get_path("scripts")]
     path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:

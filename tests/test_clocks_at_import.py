@@ -8,15 +8,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tests", "examples", "benchmarks")
-# Never imported, but read by type checkers; and an application that is to ask before its server forks.
+# A file that only type checkers read, and an application that asks before its server forks.
 NOT_RUN_BY_TESTS = {"check_starlette.py", "workers.py"}
-# Calls that read the clock, unless one of these keywords says which time is meant.
+# Calls that read the clock, unless one of these keywords gives the time.
 CLOCKS = {"time", "time_ns", "monotonic", "perf_counter", "now", "utcnow", "today"}
 ISSUERS = {"issue_token": {"now", "exp"}}
 
 
 class _AtImport(ast.NodeVisitor):
-    """Collects the calls that run when a module is imported: those outside of function bodies."""
+    """Collect the calls that run when a module is imported: those outside of function bodies."""
 
     def __init__(self) -> None:
         self.calls: list[ast.Call] = []
@@ -40,7 +40,7 @@ class _AtImport(ast.NodeVisitor):
 
 
 def clocks_at_import(source: str) -> Iterator[str]:
-    """Yield the calls that make what a module does depend on when it was imported."""
+    """Yield the calls by which the time of its import affects a module."""
     visitor = _AtImport()
     visitor.visit(ast.parse(source))
     for call in visitor.calls:
@@ -52,7 +52,7 @@ def clocks_at_import(source: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_clock_is_read_at_import(folder: str) -> None:
-    """A token that is made at import has expired when its test runs late on a slow machine."""
+    """No clock is read at import, because a token made then may have expired when its test runs."""
     files = sorted(file for file in (ROOT / folder).rglob("*.py") if file.name not in NOT_RUN_BY_TESTS)
     assert files
     read = {file: list(clocks_at_import(file.read_text(encoding="utf-8"))) for file in files}
@@ -73,7 +73,7 @@ def test_no_clock_is_read_at_import(folder: str) -> None:
     ],
 )
 def test_a_clock_at_import_is_seen(source: str) -> None:
-    """In assignments, defaults, decorators and class bodies."""
+    """A clock in an assignment, a default, a decorator or a class body is reported."""
     assert list(clocks_at_import(source))
 
 
@@ -89,5 +89,5 @@ def test_a_clock_at_import_is_seen(source: str) -> None:
     ],
 )
 def test_a_clock_that_is_read_later_is_no_fault(source: str) -> None:
-    """In functions, lambdas and scripts, and where the time is passed in."""
+    """A clock in a function, a lambda or a script is accepted, and so is a call with the time."""
     assert list(clocks_at_import(source)) == []

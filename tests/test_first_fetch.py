@@ -1,11 +1,11 @@
-"""The imports of the first request that asks an issuer: they would block an event loop."""
+"""The imports of the first request to an issuer, which would block an event loop."""
 
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
-# Port 9 of this machine has no server: the fetch fails when it connects, and needs all modules before.
+# Port 9 of this machine has no server: the fetch imports all its modules, and fails to connect.
 PROGRAM = """
     import asyncio, sys
     from authguard import Credential, JWTVerifier
@@ -29,7 +29,7 @@ PROGRAM = """
 
 
 def test_the_first_fetch_imports_no_library():
-    """What a fetch needs is imported when the verifier is built."""
+    """The modules of a fetch are imported when the verifier is built."""
     ran = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM)],
         cwd=Path(__file__).parent,

@@ -1,4 +1,4 @@
-"""On WSGI, `async` functions run in an event loop that the process keeps: context, errors, forks, the end."""
+"""On WSGI async functions run in an event loop of the process: context, errors, forks and its end."""
 
 import asyncio
 import os
@@ -20,30 +20,30 @@ from authguard.drivers import kept_loop, run
 from authguard.drivers.blocking import NeedsEventLoopError
 from authguard.drivers.kept_loop import KeptLoop, wait_for
 
-SECONDS = 10  # for what must come at once
+SECONDS = 10  # for events that must come at once
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
 async def running() -> asyncio.AbstractEventLoop:
-    """The loop that a function runs in."""
+    """Return the loop that a function runs in."""
     return asyncio.get_running_loop()
 
 
 def in_context(function: Callable[[], Any]) -> Any:
-    """Call a function, whose context variables are nobody else's."""
+    """Call a function with context variables of its own."""
     return copy_context().run(function)
 
 
 def python(text: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, with all warnings."""
-    # From Python 3.12 on, to fork beside threads is warned of.
+    # From Python 3.12 on, a fork beside threads causes a warning.
     warned = ["-W", "default", "-W", "ignore::DeprecationWarning"]
     command = [sys.executable, *warned, "-c", textwrap.dedent(text)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
 
 
 def test_all_calls_and_threads_share_one_loop() -> None:
-    """So that a client or a pool of connections may be kept, too."""
+    """All calls and threads share one loop, so that clients and pools of connections can be kept."""
     loops = [wait_for(running, ())]
     thread = threading.Thread(target=lambda: loops.append(wait_for(running, ())))
     thread.start()
@@ -52,7 +52,7 @@ def test_all_calls_and_threads_share_one_loop() -> None:
 
 
 def test_two_threads_wait_at_the_same_time() -> None:
-    """A function that waits holds up no other."""
+    """Two threads wait at the same time, without blocking each other."""
     met: list[str] = []
     both = asyncio.Barrier(2)
 
@@ -70,7 +70,7 @@ def test_two_threads_wait_at_the_same_time() -> None:
 
 
 def test_context_variables_go_in_and_come_back() -> None:
-    """As with asgiref's own loop, each time."""
+    """Context variables of the caller are set in the function, and its changes are set in the caller."""
 
     async def bind(value: str) -> str:
         before = variable.get()
@@ -86,7 +86,7 @@ def test_context_variables_go_in_and_come_back() -> None:
 
 
 def test_context_variables_come_back_however_slow_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """asgiref gives the result first; who went on with that alone would have the last request's variables."""
+    """The changes of context variables are returned before the call ends, also with a slow loop."""
 
     def slow() -> Context:
         threading.Event().wait(0.05)
@@ -104,7 +104,7 @@ def test_context_variables_come_back_however_slow_the_loop_is(monkeypatch: pytes
 
 
 def test_context_variables_come_back_with_an_error() -> None:
-    """They may say what it is about."""
+    """The changes of context variables are returned with an exception too."""
 
     async def fail() -> None:
         variable.set("of the function")
@@ -119,7 +119,7 @@ def test_context_variables_come_back_with_an_error() -> None:
 
 
 def test_context_variables_of_one_request_are_not_those_of_another() -> None:
-    """Though one loop has run both."""
+    """The context variables of one request are not set in another one."""
 
     async def bind() -> str:
         before = variable.get()
@@ -130,7 +130,7 @@ def test_context_variables_of_one_request_are_not_those_of_another() -> None:
 
 
 def test_thread_sensitive_code_runs_in_the_thread_that_waits() -> None:
-    """There are Django's connections to the database, and the transaction of a test."""
+    """Thread-sensitive code runs in the waiting thread, which has Django's database connections."""
 
     async def ask() -> int:
         return await sync_to_async(threading.get_ident, thread_sensitive=True)()
@@ -139,7 +139,7 @@ def test_thread_sensitive_code_runs_in_the_thread_that_waits() -> None:
 
 
 def test_thread_sensitive_code_may_wait_in_turn() -> None:
-    """A function that calls one that calls another, forth and back, ends."""
+    """Thread-sensitive code may wait for the kept loop again."""
 
     def waits_again() -> Any:
         return wait_for(running, ()), async_to_sync(running)()
@@ -152,13 +152,13 @@ def test_thread_sensitive_code_may_wait_in_turn() -> None:
 
 
 def test_the_application_has_its_own_loops() -> None:
-    """What it awaits by `async_to_sync` runs in a loop of its own before and afterwards."""
+    """`async_to_sync` of the application uses a loop of its own."""
     kept = wait_for(running, ())
     assert async_to_sync(running)() is not kept
 
 
 def test_inside_of_a_server_with_a_loop_that_one_is_used() -> None:
-    """As for a WSGI application in an ASGI server: its clients and connections belong to that loop."""
+    """Within a server that has an event loop, functions run in that loop."""
 
     async def main() -> bool:
         call = sync_to_async(wait_for, thread_sensitive=False)
@@ -169,7 +169,7 @@ def test_inside_of_a_server_with_a_loop_that_one_is_used() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("k"), SystemExit(3), KeyboardInterrupt()])
 def test_what_is_raised_is_raised_where_it_is_waited_for(error: BaseException) -> None:
-    """The loop goes on, the same one."""
+    """An exception of a function is raised in its caller, and the loop is kept."""
 
     async def fail() -> None:
         raise error
@@ -181,7 +181,7 @@ def test_what_is_raised_is_raised_where_it_is_waited_for(error: BaseException) -
 
 
 def test_a_task_that_ends_the_thread_ends_no_loop(caplog: pytest.LogCaptureFixture) -> None:
-    """Others may be waiting for it; the failure is logged."""
+    """A task that raises SystemExit is logged, and the loop is kept."""
     started: list[asyncio.Task[None]] = []
 
     async def leave() -> None:
@@ -194,13 +194,13 @@ def test_a_task_that_ends_the_thread_ends_no_loop(caplog: pytest.LogCaptureFixtu
     loop = wait_for(running, ())
     wait_for(start, ())
     assert wait_for(running, ()) is loop
-    assert "what ends a thread" in caplog.text
+    assert "that ends a thread" in caplog.text
     with suppress(SystemExit):
         started[0].result()
 
 
 def test_where_a_loop_runs_it_is_refused_to_wait() -> None:
-    """It would block that loop."""
+    """Waiting in a thread with a running event loop is refused, because it would block the loop."""
 
     def flow() -> Flow[Any]:
         return (yield from Call(running))
@@ -213,10 +213,10 @@ def test_where_a_loop_runs_it_is_refused_to_wait() -> None:
 
 
 def test_where_threads_are_greenlets_there_is_no_kept_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them would seem to be inside of it; asgiref makes a loop for each call."""
+    """With greenlets instead of threads no loop is kept, and each call has its own."""
     kept, shown = KeptLoop(), object()
     monkeypatch.setattr(kept_loop, "_kept", kept)
-    monkeypatch.setattr(kept_loop, "running_loop", lambda: shown)  # as gevent has it, once another one runs
+    monkeypatch.setattr(kept_loop, "running_loop", lambda: shown)  # as with gevent, when another loop runs
     loops = [wait_for(running, ()) for _ in range(2)]
     assert loops[0] is not loops[1]
     assert all(loop.is_closed() for loop in loops)
@@ -224,7 +224,7 @@ def test_where_threads_are_greenlets_there_is_no_kept_loop(monkeypatch: pytest.M
 
 
 def test_a_closed_loop_is_followed_by_another() -> None:
-    """And has cancelled what it ran."""
+    """A closed loop has cancelled its tasks."""
     kept, ended = KeptLoop(), threading.Event()
 
     async def forever() -> None:
@@ -243,7 +243,7 @@ def test_a_closed_loop_is_followed_by_another() -> None:
 
 
 def test_a_forked_process_has_a_loop_of_its_own() -> None:
-    """As under gunicorn with `preload_app`; the parent's goes on."""
+    """A forked process has a loop of its own, as under gunicorn with `preload_app`."""
     done = python(
         """
         import asyncio, os
@@ -267,7 +267,7 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
 
 
 def test_what_still_runs_does_not_keep_the_process() -> None:
-    """It ends with all that its loop had to do, without a warning."""
+    """A process ends with pending work in its loop, and without a warning."""
     done = python(
         """
         import asyncio

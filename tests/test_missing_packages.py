@@ -1,4 +1,4 @@
-"""Whatever optional package is missing, what needs it says which extra brings it."""
+"""A module whose optional package is missing names the extra to install."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ import pytest
 from authguard._extras import _PACKAGES, MissingExtraError, needs_extra
 
 SOURCE = Path(__file__).parents[1] / "src" / "authguard"
-#: What needs no extra, and what needs one: these are the modules that applications import.
+#: The modules without an extra and with one, which applications import.
 PLAIN = (
     "authguard",
     *(f"authguard.{name}" for name in ["asgi", "wsgi", "client", "stores", "testing", "backchannel", "cli"]),
@@ -23,10 +23,10 @@ CASES = [(package, face) for face, extra in FACES.items() for package in _PACKAG
 OPTIONAL = {package for packages in _PACKAGES.values() for package in packages}
 ANY_IMPORT = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(OPTIONAL)})\b", re.MULTILINE)
 
-# One process, which has imported everything, and forks for each case: there it forgets what is missing, and
-# what asks for it.
+# The process imports all modules, and forks for each case; the fork removes the missing package and the
+# modules that need it.
 _IMPORT = """
-import importlib, json, os, sys
+import importlib, json, os, sys, tempfile
 
 class Blocker:
     def __init__(self, packages):
@@ -38,7 +38,12 @@ class Blocker:
 
 def outcome(module):
     try:
-        importlib.import_module(module)
+        imported = importlib.import_module(module)
+        for name in getattr(imported, "__all__", ()):
+            getattr(imported, name)  # some are imported when they are first used
+        if module == "authguard.identity":
+            with tempfile.TemporaryDirectory() as folder:
+                imported.upgrade(f"sqlite:///{folder}/new.db")  # new tables need Alembic
     except ImportError as error:
         return [isinstance(error, ConfigurationError), error.name, str(error)]
     return None
@@ -51,7 +56,7 @@ def forget(parts):
 cases = json.loads(sys.argv[1])
 for _, modules in cases:
     for module in modules:
-        importlib.import_module(module)
+        outcome(module)
 for packages, modules in cases:
     if os.fork() == 0:
         forget(packages + ["authguard"])
@@ -65,7 +70,7 @@ for packages, modules in cases:
 
 
 def outcomes(*cases):
-    """What each import raised, in a process without some packages."""
+    """Return the exception of each import in a process without some packages."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORT, json.dumps(cases)],
         capture_output=True,
@@ -78,7 +83,7 @@ def outcomes(*cases):
 
 @pytest.mark.slow
 def test_each_missing_package():
-    """It is an ImportError that names the package and the extra of the module, with the command."""
+    """A missing package is an ImportError that names the package and the command with the extra."""
     result = outcomes(*(([package], [face]) for package, face in CASES))
     for (package, face), ((is_configuration, missing, message),) in zip(CASES, result, strict=True):
         assert is_configuration, (package, face)
@@ -87,13 +92,13 @@ def test_each_missing_package():
 
 
 def test_what_needs_no_extra():
-    """Without any of the optional packages it is imported."""
+    """The plain modules are imported without any of the optional packages."""
     assert outcomes((sorted(OPTIONAL), PLAIN)) == [[None] * len(PLAIN)]
 
 
 @pytest.mark.parametrize(("package", "face"), CASES)
 def test_a_missing_package_of_an_extra(package, face):
-    """Where it is imported, the error names the extra of that module."""
+    """A missing package within `needs_extra` is an error with the extra of the module."""
     extra = FACES[face]
     missing = ModuleNotFoundError(f"No module named {package!r}", name=f"{package}.part")
     with pytest.raises(MissingExtraError, match=rf'pip install "authguard\[{extra}\]"'), needs_extra(extra):
@@ -101,7 +106,7 @@ def test_a_missing_package_of_an_extra(package, face):
 
 
 def optional_imports(tree: ast.AST, *, covered: bool = False) -> Iterator[tuple[str, int, str]]:
-    """Yield imports of optional packages, but for those in `with needs_extra(…)` and `if TYPE_CHECKING`."""
+    """Yield imports of optional packages outside of `with needs_extra(…)` and `if TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom) and not covered:
             names = (
@@ -117,7 +122,7 @@ def optional_imports(tree: ast.AST, *, covered: bool = False) -> Iterator[tuple[
         yield from optional_imports(node, covered=covered or inside)
 
 
-#: Below these, what has been imported before has asked for the extra: the face itself, or who calls.
+#: Below these, an earlier import has asked for the extra: the module itself, or its caller.
 BELOW = {
     "identity": "identity",
     "cli": "cli",  # `authguard.cli.main` asks
@@ -128,7 +133,7 @@ BELOW = {
     "_flask": "flask",  # of authguard.flask
     "django": "django",
 }
-#: Places where the package is there, as an object of it has been given, or as it is looked for without need.
+#: Places where the package is known to be installed, or is only looked up.
 ONLY_IF_THERE = {
     "cli/routes": {"starlette", "fastapi", "flask", "werkzeug"},
     "_preflight": {"starlette", "flask", "werkzeug"},
@@ -138,8 +143,10 @@ ONLY_IF_THERE = {
     "_refused.py": {"starlette"},
     "stores/postgres.py": {"psycopg"},
     "stores/sql": {"psycopg"},
+    "stores/places.py": {"redis"},
     "stores/redis.py": {"redis"},
     "stores/redis_log.py": {"redis"},
+    "stores/redis_options.py": {"redis"},
     "stores/redis_scripts.py": {"redis"},
     "stores/counting/postgres.py": {"psycopg"},
     "stores/counting/redis.py": {"redis"},
@@ -156,7 +163,7 @@ def _is_asked_for(place: str, package: str) -> bool:
 
 
 def test_every_import_of_an_optional_package_is_asked_for():
-    """Each stands below what names the extra, or where the package must be there."""
+    """Each import of an optional package is below a module that names the extra, or in a listed place."""
     files = [(file.relative_to(SOURCE).as_posix(), file) for file in SOURCE.rglob("*.py")]
     results = [
         (place, line, name)

@@ -8,7 +8,7 @@ from tools.mutations import constants_of, mutants_of
 
 
 def changed(source):
-    """Return what all mutants make of a source."""
+    """Return the source with each of its mutants."""
     return [mutant.applied(source.encode()).decode() for mutant in mutants_of("a.py", source.encode())]
 
 
@@ -36,7 +36,7 @@ def changed(source):
     ],
 )
 def test_what_is_changed(source, mutant):
-    """Each operator changes its place, and nothing else of the file."""
+    """A mutant changes one operator, and nothing else of the file."""
     assert mutant in changed(source)
 
 
@@ -53,12 +53,12 @@ def test_what_is_changed(source, mutant):
     ],
 )
 def test_what_is_left_alone(source):
-    """Types, docstrings, texts for people and the log are not changed."""
+    """Types, docstrings, texts and log lines are not changed."""
     assert changed(source) == []
 
 
 def test_every_mutant_of_a_file_can_be_compiled():
-    """No mutant is killed by its syntax alone."""
+    """Each mutant of a file can be compiled."""
     path = Path(mutate.ROOT, "src/authguard/wsgi.py")
     mutants = list(mutants_of(str(path), path.read_bytes()))
     for mutant in mutants:
@@ -67,19 +67,19 @@ def test_every_mutant_of_a_file_can_be_compiled():
 
 
 def test_the_constants_of_a_file():
-    """A change of one is noticed by the tests of what is made of it."""
+    """The constants of a file are found with their values."""
     source = "A = 1\nclass B:\n    C: int = A + 1\ndef f():\n    d = A\n"
     assert list(constants_of(source)) == [("A", "1"), ("C", "A + 1")]
 
 
 def test_the_same_seed_draws_the_same():
-    """A run can be continued."""
+    """The same seed draws the same mutants, so that a run can be continued."""
     assert mutate.draw(5, 1, "asgi.py") == mutate.draw(5, 1, "asgi.py")
 
 
 @pytest.mark.parametrize(("survivors", "status"), [(0, 0), (3, 0), (4, 1)])
 def test_the_score(survivors, status, capsys):
-    """A run fails when fewer than 97 % of the mutants are killed, and shows the survivors."""
+    """A run fails if fewer than 97 % of the mutants are killed, and shows the survivors."""
     mutants = mutate.draw(100, 1, "_core/policy")
     outcomes = {mutate.key_of(mutant): "killed" for mutant in mutants}
     outcomes |= {mutate.key_of(mutant): "survived" for mutant in mutants[:survivors]}
@@ -89,7 +89,7 @@ def test_the_score(survivors, status, capsys):
 
 @pytest.mark.parametrize(("equivalent", "status"), [(10, 0), (11, 1)])
 def test_equivalent_mutants(equivalent, status):
-    """Listed mutants may survive, as long as they are no more than a tenth."""
+    """Listed mutants may survive if they are at most a tenth."""
     mutants = mutate.draw(100, 1, "_core/policy")
     outcomes = {mutate.key_of(mutant): "killed" for mutant in mutants}
     outcomes |= {mutate.key_of(mutant): "survived" for mutant in mutants[:equivalent]}

@@ -1,17 +1,19 @@
-"""Logouts kept in memory."""
+"""Revocations in memory."""
 
 import math
+import secrets
 from typing import Any
 
 import pytest
 
 from authguard import ConfigurationError, MemoryRevocations, Principal
+from authguard.testing import issue_token
 
 NOW = 1_800_000_000.0
 
 
 class Clock:
-    """A clock that is set."""
+    """Return a moment that the test sets."""
 
     now = NOW
 
@@ -20,7 +22,7 @@ class Clock:
 
 
 def principal(**more: Any) -> Principal:
-    """A principal with a token of a session."""
+    """Return a principal with a token of a session."""
     claims = {"iat": NOW - 10, "sid": "s1"} | more.pop("claims", {})
     return Principal("ada", issuer="https://i", token_id="t1", claims=claims, **more)
 
@@ -40,7 +42,7 @@ def principal(**more: Any) -> Principal:
     ids=str,
 )
 def test_just_what_was_revoked_is(what: dict[str, str], revoked: bool) -> None:
-    """By token, subject or session, of one issuer or of all."""
+    """A revocation by token, subject or session applies to one issuer or to all."""
     revocations = MemoryRevocations(clock=Clock())
     assert not revocations.is_revoked(principal())
     revocations.revoke(**what, until=NOW + 60)  # type: ignore[arg-type]
@@ -48,7 +50,7 @@ def test_just_what_was_revoked_is(what: dict[str, str], revoked: bool) -> None:
 
 
 def test_a_subject_may_sign_in_again() -> None:
-    """Tokens issued after it was logged out everywhere are not affected."""
+    """A token that was issued after the revocation of its subject is valid."""
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(subject="ada", until=NOW + 60)
     assert revocations.is_revoked(principal(claims={"iat": NOW}))
@@ -57,7 +59,7 @@ def test_a_subject_may_sign_in_again() -> None:
 
 
 def test_what_has_expired_is_forgotten() -> None:
-    """Memory is bounded by what is still valid."""
+    """Ended revocations are removed from memory."""
     clock = Clock()
     revocations = MemoryRevocations(clock=clock)
     for number in range(5000):
@@ -72,13 +74,13 @@ def test_what_has_expired_is_forgotten() -> None:
     "what", [{}, {"token_id": "a", "subject": "b"}, {"key_id": "a", "session": "b"}, {"key_id": ""}], ids=str
 )
 def test_exactly_one_thing_is_revoked(what: dict[str, str]) -> None:
-    """None or two are a mistake."""
+    """A revocation with no name or with two names is refused."""
     with pytest.raises(ConfigurationError, match="exactly one"):
         MemoryRevocations().revoke(**what, until=NOW)  # type: ignore[arg-type]
 
 
 def api_key(**more: Any) -> Principal:
-    """A principal with an API key."""
+    """Return a principal with an API key."""
     return Principal("robot", **{"key_id": "billing-1", "method": "api_key"} | more)
 
 
@@ -96,7 +98,7 @@ def api_key(**more: Any) -> Principal:
     ids=["key", "other-key", "no-name", "introspected", "bearer", "cookie", "dpop"],
 )
 def test_a_key_is_revoked_by_its_name(who: Principal, revoked: bool) -> None:
-    """And no token whose issuer's key has the same `kid`."""
+    """A revocation of a key id applies to API keys, and not to tokens with the same `kid`."""
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(key_id="billing-1", until=math.inf)
     assert revocations.is_revoked(who) is revoked
@@ -106,14 +108,14 @@ def test_a_key_is_revoked_by_its_name(who: Principal, revoked: bool) -> None:
     "what", [{"token_id": "billing-1"}, {"session": "billing-1"}, {"subject": "billing-1"}], ids=str
 )
 def test_a_name_of_another_kind_revokes_no_key(what: dict[str, str]) -> None:
-    """Each kind has names of its own."""
+    """A revocation of a token, session or subject does not apply to an API key with the same name."""
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(**what, until=NOW + 60)  # type: ignore[arg-type]
     assert not revocations.is_revoked(api_key())
 
 
 def test_a_session_is_revoked_also_for_tokens_without_jti() -> None:
-    """The claim `sid` is enough."""
+    """A session is revoked by the claim `sid`, also for tokens without `jti`."""
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(session="s1", until=NOW + 60)
     assert revocations.is_revoked(Principal("ada", claims={"sid": "s1"}))
@@ -121,15 +123,33 @@ def test_a_session_is_revoked_also_for_tokens_without_jti() -> None:
 
 
 def test_a_session_of_another_type_is_no_session() -> None:
-    """A claim that is no text names nothing."""
+    """A `sid` that is no text does not match a revoked session."""
     revocations = MemoryRevocations(clock=Clock())
     revocations.revoke(session="1", until=NOW + 60)
     assert not revocations.is_revoked(principal(claims={"sid": 1}))
 
 
+@pytest.mark.parametrize("before", ["", "Bearer ", "bearer  "])
+@pytest.mark.parametrize("option", ["token_id", "key_id", "session", "subject", "issuer"])
+def test_a_token_in_place_of_its_name_is_refused(option: str, before: str) -> None:
+    """The text of a token is no name of a revocation, which would affect no caller; no error shows it."""
+    token = issue_token(secrets.token_urlsafe(40), subject="ada", iss="demo", aud="demo")
+    with pytest.raises(ConfigurationError) as refused:
+        MemoryRevocations(clock=Clock()).revoke(**{option: before + token}, until=NOW + 60)  # type: ignore[arg-type]
+    assert "got the token itself: write " in str(refused.value)
+    assert token[:10] not in str(refused.value)
+
+
+def test_a_name_with_dots_is_no_token() -> None:
+    """A `jti` with dots is revoked like any other."""
+    revocations = MemoryRevocations(clock=Clock())
+    revocations.revoke(token_id="web.1.eyJ", until=NOW + 60)
+    assert revocations.is_revoked(Principal("ada", token_id="web.1.eyJ"))
+
+
 @pytest.mark.parametrize("until", [0, 3600, 86_400.0])
 def test_a_time_from_now_is_no_moment(until: float) -> None:
-    """A revocation until 1970 would have no effect, so it is refused with the spelling that works."""
+    """A number of seconds from now is refused as `until`, because it would be in 1970."""
     with pytest.raises(
         ConfigurationError, match=r"until must be seconds since the epoch, got .*time\.time\(\) \+"
     ):
@@ -138,7 +158,7 @@ def test_a_time_from_now_is_no_moment(until: float) -> None:
 
 @pytest.mark.parametrize("name", ["token_id", "key_id", "session", "subject"])
 def test_a_number_names_nothing(name: str) -> None:
-    """The claims of a token are text: a number that an application has as an id would match none."""
+    """A number as a name is refused, because the claims of tokens are text."""
     named: dict[str, Any] = {name: 5}
     with pytest.raises(ConfigurationError, match=r"must be text, got 5 .int.: write str\(…\)"):
         MemoryRevocations().revoke(**named, until=NOW)

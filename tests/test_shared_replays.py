@@ -1,4 +1,4 @@
-"""DPoP proofs in a store that several processes share: Redis, by the line of docs/reference/options.md."""
+"""DPoP proofs in Redis as a store that processes share, as in docs/reference/options.md."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ TOKEN = "a.b.c"
 
 @pytest.fixture(name="prefix")
 def _prefix():
-    """Names of this test alone in the Redis of this machine."""
+    """Yield a prefix for names of this test in the Redis of this machine."""
     with redis.Redis(socket_timeout=2) as store:
         try:
             store.ping()
@@ -38,7 +38,7 @@ def check(own_proofs, proof):
 
 
 def test_what_one_process_has_seen_the_other_knows(prefix):
-    """Two guards with one store; what is kept goes away by itself."""
+    """A proof that one guard has seen is a replay for another one with the same store, until it expires."""
     with redis.Redis(socket_timeout=2) as store:
 
         def replays(digest, seconds):
@@ -57,7 +57,7 @@ def test_what_one_process_has_seen_the_other_knows(prefix):
 
 
 def test_a_store_with_a_client_that_is_async(prefix):
-    """The function may return something to wait for."""
+    """The function of the store may be async."""
 
     async def replays(digest, seconds):
         async with redis.asyncio.Redis(socket_timeout=2) as store:
@@ -70,7 +70,7 @@ def test_a_store_with_a_client_that_is_async(prefix):
 
 
 def test_a_store_that_is_down_says_so():
-    """As for all callbacks: 503 is what the function says, and nobody passes meanwhile."""
+    """A store that raises VerificationUnavailableError refuses the proof with its Retry-After."""
 
     def replays(digest, seconds):
         raise VerificationUnavailableError("the store is down", retry_after=7)

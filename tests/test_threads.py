@@ -1,4 +1,4 @@
-"""Plain functions that may block run in threads: context, errors, cancellation, forks, the end."""
+"""Plain functions that may block run in threads: context, errors, cancellation, forks and the end."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from asgiref.sync import async_to_sync
 from authguard.drivers.pool import Threads
 from authguard.drivers.threads import call_in_thread
 
-SECONDS = 10  # for what must come at once
+SECONDS = 10  # for events that must come at once
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
@@ -38,14 +38,14 @@ def _threads() -> Iterator[Threads]:
 
 def python(text: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, with all warnings."""
-    # From Python 3.12 on, to fork beside threads is warned of.
+    # From Python 3.12 on, a fork beside threads causes a warning.
     warned = ["-W", "default", "-W", "ignore::DeprecationWarning"]
     command = [sys.executable, *warned, "-c", textwrap.dedent(text)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
 
 
 def test_the_function_gets_its_arguments_in_another_thread() -> None:
-    """And its result comes back, be it an exception that it has not raised."""
+    """The function gets its arguments in another thread, and its result is returned, also an exception."""
     error = ValueError("a value")
     assert call(lambda *arguments: (arguments, threading.get_ident()), 1, 2)[0] == (1, 2)
     assert call(threading.get_ident) != threading.get_ident()
@@ -53,7 +53,7 @@ def test_the_function_gets_its_arguments_in_another_thread() -> None:
 
 
 def test_the_function_has_the_context_variables_of_its_caller() -> None:
-    """As if it were called where it is awaited."""
+    """The function has the context variables of its caller."""
 
     async def main() -> str:
         variable.set("of the request")
@@ -64,7 +64,7 @@ def test_the_function_has_the_context_variables_of_its_caller() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_the_function_sets_is_set_where_it_is_awaited(fails: bool) -> None:
-    """Such as what is bound to a log, also by a function that raises afterwards."""
+    """The context variables that the function sets are set in its caller, also if it raises."""
 
     def bind() -> None:
         variable.set("of the function")
@@ -81,7 +81,7 @@ def test_what_the_function_sets_is_set_where_it_is_awaited(fails: bool) -> None:
 
 
 def test_requests_have_context_variables_of_their_own() -> None:
-    """What the function sets for one is not seen by another, though one thread may call it for both."""
+    """The context variables of one request are not set in another one."""
 
     async def request(name: str) -> tuple[str, str]:
         before = variable.get()
@@ -96,7 +96,7 @@ def test_requests_have_context_variables_of_their_own() -> None:
 
 
 def test_what_the_function_awaits_by_asgiref_runs_in_the_loop_of_the_request() -> None:
-    """There are the connections that it may need."""
+    """`async_to_sync` in the function runs in the loop of the request, which has its connections."""
 
     async def awaited() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
@@ -109,7 +109,7 @@ def test_what_the_function_awaits_by_asgiref_runs_in_the_loop_of_the_request() -
 
 @pytest.mark.parametrize("error", [KeyError("k"), SystemExit(3), KeyboardInterrupt()])
 def test_what_the_function_raises_is_raised_where_it_is_awaited(error: BaseException) -> None:
-    """The thread goes on."""
+    """An exception of the function is raised in its caller, and the thread is kept."""
 
     def fail() -> None:
         raise error
@@ -120,7 +120,7 @@ def test_what_the_function_raises_is_raised_where_it_is_awaited(error: BaseExcep
 
 
 def test_stop_iteration_does_not_leave_the_caller_waiting() -> None:
-    """No future takes it, so that nobody would ever be told."""
+    """StopIteration of the function becomes a RuntimeError, because a future refuses it."""
 
     async def main() -> None:
         async with asyncio.timeout(SECONDS):
@@ -132,7 +132,7 @@ def test_stop_iteration_does_not_leave_the_caller_waiting() -> None:
 
 
 def test_one_thread_is_enough_for_calls_in_turn(threads: Threads) -> None:
-    """A thread counts as free before its caller is told."""
+    """One thread is enough for calls in turn, because it is free before its caller continues."""
 
     async def main() -> set[str]:
         return {await threads.run(lambda: threading.current_thread().name) for _ in range(50)}
@@ -141,7 +141,7 @@ def test_one_thread_is_enough_for_calls_in_turn(threads: Threads) -> None:
 
 
 def test_a_call_does_not_queue_behind_one_that_blocks(threads: Threads) -> None:
-    """Another thread starts, while there may be more."""
+    """A call does not wait behind a blocking one, because another thread starts."""
     go = threading.Event()
 
     async def main() -> None:
@@ -156,7 +156,7 @@ def test_a_call_does_not_queue_behind_one_that_blocks(threads: Threads) -> None:
 def test_where_no_more_threads_can_start_calls_wait_for_those_that_run(
     threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit of the system is no error of the request, unless no thread runs at all."""
+    """If no more threads can start, calls wait for the running ones; without any, it is an error."""
     go = threading.Event()
 
     def refuse(_: threading.Thread) -> None:
@@ -181,7 +181,7 @@ def test_where_no_more_threads_can_start_calls_wait_for_those_that_run(
 
 
 def test_a_caller_who_has_gone_is_called_for_no_more(threads: Threads) -> None:
-    """A client that disconnects while its request waits for a thread costs no call."""
+    """A call that is cancelled while it waits for a thread is not made."""
     go, called = threading.Event(), []
 
     async def main() -> None:
@@ -200,7 +200,7 @@ def test_a_caller_who_has_gone_is_called_for_no_more(threads: Threads) -> None:
 
 
 def test_a_caller_who_goes_meanwhile_leaves_the_thread_to_others() -> None:
-    """The function is finished; its result is for nobody."""
+    """A call that is cancelled while it runs is finished, and its thread is used again."""
     begun, go, done = threading.Event(), threading.Event(), threading.Event()
 
     def function() -> None:
@@ -223,7 +223,7 @@ def test_a_caller_who_goes_meanwhile_leaves_the_thread_to_others() -> None:
 
 
 def test_a_loop_that_has_ended_harms_no_thread(threads: Threads) -> None:
-    """Its callers are told no more, and those of other loops are."""
+    """A call whose loop has been closed does not harm the thread, which serves other loops."""
     begun, go = threading.Event(), threading.Event()
 
     def function() -> None:
@@ -243,7 +243,7 @@ def test_a_loop_that_has_ended_harms_no_thread(threads: Threads) -> None:
 
 
 def test_an_error_keeps_nothing_alive() -> None:
-    """What was sent, such as a token, goes with the error, and waits for no garbage collector."""
+    """An exception keeps no reference to the arguments of the call."""
 
     class Sent:
         pass
@@ -260,7 +260,7 @@ def test_an_error_keeps_nothing_alive() -> None:
     gc.disable()
     try:
         gone = asyncio.run(main())
-        for _ in range(200):  # the thread may have a step to go
+        for _ in range(200):  # the thread may not have finished its last step
             if gone() is None:
                 break
             threading.Event().wait(0.01)
@@ -270,7 +270,7 @@ def test_an_error_keeps_nothing_alive() -> None:
 
 
 def test_a_forked_process_has_threads_of_its_own() -> None:
-    """The parent's are not there, and its lock may have been held."""
+    """A forked process has threads of its own, even if the parent's lock was held."""
     done = python(
         """
         import asyncio, os
@@ -293,7 +293,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
 
 
 def test_a_function_that_never_ends_does_not_keep_the_process() -> None:
-    """A server that ends does not wait for a database that hangs."""
+    """A process ends although a function in a thread never ends."""
     done = python(
         """
         import asyncio, threading

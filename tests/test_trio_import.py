@@ -1,4 +1,4 @@
-"""A library may import trio in one thread while another answers requests: half of the module is there."""
+"""A module `trio` that another thread is still importing is incomplete."""
 
 import sys
 from types import ModuleType
@@ -12,7 +12,7 @@ from authguard.drivers.loops import running_loop, trio_run
 def test_a_module_that_is_being_imported_runs_nothing(
     monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
 ) -> None:
-    """No run of trio can be under way, and no request fails for it."""
+    """An incomplete trio module is no run of trio, and no request fails."""
     half = ModuleType("trio")
     for name in names:
         setattr(half, name, ModuleType(f"trio.{name}"))

@@ -1,4 +1,4 @@
-"""The options of `authguard.testing`, for the tables of `option_tables.py`."""
+"""List the options of `authguard.testing`, for the tables of `option_tables.py`."""
 
 from authguard import testing
 from option_kinds import Built
@@ -12,8 +12,8 @@ TESTING = {
     "issue_token": Built(
         testing.issue_token,
         {"key": SECRET},
-        {"expires_in": "any seconds", "now": "moment?"},
-        frozenset({"key", "algorithm", "subject", "scopes", "headers", "claims"}),
+        {"expires_in": "any seconds", "now": "moment?", "algorithm": "text", "headers": "mapping?"},
+        frozenset({"key", "subject", "scopes", "claims"}),  # any text is valid as a scope, for tests
     ),
     "FakeIssuer": Built(
         testing.FakeIssuer,

@@ -1,4 +1,4 @@
-"""Chromium, for the tests in this folder."""
+"""Provide Chromium and servers for the tests in this folder."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
 
 @pytest.fixture
 def browser(browsers: Browsers) -> Iterator[webdriver.Chrome]:
-    with browsers.use("with scripts") as driver:
+    with browsers.use() as driver:
         yield driver
 
 
@@ -46,7 +46,7 @@ def postbox() -> Postbox:
 
 @pytest.fixture
 def service(tmp_path: Path, postbox: Postbox) -> Iterator[IdentityService]:
-    """The service on a database of its own, under the address that browsers will know it by."""
+    """Return the service on a database of its own, with the address that browsers use."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,7 +59,7 @@ def service(tmp_path: Path, postbox: Postbox) -> Iterator[IdentityService]:
 
 @pytest.fixture
 def identity_site(service: IdentityService) -> Iterator[str]:
-    """The service at work; its URL."""
+    """Serve the service, and yield its URL."""
     issuer = service.settings.issuer
     with serving(Identity(service), port=int(issuer.rpartition(":")[2])):
         yield issuer
@@ -67,14 +67,14 @@ def identity_site(service: IdentityService) -> Iterator[str]:
 
 @pytest.fixture
 def browser_without_scripts(browsers: Browsers) -> Iterator[webdriver.Chrome]:
-    """A browser without JavaScript."""
-    with browsers.use("without scripts", scripts=False) as driver:
+    """Yield a browser without JavaScript."""
+    with browsers.use(scripts=False) as driver:
         yield driver
 
 
 @pytest.fixture
 def other_site(site: str) -> Iterator[str]:
-    """Pages of another site, whose forms go to ours. `localhost` is not the same site as 127.0.0.1."""
+    """Serve pages of another site with forms for this one; `localhost` is another site than 127.0.0.1."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -91,7 +91,7 @@ def other_site(site: str) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield f"http://localhost:{server.server_port}"
         server.shutdown()

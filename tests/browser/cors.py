@@ -1,4 +1,4 @@
-"""Pages of one origin that call an API of another in a real browser; the API runs in this process."""
+"""Call an API of one origin from pages of another in a real browser; the API runs in this process."""
 
 import contextlib
 import threading
@@ -24,13 +24,12 @@ fetch(url, {method: "PUT", headers: {Authorization: `Bearer ${token}`}, body: "t
 
 
 def guard(**options: Any) -> Guard:
-    """A guard that protects everything."""
+    """Return a guard that protects everything."""
     return Guard(JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None), **options)
 
 
 def fetch(browser: webdriver.Chrome, page: str, url: str, token: str | None = None) -> tuple[int, str]:
     """Call the API from a page: status and text, or 0 and the error if the browser does not show them."""
-    browser.set_script_timeout(20)
     browser.get(page)
     status, text = browser.execute_async_script(FETCH, url, token or issue_token(SECRET, expires_in=3600))
     return status, text
@@ -38,7 +37,7 @@ def fetch(browser: webdriver.Chrome, page: str, url: str, token: str | None = No
 
 @contextlib.contextmanager
 def empty_page(host: str = "localhost") -> Iterator[str]:
-    """The origin of an empty page."""
+    """Yield the origin of an empty page."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -50,19 +49,23 @@ def empty_page(host: str = "localhost") -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server, _in_a_thread(server.serve_forever):
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Page) as server,
+        _in_a_thread(server.serve_forever, poll_interval=0.05),
+    ):
         yield f"http://{host}:{server.server_port}"
         server.shutdown()
 
 
 @contextlib.contextmanager
 def asgi_server(app: Any) -> Iterator[str]:
-    """The URL of a server with an ASGI application."""
+    """Yield the URL of a server with an ASGI application."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
-    with _in_a_thread(server.run):
+    with _in_a_thread(server.run) as thread:
         try:
-            until = time.monotonic() + 20
-            while not server.started and time.monotonic() < until:
+            until = time.monotonic() + 60
+            while not server.started:
+                assert thread.is_alive() and time.monotonic() < until
                 time.sleep(0.01)
             yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         finally:
@@ -71,9 +74,9 @@ def asgi_server(app: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def wsgi_server(app: Any) -> Iterator[str]:
-    """The URL of a server with a WSGI application."""
+    """Yield the URL of a server with a WSGI application."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    with _in_a_thread(server.serve_forever):
+    with _in_a_thread(server.serve_forever, poll_interval=0.05):
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
@@ -81,10 +84,10 @@ def wsgi_server(app: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _in_a_thread(run: Any) -> Iterator[None]:
-    thread = threading.Thread(target=run)
+def _in_a_thread(run: Any, **given: Any) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=run, kwargs=given)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         thread.join()

@@ -1,4 +1,4 @@
-"""A provider with a page of its own, for browsers: a button that goes on, and one that cancels."""
+"""Simulate a provider with a page for browsers: with a button to continue, and one to cancel."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ class _Page(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def provider_with_a_page() -> Iterator[str]:
-    """The URL of the provider; `localhost` is another site than 127.0.0.1."""
+    """Yield the URL of the provider; `localhost` is another site than 127.0.0.1."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,11 +1,11 @@
-"""What the tests in a real browser share: starting it, and pressing its buttons."""
+"""Start real browsers for tests, and press buttons of their pages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from urllib3.exceptions import HTTPError
@@ -18,27 +18,29 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+# The root of the document, in one step with its state: between two, another document could come.
+_COMPLETE_ROOT = "return document.readyState === 'complete' ? document.documentElement : null"
+_SIZES = """
+const buttons = [...document.querySelectorAll(arguments[0])];
+return [document.documentElement.scrollWidth, buttons.map((each) => each.getBoundingClientRect().height)];
+"""
+_MAX_WAIT = 60  # seconds: a loaded machine is many times slower
 
-def start(profile: Path, *, scripts: bool = True) -> webdriver.Chrome:
-    """A headless Chromium with a profile of its own.
 
-    Args:
-        profile: the folder of the profile.
-        scripts: whether pages may run JavaScript.
-    """
+def start(profile: Path) -> webdriver.Chrome:
+    """Start a headless Chromium with a profile of its own, in this folder."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in [*FLAGS, f"--user-data-dir={profile}"]:
         options.add_argument(flag)
-    if not scripts:
-        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
-    driver.set_page_load_timeout(20)
+    driver.set_page_load_timeout(_MAX_WAIT)
+    driver.set_script_timeout(_MAX_WAIT)
     return driver
 
 
 class Browsers:
-    """Chromiums that the tests use one after another: to start one takes seconds of a processor.
+    """Lend browsers to tests, one after another, because starting one takes seconds of processor time.
 
     Args:
         folder: for their profiles.
@@ -46,19 +48,20 @@ class Browsers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._waiting: dict[str, webdriver.Chrome] = {}
+        self._waiting: list[webdriver.Chrome] = []
         self._started = 0
 
     @contextmanager
-    def use(self, name: str, *, scripts: bool = True) -> Iterator[webdriver.Chrome]:
-        """Give a browser that remembers nothing of other tests.
+    def use(self, *, scripts: bool = True) -> Iterator[webdriver.Chrome]:
+        """Return a browser without data of other tests, which nothing else uses meanwhile.
 
         Args:
-            name: two names are two browsers, and have no cookies in common.
-            scripts: whether pages may run JavaScript; always the same for a name.
+            scripts: whether the pages of its first tab may run JavaScript.
         """
-        driver = self._waiting.pop(name, None) or self._start(scripts=scripts)
+        driver = self._waiting.pop() if self._waiting else self._start()
         try:
+            if not scripts:
+                driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
             yield driver
         finally:
             try:
@@ -66,22 +69,22 @@ class Browsers:
             except (WebDriverException, HTTPError):  # the browser or its driver has ended
                 driver.quit()
             else:
-                self._waiting[name] = driver
+                self._waiting.append(driver)
 
-    def _start(self, *, scripts: bool) -> webdriver.Chrome:
+    def _start(self) -> webdriver.Chrome:
         self._started += 1
-        return start(self._folder / str(self._started), scripts=scripts)
+        return start(self._folder / str(self._started))
 
     def quit(self) -> None:
-        """End all of them."""
+        """End all browsers."""
         while self._waiting:
-            self._waiting.popitem()[1].quit()
+            self._waiting.pop().quit()
 
 
 def forget(driver: webdriver.Chrome) -> None:
-    """Forget pages with their history and zoom, cookies, what was stored and cached, and logged errors."""
+    """Delete pages with their history and settings, cookies, stored and cached data, and logged errors."""
     before = driver.window_handles
-    driver.switch_to.new_window("window")
+    driver.switch_to.new_window("tab")  # a new window would cost three times as much
     after = driver.current_window_handle
     for handle in before:
         driver.switch_to.window(handle)
@@ -94,29 +97,74 @@ def forget(driver: webdriver.Chrome) -> None:
 
 
 def press(browser: webdriver.Chrome, selector: str = "button") -> None:
-    """Press a button, and wait for the next page."""
+    """Click a button, and wait for the next page."""
     leave(browser, browser.find_element(By.CSS_SELECTOR, selector).click)
 
 
 def leave(browser: webdriver.Chrome, act: Callable[[], None]) -> None:
-    """Do what leads to another page, and wait for that page."""
-    before = browser.find_element(By.TAG_NAME, "html").id
+    """Run an action that leads to another page, and wait for that page."""
+    before = browser.find_element(By.TAG_NAME, "html").id  # names the document too
     act()
 
     def is_next(driver: webdriver.Chrome) -> bool:
-        elements = driver.find_elements(By.TAG_NAME, "html")
-        ready = driver.execute_script("return document.readyState") == "complete"
-        return bool(elements) and elements[0].id != before and ready
+        root = driver.execute_script(_COMPLETE_ROOT)
+        return root is not None and root.id != before
 
-    WebDriverWait(browser, 20).until(is_next)
+    wait_until(browser, is_next, "the browser must come to another page")
+
+
+def wait_until(
+    browser: webdriver.Chrome, is_reached: Callable[[webdriver.Chrome], bool], message: str
+) -> None:
+    """Wait for an act of the browser itself.
+
+    Args:
+        browser: the browser.
+        is_reached: returns true when it is done. An error is another attempt: while a page takes the place of
+            another one, elements and scripts of the old page fail.
+        message: the error after a minute.
+    """
+    wait = WebDriverWait(browser, _MAX_WAIT, poll_frequency=0.05, ignored_exceptions=[WebDriverException])
+    try:
+        wait.until(is_reached)
+    except TimeoutException as error:
+        raise AssertionError(f"{message}, and it is still at {browser.current_url}") from error
+
+
+def wait_for_focus(browser: webdriver.Chrome, identifier: str) -> None:
+    """Wait until an element has the focus, which a page gives only when it has been drawn."""
+
+    def is_focused(driver: webdriver.Chrome) -> bool:
+        return driver.switch_to.active_element.get_attribute("id") == identifier
+
+    wait_until(browser, is_focused, f"the browser must focus #{identifier}")
+
+
+def follow(browser: webdriver.Chrome, text: str) -> None:
+    """Follow the link with this text, and wait for the next page."""
+    leave(browser, browser.find_element(By.LINK_TEXT, text).click)
 
 
 def fill(driver: webdriver.Chrome, **fields: str) -> None:
-    """Fill the form of the page in, and send it."""
+    """Fill in the form of the page, send it, and wait for the next page."""
     for name, text in fields.items():
         driver.find_element(By.ID, name).clear()
         driver.find_element(By.ID, name).send_keys(text)
     press(driver, "main form button")
+
+
+def fits(browser: webdriver.Chrome, buttons: str) -> None:
+    """Prove that a page need not be scrolled sideways, from small phones to desktops, and has large buttons.
+
+    Args:
+        browser: the browser, with the page.
+        buttons: selects the elements that must be 40 pixels high or more.
+    """
+    for width in (320, 390, 1280):
+        look(browser, width, "light")
+        page_width, heights = browser.execute_script(_SIZES, buttons)
+        assert page_width <= width
+        assert min(heights, default=40) >= 40
 
 
 def words(driver: webdriver.Chrome) -> str:
@@ -124,7 +172,7 @@ def words(driver: webdriver.Chrome) -> str:
 
 
 def look(driver: webdriver.Chrome, width: int, scheme: str) -> None:
-    """Look through a window of this width, in light or in dark."""
+    """Set the width of the window, and the light or dark theme."""
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}

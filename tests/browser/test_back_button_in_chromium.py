@@ -1,4 +1,4 @@
-"""The back button after signing out: what a real browser shows of a page that a cookie has opened."""
+"""The back button after signing out, on a page that a cookie has opened, in a real browser."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def _fastapi(cookie: AccessCookie) -> FastAPI:
 def test_the_back_button_after_signing_out(
     browser: webdriver.Chrome, make: Any, serve: Any, no_store: bool
 ) -> None:
-    """With the option it asks the site, and is sent to the login page; without, it shows what it has kept."""
+    """With `no_store` the back button leads to the login page, and without it to the cached page."""
     with serve(make(AccessCookie(secure=False, no_store=no_store))) as url:
         browser.get(f"{url}/page")
         press(browser)

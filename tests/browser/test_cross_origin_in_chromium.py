@@ -1,4 +1,4 @@
-"""A page on another origin that uses the identity service as the documents show it, in a real browser."""
+"""A page on another origin that uses the identity service as in the documents, in a real browser."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from browser.cors import empty_page
 from browser.support import EMAIL, PASSWORD
 from identity.support import service_at, serving, upgrade
 
-#: Registers, signs in, refreshes, reads the account, and does what is refused; each answer as it is read.
+#: Registers, signs in, refreshes, reads the account, and sends refused requests; collects each answer.
 _SCRIPT = """
 const [api, email, password, done] = arguments;
 const answers = [];
@@ -53,26 +53,25 @@ const bearer = (token) => ({headers: {Authorization: `Bearer ${token}`}});
 
 @pytest.fixture
 def page() -> Iterator[str]:
-    """The origin of a page, which is not the site of the service."""
+    """Yield the origin of a page, which is not the site of the service."""
     with empty_page() as origin:
         yield origin
 
 
 def run_on(browser: webdriver.Chrome, page: str, tmp_path: Path, origins: list[str]) -> Any:
-    """What the page reads of a service that lists these origins."""
+    """Return the answers that the page reads from a service with these origins."""
     url = f"sqlite:///{tmp_path}/identity.db"
     upgrade(url)
     with (
         service_at(url, cors_origins=origins, clock=time.time) as service,
         serving(Identity(service)) as api,
     ):
-        browser.set_script_timeout(30)
         browser.get(page)
         return browser.execute_async_script(_SCRIPT, api, EMAIL, PASSWORD)
 
 
 def test_a_page_of_a_listed_origin(browser: webdriver.Chrome, page: str, tmp_path: Path) -> None:
-    """It registers, signs in, refreshes and reads the account; it reads the status of each refusal."""
+    """A page of a listed origin registers, signs in and refreshes, and reads each status."""
     answers, email = run_on(browser, page, tmp_path, [page])
     assert [status for status, *_ in answers] == [
         201,
@@ -94,7 +93,7 @@ def test_a_page_of_a_listed_origin(browser: webdriver.Chrome, page: str, tmp_pat
 
 
 def test_a_page_of_another_origin(browser: webdriver.Chrome, page: str, tmp_path: Path) -> None:
-    """It reads the public key set, and nothing else."""
+    """A page of another origin reads the public key set alone."""
     answers, email = run_on(browser, page, tmp_path, ["https://app.example.com"])
     assert [status for status, _ in answers] == [0] * 12 + [200]
     assert email is None

@@ -4,26 +4,18 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from browser.cors import wsgi_server
-from browser.support import PASSWORD, leave, press, words
+from browser.support import EMAIL, PASSWORD, fill, leave, press, words
 from flask_app.app import create_app
 
 
-def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD, *, remember: bool = False) -> None:
-    for name, text in (("email", "ada@example.com"), ("password", password)):
-        browser.find_element(By.ID, name).clear()
-        browser.find_element(By.ID, name).send_keys(text)
-    if remember:
-        browser.find_element(By.NAME, "remember").click()
-    press(browser, "main form button")
-
-
 def test_a_site_of_80_lines(browser: webdriver.Chrome) -> None:
-    """As its visitor meets it; the back button after signing out shows the form."""
+    """A visitor signs in, is remembered, and sees the form after signing out and going back."""
     with wsgi_server(create_app(PASSWORD=PASSWORD, SECURE=False)) as url:
         browser.get(f"{url}/admin")
-        _sign_in(browser, "wrong")
+        fill(browser, email=EMAIL, password="wrong")
         assert "Email or password is wrong." in words(browser)
-        _sign_in(browser, remember=True)
+        browser.find_element(By.NAME, "remember").click()
+        fill(browser, email=EMAIL, password=PASSWORD)
         assert browser.current_url == f"{url}/admin"
         assert "You are signed in." in words(browser)
         browser.get(f"{url}/dashboard")

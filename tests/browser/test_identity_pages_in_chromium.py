@@ -1,4 +1,4 @@
-"""The pages of the identity service in a real browser, with JavaScript off unless a test says otherwise."""
+"""The pages of the identity service in a real browser, mostly with JavaScript switched off."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,19 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from authguard.identity import Caller, IdentityService
-from browser.support import EMAIL, PASSWORD, Browsers, fill, leave, look, press, words
+from browser.support import (
+    EMAIL,
+    PASSWORD,
+    Browsers,
+    fill,
+    fits,
+    follow,
+    leave,
+    look,
+    press,
+    wait_for_focus,
+    words,
+)
 from identity.support import Postbox
 
 NEW, NEWEST = "2-Password for tests!", "3-Password for tests!"
@@ -26,21 +38,25 @@ def browser(browser_without_scripts: webdriver.Chrome) -> webdriver.Chrome:
 
 @pytest.fixture
 def another(browsers: Browsers) -> Iterator[webdriver.Chrome]:
-    """Another browser."""
-    with browsers.use("another", scripts=False) as driver:
+    """Yield another browser."""
+    with browsers.use(scripts=False) as driver:
         yield driver
 
 
 def link_of(service: IdentityService, postbox: Postbox) -> str:
-    """The link in the mail that was sent last."""
+    """Return the link in the last mail."""
     service.outbox.flush()
     return next(word for word in postbox.mails[-1].text.split() if "token=" in word)
 
 
 def test_scripts_are_off(browser: webdriver.Chrome, site: str) -> None:
-    """The browser of these tests runs no scripts of pages."""
-    browser.get("data:text/html,<title>off</title><script>document.title='on'</script>")
-    assert browser.title == "off"
+    """The browser of these tests runs no scripts, also on a page of another site."""
+    page = "data:text/html,<title>off</title><script>document.title='on'</script><noscript>none</noscript>"
+    for _ in range(2):
+        browser.get(page)
+        assert browser.title == "off"
+        assert browser.find_element(By.TAG_NAME, "body").text == "none"
+        browser.get(f"{site}/login")
 
 
 def test_the_life_of_an_account(
@@ -50,10 +66,10 @@ def test_the_life_of_an_account(
     service: IdentityService,
     postbox: Postbox,
 ) -> None:
-    """From registering to a forgotten password, by forms and links alone."""
+    """An account is registered, verified, used and recovered by forms and links alone."""
     browser.get(f"{site}/account")
     assert browser.current_url == f"{site}/login?next=%2Faccount"
-    leave(browser, browser.find_element(By.LINK_TEXT, "Create an account").click)
+    follow(browser, "Create an account")
     fill(browser, email=EMAIL, name="Ada", password=PASSWORD)
     assert browser.current_url == f"{site}/account"
     assert "not verified" in words(browser)
@@ -87,7 +103,7 @@ def test_the_life_of_an_account(
     another.get(f"{site}/account")
     assert another.current_url == f"{site}/login?next=%2Faccount"
 
-    leave(another, another.find_element(By.LINK_TEXT, "Forgot it?").click)
+    follow(another, "Forgot it?")
     fill(another, email=EMAIL)
     assert "a mail is on its way" in words(another)
     another.get(link_of(service, postbox))
@@ -100,7 +116,7 @@ def test_the_life_of_an_account(
 
 
 def test_cookies_are_kept_from_scripts(browser: webdriver.Chrome, site: str) -> None:
-    """Both cookies are HttpOnly and Lax."""
+    """Both cookies are HttpOnly and Lax, and the refresh token renews the access token."""
     browser.get(f"{site}/register")
     fill(browser, email=EMAIL, password=PASSWORD)
     cookies = {cookie["name"]: (cookie["httpOnly"], cookie["sameSite"]) for cookie in browser.get_cookies()}
@@ -114,7 +130,7 @@ def test_cookies_are_kept_from_scripts(browser: webdriver.Chrome, site: str) -> 
 def test_another_site_cannot_act(
     browser: webdriver.Chrome, site: str, other_site: str, service: IdentityService
 ) -> None:
-    """A form of another site is a 403 page, signed in or not, and nobody is signed in or out by it."""
+    """A form of another site is a 403 page, and neither signs in nor signs out."""
     service.accounts.create(EMAIL, PASSWORD)
 
     def is_refused(path: str) -> bool:
@@ -132,21 +148,21 @@ def test_another_site_cannot_act(
 
 
 def test_keys_alone_will_do(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """The first field has the focus, and everything is reached by Tab and Enter; so is an error."""
+    """The first field has the focus, and the form and its errors are reached by Tab and Enter."""
     service.accounts.create(EMAIL, PASSWORD)
 
     def type_in(*keys: str) -> None:
         webdriver.ActionChains(browser).send_keys(*keys).perform()
 
     browser.get(f"{site}/login?next=/account/password")
-    assert browser.switch_to.active_element.get_attribute("id") == "email"
+    wait_for_focus(browser, "email")
     leave(browser, lambda: type_in(EMAIL, Keys.TAB, Keys.TAB, "wrong", Keys.ENTER))
-    assert browser.switch_to.active_element.get_attribute("id") == "error-summary"
+    wait_for_focus(browser, "error-summary")
     type_in(Keys.TAB, Keys.TAB, Keys.TAB, PASSWORD)
-    assert browser.switch_to.active_element.get_attribute("id") == "password"
+    wait_for_focus(browser, "password")
     leave(browser, lambda: type_in(Keys.TAB, Keys.ENTER))
     assert browser.current_url == f"{site}/account/password"
-    assert browser.switch_to.active_element.get_attribute("id") == "current_password"
+    wait_for_focus(browser, "current_password")
 
 
 def test_a_link_in_another_browser(
@@ -156,7 +172,7 @@ def test_a_link_in_another_browser(
     service: IdentityService,
     postbox: Postbox,
 ) -> None:
-    """It asks for the password, and says what is wrong; the right one verifies the address."""
+    """A link in another browser requires the password, and the correct one verifies the address."""
     browser.get(f"{site}/register")
     fill(browser, email=EMAIL, password=PASSWORD)
     another.get(link_of(service, postbox))
@@ -176,7 +192,7 @@ def test_an_account_that_somebody_else_made(
     service: IdentityService,
     postbox: Postbox,
 ) -> None:
-    """The owner of the address closes it by one button, and the other is signed out."""
+    """The owner of an address closes an account of another person by one button."""
     browser.get(f"{site}/register")
     fill(browser, email=EMAIL, password=PASSWORD)
     another.get(link_of(service, postbox))
@@ -187,40 +203,35 @@ def test_an_account_that_somebody_else_made(
     assert browser.current_url == f"{site}/login?next=%2Faccount"
 
 
+@pytest.mark.slow
 def test_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityService, postbox: Postbox) -> None:
-    """Nothing has to be scrolled sideways, from small phones to desktops; buttons are large enough to hit."""
+    """Each page fits the width of phones and desktops, and its buttons are large enough."""
     long = "a-rather-long-address-of-somebody.who-likes-long-addresses@example.com"
     service.accounts.create(long, PASSWORD, "N" * 100, verified=False)
     service.links.resend_verification(long, Caller())
     link = link_of(service, postbox)
 
-    def fits() -> None:
-        for width in (320, 390, 1280):
-            look(browser, width, "light")
-            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            for button in browser.find_elements(By.CSS_SELECTOR, "button, .button"):
-                assert button.size["height"] >= 40
-
+    buttons = "button, .button"
     browser.get(f"{site}/verify-email")
-    fits()
+    fits(browser, buttons)
     browser.get(link)
     assert long in words(browser)
-    fits()
+    fits(browser, buttons)
     for path in ("/login", "/forgot-password", "/reset-password?token=x", "/register"):
         browser.get(site + path)
-        fits()
+        fits(browser, buttons)
     browser.execute_script("document.forms[0].noValidate = true")
     fill(browser, email="x", password="short")
-    fits()
+    fits(browser, buttons)
     browser.get(f"{site}/login")
     fill(browser, email=long, password=PASSWORD)
     for path in ("/account", "/account/password", "/login", "/logout", "/account/logout-all"):
         browser.get(site + path)
-        fits()
+        fits(browser, buttons)
 
 
 def test_pages_are_light_or_dark(browser: webdriver.Chrome, site: str) -> None:
-    """They follow what the reader has chosen, and the style is found."""
+    """Pages follow the colour scheme of the reader."""
     browser.get(f"{site}/login")
     backs = set()
     for scheme in ("light", "dark"):

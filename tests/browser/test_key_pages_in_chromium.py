@@ -1,7 +1,6 @@
-"""The pages of API keys in a real browser, with JavaScript off: a key is seen once."""
+"""The pages of API keys in a real browser, with JavaScript switched off: a key is shown once."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,11 +8,22 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from authguard.identity import IdentityService
 from authguard.identity.keys.texts import KeyTexts
-from browser.support import EMAIL, PASSWORD, fill, leave, look, press, start, words
+from browser.support import (
+    EMAIL,
+    PASSWORD,
+    fill,
+    fits,
+    follow,
+    leave,
+    look,
+    press,
+    wait_for_focus,
+    wait_until,
+    words,
+)
 
 
 @pytest.fixture
@@ -34,7 +44,7 @@ def sign_in(browser: webdriver.Chrome, site: str, service: IdentityService) -> N
 
 
 def create(browser: webdriver.Chrome, site: str, name: str, kind: str = "sk_live") -> str:
-    """Make a key by the form; the text that the page shows."""
+    """Create a key by the form; return the text that the page shows."""
     browser.get(f"{site}/account/keys/new")
     browser.find_element(By.CSS_SELECTOR, f"[value={kind}]").click()
     fill(browser, name=name)
@@ -42,24 +52,24 @@ def create(browser: webdriver.Chrome, site: str, name: str, kind: str = "sk_live
 
 
 def status_of(site: str, key: str) -> int:
-    """The status of a request with a key."""
+    """Return the status of a request with a key."""
     return httpx.get(f"{site}/v1/users/me", headers={"x-api-key": key}).status_code
 
 
 def manage(browser: webdriver.Chrome, site: str) -> None:
     """Go to the page of the newest key."""
     browser.get(f"{site}/account/keys")
-    leave(browser, browser.find_element(By.LINK_TEXT, "Manage").click)
+    follow(browser, "Manage")
 
 
 def test_the_life_of_a_key(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """Created, rotated and revoked by forms and links alone."""
+    """A key is created, rotated and revoked by forms and links alone."""
     sign_in(browser, site, service)
-    leave(browser, browser.find_element(By.LINK_TEXT, "Create a key").click)
+    follow(browser, "Create a key")
     fill(browser, name="Nightly export")
     key = str(browser.find_element(By.ID, "key").get_property("value"))
     assert status_of(site, key) == 200
-    leave(browser, browser.find_element(By.LINK_TEXT, "I have saved it").click)
+    follow(browser, "I have saved it")
     assert browser.current_url == f"{site}/account/keys"
     assert "Nightly export active" in words(browser).replace("\n", " ")
 
@@ -79,23 +89,24 @@ def test_the_life_of_a_key(browser: webdriver.Chrome, site: str, service: Identi
 def test_a_revocation_that_is_not_confirmed_is_not_sent(
     browser: webdriver.Chrome, site: str, service: IdentityService
 ) -> None:
-    """The browser itself asks for the tick."""
+    """The browser does not send a revocation without the tick."""
     sign_in(browser, site, service)
     key = create(browser, site, "Robot")
     manage(browser, site)
     browser.find_element(By.CSS_SELECTOR, "form[action$=revoke] button").click()
+    wait_for_focus(browser, "confirm")  # the browser moves the focus to the missing tick
     assert "/account/keys/key?key=" in browser.current_url
     assert status_of(site, key) == 200
 
 
 def test_a_key_is_seen_once(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """Neither back nor forward shows it again, from no cache, and no second key is made by them."""
+    """The back and forward buttons neither show the key again nor create a second one."""
     sign_in(browser, site, service)
     key = create(browser, site, "Nightly export")
     assert key in browser.page_source
-    leave(browser, browser.find_element(By.LINK_TEXT, "I have saved it").click)
+    follow(browser, "I have saved it")
     for step in (browser.back, browser.back, browser.forward, browser.forward):
-        step()
+        leave(browser, step)
         assert key not in browser.page_source
         assert key[20:50] not in browser.page_source
     browser.get(f"{site}/account/keys")
@@ -103,7 +114,7 @@ def test_a_key_is_seen_once(browser: webdriver.Chrome, site: str, service: Ident
 
 
 def test_a_key_is_copied_by_keyboard(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """Tab leads to its field; Ctrl+A and Ctrl+C take all of it, and nothing else."""
+    """A key is copied by Ctrl+A and Ctrl+C in its field."""
     sign_in(browser, site, service)
     key = create(browser, site, "Robot")
     browser.find_element(By.ID, "key").send_keys(Keys.CONTROL + "a")
@@ -116,7 +127,7 @@ def test_a_key_is_copied_by_keyboard(browser: webdriver.Chrome, site: str, servi
 def test_a_double_click_selects_the_key(
     browser: webdriver.Chrome, site: str, service: IdentityService
 ) -> None:
-    """It has no character at which a word ends."""
+    """A double click selects the whole key."""
     sign_in(browser, site, service)
     key = create(browser, site, "Robot")
     field = browser.find_element(By.ID, "key")
@@ -125,21 +136,10 @@ def test_a_double_click_selects_the_key(
     assert ends == (0, len(key))
 
 
-@pytest.fixture
-def own_browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """A browser that no other test uses, so that it can be ended, and its profile searched."""
-    driver = start(tmp_path / "profile", scripts=False)
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 def test_a_pair_is_downloaded(
-    own_browser: webdriver.Chrome, site: str, service: IdentityService, tmp_path: Path
+    browser: webdriver.Chrome, site: str, service: IdentityService, tmp_path: Path
 ) -> None:
-    """The file has both, a line each; the browser keeps neither of them anywhere else."""
-    browser = own_browser
+    """A key and its client secret are downloaded to a file, and not stored elsewhere by the browser."""
     sign_in(browser, site, service)
     folder = tmp_path / "downloads"
     folder.mkdir()
@@ -148,39 +148,34 @@ def test_a_pair_is_downloaded(
     secret = browser.find_element(By.ID, "secret").get_property("value")
     browser.find_element(By.CSS_SELECTOR, "main form button").click()
     file = folder / f"{key[:12]}.txt"
-    WebDriverWait(browser, 20).until(lambda _: file.exists())
+    wait_until(browser, lambda _: file.exists(), f"the browser must download {file.name}")
     assert file.read_text() == f"{key}\n{secret}\n"
     browser.get(f"{site}/account/keys")
-    browser.quit()  # writes what it keeps
-    kept = [path for path in (tmp_path / "profile").rglob("*") if path.is_file()]
+    browser.quit()  # the browser writes its profile
+    profile = Path(browser.capabilities["chrome"]["userDataDir"])
+    kept = [path for path in profile.rglob("*") if path.is_file()]
     assert [path.name for path in kept if key[20:50].encode() in path.read_bytes()] == []
     assert any(file.name.encode() in path.read_bytes() for path in kept if path.name == "History")
 
 
+@pytest.mark.slow
 def test_key_pages_fit(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """Nothing has to be scrolled sideways, from small phones to desktops; buttons are large enough to hit."""
+    """Each page fits the width of phones and desktops, and its buttons are large enough."""
     sign_in(browser, site, service)
-
-    def fits() -> None:
-        for width in (320, 390, 1280):
-            look(browser, width, "light")
-            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            for button in browser.find_elements(By.CSS_SELECTOR, "button, .button, label.choice, select"):
-                assert button.size["height"] >= 40
-
+    buttons = "button, .button, label.choice, select"
     create(browser, site, "N" * 200, "claw")
     for field in browser.find_elements(By.CSS_SELECTOR, "textarea"):
         assert field.get_property("scrollHeight") <= field.get_property("offsetHeight")  # type: ignore[operator]
-    fits()
+    fits(browser, buttons)
     manage(browser, site)
-    fits()
+    fits(browser, buttons)
     for path in ("/account", "/account/keys", "/account/keys/new"):
         browser.get(site + path)
-        fits()
+        fits(browser, buttons)
 
 
 def luminance(browser: webdriver.Chrome, selector: str, colour: str) -> float:
-    """The relative luminance of a colour, as WCAG 2 has it."""
+    """Return the relative luminance of a colour, as WCAG 2 defines it."""
     text = browser.find_element(By.CSS_SELECTOR, selector).value_of_css_property(colour)
     parts = [int(part) / 255 for part in re.findall(r"\d+", text)[:3]]
     red, green, blue = (
@@ -190,14 +185,14 @@ def luminance(browser: webdriver.Chrome, selector: str, colour: str) -> float:
 
 
 def test_the_usage_of_a_key_is_seen(browser: webdriver.Chrome, site: str, service: IdentityService) -> None:
-    """Bars of what passed and of what was refused, in both colour schemes, as an image with a name."""
+    """The usage of a key has charts of passed and refused requests, with names and contrast."""
     sign_in(browser, site, service)
     key = create(browser, site, "Robot")
     assert [status_of(site, key) for _ in range(3)] == [200] * 3
     wrong = KeyTexts(service.settings).make("sk_live_", key.split("_")[2]).text
     assert status_of(site, wrong) == 401
     manage(browser, site)
-    leave(browser, browser.find_element(By.LINK_TEXT, "over time").click)
+    follow(browser, "over time")
     summaries = [summary.text for summary in browser.find_elements(By.CSS_SELECTOR, ".card > h2 + p")[:2]]
     assert [text[:37] for text in summaries] == ["3 passed, 1 refused. Most requests: 4"] * 2
     charts = browser.find_elements(By.CSS_SELECTOR, "svg[role=img]")

@@ -1,4 +1,4 @@
-"""Signing in, as a real browser does it: redirects, cookies and Fetch Metadata are its own here."""
+"""Signing in by a real browser, with its own redirects, cookies and Fetch Metadata."""
 
 import os
 import socket
@@ -14,14 +14,14 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from browser.support import PASSWORD, leave, press
+from browser.support import EMAIL, PASSWORD, fill, follow, look, press, words
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The FastAPI example in a process of its own."""
+    """Yield the URL of the FastAPI example, which runs in a process of its own."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -51,10 +51,7 @@ def _wait_for(url: str, process: subprocess.Popen) -> None:
 
 
 def _sign_in(browser: webdriver.Chrome, password: str = PASSWORD) -> None:
-    browser.find_element(By.ID, "email").clear()
-    browser.find_element(By.ID, "email").send_keys("ada@example.com")
-    browser.find_element(By.ID, "password").send_keys(password)
-    press(browser, "main form button")
+    fill(browser, email=EMAIL, password=password)
 
 
 def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
@@ -62,7 +59,7 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
     assert browser.current_url == f"{site}/id/login?next=%2Fdashboard"
 
     _sign_in(browser, "a wrong one")
-    assert "The e-mail address or the password is wrong." in browser.find_element(By.TAG_NAME, "main").text
+    assert "The e-mail address or the password is wrong." in words(browser)
 
     _sign_in(browser)
     assert browser.current_url == f"{site}/dashboard"
@@ -73,9 +70,9 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
     assert browser.execute_script("return document.cookie") == ""
 
-    leave(browser, browser.find_element(By.LINK_TEXT, "Your account").click)
+    follow(browser, "Your account")
     assert browser.current_url == f"{site}/id/account"
-    assert "ada@example.com" in browser.find_element(By.TAG_NAME, "main").text
+    assert "ada@example.com" in words(browser)
     browser.get(f"{site}/admin")
     assert browser.find_element(By.TAG_NAME, "h1").text == "Administration"
 
@@ -90,7 +87,7 @@ def test_signing_in_and_out(browser: webdriver.Chrome, site: str) -> None:
 def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_site: str) -> None:
     browser.get(f"{other_site}/id/login")
     press(browser)
-    assert browser.get_cookies() == []  # nobody is signed in by somebody else's page
+    assert browser.get_cookies() == []  # a form of another site signs no user in
     browser.get(f"{site}/dashboard")
     _sign_in(browser)
 
@@ -105,13 +102,11 @@ def test_another_site_cannot_act(browser: webdriver.Chrome, site: str, other_sit
     assert browser.current_url == f"{site}/dashboard"
 
 
-def test_the_pages_fit(browser: webdriver.Chrome, site: str, tmp_path: Path) -> None:
+def test_the_pages_fit(browser: webdriver.Chrome, site: str) -> None:
     browser.get(f"{site}/id/login?next=/dashboard")
     _sign_in(browser)
-    for width, height in ((390, 844), (1280, 800)):
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    for width in (390, 1280):
+        look(browser, width, "light")
         for name in ("", "dashboard", "admin"):
             browser.get(f"{site}/{name}")
-            assert browser.save_screenshot(str(tmp_path / f"{name}-{width}x{height}.png"))
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -1,4 +1,4 @@
-"""The pages of one's own account and the brand in Chromium: what is shown, and which colours."""
+"""The pages of the own account and the brand in Chromium: their texts and colours."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from authguard.identity import Identity
-from browser.support import PASSWORD
+from browser.support import PASSWORD, fill, follow, press, words
 from identity.support import Postbox, service_at, serving, upgrade
 
 BRAND = {"color": "#0a5c36", "privacy_url": "https://example.com/privacy", "logo_url": "/logo.svg"}
@@ -17,28 +17,21 @@ MAIL, NEXT = "ann@example.com", "ann@new.example"
 
 @pytest.fixture
 def running(tmp_path: Path, postbox: Postbox) -> Any:
-    """The service with a brand, at its own address."""
+    """Yield the service with a brand."""
     url = f"sqlite:///{tmp_path}/identity.db"
     upgrade(url)
     with service_at(url, clock=None, postbox=postbox, brand=BRAND, product_name="Acme") as service:
         yield service
 
 
-def fill(browser: webdriver.Chrome, **values: str) -> None:
-    """Fill the form of a page, and send it."""
-    for name, value in values.items():
-        browser.find_element(By.NAME, name).send_keys(value)
-    browser.find_element(By.CSS_SELECTOR, "main form button").click()
-
-
 def test_changing_the_address_and_deleting(browser: webdriver.Chrome, running: Any, postbox: Postbox) -> None:
-    """By the pages alone, from the account to the end of it."""
+    """The address is changed and the account is deleted by the pages alone."""
     with serving(Identity(running)) as site:
         browser.get(f"{site}/register")
         fill(browser, email=MAIL, password=PASSWORD)
         colour = browser.find_element(By.CSS_SELECTOR, "a.button").value_of_css_property("color")
         assert browser.title.endswith("Acme") and colour
-        browser.find_element(By.LINK_TEXT, "Change e-mail address").click()
+        follow(browser, "Change e-mail address")
         button = browser.find_element(By.CSS_SELECTOR, "main button")
         assert button.value_of_css_property("background-color") == "rgba(10, 92, 54, 1)"
         fill(browser, new_email=NEXT, password=PASSWORD)
@@ -47,11 +40,11 @@ def test_changing_the_address_and_deleting(browser: webdriver.Chrome, running: A
         (mail,) = [each for each in postbox.mails if each.to == NEXT]
         browser.get(f"{site}/change-email?token=" + mail.text.partition("token=")[2].split()[0])
         assert browser.current_url == f"{site}/change-email"
-        browser.find_element(By.CSS_SELECTOR, "main form button").click()
-        assert NEXT in browser.find_element(By.TAG_NAME, "main").text
-        browser.find_element(By.LINK_TEXT, "Delete account").click()
+        press(browser, "main form button")
+        assert NEXT in words(browser)
+        follow(browser, "Delete account")
         fill(browser, password=PASSWORD)
-        assert "Your account was deleted." in browser.find_element(By.TAG_NAME, "main").text
+        assert "Your account was deleted." in words(browser)
         assert browser.find_element(By.LINK_TEXT, "Privacy").get_attribute("href") == BRAND["privacy_url"]
         browser.get(f"{site}/account")
         assert browser.current_url.startswith(f"{site}/login")

@@ -1,4 +1,4 @@
-"""A page of another origin that calls a guarded API with a token: the browser's own preflights."""
+"""A page of another origin that calls a guarded API with a token, with the preflights of the browser."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ FACES = pytest.mark.parametrize(
 def test_a_page_of_an_allowed_origin_reads_the_answer(
     browser: webdriver.Chrome, make: Any, serve: Any, guard_first: bool
 ) -> None:
-    """In both orders, with a method and a field that need a preflight."""
+    """A page of an allowed origin reads the answer, in both orders of guard and CORS layer."""
     with empty_page() as page, serve(make(page, guard_first=guard_first)) as api:
         status, text = fetch(browser, page, f"{api}/notes")
     assert (status, text.strip()) == (200, '"somebody: text"')
@@ -78,14 +78,14 @@ def test_a_page_of_an_allowed_origin_reads_the_answer(
 def test_a_page_of_another_origin_does_not(
     browser: webdriver.Chrome, make: Any, serve: Any, guard_first: bool
 ) -> None:
-    """The browser sends no more than the preflight."""
+    """A page of another origin cannot read the answer."""
     with empty_page() as page, serve(make("https://spa.example", guard_first=guard_first)) as api:
         assert fetch(browser, page, f"{api}/notes") == (0, "TypeError")
 
 
 @ORDERS
 def test_a_page_of_an_allowed_origin_reads_a_refusal(browser: webdriver.Chrome, guard_first: bool) -> None:
-    """After a good preflight of a request with a bad token."""
+    """A page of an allowed origin reads the refusal of an invalid token."""
     with empty_page() as page, asgi_server(_fastapi(page, guard_first=guard_first)) as api:
         status, text = fetch(browser, page, f"{api}/notes", "bad")
     assert (status, "invalid_token" in text) == (401, True)
@@ -95,7 +95,7 @@ def test_a_page_of_an_allowed_origin_reads_a_refusal(browser: webdriver.Chrome, 
 def test_without_a_cors_layer_no_page_of_another_origin_calls(
     browser: webdriver.Chrome, make: Any, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer has no CORS fields, and the log says once what to do."""
+    """Without a CORS layer a page cannot read the answer, and the log has one warning with advice."""
     app = FastAPI() if make is _fastapi else flask.Flask("app")
     if isinstance(app, FastAPI):
         app.add_middleware(AuthGuardMiddleware, guard=guard())

@@ -1,4 +1,4 @@
-"""The pages that the guard shows where a request is refused, in a real browser."""
+"""The pages of refusals of the guard, in a real browser."""
 
 import time
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from authguard import AccessCookie, Guard, JWTVerifier, Quota, Rule
 from authguard.errors import VerificationUnavailableError
 from authguard.starlette import AuthGuardMiddleware
 from authguard.testing import issue_token
-from browser.support import leave, look
+from browser.support import follow, look, press, words
 from identity.support import serving
 from support import AUDIENCE, ISSUER, SECRET
 
-# WCAG 2.2, success criterion 1.4.6, by its own formula, for each text of the page.
+# The formula of WCAG 2.2, success criterion 1.4.6, for each text of the page.
 CONTRAST = """
 const channel = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
 const light = c => { const [r, g, b] = c.match(/[0-9.]+/g).map(Number).map(channel);
@@ -80,10 +80,10 @@ def _heading(browser: webdriver.Chrome) -> str:
 
 
 def test_each_refusal_is_a_page(browser: webdriver.Chrome, site: str) -> None:
-    """401 with a link to sign in, 403, 429 and 503, each with a heading and what to do next."""
+    """Each refusal, 401 to 503, is a page with a heading and advice."""
     browser.get(f"{site}/api/things?a=1")
     assert _heading(browser) == "Please sign in"
-    leave(browser, browser.find_element(By.LINK_TEXT, "Sign in").click)
+    follow(browser, "Sign in")
     assert browser.current_url == f"{site}/login?next=%2Fapi%2Fthings%3Fa%3D1"
 
     browser.get(f"{site}/cookie?as=ann")
@@ -92,18 +92,18 @@ def test_each_refusal_is_a_page(browser: webdriver.Chrome, site: str) -> None:
     browser.get(f"{site}/few")
     browser.get(f"{site}/few")
     assert _heading(browser) == "Too many requests"
-    assert "Try again in " in browser.find_element(By.TAG_NAME, "main").text
+    assert "Try again in " in words(browser)
 
     browser.get(f"{site}/cookie?as=away")
     browser.get(f"{site}/private")
     assert _heading(browser) == "Not available at the moment"
-    assert "Try again in 7 seconds." in browser.find_element(By.TAG_NAME, "main").text
+    assert "Try again in 7 seconds." in words(browser)
 
 
 def test_a_form_is_answered_by_a_page(browser: webdriver.Chrome, site: str) -> None:
-    """It is a navigation too, as the browser says; a script gets the problem document."""
+    """The answer to a refused form is a page, and the answer to a script is the problem document."""
     browser.get(f"{site}/open")
-    leave(browser, browser.find_element(By.TAG_NAME, "button").click)
+    press(browser)
     assert _heading(browser) == "Please sign in"
     browser.get(f"{site}/open")
     script = "return fetch('/private', {method: 'POST'}).then(r => r.headers.get('content-type'))"
@@ -112,7 +112,7 @@ def test_a_form_is_answered_by_a_page(browser: webdriver.Chrome, site: str) -> N
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_read_the_page(browser: webdriver.Chrome, site: str, scheme: str) -> None:
-    """Language, title, one heading in the main part, contrast, and no scrolling aside on a telephone."""
+    """The page has a language, a title, one heading, contrast, and the width of a telephone."""
     look(browser, 320, scheme)
     browser.get(f"{site}/api")
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
@@ -129,7 +129,7 @@ def test_everybody_can_read_the_page(browser: webdriver.Chrome, site: str, schem
 
 
 def test_the_page_keeps_to_its_own_policy(browser: webdriver.Chrome, site: str) -> None:
-    """Its style is taken, and nothing is blocked or asked for but the icon that browsers look for."""
+    """The style of the page is used, and its policy blocks nothing but the icon."""
     browser.get(f"{site}/api")
     width = browser.execute_script("return getComputedStyle(document.querySelector('main')).maxWidth")
     assert width != "none"

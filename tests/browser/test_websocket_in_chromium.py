@@ -1,4 +1,4 @@
-"""A page that opens a websocket: it can set no header fields, and sees no status."""
+"""A page that opens a websocket, without header fields and without access to the status."""
 
 import secrets
 import time
@@ -27,7 +27,7 @@ socket.onclose = (event) => { done({...seen, code: event.code, reason: event.rea
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    """Echoes, behind a guard that has a subprotocol and close codes."""
+    """Yield the URL of an echo behind a guard with a subprotocol and close codes."""
     environment = {"WIRE_JWT_SECRET": SECRET, "WIRE_API_KEY": "sk_live_" + secrets.token_hex(24)}
     server = launch("uvicorn-h11", "wire.apps:asgi_codes", environment)
     yield f"http://127.0.0.1:{server.port}"
@@ -35,22 +35,25 @@ def site() -> Iterator[str]:
 
 
 def _open(browser: webdriver.Chrome, token: str) -> Any:
-    browser.set_script_timeout(20)
     return browser.execute_async_script(OPEN, token)
 
 
 def test_a_page_opens_it_as_the_guide_says() -> None:
-    """The two lines that others copy are those that are tested here."""
+    """The lines of the guide for opening a websocket are those of this test."""
     shown = [block.text for block in blocks("docs/guides/websockets.md", "js")]
     assert [text for text in shown if text not in OPEN] == []
     assert shown
 
 
 def test_a_page_presents_its_token_and_is_told_when_it_expires(browser: webdriver.Chrome, site: str) -> None:
-    """All of it in a browser's own words."""
+    """A page presents its token as a subprotocol, and gets the close code when the token expires."""
     browser.get(f"{site}/public/page")
-    token = issue_token(SECRET, iss="https://issuer", aud="wire", exp=time.time() + 2)
-    assert _open(browser, token) == {
+    for seconds in (2, 4, 8, 16):  # a busy machine may need longer than a token is valid
+        token = issue_token(SECRET, iss="https://issuer", aud="wire", exp=time.time() + seconds)
+        seen = _open(browser, token)
+        if seen["code"] != 4401:
+            break
+    assert seen == {
         "protocol": "authguard",
         "text": "somebody: hello",
         "code": 1008,
@@ -69,7 +72,7 @@ def test_a_page_presents_its_token_and_is_told_when_it_expires(browser: webdrive
 def test_a_page_is_told_why_it_is_refused(
     browser: webdriver.Chrome, site: str, token: str, code: int, reason: str
 ) -> None:
-    """And not only 1006."""
+    """A page gets the close code of the refusal."""
     browser.get(f"{site}/public/page")
     seen = _open(browser, token)
     assert (seen["protocol"], seen["code"], seen["reason"]) == ("authguard", code, reason)

@@ -10,7 +10,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block of a page.
+    """Hold a fenced block of a page.
 
     Attributes:
         page: the path of the page below the root, such as `docs/start.md`.
@@ -43,7 +43,7 @@ def pages() -> list[str]:
 
 
 def blocks(page: str, *languages: str) -> list[Block]:
-    """Return the blocks of a page in order: all, or those of the languages."""
+    """Return the blocks of a page in order: all, or only those of some languages."""
     text = read(page)
     results = []
     for match in FENCE.finditer(text):

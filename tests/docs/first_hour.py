@@ -1,4 +1,4 @@
-"""Follow a page as a new user does: from an empty folder and the built wheel to the first 401 and 200.
+"""Follow a page like a new user: from an empty folder and the built wheel to the first 401 and 200.
 
 `make first-hour` does it for each application of README.md and docs/start.md. The blocks below a heading are
 taken in order: Python is written to `main.py`, and the commands go to one shell. The shell waits for a server
@@ -30,10 +30,10 @@ for _ in $(seq 300); do curl -s -o first.txt http://127.0.0.1:{port}/dashboard &
 
 
 class Hour(NamedTuple):
-    """Tell how it went.
+    """Hold the result.
 
     Attributes:
-        statuses: those that the commands of the page were answered with.
+        statuses: the statuses of the answers to the commands of the page.
         seconds: from the first command to the last.
         output: of all commands.
     """
@@ -75,7 +75,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def follow(application: list[Block], wheel: Path, folder: Path) -> Hour:
-    """Run the blocks in an empty folder, with the wheel in the place of the published package."""
+    """Run the blocks in an empty folder, with the wheel instead of the published package."""
     own = ("PYTHONPATH", "VIRTUAL_ENV", "AUTHGUARD_CONFIG")
     environment = {name: value for name, value in os.environ.items() if name not in own} | {
         "PATH": os.pathsep.join([f"{sys.base_prefix}/bin", os.environ["PATH"]]),
@@ -97,7 +97,7 @@ def follow(application: list[Block], wheel: Path, folder: Path) -> Hour:
         try:
             output, _ = shell.communicate(script, timeout=MAX_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(shell.pid, signal.SIGKILL)  # the server, too
+            os.killpg(shell.pid, signal.SIGKILL)  # the process group includes the server
             raise
     statuses = re.findall(r"^HTTP/1\.1 (\d+)", output, re.MULTILINE)
     return Hour(statuses, time.monotonic() - began, output)
@@ -113,7 +113,7 @@ def _script(application: list[Block], wheel: Path) -> Iterator[str]:
         if block.language == "python":
             yield f"cat > main.py <<'END OF PAGE'\n{text}END OF PAGE"
         else:
-            # What runs behind must not keep the pipe of this process open.
+            # Background processes must not keep the pipe of this process open.
             yield re.sub(r" &$", " >server.log 2>&1 &", text, flags=re.MULTILINE)
             if re.search(r" &$", text, re.MULTILINE):
                 yield WAIT.format(port=port)
@@ -126,7 +126,7 @@ def _free_port() -> int:
 
 
 def main(*given: str) -> int:
-    """Follow each application of some pages, and say how long it took."""
+    """Follow each application of some pages, and print the duration."""
     failed = 0
     with tempfile.TemporaryDirectory() as name:
         wheel = build_wheel(Path(name))

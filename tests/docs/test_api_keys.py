@@ -20,13 +20,14 @@ SECTION = (
 )
 (COMMANDS,) = re.findall(r"^```console\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 ANSWERS = [
-    "The tier allows ten requests a minute, so the eleventh gets 429, and the usage is 10 of 1,000.",
-    "The answer to the old secret says that it ends an hour later; the last answer is 401.",
+    "The tier allows ten requests a minute, so the eleventh request gets 429, and the usage is 10 of 1,000.",
+    "The answer to the old secret names the time of its end, an hour later, in the field `API-Key-Expires`.",
+    "The last answer is 401, because the key was revoked.",
 ]
 
 
 def test_the_commands_answer_what_the_page_says(tmp_path: Path) -> None:
-    """Register, create a key, call with it until 429, see the usage, rotate and revoke."""
+    """The commands register, create a key, use it until a 429, read the usage, rotate and revoke."""
     for program in ("bash", "curl", "python3"):
         if shutil.which(program) is None:
             assert os.environ.get("CI") != "true", f"{program} missing"

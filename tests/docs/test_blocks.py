@@ -1,4 +1,4 @@
-"""Each block of README and of the pages runs here or in a test of its own, or is named as not to be run."""
+"""Each block of README and of the pages runs here or in a test of its own, or is listed with a reason."""
 
 import json
 import os
@@ -25,11 +25,11 @@ ENVIRONMENT = {
     "AUTHGUARD_ISSUER": "https://auth.example.com",
     "AUTHGUARD_DATABASE": "sqlite:///authguard.db",
 }
-#: What the blocks of a page, in order, take from the text around them.
+#: The names that the blocks of a page, in order, take from the text around them.
 NAMES: dict[str, dict[str, Any]] = {
     "docs/identity.md": {"secret": SECRET, "issuer": "https://auth.example.com"},
 }
-#: Pages and their languages, whose blocks need servers, a project or an order, with the test that runs them.
+#: Pages and languages whose blocks need servers, a project or an order, with the test that runs them.
 RUN_BY = {
     ("README.md", "python"): "tests/docs/test_first_hour.py",
     ("README.md", "sh"): "tests/docs/test_first_hour.py",
@@ -56,7 +56,7 @@ RUN_BY = {
 RUN_BELOW = {
     ("docs/identity.md", "Keys that are found in public", "sh"): "tests/docs/test_leaks.py",
 }
-#: Blocks that nothing can run, with the reason.
+#: Blocks that cannot be run, with the reason.
 NOT_RUN = {
     ("docs/reference/a*.md", "*"): "written from the code and its tests by `make reference`",
     ("docs/*", "mermaid"): "a drawing",
@@ -66,7 +66,7 @@ EACH = [block for page in pages() for block in blocks(page)]
 
 
 class _Plan(NamedTuple):
-    """Tell how a block is proved: by a test of its own, here, or not, with the reason."""
+    """Have the test that runs a block, or the reason why it is not run."""
 
     run_by: str | None = None
     reason: str | None = None
@@ -82,7 +82,7 @@ def _is_install(block: Block) -> bool:
 
 
 def _plan(block: Block) -> _Plan:
-    if _is_install(block):  # where the package is not there, the name could be that of another one
+    if _is_install(block):  # without the package, the name could be that of another one
         return _Plan(run_by="tests/docs/test_blocks.py")
     below = RUN_BELOW.get((block.page, block.heading, block.language))
     if below:
@@ -99,7 +99,7 @@ def _here(block: Block) -> bool:
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, with the variables that pages name, and no other of the service."""
+    """Work in an empty folder with the variables of the pages, and without others of the service."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("AUTHGUARD_")]:
         monkeypatch.delenv(name)
@@ -110,7 +110,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("block", [block for block in EACH if _is_install(block)], ids=str)
 def test_installs_name_extras_that_exist(block: Block) -> None:
-    """Such as `authguard[fastapi,cli]`; test_first_hour.py installs the wheel with some of them."""
+    """The extras of an install command, such as `authguard[fastapi,cli]`, exist."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (extras,) = re.findall(r'"authguard\[([\w,]+)\]"', block.text)
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
@@ -118,7 +118,7 @@ def test_installs_name_extras_that_exist(block: Block) -> None:
 
 @pytest.mark.parametrize("page", [page for page in pages() if any(map(_here, blocks(page, "python")))])
 def test_python_runs(page: str, folder: Path) -> None:
-    """Nothing raises when the blocks of a page run one after the other."""
+    """The Python blocks of a page run one after the other without an exception."""
     names: dict[str, Any] = {"__name__": "page", **NAMES.get(page, {})}
     for block in blocks(page, "python"):
         if _here(block):
@@ -129,7 +129,7 @@ def test_python_runs(page: str, folder: Path) -> None:
     "block", [block for block in EACH if block.language in ("sh", "console") and _here(block)], ids=str
 )
 def test_commands_run(block: Block, folder: Path) -> None:
-    """Each command of a block succeeds, after the tables of the service are made."""
+    """Each command of a block succeeds after the tables of the service are created."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     script = f"authguard db upgrade >&2\n{block.text}" if "authguard " in block.text else block.text
     done = subprocess.run(
@@ -146,12 +146,12 @@ def test_commands_run(block: Block, folder: Path) -> None:
 
 @pytest.mark.parametrize("block", [block for block in EACH if block.language in PARSERS], ids=str)
 def test_data_is_read(block: Block) -> None:
-    """A block of data has the form that it says."""
+    """A block of data can be parsed in its format."""
     assert PARSERS[block.language](block.text)
 
 
 def test_each_block_is_run_or_named() -> None:
-    """No block has a language that nothing here runs, unless its page is named above."""
+    """No block has a language that is not run here, unless its page is listed above."""
     known = {"python", "sh", "console", *PARSERS, "text"}
     assert [str(block) for block in EACH if _here(block) and block.language not in known] == []
 
@@ -160,7 +160,7 @@ def test_each_block_is_run_or_named() -> None:
     ("page", "test"), sorted({(key[0], test) for key, test in {**RUN_BY, **RUN_BELOW}.items()})
 )
 def test_a_test_that_is_named_reads_the_page(page: str, test: str) -> None:
-    """A test that is named for a page has its name, or that of its folder."""
+    """A listed test contains the name of the page, or of its folder."""
     if "*" in page and not any(fnmatch(block.page, page) for block in EACH):
         return
     path = ROOT / test
@@ -170,7 +170,7 @@ def test_a_test_that_is_named_reads_the_page(page: str, test: str) -> None:
 
 
 def test_no_name_above_is_left_over() -> None:
-    """Each page and language that is named has a block; a folder may be empty."""
+    """Each listed page and language has a block; a folder may be empty."""
     seen = {(block.page, block.language) for block in EACH}
     named = {key for key in {**RUN_BY, **NOT_RUN} if "*" not in key[0]}
     assert named - seen == set()

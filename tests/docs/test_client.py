@@ -1,4 +1,4 @@
-"""The page about the client describes every option."""
+"""docs/client.md describes each option of the client."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="ut
 
 @pytest.mark.parametrize("cls", [BearerAuth, APIKeyAuth, rotate_api_key])
 def test_options_are_documented(cls: Callable[..., object]) -> None:
-    """The table of each class or function has a row for each option, and no other."""
+    """The table of each class or function has a row for each option, and no other row."""
     section = re.search(rf"^### `{cls.__name__}\(.*?(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert section is not None
     assert re.findall(r"^\| `(\w+)` \|", section[0], re.MULTILINE) == list(inspect.signature(cls).parameters)

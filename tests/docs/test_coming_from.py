@@ -1,4 +1,4 @@
-"""The pages of docs/coming-from have one form: before, after, and what changes; a test runs their blocks."""
+"""The pages of docs/coming-from have one form: before, after and changes; a test runs their blocks."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ MAX_LINES = 40
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_what_changes(page: str) -> None:
-    """For users and for code, and with which versions it was tried."""
+    """A page lists the changes for users and for code, and the versions that it was tried with."""
     text = (FOLDER / page).read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert {"Changes for your users", "Changes for your code"} <= set(headings)
@@ -24,7 +24,7 @@ def test_a_page_says_what_changes(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_block_is_short_and_run_by_a_test(page: str) -> None:
-    """The test names each heading that has a block below it."""
+    """A block is short, and its heading is in the test of the page."""
     text = (TESTS / f"test_{page.removesuffix('.md').replace('-', '_')}.py").read_text(encoding="utf-8")
     for heading, block in blocks(page).items():
         assert f'"{heading}"' in text, heading
@@ -33,7 +33,7 @@ def test_each_block_is_short_and_run_by_a_test(page: str) -> None:
 
 
 def test_the_versions_are_those_that_are_installed() -> None:
-    """After `make lock`, try the pages again by `make frameworks`, and write the new versions."""
+    """The versions of the pages are pinned; after an update, run `make frameworks` and write the new ones."""
     files = ("constraints.txt", "tests/frameworks/constraints.txt", "Makefile")
     pinned = "\n".join((ROOT / file).read_text(encoding="utf-8") for file in files)
     texts = [(FOLDER / page).read_text(encoding="utf-8") for page in PAGES]

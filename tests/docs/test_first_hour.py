@@ -1,4 +1,4 @@
-"""A new user with README.md or docs/start.md and the wheel gets to 401 and 200 within three minutes."""
+"""A new user with README.md or docs/start.md and the wheel gets 401 and 200 within three minutes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +19,13 @@ def _wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_application_is_followed(page: str) -> None:
-    """A page has no application that the test below leaves out."""
+    """Each application of a page is tested below."""
     assert list(applications(page)) == PAGES[page]
 
 
 @pytest.mark.parametrize(("page", "heading"), [(page, name) for page in PAGES for name in PAGES[page]])
 def test_the_first_answers(page: str, heading: str, wheel: Path, tmp_path: Path) -> None:
-    """The commands of the page are answered with 401 without a token, and with 200 with it."""
+    """The commands of the page get a 401 without a token, and a 200 with it."""
     hour = follow(applications(page)[heading], wheel, tmp_path)
     assert hour.statuses == EXPECTED, hour.output
     assert hour.seconds < MAX_SECONDS

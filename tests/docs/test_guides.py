@@ -1,4 +1,4 @@
-"""The applications of docs/start.md and of the guides run, and do what the pages say."""
+"""The applications of docs/start.md and of the guides run as the pages say."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from authguard import ConfigurationError, Rule
 from authguard.testing import issue_token
@@ -59,20 +59,20 @@ def _bearer(**claims: Any) -> dict[str, str]:
 
 
 def test_there_is_a_quick_start_for_each_framework() -> None:
-    """Starlette, FastAPI and Flask each have a block of their own."""
+    """Starlette, FastAPI and Flask each have a block in docs/start.md."""
     assert {"Starlette", "FastAPI", "Flask"} <= {block.heading for block in blocks("docs/start.md")}
 
 
 @EACH_BLOCK
 def test_block_refuses_nobody(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The protected page of each block answers 401 to a program without a credential."""
+    """The protected page of each block is a 401 without a credential."""
     app = _run(block, monkeypatch)["app"]
     assert _get(app, "/dashboard") == 401
 
 
 @EACH_BLOCK
 def test_block_refuses_a_forged_token(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The protected page of each block answers 401 to a token that another secret has signed."""
+    """The protected page of each block is a 401 with a token that another secret has signed."""
     app = _run(block, monkeypatch)["app"]
     token = issue_token(SECRET[::-1], iss="https://auth.example.com", aud="https://api.example.com")
     assert _get(app, "/dashboard", {"Authorization": f"Bearer {token}"}) == 401
@@ -80,13 +80,13 @@ def test_block_refuses_a_forged_token(block: Block, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.page != ISSUERS], ids=str)
 def test_block_accepts_a_token(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The protected page of each block is served to a caller with a good token."""
+    """The protected page of each block is served with a valid token."""
     app = _run(block, monkeypatch)["app"]
     assert _get(app, "/dashboard", _bearer(scopes=["read", "reports"])) == 200
 
 
 def test_remote_block_discovers_and_introspects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The block about remote verification accepts what its issuer signs or says is active."""
+    """The block about remote verification accepts signed tokens, and opaque ones that are active."""
     with serving() as issuer:
         issuer.pages = {
             "/.well-known/openid-configuration": answer(
@@ -118,7 +118,7 @@ def test_remote_block_discovers_and_introspects(monkeypatch: pytest.MonkeyPatch)
     ids=["own field", "as Bearer"],
 )
 def test_api_key_is_accepted_both_ways(headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The block about API keys accepts its key in either field."""
+    """The block about API keys accepts its key in both fields."""
     app = _run(_block(KEYS), monkeypatch)["app"]
     assert _get(app, "/dashboard", headers) == 200
 
@@ -135,20 +135,20 @@ def test_api_key_is_accepted_both_ways(headers: dict[str, str], monkeypatch: pyt
 def test_scopes_block_asks_for_its_scopes(
     path: str, scopes: list[str], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The block about scopes refuses a caller who lacks one with 403."""
+    """The block about scopes refuses a token without one with a 403."""
     app = _run(_block("docs/guides/protect-an-api.md", "Scopes"), monkeypatch)["app"]
     assert _get(app, path, _bearer(scopes=scopes)) == status
 
 
 @pytest.mark.parametrize(("heading", "path"), [("Starlette", "/"), ("FastAPI", "/docs"), ("Flask", "/")])
 def test_public_paths_are_open(heading: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a quick start opens does not ask for a credential, be there a page or not."""
+    """The public path of a quick start requires no credential, whether it has a page or not."""
     app = _run(_block("docs/start.md", heading), monkeypatch)["app"]
     assert _get(app, path) in (200, 404)
 
 
 def test_a_browser_is_sent_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Starlette block sends a browser to its login page, and back afterwards."""
+    """The Starlette block redirects a browser to its login page with `next`."""
     app = _run(_block("docs/start.md", "Starlette"), monkeypatch)["app"]
     with TestClient(app) as client:
         response = client.get("/dashboard", headers={"Accept": "text/html"}, follow_redirects=False)
@@ -156,7 +156,7 @@ def test_a_browser_is_sent_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The block about cookies sets one that the guard takes, and goes to where the browser wanted to be."""
+    """The block about cookies sets a cookie that the guard accepts, and redirects to `next`."""
     app = _run(_block(WEBSITE), monkeypatch)["app"]
     token = _bearer()["Authorization"].removeprefix("Bearer ")
     with TestClient(app, base_url="https://testserver") as client:  # the cookie is Secure
@@ -164,15 +164,53 @@ def test_cookie_signs_a_browser_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (response.status_code, response.text) == (200, "hello somebody")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "scopes", "status"),
+    [
+        ("GET", "/", None, 200),
+        ("GET", "/static/logo.svg", None, 200),
+        ("GET", "/blog/7", None, 200),
+        ("GET", "/dashboard", None, 401),
+        ("GET", "/dashboard", [], 200),
+        ("GET", "/admin/users", [], 403),
+        ("GET", "/admin/users", ["admin"], 200),
+        ("GET", "/items", None, 401),
+        ("GET", "/items", [], 200),
+        ("POST", "/items", [], 403),
+        ("POST", "/items", ["write"], 200),
+    ],
+)
+def test_the_rules_of_the_first_block(
+    method: str, path: str, scopes: list[str] | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each path has the requirement of the table; None is a request without a token."""
+    app = _run(_block(RULES), monkeypatch)["app"]
+    headers = {} if scopes is None else _bearer(scopes=scopes)
+    with TestClient(app) as client:
+        assert client.request(method, path, headers=headers).status_code == status
+
+
+def test_the_websocket_of_the_first_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The websocket is refused without a token, and has the caller with a token."""
+    (block,) = blocks(f"{FOLDER}websockets.md", "python")
+    client = TestClient(_run(block, monkeypatch)["app"])
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/echo"):
+        pass
+    assert refused.value.status_code == 401
+    with client.websocket_connect("/echo", headers=_bearer(subject="ann")) as websocket:
+        websocket.send_text("hello")
+        assert websocket.receive_text() == "ann: hello"
+
+
 def _foreign_patterns() -> list[tuple[str, str, bool]]:
-    """The table for users of other frameworks: a pattern there, the one here, whether that covers more."""
+    """Return the rows of the table for other frameworks: pattern, spelling here, and "covers more"."""
     table = read(RULES).partition("| framework | its pattern |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)`(, which covers more)? \|$", table, re.MULTILINE)
     return [(there, here, bool(wider)) for there, here, wider in rows]
 
 
 def test_table_for_users_of_other_frameworks_is_read() -> None:
-    """Each row of the table is one of the tests below."""
+    """Each row of the table is read for the tests below."""
     table = read(RULES).partition("| framework | its pattern |")[2].partition("\n\n")[0]
     assert len(_foreign_patterns()) == table.count("\n") - 1 > 10
 
@@ -181,7 +219,7 @@ def test_table_for_users_of_other_frameworks_is_read() -> None:
 def test_pattern_of_another_framework_has_the_spelling_of_the_table(
     there: str, here: str, wider: bool
 ) -> None:
-    """A pattern works as it is, or its error names the spelling of the table, and whether it covers more."""
+    """A pattern is accepted, or its error has the spelling of the table, and whether that covers more."""
     if there == here:
         assert Rule(there).path == here
         return
@@ -192,7 +230,7 @@ def test_pattern_of_another_framework_has_the_spelling_of_the_table(
 
 
 def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
-    """About a token for another audience, asked of the first application of docs/start.md."""
+    """`token inspect` for another audience writes the answer of docs/guides/refused.md."""
     (shown,) = blocks(f"{FOLDER}refused.md", "text")
     command, _, answer_of_page = shown.text.partition("\n")
     (tmp_path / "main.py").write_text(blocks("docs/start.md", "python")[0].text)
@@ -211,7 +249,7 @@ def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
 
 
 def _log_lines() -> list[str]:
-    """Return what is fixed in each log line of docs/guides/refused.md."""
+    """Return the constant parts of each log line of docs/guides/refused.md."""
     table = read(f"{FOLDER}refused.md").partition("| log line | cause to check |")[2].partition("\n\n")[0]
     lines = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     return [part for line in lines for part in re.split(r"…|^\w+ \(|[;)]", line) if len(part.strip()) > 2]
@@ -219,7 +257,55 @@ def _log_lines() -> list[str]:
 
 @pytest.mark.parametrize("text", _log_lines())
 def test_a_log_line_of_the_page_is_in_the_source(text: str) -> None:
-    """A line that is changed in the source is changed in the page, too."""
+    """Each log line of the page is in the source."""
     source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
     is_there = text.strip(" :") in re.sub(r'"\s+f?"', "", source)
     assert is_there, text
+
+
+def test_roles_of_a_database_are_required_by_a_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dependency of the page reads the roles of the user, and a router requires its scope."""
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    namespace: dict[str, Any] = {"__name__": "guide"}
+    applications = []
+    for block in blocks(f"{FOLDER}protect-an-api.md", "python"):
+        execute(block, namespace)
+        applications.append(namespace["app"])
+    reports = [_get(applications[1], "/reports/all", _bearer(scopes=each)) for each in ([], ["reports"])]
+    jobs = [_get(applications[-1], "/jobs", _bearer(sub=name)) for name in ("ann", "bob", "eve")]
+    assert (reports, jobs) == ([403, 200], [200, 403, 401])
+
+
+MCP_FIELDS = {"Accept": "application/json, text/event-stream"}
+
+
+def _call_tool(client: TestClient, **claims: Any) -> Any:
+    """Call the tool of the page with a token for its resource."""
+    resource = "https://api.example.com/mcp"
+    token = issue_token(SECRET, iss="https://auth.example.com", aud=resource, **claims)
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "read_notes", "arguments": {}},
+    }
+    return client.post("/mcp", json=call, headers={**MCP_FIELDS, "Authorization": f"Bearer {token}"})
+
+
+def test_the_mcp_server_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The MCP server of the page requires a token for the resource, and names its metadata in refusals."""
+    (block,) = blocks(f"{FOLDER}mcp-server.md", "python")
+    app = _run(block, monkeypatch)["app"]
+    assert [line for line in caplog.messages if "audience" in line] == []
+    with TestClient(app, base_url="https://api.example.com") as client:
+        refused = client.post("/mcp", json={}, headers=_bearer())
+        metadata = client.get(
+            re.findall(r'resource_metadata="(.+?)"', refused.headers["www-authenticate"])[0]
+        )
+        notes = _call_tool(client, sub="ann", scopes=["notes:read"]).json()["result"]
+        lacking = _call_tool(client, sub="ann").json()["result"]
+    assert (refused.status_code, metadata.json()["resource"]) == (401, "https://api.example.com/mcp")
+    assert (notes["isError"], notes["content"][0]["text"]) == (False, "the first note of ann")
+    assert lacking["isError"] and "notes:read" in lacking["content"][0]["text"]

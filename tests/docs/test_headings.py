@@ -7,7 +7,7 @@ import pytest
 from docs.blocks import pages, read
 
 QUESTION = r"(?:what|who|whose|whom|where|how|which|when|whether|why)"
-#: A question that users have, and look for.
+#: A question that users search for.
 ALLOWED = {"Why was it refused?"}
 PAGES = [*pages(), "SECURITY.md", "CONTRIBUTING.md"]
 
@@ -41,12 +41,21 @@ def test_a_heading_names_a_thing(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_head_of_a_column_names_a_thing(page: str) -> None:
-    """No column is called by a question word."""
+    """No head of a column begins with a question word."""
     assert heads(read(page)) == []
 
 
 def test_a_clause_is_seen() -> None:
-    """As a heading and in a table, and not in a block of code."""
+    """A clause in a heading and in a table is reported, and one in a block of code is not."""
     text = "## What it costs\n\n```sh\n# what it does\n```\n\n| option | what it does |\n|---|---|\n"
     assert headings(text) == ["What it costs"]
     assert heads(text) == ["| option | what it does |"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_hides_the_rest_of_a_page(page: str) -> None:
+    """No line begins with `<?` or `<!`, which begin a block of HTML until `?>` or `>`.
+
+    A page may have comments.
+    """
+    assert re.findall(r"^ {0,3}<[?!](?!--).*$", without_code(read(page)), re.MULTILINE) == []

@@ -1,4 +1,4 @@
-"""The site of docs/identity.md signs people in, and takes their API keys."""
+"""The site of docs/identity.md signs users in, and accepts their API keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def _app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_a_browser_registers_and_comes_back(app: Any) -> None:
-    """Who is not signed in is sent to the page, and then to where they wanted to go."""
+    """A browser is redirected to sign in, and then to the page that it has requested."""
     browser = TestClient(app, base_url=SITE, headers=BROWSER, follow_redirects=False)
     assert browser.get("/dashboard").headers["location"] == "/id/login?next=%2Fdashboard"
     done = browser.post("/id/register", data={**ACCOUNT, "next": "/dashboard"})
@@ -37,7 +37,7 @@ def test_a_browser_registers_and_comes_back(app: Any) -> None:
 
 
 def test_an_api_key_has_the_quota_of_its_tier(app: Any) -> None:
-    """Its requests count, and the eleventh in a minute is refused."""
+    """The requests with an API key are counted, and the eleventh in a minute is refused."""
     program = TestClient(app, base_url=SITE)
     token = program.post("/id/v1/auth/register", json=ACCOUNT).json()["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""The documentation can be found: links lead to each page and each heading."""
+"""The links of the documentation lead to each page and each heading."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def slugs(page: str) -> set[str]:
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
-    """By the links of README, of its pages, and so on; parts of the Python API are in the navigation."""
+    """Each page is reached by links from README; parts of the Python API are in the navigation."""
     reached, waiting = set(), ["README.md"]
     while waiting:
         page = waiting.pop()
@@ -43,7 +43,7 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
 
 @pytest.mark.parametrize("page", pages())
 def test_each_link_leads_somewhere(page: str) -> None:
-    """Its file exists, and has the heading that it names."""
+    """The file and the heading of each link exist."""
     dead = [
         f"{path}#{anchor}"
         for path, anchor in linked(page)
@@ -54,7 +54,7 @@ def test_each_link_leads_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", pages())
 def test_each_table_has_a_head(page: str) -> None:
-    """A blank line inside of a table ends it, and the rows after it are shown as text."""
+    """Each table has a head, because a blank line in a table makes text of the rows after it."""
     lines = ["", *without_code(read(page)).splitlines(), ""]
     heads = [
         (line, below)

@@ -15,11 +15,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text(encoding="
 SECTION = PAGE.partition("\n### Keys that are found in public\n")[2].partition("\n### ")[0]
 SCANNER, REPORT = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 VARIABLES = dict(re.findall(r"(AUTHGUARD_\w+)=(\S+) (?=AUTHGUARD|authguard)", SECTION))
-SAYS = "The answer to the report is `true_positive`, the key gets 401, and the mail is on the console"
+SAYS = "is `true_positive`, and the key gets 401. The console of the service shows the mail."
 
 
 def run(script: str, folder: Path) -> str:
-    """What a script writes."""
+    """Return the output of a script."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail"],
         input=f"export NO_PROXY='*'\n{script}",
@@ -35,7 +35,7 @@ def run(script: str, folder: Path) -> str:
 
 @pytest.mark.slow
 def test_the_commands_show_what_the_page_says(tmp_path: Path) -> None:
-    """Be the scanner, report a key, and see it refused and its owner told."""
+    """The commands simulate the scanner and report a key, which is then refused."""
     for program in ("bash", "curl", "python3", "openssl"):
         if shutil.which(program) is None:
             assert os.environ.get("CI") != "true", f"{program} missing"

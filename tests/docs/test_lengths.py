@@ -1,4 +1,4 @@
-"""Hold the source to the lengths of CONTRIBUTING.md: short files, and functions that do one thing."""
+"""Check that the source has the lengths of CONTRIBUTING.md: short files and short functions."""
 
 import ast
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LISTS = "migrations/versions/"
 
 
 def lengths(source: str) -> Iterator[tuple[str, int]]:
-    """Yield each function with the lines of its body, without its docstring.
+    """Yield each function with the number of lines of its body, without its docstring.
 
     A signature is a list of options, with a line for each.
     """
@@ -27,7 +27,7 @@ def lengths(source: str) -> Iterator[tuple[str, int]]:
 
 
 def place(path: Path) -> str:
-    """Return the path below the source; several files and folders have one name."""
+    """Return the path below the source, because several files and folders have one name."""
     return path.relative_to(SOURCE).as_posix()
 
 
@@ -58,7 +58,7 @@ def test_folders_are_small() -> None:
 
 @pytest.mark.parametrize(("lines", "length"), [(40, 40), (41, 41)])
 def test_what_is_counted(lines: int, length: int) -> None:
-    """Lines of statements count; the signature, the docstring and what is around do not."""
+    """The lines of statements are counted, without the signature and the docstring."""
     body = "\n".join(f"    value = {number}" for number in range(lines))
     source = f'def f(\n    a,\n    b,\n):\n    """Say it.\n\n    Twice.\n    """\n{body}\n\n\nother = 1\n'
     assert list(lengths(source)) == [("f", length)]

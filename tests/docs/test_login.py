@@ -1,4 +1,4 @@
-"""The blocks of docs/login.md run, and do what the page says; its tables have all options."""
+"""The blocks of docs/login.md run as the page says, and its tables have all options."""
 
 import inspect
 import re
@@ -14,7 +14,9 @@ from authguard.flask import AuthGuardClient, BrowserSessions
 from authguard.testing import issue_token
 
 TEXT = (Path(__file__).parents[2] / "docs" / "login.md").read_text(encoding="utf-8")
-JSON_BLOCK, FLASK_BLOCK, PAGES_BLOCK = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+FIRST_BLOCK, JSON_BLOCK, FLASK_BLOCK, PAGES_BLOCK = re.findall(
+    r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL
+)
 SECRET = "l0gin-0nly-Secret-of-enough-bytes-5Wd"
 PASSWORD = "correct horse"
 
@@ -54,8 +56,14 @@ def get(client: Any, token: str) -> int:
     return status
 
 
+def test_the_first_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first block verifies the token that it issues."""
+    run(FIRST_BLOCK, monkeypatch)
+    assert capsys.readouterr().out == "ann\n"
+
+
 def test_the_token_of_a_sign_in_is_good(json_client: Any) -> None:
-    """It opens what is protected; nothing else does."""
+    """The access token of a sign-in opens the protected page; another token of the same secret does not."""
     answer = sign_in(json_client)
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 900)
     assert get(json_client, answer["access_token"]) == 200
@@ -70,19 +78,19 @@ def test_the_token_of_a_sign_in_is_good(json_client: Any) -> None:
     "given", [{"name": "ann", "password": "wrong"}, {"name": "bob", "password": PASSWORD}, {}], ids=str
 )
 def test_a_wrong_password(json_client: Any, given: dict[str, str]) -> None:
-    """It is 401, for names that are not there, too."""
+    """A wrong password, or an unknown name, is a 401."""
     assert json_client.post("/login", json=given).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/login", "/refresh"])
 @pytest.mark.parametrize("body", [[], "ann", 7, {}], ids=str)
 def test_a_body_of_another_form(json_client: Any, path: str, body: object) -> None:
-    """It is 401, and no error of the application."""
+    """A body of another form is a 401, and no error of the application."""
     assert json_client.post(path, json=body).status_code == 401
 
 
 def test_a_refresh_token_is_good_once(json_client: Any) -> None:
-    """It brings a new access token, and the next refresh token."""
+    """A refresh token can be used once, for an access token and the next refresh token."""
     first = sign_in(json_client)
     second = json_client.post("/refresh", json={"refresh_token": first["refresh_token"]})
     assert second.status_code == 200
@@ -93,7 +101,7 @@ def test_a_refresh_token_is_good_once(json_client: Any) -> None:
 
 
 def test_a_logout_ends_the_session(json_client: Any) -> None:
-    """Its access tokens and its refresh token; another session goes on."""
+    """A logout ends the tokens of its session, and another session continues."""
     session, other = sign_in(json_client), sign_in(json_client)
     headers = {"Authorization": f"Bearer {session['access_token']}"}
     assert json_client.post("/logout", headers=headers).status_code == 204
@@ -102,7 +110,7 @@ def test_a_logout_ends_the_session(json_client: Any) -> None:
 
 
 def test_a_browser_signs_in_and_out(browser: TestClient) -> None:
-    """It comes back to the page that it wanted, and after the logout it sees the form again."""
+    """A browser signs in, gets the requested page, and gets the form again after the logout."""
     form = browser.get("/dashboard")
     assert (form.url.path, "<form" in form.text) == ("/login", True)
     data = {"name": "ann", "password": PASSWORD}
@@ -113,7 +121,7 @@ def test_a_browser_signs_in_and_out(browser: TestClient) -> None:
 
 
 def test_the_page_that_was_wanted_keeps_its_query(browser: TestClient) -> None:
-    """All of it, although it stands in a query itself."""
+    """The redirect after the form has the whole query of the requested page."""
     form = browser.get("/dashboard?q=a%26b&page=2")
     action = unescape(re.findall(r'action="([^"]+)"', form.text)[0])
     answer = browser.post(action, data={"name": "ann", "password": PASSWORD}, follow_redirects=False)
@@ -121,7 +129,7 @@ def test_the_page_that_was_wanted_keeps_its_query(browser: TestClient) -> None:
 
 
 def test_a_browser_whose_token_has_expired_sees_no_form(browser: TestClient) -> None:
-    """The refresh token signs it in again, once."""
+    """A browser whose access token is gone is signed in again by its refresh token."""
     browser.post("/login?next=/dashboard", data={"name": "ann", "password": PASSWORD})
     refresh_token = browser.cookies["__Secure-refresh"]
     browser.cookies.delete("__Host-access_token")
@@ -130,14 +138,14 @@ def test_a_browser_whose_token_has_expired_sees_no_form(browser: TestClient) -> 
 
 
 def test_a_page_with_a_wrong_password(browser: TestClient) -> None:
-    """It is 401, shows the form again, and escapes what it shows."""
+    """A wrong password in the form is a 401, and the form escapes its texts."""
     answer = browser.post('/login?next="><script>', data={"name": "ann", "password": "wrong"})
     assert answer.status_code == 401
     assert "<script>" not in answer.text
 
 
 def test_a_page_is_returned_to_with_its_query(browser: TestClient) -> None:
-    """The form hands on all of `next`, also what looks like a parameter of the login page."""
+    """The form keeps the whole query of `next`, although `next` is part of a query itself."""
     form = browser.get("/dashboard?year=2026&page=2").text
     action = re.findall('action="([^"]*)"', form)[0]
     answer = browser.post(action, data={"name": "ann", "password": PASSWORD}, follow_redirects=False)
@@ -145,7 +153,7 @@ def test_a_page_is_returned_to_with_its_query(browser: TestClient) -> None:
 
 
 def test_another_site_signs_nobody_in_or_out(browser: TestClient) -> None:
-    """The guard refuses its requests."""
+    """A request of another site to sign in or out is refused."""
     browser.headers["Sec-Fetch-Site"] = "cross-site"
     data = {"name": "ann", "password": PASSWORD}
     assert browser.post("/login", data=data).status_code == 403
@@ -166,7 +174,7 @@ NAVIGATES = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 
 
 def test_a_flask_application_signs_in_and_out(flask_client: Any) -> None:
-    """The page that was wanted comes after the form, and the form again after the logout."""
+    """A browser signs in by the form of Flask, and gets the form again after the logout."""
     form = flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True)
     assert "<form" in form.text
     assert flask_client.post("/login", data={"name": "ann", "password": "wrong"}).status_code == 401
@@ -177,7 +185,7 @@ def test_a_flask_application_signs_in_and_out(flask_client: Any) -> None:
 
 
 def test_a_flask_application_remembers_a_browser(flask_client: Any) -> None:
-    """When the first cookie is gone."""
+    """A remembered browser is signed in again after its access cookie is gone."""
     flask_client.post("/login", data={"name": "ann", "password": PASSWORD, "remember": "on"})
     flask_client.delete_cookie("__Host-access_token")
     page = flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True)
@@ -190,7 +198,7 @@ def test_a_flask_application_remembers_a_browser(flask_client: Any) -> None:
     ids=["TokenIssuer", "issue", "BrowserSessions"],
 )
 def test_options_are_in_the_tables(function: Any) -> None:
-    """Each of them has a row."""
+    """Each option has a row in the tables."""
     named = {
         name
         for row in re.findall(r"^\| (`[^|]+) \|", TEXT, re.MULTILINE)

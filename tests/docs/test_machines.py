@@ -1,4 +1,4 @@
-"""The blocks of docs/machines.md, as they are written there but for the ports and the host of Redis."""
+"""The blocks of docs/machines.md, with other ports and another host of Redis."""
 
 import os
 import re
@@ -28,7 +28,7 @@ ANSWERS = "The answers are 200, 200, 200 and 401."
 
 @pytest.fixture(name="ports")
 def _ports(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The machines, running; for each port of the page, the one in its place."""
+    """Yield the ports of the running machines, by the ports of the page."""
     for program in ("redis-server", "curl"):
         if shutil.which(program) is None:
             if os.environ.get("CI") == "true":
@@ -37,7 +37,7 @@ def _ports(tmp_path: Path) -> Iterator[dict[str, str]]:
     ports = {port: str(free_port()) for port in ("6380", "8001", "8002")}
     with ExitStack() as stack:
         for line in SERVERS.splitlines():
-            # `exec`, so that the process that is ended is the server and not its shell.
+            # `exec` replaces the shell, so that the server process itself can be ended.
             command = re.sub(r"((?:\w+=\S+ )*)(.*)", r"\1exec \2", _with(ports, line), count=1)
             process = subprocess.Popen(
                 command,
@@ -69,7 +69,7 @@ def _run(command: str) -> str:
 
 
 def test_a_logout_on_one_machine_holds_on_the_other(ports: dict[str, str]) -> None:
-    """The page's requests have the answers that it says."""
+    """The requests of the page have the answers of the page."""
     for port in ("8001", "8002"):
         health = f"curl -sf http://127.0.0.1:{ports[port]}/health"
         wait_until(partial(_run, health), "a machine does not answer")
@@ -79,7 +79,7 @@ def test_a_logout_on_one_machine_holds_on_the_other(ports: dict[str, str]) -> No
 
 
 def test_the_python_blocks_run(ports: dict[str, str]) -> None:
-    """One after the other; the first revokes a token in its store."""
+    """The Python blocks run one after the other, and the first revokes a token in its store."""
     with redis.Redis(port=int(ports["6380"])) as client:
         wait_until(client.ping, "Redis does not answer")
     user = Principal("ann", token_id="docs-token", expires_at=time.time() + 60)

@@ -1,4 +1,4 @@
-"""The tables of docs/reference/options.md and the options of the code are the same."""
+"""The tables of docs/reference/options.md have the options of the code."""
 
 import inspect
 import re
@@ -43,7 +43,7 @@ ROWS = [
     for code in re.findall(r"`([^`]+)`", row)
     for name in re.findall(r"\w+", code)
 ]
-#: What a function hands on to another.
+#: Parameters that a function passes on to another one.
 VARIADIC = {"args", "kwargs", "given", "options", "claims", "self"}
 
 
@@ -83,18 +83,18 @@ def _section(cls: type) -> str:
 
 @pytest.mark.parametrize(("cls", "name"), _documented(), ids=lambda part: getattr(part, "__name__", part))
 def test_option_is_documented(cls: type, name: str) -> None:
-    """Each constructor parameter has a row in the table of its class."""
+    """Each parameter of a constructor has a row in the table of its class."""
     assert f"\n| `{name}` |" in _section(cls)
 
 
 @pytest.mark.parametrize("cls", dict.fromkeys(cls for cls, _ in _documented()), ids=lambda cls: cls.__name__)
 def test_documented_options_exist(cls: type) -> None:
-    """No table has a row for an option that the class does not have."""
+    """The rows of a table are the parameters of its class, in their order."""
     rows = re.findall(r"^\| `(\w+)` \|", _section(cls), re.MULTILINE)
     assert rows == list(inspect.signature(cls).parameters)
 
 
-#: Objects that the guard or the service makes for an application.
+#: Classes whose objects the guard or the service creates for an application.
 MADE = {"Auth", "Outbox"}
 
 

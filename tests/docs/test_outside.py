@@ -1,4 +1,4 @@
-"""The blocks of docs/outside.md and docs/servers.md run, and do what the pages say."""
+"""The blocks of docs/outside.md and docs/servers.md run as the pages say."""
 
 import inspect
 import re
@@ -40,14 +40,22 @@ def token(**changes: Any) -> str:
 @pytest.fixture(name="client")
 def _client(monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv("JWT_SECRET", SECRET)
-    _, block = blocks("outside.md")
-    return TestClient(run(block)["app"])
+    return TestClient(run(blocks("outside.md")[2])["app"])
+
+
+def test_the_first_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block returns the subject of a valid token, and the reason for another one."""
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    subject_of = run(blocks("outside.md")[0])["subject_of"]
+    assert subject_of(token()) == "ann"
+    assert subject_of(token(expires_in=-4000)) == "refused with 401: invalid_token"
+    assert subject_of(None) == "refused with 401: missing_credentials"
 
 
 def test_a_refusal_that_a_view_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is answered as by the guard."""
+    """A refusal that a view raises has the answer of the guard."""
     monkeypatch.setenv("JWT_SECRET", SECRET)
-    client = TestClient(run(blocks("outside.md")[0])["app"])
+    client = TestClient(run(blocks("outside.md")[1])["app"])
     assert client.post("/receipts", json={"token": token()}).json() == {"subject": "ann"}
     refused = client.post("/receipts", json={"token": token(expires_in=-4000)})
     assert refused.status_code == 401
@@ -56,7 +64,7 @@ def test_a_refusal_that_a_view_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_token_of_the_first_message(client: TestClient) -> None:
-    """It opens the connection, and is looked at with each message."""
+    """A token in the first message opens the connection, and is checked with each message."""
     with client.websocket_connect("/graphql") as websocket:
         websocket.send_json({"type": "connection_init", "payload": {"token": token()}})
         assert websocket.receive_json() == {"type": "connection_ack"}
@@ -77,7 +85,7 @@ def test_a_token_of_the_first_message(client: TestClient) -> None:
     ids=["none", "no init", "no text", "forged", "no object", "a list"],
 )
 def test_a_bad_first_message(client: TestClient, message: Any, code: int, reason: str) -> None:
-    """The connection is closed with the status and the code of a request."""
+    """A bad first message closes the connection with the code and the reason of a refusal."""
     with client.websocket_connect("/graphql") as websocket:
         websocket.send_json(message)
         with pytest.raises(WebSocketDisconnect) as closed:
@@ -86,13 +94,13 @@ def test_a_bad_first_message(client: TestClient, message: Any, code: int, reason
 
 
 def test_the_arguments_are_in_the_table() -> None:
-    """Each has a row."""
+    """Each argument of `Guard.verify` has a row."""
     rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "outside.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(inspect.signature(Guard.verify).parameters) - {"self"} == set(rows)
 
 
 def test_a_wsgi_application_beside_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes the tokens of the service, until their logout."""
+    """The WSGI application of the page accepts the tokens of the service until their logout."""
     database = f"sqlite:///{tmp_path / 'service.db'}"
     service = create_app(Settings(secret=SECRET, issuer=ISSUER, database=database, dev=True))
     for name, value in (("SECRET", SECRET), ("ISSUER", ISSUER), ("DATABASE", database)):

@@ -1,4 +1,4 @@
-"""Hold the pictures of docs/pictures to the code that draws them."""
+"""Compare the pictures of docs/pictures with the code that draws them."""
 
 import re
 import sys
@@ -19,20 +19,20 @@ DRAWN = {
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_is_what_the_code_draws(name: str) -> None:
-    """It is stale otherwise: `make pictures` draws it anew."""
+    """A picture is the one that the code draws; `make pictures` draws it again."""
     assert (FOLDER / name).read_bytes() == DRAWN[name]
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_picture_says_what_it_shows(name: str) -> None:
-    """For readers who do not see it: a title and a description."""
+    """A picture has a title and a description for readers who cannot see it."""
     root = ET.fromstring(DRAWN[name])
     words = [root.findtext(f"{{http://www.w3.org/2000/svg}}{tag}") or "" for tag in ("title", "desc")]
     assert [len(text) > 10 for text in words] == [True, True]
 
 
 def test_each_picture_of_a_page_has_a_text() -> None:
-    """`![…]` is never empty."""
+    """Each picture in a page has an alternative text."""
     empty = [
         path.name
         for path in (ROOT / "docs").rglob("*.md")
@@ -42,7 +42,7 @@ def test_each_picture_of_a_page_has_a_text() -> None:
 
 
 def test_each_drawn_picture_is_shown() -> None:
-    """On a page of docs/ or in the README."""
+    """Each drawn picture is in a page of docs/ or in README."""
     texts = [
         path.read_text(encoding="utf-8") for path in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md")
     ]

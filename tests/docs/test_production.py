@@ -1,4 +1,4 @@
-"""Hold docs/production.md to the code: its log lines, and the limits and settings that it leads to."""
+"""Compare docs/production.md with the log lines, limits and settings of the code."""
 
 import ast
 import re
@@ -14,8 +14,9 @@ LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 
 
 def log_lines() -> Iterator[tuple[str, str]]:
-    """Yield level and text of each line that the service logs; events are no such lines."""
-    for file in sorted(Path(str(identity.__file__)).parent.rglob("*.py")):
+    """Yield level and text of each line that the service logs, without events."""
+    package = Path(str(identity.__file__)).parent
+    for file in sorted([*package.rglob("*.py"), *(package.parent / "cli" / "serving").glob("*.py")]):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
@@ -27,14 +28,14 @@ def log_lines() -> Iterator[tuple[str, str]]:
 
 
 def test_each_log_line_is_documented() -> None:
-    """The table has each line of the service with its level, and no other."""
+    """The table has each log line of the service with its level, and no other line."""
     table = PAGE.partition("\n## Log lines\n")[2]
     rows = re.findall(r"^\| ([A-Z]+) \| `(.+?)` \| .+ \|$", table, re.MULTILINE)
     assert sorted(rows) == sorted(set(log_lines()))
 
 
 def test_each_limit_is_documented() -> None:
-    """The table of docs/identity.md has each limit with its default, and no other."""
+    """The table of docs/identity.md has each limit with its default, and no other limit."""
     text = (DOCS / "identity.md").read_text(encoding="utf-8").partition("\n## Limits\n")[2]
     rows = re.findall(r"^\| `(\w+)` \| (\d+) in (\d+) s \|", text, re.MULTILINE)
     results = {name: (int(count), int(seconds)) for name, count, seconds in rows}
@@ -42,7 +43,7 @@ def test_each_limit_is_documented() -> None:
 
 
 def test_each_link_leads_somewhere() -> None:
-    """Files and headings that the page names are there."""
+    """The files and headings that the page links exist."""
     for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", PAGE):
         path = (DOCS / (target or "production.md")).resolve()
         assert path.exists(), target

@@ -1,6 +1,6 @@
 """The blocks of docs/providers.md are the functions that tests/providers runs.
 
-After a change there, write them anew: `PYTHONPATH=tests python -m providers.recipes`.
+After a change there, write them again: `PYTHONPATH=tests python -m providers.recipes`.
 """
 
 import os
@@ -17,7 +17,7 @@ SECTIONS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 
 
 def test_each_block_is_the_function_that_is_tested() -> None:
-    """Of all providers, in the order of the list."""
+    """The blocks are the functions of all providers, in the order of the list."""
     assert dict(BLOCK.findall(TEXT)) == recipes()
     assert [section.partition("\n")[0] for section in SECTIONS] == [title(name) for name in NAMES]
     assert written() == TEXT
@@ -25,7 +25,7 @@ def test_each_block_is_the_function_that_is_tested() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_block_runs_with_the_imports_above(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is fetched when it is built; what it reads of the environment is in its provider's file."""
+    """A block builds its guard with the imports of the page and without a request."""
     (imports,) = IMPORTS.findall(TEXT)
     monkeypatch.setenv("CLUSTER_CA", os.environ["SSL_CERT_FILE"])
     for variable, value in PROVIDERS[name].environ.items():
@@ -37,7 +37,7 @@ def test_a_block_runs_with_the_imports_above(name: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("section", SECTIONS, ids=[section.partition("\n")[0] for section in SECTIONS])
 def test_a_section_says_values_caller_and_mistakes(section: str) -> None:
-    """Each once, in this order, and the block has few lines."""
+    """A section has values, caller and mistakes once in this order, and a short block."""
     assert re.findall(r"^\* \*\*(\w+)\*\*: ", section, re.MULTILINE) == ["Values", "Caller", "Mistakes"]
     ((_, block),) = BLOCK.findall(f"## {section}")
     assert len(block.splitlines()) <= 20

@@ -1,4 +1,4 @@
-"""The configurations of docs/guides/proxies.md, in nginx, Caddy and Traefik, in front of an application."""
+"""The configurations of docs/guides/proxies.md, in nginx, Caddy and Traefik before an application."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ from support import AUDIENCE, ISSUER, SECRET, program
 
 PAGE = "docs/guides/proxies.md"
 NAME = "api.example.com"
-#: The address that requests come from, which is not that of the proxies.
+#: The address of requests, which is not that of the proxies.
 CLIENT = "127.0.0.2"
 FORGED = "203.0.113.9"
 FORGED_FIELDS = {
@@ -38,14 +38,17 @@ FORGED_FIELDS = {
     "X-Real-Ip": FORGED,
     "Forwarded": f"for={FORGED};proto=http;host={FORGED}",
 }
-#: Names that WSGI servers may treat as those with hyphens.
+#: Names that WSGI servers may read as those with hyphens.
 FORGED_ALIASES = {name.replace("-", "_"): value for name, value in FORGED_FIELDS.items() if "-" in name}
 FORGED_ALIASES["X_API_Key"] = FORGED
 
 
+pytestmark = pytest.mark.slow  # three servers, each with a start of its own
+
+
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate for the name of the page."""
+    """Return a folder with a certificate for the name of the page."""
     folder = tmp_path_factory.mktemp("proxies")
     names = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
     names += ["-addext", f"subjectAltName=DNS:{NAME}"]
@@ -68,7 +71,7 @@ async def _echo(websocket: WebSocket) -> None:
 
 @pytest.fixture(name="upstream", scope="module")
 def _upstream() -> Iterator[str]:
-    """The host and port of an application behind a guard, served as the page says."""
+    """Yield the host and port of a guarded application, served as the page says."""
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     app = Starlette(routes=[Route("/", _caller), WebSocketRoute("/socket", _echo)])
     guarded = AuthGuardMiddleware(app, guard=Guard(jwt))
@@ -87,7 +90,7 @@ def changed(language: str, changes: dict[str, str]) -> list[str]:
 
 
 def nginx(folder: Path, upstream: str, port: int) -> list[str]:
-    """Write the configuration of nginx; the command that runs it."""
+    """Write the configuration of nginx; return the command that runs it."""
     changes = {
         "127.0.0.1:8000": upstream,
         "listen 443": f"listen 127.0.0.1:{port}",
@@ -103,7 +106,7 @@ def nginx(folder: Path, upstream: str, port: int) -> list[str]:
 
 
 def caddy(folder: Path, upstream: str, port: int) -> list[str]:
-    """Write the configuration of Caddy; the command that runs it."""
+    """Write the configuration of Caddy; return the command that runs it."""
     tls = f"tls {folder}/{NAME}.pem {folder}/{NAME}.key"
     changes = {f"{NAME} {{": f"{NAME}:{port} {{\n\tbind 127.0.0.1\n\t{tls}", "127.0.0.1:8000": upstream}
     options = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
@@ -113,7 +116,7 @@ def caddy(folder: Path, upstream: str, port: int) -> list[str]:
 
 
 def traefik(folder: Path, upstream: str, port: int) -> list[str]:
-    """Write the configurations of Traefik; the command that runs it."""
+    """Write the configurations of Traefik; return the command that runs it."""
     changes = {
         '":443"': f'"127.0.0.1:{port}"',
         "/etc/traefik/": f"{folder}/",
@@ -128,7 +131,7 @@ def traefik(folder: Path, upstream: str, port: int) -> list[str]:
 
 
 class Proxy(NamedTuple):
-    """A proxy at work: how to reach it."""
+    """Have the port and the TLS settings of a running proxy."""
 
     port: int
     context: ssl.SSLContext
@@ -145,8 +148,8 @@ class Proxy(NamedTuple):
 def _proxy(
     request: pytest.FixtureRequest, folder: Path, upstream: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Proxy]:
-    """Each of the proxies."""
-    monkeypatch.setenv("HOME", str(folder))  # Caddy keeps what it knows below it
+    """Yield each of the proxies."""
+    monkeypatch.setenv("HOME", str(folder))  # Caddy writes its data below HOME
     port = free_port()
     command: Callable[[Path, str, int], list[str]] = request.param
     context = ssl.create_default_context(cafile=str(folder / f"{NAME}.pem"))
@@ -166,7 +169,7 @@ def bearer() -> dict[str, str]:
 
 
 def test_the_guard_gets_the_credential(proxy: Proxy, bearer: dict[str, str]) -> None:
-    """Without a token the answer is 401; with it the application knows the address and the scheme."""
+    """The guard gets the token, and the application the address and the scheme of the caller."""
     assert proxy.get({}).status_code == 401
     assert proxy.get(bearer).json()["seen"] == ["ann", CLIENT, "https"]
 
@@ -175,7 +178,7 @@ def test_the_guard_gets_the_credential(proxy: Proxy, bearer: dict[str, str]) -> 
 def test_forwarded_fields_of_a_caller_are_replaced(
     proxy: Proxy, bearer: dict[str, str], forged: dict[str, str]
 ) -> None:
-    """A caller chooses neither its address nor its scheme, and none of its values reaches the application."""
+    """Forwarded fields of a caller are replaced, and none of its values reaches the application."""
     answer = proxy.get(bearer | forged).json()
     assert answer["seen"] == ["ann", CLIENT, "https"]
     values = set(forged.values())
@@ -189,7 +192,7 @@ def test_a_caller_cannot_remove_the_fields_of_the_proxy(proxy: Proxy, bearer: di
 
 
 def test_a_websocket_is_passed_on(proxy: Proxy, bearer: dict[str, str]) -> None:
-    """With its credential."""
+    """A websocket is passed on with its credential."""
 
     async def first_message() -> Any:
         url = f"wss://{NAME}:{proxy.port}/socket"

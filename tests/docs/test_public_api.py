@@ -1,6 +1,6 @@
-"""The public face: what it is, is written down; a change of it shows in the diff.
+"""The public API is that of a snapshot, so that a change of it is visible in the diff.
 
-Run this file as a program to write the snapshot anew.
+Run this file as a program to write the snapshot again.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ _PRIVATE_BASES = {"Described", "LeasedQuotas", "OverriddenInTests", "Revoking", 
 
 
 def _signature(thing: Any) -> str:
-    """Names, kinds and defaults; the text of annotations is not the same in every Python."""
+    """Return names, kinds and defaults; the text of annotations differs between versions of Python."""
     if inspect.isclass(thing) and not (
         inspect.isfunction(thing.__init__) or getattr(thing, "_is_protocol", False)
     ):
@@ -44,7 +44,7 @@ def _signature(thing: Any) -> str:
 
 def _members(cls: type) -> list[str]:
     lines = []
-    # With what it has from private bases, such as those of the stores.
+    # with the members of private bases, such as those of the stores
     bases = [base for base in reversed(cls.__mro__) if base is cls or base.__name__ in _PRIVATE_BASES]
     members = {name: value for base in bases for name, value in vars(base).items()}
     for name, value in sorted(members.items()):
@@ -106,22 +106,22 @@ def test_names_are_there_once() -> None:
 
 @pytest.mark.parametrize("name", authguard.__all__)
 def test_name_can_be_imported(name: str) -> None:
-    """Each name that the package lists is there."""
+    """Each name that the package lists exists."""
     assert hasattr(authguard, name)
 
 
 @pytest.mark.parametrize("module_name", MODULES)
 def test_modules_list_what_they_have(module_name: str) -> None:
-    """Each name that a framework module lists is there."""
+    """Each name that a framework module lists exists."""
     module = importlib.import_module(module_name)
     assert [name for name in getattr(module, "__all__", []) if not hasattr(module, name)] == []
 
 
 @pytest.mark.parametrize("name", _public())
 def test_has_a_docstring(name: str) -> None:
-    """Each public class and function says what it is for."""
+    """Each public class and function has a docstring."""
     thing = _public()[name]
-    # A dataclass without a docstring is given its signature as one.
+    # Python gives a dataclass without a docstring its signature as one.
     written = thing.__doc__ and not (
         dataclasses.is_dataclass(thing) and thing.__doc__.startswith(f"{thing.__name__}(")
     )
@@ -130,7 +130,7 @@ def test_has_a_docstring(name: str) -> None:
 
 @pytest.mark.parametrize("name", _methods())
 def test_method_has_a_docstring(name: str) -> None:
-    """Each public method and property says what it does."""
+    """Each public method and property has a docstring."""
     assert _methods()[name].__doc__
 
 

@@ -1,4 +1,4 @@
-"""The blocks of docs/quotas.md run, and do what the page says."""
+"""The blocks of docs/quotas.md run as the page says."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def _client(monkeypatch: pytest.MonkeyPatch) -> TestClient:
 
 
 def test_the_free_tier_has_ten_a_minute(client: TestClient) -> None:
-    """The eleventh request is refused, and the fields are those of the page."""
+    """The eleventh request of the free tier is refused, and the fields are those of the page."""
     answers = [client.get("/", headers={"X-API-Key": ADA}) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     policy, _, limit = TEXT.partition("RateLimit-Policy: ")[2].partition("\nRateLimit: ")
@@ -34,13 +34,13 @@ def test_the_free_tier_has_ten_a_minute(client: TestClient) -> None:
 
 
 def test_an_export_costs_five(client: TestClient) -> None:
-    """Two of them are all that the free tier has in a minute."""
+    """Two exports use up the quota of the free tier for a minute."""
     statuses = [client.get("/export", headers={"X-API-Key": ADA}).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
 
 
 def test_the_key_of_the_partner_has_a_quota_of_its_own(client: TestClient) -> None:
-    """Beside that of its tier, and that of the path."""
+    """The key of the partner has its own quota, beside those of its tier and of the path."""
     answer = client.get("/search", headers={"X-API-Key": PARTNER})
     assert re.findall(r'"([^"]+)"', answer.headers["ratelimit"]) == [
         "per-minute", "per-day", "/search per-minute", "key-per-second",
@@ -48,7 +48,7 @@ def test_the_key_of_the_partner_has_a_quota_of_its_own(client: TestClient) -> No
 
 
 def test_processes_share_what_they_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two guards with the same file are two processes of one application."""
+    """Two guards with the same file count together, as two processes of one application."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADA_KEY", ADA)
     apps, stores = [], []

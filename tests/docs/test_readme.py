@@ -13,18 +13,18 @@ CLAIMS = re.findall(r"^\| .+ \| `(make .+)` \|$", README, re.MULTILINE)
 
 
 def test_it_is_short() -> None:
-    """A stranger reads it in two minutes."""
+    """README has at most 120 lines."""
     assert README.count("\n") <= MAX_LINES
 
 
 @pytest.mark.parametrize("block", blocks("README.md", "python"), ids=str)
 def test_an_application_has_ten_lines(block: Block) -> None:
-    """Blank lines do not count."""
+    """Each application has ten lines without the blank ones."""
     assert len([line for line in block.text.splitlines() if line.strip()]) == 10
 
 
 def test_each_command_can_be_run() -> None:
-    """Its target is in the Makefile, and its tests are there."""
+    """The target of each command is in the Makefile, and its tests exist."""
     targets = re.findall(r"^([\w-]+):", read("Makefile"), re.MULTILINE)
     named = re.findall(r"`make ([\w-]+)", README)
     assert len(CLAIMS) == 5
@@ -46,7 +46,7 @@ def test_the_best_rival_adds_so_much_more() -> None:
 
 
 def test_each_extra_is_named() -> None:
-    """Those that users choose from."""
+    """README names each extra of the package but `all`."""
     extras = re.findall(
         r"^(\w+) = \[",
         read("pyproject.toml").partition("[project.optional-dependencies]")[2].partition("\n[")[0],
@@ -60,6 +60,6 @@ def test_each_extra_is_named() -> None:
 
 
 def test_changelog_has_the_version() -> None:
-    """The changelog has a section for the version that the package says it is."""
+    """The changelog has a section for the version of the package."""
     changelog = read("CHANGELOG.md")
     assert re.search(rf"^## \[{re.escape(authguard.__version__)}\]", changelog, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Hold the pages of docs/reference that come from the code to it, and the texts that people add."""
+"""Compare the generated pages of docs/reference with the code, and with the texts that people write."""
 
 import re
 import sys
@@ -38,30 +38,30 @@ def _written() -> dict[str, str]:
     ],
 )
 def test_the_page_is_what_the_code_says(name: str, written: dict[str, str]) -> None:
-    """It is stale otherwise: write it anew by `make reference`."""
+    """A page is the one that the code generates; `make reference` writes it again."""
     assert (REFERENCE / name).read_text(encoding="utf-8") == written[name]
 
 
 def test_each_page_is_compared(written: dict[str, str]) -> None:
-    """The list above has each page that comes from the code."""
+    """The list above has each generated page."""
     (mark,) = [mark for mark in test_the_page_is_what_the_code_says.pytestmark if mark.name == "parametrize"]
     assert sorted(mark.args[1]) == sorted(written)
 
 
 def test_each_code_has_a_cure() -> None:
-    """Of the guard and of the identity service; no text is left of a code that is gone."""
+    """Each error code of the guard and of the identity service has an advice, and no other code has one."""
     guard = classes_by_code(errors)
     identity = {code for code in classes_by_code(identity_errors) if code not in guard}
     assert (set(cures.GUARD), set(cures.IDENTITY)) == (set(guard), identity)
 
 
 def test_each_cause_has_a_cure() -> None:
-    """Those that `Cause` lists."""
+    """Each value of `Cause` has an advice."""
     assert list(cures.CAUSES) == [cause.value for cause in Cause]
 
 
 def test_each_oauth_error_has_a_cure() -> None:
-    """Those that the endpoints answer with."""
+    """Each OAuth error of the endpoints has an advice."""
     identity = Path(identity_errors.__file__).parent
     sources = [path.read_text(encoding="utf-8") for path in identity.rglob("*.py")]
     codes = {
@@ -71,7 +71,7 @@ def test_each_oauth_error_has_a_cure() -> None:
 
 
 def test_a_docstring_becomes_markdown() -> None:
-    """Sections become lists, and lines that are continued are joined."""
+    """The sections of a docstring become lists, and continued lines are joined."""
     text = """Do it.
 
     Args:
@@ -88,7 +88,7 @@ def test_a_docstring_becomes_markdown() -> None:
 
 
 def test_a_long_signature_has_a_parameter_a_line() -> None:
-    """With types and defaults, and the marks of keyword-only ones."""
+    """A long signature has a line for each parameter, with types, defaults and marks."""
 
     async def act(
         first: str, /, second: "int | None" = None, *others: object, name: str = "a" * 3, **rest: bool

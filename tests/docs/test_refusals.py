@@ -1,4 +1,4 @@
-"""The blocks of docs/refusals.md run, and do what the page says."""
+"""The blocks of docs/refusals.md run as the page says."""
 
 import json
 import logging
@@ -26,18 +26,18 @@ def _app(block: str) -> Any:
 
 
 def test_a_page_of_ones_own() -> None:
-    """People see it, and programs the problem document."""
+    """A browser gets the page of the application, and a program the problem document."""
     app = _app(PAGE)
     assert ask_asgi(app, "GET", "/", [("Accept", b"text/html")]).body == b"<h1>401</h1>"
     assert json.loads(ask_asgi(app, "GET", "/").body)["status"] == 401
 
 
 def test_decisions_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what is bounded, with the calls of OpenTelemetry's API."""
+    """Decisions are counted by attributes with few values, with the API of OpenTelemetry."""
     added: list[Any] = []
 
     class Instrument:
-        """A counter as the API describes it."""
+        """Be a counter as the API describes it."""
 
         def get_meter(self, name: str) -> "Instrument":
             return self
@@ -58,7 +58,7 @@ def test_decisions_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_decisions_are_written(caplog: pytest.LogCaptureFixture) -> None:
-    """A line for each, whatever is in the path."""
+    """Each decision is logged as one line, also if the path has a line break."""
     caplog.set_level(logging.INFO, "shop.audit")
     token = ("Authorization", f"Bearer {make_token()}".encode())
     ask_asgi(_app(WRITE), "GET", "/a%0Ab", [token])
@@ -68,7 +68,7 @@ def test_decisions_are_written(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_page_names_each_attribute() -> None:
-    """The table has all that an event has."""
+    """The table of the page has each attribute of an event."""
     table = TEXT.partition("| attribute |")[2].partition("\n\n")[0]
     names = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(names) == sorted(DecisionEvent._fields)

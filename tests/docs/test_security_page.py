@@ -1,4 +1,4 @@
-"""docs/security.md: each number is that of the code, and each test that is named is there."""
+"""docs/security.md: each number is that of the code, and each named test exists."""
 
 import inspect
 import re
@@ -92,25 +92,25 @@ NUMBERS: dict[str, tuple[float, ...]] = {
 
 
 def test_each_bound_is_compared() -> None:
-    """A row of the table has its numbers here, or none at all."""
+    """Each row of the table has its numbers in this file, except for those without numbers."""
     assert set(ROWS) - SAME_IN_WORDS == set(NUMBERS)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_bound_is_that_of_the_code(name: str) -> None:
-    """In the order in which they stand there."""
+    """The numbers of a row are those of the code, in their order."""
     written = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", ROWS[name][0])]
     assert written == [float(number) for number in NUMBERS[name]]
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:\w+/)+test_\w+\.py)`", TEXT))))
 def test_a_test_that_is_named_is_there(path: str) -> None:
-    """And has tests."""
+    """A test file that the page names exists and has tests."""
     assert "def test_" in (ROOT / "tests" / path).read_text(encoding="utf-8")
 
 
 def test_each_line_of_a_table_names_a_test() -> None:
-    """Threats and bounds alike."""
+    """Each threat and each bound names a test."""
     rows = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("|---")]
     heads = ("| threat |", "| bounded thing |")
     assert [row for row in rows if "test_" not in row and not row.startswith(heads)] == []

@@ -1,4 +1,4 @@
-"""Hold examples/authguard.toml to the settings; run as a program, this file writes it anew."""
+"""Compare examples/authguard.toml with the settings; run as a program, this file writes it again."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from authguard.identity import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "authguard.toml"
-#: What to show of settings that are required, or that are not set by default.
+#: Examples for settings that are required, or that have no default.
 SHOWN = {
     "secret": "32 random bytes or more: better in a file that AUTHGUARD_SECRET_FILE names",
     "issuer": "https://auth.example.com",
@@ -22,9 +22,10 @@ SHOWN = {
     "mail_from": "accounts@example.com",
 }
 _HEAD = """\
-# All settings of the identity service, with their defaults. A line that begins with `#` and a name shows a
-# setting that has none. `authguard serve --config authguard.toml` reads it; variables such as
-# AUTHGUARD_ISSUER come first. Times are in seconds. docs/identity.md says more.
+# All settings of the identity service, with their defaults. A line that begins with `#` and a name shows an
+# example for a setting without a default. `authguard serve --config authguard.toml` reads this file.
+# Variables such as AUTHGUARD_ISSUER have priority. Times are in seconds. docs/identity.md describes each
+# setting.
 """
 
 
@@ -52,25 +53,25 @@ def example() -> str:
 
 
 def _as_toml(value: Any) -> str:
-    """Return a value as TOML writes it: for what settings have, as JSON does."""
+    """Return a value as TOML, which is the same as JSON for the values of settings."""
     return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 def test_the_example_has_each_setting() -> None:
-    """It is what the settings say; write it anew by `python tests/docs/test_settings_example.py`."""
+    """The example is that of the settings; `python tests/docs/test_settings_example.py` writes it again."""
     assert EXAMPLE.read_text(encoding="utf-8") == example()
     names = re.findall(r"^#?(\w+) = ", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
     assert names == [setting.name for setting in fields(Settings)]
 
 
 def test_the_example_changes_nothing() -> None:
-    """With a secret and an issuer it can be loaded, and has the defaults."""
+    """With a secret and an issuer the example loads as the default settings."""
     given = {"secret": "t3st-0nly-Secret-of-enough-bytes-5Kp2", "issuer": "https://auth.example.com"}
     assert Settings.from_toml(str(EXAMPLE), **given) == Settings(**given)
 
 
 def test_each_line_of_the_example_can_be_used(tmp_path: Path) -> None:
-    """With all lines that are switched off, it is TOML, and can be loaded."""
+    """The example is valid TOML with all its commented lines, and can be loaded."""
     text = re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     path = tmp_path / "authguard.toml"
     path.write_text(text, encoding="utf-8")

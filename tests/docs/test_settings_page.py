@@ -1,4 +1,4 @@
-"""Hold docs/settings.md to the settings; run as a program, this file writes it anew."""
+"""Compare docs/settings.md with the settings; run as a program, this file writes it again."""
 
 import sys
 from dataclasses import fields
@@ -13,11 +13,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 _HEAD = """\
 # Settings by variable and by TOML
 
-Each setting of the identity service with its variable, and its line in the file that `AUTHGUARD_CONFIG`
-names. A setting marked with `FILE` may also be in a file, whose path is in the variable with `_FILE` at
-its end. Variables come before the file. Lists are written with commas in variables. What each setting
-does stands in [identity.md](identity.md#settings). This page is written by `python
-tests/docs/test_settings_page.py`.
+Look up the variable of each setting of the identity service, and its line in the TOML file that
+`AUTHGUARD_CONFIG` names. [The identity service](identity.md#settings) describes each setting. A variable has
+priority over the file. In a variable, the values of a list are separated by commas. A setting marked with
+`FILE` may also be in a file of its own: the variable with `_FILE` at its end is the path of this file.
+
+`python tests/docs/test_settings_page.py` writes this page.
 
 | setting | variable | line of TOML |
 |---|---|---|
@@ -35,7 +36,7 @@ def page() -> str:
 
 
 def test_the_page_has_each_setting() -> None:
-    """It is what the settings say; write it anew by `python tests/docs/test_settings_page.py`."""
+    """The page is that of the settings; `python tests/docs/test_settings_page.py` writes it again."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 

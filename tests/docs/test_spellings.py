@@ -1,4 +1,4 @@
-"""The spellings that errors of configuration recommend: each is Python, and its names exist."""
+"""The spellings that errors of configuration recommend are valid Python, and their names exist."""
 
 import ast
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-# Arguments of checks that are no Python, and units of what is counted.
+# Arguments of checks that are no Python, and units of numbers.
 OTHER = {"https://auth.example.com", "https://example.com/…", "quotas.db", "lanes", "passes", "KiB", "hashes"}
 LIBRARIES = {"asyncio", "httpx", "ssl", "cafile", "sys"}  # names of these, and of their functions
 OPTION = re.compile(r"[a-z_]+=[A-Z\[(\"'{]")  # an option with a value, such as `keys=["…"]`
@@ -17,7 +17,7 @@ def texts_of(node: ast.AST) -> Iterator[str]:
     """Yield the texts that name an option or a spelling: arguments of checks, and options with values."""
     within = {id(part) for text in ast.walk(node) if isinstance(text, ast.JoinedStr) for part in text.values}
     for part in ast.walk(node):
-        if isinstance(part, ast.Call) and re.fullmatch(r"_?check_\w+", ast.unparse(part.func)):
+        if isinstance(part, ast.Call) and re.fullmatch(r"_?check_\w+", getattr(part.func, "id", "")):
             given = [*part.args, *(keyword.value for keyword in part.keywords)]
             yield from (
                 each.value
@@ -67,7 +67,7 @@ def unusable(texts: set[str], names: set[str]) -> list[str]:
 
 
 def test_each_spelling_can_be_written() -> None:
-    """An error names an option that exists, and recommends what Python can read."""
+    """Each spelling of the source is valid Python with names that exist."""
     trees = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))]
     texts = {text for tree in trees for text in texts_of(tree)}
     assert len(texts) > 100
@@ -75,7 +75,7 @@ def test_each_spelling_can_be_written() -> None:
 
 
 def test_a_wrong_spelling_is_reported() -> None:
-    """A name that nothing has, and text after the last bracket, are reported."""
+    """An unknown name, or text after the last bracket, is reported."""
     source = 'check_list(names, "names", "namesn")\ncheck_object(key, "key", Key, write="key=Key(…)k")'
     texts = set(texts_of(ast.parse(source)))
     assert unusable(texts, {"names", "key", "Key"}) == ["key=Key(…)k", "namesn"]

@@ -1,4 +1,4 @@
-"""Each requirement of the checklist has one line in docs/standards.md: its tests, or the reason for none."""
+"""Each requirement of the checklist has one line in docs/standards.md, with its tests or a reason."""
 
 import re
 import tomllib
@@ -15,12 +15,12 @@ FOLDERS = sorted(set(re.findall(r"`((?:\w+/)+)`", "\n".join(tests for _, _, test
 
 
 def test_each_requirement_has_one_line():
-    """The numbers are 1 to 323, each once, and a range stands for no line."""
+    """The lines have the numbers 1 to 323, each once."""
     assert sorted(number for number, *_ in NUMBERED) == sorted(map(str, REQUIREMENTS))
 
 
 def test_the_lines_are_in_order_within_a_section():
-    """A section is looked up by number; some numbers stand where their subject is."""
+    """The lines of a section are in the order of their numbers."""
     for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]:
         numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)]
         assert numbers == sorted(numbers), section.partition("\n")[0]
@@ -30,7 +30,7 @@ def test_the_lines_are_in_order_within_a_section():
     ("number", "requirement", "tests", "notes"), NUMBERED, ids=[row[0] for row in NUMBERED]
 )
 def test_a_line_names_a_test_or_a_reason(number, requirement, tests, notes):
-    """A line is a sentence. It names files and folders of tests; without one, its note gives the reason."""
+    """A line is a sentence with test files or folders, or a note with the reason for none."""
     assert requirement.endswith(".")
     assert re.fullmatch(r"none|(`(\w+/)*(test_\w+\.py)?`(, |$))+", tests)
     assert tests != "none" or notes.endswith(".")
@@ -38,7 +38,7 @@ def test_a_line_names_a_test_or_a_reason(number, requirement, tests, notes):
 
 @pytest.mark.parametrize("path", NAMED)
 def test_a_file_that_is_named_has_tests(path):
-    """Each file is there and has at least one test."""
+    """Each named file exists and has at least one test."""
     assert re.search(
         r"^(async )?def test_", (ROOT / "tests" / path).read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -46,12 +46,12 @@ def test_a_file_that_is_named_has_tests(path):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_that_is_named_has_tests(folder):
-    """Each folder is there and has at least one file of tests."""
+    """Each named folder exists and has at least one file of tests."""
     assert list((ROOT / "tests" / folder).glob("test_*.py"))
 
 
 def test_the_least_version_of_pyjwt():
-    """Versions before 2.14 take tokens that have to be refused (requirement 323)."""
+    """The least version of PyJWT is 2.14, because earlier ones accept invalid tokens (requirement 323)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (floor,) = [
         re.search(r">=(\d+)\.(\d+)", line) for line in project["dependencies"] if line.startswith("pyjwt")

@@ -17,7 +17,7 @@ MARKS = {
 
 
 def test_the_block_is_an_application_that_refuses_nobody() -> None:
-    """Nothing is fetched when it is built; a bad token in the field is a 401."""
+    """The block builds an application without a request, and an invalid token in the field is a 401."""
     namespace: dict[str, Any] = {"__name__": "tokens"}
     exec(compile(BLOCK, "tokens.md", "exec"), namespace)
     client = TestClient(namespace["app"])
@@ -28,7 +28,7 @@ def test_the_block_is_an_application_that_refuses_nobody() -> None:
 
 
 def test_the_table_has_each_word_that_marks_another_kind() -> None:
-    """And no other; the claims are named as well."""
+    """The table has the words of the code that mark another kind of token, and its claims."""
     row = next(name for name in MARKS if "among the claims" in name)
     assert re.findall(r"`(\w+)`", row) == list(KIND_CLAIMS)
     assert set(re.findall(r"`(\w+)`", MARKS[row].partition("; in any case")[0])) == OTHER_KINDS

@@ -1,4 +1,4 @@
-"""Counts the work that a request makes, so that no clock is needed to say that it is too much."""
+"""Count the work of a request, so that a test needs no clock to find that it is too much."""
 
 import gc
 import sys
@@ -10,31 +10,32 @@ from typing import Any, Self
 
 from benchmarks.hostile_guards import Answer, Step
 
-# A step is a line of Python, or a call: some 0.03 microseconds. Of 20 milliseconds these take 12, and leave
-# the rest for what is done in C between two steps.
+# A step is a line of Python, or a call. The limit leaves a part of the 20 milliseconds for work in C between
+# two steps.
 MAX_STEPS = 400_000
-# What methods of text and bytes are called on: they read that once, as a rule, a gigabyte in a second.
+# Characters of text and bytes whose methods are called; a method usually reads them once, a gigabyte in a
+# second.
 MAX_CHARACTERS = 10_000_000
-# Normalizing takes 0.1 microseconds for a character, and more where it has to sort.
+# Normalizing a character takes much longer than reading it, and even longer if characters must be sorted.
 MAX_NORMALIZED = 40_000
-# Each parses at most 12 KiB, and each signature is verified by a key of a size that is bounded.
+# Each parsed text has at most 12 KiB, and each signature is verified by a key of limited size.
 MAX_PARSED = 10
 MAX_SIGNATURES = 2
-#: Bytes that a refusal may have, so that nobody lets us send much by sending little.
+#: Bytes of the largest refusal, so that a small request never causes a large answer.
 MAX_ANSWER = 16 * 1024
 
 _READERS = (str, bytes, bytearray)
 
 
 class TooMuchWorkError(BaseException):
-    """More steps than there may be; no `except Exception` is to hide it."""
+    """Report more steps than allowed; no `except Exception` must hide it."""
 
 
 class Work:
-    """Counts what happens inside of its context.
+    """Count the work inside of its context.
 
     Attributes:
-        steps: lines of Python, and calls of functions, those written in C included.
+        steps: lines of Python, and calls of functions, including those written in C.
         characters: of all text and bytes that methods were called on.
         normalized: characters that were normalized, or looked up in the tables of Unicode.
         parsed: texts of JSON.
@@ -46,7 +47,7 @@ class Work:
 
     def __enter__(self) -> Self:
         self._before = (sys.gettrace(), sys.getprofile())
-        gc.disable()  # what it finds to finalize would be counted, too
+        gc.disable()  # otherwise the finalizers of old objects would be counted, too
         sys.setprofile(self._profile)
         sys.settrace(self._trace)
         return self
@@ -68,17 +69,17 @@ class Work:
             own = getattr(called, "__self__", None)
             if isinstance(own, _READERS):
                 self.characters += len(own)
-            elif called.__name__ == "verify":  # of a public key
+            elif called.__name__ == "verify":  # signatures by a public key
                 self.signatures += 1
-            elif called.__name__ == "from_json":  # of jiter
+            elif called.__name__ == "from_json":  # the parser of jiter
                 self.parsed += 1
-        elif event == "call" and frame.f_code.co_name == "verifies":  # of a secret
+        elif event == "call" and frame.f_code.co_name == "verifies":  # signatures by a secret
             self.signatures += 1
         elif event == "call" and frame.f_code.co_name == "raw_decode":
             self.parsed += 1
 
     def excess(self) -> dict[str, int]:
-        """Return what is more than it may be."""
+        """Return the counts that exceed their limits."""
         limits = {
             "steps": MAX_STEPS,
             "characters": MAX_CHARACTERS,
@@ -91,7 +92,7 @@ class Work:
 
 @contextmanager
 def counting_unicode(work: Work) -> Iterator[None]:
-    """Let `unicodedata` count the characters that it is given."""
+    """Count the characters in calls of `unicodedata`."""
     before = {name: getattr(unicodedata, name) for name in ("normalize", "is_normalized", "category")}
 
     def counted(name: str) -> Any:
@@ -111,10 +112,10 @@ def counting_unicode(work: Work) -> Iterator[None]:
 
 
 class Direct:
-    """Runs coroutines that wait for nothing, without an event loop, whose steps would be counted."""
+    """Run coroutines that never wait, without an event loop, because its steps would be counted."""
 
     def run(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-        """Run one to its end."""
+        """Run a coroutine to its end."""
         try:
             coroutine.send(None)
         except StopIteration as ended:
@@ -124,7 +125,7 @@ class Direct:
 
 
 def count(step: Step) -> tuple[Work, Answer | None]:
-    """Return the work that a request makes, and its answer; none if it was too much."""
+    """Return the work of a request, and its answer; None if the work was too much."""
     work, answer = Work(), None
     try:
         with counting_unicode(work), work:
@@ -138,7 +139,7 @@ _NOT_KEPT = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
 
 
 def bytes_kept(*roots: object) -> int:
-    """Return the bytes of all that can be reached from some objects: what they remember."""
+    """Return the bytes of all objects that some objects refer to: the size of their memory."""
     seen: set[int] = set()
     waiting, total = list(roots), 0
     while waiting:

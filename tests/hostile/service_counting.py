@@ -1,4 +1,4 @@
-"""Counts the work that a request makes in the identity service, in its threads, too."""
+"""Count the work of a request in the identity service, including its threads."""
 
 import asyncio
 import threading
@@ -16,14 +16,14 @@ from hostile.counting import TooMuchWorkError, Work, counting_unicode
 
 
 class ThreadedWork:
-    """Counts what threads do that start while it is active, for one request after the other."""
+    """Count the work of threads that start while it is active, for one request after the other."""
 
     def __init__(self) -> None:
         self._work: Work | None = None
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Have each thread counted that starts within."""
+        """Count each thread that starts inside the block."""
         threading.settrace(self._trace)
         threading.setprofile(self._profile)
         try:
@@ -40,7 +40,7 @@ class ThreadedWork:
             self._work._profile(frame, event, called)
 
     def count(self, app: Identity, sent: Sent, runner: asyncio.Runner) -> tuple[Work, Answer | None]:
-        """Return the work that a request makes, and its answer; none if it was too much."""
+        """Return the work of a request, and its answer; None if the work was too much."""
         step, work, answer = prepare(app, sent), Work(), None
         self._work = work
         try:
@@ -54,7 +54,7 @@ class ThreadedWork:
 
 
 def rows(service: IdentityService) -> dict[str, int]:
-    """Return how many rows each table has."""
+    """Return the number of rows of each table."""
     with service.database.read() as connection:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()

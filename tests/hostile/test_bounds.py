@@ -1,4 +1,4 @@
-"""Each memory is bounded: after more than it may hold, it holds no more."""
+"""Each memory has an upper bound, also after more entries than that."""
 
 import random
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from support import (
     thumbprint,
 )
 
-SIZE = 10  # of the guard that is asked to remember so many
+SIZE = 10  # of the guard in the first test
 INTROSPECTION = f"{ISSUER}/introspect"
 FIELDS = (b"authorization", b"x-api-key", b"cookie")
 
@@ -48,7 +48,7 @@ def _jwt() -> JWTVerifier:
 
 
 def _credentials(number: int) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The fields of a caller of each kind, whom nobody has seen before."""
+    """Return the fields of a first-seen caller of each kind."""
     token = make_token(claims(jti=str(number)))
     bound = make_token(claims(jti=str(number), cnf={"jkt": thumbprint(jwk(ec_key()))}))
     return [
@@ -60,7 +60,7 @@ def _credentials(number: int) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def test_a_guard_remembers_no_more_than_it_was_told() -> None:
-    """Verified credentials of each kind are kept in memories of `cache_size`, whoever comes."""
+    """A guard remembers at most `cache_size` credentials of each kind."""
     keys = APIKeyVerifier(lambda digest: APIKey("robot"))
     cookie = AccessCookie("access_token", secure=False)
     guard = Guard(_jwt(), keys, cookie=cookie, proofs=[DPoP("https://api.example")], cache_size=SIZE)
@@ -150,12 +150,12 @@ MEMORIES = {
 
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_a_memory_has_a_bound(memory: str) -> None:
-    """Filled beyond its bound, it has forgotten the oldest; before, it remembers."""
+    """A memory that is filled beyond its bound has no more entries than that."""
     (make, bound) = MEMORIES[memory]
     use, size = make()
     for number in range(bound + 100):
         try:
             use(number)
-        except AuthGuardError:  # some remember what was refused
+        except AuthGuardError:  # some of them remember refusals
             continue
     assert 0 < size() <= bound

@@ -1,4 +1,4 @@
-"""What a flood of requests leaves behind: bounded, and nothing of what was too long."""
+"""The memory that a flood of requests leaves is bounded, and has no long texts."""
 
 import asyncio
 import gc
@@ -17,8 +17,8 @@ from sizes import size
 
 MANY = size(200, 500)
 KIB = 1024
-# Verdicts are kept for short paths, and of refused API keys the digest: 10,000 of each. Of refused tokens
-# the header is kept, if it is short: 1,024 of them.
+# Verdicts are kept for short paths, and digests of refused API keys: 10,000 of each. The headers of refused
+# tokens are kept if they are short: 1,024 of them.
 KEPT_FOR_EACH = {"short paths": 4 * KIB, "odd paths": 4 * KIB, "API keys": KIB, "random kids": KIB}
 
 
@@ -83,7 +83,7 @@ FLOODS = {
 @pytest.mark.parametrize("entrance", ["ASGI", "WSGI"])
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_leaves_little_behind(flood: str, entrance: str) -> None:
-    """However much is sent, the memories keep no credential that was refused, and nothing long."""
+    """A flood of requests leaves neither refused credentials nor long texts in memory."""
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     guards = [GUARDS[name]() for name in ("everything together", "API keys by a function", "several issuers")]
     roots = (*guards, jose._headers, claim_paths._words, claim_paths._shared)
@@ -95,5 +95,5 @@ def test_a_flood_leaves_little_behind(flood: str, entrance: str) -> None:
             for guard in guards:
                 ENTRANCES[entrance](guard, request)(runner)
     kept = bytes_kept(*roots) - before
-    # A few long paths are remembered, since a request is decided in several steps.
+    # A few long paths are remembered, because a request is decided in several steps.
     assert kept < 512 * KIB + MANY * KEPT_FOR_EACH.get(flood, 0), f"{kept} bytes of {sent}"

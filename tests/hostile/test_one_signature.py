@@ -1,4 +1,4 @@
-"""A request costs one signature check, and one question to a remote, whatever its token claims."""
+"""A request costs one signature check and one question to a remote, regardless of its token."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _jwt(keys: Any, algorithm: str, issuer: str = ISSUER) -> JWTVerifier:
 
 
 def _guard() -> Guard:
-    """A guard with several keys of each kind, and several issuers."""
+    """Return a guard with several keys of each kind, and several issuers."""
     secrets = {"keys": [_oct(secret, f"s{number}") for number, secret in enumerate(SECRETS)]}
     curves = {"keys": [jwk(ec_key(), kid=f"e{number}", alg="ES256") for number in range(4)]}
     cookie = AccessCookie("access_token", secure=False)
@@ -33,7 +33,7 @@ def _oct(secret: str, kid: str) -> dict[str, str]:
     return {"kty": "oct", "k": b64(secret.encode()), "kid": kid, "alg": "HS256"}
 
 
-# name: the token, the status, and the signature checks.
+# by name: the token, the status, and the number of signature checks
 TOKENS: dict[str, tuple[str, int, int]] = {
     "HS256": (make_token(key=SECRETS[2], kid="s2"), 200, 1),
     "HS256 by another key": (make_token(key=SECRETS[2], kid="s1"), 401, 1),
@@ -55,7 +55,7 @@ TOKENS: dict[str, tuple[str, int, int]] = {
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("name", TOKENS)
 def test_a_request_costs_one_signature_check(name: str, face: str, field: str) -> None:
-    """No second key, verifier or look at the request checks the signature again."""
+    """A request has at most one signature check, by one key and one verifier."""
     token, status, checks = TOKENS[name]
     make, ask = FACES[face]
     app = make(_guard(), lambda: NOW)
@@ -68,7 +68,7 @@ def test_a_request_costs_one_signature_check(name: str, face: str, field: str) -
 
 @pytest.mark.parametrize("name", TOKENS)
 def test_a_known_token_costs_none(name: str) -> None:
-    """A token that was verified is remembered; one that was refused is checked once for each request."""
+    """A known token has no signature check, and a refused one has one for each request."""
     token, status, checks = TOKENS[name]
     app = raw_asgi(_guard(), lambda: NOW)
     fields = [("Authorization", f"Bearer {token}".encode())]
@@ -85,7 +85,7 @@ def _remote_guard() -> tuple[Guard, World]:
     jwt = JWTVerifier(RemoteKeySet(KEY_SET), algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE)
     asking = IntrospectionVerifier(INTROSPECTION, client_id="api", client_secret="s3cret", audience=AUDIENCE)
     guard = Guard(jwt, asking)
-    world.run(guard.decide(bearer(_signed("first")), NOW))  # the keys are known from here on
+    world.run(guard.decide(bearer(_signed("first")), NOW))  # the keys are known afterwards
     return guard, world
 
 
@@ -99,7 +99,7 @@ def _signed(name: str, kid: str = "a") -> str:
     ids=["opaque", "a JWT of a known key", "a JWT of an unknown key", "no JWT", "opaque again"],
 )
 def test_a_request_costs_one_question_to_a_remote(token: str, questions: int) -> None:
-    """The endpoint is asked once, or the key set is fetched once, and never both."""
+    """A request causes at most one introspection or one fetch of the key set."""
     guard, world = _remote_guard()
     world.calls.clear()
     world.run(guard.decide(bearer(token), NOW))

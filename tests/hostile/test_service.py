@@ -1,4 +1,4 @@
-"""A stranger's request to the identity service has a price: each entrance and bad input, in counted work."""
+"""Requests to the identity service have bounded, counted work: each path with each bad input."""
 
 import asyncio
 import logging
@@ -16,17 +16,17 @@ from identity.databases import empty_url, postgres_url, sqlite_url  # noqa: F401
 
 pytestmark = pytest.mark.slow  # counting steps in all threads makes each request many times slower
 
-#: Bytes of a page that repeats the longest `next` at each place where one can go on.
+#: Bytes of a page that repeats the longest `next` in each of its links.
 MAX_PAGE = 32 * 1024
-#: Bytes of what an account shows its owner: it has some hundred sessions at most.
+#: Bytes of the data of an account, which has some hundred sessions at most.
 MAX_OWN = 64 * 1024
 REQUESTS = {f"{group}, {name}": sent for group, make in GROUPS.items() for name, sent in make().items()}
-#: Requests of a group are asked in shares, so that they can run beside each other.
+#: Requests of a group are sent in shares, which can run at the same time.
 SHARES = 4
 
 
 class Service:
-    """A service whose threads are counted, and what asks it."""
+    """Have a service with counted threads, and a runner for its requests."""
 
     def __init__(self, service: IdentityService, app: Identity, work: ThreadedWork) -> None:
         self.service, self.app, self.work = service, app, work
@@ -37,23 +37,24 @@ class Service:
         return prepare(self.app, sent)(self.runner)
 
     def left_by(self, sent: Sent) -> tuple[Any, dict[str, int], int]:
-        """Return the answer to a request, how many rows it has added to which table, and its mails."""
+        """Return the answer to a request, the added rows by table, and the number of its mails."""
         step = prepare(self.app, sent)
-        before, mails = rows(self.service), self.mails
+        mails, before = self.mails, rows(self.service)
         answer = step(self.runner)
+        sent_mails = self.mails - mails
         added = {name: count - before[name] for name, count in rows(self.service).items()}
-        return answer, {name: count for name, count in added.items() if count}, self.mails - mails
+        return answer, {name: count for name, count in added.items() if count}, sent_mails
 
     @property
     def mails(self) -> int:
-        """How many mails were sent."""
+        """Return the number of sent mails after all waiting ones are sent."""
         assert self.service.outbox.flush()
         return self.service.outbox._mailer.count
 
 
 @pytest.fixture(scope="module")
 def hostile_service() -> Iterator[Service]:
-    """A service that has been asked before, so that what is made once is there."""
+    """Yield a service that has answered requests before, so that one-time work is done."""
     work = ThreadedWork()
     with work.active(), service() as (made, app):
         running = Service(made, app, work)
@@ -73,7 +74,7 @@ def share(group: str, number: int) -> dict[str, Sent]:
 def test_a_stranger_s_request_makes_little_work(
     hostile_service: Service, group: str, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It makes bounded work, gets a short answer, and no 500, also while everything is logged."""
+    """A request makes bounded work, gets a short answer and no 500, also with all logs switched on."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     for name, sent in share(group, number).items():
         work, answer = hostile_service.work.count(hostile_service.app, sent, hostile_service.runner)
@@ -92,7 +93,7 @@ def most(sent: Sent, status: int) -> int:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_refused_request_leaves_nothing(hostile_service: Service, group: str) -> None:
-    """It writes no row, and sends no mail."""
+    """A refused request writes no row, and sends no mail."""
     for name, sent in GROUPS[group]().items():
         answer, added, mails = hostile_service.left_by(sent)
         if answer.status >= 400:
@@ -103,12 +104,12 @@ def test_a_refused_request_leaves_nothing(hostile_service: Service, group: str) 
 def test_a_stranger_s_request_makes_short_lines_in_the_log(
     hostile_service: Service, group: str, caplog: Any
 ) -> None:
-    """The line of a refusal and the events of the audit are short, and at most three."""
+    """A request logs at most three lines, which are short."""
     caplog.set_level(logging.DEBUG, logger="authguard")
     for name, sent in GROUPS[group]().items():
         caplog.clear()
         hostile_service.ask(sent)
-        hostile_service.service.outbox.flush()  # its lines are those of this request, and not of the next one
+        hostile_service.service.outbox.flush()  # the lines of its mails belong to this request
         lines = [record.getMessage() for record in caplog.records if record.name.startswith("authguard")]
         assert len(lines) <= 3, (name, lines)
         assert all(len(line) < 4000 for line in lines), name
@@ -126,21 +127,21 @@ def test_a_stranger_s_request_makes_short_lines_in_the_log(
     ids=["60 KB", "3 KB", "999 emoji", "51 parameters"],
 )
 def test_a_long_next_is_not_repeated(hostile_service: Service, path: str, query: bytes) -> None:
-    """The page is as large as one without `next`."""
+    """A long `next` is not repeated: the page is as long as one without `next`."""
     plain = hostile_service.ask(Sent(path))
     assert hostile_service.ask(Sent(path, query=query)).size == plain.size
 
 
 @pytest.mark.parametrize("character", ["a", "%C3%A9", "%EF%B7%BA", "%F0%9F%98%80", "%22"])
 def test_a_next_of_any_length_goes_to_the_provider(hostile_service: Service, character: str) -> None:
-    """The cookie that keeps it has room for each that is kept."""
+    """A `next` of any accepted length fits into the cookie of the provider."""
     for length in (300, 680, 1000, 2047):
         query = b"next=/" + character.encode() * length
         assert hostile_service.ask(Sent("/v1/auth/github/authorize", query=query)).status == 303, length
 
 
 def test_the_right_password_signs_in(hostile_service: Service) -> None:
-    """The service that these tests ask is one that works."""
+    """The correct password signs in, so that the service of these tests works."""
     body = f'{{"email":"{EMAIL}","password":"{PASSWORD}"}}'.encode()
     fields = ((b"content-type", b"application/json"),)
     assert hostile_service.ask(Sent("/v1/auth/login", "POST", fields, body=body)).status == 200
@@ -148,7 +149,7 @@ def test_the_right_password_signs_in(hostile_service: Service) -> None:
 
 
 def test_postgresql_refuses_the_same(postgres_url: str) -> None:  # noqa: F811
-    """Text that PostgreSQL cannot store, such as NUL, is refused as well, and is no error of ours."""
+    """Text that PostgreSQL cannot store, such as NUL, is refused, and is no 500."""
     odd = {
         name: sent
         for name, sent in REQUESTS.items()
@@ -161,6 +162,6 @@ def test_postgresql_refuses_the_same(postgres_url: str) -> None:  # noqa: F811
 
 
 def test_every_body_is_as_long_as_the_service_reads() -> None:
-    """The requests of the benchmark are not refused for their size alone."""
+    """The bodies of the requests are as long as the service reads."""
     bodies = [sent.body for sent in REQUESTS.values() if sent.body]
     assert sum(60_000 < len(body) <= MOST for body in bodies) > 100

@@ -16,7 +16,8 @@ def guard() -> Guard:
     verifier = JWTVerifier(
         RemoteKeySet("https://adfs.acme.example/adfs/discovery/keys"),
         algorithms=["RS256"],
-        issuer="http://adfs.acme.example/adfs/services/trust",  # http in the token, as a name only
+        # http in the token, because this is only a name
+        issuer="http://adfs.acme.example/adfs/services/trust",
         audience="microsoft:identityserver:api.acme.example",
         client_ids=["2954b462-a5de-5af6-83bc-497cc20bddde"],
         subject_claims=["upn", "appid"],

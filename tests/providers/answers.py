@@ -1,4 +1,4 @@
-"""Answer as an introspection endpoint does (RFC 7662), for clients that say who they are."""
+"""Answer like an introspection endpoint (RFC 7662), for authenticated clients."""
 
 import base64
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ def introspection(url: str, client_id: str, secret: str, answers: Mapping[Any, A
     """Return the page of an introspection endpoint.
 
     Args:
-        url: where it is.
+        url: its URL.
         client_id: the client that may ask.
         secret: its secret.
-        answers: what is said about each token, named by its text, or by a function that returns it;
-            any other is not active.
+        answers: the answer about each token, named by its text, or by a function that returns it; other
+            tokens are not active.
     """
-    # RFC 6749 section 2.3.1: both are encoded as in a form.
+    # RFC 6749 section 2.3.1: both parts are encoded as in a form.
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     expected = f"Basic {base64.b64encode(pair.encode()).decode()}"
     known = {name if isinstance(name, str) else name(): answer for name, answer in answers.items()}

@@ -15,7 +15,7 @@ USER = "auth0|5f7c8ec7c33c6c004bbafe82"
 def guard() -> Guard:
     """Auth0."""
     verifier = JWTVerifier.from_issuer(
-        "https://acme.eu.auth0.com/",  # with the slash at its end
+        "https://acme.eu.auth0.com/",  # the issuer ends in a slash
         audience="https://api.example.com",
         client_ids=["9Xn0p7y2kW3qRsTuVwXyZ12345678901"],
         scope_claims=["scope", "permissions"],

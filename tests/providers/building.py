@@ -1,4 +1,4 @@
-"""Build what providers issue: tokens as data, signed when they are sent, and the keys that go with them."""
+"""Build tokens of providers as data, which are signed when they are sent, and the keys for them."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -15,20 +15,20 @@ from authguard import Guard
 from support import NOW, b64, jwk, make_token, pem, sign
 
 Field: TypeAlias = tuple[str, bytes]
-#: What a configuration has to refuse, whatever the provider.
+#: Faults that a configuration must refuse, for any provider.
 Fault: TypeAlias = Literal["audience", "tenant", "client", "kind", "signer", "expired"]
 FAULTS: tuple[Fault, ...] = ("audience", "tenant", "client", "kind", "signer", "expired")
 
 ISSUED = int(NOW) - 10
 EXPIRES = int(NOW) + 600
 EXPIRED = int(NOW) - 600
-#: The dates of a token that is valid.
+#: The dates of a valid token.
 DATES = {"iat": ISSUED, "exp": EXPIRES}
 
 
 @cache
 def private_key(family: str, owner: str) -> Any:
-    """The key of an owner: RSA keys are made once, because they take long."""
+    """Return the key of an owner; RSA keys are created once, because creating them takes long."""
     if family == "ES":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(65537, 2048)
@@ -36,13 +36,13 @@ def private_key(family: str, owner: str) -> Any:
 
 @dataclass(frozen=True)
 class Signer:
-    """A key that signs.
+    """Sign tokens with a key.
 
     Args:
-        algorithm: what it signs with.
+        algorithm: its signature algorithm.
         kid: its name in the header; None leaves it out.
         secret: for HMAC.
-        owner: whose key it is; a stranger's may have the same `kid`.
+        owner: the owner of the key; a stranger's key may have the same `kid`.
         public: a key pair whose public half, as PEM, is the secret.
     """
 
@@ -54,38 +54,38 @@ class Signer:
 
     @property
     def private(self) -> Any:
-        """The private key, or the secret."""
+        """Return the private key, or the secret."""
         if self.public is not None:
             return self.public.pem()
         return self.secret or private_key(self.algorithm[:2], self.owner)
 
     def jwk(self, **members: Any) -> dict[str, Any]:
-        """The public key as a member of a key set."""
+        """Return the public key as a member of a key set."""
         return jwk(self.private, **{} if self.kid is None else {"kid": self.kid}, **members)
 
     def pem(self) -> str:
-        """The public key as PEM."""
+        """Return the public key as PEM."""
         return pem(self.private)
 
     def certificate(self) -> str:
-        """A certificate of the key, as PEM."""
+        """Return a certificate of the key, as PEM."""
         return _certificate(self)
 
     def x5c(self) -> list[str]:
-        """The certificate, as it stands in a JWK (RFC 7517 section 4.7)."""
+        """Return the certificate in the form of a JWK (RFC 7517 section 4.7)."""
         return ["".join(self.certificate().splitlines()[1:-1])]
 
     def x5t(self) -> str:
-        """The thumbprint of the certificate (RFC 7517 section 4.8)."""
+        """Return the thumbprint of the certificate (RFC 7517 section 4.8)."""
         certificate = x509.load_pem_x509_certificate(self.certificate().encode())
         return b64(certificate.fingerprint(hashes.SHA1()))  # noqa: S303
 
     def strange(self) -> "Signer":
-        """A stranger's key under the same name."""
+        """Return a stranger's key with the same name."""
         return replace(self, owner="stranger", secret=self.secret and f"{self.secret[::-1]}-of-a-stranger")
 
     def confused(self) -> "Signer":
-        """HMAC with the public key as the secret, which everybody knows."""
+        """Return a signer by HMAC with the public key, which is not secret, as the secret."""
         return Signer("HS256", self.kid, public=self)
 
 
@@ -100,12 +100,12 @@ def _certificate(signer: Signer) -> str:
 
 @dataclass(frozen=True)
 class Token:
-    """A token as data; it is signed by `text`.
+    """Hold a token as data; `text` signs it.
 
     Args:
         claims: its claims.
         signer: the key.
-        header: what the header has beside `alg` and `kid`.
+        header: the members of the header besides `alg` and `kid`.
         padded: whether its parts end in `=`, against RFC 7515.
     """
 
@@ -135,7 +135,7 @@ class Token:
         return self.signed(self.signer.strange())
 
     def expired(self) -> "Token":
-        """Return the token of ten minutes ago."""
+        """Return the token as issued and expired in the past."""
         dates = {"iat": EXPIRED - 600, "nbf": EXPIRED - 600, "exp": EXPIRED}
         return self.having({name: date for name, date in dates.items() if name in self.claims})
 
@@ -154,7 +154,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Opaque:
-    """A credential that only its issuer can read, or none at all."""
+    """Hold a credential that only its issuer can read, or an invalid text."""
 
     value: str
 
@@ -165,7 +165,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class Caller:
-    """The caller that the guard finds in a token."""
+    """Describe the caller that the guard finds in a token."""
 
     subject: str
     scopes: frozenset[str] = frozenset()
@@ -186,25 +186,25 @@ def bearer(token: str) -> list[Field]:
 
 
 def in_field(name: str) -> Callable[[str], list[Field]]:
-    """Return how a proxy passes tokens on, in a field of its own."""
+    """Return a function for the fields of a proxy that passes tokens on in a field of its own."""
     return lambda token: [(name, token.encode())]
 
 
 def in_cookie(name: str) -> Callable[[str], list[Field]]:
-    """Return how browsers send tokens."""
+    """Return a function for the fields of browsers, which send tokens in a cookie."""
     return lambda token: [("Cookie", f"theme=dark; {name}={token}".encode())]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """A provider: what it publishes and issues, and what a guard makes of it.
+    """Describe a provider: its pages, its tokens, and the outcome of a guard.
 
     Args:
-        guard: builds the guard that users of the provider would type.
-        pages: what the provider publishes, by URL: a JSON document, text, or a function of a request.
-        taken: good credentials, and the callers that they name.
-        refused: for each fault, credentials that have it and are good otherwise, by name.
-        cannot: for the faults that no token of the provider can have, the reason.
+        guard: builds the guard that users of the provider would write.
+        pages: the published pages, by URL: a JSON document, text, or a function of a request.
+        taken: valid credentials, and the callers that they name.
+        refused: for each fault, credentials that have only this fault, by name.
+        cannot: for each fault that no token of the provider can have, the reason.
         send: the fields that a credential comes in.
         environ: variables of the environment that the configuration reads.
     """
@@ -225,7 +225,7 @@ def discovery(issuer: str, key_set_url: str, *keys: Mapping[str, Any], **members
         issuer: its name.
         key_set_url: the `jwks_uri`.
         keys: the members of its key set.
-        members: what else its metadata have.
+        members: the other members of its metadata.
     """
     metadata = {
         "issuer": issuer,

@@ -51,7 +51,7 @@ ORGANISATION = TOKEN.having(type="org", aud="a" * 64)
 
 
 def pages() -> dict[str, object]:
-    """Return what the team publishes: keys, and certificates beside them."""
+    """Return the pages of the team: its keys, and their certificates."""
     certificate = {"kid": KEY.kid, "cert": KEY.certificate()}
     keys = [KEY.jwk(alg="RS256", use="sig")]
     document = {"keys": keys, "public_cert": certificate, "public_certs": [certificate]}

@@ -60,7 +60,7 @@ POOL = discovery(ISSUER, f"{ISSUER}/.well-known/jwks.json")
 
 
 def pages() -> dict[str, object]:
-    """Return what the pool publishes: two keys, the first of which signs ID tokens."""
+    """Return the pages of the pool: two keys, the first of which signs ID tokens."""
     first = Signer("RS256", "1234example=", owner="stranger").jwk(alg="RS256", use="sig")
     return POOL | {f"{ISSUER}/.well-known/jwks.json": {"keys": [first, KEY.jwk(alg="RS256", use="sig")]}}
 

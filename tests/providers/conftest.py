@@ -1,4 +1,4 @@
-"""The providers' servers, for the tests of this folder."""
+"""Provide the servers of providers for the tests of this folder."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from providers.internet import Internet, connected
 
 @pytest.fixture(scope="module", name="internet")
 def _internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
-    """The providers' servers, for all clients of this process, by the environment alone."""
+    """Run the servers of providers for all clients of this process, using only the environment."""
     with connected(tmp_path_factory.mktemp("internet")) as internet, pytest.MonkeyPatch.context() as patch:
         for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
             patch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Microsoft Entra ID, version 1.0: what APIs get that have not asked for version 2.0.
+"""Microsoft Entra ID, version 1.0: the tokens for APIs that have not requested version 2.0.
 
 Source of the shape: Microsoft identity platform documentation, "Access token claims reference".
 """

@@ -1,4 +1,4 @@
-"""One application behind ASGI, WSGI and a websocket, which tells the caller that the guard has found."""
+"""Build one application behind ASGI, WSGI and a websocket, which returns the caller of the guard."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def described(user: Principal) -> bytes:
 
 
 def read(body: bytes) -> Caller:
-    """Return the caller that an answer tells."""
+    """Return the caller in an answer."""
     subject, scopes, roles, client_id = json.loads(body)
     return Caller(subject, frozenset(scopes), frozenset(roles), client_id)
 
@@ -30,7 +30,7 @@ def clock() -> float:
 
 
 class Face:
-    """A guarded application, and how it is asked and closed.
+    """Ask and close a guarded application.
 
     Args:
         name: `asgi` or `wsgi`.
@@ -47,12 +47,12 @@ class Face:
             self._app = authguard.wsgi.AuthGuardMiddleware(_wsgi, guard=guard, clock=clock)
 
     def get(self, fields: list[Field]) -> tuple[int, bytes, dict[str, str]]:
-        """Ask for a page; return status, body and header fields."""
+        """Request a page; return status, body and header fields."""
         answer = self._ask(self._app, "GET", "/private", fields)
         return answer.status, answer.body, answer.headers
 
     def connect(self, fields: list[Field]) -> list[dict[str, Any]]:
-        """Open a websocket as a browser does on this site; return what it is answered."""
+        """Open a websocket like a browser on this site; return the answer."""
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Face:
         return sent
 
     def close(self) -> None:
-        """Close what the guard has opened."""
+        """Close the connections of the guard."""
         if self._is_asgi:
             run(self._guard.aclose())
         else:

@@ -1,4 +1,4 @@
-"""An HTTPS proxy on loopback that is the whole internet: it answers for each provider, with a certificate."""
+"""Run an HTTPS proxy on loopback that answers for each provider, with a certificate."""
 
 import contextlib
 import datetime as dt
@@ -29,14 +29,14 @@ _USAGES = (
 
 @dataclass(frozen=True)
 class ProviderRequest:
-    """A request that a provider gets."""
+    """Hold a request to a provider."""
 
     headers: Mapping[str, str]
     form: Mapping[str, str]
 
 
 class Internet:
-    """The pages of all providers, by URL, and the addresses of the proxy and of its authority."""
+    """Hold the pages of all providers, by URL, and the addresses of the proxy and of its authority."""
 
     def __init__(self, proxy: str, authority: Path) -> None:
         self.proxy = proxy
@@ -58,12 +58,12 @@ class Internet:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
-    disable_nagle_algorithm = True  # else each answer waits for an acknowledgement, 40 ms
+    disable_nagle_algorithm = True  # otherwise each answer waits 40 ms for an acknowledgement
     server: "_Proxy"
     host = ""
 
     def do_CONNECT(self) -> None:
-        """Open a tunnel, and be the server at its end."""
+        """Open a tunnel, and serve at its end."""
         self.host = self.path.removesuffix(":443")
         self.send_response(200)
         self.end_headers()
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Proxy(ThreadingHTTPServer):
@@ -108,11 +108,11 @@ class _Proxy(ThreadingHTTPServer):
     tls: Callable[[str], ssl.SSLContext]
 
     def handle_error(self, *_: Any) -> None:
-        """A client that hangs up is none of our faults."""
+        """Ignore errors of clients that hang up."""
 
 
 class Authority:
-    """A made-up authority, which certifies any host."""
+    """Issue certificates for any host, as a test authority."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -131,7 +131,7 @@ class Authority:
         self.path.write_bytes(extended.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
     def tls(self, host: str) -> ssl.SSLContext:
-        """Return what the server of a host needs."""
+        """Return the TLS context for the server of a host."""
         with self._lock:
             if host not in self._contexts:
                 self._contexts[host] = self._certified(host)

@@ -62,7 +62,7 @@ ROLES = ["offline_access", "staff", "editor"]
 
 
 def pages() -> dict[str, object]:
-    """Return what the realm publishes: a key to sign and one to encrypt."""
+    """Return the pages of the realm: a key for signatures and one for encryption."""
     encryption = Signer("RS256", "enc", owner="encryption").jwk(alg="RSA-OAEP", use="enc")
     signing = KEY.jwk(alg="RS256", use="sig", x5c=KEY.x5c(), x5t=KEY.x5t())
     return discovery(

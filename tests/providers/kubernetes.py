@@ -9,7 +9,7 @@ from authguard import Guard, HTTPOptions, JWTVerifier
 from providers.building import DATES, Provider, Signer, Token, caller, discovery
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-KEYS = "https://10.96.0.1:6443/openid/v1/jwks"  # as the API server writes it
+KEYS = "https://10.96.0.1:6443/openid/v1/jwks"  # the spelling of the API server
 KEY = Signer("RS256", "Ml8V8rPhJpDFsHq4Gv0iXrBLhDxYQp3nT2vqBHZ0c5k")
 ACCOUNT = "system:serviceaccount:shop:billing"
 

@@ -1,4 +1,4 @@
-"""Make the blocks of docs/providers.md of the functions that the tests run, so that none is written twice."""
+"""Write the blocks of docs/providers.md from the functions that the tests run."""
 
 import inspect
 import re
@@ -23,14 +23,14 @@ def title(name: str) -> str:
 
 
 def recipe(name: str) -> str:
-    """Return the body of the function, as it stands in a module."""
+    """Return the body of the function, as in its module."""
     source = inspect.getsource(MODULES[name].guard)
     _, _, body = source.split('"""', 2)
     return re.sub(r"^return Guard\(", "guard = Guard(", dedent(body.lstrip("\n")), flags=re.MULTILINE)
 
 
 def written() -> str:
-    """Return the page with the blocks of today."""
+    """Return the page with the current blocks."""
     blocks = recipes()
 
     def block(match: re.Match[str]) -> str:

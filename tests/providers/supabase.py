@@ -22,7 +22,7 @@ def guard() -> Guard:
     issuer = "https://abcdefghijklmnopqrst.supabase.co/auth/v1"
     roles, users = ["role", "app_metadata.roles"], {"is_anonymous": False}
     new = JWTVerifier.from_issuer(issuer, audience="authenticated", claims=users, role_claims=roles)
-    secret = os.environ["SUPABASE_JWT_SECRET"]  # until its last token has expired
+    secret = os.environ["SUPABASE_JWT_SECRET"]  # accepted until its last token has expired
     old = JWTVerifier(
         secret, issuer=issuer, audience="authenticated", algorithms=["HS256"], claims=users, role_claims=roles
     )
@@ -43,7 +43,7 @@ TOKEN = Token(
         "role": "authenticated",
         "session_id": "0b0e9f0a-1111-4222-8333-444444444444",
         "sub": USER,
-        "user_metadata": {"roles": ["admin"]},  # which users write themselves
+        "user_metadata": {"roles": ["admin"]},  # users can change these claims themselves
     },
     NEW,
     {"typ": "JWT"},

@@ -1,4 +1,4 @@
-"""Each option of each configuration is needed: without it, a token is judged otherwise."""
+"""Each option of each configuration is needed: without it, some token has another result."""
 
 import ast
 import inspect
@@ -15,12 +15,12 @@ from providers.internet import Internet
 
 pytestmark = pytest.mark.slow
 
-#: What no token can show, and why.
+#: Options without a visible effect on tokens, with the reason.
 UNSEEN = {("kubernetes", "ca_bundle"): "the tests' authority is trusted by all clients of this process"}
 
 
 def parts(name: str) -> Iterator[tuple[str, int, int, int | None]]:
-    """Yield each option, and each element of one that has several: its name, and its place in the source."""
+    """Yield the name and the place of each option, and of each element of a list or dictionary."""
     for place, call in enumerate(calls(tree(name))):
         for number, option in enumerate(call.keywords):
             if is_none(option.value):
@@ -45,7 +45,7 @@ def is_none(value: ast.expr) -> bool:
 
 
 def without(name: str, place: int, number: int, element: int | None) -> Guard | None:
-    """Build the guard without a part of its configuration; None if it cannot be built so."""
+    """Build the guard without a part of its configuration; return None if it cannot be built."""
     changed = tree(name)
     call = calls(changed)[place]
     option = call.keywords[number]
@@ -55,7 +55,7 @@ def without(name: str, place: int, number: int, element: int | None) -> Guard | 
             del option.value.values[element]
         elif isinstance(option.value, ast.List):
             del option.value.elts[element]
-    elif option.arg in ("issuer", "audience"):  # which have to be given
+    elif option.arg in ("issuer", "audience"):  # these options are required
         option.value = ast.copy_location(ast.Constant(None), option.value)
     else:
         del call.keywords[number]
@@ -69,7 +69,7 @@ def without(name: str, place: int, number: int, element: int | None) -> Guard | 
 
 
 def is_as_stated(provider: Provider, face: Face) -> bool:
-    """Return whether all of a provider's tokens are judged as its file says."""
+    """Return whether all of a provider's tokens have the results of its file."""
     for credential, caller in provider.taken.values():
         status, body, _ = face.get(provider.send(credential.text()))
         if status != 200 or read(body) != caller:
@@ -83,7 +83,7 @@ def is_as_stated(provider: Provider, face: Face) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_option_is_needed(name: str, internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A configuration without it refuses what is good, takes what is bad, or cannot be built."""
+    """A configuration without an option refuses a valid token, accepts an invalid one, or cannot be built."""
     provider = PROVIDERS[name]
     internet.pages.update(provider.pages())
     for variable, value in provider.environ.items():

@@ -1,4 +1,4 @@
-"""Each provider's configuration takes its tokens, and refuses those with a fault, over ASGI and WSGI."""
+"""Each provider's configuration accepts its tokens, and refuses those with a fault, on ASGI and WSGI."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ REFUSED = [
     for fault, cases in PROVIDERS[name].refused.items()
     for case in cases
 ]
-#: What the log says about a fault, so that no token is refused for another one.
+#: The logged reason of each fault, so that no token is refused for another reason.
 REASONS: dict[Fault, str] = {
     "audience": r"audience",
     "tenant": r"issuer|the claim ",
@@ -34,7 +34,7 @@ WEBSOCKETS = ["auth0", "keycloak", "clerk", "google_iap", "aws_alb"]
 
 @pytest.fixture(scope="module", name="faces")
 def _faces(internet: Internet) -> Iterator[Any]:
-    """The guarded applications, built when they are first asked for."""
+    """Yield a function that builds a guarded application at its first use."""
     built: dict[tuple[str, str], Face] = {}
 
     def face(name: str, kind: str) -> Face:
@@ -55,7 +55,7 @@ def _faces(internet: Internet) -> Iterator[Any]:
 @pytest.mark.parametrize("kind", ["asgi", "wsgi"])
 @pytest.mark.parametrize(("name", "case"), TAKEN)
 def test_a_good_token_is_taken(faces: Any, name: str, case: str, kind: str) -> None:
-    """The caller is the one that the provider means, at first and when the token is known."""
+    """A valid token has the caller of the provider's file, at the first request and as a known token."""
     credential, caller = PROVIDERS[name].taken[case]
     fields = PROVIDERS[name].send(credential.text())
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_good_token_is_taken(faces: Any, name: str, case: str, kind: str) -> N
 def test_a_token_with_one_fault_is_refused(
     faces: Any, name: str, fault: Fault, case: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With 401, and a reason in the log that is about the fault, and does not show the token."""
+    """A token with one fault is a 401, whose logged reason names the fault and does not show the token."""
     text = PROVIDERS[name].refused[fault][case].text()
     with caplog.at_level(logging.DEBUG, logger="authguard"):
         status, _, headers = faces(name, kind).get(PROVIDERS[name].send(text))
@@ -82,7 +82,7 @@ def test_a_token_with_one_fault_is_refused(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_fault_has_a_case_or_a_reason(name: str) -> None:
-    """A provider without a token of some fault says why there is none."""
+    """Each provider has a token of each fault, or a reason for its absence."""
     provider = PROVIDERS[name]
     assert all(provider.refused.values())
     assert all(len(reason.split()) >= 4 for reason in provider.cannot.values())
@@ -91,7 +91,7 @@ def test_every_fault_has_a_case_or_a_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", WEBSOCKETS)
 def test_websockets_are_judged_alike(faces: Any, name: str) -> None:
-    """A good token opens one, and each bad one is refused before it is accepted."""
+    """A valid token opens a websocket, and each invalid one is refused before it is accepted."""
     provider = PROVIDERS[name]
     for credential, caller in provider.taken.values():
         accepted, told = faces(name, "asgi").connect(provider.send(credential.text()))

@@ -1,4 +1,4 @@
-"""An authorization server that nobody here wrote: Authlib's, on loopback, with a store in memory."""
+"""Run the authorization server of Authlib on loopback, with a store in memory."""
 
 import logging
 import os
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 AUDIENCE = "https://api.example"
-SECRET = "s3cr%t+with:odd chars"  # which only form-urlencoding carries safely
+SECRET = "s3cr%t+with:odd chars"  # characters that only form-urlencoding transmits safely
 
 
 class Client(ClientMixin):  # type: ignore[misc]
-    """A confidential client; its secret is the same for all."""
+    """Describe a confidential client; all have the same secret."""
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
@@ -50,7 +50,7 @@ class Client(ClientMixin):  # type: ignore[misc]
 
 
 class Token(TokenMixin):  # type: ignore[misc]
-    """A token that was issued."""
+    """Hold an issued token."""
 
     def __init__(self, token: dict[str, Any], client: Client, user: "User | None") -> None:
         self.token = token
@@ -84,7 +84,7 @@ class Token(TokenMixin):  # type: ignore[misc]
 
 
 class User(str):
-    """A user, who is a name."""
+    """Hold a user, who has only a name."""
 
     __slots__ = ()
 
@@ -93,7 +93,7 @@ class User(str):
 
 
 class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
-    """Anybody whose password is their name."""
+    """Accept users whose password is their name."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
@@ -102,7 +102,7 @@ class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):  # type: igno
 
 
 class Issuer:
-    """The server: its keys, its tokens, and how often each of its pages was asked for."""
+    """Hold the state of the server: its keys, its tokens, and the number of requests for each page."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -123,7 +123,7 @@ class Issuer:
         self.tokens[token["access_token"]] = Token(token, request.client, request.user)
 
     def app(self) -> Flask:
-        """The Flask application around Authlib's server."""
+        """Return the Flask application around Authlib's server."""
         app = Flask("issuer")
         server = AuthorizationServer(app, Client, self.save)
         server.register_token_generator("default", Generator(self))
@@ -141,18 +141,18 @@ class Issuer:
         return app
 
     def metadata(self) -> dict[str, Any]:
-        """RFC 8414."""
+        """Return the metadata (RFC 8414)."""
         pages = {"token_endpoint": "token", "jwks_uri": "jwks", "introspection_endpoint": "introspection"}
         urls = {name: f"{self.url}/{page}" for name, page in pages.items()}
         return dict(AuthorizationServerMetadata(issuer=self.url, **urls))
 
     def count(self) -> None:
-        """A page is asked for."""
+        """Count a request for a page."""
         self.counts[request.path] = self.counts.get(request.path, 0) + 1
 
 
 class Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
-    """JWTs where the scope `jwt` is asked for, and random tokens else."""
+    """Generate JWTs if the scope `jwt` is requested, and otherwise random tokens."""
 
     def __init__(self, issuer: Issuer) -> None:
         super().__init__(issuer.url, alg="ES256")
@@ -173,7 +173,7 @@ class Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
 
 
 class _Of:
-    """An endpoint of one issuer."""
+    """Define an endpoint of one issuer."""
 
     issuer: Issuer
 
@@ -186,7 +186,7 @@ class _Of:
 
 
 class Introspection(_Of, IntrospectionEndpoint):  # type: ignore[misc]
-    """RFC 7662; a client's own token has no sub."""
+    """Answer introspection requests (RFC 7662); a client's own token has no sub."""
 
     CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
@@ -208,7 +208,7 @@ class Introspection(_Of, IntrospectionEndpoint):  # type: ignore[misc]
 
 
 class Revocation(_Of, RevocationEndpoint):  # type: ignore[misc]
-    """RFC 7009."""
+    """Answer revocation requests (RFC 7009)."""
 
     def revoke_token(self, token: Token, request: Any) -> None:
         token.revoked = True
@@ -216,7 +216,7 @@ class Revocation(_Of, RevocationEndpoint):  # type: ignore[misc]
 
 @contextmanager
 def authorization_server() -> Iterator[Issuer]:
-    """The server in a thread, on a free port."""
+    """Run the server in a thread, on a free port."""
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     issuer = Issuer()

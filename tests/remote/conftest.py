@@ -1,4 +1,4 @@
-"""Servers for the tests of this folder."""
+"""Provide servers for the tests of this folder."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from remote.servers import Server, serving
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """An HTTP server on loopback."""
+    """Run an HTTP server on loopback."""
     with serving() as server:
         yield server

@@ -1,4 +1,4 @@
-"""The heart of an event loop: whether it goes on beating while something else happens."""
+"""Check that an event loop is not blocked while other code runs."""
 
 import asyncio
 import gc
@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager
 
 BEAT = 0.005
 COMPUTING = 0.05
-STANDING = 0.15  # less than what servers make us wait for, so that to wait in the loop is seen
+STANDING = 0.15  # less than the delays of the servers, so that waiting in the loop is noticed
 
 
 @asynccontextmanager
 async def beating() -> AsyncIterator[None]:
-    """Fail if the loop computes for 50 ms between two beats, or waits in them.
+    """Fail if the loop computes for 50 ms between two measurements, or waits in them.
 
-    The garbage of the tests before is none of the loop's business.
+    Garbage of earlier tests is collected before.
 
-    A machine that has more to do stops everybody: so what the loop computes is measured by its own
-    time, and of its pauses those of a thread beside it are taken off.
+    A busy machine delays every process. So the processor time of the loop is measured, and the delays of
+    another thread are subtracted from its pauses.
     """
     ended = threading.Event()
     pauses: list[float] = []

@@ -1,4 +1,4 @@
-"""Servers on loopback that answer as told, or misbehave as told; each is closed by its test."""
+"""Run servers on loopback with given answers or given faults; each test closes its own."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ Behaviour = Callable[[socket.socket, threading.Event], object]
 
 @dataclass
 class Answer:
-    """What to send; `before` is called first, and may wait."""
+    """Hold an answer to send; `before` is called first, and may wait."""
 
     body: bytes = b""
     status: int = 200
@@ -29,24 +29,24 @@ class Answer:
 
 
 def answer(document: Any, status: int = 200, **headers: str) -> Answer:
-    """An answer in JSON."""
+    """Return an answer in JSON."""
     fields = {"Content-Type": JSON, **{name.replace("_", "-"): text for name, text in headers.items()}}
     return Answer(json.dumps(document).encode(), status, fields)
 
 
 @dataclass
 class Seen:
-    """A request that a server has received."""
+    """Hold a request that a server has received."""
 
     method: str
     path: str
     headers: dict[str, str]
     form: dict[str, list[str]]
-    port: int  # of the client's side of the connection
+    port: int  # the port of the client's side of the connection
 
 
 class Server:
-    """An HTTP server with pages by path: an `Answer`, or a function of the request that makes one."""
+    """Serve pages by path over HTTP: an `Answer`, or a function of the request that returns one."""
 
     def __init__(self, http: "_HTTP") -> None:
         self._http = http
@@ -55,7 +55,7 @@ class Server:
         self.url = f"http://127.0.0.1:{http.server_address[1]}"
 
     def count(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Return the number of requests for a path."""
         return sum(seen.path == path for seen in self.seen)
 
 
@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = _handle
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _HTTP(ThreadingHTTPServer):
@@ -98,12 +98,12 @@ class _HTTP(ThreadingHTTPServer):
     owner: Server
 
     def handle_error(self, *_: Any) -> None:
-        """Clients that hang up are what some tests are about."""
+        """Ignore errors of clients that hang up, which some tests cause."""
 
 
 @contextmanager
 def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server in a thread, on a free port."""
+    """Run a server in a thread, on a free port."""
     http = _HTTP(("127.0.0.1", 0), _Handler)
     server = http.owner = Server(http)
     if tls is not None:
@@ -121,7 +121,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
 
 @contextmanager
 def raw(behave: Behaviour) -> Iterator[str]:
-    """A server that does what `behave(connection, ended)` does with each connection; its address."""
+    """Run a server that calls `behave(connection, ended)` for each connection; yield its address."""
     ended = threading.Event()
     threads: list[threading.Thread] = []
 
@@ -154,12 +154,12 @@ def raw(behave: Behaviour) -> Iterator[str]:
 
 
 def hang(connection: socket.socket, ended: threading.Event) -> None:
-    """Accept, and say nothing."""
+    """Accept a connection, and send nothing."""
     ended.wait(20)
 
 
 def drip_body(connection: socket.socket, ended: threading.Event) -> None:
-    """A byte of the body at a time, each well within any timeout for reading."""
+    """Send the body byte by byte, each well within any timeout for reading."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n")
     while not ended.wait(0.02):
@@ -167,7 +167,7 @@ def drip_body(connection: socket.socket, ended: threading.Event) -> None:
 
 
 def drip_head(connection: socket.socket, ended: threading.Event) -> None:
-    """The same with the header fields."""
+    """Send the header fields byte by byte."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not ended.wait(0.02):
@@ -175,7 +175,7 @@ def drip_head(connection: socket.socket, ended: threading.Event) -> None:
 
 
 def half(connection: socket.socket, ended: threading.Event) -> None:
-    """Half a key set, and the end."""
+    """Send half a key set, and close the connection."""
     connection.recv(65536)
     connection.sendall(
         b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"keys": [{'
@@ -183,7 +183,7 @@ def half(connection: socket.socket, ended: threading.Event) -> None:
 
 
 def garbage(connection: socket.socket, ended: threading.Event) -> None:
-    """Nothing that looks like HTTP."""
+    """Send text that is not HTTP."""
     connection.recv(65536)
     connection.sendall(b"\x00\x01\x02 what?\r\n\r\n")
 
@@ -194,7 +194,7 @@ def hang_up(connection: socket.socket, ended: threading.Event) -> None:
 
 
 def endless(connection: socket.socket, ended: threading.Event) -> None:
-    """A body without length and without end."""
+    """Send a body without a length and without an end."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
     while not ended.is_set():
@@ -202,13 +202,13 @@ def endless(connection: socket.socket, ended: threading.Event) -> None:
 
 
 def refused() -> str:
-    """An address where nobody listens."""
+    """Return an address at which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something has happened in another thread; fail if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,4 +1,4 @@
-"""Against an authorization server that nobody here wrote, over real sockets."""
+"""Tokens of an authorization server by Authlib, over real sockets."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ def issuer():
 
 
 def issue(issuer, scope="read", user="ann", client="app"):
-    """A token as a client gets it: for a user by password, or for itself."""
+    """Return a token for a user by password, or for the client itself."""
     form = (
         {"grant_type": "password", "username": user, "password": user}
         if user
@@ -71,7 +71,7 @@ both = pytest.mark.parametrize("ask", [blocking, in_loop], ids=["sync", "async"]
 
 @both
 def test_opaque_tokens_are_introspected(issuer, ask):
-    """A user's, a client's, and one that was never issued."""
+    """An opaque token of a user or of a client is introspected, and an unknown one is a 401."""
     tokens = [issue(issuer, "read write"), issue(issuer, user=None, client="robot"), "nonsense"]
     user, client, nobody = ask(Guard(introspection(issuer)), tokens)
     assert (user.subject, user.client_id, user.scopes) == ("ann", "app", {"read", "write"})
@@ -82,7 +82,7 @@ def test_opaque_tokens_are_introspected(issuer, ask):
 @both
 @pytest.mark.parametrize("method", ["basic", "post"])
 def test_we_authenticate_there(issuer, ask, method):
-    """With a secret that has odd characters in it."""
+    """The guard authenticates at the endpoint with a secret that has special characters."""
     auth = getattr(ClientAuth, method)("api", SECRET)
     (user,) = ask(Guard(introspection(issuer, auth=auth)), [issue(issuer)])
     assert user.subject == "ann"
@@ -90,14 +90,14 @@ def test_we_authenticate_there(issuer, ask, method):
 
 @both
 def test_a_wrong_secret_of_ours_is_our_fault(issuer, ask):
-    """503, and the caller's good token is not thrown away."""
+    """A wrong secret of the guard is a 503, so that the caller keeps its token."""
     guard = Guard(introspection(issuer, auth=ClientAuth.post("api", "wrong-secret")))
     assert ask(guard, [issue(issuer)]) == [503]
 
 
 @both
 def test_a_revoked_token_is_refused_after_the_cache_ttl(issuer, ask):
-    """At once, without a cache."""
+    """A revoked token is refused after the cache time, and at once without a cache."""
     token = issue(issuer)
     cached, uncached = Guard(introspection(issuer)), Guard(introspection(issuer, cache_ttl=0))
     assert [ask(guard, [token])[0].subject for guard in (cached, uncached)] == ["ann", "ann"]
@@ -111,7 +111,7 @@ def test_a_revoked_token_is_refused_after_the_cache_ttl(issuer, ask):
 
 @both
 def test_jwts_are_verified_with_keys_that_are_discovered(issuer, ask):
-    """By metadata of RFC 8414; three tokens, one look at each document."""
+    """The keys of the metadata (RFC 8414) verify three tokens, with one request for each document."""
     tokens = [issue(issuer, "jwt read", user) for user in ("ann", "bob", "cleo")]
     guard = Guard(JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE))
     assert [principal.subject for principal in ask(guard, tokens)] == ["ann", "bob", "cleo"]
@@ -120,7 +120,7 @@ def test_jwts_are_verified_with_keys_that_are_discovered(issuer, ask):
 
 @both
 def test_200_tokens_of_a_key_rotated_in_are_accepted(issuer, ask):
-    """Just after a fetch, with one more fetch."""
+    """Tokens by a new key are accepted with one more request for the keys."""
     guard = Guard(
         JWTVerifier(
             RemoteKeySet(f"{issuer.url}/jwks"), algorithms=["ES256"], issuer=issuer.url, audience=AUDIENCE
@@ -143,7 +143,7 @@ def test_200_tokens_of_a_key_rotated_in_are_accepted(issuer, ask):
 
 @both
 def test_a_jwt_that_was_revoked_is_refused_by_both_together(issuer, ask):
-    """Verified here, then asked about."""
+    """A revoked JWT that is verified locally and introspected is a 401."""
     token = issue(issuer, "jwt")
     local = JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE)
     guard = Guard(introspection(issuer, jwt=local, cache_ttl=0))
@@ -154,7 +154,7 @@ def test_a_jwt_that_was_revoked_is_refused_by_both_together(issuer, ask):
 
 @both
 def test_the_server_is_gone(ask):
-    """Known keys go on, what nobody can say is a 503, and health tells."""
+    """Without the server known keys are used, introspection is a 503, and the health has both states."""
     with authorization_server() as issuer:
         token, opaque = issue(issuer, "jwt"), issue(issuer)
         local = JWTVerifier.from_issuer(issuer.url, audience=AUDIENCE, leeway=300)

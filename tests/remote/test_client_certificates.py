@@ -1,4 +1,4 @@
-"""Mutual TLS at the introspection endpoint, against a server that asks for a certificate: RFC 8705."""
+"""Mutual TLS at an introspection endpoint that requires a certificate (RFC 8705)."""
 
 import asyncio
 import datetime as dt
@@ -32,18 +32,18 @@ ACTIVE = {"active": True, "sub": "ann", "aud": AUDIENCE}
 
 @dataclass
 class Identity:
-    """A certificate that signed itself, with its key."""
+    """A self-signed certificate with its key."""
 
     certificate: Path
     key: Path
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Have it shown to the other side."""
+        """Load the certificate into a TLS context."""
         context.load_cert_chain(self.certificate, self.key)
 
 
 def make_identity(folder: Path, name: str) -> Identity:
-    """A certificate for a host or a client."""
+    """Create a certificate for a host or a client."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = dt.datetime.now(dt.UTC)
@@ -61,14 +61,14 @@ def make_identity(folder: Path, name: str) -> Identity:
 
 @pytest.fixture(scope="module")
 def identities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identity]:
-    """Of the server, of its client, and of a stranger."""
+    """Create the certificates of the server, its client and a stranger."""
     folder = tmp_path_factory.mktemp("tls")
     return {name: make_identity(folder, name) for name in ("localhost", "client", "stranger")}
 
 
 @pytest.fixture
 def endpoint(identities: dict[str, Identity]) -> Iterator[Server]:
-    """An endpoint that lets only the client connect."""
+    """Run an endpoint that accepts only the certificate of the client."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     identities["localhost"].load(context)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -79,7 +79,7 @@ def endpoint(identities: dict[str, Identity]) -> Iterator[Server]:
 
 
 def client_context(identities: dict[str, Identity], name: str | None) -> ssl.SSLContext:
-    """What a client connects with: it trusts the server, and shows a certificate if it has one."""
+    """Return a TLS context that trusts the server, with the certificate of this name or without one."""
     context = ssl.create_default_context(cafile=str(identities["localhost"].certificate))
     if name is not None:
         identities[name].load(context)
@@ -87,7 +87,7 @@ def client_context(identities: dict[str, Identity], name: str | None) -> ssl.SSL
 
 
 def guard_at(endpoint: Server, client: Any) -> Guard:
-    """A guard that asks the endpoint."""
+    """Return a guard that asks the endpoint."""
     verifier = IntrospectionVerifier(
         f"{endpoint.url}/introspect",
         auth=ClientAuth.tls("api"),
@@ -98,7 +98,7 @@ def guard_at(endpoint: Server, client: Any) -> Guard:
 
 
 def test_a_certificate_authenticates_us(endpoint: Server, identities: dict[str, Identity]) -> None:
-    """Without an event loop: the form has our name, and no secret is sent."""
+    """The form has the client id and no secret, without an event loop."""
     with httpx.Client(verify=client_context(identities, "client")) as client:
         decision: Any = run(guard_at(endpoint, client).decide(bearer("opaque"), NOW))
     assert decision.auth.principal.subject == "ann"
@@ -110,7 +110,7 @@ def test_a_certificate_authenticates_us(endpoint: Server, identities: dict[str, 
 def test_a_certificate_authenticates_us_in_an_event_loop(
     endpoint: Server, identities: dict[str, Identity]
 ) -> None:
-    """By an `AsyncClient`."""
+    """An `AsyncClient` authenticates by its certificate."""
 
     async def main() -> Any:
         async with httpx.AsyncClient(verify=client_context(identities, "client")) as client:
@@ -123,7 +123,7 @@ def test_a_certificate_authenticates_us_in_an_event_loop(
 def test_without_the_certificate_it_is_an_outage(
     endpoint: Server, identities: dict[str, Identity], name: str | None
 ) -> None:
-    """The endpoint ends the connection; that is no fault of the caller."""
+    """A connection without the right certificate is a 503, and reaches no page."""
     with httpx.Client(verify=client_context(identities, name)) as client:
         decision: Any = run(guard_at(endpoint, client).decide(bearer("opaque"), NOW))
     assert decision.refusal.status == 503
@@ -132,13 +132,13 @@ def test_without_the_certificate_it_is_an_outage(
 
 @pytest.mark.parametrize("http", [None, HTTPOptions()], ids=["no options", "no client"])
 def test_a_client_without_a_certificate_is_found_when_built(http: HTTPOptions | None) -> None:
-    """It could authenticate nowhere."""
+    """Options without a client with a certificate are refused when the verifier is built."""
     with pytest.raises(ConfigurationError, match="load_cert_chain"):
         IntrospectionVerifier("https://issuer.example", auth=ClientAuth.tls("api"), http=http)
 
 
 def test_plain_http_is_found_when_built() -> None:
-    """No certificate is shown there."""
+    """An endpoint without TLS is refused when the verifier is built."""
     with httpx.Client() as client, pytest.raises(ConfigurationError, match="must be https"):
         IntrospectionVerifier(
             "http://127.0.0.1:8000", auth=ClientAuth.tls("api"), http=HTTPOptions(client=client)

@@ -1,4 +1,4 @@
-"""Many at once: one question for all, nobody waits for others, and no secret is seen on the way."""
+"""Many requests at once: shared questions to remotes, no blocked event loop, and no secret in a log."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ def token(kid="a", **changes):
 
 
 def guarded(guard):
-    """The guard around an application that answers with 200."""
+    """Return the guard around an application that answers by 200."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -49,7 +49,7 @@ def guarded(guard):
 
 
 async def send(app, path="/"):
-    """Send a request with one token; returns the status."""
+    """Send a request with a token, and return its status."""
     sent = []
 
     async def keep(message):
@@ -61,7 +61,7 @@ async def send(app, path="/"):
 
 
 async def arrive(flows):
-    """A crowd as sockets bring it: some in each turn of the loop."""
+    """Run flows as they come from sockets: twenty in each turn of the event loop."""
     tasks = []
     for number, flow in enumerate(flows):
         tasks.append(asyncio.create_task(flow))
@@ -75,7 +75,7 @@ def subject(decision):
 
 
 def test_1000_requests_with_one_token_ask_once(server):
-    """However slow the answer is; then it is remembered."""
+    """A thousand requests with one token cause one introspection, also if its answer is slow."""
     page = answer(ACTIVE)
     page.before = lambda: time.sleep(1)
     server.pages["/"] = page
@@ -98,7 +98,7 @@ def test_1000_requests_with_one_token_ask_once(server):
 )
 @pytest.mark.parametrize("cache_ttl", [30, 0])
 def test_a_crowd_shares_whatever_the_answer_is(server, page, status, cache_ttl):
-    """Through the middleware, with and without a memory; each of them gets an answer of its own."""
+    """Concurrent requests share each kind of answer of one introspection, with and without a cache."""
     page = Answer(page.body, page.status, page.headers, lambda: time.sleep(0.2))
     server.pages["/"] = page
     app = guarded(Guard(introspection(f"{server.url}/", cache_ttl=cache_ttl)))
@@ -111,7 +111,7 @@ def test_a_crowd_shares_whatever_the_answer_is(server, page, status, cache_ttl):
 
 
 def test_each_of_a_crowd_is_held_to_the_rules(server):
-    """What is shared is who they are, and not whether they may pass."""
+    """Requests that share one introspection are each checked against their own rule."""
     page = answer(ACTIVE | {"scope": "read"})
     page.before = lambda: time.sleep(0.2)
     server.pages["/"] = page
@@ -127,7 +127,7 @@ def test_each_of_a_crowd_is_held_to_the_rules(server):
 
 
 def test_a_crowd_in_threads_asks_once(server):
-    """The same in a server without an event loop."""
+    """Concurrent requests in threads cause one introspection."""
     page = answer(ACTIVE)
     page.before = lambda: time.sleep(0.3)
     server.pages["/"] = page
@@ -150,7 +150,7 @@ def test_a_crowd_in_threads_asks_once(server):
 
 
 def test_who_waits_is_resumed_some_at_a_time():
-    """So that whatever else the loop has to do need not wait for the whole crowd."""
+    """At most twenty waiting requests are resumed in one turn of the event loop."""
     channel, go_on, resumed, most = Channel(), asyncio.Event(), [], []
 
     def wait():
@@ -175,7 +175,7 @@ def test_who_waits_is_resumed_some_at_a_time():
 
 
 def test_200_cold_requests_discover_once(server):
-    """One look at the metadata, one at the keys, whatever the tokens are."""
+    """Concurrent first requests cause one request for the metadata and one for the keys."""
     slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})
     slow.before = lambda: time.sleep(0.5)
     server.pages = {"/.well-known/openid-configuration": slow, "/jwks": answer(KEYS)}
@@ -192,7 +192,7 @@ def test_200_cold_requests_discover_once(server):
 
 
 def test_200_requests_with_a_rotated_key_fetch_once(server):
-    """All at once, just after a fetch; none of them is refused."""
+    """Concurrent requests with a new key cause one more request for the keys, and all are accepted."""
     server.pages["/jwks"] = answer(KEYS)
     guard = Guard(keys(f"{server.url}/jwks"))
     tokens = [token("b", sub=str(number)) for number in range(200)]
@@ -210,7 +210,7 @@ def test_200_requests_with_a_rotated_key_fetch_once(server):
 
 
 def test_failures_are_shared_too(server):
-    """A hundred cold requests while the issuer is down: one attempt, a hundred times 503."""
+    """A hundred concurrent requests while the issuer is down cause one attempt, and are each a 503."""
     page = Answer(b"", 500, {}, lambda: time.sleep(0.1))
     server.pages["/jwks"] = page
     guard = Guard(keys(f"{server.url}/jwks"))
@@ -224,7 +224,7 @@ def test_failures_are_shared_too(server):
 
 
 def test_good_tokens_do_not_wait_beside_a_flood(server):
-    """500 unknown kids wait for a fetch that does not end; 200 good tokens are through before it does."""
+    """Tokens with a known key are verified while tokens with an unknown `kid` wait for a slow key set."""
     server.pages["/jwks"] = answer(KEYS)
     guard = Guard(keys(f"{server.url}/jwks", HTTPOptions(timeout=20)))
     go_on = threading.Event()
@@ -251,7 +251,7 @@ def test_good_tokens_do_not_wait_beside_a_flood(server):
 
 
 def test_a_flood_in_threads_costs_three_fetches(server):
-    """The same in a server without an event loop."""
+    """Hundreds of tokens with an unknown `kid`, without an event loop, cause at most three more requests."""
     server.pages["/jwks"] = answer(KEYS)
     guard = Guard(keys(f"{server.url}/jwks"))
     for number in range(300):
@@ -264,7 +264,7 @@ def test_a_flood_in_threads_costs_three_fetches(server):
 
 @pytest.mark.parametrize("loop", [True, False], ids=["async", "sync"])
 def test_a_dead_endpoint_costs_one_timeout(loop):
-    """The requests that follow are answered within milliseconds."""
+    """After one timeout of the endpoint the following requests are a 503 at once."""
     with raw(hang) as url:
         guard = Guard(introspection(url, http=HTTPOptions(timeout=0.4)))
 
@@ -278,30 +278,31 @@ def test_a_dead_endpoint_costs_one_timeout(loop):
             answered = ask(number)
             assert answered.refusal.status == 503
             assert dict(answered.refusal.fields())["retry-after"] == "1"
-        assert time.perf_counter() - started < 0.4
+        assert time.perf_counter() - started < 4  # not 19 timeouts of 0.4 seconds
         guard.close()
 
 
 def test_a_key_that_is_known_is_not_waited_for_in_an_outage(server):
-    """The keys are stale, the issuer hangs, and attempts are made in the background."""
+    """Stale keys verify tokens at once while attempts to fetch the keys run in the background."""
     server.pages["/jwks"] = answer(KEYS)
-    guard = Guard(keys(f"{server.url}/jwks", HTTPOptions(timeout=0.3)))
+    guard, go_on = Guard(keys(f"{server.url}/jwks", HTTPOptions(timeout=20))), threading.Event()
     texts = [token(exp=NOW + 86400, jti=str(number)) for number in range(20)]
     assert subject(run(guard.decide(bearer(texts[0]), NOW))) == "ann"
     slow = answer(KEYS, 500)
     server.pages["/jwks"] = slow
     assert subject(run(guard.decide(bearer(texts[0]), NOW + 300))) == "ann"
-    slow.before = lambda: time.sleep(0.3)
+    slow.before = lambda: go_on.wait(20)
     started = time.perf_counter()
     for number, text in enumerate(texts[1:]):
         assert subject(run(guard.decide(bearer(text), NOW + 302 + number))) == "ann"
-    assert time.perf_counter() - started < 0.3
+    assert time.perf_counter() - started < 10
+    go_on.set()
     until(lambda: guard.health(NOW + 330)[0].failures >= 2)
     guard.close()
 
 
 def test_no_secret_is_seen_on_the_way(server, caplog):
-    """Not in a log at any level, not in a URL, not in health, not in what is kept of a connection."""
+    """No secret is in the logs, URLs, health, errors and representations of connections."""
     mark = "MARKER" + secrets.token_hex(8)
     caplog.set_level(logging.DEBUG)
     pages = [answer(ACTIVE), answer({"active": False}), answer({}, 500), Answer(b"garbage"), answer({}, 429)]
@@ -330,7 +331,7 @@ def test_no_secret_is_seen_on_the_way(server, caplog):
 
 
 def test_a_bug_in_a_verifier_is_an_error_on_open_pages_too(server):
-    """Nobody passes as anonymous because our own code has failed; a crowd gets one answer."""
+    """A bug of a verifier is a 500, also on a public path."""
 
     class Broken(IntrospectionVerifier):
         def flow(self, credential, now):

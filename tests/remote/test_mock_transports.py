@@ -1,6 +1,7 @@
-"""Clients with the transports that httpx has for tests, and with hooks, can be given to the guard."""
+"""Clients of httpx with transports for tests, and with hooks, as the client of a guard."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from authguard import Guard, HTTPOptions, IntrospectionVerifier, JWTVerifier, Re
 from authguard.asgi import AuthGuardMiddleware
 from authguard.errors import InvalidTokenError, VerificationUnavailableError
 from authguard.testing import issue_token
-from support import AUDIENCE, ISSUER, NOW, claims, ec_key, jwk, make_token
+from support import AUDIENCE, ISSUER, NOW, claims, ec_key, jwk, make_token, no_more_threads
 
 KEYS = {"keys": [jwk(ec_key(), kid="a", alg="ES256")]}
 TOKEN = make_token(claims(), algorithm="ES256", key=ec_key(), kid="a")
@@ -62,15 +63,21 @@ each = pytest.mark.parametrize(
 )
 
 
+def test_keys_are_fetched_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are fetched in the thread of the request if the system cannot start a thread."""
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    assert by_client(keys) == "ann"
+
+
 @each
 def test_a_mock_transport(verify: Any) -> None:
-    """Its answers have been read when they come."""
+    """A mock transport, whose answers are already read, works."""
     assert verify(keys) == "ann"
 
 
 @each
 def test_a_mock_transport_that_streams(verify: Any) -> None:
-    """Its answers are read as they come."""
+    """A mock transport whose answers are streams works."""
     text = httpx.Response(200, json=KEYS).content
 
     class Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -84,12 +91,12 @@ def test_a_mock_transport_that_streams(verify: Any) -> None:
 
 
 def test_a_hook_that_reads_the_answer() -> None:
-    """What a hook of the user's client has read is not read again."""
+    """An answer that a hook has read is not read again."""
     assert by_client(keys, event_hooks={"response": [lambda response: response.read()]}) == "ann"
 
 
 def test_a_hook_that_reads_too_much() -> None:
-    """The bound holds for what comes without a length, too."""
+    """An answer without a length that a hook has read is checked against the limit of its size."""
 
     def endless(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=iter([b" " * 70_000]), headers=JSON)
@@ -99,7 +106,7 @@ def test_a_hook_that_reads_too_much() -> None:
 
 
 def test_an_async_hook_that_reads_the_answer() -> None:
-    """The same in an event loop."""
+    """An answer that an async hook has read is not read again."""
 
     async def read(response: httpx.Response) -> None:
         await response.aread()
@@ -119,14 +126,14 @@ def test_an_async_hook_that_reads_the_answer() -> None:
     ids=["too large", "500", "no JSON", "compressed"],
 )
 def test_bad_answers(verify: Any, response: Callable[[], httpx.Response]) -> None:
-    """The bounds hold for what has been read, too."""
+    """An answer that is already read has the same limits as a stream."""
     with pytest.raises(VerificationUnavailableError):
         verify(lambda request: response())
 
 
 @each
 def test_a_transport_that_fails(verify: Any) -> None:
-    """It is an outage."""
+    """An error of a transport is an outage."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("down")
@@ -136,7 +143,7 @@ def test_a_transport_that_fails(verify: Any) -> None:
 
 
 def test_an_application_in_the_process() -> None:
-    """The transport for ASGI applications serves, too."""
+    """The transport for an ASGI application works."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(
@@ -156,7 +163,7 @@ def test_an_application_in_the_process() -> None:
 
 
 def test_introspection() -> None:
-    """The endpoint of a test answers about each token."""
+    """Introspection by a mock transport accepts an active token, and refuses an inactive one."""
 
     def introspect(request: httpx.Request) -> httpx.Response:
         active = b"token=good" in request.content
@@ -179,7 +186,7 @@ def test_introspection() -> None:
 
 @pytest.mark.parametrize("kind", ["keys", "introspection"])
 def test_a_client_that_is_cancelled_from_inside_is_an_outage(kind: str) -> None:
-    """As by a scope of its own that ends: the answer is 503, and nothing is sent again without end."""
+    """A request that its client cancels is a 503, and is not sent again."""
     sent = []
 
     async def cancelled(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""What is sent to which server: fields of the user, and never cookies or what lies in a .netrc."""
+"""The fields of requests to remotes: configured ones by origin, and never cookies or those of a .netrc."""
 
 import asyncio
 import time
@@ -69,7 +69,7 @@ def issuer_at(server, **options):
 
 @pytest.fixture
 def other():
-    """A server of another origin: the same host, and another port."""
+    """Run a server of another origin: the same host, and another port."""
     with serving() as server:
         server.pages["/jwks"] = answer(KEYS)
         yield server
@@ -83,7 +83,7 @@ def names_keys(server, url, **fields):
 
 @both
 def test_cookies_of_an_introspection_endpoint_are_not_kept(verify, server):
-    """What it sets for one caller is not sent with the question about the next."""
+    """A cookie that the endpoint sets is not sent with the next token."""
     server.pages["/introspect"] = answer(ACTIVE, **COOKIES)
     verify(introspection_at(server), NOW, NOW, NOW)
     assert len(server.seen) == 3
@@ -92,7 +92,7 @@ def test_cookies_of_an_introspection_endpoint_are_not_kept(verify, server):
 
 @both
 def test_cookies_of_an_issuer_are_not_kept(verify, server):
-    """Neither those of the metadata nor those of the keys, nor for another port of the host."""
+    """Cookies of the metadata and of the keys are not sent to the issuer."""
     names_keys(server, f"{server.url}/jwks", **COOKIES)
     server.pages["/jwks"] = answer(KEYS, **COOKIES)
     verify(issuer_at(server), NOW, NOW + 4000, text=token(server.url))
@@ -101,7 +101,7 @@ def test_cookies_of_an_issuer_are_not_kept(verify, server):
 
 
 def test_a_client_of_the_users_is_used_with_its_cookies(server):
-    """It is theirs."""
+    """A given client sends its own cookies."""
     server.pages["/introspect"] = answer(ACTIVE)
     with httpx.Client(cookies={"mine": "1"}) as client:
         blocking(introspection_at(server, client=client), NOW)
@@ -110,7 +110,7 @@ def test_a_client_of_the_users_is_used_with_its_cookies(server):
 
 @both
 def test_fields_go_to_the_origin_of_the_issuer_alone(verify, server, other):
-    """And not to a server that its metadata names, which gets our usual name."""
+    """Configured fields are sent to the origin of the issuer, and not to another one of its metadata."""
     names_keys(server, f"{other.url}/jwks")
     verify(issuer_at(server, headers=SECRET | {"User-Agent": "mine"}), NOW, text=token(server.url))
     (asked_for_metadata,), (asked_for_keys,) = server.seen, other.seen
@@ -124,7 +124,7 @@ def test_fields_go_to_the_origin_of_the_issuer_alone(verify, server, other):
 
 @both
 def test_fields_go_to_each_origin_that_is_listed(verify, server, other):
-    """Those that the program names."""
+    """Configured fields are sent to another origin that is listed in `origins`."""
     names_keys(server, f"{other.url}/jwks")
     verify(
         issuer_at(server, headers=SECRET, origins=["https://x.example", other.url]),
@@ -136,7 +136,7 @@ def test_fields_go_to_each_origin_that_is_listed(verify, server, other):
 
 @both
 def test_fields_go_to_the_endpoint_that_is_configured(verify, server):
-    """Of an introspection, and of a key set by its URL."""
+    """Configured fields are sent to an introspection endpoint, and to the URL of a key set."""
     server.pages |= {"/introspect": answer(ACTIVE), "/jwks": answer(KEYS)}
     verify(introspection_at(server, headers=SECRET), NOW)
     keys = RemoteKeySet(f"{server.url}/jwks", http=HTTPOptions(headers=SECRET))
@@ -146,7 +146,7 @@ def test_fields_go_to_the_endpoint_that_is_configured(verify, server):
 
 @both
 def test_no_credentials_come_from_a_netrc(verify, server, tmp_path, monkeypatch):
-    """Nobody has said that they are for this server."""
+    """A request to a remote has no credentials of a .netrc."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login me password s3cret\n")
     netrc.chmod(0o600)
@@ -162,7 +162,7 @@ def test_no_credentials_come_from_a_netrc(verify, server, tmp_path, monkeypatch)
 
 @both
 def test_metadata_that_leads_to_another_private_host_leads_nowhere(verify, server, other, caplog):
-    """503, with a warning that names the option; with the option it is followed."""
+    """Metadata with another private host are a 503 and a warning, unless `allow_private` is set."""
     url = other.url.replace("127.0.0.1", "127.1")
     names_keys(server, f"{url}/jwks")
     verifier = issuer_at(server)
@@ -180,7 +180,7 @@ def test_metadata_that_leads_to_another_private_host_leads_nowhere(verify, serve
 @both
 @pytest.mark.parametrize("host", ["xn--a", "x" * 63 + ".invalid"])
 def test_a_host_that_cannot_be_encoded_is_an_outage(verify, server, host):
-    """And no fault of the program."""
+    """Metadata with a host name that cannot be encoded are an outage."""
     names_keys(server, f"https://{host}/jwks")
     started = time.monotonic()
     with pytest.raises(VerificationUnavailableError):

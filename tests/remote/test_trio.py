@@ -1,4 +1,4 @@
-"""The guard under trio: what blocks runs in threads, and remotes are asked by one client for a run."""
+"""The guard under trio: blocking functions run in threads, and a run has one client for each remote."""
 
 import asyncio
 import threading
@@ -41,7 +41,7 @@ def token() -> str:
 
 
 def make_guard(server: Any, **options: Any) -> Guard:
-    """Return a guard that asks for keys, about opaque tokens, and a function for API keys."""
+    """Return a guard with remote keys, an introspection endpoint and a function for API keys."""
     http = options.pop("http", None)
     server.pages["/introspect"] = answer(ACTIVE)
     server.pages["/jwks"] = answer(KEYS)
@@ -74,12 +74,12 @@ threads: list[threading.Thread] = []
 
 
 async def ask(guard: Guard, credential: str) -> str:
-    """Return who the guard says it is."""
+    """Return the subject of a credential."""
     return (await guard.averify(credential)).subject
 
 
 def test_remote_keys_introspection_and_key_functions(server: Any) -> None:
-    """All of them answer, and the function runs in a thread of its own."""
+    """Remote keys, introspection and a key function work, and the function runs in a worker thread."""
 
     async def main() -> list[str]:
         return [await ask(guard, credential) for credential in (token(), "opaque", API_KEY)]
@@ -93,7 +93,7 @@ def test_remote_keys_introspection_and_key_functions(server: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_user_loader(server: Any, kind: str) -> None:
-    """Both kinds run, with the context of the request."""
+    """A plain loader and an async one run with the context of the request."""
     seen: list[str] = []
 
     def load(principal: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_user_loader(server: Any, kind: str) -> None:
 
 
 def test_a_crowd_asks_once(server: Any) -> None:
-    """Who presents the same token at the same time shares one question."""
+    """A hundred concurrent requests with one token cause one introspection."""
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
@@ -127,7 +127,7 @@ def test_a_crowd_asks_once(server: Any) -> None:
 
 
 def test_a_cancelled_leader_does_not_fail_the_others(server: Any) -> None:
-    """The question does not belong to the request that asked it first."""
+    """The cancellation of the first of two requests does not affect the other."""
     server.pages["/introspect"] = answer(ACTIVE)
     guard = make_guard(server)
     results: list[str] = []
@@ -148,14 +148,14 @@ def test_a_cancelled_leader_does_not_fail_the_others(server: Any) -> None:
 
 
 def test_a_blocking_client_of_the_user(server: Any) -> None:
-    """It runs in a thread, as under asyncio."""
+    """A given blocking client is used."""
     with httpx.Client(trust_env=False) as client:
         guard = make_guard(server, http=HTTPOptions(client=client))
         assert trio.run(ask, guard, token()) == "ann"
 
 
 def test_an_async_client_of_the_user(server: Any) -> None:
-    """It is used as it is, and left open."""
+    """A given async client is used, and is not closed by the guard."""
 
     async def main() -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -168,7 +168,7 @@ def test_an_async_client_of_the_user(server: Any) -> None:
 
 
 def test_an_answer_that_comes_too_late(server: Any) -> None:
-    """It is an outage, in time."""
+    """An answer after the timeout is an outage at the time of the timeout."""
     ended = threading.Event()
     guard = make_guard(server, http=HTTPOptions(timeout=0.1))
     server.pages["/jwks"] = lambda seen: ended.wait(5) and answer(KEYS)
@@ -179,8 +179,49 @@ def test_an_answer_that_comes_too_late(server: Any) -> None:
     assert time.monotonic() - started < 3
 
 
+def test_a_blocking_client_that_is_too_late(server: Any) -> None:
+    """A blocking client without a timeout of its own is an outage at the time of the guard's timeout."""
+    ended = threading.Event()
+
+    def wait(request: httpx.Request) -> httpx.Response:
+        ended.wait(5)
+        return httpx.Response(200, json=KEYS)
+
+    with httpx.Client(transport=httpx.MockTransport(wait)) as client:
+        guard = make_guard(server, http=HTTPOptions(timeout=0.1, client=client))
+        started = time.monotonic()
+        with pytest.raises(VerificationUnavailableError):
+            trio.run(ask, guard, token())
+        ended.set()
+    assert time.monotonic() - started < 3
+
+
+def test_a_cancelled_request_does_not_wait_for_a_function() -> None:
+    """A request that is cancelled does not wait for its callback."""
+    began, ended = threading.Event(), threading.Event()
+
+    def find_key(digest: str) -> APIKey:
+        began.set()
+        ended.wait(5)
+        return APIKey("kay")
+
+    guard = Guard(APIKeyVerifier(find_key))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, guard, API_KEY)
+            await trio.to_thread.run_sync(began.wait, 5)
+            nursery.cancel_scope.cancel()
+
+    started = time.monotonic()
+    trio.run(main)
+    ended.set()
+    assert began.is_set()
+    assert time.monotonic() - started < 3
+
+
 def test_one_guard_in_several_runs(server: Any) -> None:
-    """Each run has a client of its own, closes it, and leaves nothing behind."""
+    """Each run has a client of its own, and closes it."""
     guard = make_guard(server)
     channels = [channel for verifier in guard._verifiers for channel in verifier.channels()]
     for _ in range(3):
@@ -189,7 +230,7 @@ def test_one_guard_in_several_runs(server: Any) -> None:
 
 
 def test_closing_from_inside_and_from_outside(server: Any) -> None:
-    """What is asked after that opens anew."""
+    """A guard that was closed, also from another thread, opens connections for the next request."""
     guard = make_guard(server)
 
     async def main() -> None:
@@ -203,7 +244,7 @@ def test_closing_from_inside_and_from_outside(server: Any) -> None:
 
 
 def test_who_waits_while_it_is_closed_is_answered() -> None:
-    """Their flow begins again in what is opened next."""
+    """A request that waits while its client is closed begins again with a new one."""
     channel, began, runs = Channel(), trio.Event(), []
 
     def make() -> Flow[str]:
@@ -235,7 +276,7 @@ def test_who_waits_while_it_is_closed_is_answered() -> None:
 
 
 def test_a_shared_flow_has_the_context_of_who_asked_first() -> None:
-    """As a task of asyncio has it."""
+    """A shared flow has the context of the first request, as under asyncio."""
 
     def make() -> Flow[str]:
         return (yield from Call(asked_for.get))
@@ -252,7 +293,7 @@ def test_a_shared_flow_has_the_context_of_who_asked_first() -> None:
 
 @pytest.mark.parametrize("drive", [lambda main: asyncio.run(main()), trio.run], ids=["asyncio", "trio"])
 def test_a_time_limit(drive: Any) -> None:
-    """It raises TimeoutError when the time is over, and says so; before that, it does nothing."""
+    """A time limit raises `TimeoutError` after its seconds, and has no effect before."""
 
     async def main() -> None:
         async with time_limit(60) as soon:
@@ -271,7 +312,7 @@ def test_a_time_limit(drive: Any) -> None:
 
 @pytest.mark.parametrize("wait", [True, False], ids=["who waits", "in the background"])
 def test_a_shared_flow_that_raises(wait: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Who waits gets the error; in the background it is logged, and the run goes on."""
+    """An error of a shared flow is raised to a waiting request, and logged in the background."""
     channel = Channel()
 
     def make() -> Flow[None]:

@@ -1,4 +1,4 @@
-"""Servers with several processes: each of them asks by connections of its own."""
+"""Servers with several processes, of which each has connections of its own."""
 
 import os
 import time
@@ -20,7 +20,7 @@ SERVERS = {
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize("name", SERVERS)
 def test_workers_share_no_connection(server, name):
-    """With gunicorn --preload, the guard has asked before the fork, and its connections are kept alive."""
+    """Two workers share no connection with each other, or with the parent of gunicorn's `--preload`."""
     server.pages["/introspect"] = answer({"active": True, "sub": "ann", "aud": AUDIENCE})
     server.pages["/jwks"] = answer(KEYS)
     now = time.time()

@@ -1,4 +1,4 @@
-"""An application for servers with several processes; its guard has asked before they come to be."""
+"""Define an application for servers with several processes, whose guard has sent requests before the fork."""
 
 import os
 import time

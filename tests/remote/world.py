@@ -1,4 +1,4 @@
-"""A driver without a network: flows are answered from pages by URL, in no time."""
+"""Drive flows without a network: answer them at once from pages by URL."""
 
 import json
 from collections.abc import Callable
@@ -11,13 +11,13 @@ Page = Response | FetchFailedError | Callable[[Fetch], "Response | FetchFailedEr
 
 
 def page(document: Any, status: int = 200, **headers: str) -> Response:
-    """An answer in JSON."""
+    """Return an answer in JSON."""
     fields = {name.replace("_", "-"): text for name, text in headers.items()}
     return Response(status, {"content-type": "application/json", **fields}, json.dumps(document).encode())
 
 
 class World:
-    """Pages by URL: a `Response`, a `FetchFailedError`, or a function of the question that makes one."""
+    """Hold pages by URL: a `Response`, a `FetchFailedError`, or a function of the question."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}
@@ -53,5 +53,5 @@ class World:
 
 
 def down(kind: Failure = "connect") -> FetchFailedError:
-    """There is no answer."""
+    """Return the error for a missing answer."""
     return FetchFailedError(kind, f"{kind}: nobody there")

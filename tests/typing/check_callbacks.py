@@ -1,4 +1,4 @@
-"""Functions of the application's, as type checkers see them; nothing here runs."""
+"""Check functions of an application with type checkers; nothing here runs."""
 
 from typing import assert_type
 
@@ -14,7 +14,7 @@ def load(principal: Principal) -> str | None:
 
 
 class Logouts:
-    """Revocations whose method is declared."""
+    """Declare that a method of revocations is in memory."""
 
     @in_memory
     def is_revoked(self, principal: Principal) -> bool:

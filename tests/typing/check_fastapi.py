@@ -1,4 +1,4 @@
-"""What type checkers must say about the public face and FastAPI; it is checked, and never run."""
+"""Check the types of the public face with FastAPI; this module is never run."""
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
@@ -23,14 +23,14 @@ from authguard.fastapi import (
 
 
 class User:
-    """A user of the application's own."""
+    """Represent a user of the application."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 async def load(principal: Principal) -> User | None:
-    """From the principal to the user, or None if it is gone."""
+    """Return the user of a principal, or None if it no longer exists."""
     return User(principal.subject)
 
 
@@ -52,7 +52,7 @@ Boss = Annotated[Principal, Security(current_principal, scopes=["admin"])]
 
 @app.get("/me")
 async def me(user: CurrentUser) -> dict[str, Any]:
-    """The caller is a principal."""
+    """Check that the caller is a principal."""
     assert_type(user, Principal)
     assert_type(user.subject, str)
     return {"subject": user.subject, "scopes": sorted(user.scopes)}
@@ -60,21 +60,21 @@ async def me(user: CurrentUser) -> dict[str, Any]:
 
 @app.get("/reader")
 async def reader(user: Reader) -> str:
-    """A caller with scopes is a principal, too."""
+    """Check that a caller with scopes is also a principal."""
     assert_type(user, Principal)
     return user.display_name
 
 
 @app.get("/loaded")
 async def loaded(user: LoadedUser) -> str:
-    """With a user loader the caller is what it returns."""
+    """Check that the caller has the type that the user loader returns."""
     assert_type(user, User)
     return user.name
 
 
 @app.get("/owner")
 async def owner(user: Owner, same: CurrentUser[User], boss: Boss) -> str:
-    """The same in short, and its principal."""
+    """Check the short form, and the principal."""
     assert_type(user, User)
     assert_type(same, User)
     assert_type(boss, Principal)
@@ -85,7 +85,7 @@ async def owner(user: Owner, same: CurrentUser[User], boss: Boss) -> str:
 
 @app.get("/visitor")
 async def visitor(user: Visitor, same: OptionalUser[User], principal: CurrentPrincipal) -> str:
-    """Somebody or nobody, which has to be asked."""
+    """Check that the optional caller may be None."""
     assert_type(user, User | None)
     assert_type(same, User | None)
     assert_type(principal, Principal)
@@ -96,7 +96,7 @@ async def visitor(user: Visitor, same: OptionalUser[User], principal: CurrentPri
 
 @app.get("/somebody")
 def somebody(user: OptionalUser) -> str:
-    """Without a user loader it is a principal or none."""
+    """Check that the optional caller is a principal or None without a user loader."""
     assert_type(user, Principal | None)
     return "nobody" if user is None else user.subject
 
@@ -104,53 +104,53 @@ def somebody(user: OptionalUser) -> str:
 @app.get("/report")
 @requires("read", roles=["editor"])
 async def report(user: CurrentUser, limit: int = 10) -> list[int]:
-    """A decorated operation keeps its type."""
+    """Check that a decorated operation keeps its type."""
     return list(range(limit))
 
 
 @app.get("/plain")
 @requires()
 def plain(request: Request) -> str:
-    """An operation that does not wait."""
+    """Check an operation that is not `async`."""
     return request.url.path
 
 
 @app.get("/lines")
 @requires("read")
 async def lines(limit: int = 10) -> AsyncIterator[int]:
-    """A generator streams its items."""
+    """Check a generator that streams its items."""
     yield limit
 
 
 @app.get("/listed", dependencies=[Depends(requires("read"))])
 async def listed(user: Annotated[Principal, Depends(requires("admin"))]) -> str:
-    """A requirement is a dependency, too."""
+    """Check that a requirement is also a dependency."""
     assert_type(user, Principal)
     return user.subject
 
 
 @requires("admin")
 async def admin_only(request: Request) -> int:
-    """A dependency."""
+    """Check a dependency."""
     return 1
 
 
 @app.get("/dependency")
 async def dependency(number: Annotated[int, Depends(admin_only)]) -> int:
-    """Its value has its type."""
+    """Check that the value of a dependency has its type."""
     return number
 
 
 @app.websocket("/ws")
 async def stream(websocket: WebSocket, user: CurrentUser) -> None:
-    """A websocket has a caller, too."""
+    """Check that a websocket has a caller."""
     assert_type(user, Principal)
     await websocket.accept()
 
 
 @app.exception_handler(RefusedHTTPException)
 async def refused(request: Request, error: RefusedHTTPException) -> JSONResponse:
-    """The application's own answer."""
+    """Check a handler with the application's own answer."""
     assert_type(error.refusal, Refusal)
     assert_type(error.status_code, int)
     base: HTTPException = error
@@ -160,7 +160,7 @@ async def refused(request: Request, error: RefusedHTTPException) -> JSONResponse
 
 
 async def call(user: Principal, request: Request) -> None:
-    """A decorated operation returns what it did before."""
+    """Check that a decorated operation keeps its return type."""
     assert_type(await report(user, limit=3), list[int])
     await owner(user, User("ada"), user)  # type: ignore[arg-type]
     assert_type(plain(request), str)

@@ -1,9 +1,9 @@
-"""What type checkers must say about the public face and Flask; it is checked, and never run."""
+"""Check the types of the public face with Flask; this module is never run."""
 
 from datetime import timedelta
 from typing import assert_type
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 from flask.views import MethodView
 
 from authguard import (
@@ -49,7 +49,7 @@ assert_type(current_principal, Principal)
 
 
 class User:
-    """A user of the application."""
+    """Represent a user of the application."""
 
     name: str = ""
 
@@ -64,23 +64,23 @@ current_user_of("User")  # type: ignore[arg-type] # pyright: ignore[reportArgume
 @app.get("/me")
 @requires("read", any_of=("a", "b"))
 def me() -> dict[str, str]:
-    """A view."""
+    """Check a view."""
     return {"subject": current_user.subject}
 
 
 @app.get("/later/<int:number>")
 @requires(roles=["editor"])
 async def later(number: int) -> str:
-    """A view that waits."""
+    """Check an `async` view."""
     return str(number)
 
 
 @requires()
 class Items(MethodView):
-    """A class-based view."""
+    """Check a class-based view."""
 
     def get(self) -> str:
-        """One of its methods."""
+        """Check a method of the view."""
         return "items"
 
 
@@ -89,7 +89,7 @@ app.add_url_rule("/items", view_func=Items.as_view("items"))
 
 @app.errorhandler(RefusedHTTPException)
 def refused(error: RefusedHTTPException) -> tuple[str, int]:
-    """The application's own answer."""
+    """Check a handler with the application's own answer."""
     assert_type(error.refusal, Refusal)
     return "no", error.refusal.status
 
@@ -105,17 +105,26 @@ app.test_client(user=Principal("ann"), token=None)
 
 
 async def call() -> None:
-    """A decorated view returns what it did before."""
+    """Check that a decorated view keeps its return type."""
     assert_type(me(), dict[str, str])
     assert_type(await later(7), str)
     assert_type(Items().get(), str)
 
 
 def errors(unavailable: VerificationUnavailableError, lacking: InsufficientScopeError) -> None:
-    """Errors have what a handler needs."""
+    """Check the attributes of errors for handlers."""
     assert_type(unavailable.retry_after, int)
     assert_type(lacking.scopes, tuple[str, ...])
     assert_type(lacking.status_code, int)
     caught: RefusedError | AuthGuardError = unavailable
     value_error: ValueError = ConfigurationError("say what to change")
     del caught, value_error
+
+
+@requires("read")
+def decorated(number: int) -> str:
+    return str(number)
+
+
+assert_type(decorated(1), str)
+Blueprint("reports", __name__).before_request(requires("read"))

@@ -1,4 +1,4 @@
-"""What type checkers must say about tokens outside of requests; it is checked, and never run."""
+"""Check the types of tokens outside of requests; this module is never run."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,21 +11,21 @@ guard = Guard(tokens.verifier(leeway=5))
 
 
 def job(token: str | None) -> str:
-    """A job has a token or none."""
+    """Check a job with a token or None."""
     principal = guard.verify(token, address="192.0.2.1", now=datetime.now(UTC))
     assert_type(principal, Principal)
     return principal.subject
 
 
 async def message(payload: dict[str, Any]) -> str:
-    """A message may hold anything."""
+    """Check a message, which may contain anything."""
     principal = await guard.averify(payload.get("token"), header="X-API-Key", now=5.0)
     assert_type(principal, Principal)
     return principal.subject
 
 
 def login(name: str) -> str:
-    """A token is text."""
+    """Check that a token is text."""
     token = tokens.issue(name, scopes={"read"}, roles=("a",), session="s", claims={"a": [1]}, ttl=60)
     assert_type(token, str)
     assert_type(tokens.public_keys, dict[str, Any])

@@ -1,4 +1,4 @@
-"""What type checkers must say about the public face and Starlette; it is checked, and never run."""
+"""Check the types of the public face with Starlette; this module is never run."""
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
@@ -38,50 +38,50 @@ from authguard.testing import issue_token, override
 
 
 async def find_key(digest: str) -> APIKey | None:
-    """A look-up of API keys that waits for something."""
+    """Look up API keys, in an `async` function."""
     assert_type(digest, str)
     return None
 
 
 def find_key_now(digest: str) -> APIKey | None:
-    """A look-up of API keys that does not."""
+    """Look up API keys, in a plain function."""
     return APIKey("billing", scopes=["read"]) if digest else None
 
 
 class OpaqueVerifier:
-    """A verifier of the user's own."""
+    """Represent a verifier of the application."""
 
     async def verify(self, credential: Credential) -> Principal:
-        """Nobody is known."""
+        """Refuse every caller."""
         assert_type(credential.value, str)
         raise InvalidTokenError
 
 
 class PlainVerifier:
-    """The same, without waiting."""
+    """Represent a plain verifier of the application."""
 
     def verify(self, credential: Credential) -> Principal:
-        """Everybody is somebody."""
+        """Accept every caller."""
         return Principal(credential.value)
 
 
 class SharedRevocations:
-    """A store of logouts of the user's own."""
+    """Represent a store of logouts of the application."""
 
     async def is_revoked(self, principal: Principal) -> bool:
-        """Nobody has logged out."""
+        """Return that no caller has logged out."""
         return principal.token_id is None
 
 
 def answer(request: RequestView, refusal: Refusal) -> Refusal:
-    """Another body for refusals."""
+    """Return another body for refusals."""
     assert_type(request.path, str)
     assert_type(refusal.status, int)
     return refusal.with_json({"error": refusal.status}).with_header("x-reason", "see above")
 
 
 async def answer_later(request: RequestView, refusal: Refusal) -> Refusal:
-    """The same, after waiting."""
+    """Return another body for refusals, in an `async` function."""
     return refusal.with_body("no", "text/plain")
 
 
@@ -152,7 +152,7 @@ AuthGuardMiddleware(app, guard=guard)
 
 @requires("read", any_of=["a", "b"], roles=["editor"])
 async def page(request: Request) -> JSONResponse:
-    """An endpoint that waits."""
+    """Check an `async` endpoint."""
     principal = current_principal(request)
     assert_type(principal, Principal)
     return JSONResponse({"subject": principal.subject})
@@ -160,36 +160,37 @@ async def page(request: Request) -> JSONResponse:
 
 @requires()
 def plain_page(request: Request) -> JSONResponse:
-    """An endpoint that does not."""
+    """Check a plain endpoint."""
     return JSONResponse({"subject": current_principal(request).subject})
 
 
 class User:
-    """A user of the application's own."""
+    """Represent a user of the application."""
 
     name = ""
 
 
 async def own_page(request: Request) -> JSONResponse:
-    """The user has the class that is named."""
+    """Check that the user has the named class."""
     user, visitor = current_user(request, User), optional_user(request, User)
     assert_type(user, User)
     assert_type(visitor, User | None)
     str(user.subject)  # type: ignore[attr-defined]
     str(visitor.name)  # type: ignore[union-attr]
-    current_user(request)  # type: ignore[call-arg]
+    assert_type(current_user(request), Principal)
+    assert_type(optional_user(request), Principal | None)
     return JSONResponse({"name": user.name if visitor else ""})
 
 
 @requires("stream")
 async def stream(websocket: WebSocket) -> None:
-    """A websocket."""
+    """Check a websocket."""
     assert_type(current_principal(websocket), Principal)
 
 
 @requires("read")
 class Page(HTTPEndpoint):
-    """An endpoint class."""
+    """Check an endpoint class."""
 
 
 # A decorated endpoint keeps its type.
@@ -198,12 +199,12 @@ page_class: type[Page] = Page
 
 
 async def call(request: Request) -> None:
-    """A decorated endpoint returns what it did before."""
+    """Check that a decorated endpoint keeps its return type."""
     assert_type(await page(request), JSONResponse)
     assert_type(plain_page(request), JSONResponse)
 
 
 def refused(request: Request, error: RefusedHTTPException) -> JSONResponse:
-    """The application's own answer."""
+    """Check a handler with the application's own answer."""
     base: HTTPException = error
     return JSONResponse({"error": base.status_code, "code": error.refusal.status}, headers=base.headers)

@@ -1,4 +1,4 @@
-"""What applications' tests write, as type checkers see it: both must accept each line."""
+"""Check the types of `authguard.testing` as tests of applications use it; this must be accepted."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

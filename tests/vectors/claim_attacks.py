@@ -1,4 +1,4 @@
-"""Claims that no access token for us has, or not in this form: RFC 7519, RFC 8725, RFC 9068, RFC 7800."""
+"""Make claims that a valid access token cannot have: RFC 7519, RFC 8725, RFC 9068, RFC 7800."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from support import AUDIENCE, ISSUER, NOW, claims, make_token
 
 
 def hostile_claims() -> Iterator[str]:
-    """Make tokens whose form and signature are good, and whose claims are not."""
+    """Make tokens with a valid form and signature, and invalid claims."""
     changes: list[dict[str, Any]] = []
     dates: tuple[Any, ...] = ("", "1", str(NOW + 600), True, False, [], {}, [NOW], -1, 253402300800, 1e300)
     for name in ("exp", "nbf", "iat"):

@@ -1,7 +1,7 @@
-"""Request targets, fields and methods that are meant to get past a path rule, made from rules of our own.
+"""Make request targets, fields and methods that try to get past a path rule.
 
-`/admin` is protected; `/public/**`, `/static/**` and `/healthz` are public. Each family is made from the
-rule of RFC 3986, RFC 9112, RFC 3629 or Unicode that it bends. Targets are written as they are sent.
+`/admin` is protected; `/public/**`, `/static/**` and `/healthz` are public. Each family breaks a rule of RFC
+3986, RFC 9112, RFC 3629 or Unicode. Targets are written as they are sent.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PUBLIC_STARTS = ("/public", "/static", "/healthz")
 DOTS = tuple("".join(pair) for pair in product((".", "%2e", "%2E"), repeat=2) if pair != (".", "."))
 PARAMETERS = (";", ";a=b", ";a=b;c", ";jsessionid=7", "%3b", "%3Ba=b", "%253b", "%25253B")
 INVISIBLE = (0x00AD, 0x200B, 0x200D, 0x200E, 0x202E, 0x2060, 0xFEFF)
-# Mathematical and fullwidth letters, which NFKC makes plain: the offset of "a".
+# Mathematical and fullwidth letters, which NFKC changes to ASCII: the offset of "a".
 COMPATIBLE = (0xFF41, 0x1D41A, 0x1D44E, 0x1D4EA, 0x1D552, 0x1D5BA, 0x1D68A, 0x24D0)
 
 
@@ -171,14 +171,14 @@ def _homoglyphs() -> Iterator[str]:
         yield f"/public/{quote(chr(0x2025))}/{quote(word)}"
 
 
-#: Families whose targets some server, proxy or router takes for /admin.
+#: Families whose targets some server, proxy or router treats as /admin.
 ADMIN = {
     "dot segments": _dot_segments, "encoded dots": _encoded_dots, "repeated encoding": _repeated_encoding,
     "separators": _separators, "slashes": _slashes, "parameters": _parameters, "encoded letters": _letters,
     "case": _case, "trailing": _trailing, "controls": _controls, "look-alikes": _lookalikes,
     "delimiters": _delimiters, "exempt words": _exempt_words, "target forms": _target_forms,
 }  # fmt: skip
-#: Families whose targets are not public, though they may be no path of the application at all.
+#: Families whose targets are not public, although the application may have no such path.
 NOT_PUBLIC = {
     "boundaries": _boundaries, "overlong": _overlong, "malformed": _malformed, "alternates": _alternates,
     "mounts": _mounts, "homoglyphs": _homoglyphs,
@@ -224,7 +224,7 @@ _CREDENTIALS = (
 
 
 def fields() -> list[Field]:
-    """Return fields that ask for another path, user or address than the request has, or for nobody's."""
+    """Return fields that name another path, user or address than that of the request, or an invalid one."""
     paths = [(name, value) for name in _PATH_FIELDS for value in (b"/public/x", b"/healthz")]
     clients = [(name, value) for name in _CLIENT_FIELDS for value in (b"127.0.0.1", b"::1")]
     users = [(name, b"admin") for name in _USER_FIELDS]

@@ -1,7 +1,7 @@
-"""Values of `next` that are meant to leave the site, made from what URL parsers skip, fold or decode.
+"""Make values of `next` that try to leave the site, by parts that URL parsers skip, fold or decode.
 
-`https://app.example` is the site and `evil.example` is another one. Each family bends a rule of the WHATWG
-URL standard, of RFC 3986 or of RFC 9110, and each value is text as a form parser hands it over.
+`https://app.example` is the site and `evil.example` is another one. Each family uses a rule of the WHATWG URL
+standard, of RFC 3986 or of RFC 9110, and each value is text as a form parser returns it.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from itertools import product
 
 EVIL = "evil.example"
 SITE = "app.example"
-# Parsers strip C0 controls and spaces at the ends, and tabs and line ends wherever they are.
+# Parsers strip C0 controls and spaces at the ends, and tabs and line ends everywhere.
 SKIPPED = ("\t", "\n", "\r", "\x00", "\x01", "\x08", "\x0b", "\x0c", "\x1f", " ", "\r\n")
-# Some libraries strip these as well, or show nothing for them.
+# Some libraries also strip these, or display nothing for them.
 BLANKS = ("\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u2028", "\u2029", "\u3000", "\ufeff")
 SCHEMES = (
     "javascript", "vbscript", "data", "file", "blob", "ftp", "ws", "wss", "mailto", "about", "view-source",

@@ -1,7 +1,7 @@
-"""Signatures that are no signatures: RSA paddings, numbers out of range, other encodings and other hashes.
+"""Make invalid signatures: RSA paddings, numbers out of range, other encodings and other hashes.
 
-They are made from the private keys, with the rules of RFC 8017, RFC 7518, RFC 8032 and FIPS 186-5 broken
-one at a time. Each token has good claims, and the header that belongs to its key.
+They are made with the private keys, and each breaks one rule of RFC 8017, RFC 7518, RFC 8032 or FIPS 186-5.
+Each token has valid claims, and the header for its key.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ SIZE = 256
 
 @cache
 def signed_part(algorithm: str, key: object) -> str:
-    """Return header and claims of a good token."""
+    """Return header and claims of a valid token."""
     return make_token(claims(), algorithm=algorithm, key=key).rpartition(".")[0]
 
 
 def raw_rsa(message: bytes) -> bytes:
-    """Apply the private RSA key to a padded message, whatever its padding is."""
+    """Apply the private RSA key to a padded message with any padding."""
     numbers = rsa_key().private_numbers()
     value = int.from_bytes(message, "big") % (numbers.p * numbers.q)
     low, high = pow(value, numbers.dmq1, numbers.q), pow(value, numbers.dmp1, numbers.p)
@@ -45,10 +45,10 @@ def _padded(info: bytes, digest: bytes, *, start: bytes = b"\0\1", end: bytes = 
 
 
 def _rsa_bytes() -> Iterator[bytes]:
-    """Change each byte of the padded message but the hash itself, then those of the hash."""
+    """Change each byte of the padded message except the hash, then the bytes of the hash."""
     digest = hashlib.sha256(signed_part("RS256", rsa_key()).encode()).digest()
     good = _padded(SHA256_INFO, digest)
-    for place in range(1, SIZE):  # the first is zero in each number that is below the modulus
+    for place in range(1, SIZE):  # the first byte is zero in each number below the modulus
         yield raw_rsa(bytes([*good[:place], good[place] ^ 1, *good[place + 1 :]]))
 
 
@@ -187,7 +187,7 @@ def _hmac() -> Iterator[bytes]:
         yield bytes([*good[:place], good[place] ^ 1, *good[place + 1 :]])
 
 
-#: Families: the algorithm, what makes its key, and what makes its signatures.
+#: Families: the algorithm, the function for its key, and the function for its signatures.
 FAMILIES: dict[str, tuple[str, Callable[[], Any], Callable[[], Iterator[bytes]]]] = {
     "RSA bytes": ("RS256", rsa_key, _rsa_bytes), "RSA structures": ("RS256", rsa_key, _rsa_structures),
     "PSS": ("PS256", rsa_key, _pss), "ECDSA": ("ES256", ec_key, _ecdsa),

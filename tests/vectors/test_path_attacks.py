@@ -1,4 +1,4 @@
-"""Our own attacks on path rules, without a credential: through the guard on ASGI, WSGI and websockets."""
+"""Attacks of this project on path rules, without a credential, on ASGI, WSGI and websockets."""
 
 import asyncio
 from urllib.parse import unquote
@@ -10,7 +10,7 @@ from authguard import AccessCookie, Guard, JWTVerifier, Rule
 from support import AUDIENCE, ISSUER, NOW, SECRET, lines, make_token, needs_vectors
 from vectors.path_attacks import ADMIN, METHODS, NOT_PUBLIC, fields, targets
 
-# How many each family must have at least, so that a change of its rule cannot empty it in silence.
+# The least number of attacks of each family, so that a change of its rule cannot make it empty.
 LEAST = {
     "dot segments": 20, "encoded dots": 20, "repeated encoding": 10, "separators": 30, "slashes": 18,
     "parameters": 30, "encoded letters": 15, "case": 20, "trailing": 50, "controls": 30, "look-alikes": 30,
@@ -39,7 +39,7 @@ def _asking(face, **rules):
 @EACH_FACE
 @EACH_RULES
 def test_no_target_gets_past_the_rules(face, rules, attacks):
-    """Each target is answered with 401, whatever a router behind the guard would make of it."""
+    """Each target is a 401, regardless of the path that a router behind the guard would read."""
     ask = _asking(face, **rules)
     answers = [(family, target, ask("GET", target)) for family, target in attacks]
     assert [answer for answer in answers if answer[2] != 401] == []
@@ -47,7 +47,7 @@ def test_no_target_gets_past_the_rules(face, rules, attacks):
 
 @EACH_FACE
 def test_no_target_gets_a_caller_past_the_scope(face):
-    """A known caller without the scope of /admin is answered with 403 at each target that may mean it."""
+    """A known caller without the scope of /admin gets a 403 at each target that may be /admin."""
     ask = _asking(face, protected_paths=["/", Rule("/admin", scopes=["admin"])])
     field = ("Authorization", b"Bearer " + make_token().encode())
     answers = [(family, target, ask("GET", target, [field])) for family, target in targets(ADMIN)]
@@ -57,7 +57,7 @@ def test_no_target_gets_a_caller_past_the_scope(face):
 
 @EACH_RULES
 def test_no_target_opens_a_websocket(rules, attacks):
-    """A handshake to each target is closed before the application hears of it."""
+    """A handshake to each target is closed, and does not reach the application."""
     app = raw_asgi(_guard(**rules), lambda: NOW)
     assert [attack for attack in attacks if _shake(app, attack[1]) != ["websocket.close"]] == []
 
@@ -65,7 +65,7 @@ def test_no_target_opens_a_websocket(rules, attacks):
 @EACH_FACE
 @pytest.mark.parametrize("rules", [STRICT, NARROW], ids=["strict", "narrow"])
 def test_no_field_gets_past_the_rules(face, rules):
-    """No field stands in for a credential, or for another path."""
+    """No field replaces the credential, or the path for the rules."""
     ask = _asking(face, **rules)
     answers = [(field, ask("GET", "/admin", [field])) for field in fields()]
     assert [answer for answer in answers if answer[1] not in (400, 401)] == []
@@ -75,26 +75,26 @@ def test_no_field_gets_past_the_rules(face, rules):
 @pytest.mark.parametrize("rules", [STRICT, NARROW], ids=["strict", "narrow"])
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_gets_past_the_rules(face, rules, method):
-    """A method of any name needs a credential."""
+    """A request with any method needs a credential."""
     assert _asking(face, **rules)(method, "/admin") == 401
 
 
 @EACH_FACE
 def test_a_public_page_is_served(face):
-    """A plain public path is open, so that the refusals have another reason than a guard that is shut."""
+    """A public path is open, so that the refusals are those of the attacks."""
     assert [_asking(face, **STRICT)("GET", path) for path in ("/public/x", "/healthz")] == [200, 200]
     assert _asking(face, **NARROW)("GET", "/other") == 200
 
 
 @pytest.mark.parametrize("family", [*ADMIN, *NOT_PUBLIC])
 def test_each_family_has_its_targets(family):
-    """No family has become empty or small."""
+    """Each family has its least number of targets."""
     assert len(targets({family: {**ADMIN, **NOT_PUBLIC}[family]})) >= LEAST[family]
 
 
 @needs_vectors
 def test_there_are_as_many_as_are_shared():
-    """Our own list is no shorter than the shared one, and repeats little of it."""
+    """The list has more than twice as many targets as the shared one, and repeats few of them."""
     shared = set(lines("path_bypass.txt"))
     assert len({target for _, target in ALL} - shared) > 2 * len(shared)
 

@@ -1,4 +1,4 @@
-"""Our own attacks on `next`: as the login page reads it, and as the guard writes it on ASGI and WSGI."""
+"""Attacks of this project on `next`, in the login page and in the redirects of the guard."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from authguard import Guard, JWTVerifier, safe_next
 from support import AUDIENCE, ISSUER, NOW, SECRET, VECTORS, needs_vectors
 from vectors.redirect_attacks import FAMILIES, values
 
-# How many each family must have at least, so that a change of its rule cannot empty it in silence.
+# The least number of values of each family, so that a change of its rule cannot make it empty.
 LEAST = {
     "authorities": 30, "skipped": 80, "blanks": 30, "encoded": 50, "dots": 30, "schemes": 60, "userinfo": 30,
     "hosts": 60, "splitting": 28, "parameters": 16, "bare": 14, "loops": 30,
@@ -20,7 +20,7 @@ BROWSER = [("Accept", b"text/html"), ("Sec-Fetch-Mode", b"navigate")]
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_value_is_dropped(family):
-    """The login page goes to its default, and nothing of the value is used."""
+    """The login page ignores each value, and uses its default."""
     kept = [(value, safe_next(value, "/home")) for value in values(family)]
     assert [pair for pair in kept if pair[1] != "/home"] == []
 
@@ -28,7 +28,7 @@ def test_each_value_is_dropped(family):
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "loops"])
 def test_the_guard_sends_none_of_them_on(family, face):
-    """A browser that asks for such a path is sent to the login page without a `next`."""
+    """The redirect of a browser from such a path has no `next`."""
     make, ask = FACES[face]
     jwt = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
     app = make(Guard(jwt, login_path="/login"), lambda: NOW)
@@ -41,19 +41,19 @@ def test_the_guard_sends_none_of_them_on(family, face):
 
 
 def test_a_local_path_is_kept():
-    """A plain path with a query is kept, so that the others are dropped for what they are."""
+    """A local path with a query is kept, so that the other values are ignored as attacks."""
     assert safe_next("/a/b?c=//evil.example", "/home") == "/a/b?c=//evil.example"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_has_its_values(family):
-    """No family has become empty or small."""
+    """Each family has its least number of values."""
     assert len(values(family)) >= LEAST[family]
 
 
 @needs_vectors
 def test_there_are_as_many_as_are_shared():
-    """Our own list is no shorter than the shared one."""
+    """The list has more than twice as many values as the shared one."""
     text = (VECTORS / "redirect_bypass.txt").read_text(encoding="utf-8")
     shared = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert len(values(*FAMILIES)) > 2 * len(shared)

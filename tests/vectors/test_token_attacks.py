@@ -1,4 +1,4 @@
-"""Our own hostile tokens, through the guard on ASGI and WSGI."""
+"""Hostile tokens of this project, through the guard on ASGI and WSGI."""
 
 import json
 
@@ -23,7 +23,7 @@ from vectors import signature_attacks, token_attacks
 
 pytestmark = pytest.mark.usefixtures("each_reader")
 
-# How many each family must have at least, so that a change of its rule cannot empty it in silence.
+# The least number of tokens of each family, so that a change of its rule cannot make it empty.
 LEAST = {
     "none": 50, "algorithms": 30, "headers": 90, "embedded": 70, "duplicates": 22, "encodings": 45,
     "json": 60, "spellings": 120, "parts": 25, "claims": 130, "RSA bytes": 250, "RSA structures": 35,
@@ -39,7 +39,7 @@ PRIVATE = {"HS256": lambda: SECRET, "RS256": rsa_key, "PS256": rsa_key, "ES256":
 
 
 def _taken(face, algorithm, tokens):
-    """The tokens that are answered otherwise than with a refusal of the caller, and the answers."""
+    """Return the tokens that are not refused with 400 or 401, with their statuses."""
     make, ask = FACES[face]
     keys = JWTVerifier(KEYS[algorithm](), algorithms=[algorithm], issuer=ISSUER, audience=AUDIENCE)
     app = make(Guard(keys), lambda: NOW)
@@ -51,7 +51,7 @@ def _taken(face, algorithm, tokens):
 @EACH_FACE
 @pytest.mark.parametrize("family", token_attacks.HMAC_FAMILIES)
 def test_no_hostile_token_is_taken(family, face):
-    """Each token is answered with 400 or 401, and none makes the guard fail."""
+    """Each token is a 400 or a 401, and none causes an error of the guard."""
     assert _taken(face, "HS256", token_attacks.tokens(family)) == []
 
 
@@ -65,20 +65,20 @@ def test_no_wrong_signature_is_taken(family, face):
 
 @EACH_FACE
 def test_no_public_key_passes_for_a_secret(face):
-    """What everybody knows of the RSA key signs nothing, and the key is for one algorithm."""
+    """A token that is signed with the public RSA key as a secret is refused."""
     assert _taken(face, "RS256", token_attacks.confusions()) == []
 
 
 @EACH_FACE
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_a_good_token_is_taken(algorithm, face):
-    """A good token of each algorithm is served, so that the others are refused for what they are."""
+    """A valid token of each algorithm is accepted, so that the others are refused as attacks."""
     good = make_token(algorithm=algorithm, key=PRIVATE[algorithm]())
     assert _taken(face, algorithm, [good]) == [(good, 200)]
 
 
 def test_the_raw_rsa_signature_is_right():
-    """The RSA key applied to the right message makes a good signature: the wrong messages are the reason."""
+    """The RSA key and the right message make a valid signature, so that wrong messages are the reason."""
     data = signature_attacks.signed_part("RS256", rsa_key())
     assert make_token(algorithm="RS256", key=rsa_key()).startswith(data)
     digest = signature_attacks.hashlib.sha256(data.encode()).digest()
@@ -89,14 +89,14 @@ def test_the_raw_rsa_signature_is_right():
 
 @pytest.mark.parametrize("family", LEAST)
 def test_each_family_has_its_tokens(family):
-    """No family has become empty or small."""
+    """Each family has its least number of tokens."""
     made = signature_attacks if family in signature_attacks.FAMILIES else token_attacks
     assert len(set(made.tokens(family))) >= LEAST[family]
 
 
 @needs_vectors
 def test_there_are_as_many_as_are_shared():
-    """Our own tokens are more than the shared ones."""
+    """The list has more than twice as many tokens as the shared one."""
     shared = json.loads((VECTORS / "jws_vectors.json").read_text(encoding="utf-8"))["vectors"]
     own = [token for family in token_attacks.HMAC_FAMILIES for token in token_attacks.tokens(family)]
     own += [token for family in signature_attacks.FAMILIES for token in signature_attacks.tokens(family)]

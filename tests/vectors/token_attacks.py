@@ -1,7 +1,7 @@
-"""Tokens that are meant to be taken for good ones, made from RFC 7515, 7519, 7797, 8259 and 8725, bent.
+"""Make tokens that break rules of RFC 7515, 7519, 7797, 8259 and 8725, but try to pass as valid.
 
-Where a family is about the form or the claims, the HMAC signature is good, so that nothing but the form or
-the claims can be the reason of the refusal.
+If a family is about the form or the claims, the HMAC signature is valid, so that only the form or the claims
+can be the reason of the refusal.
 """
 
 import json
@@ -226,7 +226,7 @@ def _json() -> Iterator[str]:
 
 
 def _spellings() -> Iterator[str]:
-    """Break the one spelling of base64url, in each part; signed as it is sent where it can be."""
+    """Yield tokens with another spelling of base64url in one part, signed as sent if possible."""
     head, body, signature = GOOD.split(".")
     for mark in (
         "=",
@@ -255,14 +255,14 @@ def _spellings() -> Iterator[str]:
         )
         yield from (make_token_of_parts(head, body + mark), make_token_of_parts(head, mark + body))
         yield from (f"{head}.{body}.{mark}{signature}", f"{head}.{body}.{signature[:9]}{mark}{signature[9:]}")
-        if mark not in (" ", "\t"):  # at the end of a field they are no part of its value
+        if mark not in (" ", "\t"):  # at the end of a field, they are not part of its value
             yield f"{GOOD}{mark}"
     last = ALPHABET.index(signature[-1])
     yield from (f"{head}.{body}.{signature[:-1]}{letter}" for letter in _neighbours(last))
 
 
 def _neighbours(place: int) -> list[str]:
-    """The characters that carry the same four bits as the last one of a signature, and other padding bits."""
+    """Return the characters with the four bits of the last one of a signature, and other padding bits."""
     return [ALPHABET[place // 4 * 4 + more] for more in range(1, 4)]
 
 
@@ -314,7 +314,7 @@ HMAC_FAMILIES = {
 
 @cache
 def confusions() -> list[str]:
-    """Return tokens signed by HMAC with what everybody knows of the RSA key."""
+    """Return tokens signed by HMAC with forms of the public RSA key."""
     public = rsa_key().public_key()
     text, numbers = pem(rsa_key()), public.public_numbers()
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
