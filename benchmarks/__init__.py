@@ -1,1 +1,1 @@
-"""What the guard adds to a request, beside what a user would pick instead: `make bench`."""
+"""Measure the cost that the guard adds to a request, in comparison with other packages: `make bench`."""

@@ -1,4 +1,4 @@
-"""What was aimed at, and where this stands."""
+"""Compare the results with the aims."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from benchmarks.report import Table, number
 
 @dataclass(frozen=True)
 class Aim:
-    """A bound on one value.
+    """Define a bound on one value.
 
     Attributes:
-        name: what the table says.
-        key: which value of the findings.
-        bound: the most, or the least, that it may be.
-        least: whether the bound is one from below.
-        floor: which value shows the least that can be done, where that was measured.
+        name: its name in the table.
+        key: the name of the value in the findings.
+        bound: the greatest, or the smallest, allowed value.
+        least: whether the bound is a lower bound.
+        floor: the name of the value of the cheapest possible solution, if it was measured.
     """
 
     name: str
@@ -28,8 +28,8 @@ class Aim:
 _FLOOR = "the floor: no guard, see benchmarks/floor.py, HS256"
 _DEPENDENCY = "bare FastAPI, a dependency that does nothing, HS256"
 
-#: Of what users configure, beside what is named in the same run; see `benchmarks.configurations.ratios`. One is
-#: of an option that does not exist yet, and is not measured.
+#: Aims for configurations of users, in comparison with a row of the same run; see
+#: `benchmarks.configurations.ratios`. One aim is for an option that does not exist yet, and is not measured.
 _CONFIGURED = {
     1.10: [
         "Starlette: known Bearer, × the least",
@@ -114,7 +114,7 @@ AIMS = [
 
 
 def table(values: Mapping[str, float], *, measured_alone: bool = False) -> Table:
-    """The aims, with what was measured; a value that was not measured is said to be missing, or left out."""
+    """Return the aims with the measured values; a missing value is named as missing, or left out."""
     result = Table(
         "Aims",
         "From the medians below. *Least* is what remains if one leaves out the guard: the floor, or on FastAPI a dependency that does nothing.",
@@ -123,10 +123,10 @@ def table(values: Mapping[str, float], *, measured_alone: bool = False) -> Table
     for aim in AIMS:
         if measured_alone and aim.key not in values:
             continue
-        found = values.get(aim.key, float("nan"))
-        met = found >= aim.bound if aim.least else round(found, 2) <= aim.bound
+        value = values.get(aim.key, float("nan"))
+        met = value >= aim.bound if aim.least else round(value, 2) <= aim.bound
         sign = "≥" if aim.least else "≤"
-        verdict = "not measured" if found != found else "reached" if met else "not reached"  # noqa: PLR0124
+        verdict = "not measured" if value != value else "reached" if met else "not reached"  # noqa: PLR0124
         floor = number(values[aim.floor]) if aim.floor in values else ""
-        result.rows.append((aim.name, f"{sign} {aim.bound:g}", floor, number(found), verdict))
+        result.rows.append((aim.name, f"{sign} {aim.bound:g}", floor, number(value), verdict))
     return result

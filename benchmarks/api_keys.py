@@ -1,4 +1,4 @@
-"""What an API key of the identity service costs a request: known, seen for the first time, and no key at all."""
+"""Measure the cost of an API key of the identity service in a request: known, first-seen, and invalid."""
 
 import asyncio
 import itertools
@@ -40,7 +40,7 @@ def run(rounds: int) -> Findings:
     """Time keys on Starlette in turns with the bare application.
 
     Args:
-        rounds: how often each contestant is timed.
+        rounds: the number of times that each contestant is timed.
     """
     findings = Findings()
     table = findings.table(
@@ -60,7 +60,7 @@ def run(rounds: int) -> Findings:
 
 
 class Store:
-    """A database with so many keys, of which the texts of some are known."""
+    """Create a database with a number of keys, and store the texts of some of them."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.count = count
@@ -75,7 +75,7 @@ class Store:
         self.fresh = iter(self.known)
 
     def _fill(self, numbers: range) -> None:
-        """Add keys; the texts of every hundredth in a large store, and of all in a small one, are kept."""
+        """Add keys, and store the texts of all of them, or of every hundredth key in a large store."""
         step = max(1, self.count // 20_000)
         keys, secrets = [], []
         for number in numbers:
@@ -89,7 +89,7 @@ class Store:
             connection.execute(insert(api_key_secrets), secrets)
 
     def requests(self) -> list[dict[str, object]]:
-        """Requests with keys that have not been asked for."""
+        """Return requests with keys that no earlier request had."""
         return [scope(("x-api-key", text)) for text in itertools.islice(self.fresh, BATCH)]
 
     def close(self) -> None:

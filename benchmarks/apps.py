@@ -1,4 +1,4 @@
-"""The applications: bare, and guarded by authguard."""
+"""Define the applications: bare, and guarded by authguard."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from benchmarks.tokens import AUDIENCE, ISSUER, Issuer
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to guard an application.
+    """Describe one way to guard an application.
 
     Attributes:
-        name: what the tables call it.
-        package: whose version to report.
-        bare: makes the application without authentication, to compare with.
-        build: makes the guarded application.
-        wsgi: whether it is one for WSGI.
-        algorithms: what it is measured with.
+        name: its name in the tables.
+        package: the package whose version to report.
+        bare: creates the application without authentication, for comparison.
+        build: creates the guarded application.
+        wsgi: whether it is a WSGI application.
+        algorithms: the algorithms that it is measured with.
         unchecked: the cases of `proof` that it has no option to refuse.
     """
 
@@ -81,7 +81,7 @@ def guarded_starlette(guard: Guard) -> Starlette:
 
 
 def guarded_fastapi(guard: Guard) -> FastAPI:
-    """With the typed dependency, as docs/start.md has it."""
+    """Return an application with the typed dependency, as in docs/start.md."""
     app = FastAPI(openapi_url=None)
     install(app, guard)
 
@@ -93,7 +93,7 @@ def guarded_fastapi(guard: Guard) -> FastAPI:
 
 
 def fastapi_with_a_dependency() -> FastAPI:
-    """Without a guard: what FastAPI takes for a dependency that does nothing."""
+    """Return an application without a guard, to measure a dependency of FastAPI that does nothing."""
     app = FastAPI(openapi_url=None)
 
     async def nothing() -> None: ...
@@ -116,9 +116,7 @@ def api_key_guard(key: str) -> Guard:
 
 
 def cookie_guard(issuer: Issuer) -> Guard:
-    return Guard(
-        jwt_verifier(issuer), cookie=AccessCookie(secure=False)
-    )  # requests are under plain http here
+    return Guard(jwt_verifier(issuer), cookie=AccessCookie(secure=False))  # requests use plain http here
 
 
 ALL = ("HS256", "RS256", "ES256", "EdDSA")

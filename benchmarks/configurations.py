@@ -1,4 +1,7 @@
-"""What users configure, beside a known Bearer token and the least that anybody could do: one paired table."""
+"""Measure configurations of users in one paired table.
+
+They are compared with a known Bearer token, and with the cheapest solution for the same.
+"""
 
 import asyncio
 import statistics
@@ -22,9 +25,10 @@ def run(rounds: int) -> Findings:
     """Prove, and time all rows in the same rounds.
 
     Args:
-        rounds: how often each is timed.
+        rounds: the number of times that each row is timed.
     """
-    from benchmarks.configured import beside  # not above: the tests have no rivals
+    # imported here, because the environment of the tests has no rivals
+    from benchmarks.configured import beside
 
     findings = Findings()
     with (
@@ -73,7 +77,7 @@ def _pair(paired: Paired) -> str:
 
 
 def ratios(times: Times) -> Iterator[tuple[str, float]]:
-    """Yield the ratios that the aims are about, by name; each is the median of the ratios within a round."""
+    """Yield the ratios for the aims, by name; each is the median of the ratios within a round."""
     for face in ("Starlette", "Flask"):
         of = _Column(face, times)
         yield f"{face}: known Bearer, × the least", of.ratio(KNOWN, LEAST)
@@ -108,7 +112,7 @@ def ratios(times: Times) -> Iterator[tuple[str, float]]:
 
 
 class _Column:
-    """The times of one face, by the names of the rows."""
+    """Hold the times of one face, by the names of the rows."""
 
     def __init__(self, face: str, times: Times) -> None:
         self._of: Callable[[str], Sequence[float]] = lambda name: times[_key(face, name)]
@@ -117,10 +121,10 @@ class _Column:
         return _median_ratio(self._of(name), self._of(base))
 
     def beside_thread(self, name: str, known: str) -> float:
-        """The ratio to a known credential and what the cheapest thread adds to a coroutine."""
+        """Return the ratio to a known credential plus the additional cost of the cheapest thread."""
         parts = zip(self._of(known), self._of(LEAST_THREAD), self._of(LEAST_COROUTINE), strict=True)
         return _median_ratio(self._of(name), [base + thread - awaited for base, thread, awaited in parts])
 
 
 def _median_ratio(times: Sequence[float], base: Sequence[float]) -> float:
-    return statistics.median(one / other for one, other in zip(times, base, strict=True))
+    return statistics.median(own / other for own, other in zip(times, base, strict=True))

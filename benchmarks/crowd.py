@@ -1,4 +1,4 @@
-"""A crowd over real sockets: uvicorn, and a thousand connections that bring one unknown token."""
+"""Measure a crowd over real sockets: uvicorn, and a thousand connections with one unknown token."""
 
 import asyncio
 import contextlib
@@ -24,22 +24,22 @@ TIMEOUT = 10
 
 
 class Waiting:
-    """The least that a guard could do: the first of a crowd waits as long as the endpoint takes, and all wait for it."""
+    """Wait as the cheapest guard would: the first caller waits for the endpoint, the others for the first."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self.asked: dict[bytes, asyncio.Future[None]] = {}
+        self.calls: dict[bytes, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         token = next(value for name, value in scope["headers"] if name == b"authorization")
-        if token not in self.asked:
-            self.asked[token] = asyncio.ensure_future(asyncio.sleep(DELAY))
-        await self.asked[token]
+        if token not in self.calls:
+            self.calls[token] = asyncio.ensure_future(asyncio.sleep(DELAY))
+        await self.calls[token]
         await self.app(scope, receive, send)
 
 
 def run(findings: Findings, endpoint: Upstream, rounds: int) -> None:
-    """Send the crowds to both servers in turns, through connections that are open already."""
+    """Send the crowds to both servers in turns, through open connections."""
     table = findings.table(
         "Introspection by a crowd, over sockets",
         "uvicorn with httptools and Starlette in one process, a client in another, connections that are open: all send the "
@@ -55,28 +55,28 @@ def run(findings: Findings, endpoint: Upstream, rounds: int) -> None:
     )
     built = {"bare": Waiting(apps.starlette()), "authguard": apps.guarded_starlette(Guard(verifier))}
     gc.collect()
-    gc.freeze()  # the servers, which are forked from here, do not look through the rivals that are loaded
+    gc.freeze()  # so that the forked servers do not scan the loaded rivals in garbage collection
     with contextlib.ExitStack() as stack:
         stack.callback(gc.unfreeze)
         serve = serve_uvicorn("httptools")
         ports = {name: stack.enter_context(serving(serve, app)) for name, app in built.items()}
         for callers in CROWDS:
-            found: dict[str, list[tuple[float, ...]]] = {name: [] for name in ports}
+            crowds: dict[str, list[tuple[float, ...]]] = {name: [] for name in ports}
             for number in range(rounds):
                 for name, port in ports.items():
-                    found[name].append(_crowd(port, callers, f"{callers}-{number}", endpoint))
+                    crowds[name].append(_crowd(port, callers, f"{callers}-{number}", endpoint))
             added = statistics.median(
-                ours[2] - bare[2] for ours, bare in zip(found["authguard"], found["bare"], strict=True)
+                ours[2] - bare[2] for ours, bare in zip(crowds["authguard"], crowds["bare"], strict=True)
             )
-            for name, each in found.items():
-                asked, p50, p99, last = (statistics.median(column) for column in zip(*each, strict=True))
+            for name, each in crowds.items():
+                calls, p50, p99, last = (statistics.median(column) for column in zip(*each, strict=True))
                 more = "" if name == "bare" else number_of(added)
-                table.add(name, f"{callers:,}", f"{asked:.0f}", p50, p99, more, last)
+                table.add(name, f"{callers:,}", f"{calls:.0f}", p50, p99, more, last)
             findings.values[f"crowd over sockets, {callers}, p99 added"] = added
 
 
 def beyond(times: Sequence[tuple[float, float]], delay: float) -> tuple[float, float, float]:
-    """How far median, 99th percentile and all of the callers are above a time; each began and ended at these."""
+    """Return how far median, 99th percentile and maximum of the durations are above a time."""
     waits = sorted(ended - started for started, ended in times)
     last = max(ended for _, ended in times) - min(started for started, _ in times)
     return waits[len(waits) // 2] - delay, waits[int(len(waits) * 0.99)] - delay, last - delay
@@ -89,7 +89,7 @@ def _request(token: str) -> bytes:
 
 
 def _crowd(port: int, callers: int, token: str, endpoint: Upstream) -> tuple[float, ...]:
-    """Calls, and median, 99th percentile and all, above the endpoint's time in ms."""
+    """Return the number of calls, and median, 99th percentile and maximum above the endpoint's time in ms."""
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         connections = []
         for _ in range(callers):
@@ -99,14 +99,14 @@ def _crowd(port: int, callers: int, token: str, endpoint: Upstream) -> tuple[flo
         _send(selector, connections, _request(f"warm-up-{token}"))
         before = endpoint.count("introspections")
         times = _send(selector, connections, _request(token))
-        asked = endpoint.count("introspections") - before
-    return asked, *(above * 1e3 for above in beyond(times, DELAY))
+        calls = endpoint.count("introspections") - before
+    return calls, *(above * 1e3 for above in beyond(times, DELAY))
 
 
 def _send(
     selector: selectors.BaseSelector, connections: list[socket.socket], message: bytes
 ) -> list[tuple[float, float]]:
-    """When each connection sent the request, and when it had the answer."""
+    """Return when each connection sent the request, and when it received the answer."""
     started, ended = {}, {}
     answers = dict.fromkeys(connections, b"")
     for connection in connections:

@@ -1,7 +1,7 @@
-"""Tells whether the time of an answer gives away that an address is known: `python -m benchmarks.enumeration`.
+"""Test whether the time of an answer discloses a known address: `python -m benchmarks.enumeration`.
 
-For each endpoint, pairs of requests for a known and an unknown address, in a random order, at a server in a
-process of its own. A caller learns nothing if the known one takes longer in half of the pairs.
+For each endpoint, pairs of requests for a known and an unknown address are sent in random order to a server
+in a process of its own. A caller learns nothing if the known address takes longer in half of the pairs.
 """
 
 import argparse
@@ -37,12 +37,12 @@ from authguard.identity.social.provider import Provider
 from benchmarks.report import Findings, machine
 
 PAIRS = 300
-#: How far from a half the share of pairs may be in which the known address takes longer.
+#: The greatest distance from a half of the share of pairs in which the known address takes longer.
 MAX_DEVIATION = 0.05
-#: Seconds between two requests, so that what comes after an answer at once is not measured with the next one.
+#: Seconds between two requests, so that work after an answer is not measured with the next request.
 GAP_SECONDS = 0.01
 PASSWORD, OTHER = "Correct-horse-9", "Correct-horse-8"
-SECRET = "only-for-this-benchmark-" + "0" * 20
+SECRET = secrets.token_urlsafe(32)
 ISSUER = "http://127.0.0.1"
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 _GENEROUS = {name: Limit(1_000_000, 60) for name in DEFAULT_LIMITS}
@@ -51,16 +51,16 @@ Send = Callable[[http.client.HTTPConnection, str], int]
 
 
 class Sink:
-    """A mailer that takes some work for each mail, as one that talks to a server does."""
+    """Encode each mail, which takes some work, like a mailer that sends to a server."""
 
     def send(self, mail: Any) -> None:
-        """Encode a mail, and throw it away."""
+        """Encode a mail, and discard it."""
         for _ in range(20):
             json.dumps([mail.to, mail.subject, mail.text])
 
 
 class Elsewhere(Provider):
-    """A provider of the unverified address that the code names, which asks nobody."""
+    """Return the unverified address that the code names, as a provider without a server."""
 
     def __init__(self) -> None:
         own = [f"{ISSUER}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
@@ -75,11 +75,11 @@ class Elsewhere(Provider):
 
 @dataclass(frozen=True)
 class Row:
-    """A comparison of two kinds of addresses.
+    """Compare two kinds of addresses.
 
     Attributes:
         name: of the row.
-        send: makes the request for an address, and returns the status.
+        send: sends the request for an address, and returns the status.
         known: the kind of the known addresses.
         status: of all answers.
     """
@@ -120,7 +120,7 @@ def _provider(connection: http.client.HTTPConnection, email: str) -> int:
 
 
 def _with_next(send: Send) -> Send:
-    """Time the next request, too: it meets the work that comes after an answer."""
+    """Time also the next request, which meets the work after an answer."""
 
     def send_both(connection: http.client.HTTPConnection, email: str) -> int:
         status = send(connection, email)
@@ -154,7 +154,7 @@ ROWS = [
 
 
 def settings(url: str) -> Settings:
-    """Return the settings of the service that is measured."""
+    """Return the settings of the measured service."""
     return Settings(
         secret=SECRET, issuer=ISSUER, database=url, enumeration_safe=True, password_grant=True, smtp_url="smtp://127.0.0.1",
         mail_from="auth@example.com",
@@ -162,7 +162,7 @@ def settings(url: str) -> Settings:
 
 
 def serve(url: str, port: int) -> None:
-    """Serve the identity service, with its default hasher and without limits that bind."""
+    """Serve the identity service, with its default hasher and with limits that are never reached."""
     service = IdentityService(settings(url), mailer=Sink(), limiter=Limiter(limits=_GENEROUS))
     app = Identity(service, providers=[Elsewhere()])
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="critical")
@@ -172,7 +172,7 @@ def serve(url: str, port: int) -> None:
 
 
 class Addresses:
-    """Accounts of each kind, as many as are asked for; each address is used once."""
+    """Create accounts of each kind on demand; each address is used once."""
 
     def __init__(self, url: str) -> None:
         self._database = IdentityService(settings(url), mailer=Sink(), hasher=PasswordHasher.cheap())
@@ -180,11 +180,11 @@ class Addresses:
         self._numbers = itertools.count()
 
     def unknown(self) -> str:
-        """Return an address without an account, as long as the others."""
+        """Return an address without an account, with the length of the others."""
         return f"a{next(self._numbers):07}@example.com"
 
     def make(self, kind: str, count: int) -> list[str]:
-        """Make accounts, whose passwords have one hash: to compute it for each would take minutes."""
+        """Create accounts whose passwords have one hash, because computing many would take minutes."""
         service, made = self._database, []
         for _ in range(count):
             user = service.accounts.create(self.unknown(), PASSWORD, verified=kind != "waiting")
@@ -203,20 +203,20 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of the answers of each pair."""
+    """Hold the milliseconds of the answers of each pair."""
 
     known: list[float]
     unknown: list[float]
 
     @property
     def share(self) -> float:
-        """The share of pairs in which the known address took longer; a tie is half of one."""
+        """Return the share of pairs in which the known address took longer; a tie counts as half."""
         pairs = list(zip(self.known, self.unknown, strict=True))
         return sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
 
     @property
     def side(self) -> int:
-        """0 near a half; else 1 if the known address took longer, -1 if the unknown one did."""
+        """Return 0 near a half, 1 if the known address took longer, and -1 if the unknown one did."""
         deviation = self.share - 0.5
         return (deviation > MAX_DEVIATION) - (deviation < -MAX_DEVIATION)
 
@@ -230,10 +230,10 @@ def measure(port: int, row: Row, addresses: Addresses, pairs: int) -> Times:
         for email in known:
             both = [(True, email), (False, addresses.unknown())]
             random.shuffle(both)
-            for is_known, one in both:
+            for is_known, account in both:
                 time.sleep(GAP_SECONDS)
                 started = time.perf_counter()
-                status = row.send(connection, one)
+                status = row.send(connection, account)
                 times[is_known].append((time.perf_counter() - started) * 1e3)
                 if status != row.status:
                     raise RuntimeError(f"{row.name}: {status}, not {row.status}")
@@ -289,7 +289,7 @@ def _serving(url: str) -> Iterator[int]:
 
 
 def run(rounds: int) -> Findings:
-    """Measure everything, for `make bench`.
+    """Measure all rows, for `make bench`.
 
     Args:
         rounds: pairs for each row.
@@ -298,7 +298,7 @@ def run(rounds: int) -> Findings:
 
 
 def compare(pairs: int, databases: Iterable[str] = DATABASES, only: str = "") -> tuple[Findings, list[str]]:
-    """Measure each row; one that is outside is measured again with new addresses.
+    """Measure each row; measure a row outside the bounds again with new addresses.
 
     Args:
         pairs: for each row.
@@ -330,7 +330,7 @@ def compare(pairs: int, databases: Iterable[str] = DATABASES, only: str = "") ->
                 for _ in range(2):
                     times = measure(port, row, addresses, pairs)
                     sides.append(times.side)
-                    medians = [f"{statistics.median(one):.2f}" for one in (times.known, times.unknown)]
+                    medians = [f"{statistics.median(taken):.2f}" for taken in (times.known, times.unknown)]
                     verdict = "outside" if times.side else "within"
                     table.add(database, row.name, *medians, f"{times.share:.3f}", verdict)
                     if not times.side:

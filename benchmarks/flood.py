@@ -1,4 +1,4 @@
-"""A flood of invalid tokens beside valid traffic: what it costs the others, and what it makes the guard forget."""
+"""Measure a flood of invalid tokens beside valid traffic: the cost for other callers, and lost memories."""
 
 import asyncio
 import secrets
@@ -22,19 +22,19 @@ SECONDS, ROUNDS, CONNECTIONS = 1, 5, 8
 
 
 def run(findings: Findings, issuer: Issuer, garbage: int) -> None:
-    """Both halves.
+    """Measure both parts.
 
     Args:
-        findings: where to put the tables.
+        findings: receives the tables.
         issuer: of the valid tokens.
-        garbage: how many invalid credentials to send in process.
+        garbage: the number of invalid credentials to send in process.
     """
     _forgets(findings, garbage)
     _slows(findings, issuer)
 
 
 def _forgets(findings: Findings, garbage: int) -> None:
-    """Send garbage between two passes of known credentials, and count who had to be verified again."""
+    """Send garbage between two passes of known credentials, and count those that were verified again."""
     table = findings.table(
         "What a flood makes the guard forget",
         f"{KNOWN:,} credentials are known; then {garbage:,} distinct invalid ones of each kind come; then the known ones again.",
@@ -45,7 +45,8 @@ def _forgets(findings: Findings, garbage: int) -> None:
     keys = ["sk_live_" + secrets.token_urlsafe(32) for _ in range(KNOWN)]
     store = APIKeyVerifier({key: APIKey("robot") for key in keys})
     looked_up = _CountedLookup(keys)
-    # Remembered for longer than the flood lasts, so that what is looked up again was lost, and not expired.
+    # Remembered for longer than the flood lasts, so that a repeated look-up means a lost entry, not an
+    # expired one.
     by_function = APIKeyVerifier(looked_up, header="X-Other-Key", prefixes=["ok_"], cache_ttl=3600)
     guard = Guard(verifier, store)
     app = apps.starlette(Middleware(AuthGuardMiddleware, guard=guard))
@@ -62,35 +63,35 @@ def _forgets(findings: Findings, garbage: int) -> None:
             send(app, field, 200)
         for key in keys:
             send(other, ("x-other-key", key), 200)
-        before = (verifier.asked, looked_up.found)
+        before = (verifier.lookups, looked_up.hits)
         for number in range(garbage):
             send(app, bearer(stranger.token(number)), 401)
-        asked = verifier.asked
+        lookups = verifier.lookups
         for field in known:
             send(app, field, 200)
-        table.add(f"{garbage:,} forged HS256 tokens", str(verifier.asked - asked))
-        lost += verifier.asked - asked
+        table.add(f"{garbage:,} forged HS256 tokens", str(verifier.lookups - lookups))
+        lost += verifier.lookups - lookups
         for _ in range(garbage // 10):
             send(other, ("x-other-key", "sk_live_" + secrets.token_urlsafe(32)), 401)
         for key in keys:
             send(other, ("x-other-key", key), 200)
-        table.add(f"{garbage // 10:,} unknown API keys", str(looked_up.found - before[1]))
-        lost += looked_up.found - before[1]
+        table.add(f"{garbage // 10:,} unknown API keys", str(looked_up.hits - before[1]))
+        lost += looked_up.hits - before[1]
     findings.values["flood, lost entries"] = lost
 
 
 class _CountedLookup:
-    """A function from digest to key, as a database would be asked."""
+    """Look up a key by its digest, like a query of a database, and count the calls."""
 
     def __init__(self, keys: list[str]) -> None:
         from authguard import digest_api_key
 
         self.keys = {digest_api_key(key): APIKey("robot") for key in keys}
-        self.found = 0
+        self.hits = 0
 
     async def __call__(self, digest: str) -> APIKey | None:
         key = self.keys.get(digest)
-        self.found += key is not None
+        self.hits += key is not None
         return key
 
 
@@ -119,7 +120,7 @@ def _slows(findings: Findings, issuer: Issuer) -> None:
             rounds = [(load(good), load(bad), load(good, bad), load(good, good)) for _ in range(ROUNDS)]
         alone = statistics.median(valid.median for (valid,), *_ in rounds)
         beside = statistics.median(both[0].median for _, _, both, _ in rounds)
-        share = statistics.median(_share(*one[:3]) for one in rounds)
+        share = statistics.median(_share(*each[:3]) for each in rounds)
         grew = statistics.median(
             _grew(valid, both, _share(valid, bad, both)) for valid, bad, both, _ in rounds
         )
@@ -130,18 +131,18 @@ def _slows(findings: Findings, issuer: Issuer) -> None:
 
 
 def _share(valid: list[sockets.Load], flood: list[sockets.Load], both: list[sockets.Load]) -> float:
-    """The flood's share of the processor, when both run."""
+    """Return the flood's share of the processor while both run."""
     work = both[1].rate / flood[0].rate
     return work / (work + both[0].rate / valid[0].rate)
 
 
 def _grew(valid: list[sockets.Load], both: list[sockets.Load], share: float) -> float:
-    """By how much the median grew, beside what the share explains."""
+    """Return by how much the median grew, in comparison with the growth that the share explains."""
     return both[0].median / valid[0].median * (1 - share)
 
 
 def _script(folder: Path, algorithm: str) -> Path:
-    """What makes wrk send one forged token after the other."""
+    """Return the script that makes wrk send one forged token after the other."""
     stranger = tokens.issuer(algorithm)
     path = folder / "flood.lua"
     listed = ",\n".join(f'"Bearer {stranger.token()}"' for _ in range(1000))

@@ -1,8 +1,8 @@
-"""The floor: what remembering costs at the least, written out in one function for one case. It is no guard.
+"""Define the floor: the smallest cost of remembering tokens, in one function for one case.
 
-It verifies signature, issuer, audience and expiry. It has no path rules, no second look at the header fields, and no
-strict reading: what it leaves out is what the distance to authguard is for. It keeps no token in clear, unless it is told
-to, to show what the digest costs.
+It is no guard. It verifies signature, issuer, audience and expiry. It has no path rules, no check of other
+header fields, and no strict parsing; the difference to authguard is the cost of these. It stores no token in
+clear, except in the variant that shows the cost of the digest.
 """
 
 import binascii
@@ -27,12 +27,12 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 class Floor:
-    """Remembers claims by the digest of the field.
+    """Remember claims by the digest of the field.
 
     Args:
         app: the application.
-        check: raises unless a signature is over some bytes.
-        digest: by what a field is remembered.
+        check: raises an error unless a signature matches some bytes.
+        digest: returns the key by which a field is remembered.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Floor:
 
 
 def verified(field: bytes, check: Callable[[bytes, bytes], object]) -> Any:
-    """The claims of the token of an Authorization field."""
+    """Return the claims of the token of an Authorization field."""
     signed, _, signature = field[7:].rpartition(b".")
     check(signed, decoded(signature))
     claims = json.loads(decoded(signed.partition(b".")[2]))
@@ -70,22 +70,22 @@ def verified(field: bytes, check: Callable[[bytes, bytes], object]) -> Any:
 
 
 def decoded(text: bytes) -> bytes:
-    """From base64url, of whatever quality."""
+    """Decode base64url, without strict checks."""
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
 
 
 def starlette(issuer: Issuer) -> Starlette:
-    """The application of `apps.starlette` with the floor in it."""
+    """Return the application of `apps.starlette` with the floor in it."""
     return apps.starlette(Middleware(Floor, check=check(issuer), digest=lambda value: sha256(value).digest()))
 
 
 def starlette_in_clear(issuer: Issuer) -> Starlette:
-    """The same, with tokens kept as they come, which no guard should do."""
+    """Return the same with tokens stored in clear, which no guard should do."""
     return apps.starlette(Middleware(Floor, check=check(issuer), digest=bytes))
 
 
 def check(issuer: Issuer) -> Callable[[bytes, bytes], object]:
-    """Raises unless the second bytes are the issuer's signature over the first."""
+    """Raise an error unless the second bytes are the issuer's signature over the first."""
     key: Any = jwt.get_algorithm_by_name(issuer.algorithm).prepare_key(issuer.verification)
     verifies = checker("HS256", key) if issuer.algorithm == "HS256" else None
     digest, pkcs1, ecdsa = hashes.SHA256(), padding.PKCS1v15(), ec.ECDSA(hashes.SHA256())

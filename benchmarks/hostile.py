@@ -1,4 +1,4 @@
-"""What a stranger's request can cost: every entrance of guard and service, each bad input, in processor time.
+"""Measure the processor time of a stranger's request: every entrance of guard and service, each bad input.
 
 `python -m benchmarks.hostile` prints the table, and ends with 1 if a request costs more than the limit.
 """
@@ -20,19 +20,19 @@ from benchmarks.report import Findings, number
 
 #: Milliseconds of processor time that the request of a stranger may cost.
 LIMIT = 20.0
-_SURE = 5  # times that a request which seems to cost too much is measured again
-_CLOSE, _FAR = 0.25, 3  # of the limit: what takes less, or more, is measured once
+_SURE = 5  # repeated measurements of a request that seems to cost too much
+_CLOSE, _FAR = 0.25, 3  # shares of the limit; a request outside of them is measured once
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request costs.
+    """Hold the cost of one request.
 
     Attributes:
-        milliseconds: of processor time, threads included.
-        entrance: where it came in.
-        guard: which guard it came to.
-        status: how it was answered.
+        milliseconds: of processor time, including threads.
+        entrance: the entrance of the request.
+        guard: the guard of the request.
+        status: the status of the answer.
     """
 
     milliseconds: float
@@ -50,7 +50,7 @@ def measure(
 ) -> tuple[float, int]:
     """Return the least processor time of a request in milliseconds, and the status of its answer.
 
-    Each time the guard is a new one, so that it remembers nothing.
+    Each measurement uses a new guard, which remembers nothing.
     """
     return _measure(lambda: hostile_guards.ENTRANCES[entrance](make(), request), runner, rounds)
 
@@ -59,7 +59,7 @@ def _measure(prepare: Callable[[], Step], runner: asyncio.Runner, rounds: int) -
     taken, status = [], 0
     for turn in range(max(rounds, _SURE)):
         step = prepare()
-        gc.collect(0)  # of what was made to get ready
+        gc.collect(0)  # garbage of the preparation
         started = time.process_time()
         status = step(runner).status
         taken.append((time.process_time() - started) * 1000)
@@ -70,29 +70,30 @@ def _measure(prepare: Callable[[], Step], runner: asyncio.Runner, rounds: int) -
 
 
 def costs(requests: dict[str, Hostile], rounds: int) -> dict[str, Cost]:
-    """Return for each request what it costs where it costs most."""
-    found: dict[str, Cost] = {}
+    """Return the cost of each request at its most expensive entrance."""
+    costs: dict[str, Cost] = {}
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     gc.disable()
     with asyncio.Runner() as runner:
         for name, make in hostile_guards.makers().items():
             for entrance in hostile_guards.ENTRANCES:
                 for request in hostile_inputs.usual():
-                    measure(make, entrance, request, runner, 1)  # what is imported, made and asked once
+                    # modules, objects and remotes that only the first request needs
+                    measure(make, entrance, request, runner, 1)
                 for title, request in requests.items():
-                    if title in found and found[title].milliseconds > LIMIT * _FAR:
-                        continue  # that it is too much is known
+                    if title in costs and costs[title].milliseconds > LIMIT * _FAR:
+                        continue  # the request is known to cost too much
                     taken, status = measure(make, entrance, request, runner, rounds)
-                    if title not in found or taken > found[title].milliseconds:
-                        found[title] = Cost(taken, entrance, name, status)
+                    if title not in costs or taken > costs[title].milliseconds:
+                        costs[title] = Cost(taken, entrance, name, status)
             gc.collect()
     gc.enable()
-    return found
+    return costs
 
 
 def service_costs(requests: dict[str, Sent], rounds: int) -> dict[str, Cost]:
-    """Return for each request to the identity service what it costs; all come to one new service."""
-    found: dict[str, Cost] = {}
+    """Return the cost of each request to the identity service; all are sent to one new service."""
+    costs: dict[str, Cost] = {}
     logging.getLogger("authguard").addHandler(logging.NullHandler())
     gc.disable()
     with service() as (_, app), asyncio.Runner() as runner:
@@ -103,10 +104,10 @@ def service_costs(requests: dict[str, Sent], rounds: int) -> dict[str, Cost]:
                 lambda request=request: prepare(app, request),  # type: ignore[misc]
                 runner, rounds,
             )  # fmt: skip
-            found[title] = Cost(taken, request.path[:60], "identity service", status)
+            costs[title] = Cost(taken, request.path[:60], "identity service", status)
         gc.collect()
     gc.enable()
-    return found
+    return costs
 
 
 def _every_group(rounds: int) -> Iterator[tuple[str, dict[str, Cost]]]:
@@ -117,17 +118,17 @@ def _every_group(rounds: int) -> Iterator[tuple[str, dict[str, Cost]]]:
 
 
 def run(rounds: int) -> Findings:
-    """Measure every request at every entrance of every guard and of the service; keep the dearest of each group.
+    """Measure every request at every entrance of every guard and of the service; report the most expensive.
 
     Args:
-        rounds: how often a request that comes near the limit is measured.
+        rounds: the number of measurements of a request near the limit.
     """
     findings, kinds = Findings(), len(hostile_guards.GUARDS) + len(hostile_guards.SLOW_TO_BUILD)
     every = {}
-    for group, found in _every_group(rounds):
+    for group, costs in _every_group(rounds):
         print(f"\nA stranger's request: {group}\n    request | ms | limit | where | answer", flush=True)
-        every[group] = found
-        for name, cost in found.items():
+        every[group] = costs
+        for name, cost in costs.items():
             print(
                 "   ",
                 " | ".join((name, number(cost.milliseconds), number(LIMIT), cost.where, str(cost.status)))
@@ -139,12 +140,12 @@ def run(rounds: int) -> Findings:
         f"entrance ({', '.join(hostile_guards.ENTRANCES)}); of each group the dearest one. To the identity service, whose password hash is a cheap one here, each is sent once. `python -m benchmarks.hostile` shows all.",
         "group", "requests", "over the limit", "the dearest", "where", "answer", "ms",
     )  # fmt: skip
-    for group, found in every.items():
-        dearest = max(found, key=lambda name: found[name].milliseconds)
-        cost, dear = found[dearest], sum(one.milliseconds > LIMIT for one in found.values())
-        table.add(group, str(len(found)), str(dear), dearest, cost.where, str(cost.status), cost.milliseconds)
+    for group, costs in every.items():
+        dearest = max(costs, key=lambda name: costs[name].milliseconds)
+        cost, dear = costs[dearest], sum(cost.milliseconds > LIMIT for cost in costs.values())
+        table.add(group, str(len(costs)), str(dear), dearest, cost.where, str(cost.status), cost.milliseconds)
     findings.values["hostile, dearest ms"] = max(
-        cost.milliseconds for found in every.values() for cost in found.values()
+        cost.milliseconds for costs in every.values() for cost in costs.values()
     )
     return findings
 

@@ -1,4 +1,4 @@
-"""Guards of every kind, and the entrances through which a request comes to them."""
+"""Build guards of every kind, and the entrances through which requests reach them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -84,7 +84,7 @@ async def _down(digest: str) -> None:
 
 
 def _stars() -> list[str]:
-    """Patterns of which many match a path of one letter in several ways."""
+    """Return patterns of which many match a path of one letter in several ways."""
     return [
         "/**/a/**/b/**/c",
         "/**/a/*/a",
@@ -95,7 +95,7 @@ def _stars() -> list[str]:
     ]
 
 
-#: A guard of each kind that is made anew for each request, so that no memory helps.
+#: Guards of each kind, created again for each request, so that no memory helps.
 GUARDS: dict[str, Callable[[], Guard]] = {
     "HS256": lambda: Guard(_jwt(), protected_paths=["/"]),
     "RS256": lambda: Guard(_rsa()),
@@ -133,7 +133,7 @@ def _many_rules() -> Guard:
 
 
 def _keys_by_url() -> Guard:
-    return Guard(_jwt(RemoteKeySet("http://127.0.0.1:9/jwks"), "ES256"))  # nothing listens there
+    return Guard(_jwt(RemoteKeySet("http://127.0.0.1:9/jwks"), "ES256"))  # no server listens at this port
 
 
 def _introspection() -> Guard:
@@ -142,7 +142,7 @@ def _introspection() -> Guard:
     )
 
 
-#: What takes longer to build than most requests here: made once, and asked again and again.
+#: Guards that take longer to build than most requests take here: created once, and used repeatedly.
 SLOW_TO_BUILD = {
     "10,000 rules": _many_rules,
     "keys by URL, which cannot be reached": _keys_by_url,
@@ -151,7 +151,7 @@ SLOW_TO_BUILD = {
 
 
 def makers() -> dict[str, Callable[[], Guard]]:
-    """Return for each kind of guard what gives one that remembers no path."""
+    """Return for each kind of guard a function that returns a guard without remembered paths."""
     return {**GUARDS, **{name: _forgetting(make()) for name, make in SLOW_TO_BUILD.items()}}
 
 
@@ -165,10 +165,10 @@ def _forgetting(guard: Guard) -> Callable[[], Guard]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, in short.
+    """Summarise an answer.
 
     Attributes:
-        status: the HTTP status, also where a websocket was refused; 101 for one that was accepted.
+        status: the HTTP status, also of a refused websocket; 101 for an accepted one.
         size: bytes of all fields and the body.
     """
 
@@ -176,7 +176,7 @@ class Answer:
     size: int
 
 
-#: Sends one request: made beforehand, so that only the guard's work is in it.
+#: A function that sends one prepared request, so that it contains only the guard's work.
 Step = Callable[[asyncio.Runner], Answer]
 
 
@@ -247,7 +247,7 @@ def wsgi(guard: Guard, request: Hostile) -> Step:
         key = "HTTP_" + name.upper().replace("-", "_")
         environ.setdefault(key, []).append(value.decode("latin-1"))
     for key, values in environ.items():
-        if isinstance(values, list):  # as servers join fields of one name
+        if isinstance(values, list):  # servers join fields with one name in this way
             environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(values)
 
     def ask(runner: asyncio.Runner) -> Answer:
@@ -261,7 +261,7 @@ def wsgi(guard: Guard, request: Hostile) -> Step:
 
 
 def _wsgi_text(path: str) -> str:
-    """PEP 3333: the bytes of the path as Latin-1."""
+    """Return the bytes of the path as Latin-1 (PEP 3333)."""
     return path.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""Requests of a stranger to the identity service: every public entrance, and those of an account of their own."""
+"""List hostile requests to the identity service: every public entrance, and those with an own account."""
 
 import base64
 import json
@@ -122,7 +122,7 @@ _ADDRESSES = "email", "username", "new_email"
 
 
 def _values() -> dict[str, dict[str, str]]:
-    """Return for each set of values the value of each field."""
+    """Return the value of each field for each set of values."""
     sets: dict[str, dict[str, str]] = {}
     for name, text in _nasty(320).items():
         sets[f"an address of {name}"] = dict.fromkeys(_ADDRESSES, text[:200] + "@x.com")
@@ -156,13 +156,13 @@ _GOOD = {
 
 
 def _bodies() -> dict[str, Sent]:
-    found = {}
+    requests = {}
     for path in JSON_ENTRANCES:
         for name, body in _json_bodies().items():
-            found[f"{path}: {name}"] = _entrance(_V1 + path, "POST").typed(_JSON, body)
+            requests[f"{path}: {name}"] = _entrance(_V1 + path, "POST").typed(_JSON, body)
     for path in FORM_ENTRANCES:
         for name, body in _form_bodies().items():
-            found[f"{path}, form: {name}"] = _entrance(path, "POST").typed(_FORM, body)
+            requests[f"{path}, form: {name}"] = _entrance(path, "POST").typed(_FORM, body)
     json_body, form = b'{"email":"' + b"a" * 60_000 + b'"}', b"email=" + b"a" * 60_000
     for path, kind, body in (
         ("/v1/auth/login", _JSON, json_body),
@@ -170,33 +170,33 @@ def _bodies() -> dict[str, Sent]:
         ("/v1/oauth/token", _FORM, form),
     ):
         sent = _entrance(path, "POST").typed(kind, body)
-        found[f"{path}: in chunks of 64 bytes"] = replace(sent, chunk=64)
-        found[f"{path}: a megabyte"] = replace(sent, body=b"a" * 1_000_000)
+        requests[f"{path}: in chunks of 64 bytes"] = replace(sent, chunk=64)
+        requests[f"{path}: a megabyte"] = replace(sent, body=b"a" * 1_000_000)
         multipart = b"multipart/form-data; boundary=" + b"a" * 70
-        found[f"{path}: multipart"] = _entrance(path, "POST").typed(
+        requests[f"{path}: multipart"] = _entrance(path, "POST").typed(
             multipart, (b"--" + b"a" * 70 + b"\r\n\r\n") * 800
         )
-        found[f"{path}: a media type of 64 KB"] = _entrance(path, "POST").typed(kind + b";" * 60_000, body)
+        requests[f"{path}: a media type of 64 KB"] = _entrance(path, "POST").typed(kind + b";" * 60_000, body)
     for path in ("/v1/auth/logout", "/v1/auth/logout-all", "/v1/auth/refresh"):
         sent = _entrance(path, "POST")
-        found[f"{path}: a body that is not asked for"] = replace(sent, body=b"[" * MOST, signed_in=True)
-    return found
+        requests[f"{path}: a body that is not asked for"] = replace(sent, body=b"[" * MOST, signed_in=True)
+    return requests
 
 
 def _field_values() -> dict[str, Sent]:
-    found = {}
+    requests = {}
     for name, values in _values().items():
         for path, fields in JSON_ENTRANCES.items():
             if values.keys() & set(fields):
                 body = json.dumps(
                     {field: values.get(field, _GOOD[field]) for field in fields}, ensure_ascii=False
                 )
-                found[f"{path}: {name}"] = _entrance(_V1 + path, "POST").typed(_JSON, body.encode())
+                requests[f"{path}: {name}"] = _entrance(_V1 + path, "POST").typed(_JSON, body.encode())
         for path, fields in FORM_ENTRANCES.items():
             if values.keys() & set(fields):
                 form = urlencode({field: values.get(field, _GOOD[field]) for field in fields})
-                found[f"{path}, form: {name}"] = _entrance(path, "POST").typed(_FORM, form.encode())
-    return found
+                requests[f"{path}, form: {name}"] = _entrance(path, "POST").typed(_FORM, form.encode())
+    return requests
 
 
 def _header_fields() -> dict[str, Sent]:
@@ -271,15 +271,15 @@ def _queries() -> dict[str, Sent]:
         "tokens": b"token=a&" * 8000, "codes": b"code=a&state=b&" * 4000, "equals signs": b"=" * MOST, "plus signs": b"state=" + b"+" * 65_000,
         "a token that is encoded": b"token=" + b"%41" * 21_000, "semicolons": b";" * MOST, "NUL": b"code=%00&state=%00&token=%00&next=%00",
     }  # fmt: skip
-    found = {
+    requests = {
         f"{path}: {name}": replace(_entrance(path, "GET"), query=query)
         for name, query in queries.items()
         for path in _READS
     }
     for path in (f"/v1/auth/{PROVIDER}/authorize", f"/v1/auth/{PROVIDER}/callback"):
         for name, query in queries.items():
-            found[f"{path}, in a browser: {name}"] = Sent(path, "GET", _BROWSER, query)
-    return found
+            requests[f"{path}, in a browser: {name}"] = Sent(path, "GET", _BROWSER, query)
+    return requests
 
 
 def _paths() -> dict[str, Sent]:
@@ -293,7 +293,7 @@ def _paths() -> dict[str, Sent]:
         "nothing of the API": ("/v1/{}", "POST"), "nothing well known": ("/.well-known/{}", "GET"), "a login": ("/login{}", "GET"),
         "an asset": ("/assets/{}", "GET"), "a link": ("/{}/verify-email", "GET"),
     }  # fmt: skip
-    found = {
+    requests = {
         f"the path of {what}: {name}": Sent(template.format(text), method, signed_in=method == "DELETE")
         for what, (template, method) in templates.items()
         for name, text in kinds.items()
@@ -307,12 +307,12 @@ def _paths() -> dict[str, Sent]:
             "/.well-known/jwks.json",
             "/nothing",
         ):
-            found[f"{path}: the method {method[:8]!r}"] = replace(_entrance(path, method), signed_in=False)
-    return found
+            requests[f"{path}: the method {method[:8]!r}"] = replace(_entrance(path, method), signed_in=False)
+    return requests
 
 
 def _api_keys() -> dict[str, Sent]:
-    """Return requests for API keys, of the owner and of callers with texts that are none."""
+    """Return requests for API keys, of the owner and of callers with texts that are not keys."""
     posts = "/v1/api-keys", "/v1/auth/api-keys", "/v1/api-keys/key_1/rotations"
     bodies = _json_bodies() | {
         "scopes": json.dumps({"name": "n", "scopes": [5] * 20_000}).encode(), "permissions": json.dumps({"permissions": ["x"] * 12_000}).encode(),
@@ -325,7 +325,7 @@ def _api_keys() -> dict[str, Sent]:
         f"a name of {name}": json.dumps({"name": text[:201] + "\0"}).encode()
         for name, text in _nasty(320).items()
     }
-    found = {
+    requests = {
         f"POST {path}: {name}": Sent(path, "POST", signed_in=True).typed(_JSON, body)
         for path in posts
         for name, body in bodies.items()
@@ -342,7 +342,7 @@ def _api_keys() -> dict[str, Sent]:
             (f"/v1/auth/api-keys/{text}", "DELETE"),
             (f"/v1/api-keys/{text}/rotations", "POST"),
         ):
-            found[f"{method} a key of {name}: {path[:20]}"] = Sent(path, method, signed_in=True).typed(
+            requests[f"{method} a key of {name}: {path[:20]}"] = Sent(path, method, signed_in=True).typed(
                 _JSON, b"{}"
             )
     body = b"a" * 16 + b"_" + b"b" * 43 + b"_"
@@ -352,11 +352,11 @@ def _api_keys() -> dict[str, Sent]:
     }  # fmt: skip
     for name, key in keys.items():
         for path in ("/v1/users/me", "/v1/api-keys", "/v1/auth/usage", "/v1/auth/change-password", "/login"):
-            found[f"{path}: an X-API-Key of {name}"] = Sent(path, fields=((b"x-api-key", key),))
-            found[f"{path}: a Bearer key of {name}"] = Sent(
+            requests[f"{path}: an X-API-Key of {name}"] = Sent(path, fields=((b"x-api-key", key),))
+            requests[f"{path}: a Bearer key of {name}"] = Sent(
                 path, fields=((b"authorization", b"Bearer " + key),)
             )
-    return found
+    return requests
 
 
 #: All requests, in groups.
@@ -367,7 +367,7 @@ GROUPS: dict[str, Callable[[], dict[str, Sent]]] = {
 
 
 def usual() -> list[Sent]:
-    """Return requests such as everybody sends, to get ready with."""
+    """Return usual requests, for the preparation."""
     login = json.dumps({"email": EMAIL, "password": PASSWORD}).encode()
     form = urlencode({"email": EMAIL, "password": PASSWORD}).encode()
     return [

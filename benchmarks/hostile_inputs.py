@@ -1,4 +1,4 @@
-"""Requests of a stranger who wants the guard to work: long, odd, deep and many of everything."""
+"""List requests that cause as much work as possible: with long, odd, deep and many parts."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ _NAVIGATES: Fields = (("sec-fetch-mode", b"navigate"), ("accept", b"text/html"))
 
 @dataclass(frozen=True)
 class Hostile:
-    """One request, before an adapter has it.
+    """Hold one request, independent of an adapter.
 
     Attributes:
-        path: decoded, as servers hand it over.
+        path: decoded, as servers pass it.
         method: the method.
         fields: header fields, names in lower case.
         query: the query string.
-        root_path: the mount point, which some set from a header field.
-        subprotocols: what a websocket offers.
+        root_path: the mount point, which some servers set from a header field.
+        subprotocols: those that a websocket offers.
     """
 
     path: str = "/private"
@@ -34,7 +34,7 @@ class Hostile:
 
     @property
     def size(self) -> int:
-        """Return the characters of the whole request."""
+        """Return the number of characters of the whole request."""
         return sum(map(len, (self.path, self.method, self.query, self.root_path, *self.subprotocols))) + sum(
             len(name) + len(value) for name, value in self.fields
         )
@@ -52,7 +52,7 @@ def paths() -> dict[str, Hostile]:
 
 
 def methods() -> dict[str, Hostile]:
-    """Return methods that no server should let in."""
+    """Return methods that servers should refuse."""
     kinds = {
         "capitals": "A",
         "small letters": "get",
@@ -60,7 +60,7 @@ def methods() -> dict[str, Hostile]:
         "line breaks": "GET\r\n",
         "zeros": "\x00",
     }
-    found = {
+    requests = {
         f"method of 64 KiB: {kind}": Hostile(method=filled(text, LONGEST_FIELD))
         for kind, text in kinds.items()
     }
@@ -68,8 +68,8 @@ def methods() -> dict[str, Hostile]:
         ("origin", b"https://a.example"),
         ("access-control-request-method", b"G" * LONGEST_FIELD),
     )
-    found["preflight that asks for a method of 64 KiB"] = Hostile(method="OPTIONS", fields=preflight)
-    return found
+    requests["preflight that asks for a method of 64 KiB"] = Hostile(method="OPTIONS", fields=preflight)
+    return requests
 
 
 _FILLINGS = {
@@ -92,17 +92,17 @@ _READ_FIELDS = (
 
 def fields() -> dict[str, Hostile]:
     """Return long and many header fields, beside the cookie's and those of credentials."""
-    found = {
+    requests = {
         f"field {name} of 64 KiB: {kind}": Hostile(fields=((name, _repeat(text)),))
         for name in _READ_FIELDS
         for kind, text in _FILLINGS.items()
     }
-    for name in ("origin", "host", "sec-fetch-site"):  # looked at for a cookie, where the method is unsafe
-        found[f"unsafe method with a cookie, and field {name} of 64 KiB"] = Hostile(
+    for name in ("origin", "host", "sec-fetch-site"):  # examined with a cookie, if the method is unsafe
+        requests[f"unsafe method with a cookie, and field {name} of 64 KiB"] = Hostile(
             method="POST", fields=(("cookie", b"access_token=a.b.c"), (name, b"a" * LONGEST_FIELD))
         )
     htmx = (("hx-request", b"true"), ("hx-current-url", b"https://a.example/" + b"%25" * 20_000))
-    found |= {
+    requests |= {
         "HTMX with a current URL of 60 KiB": Hostile(fields=htmx),
         "HTMX with a current URL of slashes": Hostile(
             fields=(("hx-request", b"true"), ("hx-current-url", b"https://" + b"/" * LONGEST_FIELD))
@@ -124,8 +124,8 @@ def fields() -> dict[str, Hostile]:
         "client-cert",
         "hx-request",
     ):
-        found[f"field {name}, 10,000 times"] = Hostile(fields=((name, b"text/html;q=0"),) * 10_000)
-    return found
+        requests[f"field {name}, 10,000 times"] = Hostile(fields=((name, b"text/html;q=0"),) * 10_000)
+    return requests
 
 
 def _repeat(text: bytes) -> bytes:
@@ -133,16 +133,16 @@ def _repeat(text: bytes) -> bytes:
 
 
 def redirects() -> dict[str, Hostile]:
-    """Return what goes into the address of the login page."""
+    """Return requests whose parts become a part of the login page's URL."""
     queries = {
         "letters": b"a", "percent signs": b"%", "encoded percent signs": b"%25", "ampersands": b"&", "quotes": b'"',
         "bytes above ASCII": b"\xff", "spaces": b" ", "number signs": b"#", "line breaks": b"\r\n",
     }  # fmt: skip
-    found = {
+    requests = {
         f"navigation with a query of 64 KiB: {kind}": Hostile(fields=_NAVIGATES, query=_repeat(text))
         for kind, text in queries.items()
     }
-    found |= {
+    requests |= {
         f"navigation to a path of {size // KIB} KiB: {kind}": Hostile(
             "/" + filled(text, size), fields=_NAVIGATES
         )
@@ -155,7 +155,7 @@ def redirects() -> dict[str, Hostile]:
             "slashes": "/",
         }.items()
     }
-    found["navigation to the login page with a next of 64 KiB"] = Hostile(
+    requests["navigation to the login page with a next of 64 KiB"] = Hostile(
         "/login", fields=_NAVIGATES, query=b"next=" + b"%2F" * (LONGEST_FIELD // 3)
     )
     for kind, text in {
@@ -165,17 +165,17 @@ def redirects() -> dict[str, Hostile]:
         "accented letters": "/é",
         "ligatures": "/\ufdfa",
     }.items():
-        found[f"mount point of 64 KiB: {kind}"] = Hostile(
+        requests[f"mount point of 64 KiB: {kind}"] = Hostile(
             root_path=filled(text, LONGEST_FIELD), fields=_NAVIGATES
         )
         mount = filled(text, LONGEST_FIELD)
-        found[f"mount point of 64 KiB, in the path, too: {kind}"] = Hostile(
+        requests[f"mount point of 64 KiB, in the path, too: {kind}"] = Hostile(
             mount + "/private", root_path=mount
         )
-    found["mount point of 64 KiB, and an odd path"] = Hostile(
+    requests["mount point of 64 KiB, and an odd path"] = Hostile(
         "/a//b;c", root_path="/a" * (LONGEST_FIELD // 2)
     )
-    return found
+    return requests
 
 
 # Credentials
@@ -210,7 +210,7 @@ def cookies() -> dict[str, Hostile]:
         "a token of 64 KiB of dots in the cookie": one(b"access_token=" + b"." * LONGEST_FIELD),
         "a token of 60 KiB of JSON in the cookie": one(b"access_token=" + hostile_tokens.of_size(45 * KIB).encode()),
         "a token of 1 MiB of JSON in the cookie": one(b"access_token=" + hostile_tokens.of_size(768 * KIB).encode()),
-        # Looked for in what is logged when a store is down, or a function raises.
+        # Texts that are searched in log lines when a store is down, or a function raises.
         "an API key beside 3,500 cookies": Hostile(fields=(_KEY, ("cookie", b"; ".join([b"a=" + b"b" * 16] * 3500)))),
         "an API key beside 190 cookies of 300 characters": Hostile(
             fields=(_KEY, ("cookie", b"; ".join(b"c%d=" % n + b'"%\xff' * 100 for n in range(190))))
@@ -222,7 +222,7 @@ def cookies() -> dict[str, Hostile]:
 
 
 def authorizations() -> dict[str, Hostile]:
-    """Return fields with credentials that are none."""
+    """Return fields with texts that are not credentials."""
     sizes = {"16 KiB": 16 * KIB - 1, "64 KiB": LONGEST_FIELD, "1 MiB": KIB * KIB}
     kinds = {
         "letters": (b"Bearer ", b"a"), "dots": (b"Bearer ", b"."), "spaces": (b"Bearer ", b" "), "commas": (b"Bearer ", b","),
@@ -231,7 +231,7 @@ def authorizations() -> dict[str, Hostile]:
         "bytes above ASCII": (b"Bearer ", b"\xff"), "DPoP": (b"DPoP ", b"a."), "another scheme": (b"Digest ", b"a=b,"),
         "an API key": (b"Bearer sk_live_", b"a"), "tabs": (b"", b"\t"),
     }  # fmt: skip
-    found = {
+    requests = {
         f"Authorization of {size_name}: {kind}": Hostile(
             fields=(("authorization", head + (text * (size // len(text) + 1))[:size]),)
         )
@@ -245,14 +245,14 @@ def authorizations() -> dict[str, Hostile]:
         "bytes above ASCII": b"\xff",
         "the prefix": b"sk_live_",
     }
-    found |= {
+    requests |= {
         f"X-API-Key of {size_name}: {kind}": Hostile(
             fields=(("x-api-key", (text * (size // len(text) + 1))[:size]),)
         )
         for size_name, size in sizes.items()
         for kind, text in keys.items()
     }
-    return found
+    return requests
 
 
 def tokens() -> dict[str, Hostile]:
@@ -266,18 +266,18 @@ def _bearer(token: str) -> Hostile:
 
 def proofs() -> dict[str, Hostile]:
     """Return tokens that are bound to a key or certificate, with bad proofs."""
-    found = {}
+    requests = {}
     for name, (token, sent) in hostile_proofs.dpop().items():
         fields = (("authorization", b"DPoP " + token.encode()), *(("dpop", proof.encode()) for proof in sent))
-        found[f"DPoP: {name}"] = Hostile(fields=fields)
+        requests[f"DPoP: {name}"] = Hostile(fields=fields)
     for name, (token, certificate) in hostile_proofs.certificates().items():
         fields = (("authorization", b"Bearer " + token.encode()), ("client-cert", certificate))
-        found[f"client certificate: {name}"] = Hostile(fields=fields)
-    return found
+        requests[f"client certificate: {name}"] = Hostile(fields=fields)
+    return requests
 
 
 def offers() -> dict[str, Hostile]:
-    """Return what a websocket may offer as subprotocols, in the field and as the server read it."""
+    """Return the subprotocols that a websocket may offer, in the field and as parsed by the server."""
 
     def offer(*offered: str) -> Hostile:
         field = ", ".join(offered).encode("latin-1", "replace")
@@ -302,7 +302,7 @@ def offers() -> dict[str, Hostile]:
 
 
 def pages() -> dict[str, Hostile]:
-    """Return requests for the pages that everybody may see."""
+    """Return requests for public pages."""
     known = "/.well-known/oauth-protected-resource"
     return {
         "metadata with a query of 64 KiB": Hostile(known, query=b"a" * LONGEST_FIELD),
@@ -316,7 +316,7 @@ def pages() -> dict[str, Hostile]:
     }  # fmt: skip
 
 
-#: Everything, by group: what to send where is the same for all entrances.
+#: All requests by group; they are the same for all entrances.
 GROUPS: dict[str, Callable[[], dict[str, Hostile]]] = {
     "paths": paths, "methods": methods, "fields": fields, "redirects": redirects, "cookies": cookies,
     "authorizations": authorizations, "tokens": tokens, "proofs": proofs, "offers": offers, "pages": pages,
@@ -329,7 +329,7 @@ def everything(groups: Iterable[str] = tuple(GROUPS)) -> dict[str, Hostile]:
 
 
 def usual() -> list[Hostile]:
-    """Return requests such as everybody sends, to get ready with."""
+    """Return usual requests, for the preparation."""
     token = hostile_tokens.token(None, {"kid": hostile_tokens.KID}, algorithm="ES256")
     return [
         Hostile(),

@@ -1,19 +1,20 @@
-"""Paths of a stranger: of every odd kind, and of every size."""
+"""List paths of every odd kind, and of every size."""
 
 KIB = 1024
-#: The longest path; servers that are in use refuse more than 64 KiB for the whole head of a request.
+#: The longest path, because common servers refuse more than 64 KiB for all fields of a request.
 LONGEST_PATH = 256 * KIB
 LONGEST_FIELD = 64 * KIB
-# As it came from a fault that was seen: 18 characters for each ligature after NFKC, and all that makes readings.
+# The input of a known fault: 18 characters for each ligature after NFKC, and all characters that cause
+# readings.
 TAIL = r"\;//./%253f%2523?#"
 
 
 def filled(text: str, size: int) -> str:
-    """Return the text again and again, up to a size."""
+    """Return the text repeated up to a size."""
     return (text * (size // len(text) + 1))[:size]
 
 
-#: What a path is made of, after its first slash.
+#: The parts of a path, after its first slash.
 PATH_KINDS = {
     "letters": "a",
     "segments of one letter": "a/",
@@ -60,18 +61,19 @@ PATH_KINDS = {
     "emoji": "\U0001f469\u200d\U0001f680",
     "digits of other scripts": "٣③",
 }
-#: Below and above the length up to which an odd path is read in every way; what a server lets in; more than that.
+#: Sizes below and above the length up to which an odd path is read in every way, the maximum of a server, and
+#: more.
 PATH_SIZES = {"1,000 characters": 1000, "9 KiB": 9 * KIB, "64 KiB": 64 * KIB, "256 KiB": LONGEST_PATH}
 
 
 def paths() -> dict[str, str]:
     """Return paths of each kind and size."""
-    found = {
+    requests = {
         f"path of {size_name}: {kind}": "/" + filled(text, size - 1)
         for size_name, size in PATH_SIZES.items()
         for kind, text in PATH_KINDS.items()
     }
-    found |= {
+    requests |= {
         "path: 1,000 ligatures and delimiters at the end": "/" + "\ufdfa" * 1000 + TAIL,
         "path: 56 ligatures and delimiters at the end": "/" + "\ufdfa" * 56 + TAIL,
         "path: a word, then delimiters in turn": "/admin" + filled("\\;//./%253f%2523?#/a", 900),
@@ -84,4 +86,4 @@ def paths() -> dict[str, str]:
         "path: 100,000 segments of a rule with stars": "/a/b" * 50_000,
         "path: the protected word 300 times": "/admin" * 160,
     }
-    return found
+    return requests

@@ -1,4 +1,4 @@
-"""Tokens that are bound to a caller's key or certificate, and proofs that are meant to cost something."""
+"""List tokens that are bound to a caller's key or certificate, with proofs that cause much work."""
 
 import base64
 import datetime as dt
@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from benchmarks.hostile_tokens import NOW, b64, claims, ec_jwk, number, rsa_jwk, sign, token
 
 ORIGIN = "https://api.example"
-#: The longest proof that the guard reads is 8 KiB; what goes beside the claims that it must have.
+#: The rest of the longest proof that the guard reads (8 KiB), besides the required claims.
 _LONGEST = 5000
 _THUMBPRINT = ("crv", "e", "kty", "n", "x", "y")
 
@@ -29,7 +29,7 @@ def _key() -> ec.EllipticCurvePrivateKey:
 
 
 def _bound(jwk: dict[str, Any]) -> str:
-    """Return a good token for the holder of a key."""
+    """Return a valid token for the holder of a key."""
     members = {name: jwk[name] for name in _THUMBPRINT if name in jwk}
     text = json.dumps(members, separators=(",", ":"), sort_keys=True)
     return token(claims(cnf={"jkt": b64(hashlib.sha256(text.encode()).digest())}))
@@ -46,7 +46,7 @@ def _proof(
     signature: bytes | None = None,
     **more: Any,
 ) -> str:
-    """Return a proof; with no changes it is a good one."""
+    """Return a proof; without changes, it is valid."""
     head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk or ec_jwk(_key()), **(header or {})}
     good = {
         "jti": "j", "htm": "GET", "htu": f"{ORIGIN}/private", "iat": NOW,
@@ -63,7 +63,7 @@ def _json(value: Any) -> bytes:
 
 
 def dpop() -> dict[str, tuple[str, list[str]]]:
-    """Return a token and the proofs that come with it, by name."""
+    """Return a token and the proofs for it, by name."""
     access = _bound(ec_jwk(_key()))
     changes: dict[str, dict[str, Any]] = {
         "an htu of 4 KiB": {"htu": f"{ORIGIN}/" + "a" * 4096}, "an htu of dot segments": {"htu": f"{ORIGIN}/" + "../" * 1300},
@@ -76,13 +76,13 @@ def dpop() -> dict[str, tuple[str, list[str]]]:
         "an iat of 1e308": {"iat": 1e308}, "an iat that is true": {"iat": True}, "an iat that is infinite": {"iat": math.inf},
         "a fraction of a second": {"iat": NOW + 0.5}, "a good proof": {},
     }  # fmt: skip
-    found = {name: (access, [_proof(access, **change)]) for name, change in changes.items()}
+    proofs = {name: (access, [_proof(access, **change)]) for name, change in changes.items()}
     payloads = {
         "arrays in arrays": "[" * _LONGEST, "a number of 5,000 digits": '{"iat":' + "9" * _LONGEST + "}",
         "members of one name": "{" + ",".join(['"a":1'] * 800) + "}", "nothing": "", "objects": '{"a":' * 900,
         "thousands of members": "{" + ",".join(f'"{n}":1' for n in range(550)) + "}",
     }  # fmt: skip
-    found |= {f"claims: {name}": (access, [_proof(access, payload=text)]) for name, text in payloads.items()}
+    proofs |= {f"claims: {name}": (access, [_proof(access, payload=text)]) for name, text in payloads.items()}
     headers: dict[str, dict[str, Any]] = {
         "a jwk of thousands of members": {"jwk": {**ec_jwk(_key()), **{f"{n}": 1 for n in range(500)}}},
         "a jwk of arrays": {"jwk": [[[]]]}, "a jwk of another type": {"jwk": {"kty": []}}, "no jwk": {"jwk": None},
@@ -91,24 +91,24 @@ def dpop() -> dict[str, tuple[str, list[str]]]:
         "a crit of hundreds": {"crit": [f"c{n}" for n in range(500)]}, "certificates": {"x5c": ["A" * 4000]},
         "a jwk of 4 KiB of x": {"jwk": {"kty": "EC", "crv": "P-256", "x": "A" * 4096, "y": "A" * 40}},
     }  # fmt: skip
-    found |= {
+    proofs |= {
         f"header: {name}": (access, [_proof(access, header=change)]) for name, change in headers.items()
     }
     good = _proof(access)
-    found |= {
+    proofs |= {
         "1,000 proofs": (access, [good] * 1000), "a proof of 64 KiB": (access, ["a" * 65_000]), "a proof of dots": (access, ["." * 8000]),
         "a proof of 16 KiB in three parts": (access, [f"{'A' * 8000}.{'A' * 4000}.{'A' * 4000}"]), "an empty proof": (access, [""]),
         "a proof with a signature of 4 KiB": (access, [_proof(access, signature=b"\1" * 3000)]),
         "a proof with a signature of zeros": (access, [_proof(access, signature=b"\0" * 64)]),
     }  # fmt: skip
-    return found | _with_rsa_keys()
+    return proofs | _with_rsa_keys()
 
 
 def _with_rsa_keys() -> dict[str, tuple[str, list[str]]]:
-    """Keys whose holder has chosen them so that each signature takes long to verify; an issuer binds tokens to any key."""
-    found = {}
+    """Yield keys that were chosen so that verification takes long; an issuer binds tokens to any key."""
+    proofs = {}
     for bits in (2048, 3072, 4096, 8192, 16_384):
-        modulus = (1 << bits) - 159  # no key of anybody, but a number that is as long, and odd
+        modulus = (1 << bits) - 159  # not a real key, but an odd number of the same length
         for what, exponent in (
             ("65537", 65_537),
             ("64 bits", (1 << 64) - 59),
@@ -118,18 +118,18 @@ def _with_rsa_keys() -> dict[str, tuple[str, list[str]]]:
             jwk = rsa_jwk(rsa.RSAPublicNumbers(exponent, modulus))
             access = _bound(jwk)
             proof = _proof(access, jwk=jwk, algorithm="PS256", signature=b"\1" * (bits // 8))
-            found[f"an RSA key of {bits} bits, its exponent {what}"] = (access, [proof])
+            proofs[f"an RSA key of {bits} bits, its exponent {what}"] = (access, [proof])
     huge = {"kty": "RSA", "n": number((1 << 32_768) - 1), "e": "AQAB"}
-    found["an RSA key of 32,768 bits"] = (
+    proofs["an RSA key of 32,768 bits"] = (
         _bound(huge),
         [_proof(_bound(huge), jwk=huge, algorithm="PS256", signature=b"\1" * 4096)],
     )
-    return found
+    return proofs
 
 
 @cache
 def _certificate(bits: int, names: int) -> x509.Certificate:
-    """Return a certificate of the caller's own making."""
+    """Return a certificate that the caller has made."""
     key = rsa.generate_private_key(65537, bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")])
     day = dt.datetime.fromtimestamp(NOW, dt.UTC)

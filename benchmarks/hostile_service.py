@@ -1,4 +1,4 @@
-"""An identity service, and how a request is sent to it in process."""
+"""Run an identity service, and send requests to it in process."""
 
 import asyncio
 import tempfile
@@ -19,14 +19,14 @@ from benchmarks.hostile_tokens import NOW, SECRET
 
 ISSUER, PROVIDER = "http://127.0.0.1:8000", "github"
 EMAIL, PASSWORD = "ann@example.com", "Correct-horse-9"
-#: Bytes of the largest body that the service reads, and of the longest field and query that servers let through.
+#: Bytes of the largest body that the service reads, and of the longest field and query that servers accept.
 MOST = 64 * 1024
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
 
 class Clock:
-    """A clock that a request sets forward, so that its token is younger than any logout before it."""
+    """Return a time that each request moves forward, so that its token is newer than earlier logouts."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Postbox:
-    """A mailer that counts."""
+    """Count mails, as a mailer."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -48,16 +48,16 @@ class Postbox:
 
 @dataclass(frozen=True)
 class Sent:
-    """One request to the service.
+    """Hold one request to the service.
 
     Attributes:
-        path: decoded, as servers hand it over.
+        path: decoded, as servers pass it.
         method: the method.
         fields: header fields, names in lower case.
         query: the query string.
         body: the body.
-        chunk: bytes of the body that come at a time.
-        signed_in: whether it has the access token of an account of the caller's own.
+        chunk: bytes of each chunk of the body.
+        signed_in: whether it has the access token of the caller's own account.
     """
 
     path: str
@@ -75,7 +75,7 @@ class Sent:
 
 @contextmanager
 def service(url: str | None = None) -> Iterator[tuple[IdentityService, Identity]]:
-    """Run a service on SQLite whose password hash costs next to nothing, so that it does not hide the rest.
+    """Run a service on SQLite with a cheap password hash, which does not hide other costs.
 
     Args:
         url: of another database.
@@ -88,7 +88,7 @@ def service(url: str | None = None) -> Iterator[tuple[IdentityService, Identity]
         cheap, limiter = PasswordHasher.cheap(concurrency=8, wait=60), Limiter(limits=limits)
         service = IdentityService(settings, mailer=Postbox(), hasher=cheap, limiter=limiter, clock=Clock())
         uris = [f"{ISSUER}{prefix}/auth/{PROVIDER}/callback" for prefix in settings.prefixes]
-        nowhere = "http://127.0.0.1:9"  # nothing listens there
+        nowhere = "http://127.0.0.1:9"  # no server listens at this port
         provider = GitHub("id", "s3cret", redirect_uris=uris, url=nowhere, api_url=nowhere)
         app = Identity(service, providers=[provider])
         service.accounts.create(EMAIL, PASSWORD)
@@ -106,7 +106,7 @@ def tokens_of(service: IdentityService) -> Tokens:
 
 
 def prepare(app: Identity, sent: Sent) -> Callable[[asyncio.Runner], Answer]:
-    """Prepare a request, so that only the service's work is in its step."""
+    """Prepare a request, so that its step contains only the service's work."""
     fields, clock = sent.fields, app.service.clock
     assert isinstance(clock, Clock)
     clock.now += 1
@@ -129,14 +129,14 @@ def prepare(app: Identity, sent: Sent) -> Callable[[asyncio.Runner], Answer]:
 
 async def _converse(app: Identity, scope: dict[str, Any], chunks: list[bytes]) -> Answer:
     status, size, coming = 0, 0, iter(chunks)
-    left = len(chunks)
+    remaining = len(chunks)
 
     async def receive() -> dict[str, Any]:
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": next(coming), "more_body": left > 0}
+        return {"type": "http.request", "body": next(coming), "more_body": remaining > 0}
 
     async def send(message: Any) -> None:
         nonlocal status, size

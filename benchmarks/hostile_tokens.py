@@ -1,4 +1,4 @@
-"""Tokens of a stranger: forged ones of every bad form, and signed ones by an issuer that signs anything."""
+"""List hostile tokens: forged ones of every bad form, and signed ones of an issuer that signs anything."""
 
 import base64
 import hmac
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 NOW = 1_800_000_000.0
 SECRET = "h0stile-0nly-Secret-of-enough-bytes-4Kq"
 ISSUER, AUDIENCE, KID = "https://issuer.example", "https://api.example", "a"
-#: The longest credential that the guard reads, and what is left in it for the claims.
+#: The longest credential that the guard reads, and the rest of it for the claims.
 LONGEST_TOKEN = 16 * 1024
 _LONGEST_CLAIMS = 11_800
 
@@ -34,7 +34,7 @@ def b64(data: bytes) -> str:
 
 
 def number(value: int) -> str:
-    """Return a number as JWKs write it."""
+    """Return a number in the form of JWKs."""
     return b64(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
@@ -73,13 +73,13 @@ def claims(**more: Any) -> dict[str, Any]:
 def token(
     payload: Any = None, header: Any = None, *, algorithm: str = "HS256", signature: bytes | str | None = None
 ) -> str:
-    """Return a compact JWS; bytes and text go in as they are.
+    """Return a compact JWS; bytes and text are used unchanged.
 
     Args:
         payload: claims, or the text of them.
         header: members of the header beside `alg`, or the text of all.
         algorithm: how to sign.
-        signature: what to have in the place of the issuer's signature.
+        signature: replaces the issuer's signature.
     """
     head = header if isinstance(header, (bytes, str)) else {"alg": algorithm, **(header or {})}
     signed = ".".join(b64(_json(part)) for part in (head, claims() if payload is None else payload))
@@ -95,7 +95,7 @@ def _json(value: Any) -> bytes:
 
 
 def of_size(size: int) -> str:
-    """Return a token whose claims have so many bytes, with many members; for nobody's key."""
+    """Return a token with many claims of a given size, signed by no key."""
     members = {f"m{number}": number for number in range(size // 14)}
     return token(claims(**members), signature=b"x" * 32)
 
@@ -105,7 +105,7 @@ def _payloads() -> dict[str, Any]:
     wide = most // 2
 
     def beside(text: str) -> str:
-        """The claims of a good token, and one more member."""
+        """Return the claims of a valid token, and one more member."""
         return json.dumps(claims(), separators=(",", ":"))[:-1] + "," + text + "}"
 
     return {
@@ -170,20 +170,20 @@ def _headers() -> dict[str, Any]:
 
 
 def tokens() -> dict[str, str]:
-    """Return all of them, by name; those with bad claims are forged once and signed once."""
-    found: dict[str, str] = {}
+    """Return all tokens, by name; those with bad claims once forged and once signed."""
+    tokens: dict[str, str] = {}
     for name, payload in _payloads().items():
-        found[f"claims: {name}"] = token(payload, signature=b"x" * 32)
+        tokens[f"claims: {name}"] = token(payload, signature=b"x" * 32)
         for algorithm in ("HS256", "ES256"):
             head = {"kid": KID} if algorithm == "ES256" else None
-            found[f"claims, signed with {algorithm}: {name}"] = token(payload, head, algorithm=algorithm)
+            tokens[f"claims, signed with {algorithm}: {name}"] = token(payload, head, algorithm=algorithm)
     for name, header in _headers().items():
-        found[f"header: {name}"] = token(None, header)
-    # For each algorithm signatures of every size, and such as are in no range.
+        tokens[f"header: {name}"] = token(None, header)
+    # For each algorithm, signatures of every size, and signatures that are out of range.
     for algorithm in ("HS256", "RS256", "ES256"):
         for size in (0, 1, 32, 63, 64, 65, 256, 257, 8000):
             for what, byte in (("zeros", b"\0"), ("ones", b"\xff")):
-                found[f"{algorithm} signature of {size} bytes: {what}"] = token(
+                tokens[f"{algorithm} signature of {size} bytes: {what}"] = token(
                     None,
                     {"kid": KID} if algorithm != "HS256" else None,
                     algorithm=algorithm,
@@ -199,7 +199,7 @@ def tokens() -> dict[str, str]:
     empty = {"three empty parts": "..", "an empty header": "." + good.partition(".")[2]}
     long = {"16 KiB of one part": f"{'A' * 16_000}.A.A", "16 KiB of signature": f"{good}{'A' * 15_000}"}
     encrypted = {"five parts": f"{good}.a.a"}
-    return {**found, **dots, **odd, **empty, **long, **encrypted}
+    return {**tokens, **dots, **odd, **empty, **long, **encrypted}
 
 
 def random_kids(count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The identity service beside fastapi-users doing the same: one uvicorn, SQLite, real processes on loopback."""
+"""Compare the identity service with fastapi-users: one uvicorn, SQLite, real processes on loopback."""
 
 import contextlib
 import gc
@@ -27,19 +27,19 @@ from benchmarks.report import Findings
 from benchmarks.rivals import fastapi_users_service
 
 SECONDS, CONNECTIONS = 2, 16
-SESSIONS = 64  # more than there are connections: each has a refresh token of its own
+SESSIONS = 64  # more than the connections, each of which has a refresh token of its own
 EMAIL, PASSWORD = "ann@example.com", "Correct-horse-9"
 SECRET = secrets.token_urlsafe(40)
 
 
 class NoMails:
-    """A mailer that sends nothing."""
+    """Send no mails."""
 
     def send(self, mail: Any) -> None: ...
 
 
 def service(url: str) -> IdentityService:
-    """The service as it is by default, but for limits: one caller signs in again and again here."""
+    """Return the service with its defaults, but without limits: one caller signs in repeatedly here."""
     many = {name: Limit(1_000_000, 60) for name in ("login", "login_address", "login_account")}
     settings = Settings(secret=SECRET, issuer="https://auth.example", database=url)
     return IdentityService(settings, mailer=NoMails(), limiter=Limiter(limits=many))
@@ -47,16 +47,16 @@ def service(url: str) -> IdentityService:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A service that signs people in.
+    """Describe a service that signs users in.
 
     Attributes:
-        name: what the tables call it.
-        build: makes the application; called where it runs.
+        name: its name in the tables.
+        build: creates the application, in the serving process.
         login: path, media type and body of signing in.
         me: the path of `users/me`.
-        verify: what its password hash costs, with the same parameters.
-        hasher: what computes it, and by which method.
-        logins: how many of them a round has time for.
+        verify: computes its password hash, with the same parameters.
+        hasher: the class that computes it, and the method.
+        logins: the number of sign-ins in a round.
     """
 
     name: str
@@ -69,10 +69,10 @@ class Contestant:
 
 
 def run(rounds: int) -> Findings:
-    """Rates over sockets, then what signing in costs.
+    """Measure rates over sockets, then the cost of signing in.
 
     Args:
-        rounds: how often each request is loaded; signing in is timed more often.
+        rounds: the number of loads of each request; signing in is timed more often.
 
     Raises:
         RuntimeError: if wrk is not installed.
@@ -84,15 +84,18 @@ def run(rounds: int) -> Findings:
         folder = Path(name)
         contestants = [_ours(folder), _fastapi_users(folder)]
         with contextlib.ExitStack() as stack:
-            ports = {one.name: stack.enter_context(sockets.serving(_serve, one.build)) for one in contestants}
+            ports = {
+                each.name: stack.enter_context(sockets.serving(_serve, each.build)) for each in contestants
+            }
             ports["bare"] = stack.enter_context(sockets.serving(_serve, apps.starlette))
             for port in ports.values():
                 _until_it_answers(port)
             _rates(findings, contestants, ports, folder, rounds)
             over_sockets = {
-                one.name: login.over_sockets(ports[one.name], one, one.logins * rounds) for one in contestants
+                each.name: login.over_sockets(ports[each.name], each, each.logins * rounds)
+                for each in contestants
             }
-        in_process = {one.name: login.in_process(one, 2 * one.logins * rounds) for one in contestants}
+        in_process = {each.name: login.in_process(each, 2 * each.logins * rounds) for each in contestants}
         login.table(findings, over_sockets, in_process)
     return findings
 
@@ -139,7 +142,7 @@ def _serve(build: Any, listening: socket.socket) -> None:
         build(), http="httptools", loop="uvloop", access_log=False, log_level="critical", lifespan="auto"
     )
     gc.collect()
-    gc.freeze()  # as `authguard serve` does
+    gc.freeze()  # the same as `authguard serve`
     uvicorn.Server(config).run([listening])
 
 
@@ -173,21 +176,21 @@ def _rates(
         (ours.name, "refresh by body"): lambda: _command(port, None, "/v1/auth/refresh", _by_body(folder)),
         (ours.name, "refresh by bearer"): lambda: _command(port, None, "/v1/auth/refresh", post),
     }
-    found: dict[tuple[str, str], list[sockets.Load]] = {key: [] for key in loads}
+    measured: dict[tuple[str, str], list[sockets.Load]] = {key: [] for key in loads}
     for number in range(rounds + 1):
         for key, make in loads.items():
-            (one,) = sockets.load_together(make())
-            if one.refused:
-                raise RuntimeError(f"{' '.join(key)}: {one.refused} refusals")
-            if number:  # the first round warms up
-                found[key].append(one)
-    for key, runs in found.items():
-        rates = [one.rate for one in runs]
+            (load,) = sockets.load_together(make())
+            if load.refused:
+                raise RuntimeError(f"{' '.join(key)}: {load.refused} refusals")
+            if number:  # the first round is a warm-up
+                measured[key].append(load)
+    for key, runs in measured.items():
+        rates = [load.rate for load in runs]
         rate = statistics.median(rates)
         ratio = statistics.median(
-            one.rate / bare.rate for one, bare in zip(runs, found["bare", "GET"], strict=True)
+            load.rate / bare.rate for load, bare in zip(runs, measured["bare", "GET"], strict=True)
         )
-        p50, p99 = (statistics.median(getattr(one, name) for one in runs) for name in ("median", "p99"))
+        p50, p99 = (statistics.median(getattr(load, name) for load in runs) for name in ("median", "p99"))
         table.add(*key, f"{rate:,.0f} ({max(rates):,.0f})", ratio, p50, p99)
         findings.values[", ".join(key)] = rate
     table.add(theirs.name, "refresh", "–", "–", "–", "–")
@@ -206,8 +209,8 @@ def access_token(port: int, contestant: Contestant) -> str:
 
 
 def _by_body(folder: Path) -> Path:
-    """What makes wrk send each refresh token once, and the one of the answer later."""
-    tokens = ",".join(f'"{one.refresh_token}"' for one in _begin_sessions(folder))
+    """Return the script that makes wrk send each refresh token once, and later the token of its answer."""
+    tokens = ",".join(f'"{each.refresh_token}"' for each in _begin_sessions(folder))
     return _script(
         folder / f"refresh-{time.monotonic_ns()}.lua",
         f"local tokens, first = {{{tokens}}}, 1\n"
@@ -221,8 +224,8 @@ def _by_body(folder: Path) -> Path:
 
 
 def _by_bearer(folder: Path, method: str) -> Path:
-    """What makes wrk send the access tokens of many sessions in turns: several rows of the database."""
-    tokens = ",".join(f'"{one.access_token}"' for one in _begin_sessions(folder))
+    """Return the script that makes wrk send the access tokens of many sessions in turns."""
+    tokens = ",".join(f'"{each.access_token}"' for each in _begin_sessions(folder))
     return _script(
         folder / f"{method}.lua",
         f'local tokens, requests, last = {{{tokens}}}, {{}}, 0\nwrk.method = "{method}"\n'
@@ -234,11 +237,12 @@ def _by_bearer(folder: Path, method: str) -> Path:
 
 def _begin_sessions(folder: Path) -> list[Tokens]:
     made = service(f"sqlite:///{folder}/ours.db")
-    user = made.accounts.find(EMAIL)
-    assert user is not None
+    # The sessions belong to a separate account, because the oldest sessions of an account end when it has too
+    # many.
+    user = made.accounts.create(f"caller-{time.monotonic_ns()}@example.com", PASSWORD)
     with made.database.write() as connection:
         begun = [made.sessions.create_session(connection, user, Caller()) for _ in range(SESSIONS)]
-    tokens = [made.sessions.issue_tokens(user, one) for one in begun]
+    tokens = [made.sessions.issue_tokens(user, session) for session in begun]
     made.close()
     return tokens
 

@@ -1,4 +1,4 @@
-"""What a request costs in this process, without a server: known and first-seen credentials, refusals."""
+"""Measure a request in this process, without a server: known and first-seen credentials, refusals."""
 
 import asyncio
 import contextlib
@@ -25,18 +25,20 @@ from benchmarks.rivals.starlette_pyjwt import guarded
 from benchmarks.tokens import AUDIENCE, ISSUER, Issuer
 from benchmarks.traffic import Field, asgi_timer, bearer, environ, receive, scope, send, wsgi_timer
 
-# Requests a batch: so many that it counts little what the contestant before has left in the processor's caches.
+# Requests of a batch: so many that the processor's caches, as the previous contestant has left them, matter
+# little.
 KNOWN, FIRST_SEEN = 400, 50
-# The bare application beside itself: as far as its row is from nothing, so far are the others uncertain.
+# The bare application in comparison with itself: the distance of its row from zero is the uncertainty of the
+# others.
 NOISE = Contestant("bare Starlette again", "starlette", apps.starlette, lambda issuer: apps.starlette())
-# No guard: how little the least costs that remembers.
+# Not a guard: the cheapest solution that remembers tokens.
 FLOOR = Contestant(
     "the floor: no guard, see benchmarks/floor.py", "starlette", apps.starlette, floor.starlette, algorithms=apps.ALL
 )  # fmt: skip
 IN_CLEAR = Contestant(
     "the floor, with tokens kept in clear", "starlette", apps.starlette, floor.starlette_in_clear
 )
-# Nobody's guard: any typed dependency costs this much, whatever it does.
+# Not a guard: the cost of any typed dependency.
 DEPENDENCY = Contestant(
     "bare FastAPI, a dependency that does nothing", "fastapi", apps.fastapi,
     lambda issuer: apps.fastapi_with_a_dependency(), algorithms=("HS256", "RS256"),
@@ -44,12 +46,12 @@ DEPENDENCY = Contestant(
 
 
 def run(rounds: int) -> Findings:
-    """All that is measured without a server.
+    """Measure everything that needs no server.
 
     Args:
-        rounds: how often each contestant is timed.
+        rounds: the number of times that each contestant is timed.
     """
-    with without_fast():  # as authguard is without its extras
+    with without_fast():  # authguard without its extras
         return _run(rounds)
 
 
@@ -82,7 +84,7 @@ def _proofs(findings: Findings, contestants: Sequence[Contestant], issuers: dict
 
 
 def batches(fields: Sequence[Field], size: int, wsgi: bool) -> Callable[[], Sequence[dict[str, Any]]]:
-    """Batches of requests: all with the one field, or each with a field that has not been sent before."""
+    """Return batches of requests: all with one field, or each with a field that was not sent before."""
     make = environ if wsgi else scope
     if len(fields) == 1:
         batch = [make(*fields)] * size
@@ -101,30 +103,32 @@ def timer(
 def together(
     contestants: Sequence[Contestant], issuer: Issuer, rounds: int
 ) -> dict[str, tuple[Paired, Paired]]:
-    """Known and first-seen tokens for all contestants in the same rounds, each beside its bare application."""
+    """Time known and first-seen tokens for all contestants and their bare applications in the same rounds."""
     token = issuer.token()
     timers: dict[str, Callable[[], float]] = {}
     with asyncio.Runner() as runner:
-        for one in contestants:
+        for contestant in contestants:
             fresh = [bearer(issuer.token()) for _ in range((rounds + 1) * FIRST_SEEN)]
-            app = one.build(issuer)
+            app = contestant.build(issuer)
             timers |= {
-                _bare(one): timer(runner, one.bare(), [bearer(token)], KNOWN, wsgi=one.wsgi),
-                f"{one.name}, known": timer(runner, app, [bearer(token)], KNOWN, wsgi=one.wsgi),
-                f"{one.name}, first seen": timer(runner, app, fresh, FIRST_SEEN, wsgi=one.wsgi),
+                _bare(contestant): timer(
+                    runner, contestant.bare(), [bearer(token)], KNOWN, wsgi=contestant.wsgi
+                ),
+                f"{contestant.name}, known": timer(runner, app, [bearer(token)], KNOWN, wsgi=contestant.wsgi),
+                f"{contestant.name}, first seen": timer(runner, app, fresh, FIRST_SEEN, wsgi=contestant.wsgi),
             }
         times = in_turns(timers, rounds)
     return {
-        one.name: (
-            Paired(times[_bare(one)], times[f"{one.name}, known"]),
-            Paired(times[_bare(one)], times[f"{one.name}, first seen"]),
+        contestant.name: (
+            Paired(times[_bare(contestant)], times[f"{contestant.name}, known"]),
+            Paired(times[_bare(contestant)], times[f"{contestant.name}, first seen"]),
         )
-        for one in contestants
+        for contestant in contestants
     }
 
 
 def _bare(contestant: Contestant) -> str:
-    """Contestants with the same bare application share it."""
+    """Return the timers of the bare applications, which contestants with the same one share."""
     return f"{contestant.bare.__module__}.{contestant.bare.__qualname__}"
 
 
@@ -147,7 +151,7 @@ def _added(
     for algorithm, issuer in issuers.items():
         some = [
             NOISE,
-            *(one for one in (FLOOR, IN_CLEAR, DEPENDENCY, *contestants) if algorithm in one.algorithms),
+            *(each for each in (FLOOR, IN_CLEAR, DEPENDENCY, *contestants) if algorithm in each.algorithms),
         ]
         for name, (known, first) in together(some, issuer, rounds).items():
             table.add(
@@ -164,15 +168,15 @@ def _added(
 
 
 def _best_rivals(findings: Findings, contestants: Sequence[Contestant]) -> None:
-    """How many times more than ours the best rival adds to a request with a known token."""
+    """Return how many times more than authguard the best rival adds to a request with a known token."""
     for name, wsgi, ours in (("best rival", False, apps.OURS[0]), ("best WSGI rival", True, apps.OURS[2])):
-        theirs = [one for one in contestants if one.wsgi == wsgi and one not in apps.OURS]
-        least = min(findings.values[f"{one.name}, HS256, known µs"] for one in theirs)
+        theirs = [each for each in contestants if each.wsgi == wsgi and each not in apps.OURS]
+        least = min(findings.values[f"{contestant.name}, HS256, known µs"] for contestant in theirs)
         findings.values[f"{name}, × ours"] = least / findings.values[f"{ours.name}, HS256, known µs"]
 
 
 class KeyBackend(AuthenticationBackend):
-    """API keys by hand: the digest is looked up in a dictionary."""
+    """Look up the digest of an API key in a dictionary, as written by hand."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.keys = {sha256(key.encode()).digest(): "robot" for key in keys}
@@ -205,12 +209,12 @@ def _other_credentials(findings: Findings, issuer: Issuer, rounds: int) -> None:
         ("cookie, authguard on Starlette", apps.starlette, apps.guarded_starlette(by_cookie), cookies, until_exp, False),
         ("cookie, authguard on Flask", apps.flask_app, apps.guarded_flask(by_cookie), cookies, until_exp, True),
     )  # fmt: skip
-    for name, bare, app, (one, *fresh), lifetime, wsgi in cases:
+    for name, bare, app, (known, *fresh), lifetime, wsgi in cases:
         with asyncio.Runner() as runner:
             times = in_turns(
                 {
-                    "bare": timer(runner, bare(), [one], KNOWN, wsgi=wsgi),
-                    "known": timer(runner, app, [one], KNOWN, wsgi=wsgi),
+                    "bare": timer(runner, bare(), [known], KNOWN, wsgi=wsgi),
+                    "known": timer(runner, app, [known], KNOWN, wsgi=wsgi),
                     "first": timer(runner, app, fresh, FIRST_SEEN, wsgi=wsgi),
                 },
                 rounds,
@@ -269,7 +273,7 @@ def _beside_pyjwt(findings: Findings, issuers: dict[str, Issuer], rounds: int) -
 
 
 def _differences(pair: Paired) -> list[float]:
-    """What the second one takes more than the first, round by round."""
+    """Return the difference between the second and the first, for each round."""
     return [b - a for a, b in zip(pair.base, pair.other, strict=True)]
 
 
@@ -283,10 +287,10 @@ def _with_fast(timed: Callable[[], float]) -> Callable[[], float]:
 
 def _signatures(issuer: Issuer, fresh: Sequence[str]) -> Callable[[], float]:
     check = floor.check(issuer)
-    left = iter(fresh)
+    remaining = iter(fresh)
 
     def verify() -> float:
-        batch = [next(left).encode().rpartition(b".") for _ in range(FIRST_SEEN)]
+        batch = [next(remaining).encode().rpartition(b".") for _ in range(FIRST_SEEN)]
         ready = [(signed, floor.decoded(signature)) for signed, _, signature in batch]
         started = clock()
         for signed, signature in ready:
@@ -297,10 +301,10 @@ def _signatures(issuer: Issuer, fresh: Sequence[str]) -> Callable[[], float]:
 
 
 def _decoder(key: Any, algorithm: str, fresh: Sequence[str]) -> Callable[[], float]:
-    left = iter(fresh)
+    remaining = iter(fresh)
 
     def decode() -> float:
-        batch = [next(left) for _ in range(FIRST_SEEN)]
+        batch = [next(remaining) for _ in range(FIRST_SEEN)]
         started = clock()
         for token in batch:
             jwt.decode(token, key, algorithms=[algorithm], audience=AUDIENCE, issuer=ISSUER)
@@ -354,8 +358,8 @@ def _memory(findings: Findings, issuer: Issuer, count: int = 5000) -> None:
     scopes = [scope(bearer(issuer.token())) for _ in range(count)]
 
     async def fill() -> None:
-        for one in scopes:
-            await app(one, receive, send)
+        for each in scopes:
+            await app(each, receive, send)
 
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]

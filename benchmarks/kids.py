@@ -1,4 +1,4 @@
-"""A flood of tokens that name keys which nobody has: what good tokens wait beside it."""
+"""Measure a flood of tokens with unknown keys: the waiting time of valid tokens beside it."""
 
 import asyncio
 import base64
@@ -39,14 +39,14 @@ def fastmcp(url: str) -> Starlette:
     from fastmcp.server.auth.middleware import RequireAuthMiddleware
     from fastmcp.server.auth.providers.jwt import JWTVerifier
 
-    logging.getLogger("fastmcp").setLevel(logging.WARNING)  # lines on a terminal would slow it
+    logging.getLogger("fastmcp").setLevel(logging.WARNING)  # log lines on a terminal would slow it down
     verifier = JWTVerifier(jwks_uri=url, algorithm="ES256", issuer=ISSUER, audience=AUDIENCE)
     route = Route("/p", RequireAuthMiddleware(mcp_endpoint, []))
     return Starlette(routes=[route], middleware=verifier.get_middleware())
 
 
 def by_hand(url: str) -> Starlette:
-    """Starlette's AuthenticationMiddleware, and PyJWT's client, which blocks, in a thread."""
+    """Return Starlette's AuthenticationMiddleware with PyJWT's blocking client in a thread."""
     client = jwt.PyJWKClient(url)
 
     def check(token: str) -> Any:
@@ -78,11 +78,11 @@ def run(
     """Load each server: one caller alone, beside the flood, and beside as much valid traffic.
 
     Args:
-        findings: where to put the table.
-        key: of the good tokens.
+        findings: receives the table.
+        key: of the valid tokens.
         kid: the name of their key.
-        endpoint: has the key set.
-        rounds: how often.
+        endpoint: serves the key set.
+        rounds: the number of rounds.
     """
     table = findings.table(
         "Good tokens beside a flood of unknown keys",
@@ -98,24 +98,24 @@ def run(
             tempfile.TemporaryDirectory() as folder,
             sockets.serving(sockets.serve_uvicorn("httptools"), app) as port,
         ):
-            sockets.load(port, _token(key, kid))  # the key set is there after that
-            found = [_round(port, key, kid, Path(folder)) for _ in range(rounds)]
-        alone, beside, flood, control = zip(*found, strict=True)
-        p99 = statistics.median(one.p99 for one in beside)
-        refused = sum(one.refused for one in (*alone, *beside))
-        rate = statistics.median(one.rate for one in flood)
+            sockets.load(port, _token(key, kid))  # the key set is loaded after this
+            loads = [_round(port, key, kid, Path(folder)) for _ in range(rounds)]
+        alone, beside, flood, control = zip(*loads, strict=True)
+        p99 = statistics.median(load.p99 for load in beside)
+        refused = sum(load.refused for load in (*alone, *beside))
+        rate = statistics.median(load.rate for load in flood)
         fetches = endpoint.count("keys") - before
         table.add(name, _both(alone), _both(beside), _both(control), f"{refused:,}", rate, f"{fetches:,}")
         findings.values[f"unknown keys, {name}, p99"] = p99 if refused == 0 else float("inf")
 
 
 def _both(loads: tuple[sockets.Load, ...]) -> str:
-    p50, p99 = (statistics.median(getattr(one, name) for one in loads) for name in ("median", "p99"))
+    p50, p99 = (statistics.median(getattr(load, name) for load in loads) for name in ("median", "p99"))
     return f"{p50:.1f}, {p99:.1f}"
 
 
 def _round(port: int, key: ec.EllipticCurvePrivateKey, kid: str, folder: Path) -> list[sockets.Load]:
-    """The caller alone; the caller and the flood, together; the caller beside valid traffic."""
+    """Load a server with the caller alone, then also with the flood, and then also with valid traffic."""
 
     def good(connections: int) -> list[str]:
         script = _good(folder / f"good-{secrets.token_hex(4)}.lua", key, kid)
@@ -135,7 +135,7 @@ def _token(key: ec.EllipticCurvePrivateKey, kid: str) -> str:
         key,
         algorithm="ES256",
         headers=headers,
-        expires_in=3600,  # a run may be slow
+        expires_in=3600,  # a run may take long
         iss=ISSUER,
         aud=AUDIENCE,
         sub="ann",
@@ -144,7 +144,7 @@ def _token(key: ec.EllipticCurvePrivateKey, kid: str) -> str:
 
 
 def _good(path: Path, key: ec.EllipticCurvePrivateKey, kid: str) -> Path:
-    """What makes wrk send one good token after the other."""
+    """Return the script that makes wrk send one valid token after the other."""
     listed = ",\n".join(f'"Bearer {_token(key, kid)}"' for _ in range(GOOD))
     path.write_text(
         f"local tokens = {{\n{listed}\n}}\nlocal turn = 0\n"
@@ -155,8 +155,8 @@ def _good(path: Path, key: ec.EllipticCurvePrivateKey, kid: str) -> Path:
 
 
 def _unknown(path: Path) -> Path:
-    """What makes wrk send tokens of which no two name the same key."""
-    before = _encoded(b'{"alg":"ES256", "kid": "')  # 24 bytes: what follows begins with a whole group
+    """Return the script that makes wrk send tokens of which no two name the same key."""
+    before = _encoded(b'{"alg":"ES256", "kid": "')  # 24 bytes, so that the rest begins with a whole group
     after = _encoded(b'","typ":"at+jwt"}')
     payload = _encoded(
         b'{"iss":"%s","aud":"%s","sub":"ann","exp":4102444800}' % (ISSUER.encode(), AUDIENCE.encode())

@@ -1,4 +1,4 @@
-"""What a user would pick instead of quotas: each set up as its documentation says, with two limits in memory."""
+"""Build alternatives to quotas: each as in its documentation, with two limits in memory."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from benchmarks import apps
 
-#: How much a minute and a day, by how much is asked for: more than is sent, or two.
+#: The limits a minute and a day, by the variant: more than is sent, or two.
 Amounts = tuple[int, int]
 
 
@@ -23,7 +23,7 @@ def _key(request: Any) -> str:
 
 
 def limits_by_hand(amounts: Amounts) -> Starlette:
-    """`limits`, fixed windows, in an ASGI middleware: one hit for each limit; there is no way to hit both."""
+    """Return `limits` with fixed windows in an ASGI middleware, with one hit for each limit."""
     from limits import RateLimitItemPerDay, RateLimitItemPerMinute
     from limits.storage import MemoryStorage
     from limits.strategies import FixedWindowRateLimiter
@@ -47,7 +47,7 @@ def limits_by_hand(amounts: Amounts) -> Starlette:
 
 
 def slowapi(amounts: Amounts) -> Starlette:
-    """slowapi with a decorator, and its handler for what is too much."""
+    """Return slowapi with a decorator, and its handler for exceeded limits."""
     from slowapi import Limiter, _rate_limit_exceeded_handler
     from slowapi.errors import RateLimitExceeded
 
@@ -64,7 +64,7 @@ def slowapi(amounts: Amounts) -> Starlette:
 
 
 def fastapi_limiter(amounts: Amounts) -> FastAPI:
-    """fastapi-limiter, a dependency over pyrate-limiter in memory."""
+    """Return fastapi-limiter, a dependency that uses pyrate-limiter in memory."""
     from fastapi_limiter.depends import RateLimiter
     from pyrate_limiter import Duration, Limiter, Rate
 
@@ -82,7 +82,7 @@ def fastapi_limiter(amounts: Amounts) -> FastAPI:
 
 
 def keyshield() -> tuple[FastAPI, str]:
-    """keyshield with its cache: it verifies keys, and limits nothing. The application, and a key for it."""
+    """Return an application with keyshield and its cache, which verifies keys without limits, and a key."""
     import aiocache
     from keyshield.api import create_depends_api_key
     from keyshield.hasher.argon2 import Argon2ApiKeyHasher
@@ -93,7 +93,7 @@ def keyshield() -> tuple[FastAPI, str]:
         repo=InMemoryApiKeyRepository(),
         hasher=Argon2ApiKeyHasher(pepper="a pepper of the benchmark, which is no secret"),
         cache=aiocache.SimpleMemoryCache(),
-        # By default it waits for 0.1 to 0.3 seconds with each key.
+        # By default, it waits for 0.1 to 0.3 seconds for each key.
         min_delay=0,
         max_delay=0,
     )
@@ -111,7 +111,7 @@ def keyshield() -> tuple[FastAPI, str]:
     return app, key
 
 
-#: Name, the bare application, and what makes the limited one.
+#: The name, the bare application, and the function that creates the limited one.
 LIMITERS: tuple[tuple[str, Callable[[], Any], Callable[[Amounts], Any]], ...] = (
     ("limits by hand, fixed windows", apps.starlette, limits_by_hand),
     ("slowapi", apps.starlette, slowapi),

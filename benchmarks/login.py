@@ -1,4 +1,4 @@
-"""What signing in costs beside the password's hash: each login in turns with the hash alone."""
+"""Measure the cost of signing in without the password's hash: each login in turns with the hash alone."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from benchmarks.traffic import scope
 
 @dataclass(frozen=True)
 class Cost:
-    """The hash alone, and a login, in the same rounds; milliseconds that pass, and of processor time.
+    """Hold the times of the hash alone, and of a login, in the same rounds, in milliseconds.
 
     Attributes:
-        wall: the hash alone, and the login.
+        wall: the elapsed time of the hash alone, and of the login.
         computed: the same in processor time.
-        outside: what each login took outside of the hash that it computed itself; empty if that is not known.
+        outside: the time of each login without its own hash; empty if it is not known.
     """
 
     wall: Paired
@@ -30,7 +30,7 @@ class Cost:
 
 
 def over_sockets(port: int, contestant: Any, number: int) -> Cost:
-    """One caller with one connection; the hash alone is computed where the caller is."""
+    """Time logins of one caller with one connection; the hash alone is computed in the caller's process."""
     path, media_type, body = contestant.login
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
 
@@ -45,7 +45,7 @@ def over_sockets(port: int, contestant: Any, number: int) -> Cost:
 
 
 def in_process(contestant: Any, number: int) -> Cost:
-    """The application called as a server calls it."""
+    """Time logins by calling the application like a server."""
     path, media_type, body = contestant.login
     fields = [("content-type", media_type), ("content-length", str(len(body)))]
     app = contestant.build()
@@ -75,7 +75,7 @@ def in_process(contestant: Any, number: int) -> Cost:
 
 @contextlib.contextmanager
 def _timed(owner: Any, name: str, into: list[float]) -> Iterator[None]:
-    """Time a method: a difference of two hashes of 20 ms, which may fall into different moments, says less."""
+    """Time a method directly, because a difference of two hashes of 20 ms is less exact."""
     method = getattr(owner, name)
 
     def timed(*arguments: Any, **named: Any) -> Any:
@@ -106,7 +106,7 @@ def _in_turns(verify: Any, login: Any, number: int, outside: Sequence[float] = (
 
 
 def table(findings: Findings, over_sockets: dict[str, Cost], in_process: dict[str, Cost]) -> None:
-    """What is left of a login without its hash."""
+    """Return the cost of a login without its hash."""
     result = findings.table(
         "Signing in, apart from argon2",
         "Milliseconds, one login at a time; medians. *Outside of the hash* is what passes in a login, in process, but for the "

@@ -1,4 +1,4 @@
-"""Paired measurement: contestants run in turns, so that a drifting machine slows all alike."""
+"""Measure contestants in turns, so that a change of the machine's speed affects all alike."""
 
 import gc
 import random
@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-#: Seconds of processor time of this process, its threads included: what others do on the machine in the
-#: meantime does not count, and neither does waiting.
+#: Seconds of processor time of this process, including its threads: neither other processes nor waiting
+#: counts.
 clock = time.process_time
 
-Timer = Callable[[], float]  # runs one batch, and returns microseconds for each request
+Timer = Callable[[], float]  # a function that runs one batch, and returns the microseconds for each request
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two contestants, timed in the same rounds; microseconds for each request."""
+    """Hold the times of two contestants in the same rounds, in microseconds for each request."""
 
     base: list[float]
     other: list[float]
@@ -39,7 +39,7 @@ class Paired:
 
     @property
     def added(self) -> float:
-        """Median of the differences within a round."""
+        """Return the median of the differences within a round."""
         return statistics.median(b - a for a, b in zip(self.base, self.other, strict=True))
 
     @property
@@ -48,7 +48,7 @@ class Paired:
 
     @property
     def ratio(self) -> float:
-        """Median of the ratios within a round."""
+        """Return the median of the ratios within a round."""
         return statistics.median(b / a for a, b in zip(self.base, self.other, strict=True))
 
     @property
@@ -57,13 +57,13 @@ class Paired:
 
 
 def in_turns(timers: Mapping[str, Timer], rounds: int, *, shuffled: bool = False) -> dict[str, list[float]]:
-    """Run each timer once a round; who comes first changes from round to round.
+    """Run each timer once a round; the first one changes from round to round.
 
     Args:
-        timers: what to time, by name.
-        rounds: how often; a round for warming up comes before, and does not count.
-        shuffled: whether each round has an order of its own, so that nobody always comes after the same one, which
-            leaves little in the processor's caches if it is a slow one.
+        timers: the timers, by name.
+        rounds: the number of rounds; a warm-up round comes before, and does not count.
+        shuffled: whether each round has an order of its own, so that no timer always runs after the same one:
+            a slow one leaves little in the processor's caches.
     """
     order = random.Random(0)
     names = list(timers)
@@ -71,7 +71,7 @@ def in_turns(timers: Mapping[str, Timer], rounds: int, *, shuffled: bool = False
     for name in names:
         timers[name]()
     gc.collect()
-    gc.freeze()  # what is built already is not looked through again while the clock runs
+    gc.freeze()  # objects that exist already are not scanned by the garbage collector while the clock runs
     for _ in range(rounds):
         for name in names:
             times[name].append(timers[name]())

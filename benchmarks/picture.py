@@ -1,4 +1,4 @@
-"""The picture of RESULTS.md: bars of what authentication adds to a request, as SVG."""
+"""Draw the picture of RESULTS.md: bars of the cost that authentication adds to a request, as SVG."""
 
 from collections.abc import Mapping
 from html import escape
@@ -10,7 +10,8 @@ from benchmarks.rivals import rivals
 
 WIDTH, ROW, LEFT, RIGHT, TOP = 900, 26, 330, 130, 66
 LEAST = 1.0  # microseconds at the left edge of the logarithmic axis
-COLORS = {True: ("#0a7f5a", "#a5d8c6"), False: ("#7d879b", "#d3d8e2")}  # ours and theirs: known, first seen
+# colours of authguard and of others: known, first-seen
+COLORS = {True: ("#0a7f5a", "#a5d8c6"), False: ("#7d879b", "#d3d8e2")}
 INK, PALE, LINE = "#1d2433", "#5b6475", "#c9ced8"
 TITLE = "Microseconds that authentication adds to a request"
 SUBTITLE = (
@@ -19,8 +20,8 @@ SUBTITLE = (
 
 
 def write(path: Path, values: Mapping[str, float]) -> None:
-    """Draw HS256, the least first."""
-    names = [one.name for one in [*apps.OURS, *rivals()]]
+    """Draw the rows of HS256, the smallest first."""
+    names = [contestant.name for contestant in [*apps.OURS, *rivals()]]
     both = [
         (values[f"{name}, HS256, known µs"], values[f"{name}, HS256, first seen µs"], name) for name in names
     ]
@@ -28,7 +29,7 @@ def write(path: Path, values: Mapping[str, float]) -> None:
 
 
 def draw(bars: list[tuple[float, float, str]]) -> str:
-    """The SVG text, for rows of (known µs, first seen µs, name)."""
+    """Return the SVG text, for rows of (known µs, first-seen µs, name)."""
     bottom = TOP + ROW * len(bars)
     longest = max(max(known, first) for known, first, _ in bars) * 1.1
 

@@ -1,10 +1,10 @@
-"""Where the instructions of a known token's request go: `.venv-bench/bin/python -m benchmarks.profile_warm`.
+"""Count the instructions of a known token's request: `.venv-bench/bin/python -m benchmarks.profile_warm`.
 
-It runs the ASGI middleware under valgrind's callgrind (apt-get install valgrind), once with few requests
-and once with more, and prints what the difference is for one request: the interpreter's functions in C,
-by machine instructions. Counted, not timed, so that a busy machine changes nothing.
+It runs the ASGI middleware under valgrind's callgrind (apt-get install valgrind), once with few requests and
+once with more, and prints the difference for one request: the interpreter's functions in C, by machine
+instructions. Instructions are counted, not timed, so a busy machine does not change the result.
 
-`--requests N` sends N requests and does nothing else: for perf, pyinstrument and their like.
+`--requests N` only sends N requests, for tools such as perf and pyinstrument.
 """
 
 import argparse
@@ -59,7 +59,8 @@ def send(requests: int, *, bare: bool) -> None:
 
     app: Any = nothing if bare else AuthGuardMiddleware(nothing, guard=Guard(verifier))
     request = {**scope(bearer(token)), "state": {}}
-    for _ in range(requests + 100):  # known after the first one, and specialised after some
+    # the token is known after the first request, and the bytecode is specialised after some
+    for _ in range(requests + 100):
         try:
             app(dict(request), receive, drop).send(None)
         except StopIteration:
@@ -67,7 +68,7 @@ def send(requests: int, *, bare: bool) -> None:
 
 
 def _per_request(*, bare: bool) -> Counter[str]:
-    """Machine instructions by function, for one request."""
+    """Return the machine instructions of one request, by function."""
     many, few = _counted(MANY, bare=bare), _counted(FEW, bare=bare)
     return Counter({name: (many[name] - few[name]) / (MANY - FEW) for name in many | few})
 
@@ -88,12 +89,12 @@ def _counted(requests: int, *, bare: bool) -> Counter[str]:
             text=True,
             timeout=60,
         ).stdout
-    found: Counter[str] = Counter()
+    instructions: Counter[str] = Counter()
     for line in listed.splitlines():
         match = re.match(r"\s*([\d,]+)\s+\([^)]*\)\s+(\S.*?)(?: \[.*\])?$", line)
         if match and ":" in match[2]:
-            found[re.sub(r"^.*/", "", match[2])] += int(match[1].replace(",", ""))
-    return found
+            instructions[re.sub(r"^.*/", "", match[2])] += int(match[1].replace(",", ""))
+    return instructions
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Proof before measurement: who is timed answers 200 to the good token, and refuses the others."""
+"""Prove before measurements that each contestant accepts the valid token, and refuses the others."""
 
 import asyncio
 import contextlib
@@ -21,17 +21,17 @@ BAD: dict[str, Callable[[Issuer], str]] = {
 
 
 class ProofError(Exception):
-    """A contestant that does not guard has no place in a table of guards."""
+    """Report a contestant that does not guard."""
 
 
 def prove(contestant: Contestant, issuer: Issuer) -> dict[str, int]:
-    """Ask a contestant for the page, with good and bad tokens and without.
+    """Request the page of a contestant, with valid and invalid tokens and without one.
 
     Returns:
         The status by case.
 
     Raises:
-        ProofError: if it does not do what it is timed for.
+        ProofError: if an answer is wrong.
     """
     with _quiet(), asyncio.Runner() as runner:
         app = contestant.build(issuer)
@@ -49,9 +49,9 @@ def prove(contestant: Contestant, issuer: Issuer) -> dict[str, int]:
 
 
 def check(contestant: Contestant, answers: dict[str, int]) -> None:
-    """Raise unless good tokens got 200 and all others a refusal, but for what is declared.
+    """Raise an error unless valid tokens got 200 and all others a refusal, except for the declared cases.
 
-    What is declared must be true, too: nobody is said to be weaker than they are.
+    A declared case must not be refused, so that no contestant seems weaker than it is.
     """
     for case, status in answers.items():
         wanted = status == 200 if case.startswith("good") else 400 <= status < 500
@@ -62,7 +62,7 @@ def check(contestant: Contestant, answers: dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Rivals log and warn about each refusal; the tables say what they answered."""
+    """Silence the logs and warnings of rivals about refusals, because the tables show their answers."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""What quotas add to a request with a known API key, beside libraries that limit, or verify keys, alone."""
+"""Measure the cost of quotas in a request with a known API key, and of other libraries."""
 
 import asyncio
 import secrets
@@ -13,17 +13,17 @@ from benchmarks.pairing import Paired, Timer, clock, in_turns
 from benchmarks.report import Findings
 from benchmarks.traffic import ask_asgi
 
-# More than is sent, and two.
+# The limits: more than is sent, and two.
 ENOUGH, FEW = (10**8, 10**10), (2, 2_000)
 _REQUESTS = 400
 _TAKES = 2_000
 
 
 def run(rounds: int) -> Findings:
-    """All that is measured of quotas.
+    """Measure quotas.
 
     Args:
-        rounds: how often each contestant is timed.
+        rounds: the number of times that each contestant is timed.
     """
     findings = Findings()
     key = "sk_live_" + secrets.token_urlsafe(32)
@@ -41,7 +41,7 @@ def _guard(key: str, amounts: tuple[int, int] | None) -> Guard:
 
 
 def _contestants(key: str, amounts: tuple[int, int]) -> dict[str, tuple[Any, Any, list[tuple[str, str]]]]:
-    """Bare and limited applications, and what is sent to them."""
+    """Return bare and limited applications, and their requests."""
     sent = [("x-api-key", key)]
     shielded, other = keyshield()
     return {

@@ -10,7 +10,7 @@ from authguard._core.jose import compact
 
 
 def without_fast() -> AbstractContextManager[None]:
-    """Read with Python's own modules alone, as where the extra is not installed."""
+    """Read with only Python's own modules, as without the extra."""
     return _reading(None, None)
 
 

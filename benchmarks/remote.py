@@ -1,4 +1,4 @@
-"""What remote verification costs: introspection by a crowd, known tokens, and a flood of unknown keys."""
+"""Measure the cost of remote verification: introspection by a crowd, known tokens, and unknown keys."""
 
 import asyncio
 import gc
@@ -31,14 +31,14 @@ Verify = Callable[[str], Awaitable[Any]]
 
 
 class Refused(Exception):
-    """A good token was refused."""
+    """Report a valid token that was refused."""
 
 
 def run(rounds: int) -> Findings:
-    """All of it, with one endpoint.
+    """Measure everything, with one endpoint.
 
     Args:
-        rounds: how often the crowd comes, and the flood; known tokens are timed five times as often.
+        rounds: the number of crowds and floods; known tokens are timed five times as often.
     """
     findings = Findings()
     key = ec.generate_private_key(ec.SECP256R1())
@@ -55,16 +55,16 @@ def run(rounds: int) -> Findings:
     return findings
 
 
-# Who is asked
+# The contestants
 
 
 def ours(url: str) -> Verify:
-    """A whole request through the middleware."""
+    """Return a function that sends a whole request through the middleware."""
     verifier = IntrospectionVerifier(f"{url}/i", client_id="api", client_secret="s", audience=AUDIENCE)
     middleware = AuthGuardMiddleware(_application, guard=Guard(verifier))
 
     @lru_cache
-    def made(token: str) -> dict[str, Any]:  # by the server, so that it is none of the guard's time
+    def made(token: str) -> dict[str, Any]:  # the server makes it, so it is not the guard's time
         return scope(bearer(token))
 
     async def verify(token: str) -> None:
@@ -79,7 +79,7 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def fastmcp(url: str) -> Verify:
-    """The verifier alone, with its cache, which is off by default, switched on."""
+    """Return the verifier of fastmcp alone, with its cache, which is off by default."""
     from fastmcp.server.auth.providers.introspection import IntrospectionTokenVerifier
 
     verifier = IntrospectionTokenVerifier(
@@ -88,13 +88,13 @@ def fastmcp(url: str) -> Verify:
 
     async def verify(token: str) -> None:
         if await verifier.verify_token(token) is None:
-            raise Refused  # it says so when the endpoint does not answer in time, too
+            raise Refused  # it logs a warning also when the endpoint does not answer in time
 
     return verify
 
 
 def authlib(url: str) -> Verify:
-    """The validator alone, as in its manual, blocking, in as many threads as there are callers."""
+    """Return the validator of Authlib alone, as in its manual, blocking, in a thread for each caller."""
     from authlib.oauth2.rfc7662 import IntrospectTokenValidator
 
     client = httpx.Client(limits=httpx.Limits(max_connections=1000), timeout=10)
@@ -118,7 +118,7 @@ def authlib(url: str) -> Verify:
 
 
 CONTESTANTS = {"authguard": ours, "fastmcp": fastmcp, "Authlib, threads": authlib}
-#: Who comes how many at a time. Rivals take half a minute for 1,000.
+#: The contestants with their numbers of simultaneous callers. Rivals take half a minute for 1,000.
 CROWDS = [(name, callers) for callers in (1, 200) for name in CONTESTANTS] + [("authguard", 1000)]
 
 
@@ -141,20 +141,20 @@ async def _crowds(findings: Findings, endpoint: Upstream, rounds: int) -> None:
     for verify in verifiers.values():
         await verify("warm-up")
     for name, callers in CROWDS:
-        found = [
+        results = [
             await _crowd(verifiers[name], endpoint, f"{callers}-{number}", callers)
             for number in range(5 * rounds if name == "authguard" else rounds)
         ]
-        asked, refused, p50, p99, last, computed = (
-            statistics.median(column) for column in zip(*found, strict=True)
+        calls, refused, p50, p99, last, computed = (
+            statistics.median(column) for column in zip(*results, strict=True)
         )
-        table.add(name, f"{callers:,}", f"{asked:.0f}", f"{refused:.0f}", p50, p99, last, computed)
-        findings.values[f"crowd, {name}, {callers}, calls"] = asked
+        table.add(name, f"{callers:,}", f"{calls:.0f}", f"{refused:.0f}", p50, p99, last, computed)
+        findings.values[f"crowd, {name}, {callers}, calls"] = calls
         findings.values[f"crowd, {name}, {callers}, p99"] = p99
 
 
 async def _crowd(verify: Verify, endpoint: Upstream, token: str, callers: int) -> tuple[float, ...]:
-    """Calls, refusals, median, 99th percentile and all, above the endpoint's time in ms, processor time in µs."""
+    """Return calls, refusals, processor time, and median, 99th percentile and maximum of the durations."""
     refused = 0
 
     async def one() -> tuple[float, float]:
@@ -167,14 +167,14 @@ async def _crowd(verify: Verify, endpoint: Upstream, token: str, callers: int) -
         return started, time.perf_counter()
 
     gc.collect()
-    gc.freeze()  # to look through the rivals that are loaded here takes longer than all that is timed
+    gc.freeze()  # scanning the loaded rivals would take longer than all measured work
     before, started = endpoint.count("introspections"), clock()
     times = await asyncio.gather(*[one() for _ in range(callers)])
     computed = clock() - started
     gc.unfreeze()
-    asked = endpoint.count("introspections") - before
+    calls = endpoint.count("introspections") - before
     p50, p99, last = (above * 1e3 for above in beyond(times, DELAY))
-    return asked, refused, p50, p99, last, computed / callers * 1e6
+    return calls, refused, p50, p99, last, computed / callers * 1e6
 
 
 async def _known(findings: Findings, endpoint: Upstream, rounds: int) -> None:

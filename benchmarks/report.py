@@ -1,9 +1,10 @@
-"""Tables of results, and the page that keeps them: RESULTS.md, with versions and machine."""
+"""Write tables of results, and the page with them: RESULTS.md, with versions and machine."""
 
+import json
 import os
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +14,13 @@ PACKAGES = (
     "sqlalchemy", "argon2-cffi", "aiosqlite", "joserfc", "litestar", "fastapi-users", "authx", "authlib", "mcp", "fastmcp", "flask-jwt-extended",
     "flask-httpauth", "flask-login", "limits", "slowapi", "fastapi-limiter", "keyshield",
 )  # fmt: skip
-#: The heading of what stays on the page when it is written anew.
+#: The heading of the part that stays when the page is written again.
 OTHERS = "## Measured by other commands"
 
 
 @dataclass
 class Table:
-    """A table with a heading and the sentences that are needed to read it."""
+    """Hold a table with its heading and its explanation."""
 
     title: str
     text: str
@@ -27,7 +28,7 @@ class Table:
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, *cells: str | float) -> None:
-        """Append a row; numbers are rounded to what can be told apart."""
+        """Append a row; numbers are rounded to significant digits."""
         row = tuple(cell if isinstance(cell, str) else number(cell) for cell in cells)
         self.rows.append(row)
         print("   ", " | ".join(row), flush=True)
@@ -41,11 +42,11 @@ class Table:
 
 @dataclass
 class Findings:
-    """What one part of the benchmark found.
+    """Hold the results of one part of the benchmark.
 
     Attributes:
         tables: for the page.
-        values: what the aims and the picture need, by name.
+        values: the values for the aims and the picture, by name.
     """
 
     tables: list[Table] = field(default_factory=list)
@@ -57,8 +58,26 @@ class Findings:
         return self.tables[-1]
 
 
+def keep(path: Path, findings: Findings) -> None:
+    """Write the results of one part to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(findings)), encoding="utf-8")
+
+
+def read_kept(path: Path) -> Findings | None:
+    """Return the results of one part from its file; None if the part has not run."""
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    tables = [
+        Table(each["title"], each["text"], tuple(each["header"]), list(map(tuple, each["rows"])))
+        for each in kept["tables"]
+    ]
+    return Findings(tables, kept["values"])
+
+
 def number(value: float) -> str:
-    """A number with as many digits as a noisy machine allows."""
+    """Return a number with as many digits as a noisy machine allows."""
     if value != value:  # noqa: PLR0124 (only NaN is not itself)
         return "–"
     if abs(value) >= 1000:
@@ -86,7 +105,7 @@ def versions() -> str:
 
 
 def write(path: Path, introduction: str, tables: Iterable[Table]) -> None:
-    """Write the page anew, but for what other commands have measured."""
+    """Write the page again, except for the results of other commands."""
     head = [
         "# Results",
         introduction,
@@ -98,6 +117,6 @@ def write(path: Path, introduction: str, tables: Iterable[Table]) -> None:
 
 
 def kept_of(page: str) -> list[str]:
-    """Return the part of a page that others have measured, if there is one."""
+    """Return the part of a page with the results of other commands, if any."""
     _, heading, text = page.partition(OTHERS)
     return [heading + text.rstrip()] if heading else []

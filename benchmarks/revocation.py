@@ -1,12 +1,13 @@
-"""Prove and measure revocations on eight processes: none is accepted later than the bound, whatever fails.
+"""Prove and measure revocations on eight processes: no token is accepted after the bound, even if parts fail.
 
     python benchmarks/revocation.py redis --revocations 10000
     python benchmarks/revocation.py postgres --revocations 10000
 
-It starts a store server and eight uvicorn processes of its own, with clocks that are wrong by an hour, and revokes
-tokens that each process has remembered. Meanwhile one process is paused, one is killed, connections are cut by
-the server, and the store is stopped for ten seconds. It prints what was accepted too late (which must be
-nothing), how soon revocations are seen while all is well, and what an idle process asks of the store.
+It starts a store server and eight uvicorn processes of its own, with clocks that are wrong by an hour, and
+revokes tokens that each process has remembered. Meanwhile one process is paused, one is killed, the server
+cuts connections, and the store is stopped for ten seconds. It prints the tokens that were accepted too late
+(there must be none), the time until a revocation applies in normal operation, and the calls of an idle
+process to the store.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def main() -> int:
 
 @contextmanager
 def running(kind: str) -> Iterator[StoreServer]:
-    """A store server of this run alone."""
+    """Run a store server only for this run."""
     with tempfile.TemporaryDirectory() as folder:
         server = store_server(kind, Path(folder))
         server.start()
@@ -69,7 +70,7 @@ def running(kind: str) -> Iterator[StoreServer]:
 
 
 def prove(server: StoreServer, fleet: list[Worker], options: argparse.Namespace) -> dict[str, Any]:
-    """Revoke while all is well, and while parts fail."""
+    """Revoke tokens in normal operation, and while parts fail."""
     store: Any = RedisStore(server.url) if isinstance(server, RedisServer) else PostgresStore(server.url)
     run = Run(fleet, store.revocations)
     run.send("warm up")
@@ -96,20 +97,20 @@ def stop_for(server: StoreServer, seconds: float) -> None:
 
 
 def calls_of_idle(server: StoreServer, processes: int) -> float:
-    """Return how many calls of the store an idle process makes a second."""
-    time.sleep(IDLE_SECONDS / 2)  # PostgreSQL counts late
+    """Return the number of calls to the store that an idle process makes a second."""
+    time.sleep(IDLE_SECONDS / 2)  # PostgreSQL updates its counts late
     before = calls(server)
     time.sleep(IDLE_SECONDS)
     return round((calls(server) - before) / IDLE_SECONDS / processes, 2)
 
 
 def calls(server: StoreServer) -> int:
-    """Return how many calls clients have made; in PostgreSQL, of transactions."""
+    """Return the number of calls of clients; in PostgreSQL, the number of transactions."""
     if isinstance(server, RedisServer):
         with redis.Redis(port=server.port) as client:
             stats: Any = client.info("commandstats")
         return sum(stat["calls"] for name, stat in stats.items() if "eval" in name)
-    # From another database, so that this is not counted.
+    # Queried in another database, so that the query is not counted.
     with psycopg.connect(server.url, dbname="template1", autocommit=True) as connection:
         query = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'"
         row: Any = connection.execute(query).fetchone()
@@ -117,7 +118,7 @@ def calls(server: StoreServer) -> int:
 
 
 class Run:
-    """Requests to all processes, and what they were answered."""
+    """Send requests to all processes, and record the answers."""
 
     def __init__(self, fleet: list[Worker], revocations: Any) -> None:
         self.fleet, self.revocations = fleet, revocations
@@ -134,7 +135,7 @@ class Run:
         return statuses
 
     def revoke(self, name: str) -> bool:
-        """Revoke a token; False if the store was down, and it may be revoked or not."""
+        """Revoke a token; False if the store was down, so that the outcome is unknown."""
         try:
             self.revocations.revoke(token_id=name, until=UNTIL)
         except Exception:
@@ -143,7 +144,7 @@ class Run:
         return True
 
     def measure_visibility(self, count: int) -> None:
-        """Note after how long a process refuses a revoked token, one process after the other."""
+        """Note the time until a process refuses a revoked token, one process after the other."""
         for number in range(count):
             name, worker = f"visible-{number}", self.fleet[number % len(self.fleet)]
             text = token(name)
@@ -155,7 +156,7 @@ class Run:
                 self.seen.append(time.monotonic() - started)
 
     def revoke_during(self, event: str, fail: Any, count: int) -> None:
-        """Revoke tokens that all processes remember, while something fails; none is accepted after the bound."""
+        """Revoke tokens that all processes remember, while a part fails; none is accepted after the bound."""
         names = [f"{event}-{number}" for number in range(count)]
         for name in names:
             self.send(name)
@@ -181,7 +182,7 @@ class Run:
         self.fleet[0].signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill a process that nobody sends requests to any more."""
+        """Kill a process that gets no more requests."""
         self.fleet.pop().stop()
 
     def report(self) -> dict[str, Any]:

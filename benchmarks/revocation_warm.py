@@ -1,4 +1,6 @@
-"""Measure what shared revocations add to a request with a known credential, beside the same guard without.
+"""Measure the cost of shared revocations in a request with a known credential.
+
+The same guard without revocations is measured for comparison.
 
 python benchmarks/revocation_warm.py
 """
@@ -35,7 +37,7 @@ def guard(revocations: SharedRevocations | None = None) -> Guard:
 
 
 def shared() -> SharedRevocations:
-    """Return revocations whose log has been read, by the real clock."""
+    """Return revocations whose log has been read, with the real clock."""
     log = FakeLog(World())
     follower = Follower(log, "store", bound=1.0)
     follower.trusted_until = math.inf
@@ -43,7 +45,7 @@ def shared() -> SharedRevocations:
 
 
 def timer(built: Guard) -> Timer:
-    """Return what times the straight path; microseconds for each request."""
+    """Return a timer of the straight path, in microseconds for each request."""
     recall = built.recall
 
     def run() -> float:

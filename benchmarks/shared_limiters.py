@@ -1,13 +1,13 @@
-"""What limits callers over Redis, each set up as its documentation says: a function that takes a cost, or does not."""
+"""Build limiters that use Redis, each as in its documentation: functions that take a cost, or refuse."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-#: How much, in how many seconds.
+#: The amount, and the seconds.
 Limit = tuple[int, int]
-#: Takes a cost from all limits of one caller; tells whether it was let through.
+#: A function that takes a cost from all limits of one caller, and returns whether it was admitted.
 Hit = Callable[[int], bool]
 
 
@@ -20,16 +20,18 @@ def authguard(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
     takes: dict[int, list[Take]] = {}
 
     def hit(cost: int) -> bool:
-        asked = takes.get(cost)
-        if asked is None:
-            asked = takes[cost] = [Take((quota.policy, "issuer", "ann"), quota, cost) for quota in quotas]
-        return (store.take_at_once(asked) or store.take(asked)).admitted
+        takes_of_cost = takes.get(cost)
+        if takes_of_cost is None:
+            takes_of_cost = takes[cost] = [
+                Take((quota.policy, "issuer", "ann"), quota, cost) for quota in quotas
+            ]
+        return (store.take_at_once(takes_of_cost) or store.take(takes_of_cost)).admitted
 
     return hit
 
 
 def by_limits(strategy: str) -> Callable[[str, str, Sequence[Limit]], Hit]:
-    """`limits`: a hit for each limit; there is no way to hit several."""
+    """Return `limits`: a hit for each limit, because it cannot hit several."""
 
     def build(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
         from limits import RateLimitItemPerSecond, strategies
@@ -43,7 +45,7 @@ def by_limits(strategy: str) -> Callable[[str, str, Sequence[Limit]], Hit]:
 
 
 def slowapi(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
-    """slowapi by its decorator; its limits are those of `limits`, with fixed windows."""
+    """Return slowapi with its decorator; its limits are those of `limits`, with fixed windows."""
     from slowapi import Limiter, _rate_limit_exceeded_handler
     from slowapi.errors import RateLimitExceeded
     from starlette.applications import Starlette
@@ -79,7 +81,7 @@ def slowapi(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
 
 
 def fastapi_limiter(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
-    """What fastapi-limiter 0.2 stands on: pyrate-limiter, with its bucket in Redis."""
+    """Return pyrate-limiter, with its bucket in Redis, which fastapi-limiter 0.2 uses."""
     from pyrate_limiter import Limiter, Rate, RedisBucket
     from redis import Redis
 
@@ -89,7 +91,7 @@ def fastapi_limiter(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
 
 
 def throttled(algorithm: str) -> Callable[[str, str, Sequence[Limit]], Hit]:
-    """throttled-py: a hit for each limit."""
+    """Return throttled-py: a hit for each limit."""
 
     def build(url: str, prefix: str, limits: Sequence[Limit]) -> Hit:
         from throttled import Throttled, rate_limiter, store

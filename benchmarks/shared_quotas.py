@@ -1,8 +1,9 @@
-"""Prove and measure quotas that processes share over Redis, beside libraries that do: `python -m benchmarks.shared_quotas`.
+"""Prove and measure quotas that processes share by Redis: `python -m benchmarks.shared_quotas`.
 
-It starts a Redis of its own. Four processes send to one caller. First the same test of exactness for all: how much is
-let through in any window, with clocks that agree and with one that is two seconds ahead; and whether a refused request
-takes anything. Then what a decision costs, at 10,000 requests a second.
+It starts a Redis of its own, and compares authguard with libraries for the same. Four processes send requests
+of one caller. First, all get the same test of exactness: the amount that is admitted in any window, with
+equal clocks and with one clock that is two seconds ahead; and whether a refused request takes anything. Then
+the cost of a decision is measured, at 10,000 requests a second.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from typing import Any
 
 _real_time, _real_time_ns = time.time, time.time_ns
 _clock = {"ahead": 0}
-# Before anything is imported that keeps a reference to them: the clock of a machine that is wrong.
+# Patched before other modules are imported, because they keep references: simulates a machine with a wrong
+# clock.
 time.time = lambda: _real_time() + _clock["ahead"]
 time.time_ns = lambda: _real_time_ns() + _clock["ahead"] * 10**9
 
@@ -35,7 +37,7 @@ PROCESSES = 4
 LIMIT: Limit = (100, 1)
 AHEAD = 2
 PER_SECOND = 10_000
-#: Never reached: a minute, and a day.
+#: Limits that are never reached: a minute, and a day.
 ENOUGH: Sequence[Limit] = ((10**9, 60), (10**11, 86_400))
 PACKAGES = ("redis", "limits", "slowapi", "fastapi-limiter", "pyrate-limiter", "throttled-py", "starlette")
 _BATCH_SECONDS = 0.01
@@ -66,7 +68,7 @@ def main() -> None:
 
 @contextmanager
 def redis_server() -> Iterator[tuple[str, Any]]:
-    """A Redis of this run alone."""
+    """Run a Redis only for this run."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -89,7 +91,7 @@ def redis_server() -> Iterator[tuple[str, Any]]:
 
 
 def in_processes(run: Callable[[int], Any], number: int = PROCESSES) -> list[Any]:
-    """Run a function in forked processes at once, and return what each has returned."""
+    """Run a function in several forked processes, and return all results."""
     pipes = []
     for index in range(number):
         reader, writer = os.pipe()
@@ -116,7 +118,7 @@ def in_processes(run: Callable[[int], Any], number: int = PROCESSES) -> list[Any
 
 
 def prove(findings: Findings, url: str, client: Any, seconds: float) -> None:
-    """The same test for all."""
+    """Run the same test for all contestants."""
     table = findings.table(
         "Quotas over Redis: proof",
         f"Four processes send as one caller, who may send {LIMIT[0]} in any {LIMIT[1]} s: the most that was let through in any "
@@ -129,15 +131,15 @@ def prove(findings: Findings, url: str, client: Any, seconds: float) -> None:
         client.flushall()
         most, total = most_let_through(name, url, seconds, 0)
         most_ahead, _ = most_let_through(name, url, seconds, AHEAD)
-        after_refusal, left = in_processes(lambda _, name=name: refusals(name, url), 1)[0]
+        after_refusal, remaining = in_processes(lambda _, name=name: refusals(name, url), 1)[0]
         answer = "yes" if after_refusal else "no"
-        table.add(name, str(most), str(most_ahead), str(total), answer, str(left))
-        if name == "authguard" and (max(most, most_ahead) > LIMIT[0] or (answer, left) != ("yes", 7)):
+        table.add(name, str(most), str(most_ahead), str(total), answer, str(remaining))
+        if name == "authguard" and (max(most, most_ahead) > LIMIT[0] or (answer, remaining) != ("yes", 7)):
             raise SystemExit("authguard is not exact")
 
 
 def most_let_through(name: str, url: str, seconds: float, ahead: int) -> tuple[int, int]:
-    """Return how much was let through in the window with the most, and in all."""
+    """Return the greatest amount that was admitted in a window, and the total amount."""
 
     def run(index: int) -> list[tuple[float, float]]:
         _clock["ahead"] = ahead if index == 0 else 0
@@ -154,31 +156,32 @@ def most_let_through(name: str, url: str, seconds: float, ahead: int) -> tuple[i
     admitted = sorted(tuple(each) for process in in_processes(run) for each in process)
     most = 0
     for index, (begin, _) in enumerate(admitted):
-        # What has begun and ended in the window: when in between it was let through, nobody can tell.
+        # Only requests that began and ended in the window count, because the time of admission in between is
+        # unknown.
         window = [end for start, end in admitted[index : index + 4 * LIMIT[0]] if start < begin + LIMIT[1]]
         most = max(most, sum(end < begin + LIMIT[1] for end in window))
     return most, len(admitted)
 
 
 def refusals(name: str, url: str) -> tuple[bool, int]:
-    """Return whether one is let through after a refusal, and what is left of the other limit."""
+    """Return whether a request is admitted after a refusal, and the rest of the other limit."""
     hit = LIMITERS[name](url, "refusal", [(10, 50)])
     for _ in range(9):
         hit(1)
     hit(5)
     after_refusal = hit(1)
-    left = []
+    remaining = []
     for order, limits in enumerate(([(3, 51), (10, 520)], [(10, 520), (3, 51)])):
         both = LIMITERS[name](url, f"several-{order}", limits)
         for _ in range(8):
             both(1)
         alone = LIMITERS[name](url, f"several-{order}", [(10, 520)])
-        left.append(sum(alone(1) for _ in range(10)))
-    return after_refusal, min(left)
+        remaining.append(sum(alone(1) for _ in range(10)))
+    return after_refusal, min(remaining)
 
 
 def measure_calls(findings: Findings, url: str, number: int) -> None:
-    """What one call costs, which most requests do not make."""
+    """Measure the cost of one call, which most requests do not make."""
     from authguard.stores.counting.backend import Ask
     from authguard.stores.counting.redis import RedisCounters
 
@@ -210,9 +213,9 @@ def measure_calls(findings: Findings, url: str, number: int) -> None:
 
 
 def paced(run: Callable[[int], Any], seconds: float) -> dict[str, float]:
-    """Have a function make as many calls as are this process's share of the load; return how many, and microseconds of each.
+    """Call a function at this process's share of the load; return the number of calls, and their microseconds.
 
-    `cpu` is the time of the processor, also in threads; `passed` is the time that passed in calls.
+    `cpu` is the processor time, also in threads; `passed` is the elapsed time of the calls.
     """
     per_batch = round(PER_SECOND / PROCESSES * _BATCH_SECONDS)
     calls = 0
@@ -234,7 +237,7 @@ def paced(run: Callable[[int], Any], seconds: float) -> dict[str, float]:
 
 
 def measure_decisions(findings: Findings, url: str, client: Any, seconds: float) -> None:
-    """What a decision costs, without a request."""
+    """Measure the cost of a decision, without a request."""
     table = findings.table(
         "Quotas over Redis: a decision",
         f"Four processes, {PER_SECOND:,} decisions a second for one caller and two limits, a minute and a day. For each decision: "
@@ -244,7 +247,7 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
     )  # fmt: skip
     for name in LIMITERS:
         if name == "slowapi":
-            continue  # it decides within a request alone; what it does is a fixed window of `limits`
+            continue  # it decides only within a request, using a fixed window of `limits`
 
         def run(_: int, name: str = name) -> dict[str, float]:
             hit = LIMITERS[name](url, "decision", ENOUGH)
@@ -257,7 +260,7 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
             gc.collect()
             return paced(hits, seconds)
 
-        client.flushall()  # the strategies of `limits` use one key, each in a form of its own
+        client.flushall()  # the strategies of `limits` use the same key in different forms
         before = redis_used(client)
         measured = in_processes(run)
         after = redis_used(client)
@@ -271,7 +274,7 @@ def measure_decisions(findings: Findings, url: str, client: Any, seconds: float)
 
 
 def redis_used(client: Any) -> tuple[int, float]:
-    """Return how many scripts Redis has run, and the seconds of the processor that it has used."""
+    """Return the number of scripts that Redis has run, and the processor seconds that it has used."""
     stats = client.info("commandstats")
     used = client.info("cpu")
     calls = sum(each["calls"] for name, each in stats.items() if name in ("cmdstat_evalsha", "cmdstat_eval"))
@@ -279,7 +282,7 @@ def redis_used(client: Any) -> tuple[int, float]:
 
 
 def measure_requests(findings: Findings, url: str, client: Any, seconds: float) -> None:
-    """What quotas add to a request."""
+    """Measure the cost that quotas add to a request."""
     import asyncio
     import secrets
 
@@ -325,7 +328,7 @@ def measure_requests(findings: Findings, url: str, client: Any, seconds: float) 
     before = redis_used(client)[0]
     rounds = [measured for process in in_processes(run) for measured in process]
     calls = redis_used(client)[0] - before
-    # With those of the half second before.
+    # Includes the calls of the half second before.
     counted = sum(measured[2]["rate"] for measured in rounds) * (seconds / 3 + 0.25)
     for index, name in enumerate(names):
         cells: list[float] = []

@@ -1,4 +1,4 @@
-"""Requests a second over sockets: uvicorn and gunicorn, loaded by wrk, in turns with the bare application."""
+"""Measure requests a second over sockets: uvicorn and gunicorn, loaded by wrk, in turns with bare servers."""
 
 import contextlib
 import multiprocessing
@@ -24,16 +24,18 @@ from benchmarks.rivals import base_http_middleware, before_request, flask_jwt_ex
 from benchmarks.tokens import Issuer
 
 SECONDS, CONNECTIONS = 1, 16
-# How often in a round the two whose ratios matter most are loaded: a second is short beside what else goes on.
+# The number of loads in a round of the two contestants with the most important ratios, because a second is
+# short.
 OFTEN = 4
-# Those that this process may use; only Linux says.
+# The cores that this process may use; only Linux reports them.
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-FORK = multiprocessing.get_context("fork")  # the children inherit application and socket, and need no files
+# the forked children inherit application and socket, and need no files
+FORK = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw: requests a second, latencies in milliseconds, and answers that were not 2xx."""
+    """Hold the results of wrk: requests a second, latencies in milliseconds, and failed answers."""
 
     rate: float
     median: float
@@ -45,7 +47,7 @@ def run(rounds: int) -> Findings:
     """Load each server in turns.
 
     Args:
-        rounds: how often each contestant is loaded.
+        rounds: the number of loads of each contestant.
 
     Raises:
         RuntimeError: if wrk is not installed.
@@ -86,15 +88,15 @@ def _compare(
         "bare": (bare, hs256),
         "bare again": (bare, hs256),
     }
-    for one in contestants:
-        builders[f"{one.name}, HS256"] = (partial(one.build, hs256), hs256)
+    for contestant in contestants:
+        builders[f"{contestant.name}, HS256"] = (partial(contestant.build, hs256), hs256)
     if "RS256" in contestants[1].algorithms:
         rs256 = issuers["RS256"]
         builders[f"{contestants[1].name}, RS256"] = (partial(contestants[1].build, rs256), rs256)
     loads: dict[str, list[tuple[Load, Load]]] = {name: [] for name in builders if name != "bare"}
     for _ in range(rounds):
-        # New processes with new objects in each round: where these lie in memory makes 5 % more or less, for as
-        # long as a process lives.
+        # Each round has new processes, because the positions of objects in memory change the result by 5 %
+        # for the lifetime of a process.
         with contextlib.ExitStack() as stack:
             stack.enter_context(_apart())
             ports = {
@@ -111,14 +113,17 @@ def _compare(
     short = server.rsplit(maxsplit=1)[-1]
     _row(table, server, "bare", base, 1.0)
     for name, pairs in loads.items():
-        ratio = statistics.median(one.rate / before.rate for before, one in pairs)
-        _row(table, server, name, [one for _, one in pairs], ratio)
+        ratio = statistics.median(load.rate / before.rate for before, load in pairs)
+        _row(table, server, name, [load for _, load in pairs], ratio)
         findings.values[f"sockets, {short}, {'authguard' if name.startswith('authguard') else name}"] = ratio
 
 
 @contextlib.contextmanager
 def _apart() -> Iterator[None]:
-    """This process, and so wrk, on one core, since to be moved about costs a server more than a guard does."""
+    """Keep this process, and so wrk, on one core.
+
+    Moving between cores costs a server more than a guard does.
+    """
     _move_to(_CORES[-1:])
     try:
         yield
@@ -127,7 +132,7 @@ def _apart() -> Iterator[None]:
 
 
 def _alone(serve: Callable[[Any, socket.socket], None], app: Any, listening: socket.socket) -> None:
-    """The server that is loaded on another one; those that are not use none."""
+    """Keep the loaded server on another core; idle servers use none."""
     _move_to(_CORES[:1])
     serve(app, listening)
 
@@ -138,11 +143,11 @@ def _move_to(cores: list[int]) -> None:
 
 
 def _row(table: Any, server: str, name: str, loads: list[Load], ratio: float) -> None:
-    if any(one.refused for one in loads):
+    if any(load.refused for load in loads):
         raise RuntimeError(f"{name} refused good tokens")
-    rates = [one.rate for one in loads]
+    rates = [load.rate for load in loads]
     rate = f"{statistics.median(rates):,.0f} ({max(rates):,.0f})"
-    table.add(server, name, rate, ratio, statistics.median(one.median for one in loads))
+    table.add(server, name, rate, ratio, statistics.median(load.median for load in loads))
 
 
 def serve_uvicorn(http: Any) -> Callable[[Any, socket.socket], None]:
@@ -179,8 +184,8 @@ def serve_gunicorn(app: Any, listening: socket.socket) -> None:
 
 @contextlib.contextmanager
 def serving(serve: Callable[[Any, socket.socket], None], app: Any) -> Iterator[int]:
-    """A server in a process of its own; its port."""
-    # With the protocol named, else asyncio does not set TCP_NODELAY, and each answer waits 40 ms.
+    """Run a server in a process of its own, and yield its port."""
+    # The protocol is named, because otherwise asyncio does not set TCP_NODELAY, and each answer waits 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(256)
@@ -203,7 +208,7 @@ def command(
     script: Path | None = None,
     path: str = "/p",
 ) -> list[str]:
-    """How wrk is called."""
+    """Return the command line of wrk."""
     options = [] if token is None else ["--header", f"Authorization: Bearer {token}"]
     options += [] if script is None else ["--script", str(script)]
     numbers = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
@@ -219,13 +224,13 @@ def load(port: int, token: str) -> Load:
 
 
 def load_together(*commands: list[str]) -> list[Load]:
-    """Run wrk, several at a time."""
-    processes = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in commands]
+    """Run several wrk processes at the same time."""
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     return [parse(process.communicate(timeout=60)[0]) for process in processes]
 
 
 def parse(text: str) -> Load:
-    """Read what wrk prints."""
+    """Parse the output of wrk."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     median, p99 = (re.search(share + r"%\s+([\d.]+)(us|ms|s)", text) for share in ("50", "99"))
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
@@ -234,5 +239,5 @@ def parse(text: str) -> Load:
     return Load(float(rate[1]), _milliseconds(median), _milliseconds(p99), int(refused[1]) if refused else 0)
 
 
-def _milliseconds(found: re.Match[str]) -> float:
-    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
+def _milliseconds(match: re.Match[str]) -> float:
+    return float(match[1]) * {"us": 0.001, "ms": 1, "s": 1000}[match[2]]

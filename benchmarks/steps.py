@@ -1,4 +1,4 @@
-"""What the steps of a known token's request cost one by one: what Python needs at least, and what we need in all."""
+"""Measure each step of a known token's request: the minimum of Python, and the total of authguard."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ def run(rounds: int) -> Findings:
     """Time each step in turn with the others and with an empty loop.
 
     Args:
-        rounds: how often.
+        rounds: the number of rounds.
     """
     findings = Findings()
     table = findings.table(
@@ -37,7 +37,7 @@ def run(rounds: int) -> Findings:
     times = in_turns({"empty": _timer(_nothing, range(LOOPS)), **timers, **_whole()}, rounds)
     total = [0.0, 0.0]
     for name in steps:
-        # A frame more is what awaiting adds to a coroutine; the others stand beside the empty loop.
+        # The cost of awaiting is compared with a coroutine; the others are compared with the empty loop.
         base = "a coroutine that does nothing" if name.startswith("one coroutine") else "empty"
         step = Paired(times[base], times[name])
         median, least = max(step.added, 0.0), max(step.added_least, 0.0)
@@ -53,7 +53,7 @@ def run(rounds: int) -> Findings:
     return findings
 
 
-# What no guard on ASGI that remembers can do without; the others are for comparison.
+# The steps that every ASGI guard with a memory needs; the others are for comparison.
 ON_THE_WAY = (
     "clock: `time.time()`",
     "one coroutine frame: `await app(scope, receive, send)`",
@@ -72,15 +72,15 @@ def _timer(step: Callable[[Any], Any], fresh: Any) -> Callable[[], float]:
     def run() -> float:
         made: Iterable[Any] = fresh() if callable(fresh) else fresh
         started = clock()
-        for one in made:
-            step(one)
+        for each in made:
+            step(each)
         return (clock() - started) / LOOPS * 1e6
 
     return run
 
 
 def _steps() -> dict[str, tuple[Callable[[Any], Any], Any]]:
-    """Each step as a function of one fresh thing, and what makes LOOPS of these."""
+    """Return each step as a function of one new object, and a function that makes LOOPS of these."""
     issuer = tokens.issuer("HS256")
     request = {**scope(bearer(issuer.token())), "state": {}}
     field: bytes = request["headers"][-1][1]
@@ -95,11 +95,11 @@ def _steps() -> dict[str, tuple[Callable[[Any], Any], Any]]:
         return lambda: [make(n) for n in range(LOOPS)]
 
     def scan(headers: Any) -> Any:
-        found = None
+        match = None
         for field in headers:
             if len(field[0]) in lengths and field[0].lower() in names:
-                found = field
-        return found
+                match = field
+        return match
 
     async def inner(scope: Any, receive: Any, send: Any) -> None: ...
 
@@ -119,11 +119,11 @@ def _steps() -> dict[str, tuple[Callable[[Any], Any], Any]]:
         "one coroutine frame: `await app(scope, receive, send)`": (lambda _: drive(outer), range(LOOPS)),
         "header scan: one field among 12, by length, then by name": (scan, many(lambda _: list(request["headers"]))),
         "header scan: with `lower()` on each name": (_scan_lower, many(lambda _: list(request["headers"]))),
-        "SHA-256 of the field, 500 bytes": (lambda one: sha256(one).digest(), many(lambda _: _copy(field))),
+        "SHA-256 of the field, 500 bytes": (lambda each: sha256(each).digest(), many(lambda _: _copy(field))),
         "look-up of the digest among 10,000": (by_digest.get, many(lambda n: _copy(digests[n]))),
         "look-up of the field itself among 10,000": (by_field.get, many(lambda n: _copy(field[:-6] + b"%06d" % n))),
         "look-up of path, method and mount": (
-            lambda one: by_path.get((one, "GET", "")), many(lambda _: path[:1] + path[1:])),
+            lambda each: by_path.get((each, "GET", "")), many(lambda _: path[:1] + path[1:])),
         "copy of the scope with three more": (
             lambda _: {**request, "user": user, "auth": user, "authguard": left}, range(LOOPS)),
     }  # fmt: skip
@@ -142,7 +142,7 @@ def _copy(data: bytes) -> bytes:
 
 
 def _whole() -> dict[str, Callable[[], float]]:
-    """Both middlewares around applications that do nothing, and these alone."""
+    """Return both middlewares around applications that do nothing, and these applications alone."""
     issuer = tokens.issuer("HS256")
     token = issuer.token()
     guard = Guard(apps.jwt_verifier(issuer))
@@ -153,7 +153,8 @@ def _whole() -> dict[str, Callable[[], float]]:
         return []
 
     guarded, guarded_wsgi = ASGIMiddleware(app, guard=guard), WSGIMiddleware(wsgi, guard=guard)
-    asyncio.run(guarded({**scope(bearer(token)), "state": {}}, receive, send))  # known from here on
+    # the token is known from here on
+    asyncio.run(guarded({**scope(bearer(token)), "state": {}}, receive, send))
 
     def scopes() -> list[dict[str, Any]]:
         return [{**scope(bearer(token)), "state": {}} for _ in range(LOOPS)]
@@ -162,9 +163,9 @@ def _whole() -> dict[str, Callable[[], float]]:
         return [environ(bearer(token)) for _ in range(LOOPS)]
 
     def drive(of: Any) -> Callable[[Any], None]:
-        def step(one: Any) -> None:
+        def step(each: Any) -> None:
             try:
-                of(one, receive, send).send(None)
+                of(each, receive, send).send(None)
             except StopIteration:
                 return
 
@@ -173,6 +174,6 @@ def _whole() -> dict[str, Callable[[], float]]:
     return {
         "ASGI bare": _timer(drive(app), scopes),
         "ASGI guarded": _timer(drive(guarded), scopes),
-        "WSGI bare": _timer(lambda one: wsgi(one, start_response), environs),
-        "WSGI guarded": _timer(lambda one: guarded_wsgi(one, start_response), environs),
+        "WSGI bare": _timer(lambda each: wsgi(each, start_response), environs),
+        "WSGI guarded": _timer(lambda each: guarded_wsgi(each, start_response), environs),
     }

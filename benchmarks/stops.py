@@ -1,4 +1,4 @@
-"""How long one turn of the event loop takes: under a burst of first-seen tokens, and in a full garbage collection."""
+"""Measure the longest turn of the event loop: with new tokens, and in a full garbage collection."""
 
 import asyncio
 import gc
@@ -18,11 +18,11 @@ CALLERS = (100, 1000)
 
 
 def run(findings: Findings, rounds: int) -> None:
-    """Send the bursts to a bare and to a guarded application in turns, and collect what is remembered.
+    """Send the bursts to a bare and to a guarded application in turns, and time garbage collections.
 
     Args:
-        findings: where to write.
-        rounds: how often.
+        findings: receives the tables.
+        rounds: the number of rounds.
     """
     _bursts(findings, rounds)
     _collection(findings)
@@ -53,8 +53,9 @@ def _bursts(findings: Findings, rounds: int) -> None:
 
 
 def _turns(app: Any, fields: Sequence[tuple[str, str]], callers: int) -> tuple[float, float]:
-    """The longest turn, and all of the burst, in milliseconds."""
-    requests = [{**scope(field), "state": {}} for field in fields]  # kept, since to free them all takes long
+    """Return the longest turn, and the whole burst, in milliseconds."""
+    # stored, because freeing all of them takes long
+    requests = [{**scope(field), "state": {}} for field in fields]
     gc.collect()
     gc.freeze()
     try:
@@ -65,7 +66,7 @@ def _turns(app: Any, fields: Sequence[tuple[str, str]], callers: int) -> tuple[f
 
 async def _burst(app: Any, left: Iterator[dict[str, Any]], callers: int) -> tuple[float, float]:
     loop = asyncio.get_running_loop()
-    await app(next(left), receive, send)  # what is made at the first request is made
+    await app(next(left), receive, send)  # objects that the first request creates exist after this
     longest, last, ended = 0.0, clock(), False
 
     def turn() -> None:
@@ -88,7 +89,7 @@ async def _burst(app: Any, left: Iterator[dict[str, Any]], callers: int) -> tupl
 
 
 def _collection(findings: Findings, count: int = 10_000) -> None:
-    """A full collection of what a guard remembers by default; what was loaded before is passed over."""
+    """Return the time of a full collection of a guard's default memory, without older objects."""
     issuer = tokens.issuer("HS256")
     guard = Guard(apps.jwt_verifier(issuer), cache_size=2 * count)
     fields = [[(b"authorization", f"Bearer {issuer.token()}".encode())] for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Keys and tokens: one issuer for an algorithm, with good tokens and those that must be refused."""
+"""Make keys and tokens: one issuer for each algorithm, with valid tokens and tokens that must be refused."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from authguard.testing import issue_token
 ISSUER, AUDIENCE, SUBJECT = "https://issuer.example", "https://api.example", "42"
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 
-# What an access token has, and what rivals ask for: client_id and typ (Authlib), type and fresh
+# The claims of an access token, and those that rivals require: client_id and typ (Authlib), type and fresh
 # (authx, Flask-JWT-Extended), a number as subject (fastapi-users, as configured here).
 CLAIMS = {
     "iss": ISSUER, "aud": AUDIENCE, "client_id": "web", "scope": "read write",
@@ -24,7 +24,7 @@ CLAIMS = {
 
 @dataclass(frozen=True)
 class Issuer:
-    """Signs tokens with one key.
+    """Sign tokens with one key.
 
     Attributes:
         algorithm: the `alg`.
@@ -37,7 +37,7 @@ class Issuer:
     verification: str
 
     def token(self, **claims: Any) -> str:
-        """A token that differs from all others; claims that are None are left out."""
+        """Return a token that differs from all others; claims with the value None are left out."""
         merged = {**CLAIMS, "jti": secrets.token_hex(8), **claims}
         return issue_token(
             self.signing,
@@ -58,19 +58,19 @@ class Issuer:
         return self.token(iss="https://another.example")
 
     def tampered(self) -> str:
-        """A good token with another subject, under the signature of the first one."""
+        """Return a valid token with another subject, but with the signature of the original."""
         header, payload, signature = self.token().split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
         changed = json.dumps({**claims, "sub": "43"}, separators=(",", ":")).encode()
         return f"{header}.{base64.urlsafe_b64encode(changed).rstrip(b'=').decode()}.{signature}"
 
     def forged(self) -> str:
-        """What looks like a good token, signed with somebody else's key."""
+        """Return a token that is signed with another key."""
         return Issuer(self.algorithm, *_key(self.algorithm)).token()
 
 
 def issuer(algorithm: str) -> Issuer:
-    """An issuer with a fresh key."""
+    """Return an issuer with a new key."""
     return Issuer(algorithm, *_key(algorithm))
 
 

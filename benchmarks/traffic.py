@@ -1,4 +1,4 @@
-"""Requests as servers hand them over, and timers that send batches of them in this process."""
+"""Make requests in the form of servers, and timers that send batches of them in this process."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from benchmarks.pairing import clock
 
 Field = tuple[str, str]
 
-# The fields that a browser's fetch sends beside the credential.
+# The fields that a browser's fetch sends besides the credential.
 USUAL_FIELDS = [
     ("host", "api.example"), ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     ("accept", "*/*"), ("accept-encoding", "gzip, deflate, br"), ("accept-language", "en-GB,en;q=0.5"),
@@ -22,7 +22,7 @@ def bearer(token: str) -> Field:
 
 
 def scope(*fields: Field, path: str = "/p") -> dict[str, Any]:
-    """As uvicorn makes it."""
+    """Return a scope in the form of uvicorn."""
     headers = [(name.encode(), value.encode()) for name, value in (*USUAL_FIELDS, *fields)]
     return {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
@@ -32,7 +32,7 @@ def scope(*fields: Field, path: str = "/p") -> dict[str, Any]:
 
 
 def environ(*fields: Field, path: str = "/p") -> dict[str, Any]:
-    """As gunicorn makes it."""
+    """Return an environ in the form of gunicorn."""
     named = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in (*USUAL_FIELDS, *fields)}
     return {
         "REQUEST_METHOD": "GET", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", "RAW_URI": path,
@@ -51,29 +51,29 @@ async def send(message: Any) -> None: ...
 def asgi_timer(
     runner: asyncio.Runner, app: Any, batch: Callable[[], Sequence[dict[str, Any]]], receive: Any = receive
 ) -> Callable[[], float]:
-    """A timer that sends a batch, one request after the other, in the runner's loop."""
+    """Return a timer that sends a batch, one request after the other, in the runner's loop."""
 
     async def run(scopes: list[dict[str, Any]]) -> float:
         started = clock()
-        for one in scopes:
-            await app(one, receive, send)
+        for each in scopes:
+            await app(each, receive, send)
         return (clock() - started) / len(scopes) * 1e6
 
-    # Applications write on the scope, so that each request has its own, made before the clock runs.
-    return lambda: runner.run(run([{**one, "state": {}} for one in batch()]))
+    # Applications change the scope, so each request has its own, created before the clock runs.
+    return lambda: runner.run(run([{**each, "state": {}} for each in batch()]))
 
 
 def start_response(status: str, headers: Any, exc_info: Any = None) -> Any: ...
 
 
 def wsgi_timer(app: Any, batch: Callable[[], Sequence[dict[str, Any]]]) -> Callable[[], float]:
-    """The same for WSGI; the body is read and closed, as a server does."""
+    """Return a timer for WSGI, which reads and closes the body like a server."""
 
     def run() -> float:
-        environs = [dict(one) for one in batch()]
+        environs = [dict(each) for each in batch()]
         started = clock()
-        for one in environs:
-            body = app(one, start_response)
+        for each in environs:
+            body = app(each, start_response)
             for _ in body:
                 pass
             if hasattr(body, "close"):
@@ -84,7 +84,7 @@ def wsgi_timer(app: Any, batch: Callable[[], Sequence[dict[str, Any]]]) -> Calla
 
 
 def ask_asgi(runner: asyncio.Runner, app: Any, *fields: Field, path: str = "/p") -> int:
-    """The status of one request."""
+    """Return the status of one ASGI request."""
     sent: list[Any] = []
 
     async def collect(message: Any) -> None:
@@ -95,7 +95,7 @@ def ask_asgi(runner: asyncio.Runner, app: Any, *fields: Field, path: str = "/p")
 
 
 def ask_wsgi(app: Any, *fields: Field, path: str = "/p") -> int:
-    """The status of one request."""
+    """Return the status of one WSGI request."""
     statuses: list[str] = []
     body = app(environ(*fields, path=path), lambda status, headers, exc_info=None: statuses.append(status))
     list(body)

@@ -1,4 +1,4 @@
-"""The other machine of the benchmark: introspection and keys, in a process of its own, each answer after a while."""
+"""Run the remote of the benchmark: introspection and keys, in a process of its own, with delayed answers."""
 
 import asyncio
 import contextlib
@@ -17,10 +17,10 @@ DELAY = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Documents:
-    """What it answers.
+    """Hold the answers of the remote.
 
     Attributes:
-        active: to any token that it is asked about (RFC 7662).
+        active: for any token (RFC 7662).
         keys: the key set (RFC 7517).
     """
 
@@ -30,18 +30,18 @@ class Documents:
 
 @dataclass(frozen=True)
 class Upstream:
-    """The endpoint, as its clients see it."""
+    """Represent the endpoint for its clients."""
 
     url: str
 
     def count(self, what: str) -> int:
-        """How often it was asked for `introspections` or `keys`."""
+        """Return the number of requests for `introspections` or `keys`."""
         return int(httpx.get(f"{self.url}/count").json()[what])
 
 
 @contextlib.contextmanager
 def running(documents: Documents) -> Iterator[Upstream]:
-    """The endpoint, while the block runs."""
+    """Run the endpoint during the block."""
     with sockets.serving(_serve, documents) as port:
         yield Upstream(f"http://127.0.0.1:{port}")
 
@@ -51,7 +51,7 @@ def _serve(documents: Documents, listening: socket.socket) -> None:
 
 
 async def _answer(documents: Documents, listening: socket.socket) -> None:
-    """POST is introspection, GET /keys the key set, GET /count says how often each was asked for."""
+    """Answer a request: POST is introspection, GET /keys the key set, GET /count the numbers of requests."""
     counts = {"introspections": 0, "keys": 0}
 
     async def document(method: bytes, path: bytes) -> dict[str, Any]:

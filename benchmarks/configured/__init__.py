@@ -1,1 +1,1 @@
-"""What users configure: a row for each configuration, and the least that anybody could do for the same."""
+"""Define a row for each configuration of users, and the cheapest solution for the same."""

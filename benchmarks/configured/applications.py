@@ -1,4 +1,4 @@
-"""The applications of the table: bare, and with each configuration around them."""
+"""Build the applications of the table: bare, and with each configuration around them."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -57,7 +57,7 @@ def websocket(*middleware: Middleware) -> Starlette:
 
 
 def fastapi(guard: Guard | None = None, endpoint: Any = None) -> FastAPI:
-    """With a guard by `install`, if one is given."""
+    """Return a FastAPI application, with a guard by `install` if one is given."""
 
     async def operation() -> dict[str, bool]:
         return {"ok": True}
@@ -70,7 +70,7 @@ def fastapi(guard: Guard | None = None, endpoint: Any = None) -> FastAPI:
 
 
 def flask_app(guard: Guard | None = None, view: Any = None) -> flask.Flask:
-    """With a guard by `init_app`, if one is given."""
+    """Return a Flask application, with a guard by `init_app` if one is given."""
 
     def answer() -> str:
         return "ok"
@@ -83,7 +83,7 @@ def flask_app(guard: Guard | None = None, view: Any = None) -> flask.Flask:
 
 
 def rows(world: World) -> Iterator[Row]:
-    """Yield our own rows and the least ones, on all faces."""
+    """Yield the rows of authguard and the cheapest ones, on all faces."""
     good, bad = _sent(world.token), _sent(world.forged)
     yield from _least(world, good)
     for each in configured(world):
@@ -125,7 +125,7 @@ def _least(world: World, good: Sent) -> Iterator[Row]:
 
 
 def _decorated(world: World, good: Sent, bad: Sent) -> Iterator[Row]:
-    """Yield what only one face has."""
+    """Yield the rows that only one face has."""
 
     def guard(**options: Any) -> Guard:
         return Guard(jwt_verifier(world.issuer), **options)

@@ -1,4 +1,4 @@
-"""What users would pick instead for the same, where there is the same."""
+"""Define rows of other packages for the same configurations, if they support these."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from benchmarks.rivals.starlette_pyjwt import RIVAL as PYJWT
 from benchmarks.rivals.starlette_pyjwt import guarded
 from benchmarks.traffic import bearer
 
-#: A bad token and none; Starlette answers the first with 400, and the second with 403.
+#: The answers to a bad token and to none: Starlette answers the first with 400, and the second with 403.
 REFUSALS = (400, 401, 403)
 
 
 def rows(world: World) -> Iterator[Row]:
-    """Yield their rows."""
+    """Yield the rows of other packages."""
     issuer = world.issuer
 
     async def load(subject: str) -> object:

@@ -1,4 +1,4 @@
-"""The guards that users configure, by their names in docs/, with their credentials."""
+"""Build the guards that users configure, by their names in docs/, with their credentials."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,24 +29,24 @@ from benchmarks.configured.world import (
 )
 from benchmarks.traffic import Field, bearer
 
-#: Of what takes a thread or an event loop for each request.
+#: The batch of a configuration that takes a thread or an event loop for each request.
 SLOW = 40
-REMEMBERED = 300  # seconds: longer than the run, and as much as `SQLAPIKeys` allows
+REMEMBERED = 300  # seconds; longer than the run, and the maximum of `SQLAPIKeys`
 PROOFS = 1_000_000
 QUOTAS = [Quota(10**8, 60), Quota(10**10, "day")]
 
 
 @dataclass(frozen=True)
 class Configured:
-    """A configuration, for each face of the package.
+    """Describe a configuration, for each face of the package.
 
     Attributes:
-        name: what the table calls it.
-        guard: makes the guard.
-        good: makes the fields of a good request.
-        bad: makes those of one that must be refused.
-        slow: on which faces it takes a thread or a loop for each request.
-        options: what else the row has.
+        name: its name in the table.
+        guard: builds the guard.
+        good: makes the fields of a valid request.
+        bad: makes the fields of a request that must be refused.
+        slow: the faces on which it takes a thread or a loop for each request.
+        options: the other options of the row.
     """
 
     name: str
@@ -61,7 +61,7 @@ KNOWN, KNOWN_KEY = "Bearer", "API key: mapping"
 
 
 def configured(world: World) -> Iterator[Configured]:
-    """Yield all of them but those that only one face has."""
+    """Yield all configurations except those that only one face has."""
     good, bad = _sent(bearer(world.token)), _sent(bearer(world.forged))
 
     def jwt(**options: Any) -> Callable[[], Guard]:
@@ -109,8 +109,8 @@ def _keys(world: World) -> Iterator[Configured]:
         ("API key: plain function, cache_ttl=0", world.look_up, "Starlette"),
         ("API key: async function, cache_ttl=0", world.look_up_async, "Flask"),
     ):
-        asked = APIKeyVerifier(function, cache_ttl=0)
-        yield Configured(name, lambda asked=asked: Guard(asked), good, bad, (slow,))
+        verifier = APIKeyVerifier(function, cache_ttl=0)
+        yield Configured(name, lambda verifier=verifier: Guard(verifier), good, bad, (slow,))
     stored = next(world.key_table.fresh)
     yield Configured(
         "API key: identity store, remembered",
@@ -127,7 +127,7 @@ def _cookies(world: World) -> Iterator[Configured]:
     good, bad = (_sent(("cookie", f"theme=dark; access_token={text}")) for text in tokens)
 
     def cookie(**options: Any) -> Callable[[], Guard]:
-        # Requests are under plain http here.
+        # Requests use plain http here.
         return lambda: Guard(apps.jwt_verifier(world.issuer), cookie=AccessCookie(secure=False), **options)
 
     yield Configured("cookie", cookie(), good, bad)

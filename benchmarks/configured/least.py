@@ -1,7 +1,7 @@
-"""The least that anybody could do for the same: no guards, but what a row is measured against.
+"""Define the cheapest solutions for the same: they are no guards, but the rows are compared with them.
 
-The middleware that keeps digests is `benchmarks.floor`; here it asks one function more for each request: in the
-same thread, by awaiting it, or in another thread, as cheaply as Python hands a call over.
+The middleware that stores digests is `benchmarks.floor`; here it also calls a function for each request: in
+the same thread, by awaiting it, or in another thread in the cheapest way of Python.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ Ask = Callable[[Any], Any]
 
 
 class Least(floor.Floor):
-    """The floor with a user from a function that is awaited.
+    """Add a user from an awaited function to the floor.
 
     Args:
         app: the application.
         issuer: of the tokens.
-        load: gives the user by the claims.
+        load: returns the user for the claims.
     """
 
     def __init__(self, app: Any, issuer: Issuer, load: Ask) -> None:
@@ -39,19 +39,19 @@ class Least(floor.Floor):
 
 
 async def load(claims: Any) -> Any:
-    """A coroutine function that gives the user."""
+    """Return the user, as a coroutine function."""
     return USERS.get(claims["sub"])
 
 
 def load_now(claims: Any) -> Any:
-    """A plain one."""
+    """Return the user, as a plain function."""
     return USERS.get(claims["sub"])
 
 
 class Thread:
-    """A thread that takes calls from a queue: one queue and one wake-up of the loop for each call, and no more.
+    """Run calls from a queue in a thread, with one queue and one wake-up of the loop for each call.
 
-    It knows no limits, context variables, cancelled callers or errors; what asgiref and anyio do is that, too.
+    Unlike asgiref and anyio, it ignores limits, context variables, cancelled callers and errors.
     """
 
     def __init__(self) -> None:
@@ -74,17 +74,17 @@ class Thread:
 
 
 async def by_executor(claims: Any) -> Any:
-    """The same by the loop's own pool of threads."""
+    """Return the user by a call in the loop's own pool of threads."""
     return await asyncio.get_running_loop().run_in_executor(None, load_now, claims)
 
 
 class LeastOnWSGI:
-    """The floor of WSGI: the digest of the field is looked up.
+    """Look up the digest of the field: the floor of WSGI.
 
     Args:
         app: the application.
         issuer: of the tokens.
-        load: gives the user by the claims; None keeps the claims.
+        load: returns the user for the claims; None uses the claims.
     """
 
     def __init__(self, app: Any, issuer: Issuer, load: Ask | None = None) -> None:
@@ -106,7 +106,7 @@ class LeastOnWSGI:
 
 
 class KeptLoop:
-    """Wait for a coroutine in a loop that is kept: the least that a thread without one can do."""
+    """Wait for a coroutine in a running loop: the cheapest way in a thread without a loop."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()

@@ -1,4 +1,4 @@
-"""One row of the table of configurations, and the proof that it guards."""
+"""Define one row of the table of configurations, and prove that it guards."""
 
 import asyncio
 import contextlib
@@ -16,23 +16,24 @@ BATCH = 300
 FIRST = 10  # requests before a batch, which are not timed
 
 Request = dict[str, Any]
-Sent = Callable[[], list[Field]]  # makes the fields of one request
+Sent = Callable[[], list[Field]]  # a function that makes the fields of one request
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way to guard an application.
+    """Describe one way to guard an application.
 
     Attributes:
-        name: what the table calls it.
-        face: `Starlette`, `FastAPI`, `Websocket` or `Flask`: what the bare application is.
+        name: its name in the tables.
+        face: the kind of the bare application: `Starlette`, `FastAPI`,
+            `Websocket` or `Flask`.
         app: the application.
-        good: makes the fields of a request with a good credential.
-        bad: makes those of one whose credential must be refused; None for what is no guard.
-        refusals: what the bad one, and none, may be answered with.
-        without: what none is answered with instead, where that is enough.
+        good: makes the fields of a request with a valid credential.
+        bad: makes the fields of a request whose credential must be refused; None if the row is no guard.
+        refusals: the allowed statuses for an invalid credential, and for none.
+        without: the status for a request without a credential, if it is not refused.
         fresh: whether each request needs fields of its own.
-        batch: how many requests are timed at once; fewer of what is slow.
+        batch: the number of requests that are timed at once; fewer for a slow row.
         method: of the requests.
     """
 
@@ -48,10 +49,10 @@ class Row:
     method: str = "GET"
 
     def timer(self, runner: asyncio.Runner) -> Timer:
-        """Return what times a batch of requests.
+        """Return a function that times a batch of requests.
 
-        Some come before it, so that it begins with what was there in the rounds before: a round takes longer than the
-        second for which a file of keys or a shared store is taken as it is.
+        Some requests come before the batch, so that it begins in the state of earlier rounds: a round takes
+        longer than the second after which a file of keys or a shared store is checked again.
         """
         timer = _timer_of(self.face, runner)
         first = timer(self.app, lambda: self._batch(FIRST))
@@ -69,7 +70,7 @@ class Row:
         return [self.request(self.good())] * number
 
     def request(self, fields: Iterable[Field]) -> Request:
-        """Return a request as the server makes it."""
+        """Return a request in the form of a server."""
         if self.face == "Flask":
             return {**environ(*fields), "REQUEST_METHOD": self.method}
         if self.face == "Websocket":
@@ -88,12 +89,12 @@ def _timer_of(face: str, runner: asyncio.Runner) -> Callable[[Any, Callable[[], 
 
 
 async def connect() -> dict[str, Any]:
-    """What a websocket receives until it is accepted."""
+    """Yield the messages that a websocket receives until it is accepted."""
     return {"type": "websocket.connect"}
 
 
 def prove(row: Row, runner: asyncio.Runner) -> None:
-    """Ask with a good credential, twice, with a bad one and with none.
+    """Send requests with a valid credential, twice, with an invalid one, and with none.
 
     Raises:
         ProofError: if the answers are not those of a guard.
@@ -111,7 +112,7 @@ def prove(row: Row, runner: asyncio.Runner) -> None:
 
 
 def _ask(row: Row, runner: asyncio.Runner, request: Request) -> int:
-    """Return the status of one request; of a handshake that is accepted 200."""
+    """Return the status of one request; 200 for an accepted handshake."""
     with _quiet():
         if row.face == "Flask":
             statuses: list[str] = []
@@ -135,7 +136,7 @@ def _ask(row: Row, runner: asyncio.Runner, request: Request) -> int:
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """Refusals are logged; the proof says what they were."""
+    """Silence the log of refusals, because the proof reports them."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""What the configurations ask: issuers, keys, users, logouts and stores, all in this process."""
+"""Build the environment of the configurations: issuers, keys, users, logouts and stores, in this process."""
 
 import base64
 import secrets
@@ -24,38 +24,38 @@ from benchmarks.tokens import SUBJECT
 from benchmarks.traffic import Field, bearer
 
 ORIGIN = "https://api.example"
-KEYS = 100  # of the identity store
-LOGOUTS = 999  # of others, in memory and in the shared store: an empty one is not asked at all
+KEYS = 100  # logouts in the identity store
+LOGOUTS = 999  # logouts of others, in memory and in the shared store, because an empty store is not asked
 Closable = TypeVar("Closable", bound=Any)
-#: The application's own users, as a database would give them.
+#: The application's own users, as a database would return them.
 USERS = {SUBJECT: SimpleNamespace(id=42, subject=SUBJECT, is_authenticated=True, email="ada@example.com")}
 
 
 def load(principal: Any) -> Any:
-    """A plain `user_loader`."""
+    """Return a user, as a plain `user_loader`."""
     return USERS.get(principal.subject)
 
 
 @in_memory
 def load_declared(principal: Any) -> Any:
-    """The same, declared not to block."""
+    """Return a user, by a function that is declared not to block."""
     return USERS.get(principal.subject)
 
 
 async def load_async(principal: Any) -> Any:
-    """The same, `async`; as a driver of a database that has the row already."""
+    """Return a user, by an `async` function, like a database driver that already has the row."""
     return USERS.get(principal.subject)
 
 
 class PlainRevocations:
-    """A store of the user's own, by a plain function."""
+    """Check logouts by a plain function of the application."""
 
     def is_revoked(self, principal: Any) -> bool:
         return principal.subject not in USERS
 
 
 class DeclaredRevocations:
-    """The same, declared not to block."""
+    """Check logouts by a function that is declared not to block."""
 
     @in_memory
     def is_revoked(self, principal: Any) -> bool:
@@ -63,17 +63,17 @@ class DeclaredRevocations:
 
 
 class AsyncRevocations:
-    """The same, `async`."""
+    """Check logouts by an `async` function."""
 
     async def is_revoked(self, principal: Any) -> bool:
         return principal.subject not in USERS
 
 
 class World:
-    """All of it.
+    """Hold the whole environment.
 
     Args:
-        folder: where files and databases are written.
+        folder: the folder for files and databases.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,11 +96,11 @@ class World:
         self.bound_token = self.issuer.token(cnf={"jkt": _base64url(sha256(b"{%s}" % thumbprint.encode()))})
 
     def look_up(self, digest: str) -> APIKey | None:
-        """A plain function for API keys."""
+        """Return an API key, by a plain function."""
         return self.by_digest.get(digest)
 
     async def look_up_async(self, digest: str) -> APIKey | None:
-        """The same, `async`."""
+        """Return an API key, by an `async` function."""
         return self.by_digest.get(digest)
 
     def bound(self, *, proof_of: str = "") -> list[Field]:
@@ -122,22 +122,22 @@ class World:
         return revocations
 
     def kept(self, opened: Closable) -> Closable:
-        """Return what has been opened, and close it in the end."""
+        """Return an opened resource, and close it at the end."""
         self._opened.callback(opened.close)
         return opened
 
     def close(self) -> None:
-        """Close files and databases, and what has been kept; the last one first."""
+        """Close files, databases and other opened resources, the last one first."""
         self._opened.close()
 
 
 def opaque(issuer: FakeIssuer) -> tuple[list[Field], list[Field]]:
-    """Return the fields of a good token that says nothing, and of a bad one."""
+    """Return the fields of a valid opaque token, and of an invalid one."""
     return [bearer(issuer.issue_opaque(SUBJECT, expires_in=3600))], [bearer(secrets.token_urlsafe(32))]
 
 
 def _logouts() -> list[Mark]:
-    """Others have signed out: by each way that a look-up has to ask for."""
+    """Yield logouts of other users, of each kind that a look-up must check."""
     until = time.time() + 86_400
     return [
         make_mark(**{named: f"{named} {number}"}, until=until)

@@ -1,4 +1,4 @@
-"""What a user would pick instead: a file for each, configured as its documentation says."""
+"""List other packages for the same purpose: a file for each, configured as in its documentation."""
 
 from importlib import import_module
 
@@ -12,5 +12,5 @@ NAMES = (
 
 
 def rivals() -> list[Contestant]:
-    """All of them; a rival that is not installed is an error, and not a row less."""
+    """Return all rivals; a rival that is not installed is an error."""
     return [import_module(f"{__name__}.{name}").RIVAL for name in NAMES]

@@ -1,4 +1,4 @@
-"""Authlib's ResourceProtector for Flask, with its validator of RFC 9068 access tokens."""
+"""Use Authlib's ResourceProtector for Flask, with its validator of RFC 9068 access tokens."""
 
 from typing import Any
 

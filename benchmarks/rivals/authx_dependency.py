@@ -1,4 +1,4 @@
-"""authx: `access_token_required` as a dependency."""
+"""Use authx: `access_token_required` as a dependency."""
 
 from authx import AuthX, AuthXConfig
 from fastapi import Depends, FastAPI

@@ -1,4 +1,4 @@
-"""What many write by hand: a BaseHTTPMiddleware that calls PyJWT."""
+"""Use PyJWT in a BaseHTTPMiddleware, as many applications do."""
 
 from typing import Any
 

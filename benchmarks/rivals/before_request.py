@@ -1,4 +1,4 @@
-"""What many write by hand: a `before_request` function that calls PyJWT."""
+"""Use PyJWT in a `before_request` function, as many applications do."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""fastapi-users: `current_user` with its JWT strategy; users are in memory, to be fair."""
+"""Use fastapi-users: `current_user` with its JWT strategy; users are in memory, for a fair comparison."""
 
 from collections.abc import AsyncIterator
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""fastapi-users as a service: its routers for signing in and `users/me`, JWT strategy, SQLAlchemy with aiosqlite."""
+"""Use fastapi-users as a service: its routers, its JWT strategy, and SQLAlchemy with aiosqlite."""
 
 import asyncio
 import uuid
@@ -32,7 +32,7 @@ class User(Base):
 
 
 class Database(BaseUserDatabase[User, uuid.UUID]):
-    """The two queries that are measured. Its package for SQLAlchemy does not work with 2.1 yet."""
+    """Define the two measured queries. Its package for SQLAlchemy does not work with 2.1 yet."""
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
@@ -48,7 +48,7 @@ class Manager(UUIDIDMixin, BaseUserManager[User, uuid.UUID]): ...
 
 
 def seed(url: str, email: str, password: str) -> None:
-    """Make the tables, and one account."""
+    """Create the tables, and one account."""
 
     async def make() -> None:
         engine = create_async_engine(url)

@@ -1,4 +1,4 @@
-"""fastmcp's JWTVerifier behind its bearer middleware."""
+"""Use fastmcp's JWTVerifier behind its bearer middleware."""
 
 from fastmcp.server.auth.middleware import RequireAuthMiddleware
 from fastmcp.server.auth.providers.jwt import JWTVerifier

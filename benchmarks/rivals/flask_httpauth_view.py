@@ -1,4 +1,4 @@
-"""Flask-HTTPAuth: `login_required` on the view; the function that it asks the user for calls PyJWT."""
+"""Use Flask-HTTPAuth: `login_required` on the view; its callback calls PyJWT."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Flask-JWT-Extended: `jwt_required` on the view."""
+"""Use Flask-JWT-Extended: `jwt_required` on the view."""
 
 import flask
 from flask_jwt_extended import JWTManager, jwt_required

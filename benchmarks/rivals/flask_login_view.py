@@ -1,4 +1,4 @@
-"""Flask-Login: `login_required` on the view, `user_loader`, and its session cookie; users are in memory."""
+"""Use Flask-Login: `login_required`, `user_loader`, and its session cookie; users are in memory."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def build() -> flask.Flask:
 
 
 def cookie(app: flask.Flask) -> Field:
-    """Sign in, as the browser of `traffic.USUAL_FIELDS`, to which Flask-Login binds the session."""
+    """Sign in with the browser of `traffic.USUAL_FIELDS`, to which Flask-Login binds the session."""
     agent = dict(USUAL_FIELDS)["user-agent"]
     answer = app.test_client().post("/login", headers={"User-Agent": agent})
     return ("cookie", answer.headers["Set-Cookie"].partition(";")[0])

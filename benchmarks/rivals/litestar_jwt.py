@@ -1,4 +1,4 @@
-"""Litestar's JWTAuth."""
+"""Use Litestar's JWTAuth."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The bearer middleware of the mcp SDK; the verifier that it asks the user for calls PyJWT."""
+"""Use the bearer middleware of the mcp SDK; its verifier calls PyJWT."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Starlette's AuthenticationMiddleware with joserfc in the backend."""
+"""Use Starlette's AuthenticationMiddleware with joserfc in the backend."""
 
 from typing import Any
 

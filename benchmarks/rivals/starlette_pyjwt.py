@@ -1,4 +1,4 @@
-"""Starlette's AuthenticationMiddleware with PyJWT in the backend, and `requires` on the endpoint."""
+"""Use Starlette's AuthenticationMiddleware with PyJWT in the backend, and `requires` on the endpoint."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from benchmarks.tokens import AUDIENCE, ISSUER, Issuer
 class Backend(AuthenticationBackend):
     def __init__(self, issuer: Issuer) -> None:
         self.algorithm = issuer.algorithm
-        # The prepared key object is PyJWT's faster form; PEM text is parsed for each token.
+        # The key object is faster than PEM text, which PyJWT parses for each token.
         self.key = jwt.get_algorithm_by_name(issuer.algorithm).prepare_key(issuer.verification)
 
     def decode(self, token: str) -> dict[str, Any]:

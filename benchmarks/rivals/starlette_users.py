@@ -1,4 +1,4 @@
-"""Starlette by hand: the backend calls PyJWT, and then a function for the user: `async`, or in a thread."""
+"""Use Starlette with a backend that calls PyJWT and a function for the user: `async`, or in a thread."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,21 +17,21 @@ class WithUsers(Backend):
         self.load = load
 
     async def authenticate(self, conn: Any) -> Any:
-        found = await super().authenticate(conn)
-        if found is None:
+        result = await super().authenticate(conn)
+        if result is None:
             return None
-        credentials, simple = found
+        credentials, simple = result
         user = await self.load(simple.username)
         return None if user is None else (AuthCredentials(credentials.scopes), user)
 
 
 def build(issuer: Issuer, load: Callable[[Any], Any]) -> Starlette:
-    """With a function that is `async`."""
+    """Return an application whose function is `async`."""
     return guarded(WithUsers(issuer, load))
 
 
 def build_in_thread(issuer: Issuer, load: Callable[[Any], Any]) -> Starlette:
-    """With a plain one, as Starlette runs plain endpoints."""
+    """Return an application whose function is plain, and runs in a thread, like plain endpoints."""
 
     async def load_in_thread(subject: Any) -> Any:
         return await run_in_threadpool(load, subject)
