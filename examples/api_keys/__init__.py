@@ -1,1 +1,1 @@
-"""An application that takes the API keys of the identity service."""
+"""Accept the API keys of the identity service in an application."""

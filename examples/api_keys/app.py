@@ -1,11 +1,12 @@
-"""An application that takes the API keys and the access tokens of the identity service; see docs/identity.md.
+"""Serve an application that accepts the API keys and access tokens of the identity service.
 
-It has the database of the service, by which it knows keys, revocations and tiers. Run it beside the service:
+See docs/identity.md. The application reads keys, revocations and tiers from the database of the service. Run
+it beside the service:
 
     authguard serve --dev --database sqlite:///authguard.db
     uvicorn examples.api_keys.app:app --port 8001
 
-Both have the same AUTHGUARD_SECRET.
+Give both the same AUTHGUARD_SECRET.
 """
 
 import os
@@ -30,10 +31,10 @@ guard = Guard(
         algorithms=["HS256"],
         issuer=ISSUER,
         audience=ISSUER,
-        tier_claim="tier",  # of tokens that were issued for a key
+        tier_claim="tier",  # only tokens that were issued for a key have this claim
     ),
     revocations=SQLRevocations(DATABASE),
-    # The limits of the documents for keys; people who are signed in have none.
+    # The default limits of tiers; tokens of signed-in users have no tier, and so no limit.
     quotas=tier_quotas(),
 )
 

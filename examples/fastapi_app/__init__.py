@@ -1,1 +1,1 @@
-"""A small FastAPI application with accounts: it mounts the identity service, and the guard is around it."""
+"""Serve a small FastAPI application with accounts: it mounts the identity service, inside a guard."""

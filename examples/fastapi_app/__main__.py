@@ -24,7 +24,7 @@ JSON = "-H 'Content-Type: application/json'"
 
 
 def listen(port: int) -> socket.socket:
-    """Take the port before anything is printed, so that what is printed is true."""
+    """Open the port before the program prints its URL."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -40,7 +40,7 @@ def listen(port: int) -> socket.socket:
 
 
 def chosen_port() -> int:
-    """The port from the environment, or the usual one."""
+    """Return the port from the environment, or the default port."""
     text = os.environ.get("PORT") or str(DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
         sys.exit(f"PORT is a number from 1 to 65535, and not {text!r}")
@@ -48,7 +48,7 @@ def chosen_port() -> int:
 
 
 def introduction(settings: Settings) -> str:
-    """What to try; a test runs these lines."""
+    """Return commands to try; a test runs them."""
     url = settings.url
     account = quote(json.dumps({"email": EMAIL, "password": PASSWORD}))
     login = f"curl -s {JSON} -d {account} {url}{IDENTITY_PATH}/api/v1/auth/login"
@@ -66,36 +66,36 @@ In a browser  {url}/dashboard
     password  {PASSWORD}
         docs  {url}/docs
 
-Nobody, which is refused (401):
+Without a credential (401):
   curl -i {url}/api/me
-A person, by a token for e-mail and password:
+A user, by a token for e-mail and password:
   TOKEN=$({login} | {token})
   curl -i {bearer} {url}/api/me
   curl -i {bearer} {note} {url}/api/notes
   curl -i {bearer} --data-binary @README.md {url}/api/upload
-A program of that person, by an API key of their account:
+A program of this user, by an API key of the account:
   KEY=$(curl -s {bearer} {new_key} | {made})
   curl -i -H "X-API-Key: $KEY" {url}/api/me
-A robot, by API key, which may read notes, but not write them (403):
+A robot, by an API key that may read notes, but not write them (403):
   curl -i {key} {url}/api/notes
   curl -i {key} {note} {url}/api/notes
-Signing out, after which the token is refused (401):
+Sign out; the token is then refused (401):
   curl -i -X POST {bearer} {url}{IDENTITY_PATH}/api/v1/auth/logout
   curl -i {bearer} {url}/api/me
 
-Accounts are forgotten when this program ends. Control-C ends it.
+Control-C ends this program, and deletes its accounts.
 """
 
 
 def main() -> None:
-    """Say how to sign in, then serve until interrupted."""
-    # To be ended from outside is no reason to leave the accounts behind.
+    """Print commands to try, then serve until interrupted."""
+    # SIGTERM also deletes the accounts.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = chosen_port()
     with suppress(KeyboardInterrupt), listen(port) as listener, TemporaryDirectory() as directory:
         settings = Settings(url=f"http://{HOST}:{port}", directory=Path(directory))
         app = create_app(settings)
-        # Only here, where nobody but this machine is served: `create_app` makes no account.
+        # Only for this demo on loopback: `create_app` makes no account.
         app.state.identity.accounts.create(EMAIL, PASSWORD, "Ada", "ADMIN")
         print(introduction(settings), flush=True)  # noqa: T201
         uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""The application: its pages and its API. What is protected stands in `guard.build_guard`."""
+"""Build the application: its pages and its API. `guard.build_guard` has the protected paths."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,25 +18,25 @@ from . import pages
 from .guard import build_guard, name_of
 from .settings import IDENTITY_PATH, Settings
 
-# What was for one person must not come back from the browser's memory after signing out.
+# The back button must not show the page of a user after signing out.
 _NO_STORE = {"cache-control": "no-store"}
 
 
 class NewNote(BaseModel):
-    """What a client sends to write a note."""
+    """Define the body of a request that writes a note."""
 
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Put the application together; each call makes one of its own, with no state shared."""
+    """Build an application; applications share no state."""
     settings = settings or Settings()
     identity = Identity(settings.identity)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        identity.close()  # what is mounted is not told when the server stops
+        identity.close()  # a mounted application gets no lifespan events
 
     app = FastAPI(title="Notes", redoc_url=None, lifespan=lifespan)
     app.state.identity = identity.service
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _add_pages(app: FastAPI, notes: list[dict[str, str]]) -> None:
     @app.get("/", include_in_schema=False)
     async def home(user: OptionalUser) -> HTMLResponse:
-        # On a public page nobody has to be somebody; whoever is, is known.
+        # On a public page the caller may be anonymous.
         return HTMLResponse(pages.home(name_of(user) if user else ""), headers=_NO_STORE)
 
     @app.get("/healthz")
@@ -85,7 +85,7 @@ def _add_api(app: FastAPI, settings: Settings, notes: list[dict[str, str]]) -> N
 
     @app.post("/api/upload", responses={413: {"description": "The upload is too large."}})
     async def upload(request: Request) -> dict[str, Any]:
-        # Chunk by chunk: the guard has not touched the body, and nothing holds all of it.
+        # Chunk by chunk: neither the guard nor this handler has the whole body in memory.
         size, digest = 0, sha256()
         async for chunk in request.stream():
             size += len(chunk)

@@ -1,4 +1,4 @@
-"""The pages, as plain HTML. Whatever a person or a token may have written is escaped."""
+"""Build the pages as plain HTML. All texts of users and tokens are escaped."""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,19 +7,19 @@ from .settings import IDENTITY_PATH
 
 
 def home(name: str) -> str:
-    """The public page; `name` is empty for visitors who are not signed in."""
+    """Return the public page; `name` is empty for an anonymous caller."""
     if name:
         body = f"""<p>You are signed in as <strong>{escape(name)}</strong>.</p>
 <a class="button" href="/dashboard">Dashboard</a>"""
     else:
-        body = f"""<p>Everybody may read this page. For the others,
+        body = f"""<p>This page is public. For the other pages,
 <a href="{IDENTITY_PATH}/register?next=%2Fdashboard">create an account</a> or sign in.</p>
 <a class="button" href="{IDENTITY_PATH}/login?next=%2Fdashboard">Sign in</a>"""
     return _page("Notes", f"<h1>Notes</h1>{body}")
 
 
 def dashboard(name: str, roles: Iterable[str]) -> str:
-    """The page that greets the caller."""
+    """Return the page that greets the caller."""
     listed = "".join(f"<li><code>{escape(role)}</code></li>" for role in sorted(roles))
     return _page(
         "Dashboard",
@@ -33,7 +33,7 @@ def dashboard(name: str, roles: Iterable[str]) -> str:
 
 
 def admin(name: str, notes: int) -> str:
-    """The page for administrators."""
+    """Return the page for administrators."""
     return _page(
         "Administration",
         f"""<h1>Administration</h1>

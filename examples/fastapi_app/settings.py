@@ -1,4 +1,4 @@
-"""What differs from one installation to the next. Secrets come from the environment, never from code."""
+"""Hold the settings of an installation. Secrets come from the environment, never from code."""
 
 import os
 from dataclasses import dataclass, field
@@ -8,21 +8,21 @@ from tempfile import mkdtemp
 
 from authguard.identity import Settings as IdentitySettings
 
-#: Where the identity service is mounted: its pages, such as /id/login, and its API, /id/api/v1.
+#: The mount point of the identity service: its pages, such as /id/login, and its API, /id/api/v1.
 IDENTITY_PATH = "/id"
 
 
 def _from_environment(name: str, prefix: str = "") -> str:
-    """The variable, or a fresh secret: a demo that has a default secret gets deployed with it."""
+    """Return the variable, or a random secret: a default secret might be used in production."""
     return os.environ.get(name) or prefix + token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings; tests pass their own."""
+    """Hold the settings; tests pass their own."""
 
     url: str = "http://127.0.0.1:8000"
-    #: Where the database is.
+    #: The folder of the database.
     directory: Path = field(default_factory=lambda: Path(mkdtemp(prefix="notes-")))
     secret: str = field(default_factory=lambda: _from_environment("DEMO_SECRET"), repr=False)
     api_key: str = field(default_factory=lambda: _from_environment("DEMO_API_KEY", "robot_"), repr=False)
@@ -30,10 +30,10 @@ class Settings:
 
     @property
     def identity(self) -> IdentitySettings:
-        """The settings of the identity service."""
+        """Return the settings of the identity service."""
         return IdentitySettings(
             secret=self.secret,
             issuer=self.url + IDENTITY_PATH,
             database=f"sqlite:///{self.directory}/identity.db",
-            dev=True,  # mails on the console, tables made at once; leave it out in production
+            dev=True,  # mails on the console, tables made at once; not for production
         )

@@ -1,1 +1,1 @@
-"""A small website in Flask with a login page of its own, and an API."""
+"""Serve a small website in Flask with a login page of its own, and an API."""

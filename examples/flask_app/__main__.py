@@ -1,4 +1,4 @@
-"""Run it for this machine alone, over plain http: `make demo-flask`; PORT chooses another port."""
+"""Serve the website on loopback, over plain http: `make demo-flask`; PORT chooses another port."""
 
 import os
 

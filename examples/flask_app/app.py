@@ -1,4 +1,4 @@
-"""A website with a login page of its own, remembered browsers and an API, whose users are in a dictionary."""
+"""Serve a website with its own login page, remembered browsers and an API; users are in a dictionary."""
 
 from secrets import token_urlsafe
 from typing import Any
@@ -14,18 +14,19 @@ ROBOT = APIKey("robot", scopes=["notes:read"])
 
 
 def create_app(**config: Any) -> Flask:
-    """Put the application together. SECRET_KEY, PASSWORD and API_KEY may be in the environment, as DEMO_…"""
+    """Build an application. SECRET_KEY, PASSWORD and API_KEY may be in the environment, as DEMO_…"""
     app = Flask(__name__)
     app.config.update(SECRET_KEY=token_urlsafe(32), PASSWORD=token_urlsafe(12), SECURE=True)
     app.config.update(API_KEY=f"sk_test_{token_urlsafe(32)}", SESSION_COOKIE_SAMESITE="Lax")
     app.config.from_prefixed_env("DEMO", loads=str)
     app.config.update(config)
     notes: list[dict[str, str]] = []
-    # By their primary key; addresses change. Passwords are kept as scrypt hashes.
+    # Users by primary key, because addresses change. The passwords are scrypt hashes.
     ada = {"email": "ada@example.com", "password": generate_password_hash(app.config["PASSWORD"])}
     users = {"1": {**ada, "scopes": ["notes:read", "notes:write", "admin"]}}
     numbers = {user["email"]: number for number, user in users.items()}
-    nobody = {"password": generate_password_hash(token_urlsafe())}  # an unknown address takes as long
+    # the check takes as long for an unknown address
+    nobody = {"password": generate_password_hash(token_urlsafe())}
 
     tokens = TokenIssuer(app.config["SECRET_KEY"], issuer=SITE, audience=SITE, ttl=8 * 3600)
     guard = Guard(

@@ -1,1 +1,1 @@
-"""An application on several machines, which share logouts."""
+"""Serve an application on several machines, which share logouts."""

@@ -1,6 +1,6 @@
-"""An application that runs on several machines, which share logouts by Redis; see docs/machines.md.
+"""Serve an application on several machines that share logouts by Redis; see docs/machines.md.
 
-Run this file as a program to print an access token that is good for an hour.
+Run this file as a program to print an access token that is valid for an hour.
 """
 
 import os
@@ -30,7 +30,7 @@ guard = Guard(
 
 
 def me(request: Request) -> JSONResponse:
-    """Say who the caller is."""
+    """Return the subject of the caller."""
     return JSONResponse({"user": request.user.subject})
 
 
@@ -44,7 +44,7 @@ def log_out(request: Request) -> JSONResponse:
 
 
 def health(request: Request) -> JSONResponse:
-    """Say how the stores and remotes of the guard are doing."""
+    """Return the state of the stores and remotes of the guard."""
     return JSONResponse({part.name: part.state for part in guard.health()})
 
 

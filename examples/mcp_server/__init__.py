@@ -1,1 +1,1 @@
-"""An MCP server behind the guard."""
+"""Serve an MCP server behind a guard."""

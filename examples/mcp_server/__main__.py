@@ -1,4 +1,4 @@
-"""Run the server: `python -m examples.mcp_server <issuer> <file with its keys>`; PORT chooses a port."""
+"""Run the server: `python -m examples.mcp_server <issuer> <file with its keys>`; PORT sets the port."""
 
 import os
 import sys

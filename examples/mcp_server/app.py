@@ -1,8 +1,8 @@
-"""An MCP server behind the guard: notes, which each caller keeps for itself.
+"""Serve an MCP server behind a guard, with notes of each caller.
 
-The guard stands before the whole server, so the tools need not ask who may call them: only
-callers with a token for this resource do. What a client needs to get one, it finds in the
-metadata that the guard serves and names in its refusals (RFC 9728).
+The guard is around the whole server, so only callers with a token for this resource reach the
+tools. A client finds the issuer of such a token in the metadata that the guard serves and names
+in its refusals (RFC 9728).
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def build_guard(settings: Settings) -> Guard:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Put the application together; each call makes one of its own, with no state shared."""
+    """Build an application; applications share no state."""
     server = MCPServer("Notes")
     notes: dict[str, list[str]] = {}
     _add_tools(server, notes)
@@ -43,19 +43,19 @@ def create_app(settings: Settings) -> Starlette:
 def _add_tools(server: MCPServer[Any], notes: dict[str, list[str]]) -> None:
     @server.tool()
     def read_notes(context: Context) -> list[str]:
-        """All notes of yours."""
+        """Return all notes of the caller."""
         return notes.get(_caller(context, READ).subject, [])
 
     @server.tool()
     def write_note(text: str, context: Context) -> int:
-        """Keep a note; returns how many you have."""
+        """Store a note, and return the number of notes of the caller."""
         mine = notes.setdefault(_caller(context, WRITE).subject, [])
         mine.append(text)
         return len(mine)
 
 
 def _caller(context: Context, scope: str) -> Principal:
-    """Who calls the tool; all tools have one path, so scopes are asked here."""
+    """Return the caller of a tool, and check a scope: all tools have the same path."""
     principal = current_principal(context.request_context.request)
     if scope not in principal.scopes:
         raise ToolError(f"this needs the scope {scope}")

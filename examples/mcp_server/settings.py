@@ -1,16 +1,16 @@
-"""What the example can be told."""
+"""Hold the settings of the example."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Who we are, and whom we trust.
+    """Hold the settings.
 
     Args:
-        issuer: the authorization server, whose tokens are accepted.
+        issuer: the authorization server of the accepted tokens.
         keys: its public keys; see `JWTVerifier`.
-        resource: the URL of the MCP endpoint, as clients know it.
+        resource: the URL of the MCP endpoint for clients.
     """
 
     issuer: str

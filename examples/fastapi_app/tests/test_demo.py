@@ -1,4 +1,4 @@
-"""The program that `make demo` starts: what it prints, works as it stands there."""
+"""Test the program that `make demo` starts: its printed commands work unchanged."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SECRET = "t3st-0nly-Secret-of-the-demo-9Wq4"
 
 
 class Demo:
-    """The program, in a process of its own."""
+    """Run the program in a process of its own."""
 
     def __init__(self, directory):
         with socket.socket() as probe:
@@ -56,7 +56,7 @@ class Demo:
 
 @contextmanager
 def running(directory):
-    """The program, from when it answers until the end of the context."""
+    """Run the program until the end of the context; yield it when it answers."""
     demo = Demo(directory)
     try:
         demo.wait()
@@ -68,13 +68,13 @@ def running(directory):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The program, for tests that let it run."""
+    """Yield one running program to all tests that do not stop it."""
     with running(tmp_path_factory.mktemp("demo")) as demo:
         yield demo
 
 
 def test_the_printed_lines_work(demo):
-    """The lines, pasted into a shell one after the other, answer what is written above them."""
+    """The printed commands, run in a shell one after the other, give the answers that the comments name."""
     missing = [name for name in ("bash", "curl", "python3") if shutil.which(name) is None]
     if missing:
         assert os.environ.get("CI") != "true", f"{missing} missing"
@@ -109,7 +109,7 @@ def test_the_printed_lines_work(demo):
 
 
 def test_the_page_it_names_is_there(demo):
-    """The address for browsers leads to the login page, and the printed password leads on from it."""
+    """The printed address leads to the login page, and the printed password signs in there."""
     page, email, password = (re.search(rf" {name} +(\S+)\n", demo.printed)[1] for name in
                              ("browser", "email", "password"))  # fmt: skip
     with httpx.Client(headers={"accept": "text/html", "origin": demo.url}, trust_env=False) as browser:
@@ -122,7 +122,7 @@ def test_the_page_it_names_is_there(demo):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_it(tmp_path, number):
-    """Ended by Control-C or from outside, it stops cleanly, and takes its accounts with it."""
+    """Stopped by Control-C or SIGTERM, the program ends cleanly, and deletes its accounts."""
     with running(tmp_path) as demo:
         assert [each.stat().st_mode & 0o077 for each in demo.temporary.iterdir()] == [0]
         assert demo.stop(number) == 0
@@ -131,7 +131,7 @@ def test_nothing_is_left_of_it(tmp_path, number):
 
 
 def test_the_secret_is_not_printed(demo):
-    """What signs the tokens does not appear."""
+    """The secret that signs the tokens is not printed."""
     assert SECRET not in demo.printed
 
 

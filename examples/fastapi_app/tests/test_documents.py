@@ -1,4 +1,4 @@
-"""The example answers as its OpenAPI document says."""
+"""Test that the answers of the example match its OpenAPI document."""
 
 from starlette.testclient import TestClient
 
@@ -10,8 +10,8 @@ EMAIL, PASSWORD = "ada@example.com", "Right-Horse-7"
 
 
 def test_no_answer_is_missing_in_the_document(tmp_path):
-    """Be it for nobody, for an account, for a robot or for a credential that is no good."""
-    settings = Settings(directory=tmp_path, largest_upload=-1)  # each is too large, also an empty one
+    """Every answer is in the document: to anonymous callers, accounts, robots and invalid credentials."""
+    settings = Settings(directory=tmp_path, largest_upload=-1)  # every upload is too large, even an empty one
     app = create_app(settings)
     app.state.identity.accounts.create(EMAIL, PASSWORD, "Ada", "ADMIN")
     with TestClient(app) as client:

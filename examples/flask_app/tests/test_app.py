@@ -1,4 +1,4 @@
-"""The example, as each kind of caller meets it."""
+"""Test the example with each kind of caller."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_it_takes_at_most_80_lines():
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/static/style.css", "/login"])
 def test_public_pages_are_open(client, path):
-    with client.get(path) as response:  # closes the file that is being served
+    with client.get(path) as response:  # reading the response closes the served file
         assert response.status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""The server over a real socket, with the client of the `mcp` package, and its authorization server."""
+"""Test the server over a real socket, with the client and authorization server of the `mcp` package."""
 
 import asyncio
 import secrets
@@ -35,7 +35,7 @@ REDIRECT = "http://127.0.0.1:1/callback"
 
 @contextmanager
 def listening():
-    """A socket on a free port of the loopback interface."""
+    """Return a socket on a free port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -44,7 +44,7 @@ def listening():
 
 @contextmanager
 def serving(app, listener):
-    """uvicorn, in a thread with an event loop of its own."""
+    """Run uvicorn in a thread with an event loop of its own."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -64,7 +64,7 @@ def address(listener):
 
 
 class Accounts:
-    """What the authorization server of the `mcp` package asks of its host: everybody is Ada."""
+    """Implement the provider for the authorization server of the `mcp` package: every user is Ada."""
 
     def __init__(self, issuer):
         self.issuer, self.clients, self.codes = issuer, {}, {}
@@ -107,7 +107,7 @@ class Accounts:
 
 
 def authorization_server(issuer):
-    """The routes of the `mcp` package."""
+    """Return an application with the routes of the `mcp` package."""
     options = ClientRegistrationOptions(enabled=True, valid_scopes=[READ, WRITE])
     return Starlette(
         routes=create_auth_routes(Accounts(issuer), AnyHttpUrl(issuer), client_registration_options=options)
@@ -117,7 +117,7 @@ def authorization_server(issuer):
 @pytest.fixture(scope="module", name="settings")
 def _settings():
     with listening() as first, listening() as two:
-        # The issuer as the package writes it, which is what its client compares.
+        # The issuer in the spelling of the package, which its client compares.
         issuer = str(AnyHttpUrl(address(first)))
         settings = Settings(issuer=issuer, keys=PUBLIC, resource=address(two) + "/mcp")
         with serving(authorization_server(issuer), first), serving(create_app(settings), two):
@@ -125,7 +125,7 @@ def _settings():
 
 
 class Storage:
-    """What a client keeps: nothing, at first."""
+    """Store the registration and tokens of a client; empty at first."""
 
     tokens = client = None
 
@@ -143,14 +143,14 @@ class Storage:
 
 
 def token(settings, **claims):
-    """A token for this server, or as bad as asked."""
+    """Return a token for this server; other claims or another key make it invalid."""
     good = {"iss": settings.issuer, "aud": settings.resource, "scopes": [READ], "subject": "bob"}
     return issue_token(claims.pop("key", KEY), algorithm="ES256", **(good | claims))
 
 
 @asynccontextmanager
 async def connected(settings, **options):
-    """The package's client, and every request that it made."""
+    """Yield the client of the package, and the list of its requests."""
     seen = []
 
     async def note(response):
@@ -168,7 +168,7 @@ def bearer(text):
 
 
 def test_a_client_with_a_token_calls_tools(settings):
-    """The tool knows who calls."""
+    """A tool knows its caller."""
 
     async def main():
         writer = token(settings, scopes=[READ, WRITE])
@@ -196,7 +196,7 @@ def test_a_client_with_a_token_calls_tools(settings):
     ids=["forged", "for another server", "of another issuer", "expired", "bound"],
 )
 def test_a_bad_token_is_refused(settings, claims):
-    """Before the server sees the request; the refusal names the metadata."""
+    """The server never sees a request with an invalid token; the refusal names the metadata."""
     response = httpx2.post(settings.resource, json={}, **bearer(token(settings, **claims)))
     assert response.status_code == 401
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
@@ -204,7 +204,7 @@ def test_a_bad_token_is_refused(settings, claims):
 
 
 def test_a_client_finds_its_way_by_itself(settings):
-    """From the 401 to the metadata, to the issuer, to a token for this resource, to the tool."""
+    """A client follows the 401 to the metadata, then to the issuer, gets a token, and calls the tool."""
     storage = Storage()
     answers = []
 
@@ -241,7 +241,7 @@ def test_a_client_finds_its_way_by_itself(settings):
 
 
 def test_scripts_of_any_site_may_read_the_metadata(settings):
-    """A client in a browser asks first whether it may."""
+    """A browser allows scripts of any site to request and to read the metadata."""
     url = settings.resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
     origin = {"origin": "https://inspector.example"}
     asks = {
