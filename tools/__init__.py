@@ -1,1 +1,1 @@
-"""Tools for developers of the package, which are no part of it."""
+"""Hold tools for developers of the package, which are not part of it."""

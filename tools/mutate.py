@@ -17,17 +17,18 @@ from tools.mutations import Mutant, mutants_of
 from tools.recorded import FOLDERS, RECORDS, ROOT, Recorded, copy_tree, record, run_tests
 
 SOURCES = (
-    "_core/**/*.py", "verifiers/*.py", "asgi.py", "wsgi.py", "_asgi/*.py", "starlette.py", "fastapi.py",
-    "flask.py", "_flask/*.py", "_fastapi/*.py", "django/*.py", "drivers/*.py", "stores/**/*.py",
-    "issuing/*.py", "identity/usecases/**/*.py",
+    "_core/**/*.py", "verifiers/*.py", "asgi.py", "wsgi.py", "_asgi/*.py", "_wsgi/*.py", "_preflight/*.py",
+    "starlette.py", "fastapi.py", "flask.py", "_flask/*.py", "_fastapi/*.py", "django/*.py", "drivers/*.py",
+    "stores/**/*.py", "issuing/*.py", "identity/usecases/**/*.py",
 )  # fmt: skip
 MIN_KILLED, MAX_EQUIVALENT = 0.97, 0.1
-SLOWNESS = 10  # times what its tests took when they were recorded: a mutant may loop without end
-START_SECONDS = 60  # more, for imports
+# the limit for the tests of a mutant, as a multiple of their recorded time, because a mutant may loop forever
+SLOWNESS = 10
+START_SECONDS = 60  # seconds added for imports
 
 
 def _run(mutant: Mutant, tree: Path, recorded: Recorded) -> str:
-    """Return the outcome of one mutant: `killed`, `survived`, or `timeout`, which is as good as killed."""
+    """Return the outcome of one mutant: `killed`, `survived`, or `timeout`, which counts as killed."""
     file = tree / mutant.path
     source = file.read_bytes()
     try:
@@ -113,7 +114,7 @@ def run(mutants: list[Mutant], jobs: int, *, again: bool) -> dict[str, str]:
 
 
 def _check_unchanged(mutants: list[Mutant], tree: Path, recorded: Recorded) -> None:
-    """Refuse to go on if tests fail without any mutant: all would seem to be killed."""
+    """Refuse to continue if tests fail without a mutant, because all mutants would seem to be killed."""
     tests = {test for mutant in mutants for first in recorded.tests_of(mutant)[:1] for test in first}
     if tests and run_tests(tree, sorted(tests), quiet=False) != 0:
         sys.exit("tests fail without any mutant: mend them, and record again")

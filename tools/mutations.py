@@ -19,20 +19,20 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 _MAKERS_OF_TYPES = ("TypeVar", "NewType", "cast", "Literal", "Callable", "Union", "Annotated")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LOGGING = re.compile(r"(logger\.|_?log_|warnings\.)")
-_WITHOUT_BEHAVIOUR = ("annotation", "returns", "decorator_list", "bases")  # types, for the most part
+_WITHOUT_BEHAVIOUR = ("annotation", "returns", "decorator_list", "bases")  # types, in most cases
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change of one place in a file.
+    """Describe a change of one place in a file.
 
     Attributes:
         path: the file, below the root of the project.
         lines: the lines whose tests should notice.
         start: where the changed text begins, in bytes.
         end: where it ends.
-        text: what stands there instead.
-        names: of constants that are defined there: tests of their users should notice.
+        text: the replacement.
+        names: of constants that are defined there; tests of their users should notice.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Mutant:
 
 
 def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
-    """Yield every mutant of a file; types, docstrings, messages and logging are left alone."""
+    """Yield every mutant of a file, without those of types, docstrings, messages and logging."""
     offsets = [0]
     for line in source.splitlines(keepends=True):
         offsets.append(offsets[-1] + len(line))
@@ -85,14 +85,14 @@ def _statements(body: list[ast.stmt], *, at_import: bool) -> Iterator[tuple[ast.
 
 
 def _lines(statement: ast.stmt, node: ast.expr | ast.stmt) -> range:
-    """Return the lines whose tests should notice: of a default, those of its function."""
+    """Return the lines whose tests should notice: for a default, the lines of its function."""
     first = statement.body[0] if isinstance(statement, _FUNCTIONS) else node
     last = statement if isinstance(statement, _FUNCTIONS) else node
     return range(first.lineno, (last.end_lineno or last.lineno) + 1)
 
 
 def _changes(statement: ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
-    """Yield what is changed of a statement itself, and the text in its place."""
+    """Yield the parts of a statement itself to change, each with its replacement."""
     if _is_left_alone(statement):
         return
     match statement:
@@ -155,7 +155,7 @@ def _expressions(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _other_values(value: object) -> Iterator[object]:
-    """Yield other values of a constant; text with a space is for people, and left alone."""
+    """Yield other values of a constant; text with a space is for people, and is not changed."""
     match value:
         case bool():
             yield not value

@@ -1,4 +1,4 @@
-"""The tests of each line, as a run of pytest with coverage records them; also its plugin for that."""
+"""Record the tests of each line by a run of pytest with coverage; this module is also the pytest plugin."""
 
 import json
 import multiprocessing
@@ -24,22 +24,23 @@ from coverage import CoverageData
 from tools.mutations import Mutant, constants_of
 
 ROOT = Path(__file__).parents[1]
-RECORDS = ROOT / ".mutation"  # git ignores it
+RECORDS = ROOT / ".mutation"  # git ignores this folder
 # Tests that read the sources or run them in another process, so that no line is recorded for them.
 UNSEEN = ("docs/test_spellings.py", "test_first_fetch.py", "test_kept_loop.py")
 FOLDERS = ("core", "verifiers", "adapters", "stores", "testing", "remote", "identity", ".", UNSEEN[0])
-MAX_MEMORY = 4 * 2**30  # bytes of a test run: a mutant may collect without end
-FIRST_FILES, FIRST_TESTS = 3, 200  # most mutants are killed by these, and few files are soon collected
-MIN_TEST_SECONDS = 0.002  # what is not measured of a test
+MAX_MEMORY = 4 * 2**30  # bytes of a test run, because a mutant may collect data forever
+# most mutants are killed by the tests of these files, and few files are collected quickly
+FIRST_FILES, FIRST_TESTS = 3, 200
+MIN_TEST_SECONDS = 0.002  # seconds of a test that are not measured
 
-# A process that has imported what takes long, and forks for each run of pytest: 2 seconds less each time.
+# A process that has imported slow modules, and forks for each run of pytest, which saves the imports.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([
     "pytest", "_pytest.python", "hypothesis", "trio", "anyio.pytest_plugin", "jwt", "httpx", "redis",
     "starlette.testclient", "fastapi", "flask", "sqlalchemy.dialects.postgresql", "psycopg", "limits",
     "alembic.command", "argon2", "uvicorn", "aiosmtpd.controller",
 ])  # fmt: skip
-_polling = threading.Lock()  # an exit status is read once, and starting a process polls all others
+_polling = threading.Lock()  # an exit status can be read once, and starting a process polls all others
 
 _durations: dict[str, float] = defaultdict(float)
 _failed: set[str] = set()
@@ -51,21 +52,21 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Add up how long a test takes, and note if it fails."""
+    """Add up the duration of a test, and note whether it fails."""
     _durations[report.nodeid] += report.duration
     if report.failed:
         _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
-    """Leave the durations where `record` wants them: a test that fails without any mutant notices none."""
+    """Write the durations for `record`, except those of tests that fail without a mutant."""
     if path := os.environ.get("MUTATE_DURATIONS"):
         passed = {name: seconds for name, seconds in _durations.items() if name not in _failed}
         Path(path).write_text(json.dumps(passed))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Run the tests that a file names, in its order; those that are not there any more are left out."""
+    """Run the tests that a file names, in its order, and skip tests that no longer exist."""
     if path := os.environ.get("MUTATE_TESTS"):
         place = {name: number for number, name in enumerate(Path(path).read_text().splitlines())}
         items[:] = sorted(
@@ -74,7 +75,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
 
 def copy_tree() -> Path:
-    """Copy the project, as git would commit it, to a folder of its own."""
+    """Copy the project, as git would commit it, to a separate folder."""
     tree = Path(tempfile.mkdtemp(prefix="mutate-"))
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -95,16 +96,17 @@ def run_pytest(
     try:
         ended = wait([process.sentinel], timeout)
     finally:
-        if not ended:  # after Ctrl-C, too
-            with suppress(ProcessLookupError):  # it ends just now
-                os.killpg(cast("int", process.pid), signal.SIGKILL)  # with the servers that its tests started
+        if not ended:  # also after Ctrl-C
+            with suppress(ProcessLookupError):  # the process has just ended
+                # the process group includes the servers that its tests started
+                os.killpg(cast("int", process.pid), signal.SIGKILL)
             wait([process.sentinel])
     with _polling:
         return process.exitcode if ended else None
 
 
 def _run_pytest_here(tree: Path, arguments: tuple[str, ...], variables: dict[str, str], quiet: bool) -> None:
-    """Run pytest in this process, which was forked for it, and end with its exit status."""
+    """Run pytest in this forked process, and end with its exit status."""
     os.setsid()
     os.chdir(tree)
     os.environ.update(variables, PYTHONPATH=f"{tree / 'src'}:{tree}")
@@ -133,7 +135,7 @@ def run_tests(
 def record(parts: Iterable[str]) -> None:
     """Record which tests run which lines, and how long they take, a folder or a file at a time."""
     RECORDS.mkdir(exist_ok=True)
-    tree = copy_tree()  # which nobody edits meanwhile
+    tree = copy_tree()  # a copy, which no one edits meanwhile
     try:
         for part in parts:
             folder, name = tree / "tests", "top" if part == "." else part.replace("/", "-").rstrip("*")
@@ -151,17 +153,18 @@ def record(parts: Iterable[str]) -> None:
 
 
 class Recorded:
-    """The tests of each line, and their durations, as `record` has left them."""
+    """Read the tests of each line, and their durations, as `record` has written them."""
 
     def __init__(self) -> None:
         self.durations: dict[str, float] = {}
         self._data: list[tuple[CoverageData, dict[str, str]]] = []
         self._lines: dict[str, dict[int, set[str]]] = {}
+        self._at_import: dict[str, set[int]] = {}
         for path in sorted(RECORDS.glob("*.coverage")):
             self.durations |= json.loads(path.with_suffix(".json").read_text())
             data = CoverageData(str(path))
             data.read()
-            # The tree that was recorded is gone; below it the files have the same names.
+            # The recorded tree no longer exists, but its files have the same names.
             names = {f"src/{name.partition('/src/')[2]}": name for name in data.measured_files()}
             self._data.append((data, names))
         self._sources = {
@@ -170,11 +173,13 @@ class Recorded:
         self._tests_in = Counter(map(_file_of, self.durations))
 
     def tests_of(self, mutant: Mutant) -> list[list[str]]:
-        """Return the tests to run, the cheapest first, in two rounds: the files nearest to it begin."""
+        """Return the tests to run, the cheapest first, in two rounds: the nearest files come first."""
         by_line = self._tests_by_line(mutant.path)
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
-        if mutant.names:  # a constant is made at import, and tested where it is used
+        if mutant.names:  # a constant is created at import, and the tests of its users test it
             tests |= self._tests_of_users(mutant.names)
+        elif self._at_import[mutant.path].intersection(mutant.lines):  # for objects that test files create
+            tests = set().union(*by_line.values())
         tests = self.durations.keys() & (tests or set().union(*by_line.values()))
         ordered = sorted(tests, key=lambda test: (self.durations[test], test))
         nearest = self._nearest_files(tests)
@@ -185,7 +190,7 @@ class Recorded:
         return [several for several in (first, others) if several]
 
     def _nearest_files(self, tests: set[str]) -> list[str]:
-        """Return the files of which most tests run the line, in least time: those soonest notice a change."""
+        """Return the files with the most tests of the line in the least time."""
         count = Counter(map(_file_of, tests))
         seconds: dict[str, float] = defaultdict(float)
         for test in tests:
@@ -197,20 +202,23 @@ class Recorded:
         return sorted(count, key=cost)[:FIRST_FILES]
 
     def seconds_of(self, tests: Iterable[str]) -> float:
-        """Return how long tests took when they were recorded."""
+        """Return the recorded duration of tests."""
         return sum(self.durations[test] for test in tests)
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         if path not in self._lines:
             self._lines[path] = defaultdict(set)
+            self._at_import[path] = set()
             for data, names in self._data:
                 for line, contexts in data.contexts_by_lineno(names.get(path, path)).items():
                     tests = {context.rpartition("|")[0] for context in contexts if context}
                     self._lines[path][line] |= tests
+                    if "" in contexts:
+                        self._at_import[path].add(line)
         return self._lines[path]
 
     def _tests_of_users(self, names: tuple[str, ...]) -> set[str]:
-        """Return the tests of the lines that use constants, or other constants that are made of these."""
+        """Return the tests of the lines that use constants, directly or through other constants."""
         tests: set[str] = set()
         waiting, seen = list(names), set(names)
         while waiting:

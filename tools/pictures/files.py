@@ -12,7 +12,7 @@ def makers(*, with_browser: bool = True) -> dict[str, ModuleType]:
     """Return the modules of this folder that make pictures, by their names.
 
     Args:
-        with_browser: whether those are among them whose pictures need a browser.
+        with_browser: whether to include modules whose pictures need a browser.
     """
     names = [
         each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]) if each.name != "__main__"

@@ -1,4 +1,4 @@
-"""Draw the floors of the package, the core and the identity service, as pyproject.toml has them."""
+"""Draw the floors of the package, the core and the identity service, as pyproject.toml defines them."""
 
 import tomllib
 from pathlib import Path
@@ -7,10 +7,10 @@ from tools.pictures.svg import Drawing
 
 ROOT = Path(__file__).parents[2]
 _WIDTH, _ROW = 720, 36
-# Between floors, and between the parts of one.
+# The distances between floors, and between the parts of one floor.
 _GAP, _INSIDE = 12, 4
 _LONGEST_ROW = 75
-# By the name of the contract: the file, the title, and what the picture says besides the floors.
+# By the name of the contract: the file, the title, and the text of the picture besides the floors.
 _PICTURES = {
     "Layers: each imports only what is below it": ("floors.svg", "The floors of the package"),
     "Floors of the core: no part imports one above or beside it": (
@@ -78,5 +78,5 @@ def _rows(parts: list[str]) -> list[list[str]]:
 
 
 def _weight(part: str) -> int:
-    """Return how wide a part is beside the others: the longest name needs most."""
+    """Return the relative width of a part: the longest name needs most."""
     return len(part) + 4

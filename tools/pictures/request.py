@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from tools.pictures.svg import Drawing
 
-# Each step: its name, what it does, and the files.
+# Each step: its name, its effect, and the files.
 _STEPS = (
     ("Adapter", "reads path and header fields", "`asgi.py` `wsgi.py`"),
     ("Credential", "token, API key or cookie", "`_core/credential`"),

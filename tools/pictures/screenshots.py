@@ -32,7 +32,7 @@ _HOST = "auth.example.com"
 _SITE = f"https://{_HOST}"
 _EMAIL = "ada@example.com"
 _PASSWORD = secrets.token_urlsafe(16) + "-aA1"
-_MAX_START = 20  # seconds
+_MAX_START = 60  # seconds
 _KEYS = {"Nightly export": ["read"], "Billing": ["read", "write"]}
 
 
@@ -59,7 +59,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def _service(folder: Path) -> Iterator[int]:
-    """Serve the identity service with an account that has API keys, and give its port on loopback."""
+    """Serve the identity service with an account that has API keys, and yield its port on loopback."""
     import httpx
     import uvicorn
 
@@ -74,7 +74,7 @@ def _service(folder: Path) -> Iterator[int]:
         secret=secrets.token_urlsafe(32),
         issuer=_SITE,
         database=database,
-        dev=True,  # mails go to the console
+        dev=True,  # mails are written to the console
         github_client_id="screenshots",
         github_client_secret=secrets.token_urlsafe(32),
     )
@@ -104,7 +104,7 @@ def _service(folder: Path) -> Iterator[int]:
 
 
 def _certificate(folder: Path) -> tuple[str, str]:
-    """Make a key and a certificate for the name of the site and for loopback, and give their files."""
+    """Make a key and a certificate for the name of the site and for loopback, and return their files."""
     key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
     names = f"subjectAltName=DNS:{_HOST},IP:127.0.0.1"
     kind = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={_HOST}", "-addext", names]
@@ -118,7 +118,7 @@ def _certificate(folder: Path) -> tuple[str, str]:
 
 @contextmanager
 def _browser(port: int) -> "Iterator[webdriver.Chrome]":
-    """Start Chromium with a profile of its own, for which the site is at the port."""
+    """Start Chromium with a profile of its own, which finds the site at the port."""
     from selenium import webdriver
 
     with tempfile.TemporaryDirectory() as profile:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
-# The picture has a ground of its own: it is legible also where page and system differ in the theme.
+# The picture has a background of its own, so it is legible if the themes of page and system differ.
 _STYLE = """\
 .ground{fill:#fbfbfd;stroke:#d9dce3}.box{fill:#fff;stroke:#7b8496}.good{fill:#e3f4ec;stroke:#2f8f6b}
 .bad{fill:#fdeaea;stroke:#c2484d}.accent{fill:#e6eefc;stroke:#3565c0}text{fill:#1c2230}.small{fill:#4c5568}
@@ -25,7 +25,7 @@ class Drawing:
         width: in pixels.
         height: in pixels.
         title: the name of the picture, for readers who do not see it.
-        description: what it shows, for the same readers.
+        description: a description of the picture, for the same readers.
     """
 
     width: int

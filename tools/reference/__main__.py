@@ -5,6 +5,6 @@ import logging
 from tools.reference.pages import REFERENCE, pages
 
 if __name__ == "__main__":
-    logging.disable()  # the guard warns of requests that the answers show on purpose
+    logging.disable()  # the answers include requests of which the guard warns
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Write the page of answers on the wire, from the table that the tests hold every adapter to."""
+"""Write the page of answers on the wire, from the table of cases that the tests run with every adapter."""
 
 import inspect
 import json
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from adapters import answering, cases  # noqa: E402 (below tests/)
 from adapters.faces import WSGI, Answer, ask_wsgi  # noqa: E402
 
-#: What the page calls the credentials, which are new for each run; a text comes before its parts.
+#: The names of the credentials on the page, because they are new for each run; a text comes before its parts.
 _NAMES = {
     answering.GOOD: "GOOD",
     answering.ADMIN: "ADMIN",
@@ -30,7 +30,7 @@ _NAMES = {
     answering.KEY[:-1]: "KEY without its last character",
 }
 _OTHER_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
-#: One case of each refusal is shown whole.
+#: One case of each refusal is shown in full.
 _SHOWN = (
     "no credential on a protected page",
     "an expired token",
@@ -47,10 +47,10 @@ _HEAD = """\
 
 Look up how the guard answers a request. Each row is a case of `tests/adapters/cases.py`: the tests send it to
 every adapter, and `make frameworks` to every framework and server of
-[Frameworks and servers](../frameworks.md). All of them give the same answer. This page is written by
-`make reference`.
+[Frameworks and servers](../frameworks.md). All of them give the same answer. `make reference` writes
+this page.
 
-[Errors and causes](errors.md) says what each code means, and what to do.
+[Errors and causes](errors.md) has the condition and the remedy of each code.
 
 ## The guard of the table
 
@@ -60,14 +60,14 @@ every adapter, and `make frameworks` to every framework and server of
 
 | name | credential |
 |---|---|
-| `GOOD` | a good token with the scope `read` and the role `clerk` |
-| `ADMIN` | a good token with the scopes `read` and `admin` and the role `boss` |
+| `GOOD` | a valid token with the scope `read` and the role `clerk` |
+| `ADMIN` | a valid token with the scopes `read` and `admin` and the role `boss` |
 | `EXPIRED` | a token past its `exp` and the leeway |
 | `FORGED` | a token that another secret has signed |
-| `FRESH` | a good token of a sign-in 300 seconds ago with the `acr` `phr` |
-| `STALE` | a good token of a sign-in 301 seconds ago with the `acr` `pwd` |
-| `TOKEN` | another token, as the name of the case says |
-| `KEY`, `OLD_KEY`, `OFF_KEY` | API keys: a good one, an expired one, a disabled one |
+| `FRESH` | a valid token of a sign-in 300 seconds ago with the `acr` `phr` |
+| `STALE` | a valid token of a sign-in 301 seconds ago with the `acr` `pwd` |
+| `TOKEN` | another token, which the name of the case describes |
+| `KEY`, `OLD_KEY`, `OFF_KEY` | API keys: a valid key, an expired key, a disabled key |
 
 The application answers with the subject of the caller, and with an empty body to anonymous callers.
 
@@ -80,7 +80,7 @@ def page() -> str:
     """Return the page."""
     app = WSGI["wsgi"](answering.guard(), lambda: answering.NOW)
     source = dedent(inspect.getsource(answering.guard)).replace(
-        '    """A guard with a rule of every kind."""\n', ""
+        '    """Return a guard with a rule of every kind."""\n', ""
     )
     parts = [_HEAD.format(guard=source.rstrip())]
     parts += [_whole(name, cases.CASES[name], _answer(app, cases.CASES[name])) for name in _SHOWN]
@@ -103,7 +103,7 @@ def _answer(app: Any, case: answering.Case) -> Answer:
 
 
 def _shown(text: str) -> str:
-    """Return a text of a request with the names of credentials, and long repetitions cut short."""
+    """Return a text of a request with the names of credentials, and with shortened repetitions."""
     for credential, name in _NAMES.items():
         text = text.replace(credential, name)
     text = _OTHER_TOKEN.sub("TOKEN", text)
@@ -120,7 +120,7 @@ def _request(case: answering.Case) -> str:
 
 
 def _told(answer: Answer) -> str:
-    """Return status, code and what else the challenge says; of an answer of the application, the subject."""
+    """Return status, code and other parts of the challenge; for an answer of the application, the subject."""
     if answer.status in {200, 204}:
         subject = answer.body.decode()
         return (
@@ -143,7 +143,7 @@ _EVERYWHERE = {"realm", "error", "error_description"}
 
 
 def _code(answer: Answer, challenge: str) -> str:
-    """Return the code of the problem document; of a page, the error of the challenge."""
+    """Return the code of the problem document; for a page, the error of the challenge."""
     if answer.body.startswith(b"{"):
         return f"`{json.loads(answer.body)['code']}`"
     return "".join(f"`{value}`" for name, value in _PARAMETER.findall(challenge) if name == "error")

@@ -16,7 +16,7 @@ from tools.reference.signatures import signature, type_of
 
 @dataclass(frozen=True)
 class Group:
-    """Hold what one page has: its file, its title, its first lines, and its modules."""
+    """Hold the parts of one page: its file, its title, its first lines, and its modules."""
 
     file: str
     title: str
@@ -28,7 +28,7 @@ GROUPS = (
     Group(
         "api.md",
         "Python API: the guard",
-        "Look up each name of `authguard` with its signature and what it does.",
+        "Look up each name of `authguard`, with its signature and its effect.",
         ("authguard",),
     ),
     Group(
@@ -47,7 +47,7 @@ GROUPS = (
     Group(
         "api-stores.md",
         "Python API: stores, clients and tests",
-        "Look up the stores that processes share, the clients of a protected API, and what tests use.",
+        "Look up the stores that processes share, the clients of a protected API, and the helpers for tests.",
         ("authguard.stores", "authguard.backchannel", "authguard.client", "authguard.testing"),
     ),
     Group(
@@ -59,7 +59,7 @@ GROUPS = (
     Group(
         "api-errors.md",
         "Python API: errors",
-        "Look up the classes of `authguard.errors`. [Errors and causes](errors.md) says what to do.",
+        "Look up the classes of `authguard.errors`. [Errors and causes](errors.md) has the remedies.",
         ("authguard.errors",),
     ),
 )
@@ -91,7 +91,7 @@ def pages() -> dict[str, str]:
 
 
 def _page(group: Group, where: dict[int, str]) -> str:
-    parts = [f"# {group.title}\n", f"{group.intro} This page is written by\n`make reference`.\n"]
+    parts = [f"# {group.title}\n", f"{group.intro} `make reference` writes this\npage.\n"]
     for name in group.modules:
         module = importlib.import_module(name)
         parts += [f"## `{name}`\n", as_markdown(module.__doc__)]
@@ -112,7 +112,7 @@ def _page(group: Group, where: dict[int, str]) -> str:
 
 
 def _entry(path: str, thing: Any, where: dict[int, str]) -> str:
-    """Return the part about one name; of a thing that was shown before, the name that it has there."""
+    """Return the part about one name; for a thing that was shown before, a reference to its name there."""
     name = path.rpartition(".")[2]
     head = f"### `{name}`\n\n"
     is_code = inspect.isclass(thing) or inspect.isroutine(thing)
@@ -130,7 +130,7 @@ def _entry(path: str, thing: Any, where: dict[int, str]) -> str:
 
 
 def _value(path: str, thing: Any) -> str:
-    """Return the comment above a constant or an alias, and how it is defined."""
+    """Return the comment above a constant or an alias, and its definition."""
     module, _, name = path.rpartition(".")
     source, definition = _definition(importlib.import_module(module), name)
     comment = re.search(rf"((?:^ *#: .*\n)+) *(?:type )?{name}\b", source, re.MULTILINE)
@@ -165,7 +165,7 @@ def _values(enum: type[Enum]) -> str:
 
 
 def _members(cls: type) -> dict[str, Any]:
-    """Return the public methods and properties, with those of private bases."""
+    """Return the public methods and properties, including those of private bases."""
     results: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base is cls or (base.__module__.startswith("authguard") and _is_private(base)):

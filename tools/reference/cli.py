@@ -10,8 +10,8 @@ from authguard.cli.root import root
 _HEAD = """\
 # Commands and options
 
-Look up a command of `authguard` with each of its options, as `--help` shows them. [The command](../cli.md)
-explains what they do. This page is written by `make reference`.
+Look up a command of `authguard` with each of its options, as `--help` shows them. [The command
+`authguard`](../cli.md) describes the effect of each. `make reference` writes this page.
 
 `-h` or `--help` shows the help of each command. `authguard --version` shows the version.
 

@@ -1,4 +1,4 @@
-"""Read cures.toml: for each error code when it is the answer, and what to do about it."""
+"""Read cures.toml: the condition and the remedy of each error code."""
 
 import tomllib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Hold what is said of a code."""
+    """Hold the condition and the remedy of a code."""
 
     when: str
     cure: str
@@ -19,7 +19,7 @@ def _entries(name: str) -> dict[str, Entry]:
     return {code: Entry(**entry) for code, entry in _DATA[name].items()}
 
 
-#: Of answers of the guard, of the identity service and of the OAuth endpoints, by code.
+#: The entries for answers of the guard, of the identity service and of the OAuth endpoints, by code.
 GUARD, IDENTITY, OAUTH = _entries("guard"), _entries("identity"), _entries("oauth")
-#: What to do about a bad credential, by its cause.
+#: The remedy for an invalid credential, by its cause.
 CAUSES: dict[str, str] = _DATA["causes"]

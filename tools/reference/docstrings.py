@@ -15,7 +15,7 @@ _ENTRY = re.compile(r"^(?P<name>\**[\w.]+(?:, \**[\w.]+)*): (?P<text>.*)$", re.D
 
 
 def as_markdown(docstring: str | None) -> str:
-    """Return a docstring as Markdown, with an empty line at its end; empty for none.
+    """Return a docstring as Markdown, with an empty line at its end; empty without a docstring.
 
     Args:
         docstring: as `__doc__` has it.
@@ -35,14 +35,14 @@ def first_paragraph(docstring: str | None) -> str:
 
 
 def _indented(body: str) -> tuple[str, str]:
-    """Return the indented lines that a section begins with, and what comes after them."""
+    """Return the indented lines at the beginning of a section, and the lines after them."""
     lines = body.strip("\n").split("\n")
     end = next((n for n, line in enumerate(lines) if line and not line.startswith(" ")), len(lines))
     return "\n".join(lines[:end]), "\n".join(lines[end:])
 
 
 def _entries(block: str) -> str:
-    """Return the entries of a section as a list; a section without names, such as `Returns`, as it is."""
+    """Return the entries of a section as a list; a section without names, such as `Returns`, unchanged."""
     text = inspect.cleandoc("\n" + block)
     entries: list[list[str]] = []
     for line in text.split("\n"):
@@ -59,7 +59,7 @@ def _entries(block: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return paragraphs in which nothing outside of code is taken for HTML."""
+    """Return paragraphs with escapes, so that no text outside code counts as HTML."""
     lines = []
     for line in text.split("\n"):
         is_code = line.startswith("    ")

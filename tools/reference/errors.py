@@ -1,4 +1,4 @@
-"""Write the page of errors: each code with its status, when it is the answer, and what to do."""
+"""Write the page of errors: each code with its status, its condition and its remedy."""
 
 import inspect
 import re
@@ -13,17 +13,17 @@ from tools.reference.docstrings import first_paragraph
 _HEAD = """\
 # Errors and causes
 
-Find a code here to learn when it is the answer, and what to do. The body of a refusal is a problem document
-(RFC 9457), and its `code` never changes; [the answers on the wire](answers.md) show whole answers. The log
-`authguard` and `DecisionEvent.reason` also name the [cause](#causes-of-invalid_token) of a bad credential;
-answers never do. This page is written by `make reference`.
+Look up the condition and the remedy of each error code. The body of a refusal is a problem document (RFC
+9457), and its `code` never changes; [the answers on the wire](answers.md) show whole answers. The log
+`authguard` and `DecisionEvent.reason` also name the [cause](#causes-of-invalid_token) of an invalid
+credential; answers never do. `make reference` writes this page.
 
 """
 _CAUSES = """\
 ## Causes of `invalid_token`
 
 The log line of a refusal has the cause in parentheses: `refused with 401: invalid_token (audience)`.
-`error.cause` is the same for programs, and `authguard token inspect` says it of a token.
+`error.cause` is the same for programs, and `authguard token inspect` shows the cause for a token.
 
 | cause | description | remedy |
 |---|---|---|
@@ -31,7 +31,7 @@ The log line of a refusal has the cause in parentheses: `refused with 401: inval
 _IDENTITY = """\
 ## Answers of the identity service
 
-Those of the guard, and these.
+The service has the answers of the guard, and these.
 
 """
 _OAUTH = """\
@@ -46,9 +46,9 @@ section 5.2): 401 for `invalid_client`, and 400 for all others.
 _CONFIGURATION = """\
 ## Errors when an object is built
 
-Each option is checked when the guard, a verifier, a rule or another object is built. A wrong one raises
-`ConfigurationError`, which is a `ValueError`. Its text names the option, its range and the given value;
-secrets are never shown. `Rule("/transfer", max_age=-1)` raises:
+Each option is checked when the guard, a verifier, a rule or another object is built. An invalid option
+raises `ConfigurationError`, which is a `ValueError`. Its text names the option, its range and the given
+value, but never a secret. `Rule("/transfer", max_age=-1)` raises:
 
 """
 
@@ -103,7 +103,7 @@ def _section(code: str, kinds: list[type[errors.RefusedError]], when: str, cure:
     challenge = f', `error="{first.challenge_error}"` in the challenge' if first.challenge_error else ""
     shown = "".join(f"* `{kind.__name__}`: {first_paragraph(kind.__doc__)}\n" for kind in kinds)
     head = f"### `{code}`\n\n{first.status_code} {first.title}{challenge}.\n\n"
-    return f"{head}**When:** {when}\n\n**What to do:** {cure}\n\n{shown}\n"
+    return f"{head}**Condition:** {when}\n\n**Remedy:** {cure}\n\n{shown}\n"
 
 
 def _meaning(cause: Cause) -> str:

@@ -1,4 +1,4 @@
-"""Write the signature of a public class or function as its source has it, with the types."""
+"""Write the signature of a public class or function as in its source, with the types."""
 
 import ast
 import inspect
@@ -15,7 +15,7 @@ def signature(name: str, thing: Any) -> str:
     """Return the lines that call a class or a function, with types and defaults.
 
     Args:
-        name: how it is called, such as `Guard.verify`.
+        name: its public name, such as `Guard.verify`.
         thing: the class or function.
     """
     maker = vars(thing).get("__init__", thing.__init__) if inspect.isclass(thing) else thing
@@ -33,13 +33,13 @@ def signature(name: str, thing: Any) -> str:
 
 
 def type_of(value: property) -> str:
-    """Return the type of a property, as its source has it; empty for none."""
+    """Return the type of a property, as in its source; empty without a type."""
     node = _node(value.fget) if value.fget else None
     return "" if node is None or node.returns is None else _text(node.returns)
 
 
 def _lines(name: str, parts: Sequence[str], returns: str) -> str:
-    """Return a call in one line, or with a parameter a line where that would be long."""
+    """Return a call in one line, or with one parameter per line if the line would be too long."""
     parts = [_QUOTED.sub(r'"\1"', part) for part in parts]
     line = f"{name}({', '.join(parts)}){returns}"
     if len(line) <= _WIDTH:
@@ -48,14 +48,14 @@ def _lines(name: str, parts: Sequence[str], returns: str) -> str:
 
 
 def _text(node: ast.expr) -> str:
-    """Return an annotation; one in quotes without them."""
+    """Return an annotation, without quotes around it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     return ast.unparse(node)
 
 
 def _node(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """Return the definition in the source; None for what Python or a dataclass has made."""
+    """Return the definition in the source; None if Python or a dataclass has created it."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     try:
         source = textwrap.dedent(inspect.getsource(function))
@@ -66,9 +66,9 @@ def _node(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDe
 
 
 def _from_fields(name: str, thing: Any) -> str:
-    """Return the signature that Python tells, with the types of the fields of a dataclass or a named tuple.
+    """Return the signature from `inspect`, with the types of the fields of a dataclass or a named tuple.
 
-    Annotations that Python tells are not used: their text differs between its versions.
+    The annotations from `inspect` are not used, because their text differs between versions of Python.
     """
     try:
         told = inspect.signature(thing)
@@ -96,7 +96,7 @@ def _typed(parameter: str, annotation: str) -> str:
 
 
 def _field_types(cls: type) -> dict[str, str]:
-    """Return the annotations of the fields of a class, as the source of the class and its bases has them."""
+    """Return the annotations of the fields of a class, as in the source of the class and its bases."""
     types: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith("authguard"):
@@ -112,7 +112,7 @@ def _count(arguments: ast.arguments) -> int:
 
 
 def _one(arguments: ast.arguments, place: int) -> str:
-    """Return the parameter at a place, with its type and default."""
+    """Return one parameter, with its type and default."""
     positional = [*arguments.posonlyargs, *arguments.args]
     if place < len(positional):
         index = place - (len(positional) - len(arguments.defaults))

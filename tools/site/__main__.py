@@ -11,7 +11,7 @@ from tools.site.sources import DeadLinkError, Sources
 
 
 def main(folder: Path) -> int:
-    """Write the sources, run Sphinx, write what programs read, and check the links.
+    """Write the sources, run Sphinx, write the files for programs, and check the links.
 
     Returns:
         the exit status: 1 if Sphinx warns, a page has no place, or a link is dead.

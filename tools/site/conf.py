@@ -13,9 +13,9 @@ exclude_patterns = ["_build"]
 nitpicky = True
 highlight_language = "none"
 smartquotes = False
-# A block may leave out a part by `…`, which no Python is; the tests of docs/ run those that are whole.
+# A block may leave out a part by `…`, which is not Python; the tests of docs/ run the complete blocks.
 suppress_warnings = ["misc.highlighting_failure"]
-# The anchors of headings are those of GitHub, where the pages are read, too.
+# The anchors of headings are those of GitHub, where the pages are also read.
 myst_heading_anchors = 6
 myst_enable_extensions = ["deflist"]
 myst_links_external_new_tab = False
@@ -33,6 +33,6 @@ html_show_sphinx = False
 html_use_index = False
 html_domain_indices = False
 html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}
-# Nothing of the page comes from another site: furo has the fonts of the system, and its icons in the page.
+# The page loads nothing from another site: furo uses the fonts of the system, and has its icons in the page.
 pygments_style = "tango"
 pygments_dark_style = "github-dark"

@@ -1,11 +1,11 @@
-"""Find dead links in a built site, and what a browser would load from another site."""
+"""Find dead links in a built site, and requests of a browser to other sites."""
 
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-#: The attributes by which a page loads something; `href` does it in `link` alone.
+#: The attributes by which a page loads files; `href` does so only in `link`.
 _LOADING = {("script", "src"), ("img", "src"), ("source", "srcset"), ("link", "href"), ("iframe", "src")}
 _LOADED_BY_CSS = re.compile(r"url\(\s*['\"]?(?!data:|#)([^'\")]+)|@import\s+['\"]([^'\"]+)")
 

@@ -1,4 +1,4 @@
-"""Write what programs read: each page as Markdown, `llms.txt` with the list, `llms-full.txt` with all."""
+"""Write the files for programs: each page as Markdown, `llms.txt` with the list, `llms-full.txt` with all."""
 
 import shutil
 from pathlib import Path
@@ -34,6 +34,6 @@ def write(sources: Sources, folder: Path) -> None:
     (folder / "llms-full.txt").write_text(full(sources), encoding="utf-8")
     for place, text in sources.texts.items():
         (folder / place).write_text(text, encoding="utf-8")
-    for place, file in sources.pictures.items():  # Sphinx has them in a folder of its own
+    for place, file in sources.pictures.items():  # Sphinx writes them into a folder of its own
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / place)

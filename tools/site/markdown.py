@@ -1,4 +1,4 @@
-"""Read what the site needs of a Markdown page: its title, first sentence, headings and links."""
+"""Read the parts of a Markdown page for the site: its title, first sentence, headings and links."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)", re.DOTALL)
 
 
 def _pieces(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield the parts of a page in order, each with the fact that it is code."""
+    """Yield the parts of a page in order, each with whether it is code."""
     for is_fence, block in _split(_FENCE, text):
         if is_fence:
             yield True, block
@@ -40,7 +40,7 @@ def without_blocks(text: str) -> str:
 
 
 def replace_links(text: str, replace: Callable[[str], str]) -> str:
-    """Return a page with other targets of its links and pictures; code stays as it is.
+    """Return a page with other targets of its links and pictures; code is not changed.
 
     Args:
         text: the page.

@@ -27,7 +27,7 @@ class Page:
 
     @cached_property
     def text(self) -> str:
-        """Return the page as it is written."""
+        """Return the text of the page."""
         return self.source.read_text(encoding="utf-8")
 
     @property

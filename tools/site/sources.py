@@ -1,4 +1,4 @@
-"""Write the sources of the site: the pages, with links inside of it, and the files that they link."""
+"""Write the sources of the site: the pages, with links inside the site, and the files that they link."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ class Sources:
         return markdown.replace_links(text, lambda target: self._target(target, source, place))
 
     def _target(self, target: str, source: Path, place: str) -> str:
-        """Return the target of a link as it is in the site; the file that it names gets a place there."""
+        """Return the target of a link in the site; the file that it names gets a place there."""
         path, mark, anchor = target.partition("#")
         if ":" in path:
             return target
@@ -101,7 +101,7 @@ class Sources:
             self.texts[place] = f"# `{name}`\n\n~~~~{language}\n{text.rstrip()}\n~~~~\n"
 
     def write(self, folder: Path) -> None:
-        """Write what Sphinx reads: the pages with the trees of the navigation, and the pictures."""
+        """Write the input of Sphinx: the pages with the trees of the navigation, and the pictures."""
         for place, text in self.texts.items():
             tree, is_listed = self._tree(place), any(place == page for page in self._in_trees())
             head = "" if is_listed or place == "index.md" else "---\norphan: true\n---\n\n"
