@@ -318,6 +318,8 @@ def _api_keys() -> dict[str, Sent]:
         "scopes": json.dumps({"name": "n", "scopes": [5] * 20_000}).encode(), "permissions": json.dumps({"permissions": ["x"] * 12_000}).encode(),
         "networks": json.dumps({"name": "n", "networks": ["1.1.1.1"] * 5000}).encode(), "a long network": json.dumps({"name": "n", "networks": ["1" * 60_000]}).encode(),
         "metadata": json.dumps({"name": "n", "metadata": {str(number): number for number in range(3000)}}).encode(),
+        "long scopes": json.dumps({"name": "n", "scopes": ["x" * 65] * 900}).encode(), "marks": json.dumps({"name": "\u0301" * 10_000}).encode(),
+        "much nested metadata": b'{"name":"n","metadata":{"a":[' + b",".join([b"[" * 8 + b"]" * 8] * 3800) + b"]}}",
         "nested metadata": b'{"name":"n","metadata":{"a":' + b"[" * 900 + b"]" * 900 + b"}}", "days": b'{"name":"n","expires_in_days":' + b"9" * 4000 + b"}",
         "an activation": json.dumps({"activate": "a" * 60_000}).encode(), "a grace": b'{"grace_seconds":' + b"9" * 4000 + b"}",
     }  # fmt: skip

