@@ -1,5 +1,6 @@
 """Wrong arguments of `issue_token` and `FakeIssuer` are refused by name."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,3 +48,19 @@ def test_a_claim_is_a_value_of_json(issue: Any) -> None:
     """A claim that is no value of JSON is refused."""
     with pytest.raises(ConfigurationError, match="tenant must be a value of JSON, got bytes"):
         issue(tenant=b"a")
+
+
+ISSUES = {
+    "issue_token": partial(issue_token, SECRET),
+    "issue": FakeIssuer().issue,
+    "issue_opaque": FakeIssuer().issue_opaque,
+}
+
+
+@pytest.mark.parametrize("issue", ISSUES.values(), ids=ISSUES)
+@pytest.mark.parametrize(("name", "claim"), [("issuer", "iss"), ("audience", "aud"), ("expires_at", "exp")])
+def test_a_claim_has_the_name_of_a_claim(issue: Any, name: str, claim: str) -> None:
+    """The name of an option in place of a claim is refused, and the error names the claim."""
+    with pytest.raises(ConfigurationError) as raised:
+        issue(**{name: "https://issuer"})
+    assert str(raised.value) == f"{name} must be the name of a claim: write {claim}="

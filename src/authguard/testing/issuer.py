@@ -23,7 +23,7 @@ from authguard.errors import ConfigurationError
 from authguard.issuing import TokenIssuer
 from authguard.testing.pages import Answer, Page, Pages
 from authguard.testing.serving import as_asgi, as_wsgi
-from authguard.testing.tokens import sign
+from authguard.testing.tokens import check_claims, sign
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.introspection import IntrospectionVerifier
 from authguard.verifiers.jwt import JWTVerifier
@@ -207,6 +207,7 @@ class FakeIssuer:
         return Answer(503, {"retry-after": "1"}) if self.is_down else self._pages.answer(page)
 
     def _changed(self, token: str, expires_in: float | Duration, claims: Mapping[str, Any]) -> dict[str, Any]:
+        check_claims(claims)
         body = jwt.decode(token, options={"verify_signature": False})
         seconds = check_seconds(expires_in, "expires_in", MAX_SECONDS, least=-MAX_SECONDS)
         body["exp"] = int(body["iat"] + seconds)

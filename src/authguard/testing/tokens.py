@@ -21,6 +21,16 @@ from authguard._core.options import (
 )
 from authguard.errors import ConfigurationError
 
+# Names of options elsewhere, which would make claims that no verifier reads.
+_CLAIM_OF = {
+    "issuer": "iss",
+    "audience": "aud",
+    "expires_at": "exp",
+    "not_before": "nbf",
+    "token_id": "jti",
+    "session": "sid",
+}
+
 
 def issue_token(
     key: Any,
@@ -46,8 +56,10 @@ def issue_token(
         claims: further claims, such as `iss` and `aud`, or replacements for the above.
 
     Raises:
-        ConfigurationError: if an option has the wrong type, or the key does not fit the algorithm.
+        ConfigurationError: if an option has the wrong type, the key does not fit the algorithm, or a claim
+            has the name of an option of `JWTVerifier`, such as `issuer`.
     """
+    check_claims(claims)
     _check_json(subject, "subject")
     moment = time.time() if now is None else check_moment(now, "now")
     expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)
@@ -88,6 +100,13 @@ def sign(
             f"key must be a secret or a private key for {algorithm}, got {type_of(key)}: write it as text in "
             "PEM, or as an object of cryptography"
         ) from None
+
+
+def check_claims(claims: Mapping[str, Any]) -> None:
+    """Refuse the name of an option in place of the name of a claim."""
+    for name in claims:
+        if name in _CLAIM_OF:
+            raise ConfigurationError(f"{name} must be the name of a claim: write {_CLAIM_OF[name]}=")
 
 
 def _check_json(value: object, name: str) -> None:
