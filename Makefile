@@ -17,7 +17,7 @@ SPREAD := --numprocesses auto $(IN_ORDER)
 # They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
 COVERING := tests/core tests/verifiers tests/adapters
 
-.PHONY: demo demo-flask quick test slow frameworks versions lowest lint types bench docs reference pictures check lock clean
+.PHONY: demo demo-flask quick test test-core test-rest slow frameworks versions lowest lint types bench docs reference pictures check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m examples.fastapi_app
@@ -35,14 +35,19 @@ quick: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(COVERING) tests/vectors tests/docs $(ARGS)
 
 # Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
-test: $(VENV)/ready
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) --cov=authguard._core --cov-report= $(COVERING)
-	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
-	$(BIN)/python -m pytest $(SPREAD) $(COVERING:%=--ignore=%)
+test: test-core test-rest
 else
+test: $(VENV)/ready
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-core: $(VENV)/ready
+	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) --cov=authguard._core --cov-report= $(COVERING)
+	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+
+test-rest: $(VENV)/ready
+	$(BIN)/python -m pytest $(SPREAD) $(COVERING:%=--ignore=%)
 
 # A sample of each long proof; all of it with FULL=1. One of them builds the site.
 slow: $(VENV)/ready $(VENV)-docs/ready
