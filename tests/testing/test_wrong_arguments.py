@@ -63,4 +63,4 @@ def test_a_claim_has_the_name_of_a_claim(issue: Any, name: str, claim: str) -> N
     """The name of an option in place of a claim is refused, and the error names the claim."""
     with pytest.raises(ConfigurationError) as raised:
         issue(**{name: "https://issuer"})
-    assert str(raised.value) == f"{name} must be the name of a claim: write {claim}="
+    assert str(raised.value) == f"claims must have the names of JWT claims, got {name}: write {claim}="

@@ -106,7 +106,9 @@ def check_claims(claims: Mapping[str, Any]) -> None:
     """Refuse the name of an option in place of the name of a claim."""
     for name in claims:
         if name in _CLAIM_OF:
-            raise ConfigurationError(f"{name} must be the name of a claim: write {_CLAIM_OF[name]}=")
+            raise ConfigurationError(
+                f"claims must have the names of JWT claims, got {name}: write {_CLAIM_OF[name]}="
+            )
 
 
 def _check_json(value: object, name: str) -> None:
