@@ -190,6 +190,15 @@ def test_with_json_writes_json():
     )
 
 
+@pytest.mark.parametrize("body", [{"error": "no"}, None, 5, ["a"], bytearray(b"a")], ids=repr)
+def test_with_body_takes_text_or_bytes(body):
+    """Another body is refused where it is passed, with the method for JSON."""
+    with pytest.raises(
+        errors.ConfigurationError, match=r"body must be text or bytes, got \w+: write with_json"
+    ):
+        REFUSAL.with_body(body, "application/json")
+
+
 def test_with_header_adds_a_field_in_lower_case():
     """`with_header` adds the field at the end, with its name in lower case."""
     assert REFUSAL.with_header("X-Id", "7").headers[-1] == ("x-id", "7")

@@ -1,7 +1,7 @@
-"""Callbacks that return a generator, a function or an iterator, each of which is always true."""
+"""Callbacks that return a generator, a function, a class or an iterator, each of which is always true."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,13 +113,15 @@ def unanswered() -> list[Any]:
         functools.partial(yielding),
         filter(None, []),
         map(str, []),
+        SimpleNamespace,
+        Sequence,  # its class is not `type`
     ]
 
 
 @WAYS
 @pytest.mark.parametrize("number", range(len(unanswered())))
 def test_a_user_that_is_no_answer_is_a_500(way: str, number: int) -> None:
-    """A user that is a generator, a function or an iterator is a 500, also for a known caller."""
+    """A user that is a generator, a function, a class or an iterator is a 500, also for a known caller."""
     application = Application(way)
     one = guard(application)
     for user in (unanswered()[number], "the user", unanswered()[number]):
@@ -135,7 +137,7 @@ def test_a_user_that_is_no_answer_is_a_500(way: str, number: int) -> None:
 @WAYS
 @pytest.mark.parametrize("number", range(len(unanswered())))
 def test_a_revocation_that_is_no_answer_is_a_500(way: str, number: int) -> None:
-    """An answer of `is_revoked` that is a generator, a function or an iterator is a 500."""
+    """An answer of `is_revoked` that is a generator, a function, a class or an iterator is a 500."""
     application = Application(way)
     application.revoked = unanswered()[number]
     assert application.decide(guard(application), bearer(TOKEN)).refusal.status == 500

@@ -8,12 +8,14 @@ from authguard import (
     ConfigurationError,
     Credential,
     Guard,
+    InvalidTokenError,
     JWTVerifier,
     Principal,
     TokenIssuer,
 )
 from authguard._core.deciding.pacing import work_of
 from authguard._core.verifier import Verified, as_verifier
+from authguard.errors import Cause
 from support import NOW, SECRET, judge, pem, rsa_key
 
 BEARER = Credential("a.b.c", "bearer")
@@ -160,3 +162,23 @@ def test_an_object_that_is_no_verifier_is_refused_with_the_spelling_that_works(w
     with pytest.raises(ConfigurationError) as refused:
         Guard(wrong)
     assert str(refused.value).endswith(advice)
+
+
+@pytest.mark.parametrize("credential", [BEARER, KEY], ids=["token", "key"])
+@pytest.mark.parametrize(
+    ("expires_at", "is_valid"), [(None, True), (NOW + 1, True), (NOW, False), (5, False)]
+)
+def test_an_expired_principal_of_an_own_verifier_is_refused(credential, expires_at, is_valid):
+    """A principal of an application's verifier is refused from its `expires_at` on."""
+
+    class Expiring:
+        def verify(self, credential):
+            return Principal("ann", expires_at=expires_at)
+
+    verifier = as_verifier(Expiring())
+    if is_valid:
+        assert judge(verifier, credential, NOW).principal.subject == "ann"
+        return
+    with pytest.raises(InvalidTokenError, match="expires_at") as refused:
+        judge(verifier, credential, NOW)
+    assert refused.value.cause is Cause.EXPIRED

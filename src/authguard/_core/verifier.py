@@ -21,7 +21,7 @@ from authguard._core.options import (
 )
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.terms import Terms
-from authguard.errors import ConfigurationError
+from authguard.errors import Cause, ConfigurationError, ExpiredTokenError, InvalidAPIKeyError, RefusedError
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+\Z")
 _TAKEN_FIELDS = frozenset({"authorization", "cookie", "dpop", "host", "origin"})
@@ -62,7 +62,8 @@ class CustomVerifier(Protocol):
     def verify(self, credential: Credential) -> Principal | Awaitable[Principal]:
         """Return the caller of the credential. May be `async`; if not, it runs in a worker thread.
 
-        It runs at once if it is declared by `@in_memory`, or the verifier by `in_memory = True`.
+        It runs at once if it is declared by `@in_memory`, or the verifier by `in_memory = True`. A principal
+        is refused from its `expires_at` on.
 
         Raises:
             InvalidTokenError: if the credential is not valid.
@@ -184,12 +185,21 @@ class _Adapted(Verifier):
         principal: Any = yield from Call(self._verify, credential)
         if not isinstance(principal, Principal):
             raise unusable_answer("verify()", "a Principal, or raise InvalidTokenError", principal)
+        if principal.expires_at is not None and now >= principal.expires_at:
+            raise _expired(credential)
         if principal.is_authenticated and principal.method != credential.method:
             principal = replace(principal, method=credential.method)
         return Verified(principal, until=now)
 
     def __repr__(self) -> str:
         return self._name
+
+
+def _expired(credential: Credential) -> RefusedError:
+    reason = "the expires_at of the Principal that verify() returned is over"
+    if credential.method == "api_key":
+        return InvalidAPIKeyError(reason, cause=Cause.EXPIRED)
+    return ExpiredTokenError(reason)
 
 
 def as_verifier(verifier: object) -> Verifier:

@@ -19,8 +19,7 @@ _NO_USERS = UNANSWERED | {NoneType, bool}
 # An empty value of these types is the result of a query without a row, such as `.all()` or `.count()`, or the
 # default of `get`.
 _EMPTY_USERS = frozenset({list, tuple, dict, set, frozenset, str, bytes, int, float})
-#: Types with values that are no user, or a mistake. Values of all other types are users, so no call is needed
-#: for them.
+#: Types with values that are no user, or a mistake. Values of all other types are users, except for classes.
 DOUBTFUL_USERS = _NO_USERS | _EMPTY_USERS | {Principal}
 _NOT_PLAIN = _NO_USERS | {Principal}
 _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
@@ -29,7 +28,9 @@ _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
 def is_user(answer: object) -> bool:
     """Return whether the answer of a `user_loader` may be a user of the application."""
     kind = type(answer)
-    return kind not in _NO_USERS and (kind not in _EMPTY_USERS or bool(answer))
+    return (
+        kind not in _NO_USERS and (kind not in _EMPTY_USERS or bool(answer)) and not isinstance(answer, type)
+    )
 
 
 def differing(answer: object, principal: Principal) -> list[str]:
@@ -45,7 +46,7 @@ def differing(answer: object, principal: Principal) -> list[str]:
 
 
 def is_plain_user(answer: object) -> bool:
-    """Return whether an answer is a user, but not a principal: a principal may differ from the caller's."""
+    """Return whether an answer that is no class is a user, but no principal, which may be another one."""
     kind = type(answer)
     return kind not in _NOT_PLAIN and (kind not in _EMPTY_USERS or bool(answer))
 

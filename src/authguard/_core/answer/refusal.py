@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from authguard._core.answer.page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, page_of
-from authguard._core.options import check_text
+from authguard._core.options import check_text, type_of
 from authguard._core.policy.needs import NO_NEEDS, Needs
 from authguard.errors import (
+    ConfigurationError,
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     NonceRequiredError,
@@ -55,7 +56,12 @@ class Refusal:
         Args:
             body: the new body; text is encoded as UTF-8.
             content_type: its media type, such as `text/html; charset=utf-8`.
+
+        Raises:
+            ConfigurationError: if the body is neither text nor bytes.
         """
+        if not isinstance(body, (bytes, str)):
+            raise ConfigurationError(f"body must be text or bytes, got {type_of(body)}: write with_json(…)")
         kept = tuple(field for field in self.headers if field[0] not in BODY_FIELDS)
         data = body.encode() if isinstance(body, str) else body
         return replace(self, body=data, headers=(*kept, ("content-type", content_type)))

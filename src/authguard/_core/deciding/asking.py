@@ -58,7 +58,7 @@ class AskAbout(Call[Any]):
             for any other answer, the answers; the flow then decides by them.
         """
         if self._is_revoked is None:
-            if (
+            if isinstance(answer, type) or (
                 type(answer) in DOUBTFUL_USERS
                 and not is_plain_user(answer)
                 and answer is not self.known.auth.principal
@@ -93,7 +93,9 @@ def load_at_once(known: Known, loader: Callback[Any]) -> "Known | AskAbout | Ans
         return AskAbout(known, None, loader).answered(None, error)
     if is_awaitable(user):
         return AskAbout(known, None, Callback(lambda _: user, loader.option, in_memory=True))
-    if type(user) in DOUBTFUL_USERS and not is_plain_user(user) and user is not known.auth.principal:
+    if isinstance(user, type) or (
+        type(user) in DOUBTFUL_USERS and not is_plain_user(user) and user is not known.auth.principal
+    ):
         return AskAbout(known, None, loader).answered(user)
     return known.with_user(user)
 

@@ -56,7 +56,7 @@ class Users:
 
         Raises:
             InvalidTokenError: if the user no longer exists.
-            ConfigurationError: if the function returns a bool, a coroutine or an empty collection.
+            ConfigurationError: if the function returns a bool, a coroutine, a class or an empty collection.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -77,6 +77,8 @@ class Users:
             if isinstance(user, CoroutineType):
                 user.close()  # otherwise Python warns that the coroutine was never awaited
                 remedy = f"await it, or {remedy}"
+            elif isinstance(user, type):
+                remedy = f"call it, or {remedy}"
             raise ConfigurationError(f"user_loader must return a user, got {got(user)}: {remedy}")
         warn = self._warn  # once, since another thread may warn meanwhile
         changed = differing(user, principal) if warn else ()
