@@ -109,6 +109,18 @@ def test_changing_the_password_kills_the_token(service, postbox):
         service.links.reset_password(token, NEW, CALLER)
 
 
+def test_changing_the_password_keeps_the_link_of_the_first_mail(service, postbox):
+    """A change of the password before the address is verified does not end the link of the first mail."""
+    from identity.test_sessions import principal_of
+
+    principal = principal_of(service, register(service).access_token)
+    assert service.outbox.flush()
+    link = postbox.token()
+    service.accounts.change_password(principal, PASSWORD, NEW, CALLER)
+    service.links.confirm_email(link, CALLER, owner_id=principal.subject)
+    assert login(service, password=NEW).user.email_verified
+
+
 def test_unknown_address_gets_no_mail(service, postbox, caplog):
     """An unknown or invalid address gets no mail, and causes no error and no warning."""
     service.links.request_password_reset("nobody@example.com", CALLER)

@@ -15,14 +15,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
-from math import ceil
+from math import floor
 from threading import Lock
 from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.storage.memory import Entry
+from limits.strategies import MovingWindowRateLimiter
 
 from authguard._core.options import check_text, check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
@@ -150,7 +151,7 @@ class Limiter:
         self._storage = _storage(url)
         self._place = url if url == "memory://" else redis_place(url, "authguard")
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
-        self._counter = SlidingWindowCounterRateLimiter(self._storage)
+        self._counter = MovingWindowRateLimiter(self._storage)
 
     def check_store(self) -> None:
         """Count a request of no caller: a Redis that is full or read-only still answers questions.
@@ -281,10 +282,9 @@ class Limiter:
     def _refusal(self, name: str, key: tuple[str, ...], times: int) -> RateLimitedError:
         limit = self._limits[name, times]
         reset, _ = self._ask(self._counter.get_window_stats, limit, _digest(key))
-        window = limit.get_expiry()
-        # After the delay, the counted requests expire one by one.
-        wait = reset - time.time() + window / limit.amount
-        return RateLimitedError(name, quota=limit.amount, window=window, retry_after=ceil(wait))
+        # A count is still held in the last moment of its window.
+        wait = floor(reset - time.time()) + 1
+        return RateLimitedError(name, quota=limit.amount, window=limit.get_expiry(), retry_after=max(wait, 1))
 
     def _ask(self, question: Any, limit: RateLimitItemPerSecond, key: str) -> Any:
         began = time.monotonic()
@@ -322,17 +322,19 @@ class _Memory(MemoryStorage):
         super().__init__(wrap_exceptions=True)
         self._sweep_at = 0.0
 
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count a number of requests; `Limiter` ensures that one thread at a time does so."""
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count a request, if fewer than the limit are held; `Limiter` calls it in one thread at a time."""
         now = time.time()
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
-            for old in [old for old, until in self.expirations.items() if until <= now]:
+            for old in [old for old, entries in self.events.items() if entries[0].expiry < now]:
                 self.clear(old)
-        self.get(key)  # deletes the count if it has expired
-        self.expirations.setdefault(key, now + expiry)
-        self.storage[key] += amount
-        return self.storage[key]
+        entries = self.events.setdefault(key, [])
+        if len(entries) >= limit and entries[limit - 1].expiry >= now:
+            return False
+        entries.insert(0, Entry(expiry))
+        del entries[limit:]
+        return True
 
 
 def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:

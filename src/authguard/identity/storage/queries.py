@@ -287,9 +287,10 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
     return connection.execute(statement).scalar()
 
 
-def delete_one_time_tokens(connection: Connection, user_id: str) -> None:
+def delete_one_time_tokens(connection: Connection, user_id: str, *, except_purpose: str = "") -> None:
     """Delete the one-time tokens of an account, and a waiting change of its address."""
-    connection.execute(delete(one_time_tokens).where(one_time_tokens.c.user_id == user_id))
+    is_deleted = (one_time_tokens.c.user_id == user_id) & (one_time_tokens.c.purpose != except_purpose)
+    connection.execute(delete(one_time_tokens).where(is_deleted))
     connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
 
 

@@ -22,7 +22,7 @@ from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.usecases.administration.rights import role_problem
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.decoys import Decoys
-from authguard.identity.usecases.links import Links
+from authguard.identity.usecases.links import VERIFY, Links
 from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.sessions import Sessions
 
@@ -211,7 +211,8 @@ class Accounts:
             if not store.replace_password(connection, principal.subject, old_hash, new_hash):
                 error = InvalidFieldsError({"current_password": ["is not right"]})
                 raise base.failed("change_password", caller, error, user_id=principal.subject)
-            store.delete_one_time_tokens(connection, principal.subject)
+            # The link of the first mail proves the mailbox, which a new password does not change.
+            store.delete_one_time_tokens(connection, principal.subject, except_purpose=VERIFY)
             self._sessions.end_sessions_of(connection, principal.subject, except_id=session)
             self._notices.tell_of_new_password(connection, principal.subject)
         base.succeeded("change_password", caller, user_id=principal.subject)

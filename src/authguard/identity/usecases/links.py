@@ -24,7 +24,7 @@ from authguard.identity.usecases.notices import Notices
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
 from authguard.identity.usecases.sessions import Sessions
 
-_VERIFY = "verify"
+VERIFY = "verify"  # the purpose of the token in the first mail
 _VERIFIED = "verified"  # the purpose of such a token after its use
 _RESET = "reset"
 
@@ -44,7 +44,7 @@ class Links:
         self._sessions = sessions
         self._notices = notices
         self._proofs = proofs
-        base.mails.register(_VERIFY, self._verification_mail)
+        base.mails.register(VERIFY, self._verification_mail)
         base.mails.register(_RESET, self._reset_mail)
 
     def send_verification(self, connection: Connection, user: User, provider: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Links:
             user: the account.
             provider: the provider with which its owner created it, without a password.
         """
-        self._base.mails.add(connection, _VERIFY, user_id=user.id, details=provider or "")
+        self._base.mails.add(connection, VERIFY, user_id=user.id, details=provider or "")
 
     @records("resend_verification")
     def resend_verification(self, email: str, caller: Caller) -> None:
@@ -65,12 +65,12 @@ class Links:
             RateLimitedError: if the same address has asked too often.
             StoreUnavailableError: if the mail could not be stored, or too many mails wait.
         """
-        self._ask_for_mail("resend_verification", _VERIFY, email, caller)
+        self._ask_for_mail("resend_verification", VERIFY, email, caller)
 
     def _verification_mail(self, mail: WaitingMail, user: User) -> Mail | None:
-        if user.disabled or user.email_verified or not self._notices.may_send(_VERIFY, mail, user):
+        if user.disabled or user.email_verified or not self._notices.may_send(VERIFY, mail, user):
             return None
-        link = self._create_link(user, _VERIFY, "/verify-email")
+        link = self._create_link(user, VERIFY, "/verify-email")
         title = provider_title(mail.details) if mail.details else None
         return Mail(user.email, *texts.verification(self._base.settings, link, title))
 
@@ -108,7 +108,7 @@ class Links:
             RateLimitedError: if wrong tokens or passwords were tried too often.
         """
         base = self._base
-        user = self._find_account(_VERIFY, token)
+        user = self._find_account(VERIFY, token)
         if user is None:
             # Checked afterwards, because another request may have used the token meanwhile, and this is never
             # undone.
@@ -133,7 +133,7 @@ class Links:
         with self._base.database.write() as connection:
             # the account is locked before its token, as by all transactions that lock both
             store.lock_account(connection, user_id)
-            if not store.mark_one_time_token(connection, _VERIFY, _VERIFIED, digest, self._base.clock()):
+            if not store.mark_one_time_token(connection, VERIFY, _VERIFIED, digest, self._base.clock()):
                 if self._verified_by(connection, digest) == user_id:
                     return None
                 raise self._base.failed("verify_email", caller, InvalidLinkError())
@@ -168,7 +168,7 @@ class Links:
         The token is not used up.
         """
         with self._base.database.read() as connection:
-            user_id = store.find_one_time_token(connection, _VERIFY, sha256_hex(token), self._base.clock())
+            user_id = store.find_one_time_token(connection, VERIFY, sha256_hex(token), self._base.clock())
             user = None if user_id is None else store.find_user(connection, user_id)
             if user is None:
                 return None
@@ -209,11 +209,11 @@ class Links:
             RateLimitedError: if wrong tokens were tried too often.
         """
         base = self._base
-        user_id = self._account_of(_VERIFY, "decline", token, caller).id
+        user_id = self._account_of(VERIFY, "decline", token, caller).id
         with base.database.write() as connection:
             # A simultaneous sign-in waits, and finds no account.
             store.lock_account(connection, user_id)
-            if store.consume_one_time_token(connection, _VERIFY, sha256_hex(token), base.clock()) is None:
+            if store.consume_one_time_token(connection, VERIFY, sha256_hex(token), base.clock()) is None:
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
             self._sessions.end_sessions_of(connection, user_id)
             if not linking_store.delete_unverified_user(connection, user_id):
@@ -287,7 +287,7 @@ class Links:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is not accepted; the token stays valid.
         """
-        self._set_password(_VERIFY, "verify_email", token, new_password, caller)
+        self._set_password(VERIFY, "verify_email", token, new_password, caller)
 
     def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> None:
         base = self._base
