@@ -187,9 +187,12 @@ KEY = "sk_live_0123456789abcdefghij"
         (f"/private;access_token={TOKEN}/x", "/private;access_token=[redacted]/x"),
         (f"/{'a' * 150}/{TOKEN}", f"/{'a' * 150}/[redacted]"),
         (f"/v1/{KEY}/orders", "/v1/[redacted]/orders"),
+        (f"/v1/rt_{'Ab-3' * 15}/x", "/v1/[redacted]/x"),
+        (f"/v1/clsk_{'Ab_3' * 10}", "/v1/[redacted]"),
         ("/eyJ/test_live/sk_live_/a_test_b", "/eyJ/test_live/sk_live_/a_test_b"),
+        ("/rt_short/art_0123456789abcdefgh", "/rt_short/art_0123456789abcdefgh"),
     ],
-    ids=["token", "parameter", "cut", "key", "neither"],
+    ids=["token", "parameter", "cut", "key", "refresh token", "client secret", "neither", "other words"],
 )
 @pytest.mark.parametrize(("face", "ask", "make"), FACES, ids=[face[0] for face in FACES])
 def test_a_credential_in_the_path_is_not_logged(

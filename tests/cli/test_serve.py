@@ -124,6 +124,23 @@ def test_logs_in_text_have_times(tables):
     assert re.findall(r'"GET (/\w+) HTTP', server.out) == ["/healthz"]
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_credentials_in_a_path_are_not_logged(tables, form):
+    """The access log has no key, token or client secret that a client has put into the path."""
+    credentials = [
+        "sk_live_" + "Ab3_" * 10,
+        "eyJ" + "Ab3-" * 9 + ".eyJ9.c2ln",
+        "rt_" + "Ab3" * 20,
+        "clsk_" + "Ab3" * 14,
+    ]
+    with served("--log-format", form, "--log-level", "debug", **tables) as server:
+        for credential in credentials:
+            assert server.get(f"/v1/api-keys/{credential}?token={credential}").status_code >= 400
+        server.end()
+    assert server.out.count("/v1/api-keys/[redacted]") == len(credentials) * (2 if form == "json" else 1)
+    assert not [credential for credential in credentials if credential in server.out + server.err]
+
+
 def test_a_server_that_says_nothing(tables):
     """With `--log-level error` and `--access-log none` a successful run writes one line."""
     with served("--log-level", "error", "--access-log", "none", **tables) as server:

@@ -80,3 +80,14 @@ def test_a_listed_proxy_and_a_request_without_the_field_write_nothing(tmp_path: 
         server.get("/healthz")
         server.read()
     assert "X-Forwarded-For" not in server.err
+
+
+def test_the_text_of_a_caller_in_place_of_an_address_is_escaped(tmp_path: Path) -> None:
+    """Text that a trusted proxy passes on in place of an address is escaped, and named as no proxy."""
+    database = f"sqlite:///{tmp_path}/a.db"
+    with served("--dev", "--forwarded-allow-ips", "127.0.0.1", AUTHGUARD_DATABASE=database) as server:
+        server.get("/healthz", headers=[(b"X-Forwarded-For", b"evil\xc2\x9b31m\xe2\x80\xae")])
+        server.end()
+    assert "X-Forwarded-For" not in server.err
+    (line,) = [line for line in server.out.splitlines() if "/healthz" in line]
+    assert line.isascii() and "evil" in line

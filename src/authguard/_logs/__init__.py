@@ -29,7 +29,10 @@ _COOKIE = re.compile(rb"[^;]{%d,}" % _MIN_SECRET)  # a shorter cookie contains n
 _RUN = re.compile(rb"[A-Za-z0-9._~+/%-]{16,}=*")
 _ALSO_SECRET = (b"dpop", b"proxy-authorization", b"x-api-key")  # even if this guard does not read them
 # A client that puts its token or API key into the path is refused, but the credential may be valid.
-_IN_PATH = r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
+_IN_PATH = (
+    r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
+    r"|(?<![A-Za-z0-9])(?:rt|clsk)_[A-Za-z0-9_-]{16,}"  # those of `authguard.identity`
+)
 _counts = RefusalCounts()
 _hinted: set[str] = set()  # the hints that were logged: one line for each cookie name, so the size is bounded
 
@@ -69,6 +72,11 @@ def redact_keys_of(guard: Guard) -> None:
     _keys_in_paths.add(
         frozenset(prefix for verifier in guard.verifiers for prefix in verifier.prefixes if prefix)
     )
+
+
+def redact_path(path: str) -> str:
+    """Return a path without the tokens and API keys in it."""
+    return _keys_in_paths.pattern.sub(_REDACTED, path)
 
 
 class _TooManyError(Exception):
@@ -132,7 +140,7 @@ def _log_hint(request: RequestView, denied: Deny) -> None:
 
 def where(request: RequestView) -> tuple[str, str]:
     """Return method and path for a log line, without JWTs and API keys in the path."""
-    path = _keys_in_paths.pattern.sub(_REDACTED, request.path[:_MAX_PATH])
+    path = redact_path(request.path[:_MAX_PATH])
     # ascii() escapes line breaks and escape sequences, which could forge a log line.
     return ascii(request.method[:_MAX_METHOD])[1:-1], ascii(path)
 

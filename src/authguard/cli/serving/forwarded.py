@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from typing import Any
 
 logger = logging.getLogger("authguard")
 
 _FIELD = b"x-forwarded-for"
-_MAX_SHOWN = 45  # characters, those of the longest address
 
 _App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
@@ -34,12 +34,20 @@ class ForwardedFields:
     def _look(self, scope: MutableMapping[str, Any]) -> None:
         peer = (scope.get("client") or ("",))[0]
         fields = b",".join(value for name, value in scope["headers"] if name == _FIELD)
-        if not peer or not fields or peer.encode() in fields:  # the server has taken the address from there
-            return
+        if not fields or not _is_address(peer) or peer.encode() in fields:
+            return  # the server has taken the peer from the field, if it is no address
         self._is_told = True
         logger.warning(
             "a request from %s has X-Forwarded-For, which is not used: if this is your proxy, all its "
             "callers share one count of the limits; start with --forwarded-allow-ips %s",
-            peer[:_MAX_SHOWN],
-            peer[:_MAX_SHOWN],
+            peer,
+            peer,
         )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

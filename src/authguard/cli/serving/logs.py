@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.logging import AccessFormatter, DefaultFormatter
 
+from authguard._logs import redact_path
+
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 #: The requests in the access log: refused and failed requests have a status of 400 or more.
@@ -16,14 +18,19 @@ _AUDIT_LOGGER = "authguard.audit"  # each message of the level INFO is an event 
 _ACCESS_NAMES = ("client", "method", "path", "http_version", "status")
 
 
-class WithoutQuery(logging.Filter):
-    """Remove the query from the access log: it may contain one-time tokens and OAuth codes."""
+class WithoutSecrets(logging.Filter):
+    """Remove secrets from the access log, and escape the address, which a proxy may take from the caller.
+
+    The query may contain one-time tokens and OAuth codes, and the path a token or API key by mistake of a
+    client.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; the path is its third argument."""
+        """Change the record; the address is its first argument, and the path its third one."""
         if isinstance(record.args, tuple) and len(record.args) > 2:
-            path = str(record.args[2]).partition("?")[0]
-            record.args = (*record.args[:2], path, *record.args[3:])
+            address, method, target, *rest = record.args
+            path = redact_path(str(target).partition("?")[0])
+            record.args = (ascii(str(address))[1:-1], method, path, *rest)
         return True
 
 
@@ -95,13 +102,13 @@ def log_config(level: str, form: str, access: str, *, colors: bool | None) -> di
             "default": {"()": TextFormatter, **text},
             "access": {"()": AccessTextFormatter, **text, "fmt": line},
         }
-    filters = ["without_query", *(["errors_alone"] if access == "errors" else [])]
+    filters = ["without_secrets", *(["errors_alone"] if access == "errors" else [])]
     stream = {"class": "logging.StreamHandler"}
     name = level.upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"without_query": {"()": WithoutQuery}, "errors_alone": {"()": ErrorsAlone}},
+        "filters": {"without_secrets": {"()": WithoutSecrets}, "errors_alone": {"()": ErrorsAlone}},
         "formatters": formatters,
         "handlers": {
             "default": {**stream, "formatter": "default", "stream": "ext://sys.stderr"},
