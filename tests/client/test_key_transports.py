@@ -102,6 +102,8 @@ def test_the_test_client_on_httpx2_takes_the_field():
     """Starlette's `TestClient` on httpx2 refuses the classes for httpx, and sends the key as a field."""
     from starlette.testclient import TestClient
 
+    if issubclass(TestClient, httpx.Client):
+        pytest.skip("older versions of Starlette are built on httpx")
     with TestClient(ASGI, base_url=ORIGIN) as client, pytest.raises(TypeError, match='Invalid "auth"'):
         client.get("/", auth=APIKeyAuth(ORIGIN, KEY))
     with TestClient(ASGI, base_url=ORIGIN, headers={"X-API-Key": KEY}) as client:
