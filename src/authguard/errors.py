@@ -51,7 +51,7 @@ class LoginError(AuthGuardError):
 
     Args:
         reason: the failure, without secrets.
-        status_code: the status of the service's answer; None without an answer.
+        status_code: the status of the service's answer; None without an answer that can be read.
     """
 
     def __init__(self, reason: str, status_code: int | None = None) -> None:

@@ -131,15 +131,6 @@ def test_a_wrong_password_is_not_tried_again_and_again(world, asynchronous):
     assert world.recorder.count(LOGIN) == 2
 
 
-def test_an_outage_at_login_is_not_remembered(world):
-    """A failed login by an outage is repeated with the next request."""
-    world.recorder.answers[LOGIN] = (503, {})
-    with pytest.raises(LoginError, match="503"):
-        get(world)
-    del world.recorder.answers[LOGIN]
-    assert get(world).status_code == 200
-
-
 @pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), None, "10", True])
 def test_timeout_is_checked(timeout):
     """A timeout that is no positive number is refused."""
@@ -152,7 +143,7 @@ def test_secrets_are_in_no_log_and_no_repr(world, asynchronous, caplog):
     """Neither the password nor a token is in a log record or in the repr."""
     caplog.set_level(logging.DEBUG)
     either(world, asynchronous)
-    tokens = world.auth._tokens
+    tokens = world.auth._session._tokens
     log_out(world, asynchronous)
     world.auth = BearerAuth(world.base, EMAIL, MARKER, clock=world.clock)
     with pytest.raises(LoginError) as caught:

@@ -1,6 +1,5 @@
 """Send an API key, and wait as the server's limits require."""
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -8,19 +7,24 @@ from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
+import anyio
 import httpx
 
 from authguard._core.jose.secret import check_not_place, check_unwrapped
 from authguard._core.options import (
     Duration,
     check_function,
+    check_plain_function,
     check_seconds,
     check_text,
     check_whole,
+    is_async_function,
     named_options,
 )
-from authguard.client.origins import check_base_url, origin_of
+from authguard.client.keyed_headers import KeyedHeaders
+from authguard.client.origins import CredentialOrigin
 from authguard.client.waiting import RequestPacer, seconds_to_wait
+from authguard.errors import ConfigurationError
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _FIELD_NAME = re.compile(r"[-_]*[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -39,23 +43,6 @@ class _Pause:
 _Steps: TypeAlias = Generator[httpx.Request | _Pause, httpx.Response | None, None]
 
 
-class _KeyedHeaders(httpx.Headers):
-    """Hold fields with a key that is sent, but is in no copy of the fields.
-
-    httpx follows redirects below the auth flow with a copy of the fields, and removes only `Authorization`
-    for another origin.
-    """
-
-    def __init__(self, headers: httpx.Headers, name: str, key: str) -> None:
-        super().__init__(headers)
-        self._key = (name.encode(), key.encode())
-
-    @property
-    def raw(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields to send."""
-        return [*super().raw, self._key]
-
-
 @named_options
 class APIKeyAuth(httpx.Auth):
     """Send an API key to one origin, and wait when the server answers 429.
@@ -71,11 +58,13 @@ class APIKeyAuth(httpx.Auth):
         max_wait: seconds, or a timedelta, that one request may wait in total because of 429. If the wait
             would be longer, such as for a daily limit, the 429 is returned at once. 0 to never wait.
         clock: seconds of a monotonic clock.
-        sleep: sleeps in a thread.
-        async_sleep: sleeps in an event loop; None for `asyncio.sleep`.
+        sleep: a plain function that sleeps in a thread.
+        async_sleep: an async function that sleeps in an event loop; None for `anyio.sleep`, which works with
+            asyncio and trio.
 
     Raises:
-        ConfigurationError: if the URL is not https (except on loopback), or the key is not printable ASCII.
+        ConfigurationError: if the URL is not https (except on loopback) or has a query, if the key is not
+            printable ASCII, or if a function to sleep is async where a plain one is needed, or the reverse.
     """
 
     def __init__(
@@ -90,7 +79,7 @@ class APIKeyAuth(httpx.Auth):
         sleep: Callable[[float], object] = time.sleep,
         async_sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
-        self._base, self._origin = check_base_url(base_url)
+        self._origin = CredentialOrigin(base_url, "APIKeyAuth")
         must = "be printable ASCII without spaces"
         self._key = check_text(key, "key", pattern=_VISIBLE, must=must, secret=True)
         check_not_place(key, "key", chosen_here=False)
@@ -102,13 +91,17 @@ class APIKeyAuth(httpx.Auth):
             check_whole(requests_per_minute, "requests_per_minute")
         self._max_wait = check_seconds(max_wait, "max_wait", inf)
         check_function(clock, "clock", "clock=time.monotonic", or_none=False)
-        check_function(sleep, "sleep", "sleep=time.sleep", or_none=False)
-        check_function(async_sleep, "async_sleep", "async_sleep=asyncio.sleep")
-        self._sleep, self._async_sleep = sleep, async_sleep or asyncio.sleep
+        check_plain_function(sleep, "sleep", "give the async function as async_sleep", "seconds")
+        check_function(async_sleep, "async_sleep", "async_sleep=asyncio.sleep", takes="seconds")
+        if async_sleep is not None and not is_async_function(async_sleep):
+            raise ConfigurationError(
+                "async_sleep must be an async function, got a plain one: write async def async_sleep(seconds)"
+            )
+        self._sleep, self._async_sleep = sleep, async_sleep or anyio.sleep
         self._pacer = None if requests_per_minute is None else RequestPacer(requests_per_minute, clock)
 
     def __repr__(self) -> str:
-        return f"APIKeyAuth({self._base!r})"
+        return f"APIKeyAuth({self._origin.base!r})"
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the key; send it again after a 429, and after a redirect within the origin that dropped it."""
@@ -138,7 +131,8 @@ class APIKeyAuth(httpx.Auth):
 
     def _steps(self, request: httpx.Request) -> _Steps:
         request.headers.pop(self._header, None)
-        if origin_of(request.url) != self._origin:
+        if not self._origin.gets(request.url):
+            self._origin.log_other(request.url)
             yield request
             return
         redirects, waited = 0, 0.0
@@ -148,7 +142,7 @@ class APIKeyAuth(httpx.Auth):
             response = yield self._keyed(request)
             assert response is not None  # noqa: S101 (for the type: the driver sends one for a request)
             previous, request = request, response.request
-            if origin_of(request.url) != self._origin:
+            if not self._origin.gets(request.url):
                 return
             if response.status_code == 401 and request is not previous and redirects < _MAX_REDIRECTS:
                 redirects += 1
@@ -160,7 +154,7 @@ class APIKeyAuth(httpx.Auth):
             yield _Pause(pause, response)
 
     def _keyed(self, request: httpx.Request) -> httpx.Request:
-        request.headers = _KeyedHeaders(request.headers, self._header, self._key)
+        request.headers = KeyedHeaders(request.headers, self._header, self._key)
         return request
 
 

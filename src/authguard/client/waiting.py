@@ -11,7 +11,7 @@ import httpx
 
 _MINUTE_SECONDS = 60.0
 #: The shortest pause between two attempts, so that `Retry-After: 0` does not cause a loop without pauses.
-_MIN_PAUSE_SECONDS = 1.0
+MIN_PAUSE_SECONDS = 1.0
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,9}\Z")
 #: An item of the field RateLimit: a quoted name and its parameters.
 _ITEM = re.compile(r'"(?:[^"\\]|\\.)*"((?:\s*;\s*[a-z*][a-z0-9_.*-]*(?:=[^;,"]*)?)*)')
@@ -46,16 +46,22 @@ class RequestPacer:
 def seconds_to_wait(response: httpx.Response) -> float | None:
     """Return the seconds after which to send a refused request again; None if the server names no time.
 
+    Only a 429 is sent again.
+    """
+    return named_pause(response.headers) if response.status_code == 429 else None
+
+
+def named_pause(headers: httpx.Headers) -> float | None:
+    """Return the seconds that an answer names for the next attempt, at least one; None if it names none.
+
     `Retry-After` (RFC 9110 section 10.2.3) takes precedence over `RateLimit`
     (draft-ietf-httpapi-ratelimit-headers section 4). All exhausted limits of `RateLimit` must have been
     reset.
     """
-    if response.status_code != 429:
-        return None
-    seconds = _retry_after(response.headers)
+    seconds = _retry_after(headers)
     if seconds is None:
-        seconds = _longest_reset(response.headers.get("ratelimit", "")[:_MAX_FIELD])
-    return None if seconds is None else max(seconds, _MIN_PAUSE_SECONDS)
+        seconds = _longest_reset(headers.get("ratelimit", "")[:_MAX_FIELD])
+    return None if seconds is None else max(seconds, MIN_PAUSE_SECONDS)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
