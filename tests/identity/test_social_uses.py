@@ -1,4 +1,4 @@
-"""How often providers sign in: the limits on network addresses, and the one use of each attempt."""
+"""Limits of sign-ins with providers by network address, and the one use of each attempt."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -177,7 +177,7 @@ def test_used_states_are_deleted(service, providers, clock):
 
 
 @pytest.mark.one_database
-def test_a_head_request_signs_nobody_in(service, providers):
+def test_a_head_request_does_not_sign_in(service, providers):
     """A HEAD request for a callback, as previews of links send, is refused, and uses nothing up."""
     app = Identity(service, providers=providers)
     cookies, state = begun(app)
