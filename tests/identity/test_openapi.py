@@ -213,4 +213,4 @@ def test_another_method_is_told_all_that_there_are(app: Identity) -> None:
         for path in ("/v1/auth/github/callback", "/v1/auth/login")
     }
     assert allowed["/v1/auth/login"] == {"POST"}
-    assert allowed["/v1/auth/github/callback"] == {"GET", "HEAD", "POST"}
+    assert allowed["/v1/auth/github/callback"] == {"GET", "POST"}

@@ -74,13 +74,14 @@ class Limit:
 #: The default limits. Keys: an address, an account, or both.
 DEFAULT_LIMITS: Mapping[str, Limit] = {
     "login": Limit(10, 900),  # by account and address
-    "login_address": Limit(100, 900),  # by address: many users may share one
+    # By address, with passwords and with providers: many users may share one.
+    "login_address": Limit(100, 900),
     "login_account": Limit(30, 3_600),  # by account: the limit only delays answers
     "mail": Limit(3, 900),  # by account and address
     "mail_address": Limit(30, 3_600),
     # By mailbox and kind of mail: further mails are not sent, and no request is refused.
     "mail_account": Limit(10, 3_600),
-    "register_address": Limit(30, 3_600),
+    "register_address": Limit(30, 3_600),  # also accounts that sign-ins with providers create or link
     "authorize_address": Limit(60, 900),  # browsers that are redirected to a provider
     "api_key": Limit(60, 3_600),  # by account: keys that are created or rotated
     "secret_address": Limit(60, 60),  # by address: wrong one-time tokens, client secrets, provider codes

@@ -29,7 +29,8 @@ class SocialReason(StrEnum):
     STATE_UNKNOWN = "state_unknown"
     #: The attempt belongs to another provider.
     STATE_MISMATCH = "state_mismatch"
-    #: The same as `STATE_UNKNOWN`, in a browser that is signed in: the callback was reloaded.
+    #: The same as `STATE_UNKNOWN`, in a browser that is signed in: the callback was reloaded. Or a callback
+    #: that has signed in was sent again with its cookie.
     REPEATED = "repeated"
     #: The answer names another issuer than that of the attempt.
     ISSUER_MISMATCH = "issuer_mismatch"
@@ -57,7 +58,7 @@ class SocialReason(StrEnum):
     LINK_REFUSED = "link_refused"
     #: The account is disabled.
     DISABLED = "disabled"
-    #: Too many wrong codes from the network address.
+    #: Too many sign-ins, new accounts or wrong codes from the network address.
     RATE_LIMITED = "rate_limited"
     #: The database, or the store of limits, is down or too busy.
     UNAVAILABLE = "unavailable"

@@ -125,13 +125,13 @@ class SocialEndpoints:
                 raise ConfigurationError(
                     f"redirect_uris of {provider.name} must name {url}, got {got(provider.redirect_uris)}"
                 )
+        callback = Route(self._prefix + "/auth/{provider}" + CALLBACK, self.callback, methods=["GET"])
+        # The framework adds HEAD, which must not sign in: previews and scanners of links send it.
+        callback.methods = {"GET"}
         return [
-            Route(self._prefix + path, endpoint, methods=[method])
-            for method, path, endpoint in (
-                ("POST", "/auth/{provider}" + CALLBACK, self.exchange_code),
-                ("GET", "/auth/{provider}" + CALLBACK, self.callback),
-                ("GET", "/auth/{provider}/authorize", self.authorize),
-            )
+            Route(callback.path, self.exchange_code, methods=["POST"]),
+            callback,
+            Route(self._prefix + "/auth/{provider}/authorize", self.authorize, methods=["GET"]),
         ]
 
     @operation(json=SocialCallback, answers={200: SocialToken}, refused=(*_SOCIAL, *_UNKNOWN))
@@ -211,7 +211,8 @@ class SocialEndpoints:
     async def callback(self, request: Request) -> Response:
         """Sign in a browser that returns from the provider, and redirect it.
 
-        The state can be used once: its cookie is deleted with any result.
+        The cookie of the attempt is deleted with any result. The service also remembers the state of a
+        sign-in until the attempt expires, for a browser or a program that keeps the cookie.
         """
         provider, query = self._provider(request), callback_query(request)
         state = "".join(query.getlist("state"))  # a cookie that was sent twice counts as missing
@@ -240,6 +241,7 @@ class SocialEndpoints:
                 code_verifier=attempt["verifier"],
                 nonce=attempt["nonce"],
                 since=int(attempt["since"]) if "since" in attempt else None,
+                state=attempt["state"],
             )
             response = see_other(safe_next(attempt["next"], "/"))
             await self._browser_sessions.sign_in(request, response, tokens)
@@ -293,16 +295,20 @@ class SocialEndpoints:
         code_verifier: str | None = None,
         nonce: str | None = None,
         since: int | None = None,
+        state: str | None = None,
     ) -> Tokens:
-        """Exchange a code for tokens; wrong codes count against the caller's address.
+        """Exchange a code for tokens.
 
-        If a new sign-in was requested, the provider must confirm that it was made after `since`.
+        Each sign-in is counted for the caller's address, and in addition each wrong code, and each sign-in
+        that creates or links an account. If a new sign-in was requested, the provider must confirm that it
+        was made after `since`.
         """
         service = self._service
         is_known = False  # from here on, the use case records failures
 
         def exchange() -> Tokens:
             nonlocal is_known
+            service.limiter.hit("login_address", address=caller.address)
             service.limiter.check("secret_address", address=caller.address)
             try:
                 identity = provider.exchange(code, redirect_uri, code_verifier=code_verifier, nonce=nonce)
@@ -311,8 +317,9 @@ class SocialEndpoints:
                 raise
             if since is not None and (identity.auth_time or 0) < since - _SKEW:
                 raise InsufficientUserAuthenticationError("the provider does not show a new sign-in")
+            service.social_sign_in.count_first(identity, caller)
             is_known = True
-            return service.sign_in_with(identity, caller)
+            return service.social_sign_in.sign_in_with(identity, caller, state=state)
 
         try:
             return await self._workers.ask_remote(provider.name, exchange)

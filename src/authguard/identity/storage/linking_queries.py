@@ -4,8 +4,15 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from authguard.identity.model import LinkedIdentity, SocialIdentity, User
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.queries import find_user
+from authguard.identity.storage.queries import USER_COLUMNS, find_user, user_from_row
 from authguard.identity.storage.schema import linked_identities, users
+
+
+def find_owner(connection: Connection, identity: SocialIdentity) -> User | None:
+    """Return the account that a social identity is linked to, without a lock."""
+    statement = select(*USER_COLUMNS).join(linked_identities, linked_identities.c.user_id == users.c.id)
+    row = connection.execute(statement.where(*_is(identity))).first()
+    return None if row is None else user_from_row(row)
 
 
 def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[User, bool] | None:
@@ -16,11 +23,12 @@ def find_linked_user(connection: Connection, identity: SocialIdentity) -> tuple[
     statement = select(linked_identities.c.user_id, linked_identities.c.verified).where(*_is(identity))
     row = connection.execute(statement).first()
     user_id = "" if row is None else row.user_id
-    # The link may have ended while this transaction waited for the account.
+    # While this transaction waited for the account, the link may have ended, or another account may have got
+    # it.
     lock_user(connection, user_id)
     row = connection.execute(statement).first()
     user = find_user(connection, user_id)
-    return None if row is None or user is None else (user, row.verified)
+    return None if row is None or user is None or row.user_id != user.id else (user, row.verified)
 
 
 def lock_user(connection: Connection, user_id: str) -> tuple[str | None, bool]:

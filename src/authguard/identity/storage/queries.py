@@ -31,6 +31,7 @@ USER_COLUMNS = (
 _USER_BY_ID = select(*USER_COLUMNS).where(users.c.id == bindparam("id"))
 _USER_BY_KEY = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _LOCK_USER = _USER_BY_ID.with_for_update()
+_LOCK_USER_BY_KEY = select(*USER_COLUMNS).where(users.c.email_key == bindparam("key")).with_for_update()
 _SHARE_USER = (
     select(users.c.id).where(users.c.id == bindparam("id")).with_for_update(read=True, key_share=True)
 )
@@ -194,6 +195,12 @@ def lock_holder(connection: Connection, user_id: str, password_hash: str) -> Use
 def lock_account(connection: Connection, user_id: str) -> User | None:
     """Lock an account for the transaction, and return its current row."""
     row = connection.execute(_LOCK_USER, {"id": user_id}).first()
+    return None if row is None else user_from_row(row)
+
+
+def lock_account_at(connection: Connection, address: str) -> User | None:
+    """Lock the account that has an address or an equivalent one, and return its current row."""
+    row = connection.execute(_LOCK_USER_BY_KEY, {"key": email_key(address)}).first()
     return None if row is None else user_from_row(row)
 
 

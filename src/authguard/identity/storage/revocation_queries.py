@@ -4,6 +4,7 @@ import secrets
 
 from sqlalchemy import Connection, bindparam, delete, or_, select
 
+from authguard._core.encoding import sha256_hex
 from authguard._core.model import Principal
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import marks, proofs
@@ -11,7 +12,7 @@ from authguard.stores.log import KEEP_SECONDS
 from authguard.stores.marks import Mark, keys_of, mark_name, revokes
 
 _NAMED = ("token", "key", "session", "subject")  # the kinds of marks that have a name
-_DECOY = "decoy-"
+_DECOY, _STATE = "decoy-", "state-"
 # Statements that every request uses are built once.
 _MARKS = select(marks.c.kind, marks.c.issuer, marks.c.name, marks.c.issued_before, marks.c.until).where(
     marks.c.issuer.in_(["", bindparam("issuer")]),
@@ -42,7 +43,23 @@ def write_decoy(connection: Connection, now: float) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
 
 
+def use_state(connection: Connection, state: str, until: float) -> bool:
+    """Store that the state of a sign-in with a provider was used; False if it was used before.
+
+    Of several simultaneous transactions, the others wait for the first one.
+
+    Args:
+        connection: the transaction.
+        state: of the attempt.
+        until: the time from which no service accepts the state, in seconds since the epoch.
+    """
+    values = {"digest": f"{_STATE}{sha256_hex(state)}", "until": until}
+    statement = insert_into(connection, proofs).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(proofs.c.digest)).first() is not None
+
+
 def delete_old_marks(connection: Connection, now: float) -> None:
-    """Delete decoys, and marks whose tokens have expired by every clock."""
+    """Delete decoys, expired states, and marks whose tokens have expired by every clock."""
     connection.execute(delete(marks).where(marks.c.until <= now - KEEP_SECONDS))
-    connection.execute(delete(proofs).where(proofs.c.digest.startswith(_DECOY), proofs.c.until <= now))
+    is_own = or_(proofs.c.digest.startswith(_DECOY), proofs.c.digest.startswith(_STATE))
+    connection.execute(delete(proofs).where(is_own, proofs.c.until <= now))

@@ -298,8 +298,11 @@ class Accounts:
         """
         flow = "disable" if disabled else "enable"
         with self._base.database.write() as connection:
-            if not store.update_user(connection, user_id, disabled=disabled):
+            # The account is locked first, so that a transaction that stores a mailed link ends before, or
+            # sees the change.
+            if store.lock_account(connection, user_id) is None:
                 raise self._base.failed(flow, NO_CALLER, NotFoundError("no such account"))
+            store.update_user(connection, user_id, disabled=disabled)
             if disabled:
                 self._sessions.end_sessions_of(connection, user_id)
                 store.delete_one_time_tokens(connection, user_id)

@@ -150,9 +150,14 @@ class Rights:
     ) -> Manager:
         """Return the manager of keys, for a change; see `find_manager`.
 
+        Until the end of the transaction, others that lock the account wait. So the account stays as it is
+        while this transaction waits for a key.
+
         Raises:
             InsufficientScopeError: for a key that may not manage keys.
         """
+        if not lock:
+            store.share_account(connection, principal.subject)
         manager = self.find_manager(connection, principal, now, lock=lock)
         self.check_by_key(manager)
         manager.check_manages()
@@ -176,15 +181,18 @@ def may_be_id(text: str) -> bool:
 def find_own_key(connection: Connection, manager: Manager, key_id: str, *, lock: bool = True) -> StoredAPIKey:
     """Return a key of the manager's owner.
 
+    Args:
+        connection: the transaction. To lock the key, it has shared the owner before, as all transactions
+            that lock both, because a mail about the key also locks its owner.
+        manager: the manager of keys.
+        key_id: the public id of the key.
+        lock: whether other transactions that change the key must wait.
+
     Raises:
         NotFoundError: if the owner has no key with this id.
     """
     key = None
     if may_be_id(key_id):
-        # the owner is locked first, as by all transactions that lock both; a mail about the key also locks
-        # its owner
-        if lock:
-            store.share_account(connection, manager.user_id)
         key = key_store.find_key(connection, key_id, manager.user_id, lock=lock)
     if key is None:
         raise NotFoundError

@@ -12,6 +12,7 @@ from authguard.identity.keys.generations import begin_generation
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
+from authguard.identity.storage import queries as store
 from authguard.identity.storage.api_key_queries import Secret
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
 from authguard.identity.usecases.context import Base
@@ -102,6 +103,8 @@ class APIKeyRotation:
         lock: bool = False,
     ) -> tuple[Manager, StoredAPIKey]:
         """Return the manager, and the key to rotate; raise an error if the manager may not rotate it."""
+        if lock:
+            store.share_account(connection, principal.subject)
         manager = self._rights.find_manager(connection, principal, now)
         key = find_own_key(connection, manager, key_id, lock=lock)
         self._check_rotates(manager, key)

@@ -6,6 +6,7 @@ from authguard.identity.model import Caller, LinkedIdentity
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.session_claims import check_session
 from authguard.identity.usecases.sessions import Sessions
 
 
@@ -33,6 +34,7 @@ class Linking:
         """Unlink a provider from the caller's account; all of the caller's other sessions end.
 
         Raises:
+            InvalidTokenError: if the caller's session has ended meanwhile.
             NotFoundError: if it is not linked.
             LastSignInError: if the account has neither a password nor another provider.
         """
@@ -40,6 +42,7 @@ class Linking:
         with base.database.write() as connection:
             # Of two simultaneous requests, the second waits, and sees the result of the first.
             password_hash, _ = linking_store.lock_user(connection, user_id)
+            check_session(connection, principal)
             providers = {identity.provider for identity in linking_store.list_identities(connection, user_id)}
             if provider not in providers:
                 raise base.failed("unlink", caller, NotFoundError("not linked"), user_id=user_id)

@@ -314,8 +314,8 @@ class Links:
         expires_at = self._base.clock() + self._base.settings.link_lifetime
         with self._base.database.write() as connection:
             store.upsert_one_time_token(connection, user.id, purpose, sha256_hex(token), expires_at)
-            # Read afterwards and without a lock: a change of the address deletes this row, or this request
-            # has waited for it.
+            # Read afterwards and without a lock: a change of the address, or disabling the account, deletes
+            # this row, or this request has waited for it.
             current = store.find_user(connection, user.id)
             if current is None or current.disabled or current.email != user.email:
                 # the next attempt reads the new state

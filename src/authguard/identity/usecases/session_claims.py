@@ -1,8 +1,10 @@
 """Find the session of an access token by its claims."""
 
+from sqlalchemy import Connection
+
 from authguard._core.model import Principal
 from authguard.errors import InvalidTokenError
-from authguard.identity.storage.session_queries import SessionRow
+from authguard.identity.storage.session_queries import SessionRow, find_session
 
 
 def session_id_of(principal: Principal) -> str:
@@ -34,3 +36,16 @@ def is_alive(row: SessionRow, principal: Principal) -> bool:
     """Return whether a session is active, and its account is the principal's and not disabled."""
     session, user = row
     return session.ended_at is None and not user.disabled and user.id == principal.subject
+
+
+def check_session(connection: Connection, principal: Principal) -> None:
+    """Check again that the session of the principal is active, in a transaction that has locked its account.
+
+    The session may have ended while the transaction waited for the account.
+
+    Raises:
+        InvalidTokenError: if it has ended, or the account is disabled.
+    """
+    row = find_session(connection, session_id_or_empty(principal))
+    if row is None or not is_alive(row, principal):
+        raise InvalidTokenError("the session has ended")

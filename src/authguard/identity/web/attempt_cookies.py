@@ -16,9 +16,8 @@ from authguard._core.credential.cookies import AccessCookie
 from authguard.asgi import handled_by_guard
 from authguard.identity.settings import Settings
 from authguard.identity.tokens.derive import derive_fernet
+from authguard.identity.usecases.social.sign_in import ATTEMPT_SECONDS
 
-#: Seconds for signing in at the provider.
-ATTEMPT_SECONDS = 600
 #: The greatest number of attempts of one browser; a new one replaces the oldest.
 MAX_ATTEMPTS = 5
 #: Bytes of the cookies of all attempts, because servers limit the fields of a request.

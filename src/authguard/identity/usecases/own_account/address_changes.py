@@ -31,6 +31,7 @@ from authguard.identity.usecases.notices import count_mail
 from authguard.identity.usecases.own_account import texts
 from authguard.identity.usecases.own_account.owner_proofs import OwnerProof, OwnerProofs, lock_proven
 from authguard.identity.usecases.proofs import AddressProofs, EndedSignIns
+from authguard.identity.usecases.session_claims import check_session
 from authguard.identity.usecases.sessions import Sessions
 
 _ASK, _CHANGE = "ask_email_change", "change_email"
@@ -148,6 +149,7 @@ class AddressChanges:
 
         Raises:
             InvalidLinkError: if the token is unknown, replaced or too old.
+            InvalidTokenError: if the caller's session has ended meanwhile; the token stays valid.
             InvalidFieldsError: if the password is missing or wrong; the token stays valid.
             EmailTakenError: if another account has the address meanwhile.
             RateLimitedError: if wrong tokens or passwords were tried too often.
@@ -162,7 +164,7 @@ class AddressChanges:
             raise InvalidLinkError
         owner, proof = self._owner_of(pending.user_id, principal, password, caller)
         with base.database.write() as connection:
-            user = self._lock(connection, pending.user_id, proof)
+            user = self._lock(connection, pending.user_id, owner, proof)
             change = change_store.take_by_digest(connection, sha256_hex(token), base.clock())
             if change is None:
                 if self._changed_by(connection, token) == user.id:
@@ -184,12 +186,16 @@ class AddressChanges:
         owner = Principal(subject=user_id)  # no recent sign-in is needed
         return None, self._owner_proofs.prove(_CHANGE, owner, password, caller)
 
-    def _lock(self, connection: Connection, user_id: str, proof: OwnerProof | None) -> User:
+    def _lock(
+        self, connection: Connection, user_id: str, owner: Principal | None, proof: OwnerProof | None
+    ) -> User:
         if proof is not None:
             return lock_proven(connection, proof)
         user = store.lock_account(connection, user_id)
         if user is None:
             raise InvalidLinkError
+        if owner is not None:
+            check_session(connection, owner)
         return user  # a disabled account has no waiting change
 
     def _replace(

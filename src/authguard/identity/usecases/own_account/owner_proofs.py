@@ -10,6 +10,7 @@ from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.model import Caller, User
 from authguard.identity.storage import queries as store
 from authguard.identity.usecases.context import Base
+from authguard.identity.usecases.session_claims import check_session
 
 #: Seconds for which a sign-in is recent: the proof of an account without a password.
 RECENT_SECONDS = 600
@@ -21,10 +22,12 @@ class OwnerProof(NamedTuple):
     Attributes:
         user: the account at that time.
         password_hash: of the given password; None for an account without one.
+        principal: the principal of the request.
     """
 
     user: User
     password_hash: str | None
+    principal: Principal
 
 
 class OwnerProofs:
@@ -69,7 +72,7 @@ class OwnerProofs:
             error = InvalidFieldsError({"password": ["is not right"]})
         if error is not None:
             raise base.failed(flow, caller, error, user_id=user_id)
-        return OwnerProof(user, password_hash)
+        return OwnerProof(user, password_hash, principal)
 
     def _is_recent(self, principal: Principal) -> bool:
         signed_in = principal.claims.get("auth_time")
@@ -81,6 +84,7 @@ def lock_proven(connection: Connection, proof: OwnerProof) -> User:
 
     Raises:
         InvalidFieldsError: if its password was changed meanwhile, or it was disabled or deleted.
+        InvalidTokenError: if it has no password, and the session of the request has ended meanwhile.
     """
     user: User | None
     if proof.password_hash is not None:
@@ -91,4 +95,6 @@ def lock_proven(connection: Connection, proof: OwnerProof) -> User:
             user = None
     if user is None or user.disabled:
         raise InvalidFieldsError({"password": ["is not right"]})
+    if proof.password_hash is None:
+        check_session(connection, proof.principal)
     return user

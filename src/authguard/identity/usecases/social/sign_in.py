@@ -1,10 +1,12 @@
 """Sign in with a social account, and link it to an account."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
+from authguard._core.options import MAX_LEEWAY
 from authguard.errors import RefusedError, VerificationUnavailableError
 from authguard.identity.audit import Event
 from authguard.identity.errors import (
@@ -12,9 +14,11 @@ from authguard.identity.errors import (
     EmailNotVerifiedError,
     LinkRefusedError,
     NoAddressError,
+    SocialSignInError,
+    StoreUnavailableError,
 )
 from authguard.identity.mail.addresses import email_key, is_same_address, parse_email
-from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens, User
+from authguard.identity.model import NO_CALLER, Caller, Session, SocialIdentity, Tokens, User
 from authguard.identity.person_names import usable_name
 from authguard.identity.social_reasons import SocialReason
 from authguard.identity.storage import linking_queries as linking_store
@@ -28,6 +32,14 @@ from authguard.identity.usecases.sessions import Sessions
 from authguard.identity.usecases.social.failures import SocialFailures
 
 MAX_SUBJECT = 255  # OpenID Connect Core section 2
+#: Seconds for signing in at the provider.
+ATTEMPT_SECONDS = 600
+#: Attempts to link an identity while other requests change the account or the link at the same time.
+MAX_ATTEMPTS = 5
+
+
+class _ChangedError(Exception):
+    """End a transaction because another one has changed the account or the link that it was about to use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,21 @@ class _NewLink:
 
     ended: EndedSignIns = field(default_factory=EndedSignIns)
     made_account: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Hold the result of the transaction of a sign-in.
+
+    Attributes:
+        user: the account; None if it must not be linked.
+        linked: the new link; None without a new one.
+        session: the new session; None if the address must be verified first.
+    """
+
+    user: User | None
+    linked: _NewLink | None
+    session: Session | None
 
 
 class SocialSignIn:
@@ -65,14 +92,39 @@ class SocialSignIn:
         #: Also records sign-ins that fail before the provider has named an identity.
         self.failures = SocialFailures(base)
 
-    def sign_in_with(self, identity: SocialIdentity, caller: Caller = NO_CALLER) -> Tokens:
+    def count_first(self, identity: SocialIdentity, caller: Caller) -> None:
+        """Count a sign-in that would create or link an account, or only send the mail for its address.
+
+        With `Settings.enumeration_safe`, these are counted alike, so that the limit does not disclose which
+        addresses are known.
+
+        Raises:
+            RateLimitedError: if too many came from the same network address.
+        """
+        base = self._base
+        if not _is_usable(identity):
+            return  # `sign_in_with` refuses it
+        with base.database.read() as connection:
+            user = linking_store.find_owner(connection, identity)
+        if user is None or base.must_verify(user):
+            base.limiter.hit("register_address", address=caller.address)
+
+    def sign_in_with(
+        self, identity: SocialIdentity, caller: Caller = NO_CALLER, *, state: str | None = None
+    ) -> Tokens:
         """Sign in with a social account; create an account for a new one.
 
         A social account is linked to an account of the same address only if its provider has verified that
         address. This ends an unproven password of the account, links to providers that have not verified the
         address, and all sessions (`AddressProofs.prove_by_provider`).
 
+        Args:
+            identity: as its provider describes it.
+            caller: the origin of the request.
+            state: the state of the attempt of a browser, which can be used once; None without one.
+
         Raises:
+            SocialSignInError: if the state was used before.
             LinkRefusedError: if it must not be linked.
             NoAddressError: if no account exists yet, and the provider sends no address for one.
             EmailNotVerifiedError: if the address must be verified; a mail will be sent. With
@@ -80,28 +132,16 @@ class SocialSignIn:
             DisabledAccountError: if the account is disabled.
         """
         try:
-            return self._sign_in(identity, caller)
+            return self._sign_in(identity, caller, state)
         except VerificationUnavailableError as error:
             self.failures.record(identity.provider, caller, error)
             raise
 
-    def _sign_in(self, identity: SocialIdentity, caller: Caller) -> Tokens:
-        base = self._base
-        session = None
-        if max(len(identity.provider), len(identity.subject)) > MAX_SUBJECT or "\0" in identity.subject:
+    def _sign_in(self, identity: SocialIdentity, caller: Caller, state: str | None) -> Tokens:
+        if not _is_usable(identity):
             raise self._failed(identity, caller, NoAddressError(), SocialReason.BAD_IDENTITY)
-        with base.database.write() as connection:
-            user, linked = self._user_of(connection, identity, caller)
-            if user is not None and user.disabled:
-                error = DisabledAccountError()
-                raise self._failed(identity, caller, error, SocialReason.DISABLED, user)
-            if user is not None and not self._base.must_verify(user):
-                session = self._sessions.create_session(
-                    connection, user, caller, authenticated_at=identity.auth_time
-                )
-            if self._must_hide(identity) and linked is None:
-                revocation_store.write_decoy(connection, base.clock())
-            self._send_mail(connection, user, identity, linked, is_waiting=session is None)
+        stored = self._store(identity, caller, state)
+        user, linked, session = stored.user, stored.linked, stored.session
         if user is None:
             raise self._refuse_link(identity, caller)
         if linked is not None:
@@ -111,6 +151,42 @@ class SocialSignIn:
             raise self._failed(identity, caller, refusal, SocialReason.EMAIL_NOT_VERIFIED, user)
         self._succeeded(identity, caller, user.id, session.id)
         return self._sessions.issue_tokens(user, session)
+
+    def _store(self, identity: SocialIdentity, caller: Caller, state: str | None) -> _Stored:
+        """Find, link or create the account, and create the session; begin again if others changed it.
+
+        Raises:
+            StoreUnavailableError: if others changed it during each attempt.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            with suppress(_ChangedError), self._base.database.write() as connection:
+                if state is not None:
+                    self._use_state(connection, identity, caller, state)
+                return self._store_in(connection, identity, caller)
+        raise StoreUnavailableError("the account or its link changes too quickly", retry_after=1)
+
+    def _use_state(
+        self, connection: Connection, identity: SocialIdentity, caller: Caller, state: str
+    ) -> None:
+        # The clocks of two machines may differ.
+        until = self._base.clock() + ATTEMPT_SECONDS + MAX_LEEWAY
+        if not revocation_store.use_state(connection, state, until):
+            error = SocialSignInError("a state that was used before", SocialReason.REPEATED)
+            raise self._failed(identity, caller, error)
+
+    def _store_in(self, connection: Connection, identity: SocialIdentity, caller: Caller) -> _Stored:
+        user, linked = self._user_of(connection, identity, caller)
+        session = None
+        if user is not None and user.disabled:
+            raise self._failed(identity, caller, DisabledAccountError(), SocialReason.DISABLED, user)
+        if user is not None and not self._base.must_verify(user):
+            session = self._sessions.create_session(
+                connection, user, caller, authenticated_at=identity.auth_time
+            )
+        if self._must_hide(identity) and linked is None:
+            revocation_store.write_decoy(connection, self._base.clock())
+        self._send_mail(connection, user, identity, linked, is_waiting=session is None)
+        return _Stored(user, linked, session)
 
     def _succeeded(self, identity: SocialIdentity, caller: Caller, user_id: str, session_id: str) -> None:
         event = Event(
@@ -151,7 +227,8 @@ class SocialSignIn:
         """Find or create the account of a social identity.
 
         Returns:
-            The account, or None if it must not be linked; and the new link, or None without a new one.
+            The account, locked or new, or None if it must not be linked; and the new link, or None without
+            a new one.
         """
         linked_user = linking_store.find_linked_user(connection, identity)
         if linked_user is None:
@@ -191,13 +268,27 @@ class SocialSignIn:
         )
         linked = _NewLink(made_account=True)
         if not store.insert_user(connection, user, email_key(address), None):
-            row = store.find_user_by_address(connection, address) if identity.email_verified else None
-            if row is None:
+            known = self._lock_known(connection, address) if identity.email_verified else None
+            if known is None:
                 return None, None
-            user = replace(row.user, email_verified=True)
-            linked = _NewLink(self._proofs.prove_by_provider(connection, user.id))
-        is_new = linking_store.insert_link(connection, identity, user.id, now)
-        return user, linked if is_new else None
+            linked = _NewLink(self._proofs.prove_by_provider(connection, known.id))
+            user = replace(known, email_verified=True)
+        if not linking_store.insert_link(connection, identity, user.id, now):
+            raise _ChangedError  # the identity has been linked meanwhile, perhaps to another account
+        return user, linked
+
+    def _lock_known(self, connection: Connection, address: str) -> User | None:
+        """Lock the account with an address, and return its current row; None for a merely similar address.
+
+        While this transaction waits for the account, another one may disable it, or change its roles.
+
+        Raises:
+            _ChangedError: if no account has the address any more.
+        """
+        user = store.lock_account_at(connection, address)
+        if user is None:
+            raise _ChangedError
+        return user if is_same_address(user.email, address) else None
 
     def _report_link(self, user: User, identity: SocialIdentity, linked: _NewLink, caller: Caller) -> None:
         """Record events of a link to an existing account."""
@@ -233,3 +324,8 @@ class SocialSignIn:
         if self._base.settings.enumeration_safe:
             error = EmailNotVerifiedError()
         return self._failed(identity, caller, error, SocialReason.LINK_REFUSED)
+
+
+def _is_usable(identity: SocialIdentity) -> bool:
+    """Return whether the database can store the name of the provider and the subject."""
+    return max(len(identity.provider), len(identity.subject)) <= MAX_SUBJECT and "\0" not in identity.subject
