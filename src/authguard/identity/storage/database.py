@@ -26,6 +26,7 @@ from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.stores.marks import Mark
 from authguard.stores.places import check_password_escaped, wrong_database_url
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
+from authguard.stores.url_checks import check_database_url, check_url_text
 
 logger = logging.getLogger("authguard")
 
@@ -198,6 +199,7 @@ def check_database(value: object, write: str) -> None:
 def _parse_url(url: object) -> URL:
     if not isinstance(url, str):
         raise wrong_database_url(url)
+    check_url_text(url, "database")
     try:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # the text of the error contains the URL
@@ -213,6 +215,7 @@ def _parse_url(url: object) -> URL:
         raise wrong_database_url(url)
     if parsed.drivername == "postgresql+psycopg":
         check_password_escaped(parsed.host, parsed.database, "database")
+    check_database_url(url, "database")
     return parsed
 
 
