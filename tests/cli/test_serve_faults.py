@@ -1,5 +1,7 @@
 """`authguard serve` reports all faults of its settings together."""
 
+import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,59 @@ def test_an_application_names_mailer_and_tables_in_one_error(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError) as refused:
         create_app(settings)
     assert NO_MAILER in str(refused.value) and NO_TABLES in str(refused.value)
+
+
+REFUSED = [
+    (
+        f"postgresql://nobody_{SECRET[:4]}@127.0.0.1:1/app",
+        "no server listens at the host and port of the URL",
+    ),
+    (
+        "postgresql://postgres@127.0.0.1:5432/authguard_missing",
+        "the server has no database of the name in the URL",
+    ),
+    (
+        "postgresql://authguard_nobody@127.0.0.1:5432/postgres",
+        "the server has no user of the name in the URL",
+    ),
+]
+
+
+@pytest.mark.parametrize(("url", "reason"), REFUSED)
+def test_a_database_that_refuses_is_one_line(url: str, reason: str) -> None:
+    """A database that refuses the connection at the start is one line and the status 1."""
+    done = run("serve", "--port", "0", AUTHGUARD_DATABASE=url, **GOOD, **MAIL)
+    assert (done.returncode, done.stderr) == (1, f"authguard: database: {reason}\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "reason"),
+    [
+        (REFUSED[1][0], 1, f"database: {REFUSED[1][1]}"),
+        (
+            "postgresql://ann:s3cret@h/app?pgbouncer=1",
+            2,
+            "AUTHGUARD_DATABASE must have only options of libpq",
+        ),
+        ("mysql://ann:s3cret@h/app", 2, "AUTHGUARD_DATABASE must be sqlite:///file"),
+    ],
+)
+def test_a_fault_is_an_object_of_the_log(url: str, status: int, reason: str) -> None:
+    """With `--log-format json` a fault at the start is one line of JSON, with the same status."""
+    format_of = ("--log-format", "json")
+    done = run("serve", "--port", "0", *format_of, AUTHGUARD_DATABASE=url, **GOOD, **MAIL)
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (done.returncode, told["level"], told["logger"]) == (status, "error", "authguard")
+    assert told["message"].startswith(f"the service cannot start: {reason}") and "s3cret" not in line
+
+
+def test_a_port_in_use_is_an_object_of_the_log() -> None:
+    """With `--log-format json` a port that is in use is one line of JSON."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--port", port, "--log-format", "json", **GOOD, **MAIL)
+    told = json.loads(done.stderr)
+    assert done.returncode == 1 and "cannot listen on 127.0.0.1 port" in told["message"]

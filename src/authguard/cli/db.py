@@ -26,11 +26,10 @@ def upgrade(database: str | None, config: str | None) -> None:
     from authguard.identity.storage.database import Database
     from authguard.identity.storage.log import log_name
 
-    database = Database(settings.database)
-    with closing(database):
-        before, after = migrations.migrate(database)
+    with closing(Database(settings.database)) as opened:
+        before, after = migrations.migrate(opened)
     # The place shows a mistyped name, because SQLite creates a missing file.
-    place = printable(log_name(database))
+    place = printable(log_name(opened))
     if before is None:
         click.echo(f"Created the tables, of version {after}, in {place}")
     elif before != after:
