@@ -1,4 +1,4 @@
-"""`authguard db upgrade` tells what it has done, and in which database."""
+"""`authguard db upgrade` writes its outcome, and the place of the database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
 
 
 def test_the_outcome_and_the_place_are_told(empty_database: tuple[str, str]) -> None:
-    """The command tells whether it has created the tables or found them up to date, and where."""
+    """The command writes whether it has created the tables or found them up to date, and the place."""
     url, place = empty_database
     created = invoke("db", "upgrade", AUTHGUARD_DATABASE=url)
     assert created.stdout == f"Created the tables, of version {NEWEST}, in {place}\n"

@@ -17,7 +17,7 @@ def db() -> None:
 @db.command()
 @with_settings
 def upgrade(database: str | None, config: str | None) -> None:
-    """Create the tables, or migrate them to the version that this release needs, and say what was done.
+    """Create the tables, or migrate them to the version that this release needs, and write the outcome.
 
     The migration is one transaction. It can be repeated, and several processes may start it at once.
     """

@@ -30,8 +30,7 @@ from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 from authguard.stores.places import check_redis_parts, redis_place
-from authguard.stores.redis_options import check_redis_options, redis_options
-from authguard.stores.redis_reasons import redis_reason
+from authguard.stores.redis_options import check_redis_options, redis_options, redis_reason
 from authguard.stores.url_checks import check_url_text
 
 logger = logging.getLogger("authguard")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from authguard.stores import redis_scripts
 from authguard.stores.log import KEEP_SECONDS, MAX_PAGE, MAX_TIPS, Page, Position, StoreDownError
 from authguard.stores.marks import Key, Kind, Mark
-from authguard.stores.redis_reasons import redis_reason
+from authguard.stores.redis_options import redis_reason
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -108,7 +108,7 @@ def _named(unknown: Sequence[tuple[str, str]], known: Collection[str] = ()) -> s
 
 
 def _instead_of(name: str, value: str, known: Collection[str]) -> str:
-    """Return the option of libpq that an unknown option means; empty if there is none."""
+    """Return the option of libpq that an unknown option means; empty for an unknown meaning."""
     if not known:
         return ""
     plain = name.lower().replace("_", "").replace("-", "")

@@ -13,8 +13,7 @@ from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.redis import check_prefix, check_redis_url
-from authguard.stores.redis_options import redis_options
-from authguard.stores.redis_reasons import redis_reason
+from authguard.stores.redis_options import redis_options, redis_reason
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
