@@ -104,7 +104,8 @@ _SQLITE = {
     "SQLITE_CANTOPEN": "the file cannot be opened; its folder must exist and be writable",
     "SQLITE_BUSY": "it is locked by another process",
     "SQLITE_LOCKED": "it is locked by another process",
-    "SQLITE_IOERR": "its disk is full, or cannot be read or written",
+    "SQLITE_IOERR": "its disk cannot be read or written",
+    "SQLITE_IOERR_SHM": "its disk is full, or cannot be written",  # the file that is needed beside a WAL
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
     "SQLITE_NOTADB": "the file is not a database of SQLite; correct the URL, or restore a backup",
     "SQLITE_PERM": "the file may not be used by this user",
