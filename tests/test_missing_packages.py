@@ -143,6 +143,7 @@ ONLY_IF_THERE = {
     "_refused.py": {"starlette"},
     "stores/postgres.py": {"psycopg"},
     "stores/sql": {"psycopg"},
+    "stores/url_checks.py": {"psycopg"},
     "stores/places.py": {"redis"},
     "stores/redis.py": {"redis"},
     "stores/redis_log.py": {"redis"},

@@ -1,5 +1,8 @@
 """`authguard serve` reports all faults of its settings together."""
 
+import json
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from authguard.errors import ConfigurationError
 from authguard.identity import Settings, create_app, upgrade
 from cli.support import ISSUER, SECRET, run
+from identity.support import postgres_database
 
 GOOD = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 MAIL = {"AUTHGUARD_SMTP_URL": "smtp://127.0.0.1:9", "AUTHGUARD_MAIL_FROM": "a@b.example"}
@@ -73,3 +77,66 @@ def test_an_application_names_mailer_and_tables_in_one_error(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError) as refused:
         create_app(settings)
     assert NO_MAILER in str(refused.value) and NO_TABLES in str(refused.value)
+
+
+CANNOT = "the service cannot start"
+NO_NAME = "the server has no database of the name in the URL"
+
+
+def refused_url(request: pytest.FixtureRequest, part: str) -> str:
+    """Return a URL that a server refuses because of a part of it; skip the test without a server."""
+    url: str = request.getfixturevalue("postgres_url")
+    if part == "name":
+        return f"{url}_missing"
+    return url.replace("postgres@", "authguard_nobody:s3cret@")
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"), [("name", NO_NAME), ("user", "the server has no user of the name in the URL")]
+)
+def test_a_database_that_refuses_is_one_line(request: pytest.FixtureRequest, part: str, reason: str) -> None:
+    """A database that refuses the connection at the start is one line and the status 1."""
+    url = refused_url(request, part)
+    done = run("serve", "--port", "0", AUTHGUARD_DATABASE=url, **GOOD, **MAIL)
+    assert (done.returncode, done.stderr) == (1, f"authguard: database: {reason}\n")
+    done = run("serve", "--port", "0", "--log-format", "json", AUTHGUARD_DATABASE=url, **GOOD, **MAIL)
+    assert (done.returncode, message_of(done.stderr)) == (1, f"{CANNOT}: database: {reason}")
+
+
+def message_of(output: str) -> str:
+    """Return the message of the only line of a log in JSON."""
+    told = json.loads(output)
+    assert (told["level"], told["logger"], "s3cret" in output) == ("error", "authguard", False)
+    message: str = told["message"]
+    return message
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://ann:s3cret@h/app?pgbouncer=1", "must have only options of libpq"),
+        ("mysql://ann:s3cret@h/app", "must be sqlite:///file"),
+    ],
+)
+def test_a_wrong_setting_is_an_object_of_the_log(url: str, reason: str) -> None:
+    """With `--log-format json` a wrong setting is one line of JSON and the status 2."""
+    done = run("serve", "--port", "0", "--log-format", "json", AUTHGUARD_DATABASE=url, **GOOD, **MAIL)
+    assert done.returncode == 2
+    assert message_of(done.stderr).startswith(f"{CANNOT}: AUTHGUARD_DATABASE {reason}")
+
+
+def test_a_port_in_use_is_an_object_of_the_log() -> None:
+    """With `--log-format json` a port that is in use is one line of JSON."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--port", port, "--log-format", "json", **GOOD, **MAIL)
+    assert done.returncode == 1
+    assert message_of(done.stderr).startswith(f"{CANNOT}: cannot listen on 127.0.0.1 port {port}")

@@ -46,6 +46,7 @@ RUN_BY = {
     ("docs/machines.md", "console"): "tests/docs/test_machines.py",
     ("docs/machines.md", "python"): "tests/docs/test_machines.py",
     ("docs/machines.md", "sql"): "tests/identity/test_revocations.py",
+    ("docs/production.md", "sql"): "tests/identity/test_write_readiness.py",
     ("docs/providers.md", "python"): "tests/docs/test_providers.py",
     ("docs/quotas.md", "python"): "tests/docs/test_quotas.py",
     ("docs/refusals.md", "python"): "tests/docs/test_refusals.py",

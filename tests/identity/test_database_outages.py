@@ -150,6 +150,7 @@ def test_settings_of_a_session_do_not_leak_through_a_pooler(server):
         ("42501", "the user of the URL may not use the tables (42501)"),
         ("SQLITE_FULL", "the disk is full (SQLITE_FULL)"),
         ("SQLITE_IOERR_FSYNC", "its disk cannot be read or written (SQLITE_IOERR_FSYNC)"),
+        ("SQLITE_IOERR_SHMSIZE", "its disk is full, or cannot be written (SQLITE_IOERR_SHMSIZE)"),
         ("SQLITE_READONLY_DBMOVED", "the file cannot be written; the file and its folder must be writable"),
         ("99999", "error 99999"),
     ],

@@ -1,9 +1,11 @@
 """Create and update the tables of the identity service: `authguard db`."""
 
+from contextlib import closing
+
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import echo_json
+from authguard.cli.output import echo_json, printable
 from authguard.cli.service import open_service
 
 
@@ -15,15 +17,25 @@ def db() -> None:
 @db.command()
 @with_settings
 def upgrade(database: str | None, config: str | None) -> None:
-    """Create the tables, or migrate them to the version that this release needs.
+    """Create the tables, or migrate them to the version that this release needs, and write the outcome.
 
     The migration is one transaction. It can be repeated, and several processes may start it at once.
     """
     settings = read_settings_without_secret(config, database)
-    from authguard.identity import upgrade as upgrade_tables
+    from authguard.identity.storage import migrations
+    from authguard.identity.storage.database import Database
+    from authguard.identity.storage.log import log_name
 
-    upgrade_tables(settings.database)
-    click.echo("The tables are up to date.")
+    with closing(Database(settings.database)) as opened:
+        before, after = migrations.migrate(opened)
+    # The place shows a mistyped name, because SQLite creates a missing file.
+    place = printable(log_name(opened))
+    if before is None:
+        click.echo(f"Created the tables, of version {after}, in {place}")
+    elif before != after:
+        click.echo(f"Migrated the tables from {before} to {after} in {place}")
+    else:
+        click.echo(f"The tables are up to date, of version {after}, in {place}")
 
 
 @db.command()

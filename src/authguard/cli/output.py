@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 
 from authguard._characters import is_plain
+from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 
 MISUSED = 2  # click's exit status for unusable options
 
@@ -27,10 +28,24 @@ class Failure(click.ClickException):
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc]  # click has it as a class variable
 
+    @classmethod
+    def of(cls, error: AuthGuardError) -> "Failure":
+        """Return the failure of a command that ends with an error of the package."""
+        return cls(_in_words(error), MISUSED if isinstance(error, ConfigurationError) else 1)
+
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message to standard error."""
         label = click.style("authguard:", fg="red", bold=True)
         click.echo(f"{label} {self.format_message()}", file=file, err=True)
+
+
+def _in_words(error: AuthGuardError) -> str:
+    fields: dict[str, Sequence[str]] | None = getattr(error, "fields", None)
+    if fields:
+        return "\n".join(f"{name}: {message}" for name, messages in fields.items() for message in messages)
+    if isinstance(error, VerificationUnavailableError):
+        return error.reason
+    return error.detail if isinstance(error, RefusedError) else str(error)
 
 
 def note(message: str) -> None:

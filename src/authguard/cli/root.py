@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
 from authguard.cli.tokens.issue import token
 from authguard.cli.users.command import users
-from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
+from authguard.errors import AuthGuardError
 
 
 class _Root(click.Group):
@@ -36,24 +35,11 @@ class _Root(click.Group):
         try:
             return super().invoke(ctx)
         except AuthGuardError as error:
-            raise Failure(_in_words(error), _status(error)) from None
+            raise Failure.of(error) from None
         except UnicodeEncodeError:  # its text may contain the values to store
             raise Failure("arguments and settings must be text in UTF-8, got other bytes", MISUSED) from None
         finally:
             outages.disabled = False
-
-
-def _in_words(error: AuthGuardError) -> str:
-    fields: dict[str, Sequence[str]] | None = getattr(error, "fields", None)
-    if fields:
-        return "\n".join(f"{name}: {message}" for name, messages in fields.items() for message in messages)
-    if isinstance(error, VerificationUnavailableError):
-        return error.reason
-    return error.detail if isinstance(error, RefusedError) else str(error)
-
-
-def _status(error: AuthGuardError) -> int:
-    return MISUSED if isinstance(error, ConfigurationError) else 1
 
 
 _READERS = " and ".join(packages_in_use()) or "Python's own modules"

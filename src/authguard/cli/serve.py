@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +92,8 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
     All other settings are AUTHGUARD_… variables, or are in the file given by --config.
     """
     with needs_extra("cli"):
-        from authguard.cli.serving.logs import log_config
+        from authguard.cli.serving.logs import log_config, logged_failures
 
-    logging.getLogger("authguard.outages").disabled = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs = log_config(
         options["log_level"],
@@ -105,15 +104,20 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
     logging.config.dictConfig(logs)  # before the service logs its findings at the start
     logger = logging.getLogger("authguard")
     is_text = options["log_format"] == "text"
-    proxies = read_proxies(options.pop("forwarded_allow_ips"))
     tell: Tell = note if is_text else logger.warning
-    with _listen(options["host"], options["port"]) as listener:
+    with (
+        nullcontext() if is_text else logged_failures(),
+        _listen(options["host"], options["port"]) as listener,
+    ):
+        proxies = read_proxies(options.pop("forwarded_allow_ips"))
         port = listener.getsockname()[1]
         given = _for_development(config, options["host"], port, tell) if dev else {}
         settings = read_all_settings(config, database, given)
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
         server = _server(settings, listener, logs, tell, proxies, **options)
         (note if is_text else logger.info)(f"http://{shown}:{port} serves the issuer {settings.issuer}")
+        # Until now, the command reports the reason itself.
+        logging.getLogger("authguard.outages").disabled = False
         server(_variables(config, database, given))
 
 

@@ -31,7 +31,8 @@ from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 from authguard.stores.places import check_redis_parts, redis_place
-from authguard.stores.redis_options import redis_options
+from authguard.stores.redis_options import check_redis_options, redis_options, redis_reason
+from authguard.stores.url_checks import check_url_text
 
 logger = logging.getLogger("authguard")
 
@@ -298,7 +299,7 @@ class Limiter:
             self._breaker.failed(began, time.monotonic())
             logger.warning(
                 "the store of limits cannot be asked: %s at %s; check it and the setting limits_url",
-                type(error.storage_error).__name__,
+                redis_reason(error.storage_error),
                 self._place,
             )
             raise self._down() from error
@@ -378,9 +379,12 @@ def check_limits_url(url: str, option: str) -> str:
         ConfigurationError: if it is of another kind.
     """
     must = "be memory://, redis://… or rediss://…"
+    if isinstance(url, str):
+        check_url_text(url, option)
     check_text(url, option, pattern=_STORE_URL, must=must, secret=True)
     if url != "memory://":
         check_redis_parts(url, option)
+        check_redis_options(url, option)
     return url
 
 

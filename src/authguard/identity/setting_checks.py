@@ -24,6 +24,7 @@ from authguard.identity.mail.mailer import check_product_name, check_sender
 from authguard.identity.model import KEY_EVENTS
 from authguard.identity.setting_faults import Faults
 from authguard.stores.places import wrong_database_url
+from authguard.stores.url_checks import check_database_url, check_url_text
 from authguard.verifiers.secret_text import check_no_file, check_secret_text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -245,8 +246,9 @@ def check_database(url: object) -> str:
     Raises:
         ConfigurationError: if it is not the URL of a supported database.
     """
-    if not isinstance(url, str) or not _DATABASE.match(url):
+    if not isinstance(url, str) or not _DATABASE.match(url.lstrip()):
         raise wrong_database_url(url)
+    check_database_url(url, "database")
     return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
 
 
@@ -285,6 +287,7 @@ def check_texts(settings: Any, faults: Faults) -> None:
         with faults.noting():
             if getattr(settings, name) is not None:
                 check_text(getattr(settings, name), name, must="be a URL", secret=True)
+                check_url_text(getattr(settings, name), name)
     for name in _TEXTS:
         with faults.noting():
             if getattr(settings, name) is not None or name not in _MAY_BE_NONE:

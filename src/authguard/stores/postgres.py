@@ -10,6 +10,7 @@ from authguard.stores.places import check_password_escaped, postgres_place, show
 from authguard.stores.sql.postgres_connections import PostgresConnections
 from authguard.stores.sql.sql_log import SQLLog
 from authguard.stores.store import Store
+from authguard.stores.url_checks import check_database_url
 
 
 @named_options
@@ -58,6 +59,7 @@ def check_url(url: object) -> str:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise _wrong_url(url)
+    check_database_url(str(url), "url")
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict

@@ -10,8 +10,9 @@ from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
 from authguard.stores.places import redis_place, shown_url
 from authguard.stores.redis_log import RedisLog
-from authguard.stores.redis_options import redis_options
+from authguard.stores.redis_options import check_redis_options, redis_options
 from authguard.stores.store import Store
+from authguard.stores.url_checks import check_url_text
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -82,14 +83,17 @@ def check_redis_url(url: object, prefix: str) -> str:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise _wrong_url(url)
+    check_url_text(str(url), "url")
     if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
         raise _wrong_url(url)  # redis-py would use database 0
     with needs_extra("redis"):
         import redis  # noqa: F401 (the error of a missing library names the extra)
     try:
-        return redis_place(str(url), prefix)
+        place = redis_place(str(url), prefix)
     except ValueError:  # its text contains the URL
         raise _wrong_url(url) from None
+    check_redis_options(str(url), "url")
+    return place
 
 
 def _wrong_url(url: object) -> ConfigurationError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from authguard.stores import redis_scripts
 from authguard.stores.log import KEEP_SECONDS, MAX_PAGE, MAX_TIPS, Page, Position, StoreDownError
 from authguard.stores.marks import Key, Kind, Mark
+from authguard.stores.redis_options import redis_reason
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,7 +28,7 @@ def answering(method: Callable[P, Result]) -> Callable[P, Result]:
         try:
             return method(*args, **kwargs)
         except (RedisError, OSError) as error:
-            raise StoreDownError(f"Redis: {type(error).__name__}") from error
+            raise StoreDownError(f"Redis: {redis_reason(error)}") from error
 
     return call
 

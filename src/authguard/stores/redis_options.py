@@ -1,10 +1,23 @@
-"""Hold the options that all clients for Redis share."""
+"""Hold the options of all clients for Redis, check those of a URL, and describe errors in words."""
 
+import re
 from typing import Any
+
+from authguard.errors import ConfigurationError
 
 # Each thread may need one. With the default of redis-py, 100 since release 8, Redis would seem to be down for
 # all further threads.
 _MAX_CONNECTIONS = 2**31
+_UNKNOWN = re.compile(r"unexpected keyword argument '([A-Za-z_]{1,40})'")
+# The code at the beginning of an error of the server, such as WRONGTYPE.
+_CODE = re.compile(r"[A-Z]{3,20}\b")
+#: Patterns of the errors of redis-py, and the remedy. Their texts may contain the address with its password.
+_REMEDIES = {
+    "DB index is out of range": "the server has no database of the number in the URL",
+    r"\[SSL|certificate verify failed": "TLS failed; rediss:// needs a port with TLS and a valid certificate",
+    "Timeout connecting": "check the host and port of the URL; rediss:// needs a port with TLS",
+    "max number of clients": "the server takes no more connections; raise maxclients",
+}
 
 
 def redis_options(timeout: float, *, retries: int) -> dict[str, Any]:
@@ -23,3 +36,39 @@ def redis_options(timeout: float, *, retries: int) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), retries),
         "max_connections": _MAX_CONNECTIONS,
     }
+
+
+def check_redis_options(url: str, option: str) -> None:
+    """Check that redis-py knows each option after the `?` of a URL: it would raise a `TypeError` later.
+
+    A missing redis-py, and a URL that it cannot read, are errors of the code that opens the store.
+
+    Args:
+        url: the URL.
+        option: the name of the option, for the error.
+
+    Raises:
+        ConfigurationError: otherwise.
+    """
+    try:
+        from redis import ConnectionPool
+
+        ConnectionPool.from_url(url).make_connection()
+    except TypeError as error:
+        name = _UNKNOWN.search(str(error))
+        raise ConfigurationError(
+            f"{option} must have only options of redis-py after `?`, got {name[1] if name else 'another'}: "
+            "leave it out"
+        ) from None
+    except (ImportError, ValueError):
+        return
+
+
+def redis_reason(error: BaseException) -> str:
+    """Return the class of an error, its code if it has one, and a remedy if one is known."""
+    text = str(error)
+    code = _CODE.match(text)
+    remedy = next((words for pattern, words in _REMEDIES.items() if re.search(pattern, text)), None)
+    is_code = code is not None and remedy is None
+    name = type(error).__name__ + (f" ({code[0]})" if code and is_code else "")
+    return f"{name}: {remedy}" if remedy else name

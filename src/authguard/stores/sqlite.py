@@ -9,6 +9,7 @@ from authguard.stores.downtime import Down
 from authguard.stores.sql.sql_log import SQLLog
 from authguard.stores.sql.sqlite_connections import SQLiteConnections
 from authguard.stores.store import Store
+from authguard.stores.url_checks import check_url_text
 
 
 @named_options
@@ -58,6 +59,7 @@ def check_path(path: object, example: str = "revocations.db") -> Path:
         raise ConfigurationError(f'path must be the path of a file: write "{example}", got {got(path)}')
     if "://" in str(path):  # it may contain a password
         raise ConfigurationError(f'path must be the path of a file: write "{example}", got a URL')
+    check_url_text(str(path), "path")
     file = Path(path).absolute()
     if not file.parent.is_dir():
         raise ConfigurationError(f"path must be in a folder that exists, got {str(file)!r}")

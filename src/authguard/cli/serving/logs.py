@@ -2,12 +2,19 @@
 
 import json
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from uvicorn.logging import AccessFormatter, DefaultFormatter
 
 from authguard._logs import redact_path
+from authguard.cli.output import Failure
+from authguard.errors import AuthGuardError
+
+logger = logging.getLogger("authguard")
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
@@ -120,3 +127,14 @@ def log_config(level: str, form: str, access: str, *, colors: bool | None) -> di
             _ACCESS_LOGGER: {"handlers": ["access"], "level": name, "propagate": False},
         },
     }
+
+
+@contextmanager
+def logged_failures() -> Iterator[None]:
+    """End the process with a line of the log for an error at the start, so that each line is JSON."""
+    try:
+        yield
+    except (AuthGuardError, Failure) as error:
+        failure = error if isinstance(error, Failure) else Failure.of(error)
+        logger.error("the service cannot start: %s", failure.message)
+        sys.exit(failure.exit_code)

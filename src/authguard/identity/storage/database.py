@@ -21,11 +21,13 @@ from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import marks
+from authguard.identity.storage.connecting import writes
 from authguard.identity.storage.connecting.pool import ConnectionPool
 from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.stores.marks import Mark
 from authguard.stores.places import check_password_escaped, wrong_database_url
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
+from authguard.stores.url_checks import check_database_url, check_url_text
 
 logger = logging.getLogger("authguard")
 
@@ -79,6 +81,7 @@ class Database:
             self._readers = ConnectionPool(reading, connections)
             self._writers = self._unflushed = ConnectionPool(self.engine, connections)
         self._log = OutageLog()
+        self._is_refusing = False  # whether the last write was refused by a database that answers reads
         # SQLite has one writer. Waiting on a lock in the process is faster than polling for it.
         self._writer = Lock() if self.is_sqlite else None
         #: Called after a transaction that has written marks, with the marks and the number of the last one.
@@ -118,6 +121,7 @@ class Database:
             written, sequence = marks.write_added(connection)
             connection.commit()
             has_mails = connection.info.pop(MAILS_ADDED, False)
+        self._is_refusing = False
         if has_mails:
             self.after_mails()
         if written:
@@ -135,12 +139,33 @@ class Database:
         """
         return self.write(flush=False) if self.is_sqlite else self.read()
 
+    def check_writes(self) -> None:
+        """Check that the database accepts writes, which it may refuse while it answers reads.
+
+        This writes nothing and waits for no lock, unless the last write was refused: then a write is tried.
+
+        Raises:
+            StoreUnavailableError: if it refuses them, or does not answer.
+        """
+        if not self.is_sqlite:
+            with self.read() as connection:
+                fault = writes.postgres_fault(connection)
+            if fault is not None:
+                # A session keeps its `default_transaction_read_only`: the next check opens another.
+                self._readers.close()
+                self._writers.close()
+                raise StoreUnavailableError(fault)
+        if self._is_refusing:
+            with self.write(flush=False) as connection:
+                writes.try_write(connection)
+
     @contextmanager
     def _outages(self) -> Iterator[None]:
         """Turn errors that show an outage into `StoreUnavailableError`, and log the reason."""
         try:
             yield
         except _OUTAGES as error:
+            self._is_refusing = self._is_refusing or writes.is_refused_write(error)
             raise self._unavailable(reason_of(error)) from None
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
@@ -198,6 +223,7 @@ def check_database(value: object, write: str) -> None:
 def _parse_url(url: object) -> URL:
     if not isinstance(url, str):
         raise wrong_database_url(url)
+    check_url_text(url, "database")
     try:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # the text of the error contains the URL
@@ -213,6 +239,7 @@ def _parse_url(url: object) -> URL:
         raise wrong_database_url(url)
     if parsed.drivername == "postgresql+psycopg":
         check_password_escaped(parsed.host, parsed.database, "database")
+    check_database_url(url, "database")
     return parsed
 
 

@@ -97,6 +97,7 @@ class Readiness:
             if file is not None and not file.exists():
                 raise StoreUnavailableError("its file is not there")
             migrations.check(self._database, may_be_newer=True)
+            self._database.check_writes()
         except StoreUnavailableError as error:
             reasons["database"] = error.reason
         except ConfigurationError as error:

@@ -13,13 +13,11 @@ from authguard.stores.counting.outage import QuotasDown
 from authguard.stores.late_lock import LateLock
 from authguard.stores.log import StoreDownError
 from authguard.stores.redis import check_prefix, check_redis_url
-from authguard.stores.redis_options import redis_options
+from authguard.stores.redis_options import redis_options, redis_reason
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
 
-# The code at the beginning of a Redis error, such as WRONGTYPE.
-_CODE = re.compile(r"[A-Z]{3,20}\b")
 _NUMBERS = re.compile(r"-?[0-9]{1,16}(?: -?[0-9]{1,16})*")
 
 
@@ -133,7 +131,9 @@ class RedisCounters:
             from redis.exceptions import ConnectionError as LostError
 
             is_lost = type(error) is LostError  # no subclass reports a broken connection
-            raise (StoreConnectionLostError if is_lost else StoreDownError)(_reason(error)) from error
+            raise (StoreConnectionLostError if is_lost else StoreDownError)(
+                f"Redis: {redis_reason(error)}"
+            ) from error
 
     def _following(self, run: Callable[[Any], Any]) -> Any:
         """Run with the client for one server, or with the one for a cluster if the server is in a cluster."""
@@ -192,12 +192,6 @@ def _evaluate(
 
 def _numbers(rests: Sequence[Rest]) -> list[int]:
     return [len(rests), *(number for rest in rests for number in (rest.epoch, rest.slot, rest.amount))]
-
-
-def _reason(error: Exception) -> str:
-    """Return the reason for an operator; the text of an error may contain the address with its password."""
-    code = _CODE.match(str(error))
-    return f"Redis: {type(error).__name__}" + (f" ({code[0]})" if code else "")
 
 
 def _connect(url: str, timeout: float) -> "Redis":

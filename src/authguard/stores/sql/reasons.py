@@ -25,10 +25,56 @@ _TEXTS = {
         "the server takes no more connections; raise max_connections, or lower worker_threads"
     ),
     "the database system is (starting up|in recovery|shutting down)": "the server is starting or stopping",
-    "no pg_hba.conf entry": "the server does not let this host or user in; see its pg_hba.conf",
-    "the server does not answer|connection timeout expired|timeout expired": (
-        "the server does not answer in time"
+    "pg_hba.conf rejects|no pg_hba.conf entry": (
+        "the server does not let this host or user in; see its pg_hba.conf"
     ),
+    "the server does not answer": "the server does not answer in time",
+    "timeout expired|Connection timed out|No route to host|Network is unreachable": (
+        "the server does not answer in time; check the host and port of the URL, and firewalls"
+    ),
+    "no password supplied": "the server requires a password, and the URL has none",
+    'role ".*" is not permitted to log in': "the user of the URL may not log in: ALTER ROLE … LOGIN",
+    'FATAL:  permission denied for database ".*"': (
+        "the user of the URL may not connect to its database: GRANT CONNECT ON DATABASE …"
+    ),
+    'too many connections for (?:role|database) ".*"': (
+        "the user or the database of the URL has as many connections as it may; raise its CONNECTION LIMIT, "
+        "or lower worker_threads"
+    ),
+    'database ".*" is not currently accepting connections': (
+        "the database accepts no connections: ALTER DATABASE … ALLOW_CONNECTIONS true"
+    ),
+    "server does not support SSL": (
+        "the server has no TLS, which sslmode in the URL requires; switch TLS on, or change sslmode"
+    ),
+    'root certificate file ".*"': "the file of sslrootcert cannot be read; correct its path",
+    "certificate verify failed": (
+        "the certificate of the server is not trusted; name that of its issuer as sslrootcert"
+    ),
+    "does not match host name": "the certificate of the server is for another host than that of the URL",
+    'private key file|could not (?:open|read|load) certificate file ".*"': (
+        "the files of sslcert and sslkey cannot be used; check their paths and modes"
+    ),
+    "(?:server|session) is (?:not )?(?:in hot standby mode|read-only)": (
+        "no server of the URL is of the kind in target_session_attrs; change it, or name other hosts"
+    ),
+    "FATAL:  (?:unrecognized configuration|invalid value for|parameter|permission denied to set|--)": (
+        "the server refuses a setting in the URL; correct `options`"
+    ),
+    "invalid port number": "the port of the URL is not a port",
+    # the name of an option of libpq
+    r'invalid "?([a-z_]{1,40})"? value: ': "the value of {} in the URL is invalid; correct it",
+    r'invalid integer value ".*" for connection option "([a-z_]{1,40})"': (
+        "the value of {} in the URL is invalid; write a whole number"
+    ),
+    'definition of service ".*" not found': "the service in the URL is in no file of services of libpq",
+    "channel binding required|authentication method requirement": (
+        "the server does not authenticate as channel_binding or require_auth in the URL demands"
+    ),
+    "invalid response to SSL negotiation|expected authentication request": (
+        "the server at the host and port of the URL is not PostgreSQL"
+    ),
+    r'on socket ".*" failed: No such file': "no server listens at the socket of the URL",
     "server closed the connection|terminating connection|connection is closed|SSL SYSCALL": _LOST,
 }
 #: The text by SQLSTATE, or by its class of two characters.
@@ -59,6 +105,7 @@ _SQLITE = {
     "SQLITE_BUSY": "it is locked by another process",
     "SQLITE_LOCKED": "it is locked by another process",
     "SQLITE_IOERR": "its disk cannot be read or written",
+    "SQLITE_IOERR_SHM": "its disk is full, or cannot be written",  # the file that is needed beside a WAL
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
     "SQLITE_NOTADB": "the file is not a database of SQLite; correct the URL, or restore a backup",
     "SQLITE_PERM": "the file may not be used by this user",
@@ -74,7 +121,8 @@ def driver_reason(error: BaseException) -> str:
     """
     text = str(error)
     code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
-    words = next((words for pattern, words in _TEXTS.items() if re.search(pattern, text)), None)
+    matches = ((re.search(pattern, text), words) for pattern, words in _TEXTS.items())
+    words = next((words.format(*match.groups()) for match, words in matches if match), None)
     if isinstance(code, str):
         words = words or _of_code(code)
         return f"{words} ({code})" if words else f"error {code}"

@@ -34,18 +34,33 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
     """
     opened = Database(database) if isinstance(database, str) else database
     try:
-        with opened.write() as connection:
-            if not opened.is_sqlite:
-                _wait_without_end(connection)
-                connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            current = _revision_of(connection)
-            _refuse_newer(current)
-            if revision != "head" or current != _newest_revision():
-                _run_migrations(connection, revision)
+        migrate(opened, revision)
     finally:
         if opened is not database:
             opened.close()
+
+
+def migrate(database: Database, revision: str = "head") -> tuple[str | None, str | None]:
+    """Migrate the tables as `upgrade` does, and return their versions before and after; None without tables.
+
+    Args:
+        database: the database.
+        revision: the last version to apply.
+
+    Raises:
+        ConfigurationError: if the tables are of a newer release.
+        StoreUnavailableError: if the database does not answer.
+    """
+    with database.write() as connection:
+        if not database.is_sqlite:
+            _wait_without_end(connection)
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        before = _revision_of(connection)
+        _refuse_newer(before)
+        if revision != "head" or before != _newest_revision():
+            _run_migrations(connection, revision)
+        return before, _revision_of(connection)
 
 
 def _run_migrations(connection: Connection, revision: str) -> None:
