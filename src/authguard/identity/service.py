@@ -244,6 +244,17 @@ class IdentityService:
         self.keys.rotate(now)
         self.audit.record(Event("rotate_keys", True, now))
 
+    def delete_keys(self) -> int:
+        """Delete all signing keys, for operators of the service, and return their number.
+
+        Tokens that they signed are refused: here within a minute, by guards when they fetch the key set
+        again. Sessions end only with another secret.
+        """
+        now = self.clock()
+        deleted = self.keys.delete(now)
+        self.audit.record(Event("delete_keys", True, now))
+        return deleted
+
     def keep_usage(self) -> None:
         """Store how long the usage of keys is kept; the processes that count requests delete older usage.
 
