@@ -34,6 +34,14 @@ def test_other_texts_are_refused(given: str, write: str) -> None:
     assert str(refused.value).endswith(f": write {write}")
 
 
+@pytest.mark.parametrize("given", ["0.0.0.0/1,128.0.0.0/1", "10.0.0.1, ::/1, 8000::/1"])
+def test_all_addresses_in_parts_are_refused(given: str) -> None:
+    """Networks that together are all addresses are refused with an example."""
+    with pytest.raises(ConfigurationError, match=r"^--forwarded-allow-ips must not include all") as refused:
+        read_proxies(given)
+    assert str(refused.value).endswith(f": write {EXAMPLE}")
+
+
 @pytest.mark.parametrize("given", ["", " ", ","])
 def test_an_empty_list_is_refused(given: str) -> None:
     """An empty list, as from a variable that is not set, is refused."""

@@ -183,11 +183,43 @@ def test_a_role_of_the_settings_is_not_noted(service):
 
 
 @pytest.mark.one_database
-def test_a_role_with_a_comma_is_noted(service):
-    """A role with a comma is one role, and the note has the arguments for several roles."""
-    options = ["--password-stdin", "--role", "USER,EDITOR"]
+@pytest.mark.parametrize(
+    ("role", "write"), [("USER,EDITOR", "USER EDITOR"), ("USER;EDITOR", "USER EDITOR"), ("USER,", "USER")]
+)
+def test_several_roles_in_one_argument_are_refused(service, role, write):
+    """Several roles in one argument end with 2 and the spelling that works, and nothing is changed."""
+    make(service)
+    done = invoke("users", "set-role", ANN, "ADMIN", role, **service)
+    assert done.exit_code == 2
+    assert f"each role must be an argument of its own, got {role}: write {write}\n" in done.stderr
+    assert shown(service)["roles"] == ["USER"]
+    options = ["--password-stdin", "--role", role]
     made = invoke("users", "create", "bob@example.com", *options, given=PASSWORD, **service)
-    done = invoke("users", "set-role", "bob@example.com", "USER,EDITOR", "--json", **service)
+    assert made.exit_code == 2
+    assert f"--role must be one role, got {role}: write --role USER, and set several with" in made.stderr
+    assert len(json.loads(invoke("users", "list", "--json", **service).stdout)) == 1
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("role", ["CN=Admins,OU=Groups", "Sales, EMEA", "A;B"])
+def test_a_role_with_a_comma_in_its_name(service, role):
+    """The name of a group in a directory is one role, and so is a role of the settings, with a comma."""
+    variables = service | {"AUTHGUARD_ADMIN_ROLES": '["A;B"]'}
+    options = ["--password-stdin", "--role", role, "--json"]
+    made = invoke("users", "create", "bob@example.com", *options, given=PASSWORD, **variables)
+    done = invoke("users", "set-role", "bob@example.com", role, "--json", **variables)
     for each in (made, done):
-        assert (each.exit_code, "for several roles, write USER EDITOR" in each.stderr) == (0, True)
-    assert json.loads(done.stdout)["roles"] == ["USER,EDITOR"]
+        assert (each.exit_code, json.loads(each.stdout)["roles"]) == (0, [role])
+
+
+@pytest.mark.one_database
+def test_several_scopes_in_one_argument_are_refused(service):
+    """Several scopes in one argument end with 2 and the spelling that works, and nothing is changed."""
+    make(service)
+    for words in (["users", "set-role", ANN, "EDITOR"], ["clients", "create", "Reports"]):
+        done = invoke(*words, "--scope", "a:read,b:read", **service)
+        assert done.exit_code == 2
+        says = "each --scope must be one scope, got a:read,b:read: write --scope a:read --scope b:read\n"
+        assert says in done.stderr
+    assert (shown(service)["roles"], shown(service)["scopes"]) == (["USER"], [])
+    assert json.loads(invoke("clients", "list", "--json", **service).stdout) == []

@@ -158,6 +158,23 @@ def test_without_proxies_the_server_is_believed() -> None:
     assert str(TrustedProxies([]).client_address(Request("10.0.0.1", [b"198.51.100.1"]))) == "10.0.0.1"
 
 
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["128.0.0.0/2", "10.0.0.1", "192.0.0.0/2", "0.0.0.0/1"],
+        ["::/1", "8000::/1"],
+        ["::/1", "10.0.0.1", "8000::/2", "c000::/2"],
+        ["::ffff:0.0.0.0/97", "128.0.0.0/1"],
+    ],
+)
+def test_proxies_that_are_all_addresses_together(proxies: list[str]) -> None:
+    """Networks that together are all addresses of a version of IP are refused, like one such network."""
+    with pytest.raises(ConfigurationError, match="proxies must not include all addresses together"):
+        TrustedProxies(proxies)
+    assert TrustedProxies(proxies[:-1]).networks  # without the last one, some addresses are clients
+
+
 @pytest.mark.parametrize("proxies", ["10.0.0.0/8", ["0.0.0.0/0"], ["::/0"], ["10.0.0.1/8"], [""], [7], None])
 def test_proxies_that_cannot_be_meant(proxies: object) -> None:
     """Proxies that are invalid, or are all addresses, are refused."""

@@ -320,6 +320,23 @@ def test_a_secret_of_any_length_needs_76_groups_that_cannot_be_predicted(size, i
     assert (weakness_of((unit * 9).encode("latin-1")) is not None) is is_weak
 
 
+@pytest.mark.parametrize("text", ["aB3xY7kQ9zW2 # made in 2026", "aB3xY7kQ9zW2\t#made", "# aB3xY7kQ9zW2"])
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_a_comment_behind_a_secret_is_refused(text, kind):
+    """A comment behind a secret is refused, because some readers of files of variables remove it."""
+    with pytest.raises(
+        ConfigurationError, match="the secret alone, got text with white space and `#`"
+    ) as fault:
+        check_unwrapped(kind(text), "secret")
+    assert "aB3" not in str(fault.value) and "made" not in str(fault.value)
+
+
+@pytest.mark.parametrize("text", ["#aB3xY7kQ9zW2", "aB3#xY7kQ9zW2#", "aB3 xY7kQ9zW2#"])
+def test_a_secret_may_contain_a_number_sign(text):
+    """A secret may contain `#` without white space before it, also as its first character."""
+    check_unwrapped(text, "secret")
+
+
 @pytest.mark.parametrize("text", ["aB3'xY7kQ9'zW2", 'aB3xY7kQ9"zW2"', "`aB3xY7kQ9zW2", "aB3=xY7kQ9=="])
 def test_a_secret_may_contain_quotes_and_equals_signs(text):
     """Only text with the same quotes at both ends, or with a variable's name before it, is refused."""

@@ -27,7 +27,7 @@ EMAIL = "ann@example.com"
 
 def command(begin: str, **names: str) -> list[str]:
     """Return the command of the page with a given beginning, with the names of the test."""
-    (line,) = re.findall(rf"^ {{4}}({begin} .*)$", SECTION, re.MULTILINE)
+    (line,) = re.findall(rf"^ {{4}}((?:umask .*\n {{4}})?{begin} .*)$", SECTION, re.MULTILINE)
     for old, new in names.items():
         assert f"${old}" in line
         line = line.replace(f"${old}", new)
@@ -54,7 +54,24 @@ def test_sqlite(tmp_path: Path) -> None:
         service.accounts.register("bob@example.com", PASSWORD, "Bob", CALLER)
     with closing(sqlite3.connect(new)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert _is_private(new)
     _is_whole(f"sqlite:///{new}", tokens.refresh_token)
+
+
+def test_sqlite_is_restored(tmp_path: Path) -> None:
+    """A restored file belongs to the owner of the service, who alone can read it, and has the sessions."""
+    old, new = tmp_path / "authguard.db", tmp_path / "backup.db"
+    upgrade(f"sqlite:///{old}")
+    with service_at(f"sqlite:///{old}", clock=Clock()) as service:
+        service.accounts.register(EMAIL, PASSWORD, "Ann", CALLER)
+        tokens = service.accounts.login(EMAIL, PASSWORD, CALLER)
+        run(command("sqlite3", DATABASE=str(old), BACKUP=str(new)))
+    new.chmod(0o644)
+    for file in tmp_path.glob("authguard.db*"):
+        file.unlink()
+    run(command("install", OWNER=str(os.getuid()), DATABASE=str(old), BACKUP=str(new)))
+    assert _is_private(old) and old.stat().st_uid == os.getuid()
+    _is_whole(f"sqlite:///{old}", tokens.refresh_token)
 
 
 @pytest.fixture
@@ -74,8 +91,14 @@ def test_postgresql(databases: tuple[str, str], tmp_path: Path) -> None:
         service.accounts.register(EMAIL, PASSWORD, "Ann", CALLER)
         tokens = service.accounts.login(EMAIL, PASSWORD, CALLER)
         run(command("pg_dump", DATABASE=plain_old, BACKUP=str(tmp_path / "backup")))
+    assert _is_private(tmp_path / "backup")
     run(command("pg_restore", DATABASE=plain_new, BACKUP=str(tmp_path / "backup")))
     _is_whole(new, tokens.refresh_token)
+
+
+def _is_private(path: Path) -> bool:
+    """Return whether the owner of a file alone can use it."""
+    return path.stat().st_mode & 0o777 == 0o600
 
 
 def _is_whole(url: str, refresh_token: str) -> None:

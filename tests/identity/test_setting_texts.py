@@ -1,10 +1,12 @@
 """The texts of variables: the error about a wrong form has the value to write."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from authguard.cli.configuration import raw_settings
 from authguard.errors import ConfigurationError
 from authguard.identity import Settings
 
@@ -126,3 +128,194 @@ def test_a_file_with_a_path_in_place_of_the_secret(tmp_path: Path) -> None:
     variables = {"AUTHGUARD_ISSUER": VARIABLES["AUTHGUARD_ISSUER"], "AUTHGUARD_SECRET_FILE": str(file)}
     with pytest.raises(ConfigurationError, match="got text that is a path: write the secret into the file"):
         Settings.from_env(variables)
+
+
+# These are not changed by a correction, because credentials that were issued with them would be refused.
+UNCHECKED = ("previous_secret", "api_key_check_secret")
+COMMENTED = [each.name for each in fields(Settings) if each.name not in (*UNCHECKED, "secret_scanning_token")]
+
+
+@pytest.mark.parametrize("name", COMMENTED)
+@pytest.mark.parametrize("comment", [" # s3cret", "\t#s3cret"])
+def test_a_comment_behind_a_value_is_an_error(name: str, comment: str) -> None:
+    """A comment that a file of variables has left behind a value is an error without the text."""
+    is_for_people = name in ("brand", "mail_from", "product_name")
+    behind = comment.replace("#s", "# s") if is_for_people else comment
+    fault = fault_of(**{name: VARIABLES["AUTHGUARD_SECRET"] + behind})
+    assert fault.startswith(f"AUTHGUARD_{name.upper()} must be the ")
+    assert "alone, got text" in fault and "comment" in fault
+    assert "s3cret" not in fault and VARIABLES["AUTHGUARD_SECRET"] not in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("secret", "k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj # made in 2026\n"),
+        ("secret", "# made in 2026\nk3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj\n"),
+        ("smtp_url", "smtp+starttls://ann:s3cret@mail.example:587 # mails\n"),
+    ],
+)
+def test_a_comment_in_the_file_of_a_secret_is_an_error(name: str, content: str, tmp_path: Path) -> None:
+    """A comment in a file with a secret is an error that does not show the content."""
+    file = tmp_path / "secret"
+    file.write_text(content)
+    given = {**VARIABLES, f"AUTHGUARD_{name.upper()}_FILE": str(file)}
+    given.pop(f"AUTHGUARD_{name.upper()}", None)
+    with pytest.raises(
+        ConfigurationError, match=f"^AUTHGUARD_{name.upper()}_FILE must be the .* alone"
+    ) as fault:
+        Settings.from_env(given)
+    assert "comment" in str(fault.value)
+    assert "s3cret" not in str(fault.value) and "k3JfP0x2" not in str(fault.value)
+
+
+def test_a_number_sign_inside_a_value_is_part_of_it() -> None:
+    """`#` that begins no comment is part of a value: in JSON, in a URL, before a colour, and in a name."""
+    variables = {
+        "AUTHGUARD_ADMIN_ROLES": '["Team #1", "C#"]',
+        "AUTHGUARD_DEFAULT_ROLE": "#users",
+        "AUTHGUARD_AUDIENCE": "https://api.example.com/#v1",
+        "AUTHGUARD_BRAND": "color = #0a5c36",
+        "AUTHGUARD_PRODUCT_NAME": "Shop #1",
+    }
+    settings = Settings.from_env(VARIABLES | variables)
+    assert settings.admin_roles == ("Team #1", "C#")
+    assert (settings.default_role, settings.audience) == ("#users", "https://api.example.com/#v1")
+    assert (settings.brand, settings.product_name) == ({"color": "#0a5c36"}, "Shop #1")
+
+
+def test_a_value_with_white_space_and_a_number_sign_may_be_in_the_file(tmp_path: Path) -> None:
+    """The file of settings may have a value with white space and `#`, as the error says."""
+    file = tmp_path / "authguard.toml"
+    file.write_text('default_role = "Team #1"\n')
+    settings = Settings.from_env(VARIABLES | {"AUTHGUARD_CONFIG": str(file)})
+    assert settings.default_role == "Team #1"
+
+
+def test_a_secret_with_a_comment_can_be_the_previous_one() -> None:
+    """A secret with a comment is accepted as the previous secret, so that the change ends no sessions."""
+    previous = VARIABLES["AUTHGUARD_SECRET"] + " # made in 2026"
+    settings = Settings.from_env(VARIABLES | {"AUTHGUARD_PREVIOUS_SECRET": previous})
+    assert settings.secrets == (VARIABLES["AUTHGUARD_SECRET"], previous)
+
+
+@pytest.mark.parametrize("end", ["\r", " ", "\t"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("secret", VARIABLES["AUTHGUARD_SECRET"]),
+        ("github_client_secret", "s3cret"),
+        ("github_client_id", "Iv1.0123456789abcdef"),
+        ("smtp_url", "smtp://ann:s3cret@127.0.0.1:25"),
+        ("database", "sqlite:///authguard.db"),
+        ("limits_url", "redis://:s3cret@redis/1"),
+        ("revocations_url", "redis://:s3cret@redis/1"),
+        ("breached_passwords", "https://api.pwnedpasswords.com/range/"),
+        ("audience", "https://api.example.com"),
+    ],
+)
+def test_white_space_at_the_end_is_an_error(name: str, text: str, end: str) -> None:
+    """White space at the end of a variable is an error with the remedy for a variable."""
+    fault = fault_of(**{name: text + end})
+    assert fault.startswith(f"AUTHGUARD_{name.upper()} must be ")
+    assert fault.endswith(": remove it, also a carriage return at the end")
+    assert text not in fault
+
+
+@pytest.mark.parametrize("text", ["USER,EDITOR", "USER, EDITOR", "USER;EDITOR", "USER,"])
+def test_several_roles_of_new_accounts_are_an_error(text: str) -> None:
+    """The role of new accounts is one; several are an error, which names the way for such a name."""
+    fault = fault_of(default_role=text)
+    assert fault.startswith(f"AUTHGUARD_DEFAULT_ROLE must be one role, got {text!r} (str): write one, or")
+    assert fault.endswith(f'default_role = "{text}" into the file that AUTHGUARD_CONFIG names')
+
+
+@pytest.mark.parametrize("text", ["https://a.example,https://b.example", "api;web", "https://a.example, web"])
+def test_several_audiences_are_an_error(text: str) -> None:
+    """The audience is one; several are an error."""
+    fault = fault_of(audience=text)
+    assert fault.startswith(f"AUTHGUARD_AUDIENCE must be one audience, got {text!r} (str): write one, or")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "write"),
+    [
+        ("admin_roles", "ADMIN;EDITOR", 'ADMIN,EDITOR for several, or ["ADMIN;EDITOR"] for one'),
+        ("admin_roles", "ADMIN; EDITOR", 'ADMIN,EDITOR for several, or ["ADMIN; EDITOR"] for one'),
+        ("admin_roles", "CN=Admins,OU=Groups", 'a,b for several, or ["CN=Admins,OU=Groups"] for one'),
+        ("api_key_scopes", "a:read;b:read", 'a:read,b:read for several, or ["a:read;b:read"] for one'),
+        (
+            "redirect_uris",
+            "https://a.example;https://b.test",
+            'https://a.example,https://b.test for several, or ["https://a.example;https://b.test"] for one',
+        ),
+    ],
+)
+def test_a_list_with_another_separator_is_an_error(name: str, text: str, write: str) -> None:
+    """A list with semicolons, or a role with commas in its name, is an error with both spellings."""
+    fault = fault_of(**{name: text})
+    assert fault.startswith(
+        f"AUTHGUARD_{name.upper()} must be values separated by commas, or a JSON list, got"
+    )
+    assert fault.endswith(f": write {write}")
+
+
+def test_the_name_of_a_group_is_one_role(tmp_path: Path) -> None:
+    """The name of a group in a directory, with commas, is one role: in JSON, and in the file of settings."""
+    group = "CN=Admins,OU=Groups"
+    variables = VARIABLES | {
+        "AUTHGUARD_ADMIN_ROLES": f'["{group}"]',
+        "AUTHGUARD_DEFAULT_ROLE": "CN=Users,OU=x",
+    }
+    settings = Settings.from_env(variables)
+    assert (settings.admin_roles, settings.default_role) == ((group,), "CN=Users,OU=x")
+    file = tmp_path / "authguard.toml"
+    file.write_text('default_role = "USER,EDITOR"\n')
+    assert Settings.from_env(VARIABLES | {"AUTHGUARD_CONFIG": str(file)}).default_role == "USER,EDITOR"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "more"), [("utf-8-sig", ""), ("utf-16", ""), ("utf-16-le", ""), ("latin-1", "# é")]
+)
+def test_a_settings_file_in_another_encoding(encoding: str, more: str, tmp_path: Path) -> None:
+    """The error about a file in another encoding names the right one, also for commands of `authguard`."""
+    file = tmp_path / "authguard.toml"
+    file.write_text(f'secret = "k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj"\n{more}', encoding=encoding)
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_toml(str(file))
+    assert str(refused.value).endswith(
+        ": it has another encoding, so save it as UTF-8 without a byte order mark"
+    )
+    with pytest.raises(ConfigurationError) as of_command:
+        raw_settings(str(file))
+    assert str(of_command.value) == str(refused.value)
+
+
+def test_a_secret_in_another_encoding(tmp_path: Path) -> None:
+    """The error about a file of a secret in another encoding names the right one."""
+    file = tmp_path / "secret"
+    file.write_text("k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj", encoding="utf-16")
+    given = {"AUTHGUARD_ISSUER": VARIABLES["AUTHGUARD_ISSUER"], "AUTHGUARD_SECRET_FILE": str(file)}
+    with pytest.raises(
+        ConfigurationError, match="which is not UTF-8: save it as UTF-8 without a byte order mark"
+    ):
+        Settings.from_env(given)
+
+
+@pytest.mark.parametrize(("mode", "is_noted"), [(0o666, True), (0o602, True), (0o644, False), (0o444, False)])
+def test_a_file_of_settings_that_every_user_may_write(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, is_noted: bool
+) -> None:
+    """A file with a secret or settings that every user can change causes a WARNING with the remedy."""
+    secret, toml = tmp_path / "secret", tmp_path / "authguard.toml"
+    secret.write_text(VARIABLES["AUTHGUARD_SECRET"])
+    toml.write_text('issuer = "https://auth.example.com"\n')
+    for path in (secret, toml):
+        path.chmod(mode)
+    Settings.from_env({"AUTHGUARD_SECRET_FILE": str(secret), "AUTHGUARD_CONFIG": str(toml)})
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == (
+        [f"{path} is open to every user of this machine: chmod 600 {path}" for path in (secret, toml)]
+        if is_noted
+        else []
+    )

@@ -57,8 +57,20 @@ def test_setting_is_checked(name, value):
 )
 def test_new_accounts_are_no_administrators(settings):
     """A default role that is a role of admins is refused, because each new account could make admin keys."""
-    with pytest.raises(ConfigurationError, match=r"default_role must not be one of admin_roles.*set-role"):
+    with pytest.raises(
+        ConfigurationError, match=r"^default_role and admin_roles must have no role in common.*set-role"
+    ):
         Settings(**GOOD | settings)
+
+
+def test_the_role_of_everybody_in_the_roles_of_admins_names_the_variables():
+    """The error about the default role as a role of admins names both settings, and takes it out of one."""
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_env(VARIABLES | {"AUTHGUARD_ADMIN_ROLES": "USER"})
+    assert str(refused.value).startswith("default_role and AUTHGUARD_ADMIN_ROLES must have no role in common")
+    assert "got 'USER' (str) in both: take it out of admin_roles, or write another default_role" in str(
+        refused.value
+    )
 
 
 @pytest.mark.parametrize("settings", [{"default_role": "admin"}, {"admin_roles": []}])

@@ -123,7 +123,10 @@ def test_the_name_of_a_file_is_refused(option, tmp_path, monkeypatch):
 WRAPPED = {
     "double quotes": (f'"{SECRET}"', "in quotes: leave them out"),
     "single quotes": (f"'{SECRET}'", "in quotes"),
-    "a line break": (f"{SECRET}\n", r"a line break: write \.strip\(\) behind it"),
+    "a line break": (
+        f"{SECRET}\n",
+        r"a line break: (?:write \.strip\(\) behind it|remove it, also a carriage return)",
+    ),
     "a space": (f" {SECRET}", "begins or ends with a space"),
     "a byte order mark": (
         f"\ufeff{SECRET}",
@@ -132,6 +135,10 @@ WRAPPED = {
     "a variable": (f"JWT_SECRET={SECRET}", "begins with the name of a variable: leave out the name and `=`"),
     "an exported variable": (f"export JWT_SECRET={SECRET}", "begins with the name of a variable"),
     "a line of a file": (f"secret = {SECRET}", "begins with the name of a variable"),
+    "a comment": (
+        f"{SECRET} # of 2026",
+        "with white space and `#`, as before a comment: leave the comment out",
+    ),
     "a second line": (f"{SECRET}\n# of 2026", "with several lines: leave out all but the secret"),
 }
 # Text for these options must be printable, or visible, so that another error is first.
@@ -176,9 +183,9 @@ def test_a_file_with_a_secret_in_quotes_is_refused(tmp_path):
         jwt(path)
 
 
-def test_a_secret_that_has_quotes_can_be_a_jwk():
-    """A JWK is the exact form for a secret of another program that has quotes around it."""
-    secret = f'"{SECRET}"'
+@pytest.mark.parametrize("secret", [f'"{SECRET}"', f"{SECRET} # of 2026"])
+def test_a_secret_that_has_quotes_or_a_comment_can_be_a_jwk(secret):
+    """A JWK is the exact form for a secret of another program that has quotes or a comment."""
     key = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")}
     assert judge(jwt(key), Credential(make_token(key=secret), "bearer"), NOW).principal.subject == "ann"
 

@@ -1,7 +1,16 @@
 """Read networks and addresses of IP, also IPv4 that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
+from itertools import chain
 from typing import TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -50,6 +59,14 @@ def parse_network(text: str) -> Network | None:
 def is_within(address: Address | None, networks: Iterable[Network]) -> bool:
     """Return whether one of the networks contains an address; False if the address is not known."""
     return address is not None and any(address in network for network in networks)
+
+
+def include_all(networks: Iterable[Network]) -> bool:
+    """Return whether networks include all addresses of a version of IP, such as both halves of them."""
+    networks = list(networks)
+    of_version_4 = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
+    of_version_6 = collapse_addresses(each for each in networks if isinstance(each, IPv6Network))
+    return any(network.prefixlen == 0 for network in chain[Network](of_version_4, of_version_6))
 
 
 def covers(outer: Iterable[Network], inner: Iterable[Network]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from authguard._core.networks import Address, Network, is_within, parse_address, parse_network
+from authguard._core.networks import Address, Network, include_all, is_within, parse_address, parse_network
 from authguard._core.options import check_list, check_text, got
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError
@@ -18,11 +18,16 @@ class TrustedProxies:
         proxies: addresses or networks, such as `10.0.0.0/24`.
 
     Raises:
-        ConfigurationError: if a text is not a network, or a network includes all addresses.
+        ConfigurationError: if a text is not a network, or the networks include all addresses of a version of
+            IP.
     """
 
     def __init__(self, proxies: Iterable[str]) -> None:
         self.networks = tuple(_network(proxy) for proxy in check_list(proxies, "proxies", '"10.0.0.0/24"'))
+        if include_all(self.networks):
+            raise ConfigurationError(
+                "proxies must not include all addresses together, got networks that do: name each proxy"
+            )
 
     def includes(self, peer: str | None) -> bool:
         """Return whether a connection from this address is from one of the proxies."""

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import Failure, echo_json, echo_table, moment, note
+from authguard.cli.output import (
+    Failure,
+    check_separate,
+    echo_json,
+    echo_table,
+    moment,
+    note,
+    write_scopes,
+)
 from authguard.cli.service import open_service
 
 if TYPE_CHECKING:
@@ -49,6 +57,7 @@ def create(
     config: str | None,
 ) -> None:
     """Register a client, with the name that is shown to people."""
+    check_separate(scopes, "each --scope must be one scope", write_scopes)
     with _open(database, config) as registry:
         client, secret = registry.create(name, frozenset(scopes), public=public)
     if as_json:

@@ -2,14 +2,10 @@
 
 import os
 import secrets
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-
-from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from authguard.identity import Settings
@@ -71,20 +67,15 @@ def raw_settings(config: str | None) -> dict[str, Any]:
     """Return the settings that are set, as written in the environment or else in the file.
 
     A secret is included if a variable names its file; its text is empty here.
+
+    Raises:
+        ConfigurationError: if the file cannot be read.
     """
+    from authguard.identity.setting_variables import read_file
+
     environment = _environment(config)
     path = environment.get("AUTHGUARD_CONFIG")
-    from_file: dict[str, Any] = {}
-    if path:
-        try:
-            from_file = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            # The text of a TOML error contains the line, but no value; the text of other errors may contain
-            # values.
-            reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-            raise ConfigurationError(
-                f"the settings file must be readable TOML, got {path!r}: {reason}"
-            ) from error
+    from_file = read_file(path) if path else {}
     prefix = "AUTHGUARD_"
     from_variables = {
         name.removeprefix(prefix).lower(): text

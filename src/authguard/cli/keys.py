@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import get_default_algorithms
 
 from authguard._core.proofs.dpop import thumbprint_of
-from authguard.cli.configuration import read_settings, with_settings
+from authguard.cli.configuration import read_settings, read_settings_without_secret, with_settings
 from authguard.cli.output import Failure
 from authguard.cli.service import open_service
 
@@ -25,7 +25,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 @click.group()
 def keys() -> None:
-    """Create and rotate signing keys."""
+    """Create, rotate and delete signing keys."""
 
 
 @keys.command()
@@ -106,3 +106,18 @@ def rotate(database: str | None, config: str | None) -> None:
     with open_service(read_settings(config, database)) as service:
         service.rotate_keys()
     click.echo("Created a new signing key. Guards fetch it before it is used.")
+
+
+@keys.command()
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_settings
+def delete(*, yes: bool, database: str | None, config: str | None) -> None:
+    """Delete all signing keys of the service, so that tokens that they signed are refused.
+
+    The service creates a new key. Sessions continue with a refresh, unless the secret is another one, too.
+    """
+    with open_service(read_settings_without_secret(config, database)) as service:
+        if not yes:
+            click.confirm("Delete all signing keys? Their tokens are then refused.", abort=True, err=True)
+        deleted = service.delete_keys()
+    click.echo(f"Signing keys deleted: {deleted}." + (" Their tokens are refused." if deleted else ""))

@@ -1,7 +1,7 @@
 """Write the output of commands: failures, tables, JSON, and colours on a terminal."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -100,3 +100,26 @@ def duration(seconds: float) -> str:
 
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def write_scopes(scopes: list[str]) -> str:
+    """Return the arguments for several scopes."""
+    return " ".join(f"--scope {scope}" for scope in scopes)
+
+
+def check_separate(names: Iterable[str], must: str, write: Callable[[list[str]], str]) -> None:
+    """Check that no argument has several names with commas or semicolons between them.
+
+    Args:
+        names: the arguments; the name of a group in a directory, such as `CN=Admins,OU=Groups`, is one name.
+        must: the condition, for the error.
+        write: makes the spelling that works from the names in an argument.
+
+    Raises:
+        click.UsageError: if one has.
+    """
+    from authguard.identity.named_values import several_names
+
+    for name in names:
+        if several := several_names(printable(name)):
+            raise click.UsageError(f"{must}, got {printable(name)}: write {write(several)}")

@@ -44,6 +44,7 @@ class Flow(StrEnum):
     ISSUE_TOKENS = "issue_tokens"
     PURGE = "purge"
     ROTATE_KEYS = "rotate_keys"
+    DELETE_KEYS = "delete_keys"
     API_KEY_CREATE = "api_key_create"
     API_KEY_ROTATE = "api_key_rotate"
     API_KEY_REVOKE = "api_key_revoke"

@@ -22,7 +22,7 @@ from authguard.identity.audit import Audit, Event, Hook, check_hook
 from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
-from authguard.identity.limits import Limiter
+from authguard.identity.limits import DEFAULT_LIMITS, Limiter
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
@@ -75,6 +75,9 @@ from authguard.stores.revocations import SharedRevocations
 
 logger = logging.getLogger("authguard")
 
+# Times the default. A swapped default has 81 times the rate or more, except for `secret_address`.
+_HIGH_RATE = 50
+
 
 class IdentityService:
     """Build the use cases of the identity service; its methods are thread-safe.
@@ -125,7 +128,7 @@ class IdentityService:
         self.outbox = _outbox(settings, mailer)
         #: The waiting mails of all processes.
         self.mails = MailQueue(self.database, self.outbox, self.audit, clock)
-        self.limiter = limiter or Limiter(settings.limits_url, limits=settings.limits)
+        self.limiter = limiter or _limiter_from(settings)
         #: The store of counts for the limits of API key tiers; None for the memory of this process.
         self.key_quotas = open_key_quotas(settings.limits_url)
         place = "" if breaches else settings.breached_passwords
@@ -241,6 +244,17 @@ class IdentityService:
         self.keys.rotate(now)
         self.audit.record(Event("rotate_keys", True, now))
 
+    def delete_keys(self) -> int:
+        """Delete all signing keys, for operators of the service, and return their number.
+
+        Tokens that they signed are refused: here within a minute, by guards when they fetch the key set
+        again. Sessions end only with another secret.
+        """
+        now = self.clock()
+        deleted = self.keys.delete(now)
+        self.audit.record(Event("delete_keys", True, now))
+        return deleted
+
     def keep_usage(self) -> None:
         """Store how long the usage of keys is kept; the processes that count requests delete older usage.
 
@@ -292,6 +306,22 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
         hasher, "hasher", "hash, verify, verify_dummy, needs_rehash", "hasher=PasswordHasher()"
     )
     check_plain_methods(limiter, "limiter", "hit, count_login, count_mail, may_send", "limiter=Limiter()")
+
+
+def _limiter_from(settings: Settings) -> Limiter:
+    """Return the limiter of the settings, and warn of limits that probably have count and seconds swapped."""
+    for name, limit in settings.limits.items():
+        default = DEFAULT_LIMITS[name]
+        if limit.count * default.seconds > _HIGH_RATE * default.count * limit.seconds:
+            logger.warning(
+                "the limit %s allows %d in %d seconds: the form is COUNT/SECONDS, such as %d/%d",
+                name,
+                limit.count,
+                limit.seconds,
+                default.count,
+                default.seconds,
+            )
+    return Limiter(settings.limits_url, limits=settings.limits)
 
 
 def _store_checks(

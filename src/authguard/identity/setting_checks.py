@@ -271,8 +271,9 @@ def check_default_role(role: str, admin_roles: Iterable[str]) -> None:
     """
     if role in admin_roles:
         raise ConfigurationError(
-            "default_role must not be one of admin_roles, because every visitor may register, got "
-            f"{got(role)}: write default_role='USER', and use `authguard users set-role` for administrators"
+            "default_role and admin_roles must have no role in common, because every visitor may register, "
+            f"got {got(role)} in both: take it out of admin_roles, or write another default_role, and use "
+            "`authguard users set-role` for administrators"
         )
 
 

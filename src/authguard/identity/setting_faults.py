@@ -8,6 +8,10 @@ from authguard.errors import ConfigurationError
 
 # The advice of secrets in Python code, which is none for a variable.
 _READING = re.compile(r"read (?:the file|it), for example Path\(.*?\)\.read_text\(\)\.strip\(\)\Z")
+_STRIPPING = re.compile(r"write \.strip\(\) behind it\Z")
+
+#: The remedy of white space around the value of a variable.
+REMOVE_WHITE_SPACE = "remove it, also a carriage return at the end"
 
 
 class Faults:
@@ -57,6 +61,7 @@ class Faults:
             rest = _READING.sub(
                 "write the secret into the file" if variable.endswith("_FILE") else named, rest
             )
+            rest = _STRIPPING.sub(REMOVE_WHITE_SPACE, rest)
         if must:
             names = re.sub(r"(?<![.\w])\w+", lambda match: self.variables.get(match[0], match[0]), names)
         return names + must + rest

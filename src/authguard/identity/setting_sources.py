@@ -1,17 +1,16 @@
-"""Read settings from files, and from the texts of environment variables."""
+"""Read settings from the texts of environment variables."""
 
 import json
 import re
-import tomllib
-from pathlib import Path
 from typing import Any
 
-from authguard._core.options import got, is_quoted
+from authguard._core.options import COMMENT, got, is_quoted
 from authguard.errors import ConfigurationError
 from authguard.identity.named_providers import read_providers
-from authguard.identity.named_values import read_named_values
+from authguard.identity.named_values import SEPARATOR, read_named_values
 from authguard.identity.passwords.configured import read_policy_options
 from authguard.identity.setting_durations import DURATIONS
+from authguard.identity.setting_faults import REMOVE_WHITE_SPACE
 from authguard.identity.setting_variables import ENVIRONMENT
 
 _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -25,28 +24,17 @@ _EXAMPLES = {
     "brand": "color=#0a5c36,privacy_url=https://example.com/privacy",
     "password_policy": "min_length=15,digit=true",
 }
-_SECRETS = ("secret", "token")  # settings with a check of their own; a previous secret may be in quotes
+# Settings with a check of their own. `previous_secret` and `api_key_check_secret` have none: with a corrected
+# text, credentials that were issued with the first text would be refused.
+_SECRETS = ("secret", "token")
+_ONE_NAME = {"audience": "audience", "default_role": "role"}
+# In a name for people, and before a colour, `#` without white space behind it begins no comment.
+_FOR_PEOPLE = ("brand", "mail_from", "product_name")
+_COMMENT_FOR_PEOPLE = re.compile(r"\A#\s|\s#\s")
 _LISTS = frozenset(
     {"prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles"}
     | {"api_key_mails"}
 )
-
-
-def read_file(path: str) -> dict[str, Any]:
-    """Return the settings of a TOML file.
-
-    Raises:
-        ConfigurationError: if it cannot be read.
-    """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        # The text of a TOML error contains the line, but no value; the text of other errors may contain
-        # values.
-        reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-        raise ConfigurationError(
-            f"the settings file must be readable TOML, got {path!r}: {reason}"
-        ) from error
 
 
 def read_variable(name: str, text: str, kind: Any) -> Any:
@@ -60,6 +48,8 @@ def read_variable(name: str, text: str, kind: Any) -> Any:
     Raises:
         ConfigurationError: if the text is not such a value.
     """
+    if not name.endswith(_SECRETS):
+        _check_no_comment(name, text)
     if kind is int:
         return _read_number(name, text)
     if kind is bool:
@@ -82,7 +72,43 @@ def read_variable(name: str, text: str, kind: Any) -> Any:
         return read_providers(text)
     if name in _LISTS:
         return _read_list(name, text)
+    if not name.endswith(_SECRETS):
+        _check_one_value(name, text)
     return text
+
+
+def _check_no_comment(name: str, text: str) -> None:
+    """Check that a value has no comment behind it.
+
+    Raises:
+        ConfigurationError: if it has; the text is not shown, because a URL may contain a secret.
+    """
+    is_json = text.lstrip().startswith(("{", "["))  # a comment is no JSON, and `#` may be in a text
+    comment = _COMMENT_FOR_PEOPLE if name in _FOR_PEOPLE else COMMENT
+    if not is_json and comment.search(text):
+        raise ConfigurationError(
+            f"{name} must be the value alone, got text with white space and `#`, as before a comment: write "
+            "the comment on a line of its own, or a value that contains them into the file that "
+            f"{ENVIRONMENT}CONFIG names"
+        )
+
+
+def _check_one_value(name: str, text: str) -> None:
+    """Check that a text has no white space around it, and no separators between several names.
+
+    Raises:
+        ConfigurationError: if it has.
+    """
+    if text != text.strip():
+        raise ConfigurationError(
+            f"{name} must be without white space around it, got text with it: {REMOVE_WHITE_SPACE}"
+        )
+    # `CN=Users,OU=Groups` is one role, the name of a group in a directory.
+    if name in _ONE_NAME and SEPARATOR.search(text) and "=" not in text:
+        raise ConfigurationError(
+            f"{name} must be one {_ONE_NAME[name]}, got {got(text)}: write one, or, if this is its name, "
+            f"{name} = {json.dumps(text)} into the file that {ENVIRONMENT}CONFIG names"
+        )
 
 
 def _read_number(name: str, text: str) -> int:
@@ -105,7 +131,17 @@ def _read_number(name: str, text: str) -> int:
 def _read_list(name: str, text: str) -> Any:
     """Return the values of a list: separated by commas, or as JSON."""
     if not text.lstrip().startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
+        values = [part.strip() for part in text.split(",") if part.strip()]
+        # `CN=Admins,OU=Groups` is one role, the name of a group in a directory.
+        is_one_name = name == "admin_roles" and len(values) > 1 and any("=" in value for value in values)
+        if ";" in text or is_one_name:
+            names = [] if is_one_name else [part.strip() for part in SEPARATOR.split(text)]
+            several = ",".join(filter(None, names)) or "a,b"
+            raise ConfigurationError(
+                f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got "
+                f"{got(text)}: write {several} for several, or {json.dumps([text])} for one"
+            )
+        return values
     try:
         return json.loads(text)
     except ValueError:

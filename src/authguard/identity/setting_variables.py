@@ -1,9 +1,14 @@
-"""Find the settings among the environment variables: their names, and the files of secrets."""
+"""Find the settings among the environment variables, and read their files: TOML, or one secret each."""
 
+import logging
+import os
 import re
+import stat
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from authguard._core.options import got
 from authguard.errors import ConfigurationError
@@ -13,7 +18,12 @@ from authguard.identity.setting_faults import Faults
 ENVIRONMENT = "AUTHGUARD_"
 #: The suffix of a variable with the path of a file that contains the secret.
 FILE = "_file"
+#: The greatest number of bytes of a file with a secret.
 MAX_SECRET_FILE = 65_536
+
+logger = logging.getLogger("authguard")
+
+_SAVE = "save it as UTF-8 without a byte order mark"
 
 #: The settings, by the names that users of other programs may try.
 _OTHER_NAMES = {
@@ -115,6 +125,28 @@ def is_of_orchestrator(variable: str, text: str) -> bool:
     return any(name.match(variable) and value.match(text) for name, value in _OF_ORCHESTRATORS)
 
 
+def read_file(path: str) -> dict[str, Any]:
+    """Return the settings of a TOML file.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
+    text = ""
+    try:
+        text = _read(path).decode()
+        return tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        # The text of a TOML error contains the line, but no value; the text of other errors may contain
+        # values.
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+        # UTF-16 has a byte order mark that is not UTF-8, or zeros.
+        if isinstance(error, UnicodeDecodeError) or text.startswith("\ufeff") or "\0" in text:
+            reason = f"it has another encoding, so {_SAVE}"
+        raise ConfigurationError(
+            f"the settings file must be readable TOML, got {path!r}: {reason}"
+        ) from error
+
+
 def read_secret_file(variable: str, path: str) -> str:
     """Return the secret in a file, without spaces and line breaks around it.
 
@@ -123,10 +155,11 @@ def read_secret_file(variable: str, path: str) -> str:
     """
     fault = ""
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_SECRET_FILE + 1)
+        data = _read(path, MAX_SECRET_FILE + 1)
         text = data.decode().strip()
-    except (OSError, ValueError) as error:  # the second line may show the secret
+    except UnicodeDecodeError:  # its text may show the secret, as that of other errors
+        data, text, fault = b"", "", f", which is not UTF-8: {_SAVE}"
+    except (OSError, ValueError) as error:
         data, text, fault = b"", "", f": {type(error).__name__}"
     if len(data) > MAX_SECRET_FILE:
         fault = f", which has more than {MAX_SECRET_FILE} bytes"
@@ -137,6 +170,17 @@ def read_secret_file(variable: str, path: str) -> str:
             f"{variable} must be the path of a file with the secret, got {got(path)}{fault}"
         )
     return text
+
+
+def _read(path: str, size: int = -1) -> bytes:
+    """Return the content of a file, up to a number of bytes, and warn if every user can change the file.
+
+    Every user may read it: containers have their secrets in files with the mode 0444.
+    """
+    with Path(path).open("rb") as file:
+        if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+            logger.warning("%s is open to every user of this machine: chmod 600 %s", path, path)
+        return file.read(size)
 
 
 def nearest(name: str, names: Collection[str]) -> str:

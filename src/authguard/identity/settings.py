@@ -36,8 +36,8 @@ from authguard.identity.setting_checks import (
 )
 from authguard.identity.setting_durations import check_durations
 from authguard.identity.setting_faults import Faults
-from authguard.identity.setting_sources import read_file, read_variable
-from authguard.identity.setting_variables import ENVIRONMENT, advice_on, read_variables
+from authguard.identity.setting_sources import read_variable
+from authguard.identity.setting_variables import ENVIRONMENT, advice_on, read_file, read_variables
 from authguard.identity.tiers import parse_tiers
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")

@@ -53,10 +53,18 @@ def parse_tiers(tiers: object) -> dict[str, Tier]:
             `per_minute` and `per_day`.
 
     Raises:
-        ConfigurationError: if a name is invalid, or a value has another form.
+        ConfigurationError: if a name is invalid, a value has another form, or a tier allows more requests a
+            minute than a day.
     """
     given = check_mapping(tiers, "api_key_tiers", 'api_key_tiers={"free": "10/1000"}')
-    return {**DEFAULT_TIERS, **{_check_name(name): _parse_tier(name, value) for name, value in given.items()}}
+    parsed = {_check_name(name): _parse_tier(name, value) for name, value in given.items()}
+    for name, tier in parsed.items():
+        if tier.per_minute > tier.per_day:
+            raise ConfigurationError(
+                f"the tier {name} must not allow more requests a minute than a day, got {tier.per_minute} a "
+                f"minute and {tier.per_day} a day: write the minute first, such as 10/1000"
+            )
+    return {**DEFAULT_TIERS, **parsed}
 
 
 def _check_name(name: object) -> str:

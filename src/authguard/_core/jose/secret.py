@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from authguard._core.options.text import QUOTED
+from authguard._core.options.text import COMMENT, QUOTED
 from authguard.errors import ConfigurationError
 
 #: The kind of thing that a text refers to: a file, a network resource, or a placeholder.
@@ -53,6 +53,9 @@ _WRAPPED = {
     ),
     "that begins or ends with a space or a line break: write .strip() behind it": re.compile(r"\A\s|\s\Z"),
     "in quotes: leave them out": QUOTED,
+    "with white space and `#`, as before a comment: leave the comment out, or choose a secret without them": (
+        COMMENT
+    ),
     "that begins with the name of a variable: leave out the name and `=`": re.compile(
         r"\A(?:export\s+)?(?:[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+|secret|key|token|password)\s*=\s*\S{8}",
         re.IGNORECASE,

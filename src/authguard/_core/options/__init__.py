@@ -23,6 +23,7 @@ from authguard._core.options.objects import (
     is_async_function,
 )
 from authguard._core.options.text import (
+    COMMENT,
     check_choice,
     check_flag,
     check_identifier,
@@ -39,6 +40,7 @@ from authguard._core.options.urls import check_named_url, check_no_metadata_url,
 from authguard._core.options.values import got, type_of
 
 __all__ = [
+    "COMMENT",
     "LATEST_MOMENT",
     "MAX_LEEWAY",
     "NUMERIC_TYPES",

@@ -36,6 +36,10 @@ def check_text(
 #: Text with the same quotes at both ends.
 QUOTED = re.compile(r"\A([\"'`]).*\1\Z", re.DOTALL)
 
+#: White space and `#`, with which a comment begins in a file of variables. Some readers of such files remove
+#: the comment, and `docker run --env-file` does not.
+COMMENT = re.compile(r"\A#\s|[^\S\r\n]#")
+
 
 def is_quoted(text: str) -> bool:
     """Return whether text has quotes around it, as a file of variables may leave them: `ISSUER="…"`."""

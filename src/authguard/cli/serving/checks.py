@@ -94,7 +94,7 @@ def read_proxies(given: str | None) -> list[str] | None:
     first lets each caller choose the address that limits count, the second makes all callers share one.
 
     Raises:
-        ConfigurationError: if a part is no address and no network, or includes all addresses.
+        ConfigurationError: if a part is no address and no network, or the parts include all addresses.
     """
     if given is None:
         return None
@@ -112,6 +112,13 @@ def read_proxies(given: str | None) -> list[str] | None:
                 f"{name} must be addresses and networks of your proxies, and not all addresses, because "
                 f"limits count by address, got {got(each)}: write {_network_near(each)}"
             ) from None
+    try:
+        TrustedProxies(names)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{name} must not include all addresses, because limits count by address, got networks that "
+            f"do together: write {_network_near('')}"
+        ) from None
     return names
 
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import echo_json, echo_table, moment, note, printable
+from authguard.cli.output import check_separate, echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
-from authguard.cli.users.shown import account_document, note_other_spellings, read_password
+from authguard.cli.users.shown import account_document, known_roles, note_other_spellings, read_password
 
 if TYPE_CHECKING:
     from authguard.identity import User
@@ -36,6 +36,8 @@ def create(
 ) -> None:
     """Create an account. The command asks for the password, which is never an argument."""
     settings = read_settings_without_secret(config, database)
+    if role is not None and role not in known_roles(settings):
+        check_separate([role], "--role must be one role", _write_one_role)
     with open_service(settings) as service:
         user = service.accounts.create(email, read_password(password_stdin), name, role, verified=verified)
         note_other_spellings(user.roles, service.settings)
@@ -43,6 +45,10 @@ def create(
         echo_json(account_document(user))
     else:
         click.echo(f"Created the account {user.email} with the id {user.id}.")
+
+
+def _write_one_role(roles: list[str]) -> str:
+    return f"--role {roles[0]}, and set several with `authguard users set-role`"
 
 
 @click.command("list")

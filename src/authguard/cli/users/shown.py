@@ -30,19 +30,18 @@ def account_document(user: "User") -> dict[str, Any]:
     }
 
 
-def note_other_spellings(roles: Iterable[str], settings: "Settings") -> None:
-    """Note each role that is probably misspelled: rules compare exactly.
+def known_roles(settings: "Settings") -> tuple[str, ...]:
+    """Return the roles that the settings name."""
+    return (*settings.admin_roles, settings.default_role)
 
-    Only its case distinguishes it from a role of the settings, or it has commas.
-    """
-    known = (*settings.admin_roles, settings.default_role)
+
+def note_other_spellings(roles: Iterable[str], settings: "Settings") -> None:
+    """Note each role that only its case distinguishes from a role of the settings: rules compare exactly."""
+    known = known_roles(settings)
     for role in roles:
         near = next((name for name in known if name.casefold() == role.casefold()), role)
         if near != role and role not in known:
             note(f"{printable(role)} is another role than {near} of the settings; to give that, write {near}")
-        if "," in role and role not in known:
-            write = " ".join(part for part in printable(role).split(",") if part)
-            note(f"{printable(role)} is one role, with a comma in its name; for several roles, write {write}")
 
 
 def read_password(from_stdin: bool) -> str:

@@ -182,6 +182,19 @@ class SigningKeys:
                 self._insert(connection, new_key, now + PUBLISHED_AHEAD if stored else now)
         self.load(now)
 
+    def delete(self, now: float) -> int:
+        """Delete all keys, so that tokens that they signed are refused, and return their number.
+
+        The keys may be encrypted with another secret.
+        """
+        with self._database.write() as connection:
+            key_store.lock_signing_keys(connection)
+            kids = [kid for kid, _ in key_store.list_encrypted_keys(connection)]
+            key_store.delete_signing_keys(connection, kids)
+        if not self.is_shared_secret:
+            self.load(now)
+        return len(kids)
+
     def _insert(self, connection: Connection, key: Any, signs_from: float) -> None:
         algorithm = self._settings.algorithm
         # An installation without keys is new, so no application relies on the type of its tokens yet.
@@ -257,7 +270,7 @@ class SigningKeys:
         except InvalidToken:
             raise ConfigurationError(
                 "secret must be the one that the signing keys were encrypted with, got another: give that "
-                "one as previous_secret"
+                "one as previous_secret, or, to end all sessions, run `authguard keys delete`"
             ) from None
 
     def public_keys(self, now: float) -> list[dict[str, Any]]:

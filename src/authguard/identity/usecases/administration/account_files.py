@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from authguard.identity.named_values import several_names
+
 #: The columns of a record; only `email` is required.
 COLUMNS = ("email", "id", "password_hash", "name", "roles", "scopes", "verified", "disabled")
 _MAX_LINE = 64 * 1024  # characters; otherwise a single quote in CSV could make the rest of the file one value
 _MAX_SHOWN = 5  # unknown names
 _NAME = re.compile(r"[A-Za-z][A-Za-z_ -]{0,39}\Z")
-# Names with commas between them. The name of a group in a directory has `=` or spaces.
-_WITH_COMMAS = re.compile(r"[\w.:-]+(?:,[\w.:-]+)+\Z")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
@@ -206,7 +206,7 @@ def _text(value: object) -> str:
 
 def _texts_of_csv(value: object) -> tuple[str, ...]:
     parts = tuple(filter(None, (part.strip() for part in _text(value).split(";"))))
-    if any(map(_WITH_COMMAS.match, parts)):
+    if any(map(several_names, parts)):
         raise RecordError("must have semicolons between them, got commas: write A;B")
     return parts
 
