@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask.testing import FlaskClient
 
+from authguard._core.deciding.overridden import check_no_class
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
 from authguard._core.options import check_object, check_text, type_of
@@ -49,6 +50,7 @@ class AuthGuardClient(FlaskClient):
                 f"app of AuthGuardClient must have a guard, got {type_of(self.application)} without one: "
                 "write init_app(app, guard) first"
             )
+        check_no_class(user, "app.test_client(user={})")
         check_object(principal, "principal", Principal, 'principal=Principal("ann")')
         if principal is not None and user is None:
             raise ConfigurationError(
