@@ -40,7 +40,7 @@ def issue_token(
     scopes: Iterable[str] = (),
     expires_in: float | timedelta = 300,
     now: float | datetime | None = None,
-    headers: dict[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
     **claims: Any,
 ) -> str:
     """Return a signed access token.
