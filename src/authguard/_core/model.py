@@ -224,6 +224,7 @@ class _Notable:
     noted: bool
 
 
+@named_options
 @dataclass(frozen=True, slots=True)
 class Auth(_Notable):
     """Hold the value of `scope["auth"]`: the principal, and its scopes in Starlette's form.

@@ -9,6 +9,7 @@ from authguard._core.deciding.overridden import Override, Substituted, use
 from authguard._core.deciding.straight_path import Confirm, Recall, StraightPath
 from authguard._core.deciding.telling import Telling
 from authguard._core.model import Principal
+from authguard._core.options import named_options
 
 
 class OverriddenInTests:
@@ -27,6 +28,7 @@ class OverriddenInTests:
     _later_checks: LaterChecks
     _telling: Telling | None
 
+    @named_options
     def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
         """Treat the sender of each request as this user; see `authguard.testing.override`."""
         override = Override(self._straight_path, user, principal, everywhere=everywhere)

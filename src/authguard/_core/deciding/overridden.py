@@ -238,9 +238,9 @@ def check_no_class(user: object, write: str) -> None:
         ConfigurationError: if it is a class.
     """
     if isinstance(user, type):
+        name = user.__qualname__
         raise ConfigurationError(
-            f"user must be a user object, got the class {user.__qualname__}: write "
-            + write.format(f"{user.__qualname__}(…)")
+            f"user must be a user object, got the class {name}: write {write.format(f'{name}(…)')}"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
-from authguard._core.options import Duration
+from authguard._core.options import Duration, named_options
 from authguard.stores.counting import redis_script
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
 from authguard.stores.counting.leases import LeasedQuotas
@@ -23,6 +23,7 @@ _CODE = re.compile(r"[A-Z]{3,20}\b")
 _NUMBERS = re.compile(r"-?[0-9]{1,16}(?: -?[0-9]{1,16})*")
 
 
+@named_options
 class RedisQuotas(LeasedQuotas):
     """Count quotas in Redis 6.2 or later, or a Redis Cluster, for processes on several machines.
 
