@@ -20,10 +20,12 @@ from authguard._core.quota import Quota, check_quotas
 from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
+#: Keys or certificates to prove: pairs of a `cnf` member and its value (RFC 7800 section 3.1).
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
 #: The ways to send a credential: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in its
 #: own field.
 Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
+#: A kind of credential; empty for an anonymous caller.
 Method = Kind | Literal[""]
 
 Fields = ParamSpec("Fields")

@@ -129,6 +129,7 @@ class KeyStore(Protocol):
         ...
 
 
+#: A function from the digest of a key to the key, or None for an unknown one.
 Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
