@@ -97,7 +97,9 @@ class FakeIssuer:
         """Sign with a new key from now on.
 
         Args:
-            withdraw: whether earlier keys leave the key set, so that their tokens are refused.
+            withdraw: whether earlier keys leave the key set. A guard that has read them accepts their tokens
+                until it reads the key set again, and tokens that it knows for the `ttl` of its verifier:
+                `clock.advance(301)`.
         """
         check_flag(withdraw, "withdraw")
         key = ec.generate_private_key(ec.SECP256R1())
@@ -153,7 +155,8 @@ class FakeIssuer:
     def outage(self) -> Iterator[None]:
         """Fail all requests inside this context.
 
-        The transport cannot connect, and a server answers with 503.
+        The transport cannot connect, and a server answers with 503. After a failed request, a guard waits
+        before the next one, at first for a second: `clock.advance(2)`.
         """
         before, self.is_down = self.is_down, True
         try:
