@@ -76,7 +76,7 @@ def _face() -> list[str]:
             lines.append(f"def {name}{_signature(thing)}")
         else:
             lines.append(f"{name}: {type(thing).__name__}")
-    return [*lines, *(f"authguard.types.{name}" for name in sorted(authguard.types.__all__))]
+    return [*lines, *(f"{name}: of authguard.types" for name in sorted(authguard.types.__all__))]
 
 
 def _public() -> dict[str, Any]:
