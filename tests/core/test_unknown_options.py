@@ -103,8 +103,8 @@ METHODS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "MemoryRevocations.revoke": (MemoryRevocations().revoke, {"jti": "a", "until": 5}, "write token_id=…"),
     "TokenIssuer.issue": (partial(TOKENS.issue, "ann"), {"expires_in": 5}, "write ttl=…"),
 }
-#: Methods for adapters and for authors of stores, and a record that the identity service makes.
-FOR_ADAPTERS = {"Guard.authorize", "Guard.substituting", "SharedRevocations", "Client"}
+#: Methods for adapters and for authors of stores, and objects that the package makes.
+FOR_ADAPTERS = {"Guard.authorize", "Guard.substituting", "SharedRevocations", "Client", "Override"}
 
 
 @pytest.mark.parametrize("name", CALLS)
