@@ -107,7 +107,7 @@ def test_public_face_is_the_snapshot() -> None:
     assert _face() == SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
 
-#: Not for annotations: a variable of a type, and parts of what the package builds itself.
+#: Not for annotations: a variable of a type, and parts of objects that the package builds itself.
 _NOT_FOR_APPLICATIONS = {"FunctionT", "Follower", "Log", "CounterKey", "Mode", "Requirement", "Step"}
 
 

@@ -35,4 +35,4 @@ APIKey("ada", scope=LIST)  # type: ignore[call-arg]
 principal.subject = "bob"  # type: ignore[misc]
 
 assert_type(Rule("/items", methods=["GET"]).methods, frozenset[str])
-issue_token("secret", headers=MappingProxyType({"kid": "a"}))
+issue_token("secret", now=5, headers=MappingProxyType({"kid": "a"}))
