@@ -7,6 +7,7 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from authguard import errors
@@ -58,12 +59,14 @@ Quotas.default_store = MemoryQuotas
 def _run(flow: Flow[Any]) -> Any:
     from authguard.drivers.outside import run_outside
 
+    Guard.driving = replace(Guard.driving, run=run_outside)  # later calls import nothing
     return run_outside(flow)
 
 
 async def _arun(flow: Flow[Any]) -> Any:
     from authguard.drivers.asynchronous import run
 
+    Guard.driving = replace(Guard.driving, arun=run)
     return await run(flow)
 
 

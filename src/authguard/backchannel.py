@@ -126,6 +126,7 @@ class BackChannelLogout(Endpoint):
         self._remotes = Remotes([self._verifier])
 
     @classmethod
+    @named_options
     def from_issuer(
         cls,
         issuer: str,

@@ -17,7 +17,7 @@ from authguard import (
 from authguard._core.answer.decision import Allow, Deny
 from authguard._core.deciding.asking import AskAbout
 from authguard._core.deciding.callers import UNDECIDED, Refused
-from authguard._core.deciding.overridden import overriding
+from authguard._core.deciding.overridden import Override
 from authguard._core.model import ANONYMOUS_AUTH
 from authguard._core.policy.rules import Requirement
 from authguard.drivers import run
@@ -291,7 +291,7 @@ class Interrupted:
 def test_overrides_of_two_threads_that_end_at_once():
     """Two overrides that end at the same time in two threads leave none behind."""
     own_guard = Interrupted()
-    ann, bob, cyd = (overriding(own_guard, name, None) for name in ("ann", "bob", "cyd"))
+    ann, bob, cyd = (Override(own_guard, name, None) for name in ("ann", "bob", "cyd"))
     for entered in (ann, bob, cyd):
         entered.__enter__()
     own_guard.meanwhile = lambda: bob.__exit__(None, None, None)

@@ -1,11 +1,16 @@
 """A call with an unknown option of a public class or function names the correct one."""
 
+import asyncio
+import importlib
 import inspect
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from flask import Flask
+from tools.reference.api import GROUPS, public_names
 
 import authguard.django
 import authguard.fastapi
@@ -13,8 +18,11 @@ import authguard.flask
 import authguard.starlette
 from authguard import (
     AccessCookie,
+    APIKey,
     APIKeyFile,
     APIKeyVerifier,
+    Auth,
+    ClientAuth,
     ConfigurationError,
     DPoP,
     Guard,
@@ -24,17 +32,29 @@ from authguard import (
     MemoryQuotas,
     MemoryRevocations,
     MutualTLS,
+    Principal,
     Quota,
     RemoteKeySet,
     ResourceMetadata,
     Rule,
     TokenIssuer,
+    safe_next,
 )
 from authguard._core.options import named_options
 from authguard.asgi import AuthGuardMiddleware
-from authguard.client import APIKeyAuth, BearerAuth
-from authguard.identity import Settings
-from authguard.stores import PostgresStore, RedisStore, SQLiteStore
+from authguard.backchannel import BackChannelLogout
+from authguard.client import APIKeyAuth, BearerAuth, rotate_api_key
+from authguard.flask import AuthGuardClient
+from authguard.identity import Identity, IdentityService, Settings, SQLAPIKeys, SQLRevocations
+from authguard.stores import (
+    PostgresQuotas,
+    PostgresStore,
+    RedisQuotas,
+    RedisStore,
+    SQLiteQuotas,
+    SQLiteStore,
+)
+from authguard.testing import Clock, FakeIssuer, override
 
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "another library's name": (Guard, {"exclude_paths": ["/"]}, "write public_paths=…"),
@@ -59,12 +79,32 @@ REQUIRES = [
     each.requires for each in (authguard.django, authguard.fastapi, authguard.flask, authguard.starlette)
 ]
 CLASSES = [
-    AccessCookie, APIKeyAuth, APIKeyFile, APIKeyVerifier, AuthGuardMiddleware, BearerAuth, DPoP, Guard,
-    HTTPOptions, IntrospectionVerifier, JWTVerifier, MemoryQuotas, MemoryRevocations, MutualTLS,
-    PostgresStore, Quota, RedisStore, RemoteKeySet, ResourceMetadata, Rule, Settings, SQLiteStore,
-    TokenIssuer, authguard.wsgi.AuthGuardMiddleware, authguard.flask.BrowserSessions,
+    AccessCookie, APIKey, APIKeyAuth, APIKeyFile, APIKeyVerifier, Auth, AuthGuardMiddleware, BearerAuth,
+    Clock, DPoP, FakeIssuer, Guard, HTTPOptions, Identity, IdentityService, IntrospectionVerifier,
+    JWTVerifier, MemoryQuotas, MemoryRevocations, MutualTLS, PostgresQuotas, PostgresStore, Principal,
+    Quota, RedisQuotas, RedisStore, RemoteKeySet, ResourceMetadata, Rule, Settings, SQLAPIKeys,
+    SQLiteQuotas, SQLiteStore, SQLRevocations, TokenIssuer, authguard.wsgi.AuthGuardMiddleware,
+    authguard.flask.BrowserSessions,
 ]  # fmt: skip
-FUNCTIONS = [*REQUIRES, authguard.fastapi.install, authguard.flask.init_app]
+FUNCTIONS = [
+    *REQUIRES, authguard.fastapi.install, authguard.flask.init_app, override, rotate_api_key, safe_next,
+    ClientAuth.basic, ClientAuth.post, ClientAuth.bearer, ClientAuth.private_key_jwt, ClientAuth.tls,
+]  # fmt: skip
+TOKENS = TokenIssuer(SECRET, issuer="demo", audience="demo")
+#: Methods with the name that users know, by a call with one wrong option, and the advice.
+METHODS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
+    "AccessCookie.issue": (partial(AccessCookie().issue, "t"), {"ttl": 5}, "write max_age=…"),
+    "AccessCookie.clear": (AccessCookie().clear, {"secure": True}, "write one of scheme"),
+    "FakeIssuer.rotate": (FakeIssuer().rotate, {"withdrawn": True}, "write withdraw=…"),
+    "Guard.examine": (partial(GUARD.examine, "t", 5), {"field": "a"}, "write one of token, now, header"),
+    "Guard.explain": (partial(GUARD.explain, "GET"), {"url": "/a"}, "write one of method, path, root_path"),
+    "Guard.override": (partial(GUARD.override, "ann"), {"roles": ["a"]}, "write principal=…"),
+    "Guard.verify": (partial(GUARD.verify, "t"), {"at": 5}, "write now=…"),
+    "MemoryRevocations.revoke": (MemoryRevocations().revoke, {"jti": "a", "until": 5}, "write token_id=…"),
+    "TokenIssuer.issue": (partial(TOKENS.issue, "ann"), {"expires_in": 5}, "write ttl=…"),
+}
+#: Methods for adapters and for authors of stores, and objects that the package makes.
+FOR_ADAPTERS = {"Guard.authorize", "Guard.substituting", "SharedRevocations", "Client", "Override"}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -96,6 +136,91 @@ def test_each_public_constructor_names_its_options(target: Callable[..., Any]) -
         target(unheard_of=1)
     kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
     assert inspect.Parameter.VAR_KEYWORD not in kinds
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_names_its_options(name: str) -> None:
+    """A method names its options, and is named after the class of its object, not after a private base."""
+    call, options, advice = METHODS[name]
+    unknown = next(iter(options))
+    with pytest.raises(TypeError) as raised:
+        call(**options)
+    assert str(raised.value).startswith(f"{name} must get options that it has, got {unknown}: {advice}")
+
+
+def test_an_async_method_names_its_options() -> None:
+    """An `async` method names its options, and remains a coroutine function."""
+    assert inspect.iscoroutinefunction(GUARD.averify)
+    with pytest.raises(TypeError, match=r"^Guard\.averify must get options .* got at: write now=…$"):
+        asyncio.run(GUARD.averify("t", at=5))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^MemoryRevocations\.revoke must get .* got jti: write token_id=…$"):
+        asyncio.run(MemoryRevocations().arevoke(jti="a", until=5))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^Guard\.averify must get its options by name, got 1 without"):
+        asyncio.run(GUARD.averify("t", "X-API-Key"))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "says"),
+    [
+        (Principal, {"subject": "ann", "scope": ["read"]}, "got scope: write scopes=…"),
+        (Principal, {"subject": "ann", "role": "admin"}, "got role: write roles=…"),
+        (Principal, {"sub": "ann"}, "got sub: write subject=…"),
+        (APIKey, {"subject": "ann", "roll": ["read"]}, "got roll: write roles=…"),
+        (FakeIssuer, {"issuer": "https://a.test"}, "got issuer: write url=…"),
+        (Clock, {"start": 5}, "got start: write now=…"),
+        (partial(override, GUARD, "ann"), {"scopes": ["a"]}, "got scopes: write principal=…"),
+        (partial(rotate_api_key, None, "key_1", print), {"expires_in": 5}, "write expires_in_days=…"),
+        (partial(ClientAuth.basic, "a"), {"secret": "b"}, "got secret: write client_secret=…"),
+        (AuthGuardClient, {"tokens": "x"}, "got tokens: write token=…"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_names_of_other_packages_and_near_names(
+    call: Callable[..., Any], options: dict[str, Any], says: str
+) -> None:
+    """Names that other packages use, and similar ones, are answered with the option of this package."""
+    given = [Flask("app")] if call is AuthGuardClient else []
+    with pytest.raises(TypeError, match=f"must get options that it has, .*{says}$"):
+        call(*given, **options)
+
+
+@pytest.mark.parametrize(
+    "build", [JWTVerifier.from_issuer, BackChannelLogout.from_issuer], ids=lambda each: each.__qualname__
+)
+def test_a_missing_option_under_another_name(build: Callable[..., Any]) -> None:
+    """An option that is missing, because it has another library's name, is named."""
+    says = "from_issuer must get options that it has, got aud: write audience=…$"
+    with pytest.raises(TypeError, match=says):
+        build("https://auth.example.com", aud="api")
+    with pytest.raises(TypeError, match=r"missing \d required"):
+        build("https://auth.example.com")
+
+
+def _with_options() -> list[str]:
+    """Return the public classes, functions and methods with options that need a name."""
+    found = {}
+    for module in [module for group in GROUPS for module in group.modules if module != "authguard.errors"]:
+        for name, thing in public_names(importlib.import_module(module)).items():
+            if inspect.isclass(thing) and issubclass(thing, Exception):
+                continue
+            if inspect.isclass(thing):
+                members = {each: getattr(value, "__func__", value) for each, value in vars(thing).items()}
+                found.update({f"{name}.{each}": value for each, value in members.items() if each[0] != "_"})
+                found[name] = thing.__init__
+            else:
+                found[name] = thing
+    kinds = {
+        name: {each.kind for each in inspect.signature(thing).parameters.values()}
+        for name, thing in found.items()
+        if inspect.isroutine(thing) and not hasattr(thing, "__wrapped__")
+    }
+    named, any_name = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
+    return sorted(name for name, each in kinds.items() if named in each and any_name not in each)
+
+
+def test_no_public_name_is_left_out() -> None:
+    """Each public class, function and method with options that need a name is decorated."""
+    assert [name for name in _with_options() if name.partition(".publish")[0] not in FOR_ADAPTERS] == []
 
 
 def test_another_type_error_is_left_as_it_is() -> None:

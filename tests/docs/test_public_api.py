@@ -3,15 +3,22 @@
 Run this file as a program to write the snapshot again.
 """
 
+import builtins
+import collections.abc
 import dataclasses
 import importlib
 import inspect
+import os
+import re
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import authguard
+import authguard.types
+from authguard._core.deciding.users import UserLoader
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 MODULES = (
@@ -25,6 +32,7 @@ MODULES = (
     "authguard.stores",
     "authguard.backchannel",
     "authguard.testing",
+    "authguard.types",
 )
 
 
@@ -68,7 +76,7 @@ def _face() -> list[str]:
             lines.append(f"def {name}{_signature(thing)}")
         else:
             lines.append(f"{name}: {type(thing).__name__}")
-    return lines
+    return [*lines, *(f"{name}: of authguard.types" for name in sorted(authguard.types.__all__))]
 
 
 def _public() -> dict[str, Any]:
@@ -97,6 +105,34 @@ def _methods() -> dict[str, Any]:
 def test_public_face_is_the_snapshot() -> None:
     """Names and signatures are those of the snapshot; run this file as a program to change it."""
     assert _face() == SNAPSHOT.read_text(encoding="utf-8").splitlines()
+
+
+#: Not for annotations: a variable of a type, and parts of objects that the package builds itself.
+_NOT_FOR_APPLICATIONS = {"FunctionT", "Follower", "Log", "CounterKey", "Mode", "Requirement", "Step"}
+
+
+@pytest.mark.parametrize("module", ["authguard", "authguard.stores", "authguard.testing"])
+def test_types_of_options_can_be_imported(module: str) -> None:
+    """Each type of this package in the signature of a constructor or function has a public name."""
+    from tools.reference.signatures import signature  # not for the program that writes the snapshot
+
+    named: set[str] = set()
+    for name, thing in _public().items():
+        if name.rpartition(".")[0] == module:
+            parameters = re.sub(r" = .*", "", signature(name, thing), flags=re.MULTILINE)
+            named |= set(re.findall(r"(?<=[:\[| ] )[A-Z]\w+|(?<=[\[|])[A-Z]\w+", parameters))
+    others = {
+        name for known in (builtins, typing, collections.abc, os, authguard.errors) for name in dir(known)
+    }
+    public = {name.rpartition(".")[2] for name in _public()} | set(authguard.types.__all__)
+    assert sorted(named - others - public - _NOT_FOR_APPLICATIONS) == []
+
+
+def test_types_are_those_of_the_package() -> None:
+    """Each name of `authguard.types` is the object that the options are annotated with."""
+    assert authguard.types.UserLoader is UserLoader
+    assert authguard.types.Verifier in authguard.JWTVerifier.__mro__
+    assert sorted(authguard.types.__all__) == sorted(set(authguard.types.__all__))
 
 
 def test_names_are_there_once() -> None:

@@ -64,3 +64,47 @@ def test_a_claim_has_the_name_of_a_claim(issue: Any, name: str, claim: str) -> N
     with pytest.raises(ConfigurationError) as raised:
         issue(**{name: "https://issuer"})
     assert str(raised.value) == f"claims must have the names of JWT claims, got {name}: write {claim}="
+
+
+LIFETIMES = ("expire_in", "expires", "expiry", "expiration", "expire", "lifetime", "max_age", "ttl")
+
+
+@pytest.mark.parametrize("issue", ISSUES.values(), ids=ISSUES)
+@pytest.mark.parametrize("name", LIFETIMES)
+def test_another_name_of_the_lifetime_is_no_claim(issue: Any, name: str) -> None:
+    """Another name of `expires_in` is refused, because the token would have the usual lifetime."""
+    with pytest.raises(ConfigurationError) as raised:
+        issue(**{name: -60})
+    assert str(raised.value) == f"claims must have the names of JWT claims, got {name}: write expires_in=60"
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("kid", 'headers={"kid": "a"}'),
+        ("key_id", 'headers={"kid": "a"}'),
+        ("header", 'headers={"kid": "a"}'),
+        ("alg", 'algorithm="HS256"'),
+    ],
+)
+def test_a_parameter_of_the_header_is_no_claim(name: str, write: str) -> None:
+    """A parameter of the header in place of a claim is refused, and the error names the option for it."""
+    with pytest.raises(ConfigurationError) as raised:
+        issue_token(SECRET, **{name: "a"})
+    assert str(raised.value) == f"claims must have the names of JWT claims, got {name}: write {write}"
+
+
+@pytest.mark.parametrize("issue", ["issue", "issue_opaque"])
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        *((name, "issue_token(key, …), ") for name in ("alg", "algorithm", "header", "headers", "kid")),
+        ("now", "FakeIssuer(clock=…)"),
+    ],
+)
+def test_an_option_of_issue_token_is_no_claim_of_an_issuer(issue: str, name: str, write: str) -> None:
+    """An option that only `issue_token` has is refused by an issuer, which chooses its keys itself."""
+    with pytest.raises(ConfigurationError) as raised:
+        getattr(FakeIssuer(), issue)(**{name: "a"})
+    start = f"claims must have the names of JWT claims, got {name}: write {write}"
+    assert str(raised.value).startswith(start)

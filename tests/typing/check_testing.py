@@ -33,4 +33,20 @@ with issuer.outage():
     pass
 
 guard = Guard(issuer.verifier(), cookie=AccessCookie())
-assert_type(override(guard, Principal("ada"), everywhere=False), AbstractContextManager[None])
+context: AbstractContextManager[None] = override(guard, Principal("ada"), everywhere=False)
+
+
+@override(guard, Principal("ada"))
+def decorated(number: int) -> str:
+    """Check that a decorated test keeps its type."""
+    return str(number)
+
+
+@override(guard, Principal("ada"))
+async def awaited(number: int) -> str:
+    """Check that a decorated `async` test keeps its type."""
+    assert_type(decorated(number), str)
+    return await awaited(number)
+
+
+decorated("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

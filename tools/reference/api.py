@@ -9,7 +9,6 @@ from enum import Enum
 from types import ModuleType
 from typing import Any
 
-from authguard._core.verifier import CustomVerifier
 from tools.reference.docstrings import as_markdown
 from tools.reference.signatures import signature, type_of
 
@@ -29,7 +28,7 @@ GROUPS = (
         "api.md",
         "Python API: the guard",
         "Look up each name of `authguard`, with its signature and its effect.",
-        ("authguard",),
+        ("authguard", "authguard.types"),
     ),
     Group(
         "api-frameworks.md",
@@ -63,13 +62,6 @@ GROUPS = (
         ("authguard.errors",),
     ),
 )
-_OWN_VERIFIERS = """\
-## Own verifiers
-
-`Guard` takes any object that has `verify(credential)`. The method returns a `Principal`, or raises
-`InvalidTokenError`.
-
-"""
 
 
 def public_names(module: ModuleType) -> dict[str, Any]:
@@ -98,13 +90,6 @@ def _page(group: Group, where: dict[int, str]) -> str:
         for each, thing in public_names(module).items():
             if not isinstance(thing, ModuleType):
                 parts.append(_entry(f"{name}.{each}", thing, where))
-        if name == "authguard":
-            parts += [
-                _OWN_VERIFIERS,
-                as_markdown(CustomVerifier.__doc__),
-                _code("verify", CustomVerifier.verify),
-            ]
-            parts.append(as_markdown(CustomVerifier.verify.__doc__))
     if group is GROUPS[0]:
         others = "".join(f"* [{each.title}]({each.file})\n" for each in GROUPS[1:])
         parts.insert(2, f"The other modules have pages of their own:\n\n{others}")
@@ -123,7 +108,9 @@ def _entry(path: str, thing: Any, where: dict[int, str]) -> str:
     where[id(thing)] = path
     if inspect.isclass(thing) and issubclass(thing, Enum):
         return head + as_markdown(thing.__doc__) + "\n" + _values(thing)
-    text = head + _code(name, thing) + "\n" + as_markdown(thing.__doc__)
+    is_protocol = getattr(thing, "_is_protocol", False)  # which has no constructor
+    shown = f"```python\nclass {name}(Protocol)\n```\n" if is_protocol else _code(name, thing)
+    text = head + shown + "\n" + as_markdown(thing.__doc__)
     if inspect.isclass(thing):
         text += "".join(_member(name, each, value, thing) for each, value in _members(thing).items())
     return text

@@ -96,7 +96,10 @@ def _typed(parameter: str, annotation: str) -> str:
 
 
 def _field_types(cls: type) -> dict[str, str]:
-    """Return the annotations of the fields of a class, as in the source of the class and its bases."""
+    """Return the annotations of the fields of a class, as in the source of the class and its bases.
+
+    An `__init__` that only type checkers see has the types that the constructor accepts.
+    """
     types: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith("authguard"):
@@ -104,6 +107,9 @@ def _field_types(cls: type) -> dict[str, str]:
             for node in getattr(body, "body", []):
                 if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                     types[node.target.id] = _text(node.annotation)
+            for node in ast.walk(body):
+                if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                    types |= {each.arg: _text(each.annotation) for each in node.args.args if each.annotation}
     return types
 
 

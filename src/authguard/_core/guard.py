@@ -217,6 +217,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         flow = self._later_checks.recheck(request, auth, now)
         return flow if self._telling is None else self._telling.follow(flow, request, now, "recheck", auth)
 
+    @named_options
     def explain(self, method: str, path: str, root_path: str = "") -> Verdict:
         """Return the rule that decides about a request, and the reason.
 

@@ -1,11 +1,12 @@
 """Define a caller's credential and principal."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from authguard._core.options import (
+    Moment,
     check_choice,
     check_list,
     check_mapping,
@@ -13,20 +14,24 @@ from authguard._core.options import (
     check_object,
     check_text,
     got,
+    named_options,
 )
 from authguard._core.quota import Quota, check_quotas
 from authguard._core.strict_json import parse_object
 from authguard.errors import ConfigurationError
 
+#: Keys or certificates to prove: pairs of a `cnf` member and its value (RFC 7800 section 3.1).
 Confirmation: TypeAlias = tuple[tuple[str, str], ...]
 #: The ways to send a credential: as `Bearer`, as an API key, in the cookie, as `DPoP`, or as a token in its
 #: own field.
 Kind = Literal["bearer", "api_key", "cookie", "dpop", "header"]
+#: A kind of credential; empty for an anonymous caller.
 Method = Kind | Literal[""]
 
 Fields = ParamSpec("Fields")
 Made = TypeVar("Made")
 
+_KINDS = get_args(Kind)
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -100,6 +105,7 @@ def _frozen_maker(cls: Callable[Fields, Made]) -> Callable[Fields, Made]:
     return maker
 
 
+@named_options
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Describe the caller, with only those facts that a verifier has established.
@@ -143,10 +149,28 @@ class Principal:
     tier: str | None = None
     quotas: tuple[Quota, ...] = ()
 
+    if TYPE_CHECKING:
+        # The constructor of the dataclass, with the types that `__post_init__` converts to the fields' own.
+        def __init__(  # noqa: PLR0917 (the fields)
+            self,
+            subject: str,
+            scopes: Iterable[str] = _NOTHING,
+            roles: Iterable[str] = _NOTHING,
+            claims: Mapping[str, Any] = ...,
+            issuer: str | None = None,
+            client_id: str | None = None,
+            token_id: str | None = None,
+            key_id: str | None = None,
+            expires_at: float | Moment | None = None,
+            method: Method = "bearer",
+            tier: str | None = None,
+            quotas: Iterable[Quota] = (),
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         if self.method != "" or self.subject != "":  # the only principal without a method is `ANONYMOUS`
             check_text(self.subject, "subject of a Principal")
-            check_choice(self.method, "method of a Principal", get_args(Kind))
+            check_choice(self.method, "method of a Principal", _KINDS)
         for name in ("scopes", "roles"):
             values = getattr(self, name)
             listed = check_list(values, f"{name} of a Principal")
@@ -202,6 +226,7 @@ class _Notable:
     noted: bool
 
 
+@named_options
 @dataclass(frozen=True, slots=True)
 class Auth(_Notable):
     """Hold the value of `scope["auth"]`: the principal, and its scopes in Starlette's form.

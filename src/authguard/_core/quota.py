@@ -19,6 +19,7 @@ from authguard._core.options import (
 )
 from authguard.errors import ConfigurationError
 
+#: Whether a quota counts all credentials of a subject together, or each API key separately.
 CountedBy: TypeAlias = Literal["owner", "key"]
 QuotaT = TypeVar("QuotaT")
 

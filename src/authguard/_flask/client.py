@@ -1,13 +1,16 @@
 """Send requests to Flask applications in tests, like a browser on the same site."""
 
 from collections.abc import Iterable
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from flask.testing import FlaskClient
+from werkzeug.test import Client
 
+from authguard._core.deciding.overridden import check_no_class
 from authguard._core.guard import Guard
 from authguard._core.model import Principal
-from authguard._core.options import check_object, check_text, type_of
+from authguard._core.options import check_object, check_text, type_of, unknown_option
 from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,13 +45,21 @@ class AuthGuardClient(FlaskClient):
         token: str | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(*given, **options)
+        try:
+            super().__init__(*given, **options)
+        except TypeError:
+            parameters = {**signature(AuthGuardClient).parameters, **signature(Client).parameters}
+            unknown = next((name for name in options if name not in parameters), None)
+            if unknown is None:
+                raise
+            raise unknown_option("AuthGuardClient", unknown, parameters, options[unknown]) from None
         guard = self.application.extensions.get("authguard")
         if not isinstance(guard, Guard):
             raise ConfigurationError(
                 f"app of AuthGuardClient must have a guard, got {type_of(self.application)} without one: "
                 "write init_app(app, guard) first"
             )
+        check_no_class(user, "app.test_client(user={})")
         check_object(principal, "principal", Principal, 'principal=Principal("ann")')
         if principal is not None and user is None:
             raise ConfigurationError(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from authguard._core.credential.key_format import looks_like_key
-from authguard._core.options import check_object, check_plain_function, check_text, check_whole
+from authguard._core.options import check_object, check_plain_function, check_text, check_whole, named_options
 from authguard.errors import ConfigurationError
 
 _ID = "be the id of the key to revoke, such as key_550e8400-e29b-41d4-a716-446655440000"
@@ -18,6 +18,7 @@ _PAIR_KIND = "claw"  # the client secret of the new key could not be returned be
 _INSTEAD = "POST /api-keys/{id}/rotations gives the key a new secret with the same rights"
 
 
+@named_options
 def rotate_api_key(
     client: httpx.Client,
     old_key_id: str,

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
-from authguard._core.options import check_list, check_object
+from authguard._core.options import check_list, check_object, named_options
 from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
 from authguard.errors import ConfigurationError, RefusedError
@@ -48,6 +48,7 @@ from authguard.identity.web.parts import build_web
 _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
 
+@named_options
 class Identity:
     """Serve the identity service as an ASGI application, mounted or alone.
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from authguard._core.options import check_function, check_object, check_plain_methods
+from authguard._core.options import check_function, check_object, check_plain_methods, named_options
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.audit import Audit, Event, Hook, check_hook
 from authguard.identity.brand import parse_brand
@@ -79,6 +79,7 @@ logger = logging.getLogger("authguard")
 _HIGH_RATE = 50
 
 
+@named_options
 class IdentityService:
     """Build the use cases of the identity service; its methods are thread-safe.
 

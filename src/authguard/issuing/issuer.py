@@ -100,6 +100,7 @@ class TokenIssuer:
             key_id = str(self._key.public_jwk()["kid"])
         self._key_id = key_id or self._key.key_id
 
+    @named_options
     def issue(
         self,
         subject: str,

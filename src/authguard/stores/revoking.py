@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import Required, TypedDict, Unpack
 
-from authguard._core.options import Moment, check_flag
+from authguard._core.options import Moment, check_flag, named_options
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.receipt import Receipt
 
@@ -25,6 +25,7 @@ class Revocation(TypedDict, total=False):
 class Revoking(ABC):
     """Accept revocations. A subclass stores their marks."""
 
+    @named_options
     def revoke(
         self,
         *,

@@ -3,9 +3,10 @@
 import time
 from math import inf
 
-from authguard._core.options import Duration, Moment, check_moment, check_seconds
+from authguard._core.options import Duration, Moment, check_moment, check_seconds, named_options
 
 
+@named_options
 class Clock:
     """Return a time that only the test changes, for any option `clock`.
 

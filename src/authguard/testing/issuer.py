@@ -18,6 +18,7 @@ from authguard._core.options import (
     check_seconds,
     check_text,
     check_url,
+    named_options,
 )
 from authguard.errors import ConfigurationError
 from authguard.issuing import TokenIssuer
@@ -33,8 +34,17 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 10 * 365 * 86_400
 _TTL = 300
+# Options of `issue_token`, which would make claims here: the issuer chooses its keys itself.
+_OPTION_OF = {
+    "now": "FakeIssuer(clock=…)",
+    **dict.fromkeys(
+        ("alg", "algorithm", "header", "headers", "key_id", "kid"),
+        "issue_token(key, …), which lets a test choose the key and the header",
+    ),
+}
 
 
+@named_options
 class FakeIssuer:
     """Simulate an issuer with OpenID Connect Discovery, a key set, introspection and revocation.
 
@@ -82,11 +92,14 @@ class FakeIssuer:
         self._keys: list[tuple[Any, TokenIssuer]] = []
         self.rotate()
 
+    @named_options
     def rotate(self, *, withdraw: bool = False) -> None:
         """Sign with a new key from now on.
 
         Args:
-            withdraw: whether earlier keys leave the key set, so that their tokens are refused.
+            withdraw: whether earlier keys leave the key set. A guard that has read them accepts their tokens
+                until it reads the key set again, and tokens that it knows for the `ttl` of its verifier:
+                `clock.advance(301)`.
         """
         check_flag(withdraw, "withdraw")
         key = ec.generate_private_key(ec.SECP256R1())
@@ -142,7 +155,8 @@ class FakeIssuer:
     def outage(self) -> Iterator[None]:
         """Fail all requests inside this context.
 
-        The transport cannot connect, and a server answers with 503.
+        The transport cannot connect, and a server answers with 503. After a failed request, a guard waits
+        before the next one, at first for a second: `clock.advance(2)`.
         """
         before, self.is_down = self.is_down, True
         try:
@@ -207,7 +221,7 @@ class FakeIssuer:
         return Answer(503, {"retry-after": "1"}) if self.is_down else self._pages.answer(page)
 
     def _changed(self, token: str, expires_in: float | Duration, claims: Mapping[str, Any]) -> dict[str, Any]:
-        check_claims(claims)
+        check_claims(claims, _OPTION_OF)
         body = jwt.decode(token, options={"verify_signature": False})
         seconds = check_seconds(expires_in, "expires_in", MAX_SECONDS, least=-MAX_SECONDS)
         body["exp"] = int(body["iat"] + seconds)

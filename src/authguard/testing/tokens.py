@@ -21,14 +21,23 @@ from authguard._core.options import (
 )
 from authguard.errors import ConfigurationError
 
-# Names of options elsewhere, which would make claims that no verifier reads.
+# Names of options, here and elsewhere, which would make claims that no verifier reads; with the right ones.
 _CLAIM_OF = {
-    "issuer": "iss",
-    "audience": "aud",
-    "expires_at": "exp",
-    "not_before": "nbf",
-    "token_id": "jti",
-    "session": "sid",
+    "issuer": "iss=",
+    "audience": "aud=",
+    "expires_at": "exp=",
+    "issued_at": "iat=",
+    "not_before": "nbf=",
+    "token_id": "jti=",
+    "session": "sid=",
+    **dict.fromkeys(
+        ("expire", "expire_in", "expires", "expiration", "expiry", "lifetime", "max_age", "ttl"),
+        "expires_in=60",
+    ),
+}
+_OPTION_OF = {
+    "alg": 'algorithm="HS256"',
+    **dict.fromkeys(("header", "key_id", "kid"), 'headers={"kid": "a"}'),
 }
 
 
@@ -40,7 +49,7 @@ def issue_token(
     scopes: Iterable[str] = (),
     expires_in: float | timedelta = 300,
     now: float | datetime | None = None,
-    headers: dict[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
     **claims: Any,
 ) -> str:
     """Return a signed access token.
@@ -57,9 +66,9 @@ def issue_token(
 
     Raises:
         ConfigurationError: if an option has the wrong type, the key does not fit the algorithm, or a claim
-            has the name of an option of `JWTVerifier`, such as `issuer`.
+            has the name of an option, such as `issuer` or `ttl`.
     """
-    check_claims(claims)
+    check_claims(claims, _OPTION_OF)
     _check_json(subject, "subject")
     moment = time.time() if now is None else check_moment(now, "now")
     expires_in = check_seconds(expires_in, "expires_in", inf, least=-inf)
@@ -102,13 +111,19 @@ def sign(
         ) from None
 
 
-def check_claims(claims: Mapping[str, Any]) -> None:
-    """Refuse the name of an option in place of the name of a claim."""
+def check_claims(claims: Mapping[str, Any], option_of: Mapping[str, str]) -> None:
+    """Refuse the name of an option in place of the name of a claim.
+
+    Args:
+        claims: the claims.
+        option_of: further names that are refused, with the option to write.
+
+    Raises:
+        ConfigurationError: if a claim has one of these names.
+    """
     for name in claims:
-        if name in _CLAIM_OF:
-            raise ConfigurationError(
-                f"claims must have the names of JWT claims, got {name}: write {_CLAIM_OF[name]}="
-            )
+        if write := _CLAIM_OF.get(name) or option_of.get(name):
+            raise ConfigurationError(f"claims must have the names of JWT claims, got {name}: write {write}")
 
 
 def _check_json(value: object, name: str) -> None:

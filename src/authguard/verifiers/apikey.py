@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import inf
 from threading import Lock
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from cachetools import LRUCache
 
@@ -53,6 +53,7 @@ def digest_api_key(key: str) -> str:
     return sha256(check_text(key, "key", secret=True).encode("utf-8")).hexdigest()
 
 
+@named_options
 @dataclass(frozen=True, slots=True)
 class APIKey:
     """Describe the caller of an API key.
@@ -74,13 +75,27 @@ class APIKey:
     """
 
     subject: str
-    scopes: Iterable[str] = ()
-    roles: Iterable[str] = ()
-    expires_at: float | Moment | None = None
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    expires_at: float | None = None
     disabled: bool = False
     key_id: str | None = None
     tier: str | None = None
-    quotas: Iterable[Quota] = ()
+    quotas: tuple[Quota, ...] = ()
+
+    if TYPE_CHECKING:
+        # The constructor of the dataclass, with the types that `__post_init__` converts to the fields' own.
+        def __init__(  # noqa: PLR0917 (the fields)
+            self,
+            subject: str,
+            scopes: Iterable[str] = (),
+            roles: Iterable[str] = (),
+            expires_at: float | Moment | None = None,
+            disabled: bool = False,
+            key_id: str | None = None,
+            tier: str | None = None,
+            quotas: Iterable[Quota] = (),
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         check_text(self.subject, "subject of an API key")
@@ -95,7 +110,8 @@ class APIKey:
             check_not_key(self.key_id, f"key_id {where}")
         if self.tier is not None:
             check_text(self.tier, f"tier {where}")
-        object.__setattr__(self, "quotas", check_quotas(self.quotas, f"quotas {where}"))
+        if self.quotas != ():
+            object.__setattr__(self, "quotas", check_quotas(self.quotas, f"quotas {where}"))
 
 
 class KeyStore(Protocol):
@@ -113,6 +129,7 @@ class KeyStore(Protocol):
         ...
 
 
+#: A function from the digest of a key to the key, or None for an unknown one.
 Lookup: TypeAlias = Callable[[str], "APIKey | Awaitable[APIKey | None] | None"]
 
 
@@ -183,7 +200,7 @@ class APIKeyVerifier(Verifier):
         if key.disabled:
             raise InvalidAPIKeyError("disabled API key", key_id=key_id, cause=Cause.DISABLED)
         expires_at = key.expires_at
-        if isinstance(expires_at, (int, float)):
+        if expires_at is not None:
             if now >= expires_at:
                 raise InvalidAPIKeyError("expired API key", key_id=key_id, cause=Cause.EXPIRED)
             until = min(until, expires_at)
@@ -211,17 +228,17 @@ def _principal(key: APIKey, key_id: str) -> Principal:
     # Created without the checks of its constructor, which the key has passed.
     return make_principal(
         subject=key.subject,
-        scopes=frozenset(key.scopes),
-        roles=frozenset(key.roles),
+        scopes=key.scopes,
+        roles=key.roles,
         claims={},
         issuer=None,
         client_id=None,
         token_id=None,
         key_id=key_id,
-        expires_at=key.expires_at if isinstance(key.expires_at, (int, float)) else None,
+        expires_at=key.expires_at,
         method="api_key",
         tier=key.tier,
-        quotas=tuple(key.quotas),
+        quotas=key.quotas,
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import jwt
 
 from authguard._core.jose.jwk import ASYMMETRIC
-from authguard._core.options import check_choice, check_flag, check_text, got, type_of
+from authguard._core.options import check_choice, check_flag, check_text, got, named_options, type_of
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.secret_text import check_secret_text
@@ -54,6 +54,7 @@ class ClientAuth(ABC):
         """
 
     @staticmethod
+    @named_options
     def basic(client_id: str, client_secret: str, *, raw: bool = False) -> "ClientAuth":
         """Use `client_secret_basic`: client id and secret in the Authorization field.
 
@@ -69,16 +70,19 @@ class ClientAuth(ABC):
         return _Basic(name, secret, raw)
 
     @staticmethod
+    @named_options
     def post(client_id: str, client_secret: str) -> "ClientAuth":
         """Use `client_secret_post`: client id and secret in the form."""
         return _Post(_text(client_id, "client_id"), _secret(client_secret, "client_secret"))
 
     @staticmethod
+    @named_options
     def bearer(token: str, *, client_id: str | None = None) -> "ClientAuth":
         """Use an access token of the application in the Authorization field (RFC 7662 section 2.1)."""
         return _Bearer(_text_or_none(client_id, "client_id"), _secret(token, "token"))
 
     @staticmethod
+    @named_options
     def private_key_jwt(
         client_id: str, private_key: Any, *, algorithm: str, key_id: str | None = None
     ) -> "ClientAuth":
@@ -104,6 +108,7 @@ class ClientAuth(ABC):
         return _PrivateKey(name, key, algorithm, kid)
 
     @staticmethod
+    @named_options
     def tls(client_id: str) -> "ClientAuth":
         """Use `tls_client_auth` or `self_signed_tls_client_auth`: a client certificate (RFC 8705 section 2).
 

@@ -205,6 +205,7 @@ class JWTVerifier(Verifier):
         return Verified(principal, min(principal.expires_at + self._expected.leeway, known_until))
 
     @classmethod
+    @named_options
     def from_issuer(
         cls,
         issuer: str,

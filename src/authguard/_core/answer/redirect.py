@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote, urlencode
 
 from authguard._core.answer.negotiation import is_htmx, reads_pages
+from authguard._core.options import named_options
 from authguard._core.policy.paths import is_canonical
 from authguard._core.request import RequestView
 
@@ -21,6 +22,7 @@ _SIGN_IN_PAGES = frozenset(
 ) | {"callback"}
 
 
+@named_options
 def safe_next(target: str | None, default: str = "/", *, login_paths: Collection[str] = ()) -> str:
     """Return the local path for the redirect after signing in, from an untrusted `next` parameter.
 

@@ -127,6 +127,7 @@ class AccessCookie:
         """Return the name for browsers: with the prefix `__Host-`, unless an option forbids it."""
         return f"__Host-{self.name}" if self.secure and self.host_prefix else self.name
 
+    @named_options
     def issue(self, token: str, *, max_age: float | Duration | None, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser in.
 
@@ -151,6 +152,7 @@ class AccessCookie:
             raise ValueError(f"the token has {len(token)} bytes; browsers drop cookies above {_MAX_COOKIE}")
         return f"{self._field_name}={token}{age}{self._attributes}"
 
+    @named_options
     def clear(self, *, scheme: str | None = None) -> str:
         """Return the value of a Set-Cookie field that signs the browser out.
 

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Self
 
 from authguard._core.deciding.full_path import FullPath
 from authguard._core.deciding.later_checks import LaterChecks
-from authguard._core.deciding.overridden import Override, Substituted, overriding, use
+from authguard._core.deciding.overridden import Override, Substituted, use
 from authguard._core.deciding.straight_path import Confirm, Recall, StraightPath
 from authguard._core.deciding.telling import Telling
 from authguard._core.model import Principal
+from authguard._core.options import named_options
 
 
 class OverriddenInTests:
@@ -27,15 +28,17 @@ class OverriddenInTests:
     _later_checks: LaterChecks
     _telling: Telling | None
 
+    @named_options
     def override(self, user: Any, *, principal: Principal | None = None, everywhere: bool = True) -> Override:
         """Treat the sender of each request as this user; see `authguard.testing.override`."""
+        override = Override(self._straight_path, user, principal, everywhere=everywhere)
         has_loader = self._straight_path.own_callers.users.loader is not None
         if has_loader and isinstance(user, Principal) and user.is_authenticated:
             self.driving.warn(
                 "the guard has a user_loader, and override gives the views a Principal in the place of the "
                 "user that it would return: write override(guard, user, principal=Principal(…))"
             )
-        return overriding(self._straight_path, user, principal, everywhere=everywhere)
+        return override
 
     def substituting(self, user: Any, *, principal: Principal | None = None) -> Self:
         """Return a guard like this one, which treats callers without a credential as a user.

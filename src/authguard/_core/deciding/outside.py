@@ -15,7 +15,7 @@ from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations
 from authguard._core.model import Principal
-from authguard._core.options import Moment, check_moment, check_text, got
+from authguard._core.options import Moment, check_moment, check_text, got, named_options
 from authguard._core.proxies import TrustedProxies
 from authguard._core.request import Presented, RequestView
 from authguard._core.terms import OK, outcome_of
@@ -92,6 +92,7 @@ class VerifiesOutside(Described):
         """Return the store of logouts, if the guard has one."""
         return None if self._logouts is None else self._logouts.store
 
+    @named_options
     def verify(
         self,
         token: str | None,
@@ -124,6 +125,7 @@ class VerifiesOutside(Described):
         result: Principal = driving.run(self._verify(token, header, address, now))
         return result
 
+    @named_options
     async def averify(
         self,
         token: str | None,
@@ -148,6 +150,7 @@ class VerifiesOutside(Described):
         result: Principal = await driving.arun(self._verify(token, header, address, now))
         return result
 
+    @named_options
     def examine(self, token: str, now: float, *, header: str | None = None) -> Flow[Principal]:
         """Find the caller of a token or API key, for tools, without remembering or counting it.
 

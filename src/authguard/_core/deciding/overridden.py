@@ -1,20 +1,20 @@
 """Treat the sender of each request as a certain user, in tests of applications."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeAlias
+from functools import wraps
+from inspect import isasyncgenfunction, isgeneratorfunction
+from typing import Any, Protocol, TypeVar, cast
 
 from authguard._core.answer.decision import Known
 from authguard._core.deciding.callers import UNDECIDED, Callers, Undecided
 from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
-from authguard._core.options import check_flag
+from authguard._core.options import check_flag, is_async_function, type_of
 from authguard._core.request import Presented, RequestView
-from authguard.errors import InvalidTokenError, MissingCredentialsError
+from authguard.errors import ConfigurationError, InvalidTokenError, MissingCredentialsError
 
-#: Returned by a guard's `override`: a context in which the user is treated as the sender of each request.
-Override: TypeAlias = AbstractContextManager[None]
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class Overridden:
@@ -102,7 +102,7 @@ class Substituted(Overridden):
 
 
 class Overridable(Protocol):
-    """Describe a straight path, as `overriding` sees it.
+    """Describe a straight path, as an override sees it.
 
     Attributes:
         callers: those in use.
@@ -134,27 +134,114 @@ def _of_this_context(path: Overridable) -> Callers | Overridden:
     return callers[0]
 
 
-@contextmanager
-def overriding(
-    path: Overridable, user: Any, principal: Principal | None, *, everywhere: bool = True
-) -> Iterator[None]:
-    """Treat the sender of each request as this user; see `authguard.testing.override`.
+class Override:
+    """Treat the sender of each request as one user; returned by `authguard.testing.override`.
 
-    Contexts may overlap in any order, and in several threads and tasks.
+    It is a context manager, and a decorator for tests, `async` or not. The same object can be entered
+    again, also while it is entered. Contexts may overlap in any order, and in several threads and tasks.
+
+    Args:
+        path: the straight path of the guard.
+        user: a principal, `ANONYMOUS`, or the application's own user.
+        principal: the principal for the guard, if the user is not a principal.
+        everywhere: whether threads and tasks without an override of their own use it.
+
+    Raises:
+        ConfigurationError: if the user is None or a class, or `everywhere` is not True or False.
     """
-    overridden = Overridden(path, user, principal, everywhere=everywhere)
-    overridden.within = _entered.get()
-    path.all_callers.append(overridden)
-    _entered.set((*overridden.within, overridden))
-    _use_last(path)
-    try:
-        yield
-    finally:
-        path.all_callers.remove(overridden)
+
+    def __init__(
+        self, path: "Overridable", user: Any, principal: Principal | None, *, everywhere: bool = True
+    ) -> None:
+        check_flag(everywhere, "everywhere")
+        if user is None and principal is None:
+            raise ConfigurationError(
+                "user must be a user object, got None: write override(guard, Principal(…)), or give a "
+                "principal, too, for a user that no longer exists"
+            )
+        check_no_class(user, "override(guard, {})")
+        self._path, self._user, self._principal, self._everywhere = path, user, principal, everywhere
+        self._running: list[Overridden] = []  # the contexts of this object that have not ended
+
+    def __enter__(self) -> None:
+        self._running.append(self._begin())
+
+    def __exit__(self, *raised: object) -> None:
+        # The context that this thread or task has entered last. If it ends in another one than it was
+        # entered in, the last of all.
+        own = [overridden for overridden in _entered.get() if overridden in self._running]
+        overridden = (own or self._running)[-1]
+        self._running.remove(overridden)
+        self._end(overridden)
+
+    def __call__(self, function: FunctionT) -> FunctionT:
+        """Return a function that treats the sender of each request as this user while it runs.
+
+        Args:
+            function: a test, `async` or not.
+
+        Raises:
+            ConfigurationError: if it is a class or a generator, such as a fixture with `yield`.
+        """
+        if isinstance(function, type) or not callable(function):
+            raise ConfigurationError(
+                f"override must decorate a function, got {type_of(function)}: write it above each test"
+            )
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise ConfigurationError(
+                "override must decorate a function that returns, got a generator: write with override(guard, "
+                "user) inside it, around its yield"
+            )
+
+        @wraps(function)
+        def called(*args: Any, **options: Any) -> Any:
+            overridden = self._begin()
+            try:
+                return function(*args, **options)
+            finally:
+                self._end(overridden)
+
+        @wraps(function)
+        async def awaited(*args: Any, **options: Any) -> Any:
+            overridden = self._begin()
+            try:
+                return await function(*args, **options)
+            finally:
+                self._end(overridden)
+
+        return cast("FunctionT", awaited if is_async_function(function) else called)
+
+    def _begin(self) -> Overridden:
+        overridden = Overridden(self._path, self._user, self._principal, everywhere=self._everywhere)
+        overridden.within = _entered.get()
+        self._path.all_callers.append(overridden)
+        _entered.set((*overridden.within, overridden))
+        _use_last(self._path)
+        return overridden
+
+    def _end(self, overridden: Overridden) -> None:
+        self._path.all_callers.remove(overridden)
         # The override may end in another context than the one in which it was entered; that context notices
         # it by the list above.
         _entered.set(tuple(other for other in _entered.get() if other is not overridden))
-        _use_last(path)
+        _use_last(self._path)
+
+
+def check_no_class(user: object, write: str) -> None:
+    """Check that a user is not a class, which a test may name in place of an object.
+
+    Args:
+        user: the user of a test.
+        write: the spelling that works, with `{}` for the user.
+
+    Raises:
+        ConfigurationError: if it is a class.
+    """
+    if isinstance(user, type):
+        name = user.__qualname__
+        raise ConfigurationError(
+            f"user must be a user object, got the class {name}: write {write.format(f'{name}(…)')}"
+        )
 
 
 def use(path: Overridable, callers: Overridden) -> None:

@@ -28,6 +28,7 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
+#: The quotas of callers by their tier; None for callers without a tier.
 QuotasByTier: TypeAlias = Mapping[str | None, Iterable[Quota]]
 
 _MAX_SETS = 1_000  # sets of quotas that apply together; each pair of tier and rule has one

@@ -32,7 +32,7 @@ class StraightPath:
     Attributes:
         callers: those in use.
         own_callers: the guard's own.
-        all_callers: the guard's own, and those of tests; see `overriding`.
+        all_callers: the guard's own, and those of tests; see `Override`.
         recall: decides about a request, if no question is needed; otherwise returns the known facts about it.
         confirm: decides about a request after a function of the application has been asked about the caller,
             or returns the next question. Its arguments: the result of `recall`, the return value of the

@@ -61,6 +61,7 @@ class DecisionEvent(NamedTuple):
     at: float
 
 
+#: A function that is called with each decision.
 OnDecision: TypeAlias = Callable[[DecisionEvent], object]
 
 _new = tuple.__new__  # creates an event several times faster than a call of the class

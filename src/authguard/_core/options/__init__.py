@@ -35,7 +35,7 @@ from authguard._core.options.text import (
     check_text_or_list,
     is_quoted,
 )
-from authguard._core.options.unknown import named_options
+from authguard._core.options.unknown import named_options, unknown_option
 from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
 from authguard._core.options.values import got, type_of
 
@@ -75,6 +75,7 @@ __all__ = [
     "is_quoted",
     "named_options",
     "type_of",
+    "unknown_option",
     "unusable_answer",
     "yes_or_no",
 ]

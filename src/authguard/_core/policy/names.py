@@ -41,7 +41,7 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
     Raises:
         ConfigurationError: for anything else.
     """
-    if isinstance(names, tuple) and not names:
+    if isinstance(names, (tuple, frozenset)) and not names:
         return frozenset()  # most rules have no names, and an application may have hundreds of rules
     listed = _listed(names, option)
     for name in listed:

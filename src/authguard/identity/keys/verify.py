@@ -20,6 +20,7 @@ from authguard._core.options import (
     check_identifier,
     check_seconds,
     check_text_list,
+    named_options,
 )
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
@@ -60,6 +61,7 @@ class _Refused:
         return error
 
 
+@named_options
 class SQLAPIKeys(Verifier):
     """Verify the API keys of an identity service by its database: `Guard(SQLAPIKeys("postgresql://…"))`.
 

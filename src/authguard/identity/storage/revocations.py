@@ -7,7 +7,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Protocol
 
-from authguard._core.options import Duration, check_function, check_object
+from authguard._core.options import Duration, check_function, check_object, named_options
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
@@ -76,6 +76,7 @@ def shared_revocations_of(store: RevocationStore | None) -> SharedRevocations | 
     return store.revocations
 
 
+@named_options
 class SQLRevocations(SharedRevocations):
     """Store revocations for `Guard(revocations=…)`, shared by all processes that use the database.
 

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from authguard._core.options import Duration
+from authguard._core.options import Duration, named_options
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
 from authguard.stores.counting.blocks import MICROSECONDS
 from authguard.stores.counting.leases import LeasedQuotas
@@ -38,6 +38,7 @@ _DELETE_PROCESSES = "DELETE FROM authguard_quota_processes WHERE abs(seen - auth
 _COUNT_PROCESSES = "SELECT count(*) FROM authguard_quota_processes"
 
 
+@named_options
 class PostgresQuotas(LeasedQuotas):
     """Count quotas exactly for several processes and machines, in tables of PostgreSQL.
 

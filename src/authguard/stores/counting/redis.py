@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
-from authguard._core.options import Duration
+from authguard._core.options import Duration, named_options
 from authguard.stores.counting import redis_script
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest, StoreConnectionLostError
 from authguard.stores.counting.leases import LeasedQuotas
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NUMBERS = re.compile(r"-?[0-9]{1,16}(?: -?[0-9]{1,16})*")
 
 
+@named_options
 class RedisQuotas(LeasedQuotas):
     """Count quotas in Redis 6.2 or later, or a Redis Cluster, for processes on several machines.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from authguard._core.options import Duration
+from authguard._core.options import Duration, named_options
 from authguard.stores.counting import blocks
 from authguard.stores.counting.backend import ALIVE_SECONDS, Answer, Ask, Rest
 from authguard.stores.counting.blocks import MICROSECONDS, Counter
@@ -42,6 +42,7 @@ _DELETE_PROCESSES = "DELETE FROM authguard_quota_processes WHERE seen NOT BETWEE
 _COUNT_PROCESSES = "SELECT count(*) FROM authguard_quota_processes"
 
 
+@named_options
 class SQLiteQuotas(LeasedQuotas):
     """Count quotas exactly for several processes on one machine, in a SQLite file.
 
