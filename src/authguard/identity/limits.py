@@ -21,14 +21,14 @@ from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage, Storage
-from limits.storage.memory import Entry
+from limits.storage import RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from authguard._core.options import check_text, check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
+from authguard.identity.limit_memory import CountMemory
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 from authguard.stores.places import check_redis_parts, redis_place
 from authguard.stores.redis_options import check_redis_options, redis_options, redis_reason
@@ -47,7 +47,6 @@ _MAX_PAUSE = 1.0  # seconds for which a failed store is not asked again
 _STORE_URL = re.compile(r"memory://\Z|rediss?://")
 _PROBE = RateLimitItemPerSecond(1_000_000, 60, namespace="authguard:readiness")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
-_SWEEP_SECONDS = 60.0  # seconds between two scans of all keys
 # Prefix lengths of IPv6 networks that one customer may have, and the multiple of the limit for each. An
 # address is counted in all of them; otherwise each of 2^16 networks of 64 bits would have its own limit.
 _NETWORKS = {64: 1, 56: 2, 48: 4}
@@ -313,32 +312,6 @@ class Limiter:
         return f"Limiter({self._place!r})"
 
 
-class _Memory(MemoryStorage):
-    """Count like the library's memory, without a thread for each count.
-
-    To drop expired counts, the library starts a thread that scans all keys whenever a request is counted,
-    which costs more with each key.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(wrap_exceptions=True)
-        self._sweep_at = 0.0
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a request, if fewer than the limit are held; `Limiter` calls it in one thread at a time."""
-        now = time.time()
-        if now >= self._sweep_at:
-            self._sweep_at = now + _SWEEP_SECONDS
-            for old in [old for old, entries in self.events.items() if entries[0].expiry < now]:
-                self.clear(old)
-        entries = self.events.setdefault(key, [])
-        if len(entries) >= limit and entries[limit - 1].expiry >= now:
-            return False
-        entries.insert(0, Entry(expiry))
-        del entries[limit:]
-        return True
-
-
 def networks(address: str | None) -> Sequence[tuple[tuple[str, ...], int]]:
     """Return the keys by which an address is counted, each with its multiple of the limit.
 
@@ -391,7 +364,7 @@ def check_limits_url(url: str, option: str) -> str:
 def _storage(url: str) -> Storage:
     check_limits_url(url, "url")
     if url == "memory://":
-        return _Memory()
+        return CountMemory()
     with needs_extra("redis"):
         from redis import ConnectionPool
     try:
