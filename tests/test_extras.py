@@ -21,7 +21,11 @@ IMPORTS = [
     ("starlette", "from authguard.identity import Identity", "identity"),
 ]
 STORES = [
-    ("redis", "from authguard.identity.limits import _storage; _storage('redis://localhost')", "redis"),
+    (
+        "redis",
+        "from authguard.identity.limits.limiter import _storage; _storage('redis://localhost')",
+        "redis",
+    ),
     ("redis", "authguard.stores.RedisStore('redis://localhost')", "redis"),
     ("redis", "authguard.stores.RedisQuotas('redis://localhost')", "redis"),
     (

@@ -28,7 +28,7 @@ from authguard._core.options import check_text, check_whole, check_whole_seconds
 from authguard._core.remote.http import Breaker
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
-from authguard.identity.limit_memory import CountMemory
+from authguard.identity.limits.memory import CountMemory
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
 from authguard.stores.places import check_redis_parts, redis_place
 from authguard.stores.redis_options import check_redis_options, redis_options, redis_reason

@@ -1,0 +1,13 @@
+"""Limit how often something is tried: passwords, mails, registrations."""
+
+from authguard.identity.limits.limiter import (
+    DEFAULT_LIMITS,
+    DELAY,
+    Limit,
+    Limiter,
+    check_limits_url,
+    networks,
+    parse_limits,
+)
+
+__all__ = ["DEFAULT_LIMITS", "DELAY", "Limit", "Limiter", "check_limits_url", "networks", "parse_limits"]
