@@ -63,7 +63,7 @@ class CustomVerifier(Protocol):
         """Return the caller of the credential. May be `async`; if not, it runs in a worker thread.
 
         It runs at once if it is declared by `@in_memory`, or the verifier by `in_memory = True`. A principal
-        is refused from its `expires_at` on.
+        is refused from its `expires_at` on, so a verifier with a leeway adds it.
 
         Raises:
             InvalidTokenError: if the credential is not valid.
