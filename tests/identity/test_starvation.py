@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from authguard.errors import VerificationUnavailableError
-from authguard.identity import Identity, limits
-from authguard.identity.limits import Limiter
+from authguard.identity import Identity
+from authguard.identity.limits import Limiter, limiter
 from identity.fake_servers import hanging
 from identity.support import ANN, CALLER, ISSUER, PASSWORD, service_at
 
@@ -38,7 +38,7 @@ WAYS_IN = {
 @pytest.mark.parametrize("way", WAYS_IN)
 def test_guarded_requests_do_not_wait_for_a_hanging_store_of_limits(url, way, monkeypatch):
     """While the store of limits hangs, `users/me` is answered before each sign-in."""
-    monkeypatch.setattr(limits, "_STORE_SECONDS", 60)  # longer than three requests on any machine
+    monkeypatch.setattr(limiter, "_STORE_SECONDS", 60)  # longer than three requests on any machine
     path, form = WAYS_IN[way]
     with contextlib.ExitStack() as stack:
         life_of_store = stack.enter_context(contextlib.ExitStack())
@@ -64,10 +64,10 @@ def test_guarded_requests_do_not_wait_for_a_hanging_store_of_limits(url, way, mo
 def test_a_store_that_hangs_is_not_asked_by_everybody():
     """After the first time-out of a store, further attempts are refused without a connection."""
     with hanging() as (store, taken):
-        limiter = Limiter(store)
+        counting = Limiter(store)
         for _ in range(50):
             with pytest.raises(VerificationUnavailableError):
-                limiter.count_login(ANN["email"], CALLER.address)
+                counting.count_login(ANN["email"], CALLER.address)
     assert len(taken) <= 4
 
 
