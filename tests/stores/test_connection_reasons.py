@@ -17,6 +17,8 @@ from authguard.stores import PostgresStore
 from authguard.stores.sql.reasons import driver_reason
 from own_postgres import own_postgres
 
+pytestmark = pytest.mark.slow  # it starts a server of its own
+
 _PASSWORD = "s3cret"
 _STATEMENTS = (
     f"CREATE ROLE with_password LOGIN PASSWORD '{_PASSWORD}'",
