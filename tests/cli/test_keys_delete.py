@@ -72,6 +72,6 @@ def test_keys_are_deleted_after_a_confirmation(service):
     signed_in(service, "ES256")
     variables = service | {"AUTHGUARD_ALGORITHM": "ES256"}
     refused = invoke("keys", "delete", given="n\n", **variables)
-    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.exit_code == 1 and "deleted" not in refused.stdout
     done = invoke("keys", "delete", given="y\n", **variables)
-    assert (done.exit_code, done.stdout.partition(".")[0]) == (0, "Signing keys deleted: 1")
+    assert done.exit_code == 0 and "Signing keys deleted: 1." in done.stdout
