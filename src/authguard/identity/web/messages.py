@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -104,14 +104,31 @@ async def read_fields(request: Request) -> dict[str, str]:
         body = await read_body(request)
         if body.count(b"%") > MAX_PERCENT_SIGNS:
             raise ValueError
-        text = body.decode()
-        pairs = parse_qsl(text, keep_blank_values=False, errors="strict", max_num_fields=MAX_FIELDS)
+        pairs = _pairs_of(body)
     except ValueError:
         raise InvalidFieldsError({"body": ["The body is not a form."]}) from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise InvalidFieldsError({"body": ["A parameter was sent twice."]})
     return fields
+
+
+def _pairs_of(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form that have a value.
+
+    `parse_qsl` takes five times as long for text with encoded and other characters in turn.
+
+    Raises:
+        ValueError: if it has too many fields, or a name or value is not UTF-8.
+    """
+    if body.count(b"&") >= MAX_FIELDS:
+        raise ValueError
+    pairs = (part.partition(b"=") for part in body.replace(b"+", b" ").split(b"&"))
+    return [(_decoded(name), _decoded(value)) for name, _, value in pairs if value]
+
+
+def _decoded(text: bytes) -> str:
+    return unquote_to_bytes(text).decode()
 
 
 async def read_form(request: Request) -> dict[str, str]:
