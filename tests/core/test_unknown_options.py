@@ -291,3 +291,14 @@ def test_a_type_error_of_a_function_with_any_arguments_is_left_as_it_is() -> Non
 
     with pytest.raises(TypeError, match="unsupported operand"):
         call(1, 2)
+
+
+def test_an_error_of_an_async_function_itself_is_unchanged() -> None:
+    """A TypeError that an `async` function raises itself is not replaced."""
+
+    @named_options
+    async def fails(*, now: float) -> None:
+        raise TypeError(f"at {now}")
+
+    with pytest.raises(TypeError, match=r"^at 5$"):
+        asyncio.run(fails(now=5))
