@@ -1,5 +1,6 @@
 """Compare examples/authguard.toml with the settings; run as a program, this file writes it again."""
 
+import inspect
 import json
 import re
 import textwrap
@@ -31,8 +32,8 @@ _HEAD = """\
 
 def described() -> dict[str, str]:
     """Return the description of each setting, from the docstring of `Settings`."""
-    text = (Settings.__doc__ or "").partition("Args:")[2].partition("Raises:")[0]
-    matches = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", text, re.MULTILINE)
+    text = inspect.cleandoc(Settings.__doc__ or "").partition("Args:")[2].partition("Raises:")[0]
+    matches = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
     return {name: " ".join(words.split()).replace("None for", "leave it out for") for name, words in matches}
 
 
