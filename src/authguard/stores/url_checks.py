@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from urllib.parse import parse_qsl
 
+from authguard._core.options import COMMENT
 from authguard.errors import ConfigurationError
 
 #: Options of a URI of SQLite, which begins with `file:`; `uri` tells SQLAlchemy that it is one.
@@ -58,7 +59,7 @@ def check_url_text(url: str, option: str) -> None:
             f"{option} must have no white space around it and no control characters, got {hidden[-1]!a} in "
             "it: leave this character out"
         )
-    if " #" in url:
+    if COMMENT.search(url):
         raise ConfigurationError(
             f"{option} must be the value alone, got ' #' and text behind it: write a comment on a line of "
             "its own"
