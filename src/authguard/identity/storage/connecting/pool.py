@@ -34,6 +34,7 @@ class ConnectionPool:
         self._room = BoundedSemaphore(size)
         self._setup = setup
         self._idle: deque[tuple[Connection, float]] = deque()
+        self._closings = 0
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
@@ -41,6 +42,7 @@ class ConnectionPool:
         if not self._room.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailableError("all connections are in use")
         try:
+            closings = self._closings
             connection = self._take()
             try:
                 yield connection
@@ -50,12 +52,19 @@ class ConnectionPool:
                 self.close()
                 raise
             except BaseException:
-                connection.rollback()
-                self._idle.append((connection, monotonic()))
+                with _closed_on_error(connection):
+                    connection.rollback()
+                self._keep(connection, closings)
                 raise
-            self._idle.append((connection, monotonic()))
+            self._keep(connection, closings)
         finally:
             self._room.release()
+
+    def _keep(self, connection: Connection, closings: int) -> None:
+        """Keep a connection for reuse, unless the pool was closed while it was in use."""
+        self._idle.append((connection, monotonic()))
+        if closings != self._closings:
+            self.close()
 
     def _take(self) -> Connection:
         """Return a live connection, on which no part of a transaction has been sent."""
@@ -67,12 +76,14 @@ class ConnectionPool:
                 _discard(connection)
         connection = self._engine.connect()
         if self._setup is not None:
-            connection.exec_driver_sql(self._setup)
-            connection.commit()
+            with _closed_on_error(connection):
+                connection.exec_driver_sql(self._setup)
+                connection.commit()
         return connection
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections now, and those in use when they are returned."""
+        self._closings += 1
         with suppress(IndexError):
             while True:
                 _discard(self._idle.pop()[0])
@@ -97,6 +108,15 @@ def _is_alive(connection: Connection, idle: float) -> bool:
     except (exc.SQLAlchemyError, OSError):
         return False
     return True
+
+
+@contextmanager
+def _closed_on_error(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _discard(connection)
+        raise
 
 
 def _discard(connection: Connection) -> None:
