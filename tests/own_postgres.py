@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from ports import free_port
 
 _PLACES = "/usr/lib/postgresql"
 _SECONDS = 30.0
@@ -26,14 +27,6 @@ def _program(name: str) -> str:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"no {name}")
     return program
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _user() -> str | None:

@@ -35,6 +35,7 @@ from authguard import (
 from authguard._core.answer.denials import as_refused
 from authguard.errors import InvalidTokenError, UnexpectedError
 from authguard.testing import issue_token
+from ports import free_port
 from support import ec_key, jwk, make_proof, thumbprint
 
 NOW = 1_800_000_000.0
@@ -71,21 +72,21 @@ def chained(error: Exception, cause: BaseException | None, *, implicit: bool = F
 def real_redis_error() -> Exception:
     """Return the error of redis-py for a closed port."""
     with pytest.raises(redis.exceptions.ConnectionError) as caught:
-        redis.Redis(host="127.0.0.1", port=_closed_port(), retry=Retry(NoBackoff(), 0)).get("x")
+        redis.Redis(host="127.0.0.1", port=free_port(), retry=Retry(NoBackoff(), 0)).get("x")
     return caught.value
 
 
 def real_httpx_error() -> Exception:
     """Return the error of httpx for a closed port."""
     with pytest.raises(httpx.ConnectError) as caught:
-        httpx.get(f"http://127.0.0.1:{_closed_port()}/")
+        httpx.get(f"http://127.0.0.1:{free_port()}/")
     return caught.value
 
 
 def real_postgres_error(kind: type[Exception], connect: Any) -> Exception:
     """Return the error of a driver for PostgreSQL for a closed port."""
     with pytest.raises(kind) as caught:
-        connect(f"postgresql://127.0.0.1:{_closed_port()}/x")
+        connect(f"postgresql://127.0.0.1:{free_port()}/x")
     return caught.value
 
 
@@ -161,12 +162,6 @@ def with_sqlstate(sqlstate: str | None) -> StoreError:
     error = StoreError("terminating connection")
     error.sqlstate = sqlstate
     return error
-
-
-def _closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 OUTAGES: dict[str, Any] = {

@@ -1,10 +1,8 @@
 """Provide Chromium and servers for the tests in this folder."""
 
 import os
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +13,7 @@ from selenium import webdriver
 from authguard.identity import Identity, IdentityService
 from browser.support import CHROMIUM, DRIVER, PASSWORD, Browsers
 from identity.support import Postbox, service_at, serving, upgrade
+from ports import free_port
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,9 +46,7 @@ def postbox() -> Postbox:
 @pytest.fixture
 def service(tmp_path: Path, postbox: Postbox) -> Iterator[IdentityService]:
     """Return the service on a database of its own, with the address that browsers use."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"sqlite:///{tmp_path}/identity.db"
     upgrade(url)
     issuer = f"http://127.0.0.1:{port}"

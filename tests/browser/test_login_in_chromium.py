@@ -1,12 +1,10 @@
 """Signing in by a real browser, with its own redirects, cookies and Fetch Metadata."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -15,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from browser.support import EMAIL, PASSWORD, fill, follow, look, press, words
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,9 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of the FastAPI example, which runs in a process of its own."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "PORT": str(port), "DEMO_PASSWORD": PASSWORD}
     with (tmp_path_factory.mktemp("example") / "server.log").open("w") as log:

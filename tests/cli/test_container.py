@@ -22,7 +22,8 @@ import httpx
 import pytest
 
 from cli.support import PASSWORD, SECRET
-from cli.test_deploy import FOLDER, free_port
+from cli.test_deploy import FOLDER
+from ports import free_port
 
 SOURCE = Path(__file__).parents[2]
 PREFIX, STATE = "/opt/authguard", "/var/lib/authguard"

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from authguard.cli.root import root
 from cli.servers import served
 from cli.support import PASSWORD, SECRET
-from stores.servers import free_port
+from ports import free_port
 from support import program
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deploy"

@@ -8,18 +8,17 @@ that it has started.
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from docs.blocks import ROOT, Block, blocks
+from ports import free_port
 
 EXPECTED = ["401", "200"]
 PORT = "8000"
@@ -105,7 +104,7 @@ def follow(application: list[Block], wheel: Path, folder: Path) -> Hour:
 
 def _script(application: list[Block], wheel: Path) -> Iterator[str]:
     """Yield the lines for the shell."""
-    port = str(_free_port())
+    port = str(free_port())
     yield "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"
     for block in application:
         text = block.text.replace(PORT, port)
@@ -117,12 +116,6 @@ def _script(application: list[Block], wheel: Path) -> Iterator[str]:
             yield re.sub(r" &$", " >server.log 2>&1 &", text, flags=re.MULTILINE)
             if re.search(r" &$", text, re.MULTILINE):
                 yield WAIT.format(port=port)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main(*given: str) -> int:

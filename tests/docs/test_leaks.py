@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from identity.key_servers import running
-from stores.servers import free_port
+from ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n### Keys that are found in public\n")[2].partition("\n### ")[0]

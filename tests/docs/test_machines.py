@@ -18,7 +18,8 @@ import redis
 from authguard import Principal
 from authguard.stores import RedisStore
 from docs.blocks import blocks, execute
-from stores.servers import free_port, wait_until
+from ports import free_port
+from stores.servers import wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")

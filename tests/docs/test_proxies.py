@@ -21,7 +21,8 @@ from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token
 from docs.blocks import blocks, read
 from identity.support import serving
-from stores.servers import free_port, wait_until
+from ports import free_port
+from stores.servers import wait_until
 from support import AUDIENCE, ISSUER, SECRET, program
 
 PAGE = "docs/guides/proxies.md"

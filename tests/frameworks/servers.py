@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adapters.faces import Answer, Field
+from ports import free_port
 
 TESTS = Path(__file__).resolve().parent.parent
 APP = "frameworks.served:app"
@@ -117,7 +118,7 @@ class Server:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.kind, self.framework = kind, framework
-        self.port, self._log = _free_port(), log
+        self.port, self._log = free_port(), log
         folder = KINDS[kind].folder
         path = [*([str(folder)] if folder else []), str(TESTS), *sys.path]
         command = KINDS[kind].command.format(port=self.port).split()
@@ -175,13 +176,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _read(connection: socket.socket, method: str) -> Answer:

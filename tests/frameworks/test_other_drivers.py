@@ -2,13 +2,13 @@
 
 import contextlib
 import logging
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from frameworks.support import need
+from ports import free_port
 
 need("pymysql", "mysql", "pymongo")
 
@@ -27,13 +27,6 @@ pytestmark = pytest.mark.frameworks
 
 HERE = "127.0.0.1"
 MARIADB = 3306
-
-
-def closed_port() -> int:
-    """Return a port at which no server listens."""
-    with socket.socket() as probe:
-        probe.bind((HERE, 0))
-        return int(probe.getsockname()[1])
 
 
 def has_mariadb() -> bool:
@@ -59,7 +52,7 @@ def by_connector(**options: Any) -> Any:
 
 def ask_mongo(**_: Any) -> None:
     """Ask a server of MongoDB that does not listen."""
-    with pymongo.MongoClient(HERE, closed_port(), serverSelectionTimeoutMS=100) as client:
+    with pymongo.MongoClient(HERE, free_port(), serverSelectionTimeoutMS=100) as client:
         client.shop.users.find_one()
 
 
@@ -100,11 +93,11 @@ def answer(ask: Callable[[], Any], caplog: pytest.LogCaptureFixture) -> tuple[in
 
 OUTAGES: dict[str, tuple[Callable[[], Any], str]] = {
     "pymysql, no server": (
-        lambda: by_pymysql(port=closed_port()),
+        lambda: by_pymysql(port=free_port()),
         "pymysql.err.OperationalError (error 2003)",
     ),
     "connector, no server": (
-        lambda: by_connector(port=closed_port()),
+        lambda: by_connector(port=free_port()),
         "mysql.connector.errors.InterfaceError (error 2003)",
     ),
     "pymongo, no server": (ask_mongo, "pymongo.errors.ServerSelectionTimeoutError"),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from own_postgres import free_port
+from ports import free_port
 
 TESTS = Path(__file__).parents[1]
 _SECONDS = 60.0

@@ -19,8 +19,9 @@ import pytest
 from authguard.identity import IdentityService, NewAPIKey
 from identity.api_key_support import create, owner, rows
 from identity.support import CALLER, service_at
+from ports import free_port
 from sizes import size
-from stores.servers import free_port, wait_until
+from stores.servers import wait_until
 
 PROCESSES = 4
 CALLERS = 8

@@ -23,8 +23,9 @@ from authguard.identity.keys.usage import UsageRecorder
 from authguard.identity.storage.usage_queries import Batch, LastUse, Uses, add_batch
 from identity.api_key_support import create, guarded, owner, rows, update, verify
 from identity.support import CALLER, NOW, Clock, service_at, together
+from ports import free_port
 from sizes import size
-from stores.servers import free_port, wait_until
+from stores.servers import wait_until
 from support import no_more_threads
 
 pytestmark = pytest.mark.slow_on_postgresql

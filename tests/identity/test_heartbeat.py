@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
 from identity.support import PASSWORD, upgrade
+from ports import free_port
 
 TESTS = Path(__file__).parents[1]
 EMAIL = "ann@example.com"
@@ -25,9 +24,7 @@ def server(tmp_path):
     """Run a server in a process of its own, with SQLite and the default hashes."""
     database = f"sqlite:///{tmp_path}/identity.db"
     upgrade(database)
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "identity.heart_app:app", "--port", str(port)]
     path = os.pathsep.join([str(TESTS), *sys.path])
     environment = os.environ | {"TEST_DATABASE": database, "PYTHONPATH": path}

@@ -22,8 +22,9 @@ from authguard.identity.storage.schema import api_key_secrets, api_keys
 from identity.api_key_support import owner, rows
 from identity.scanner import ENDPOINT, Scanner, label, match, scanning
 from identity.support import service_at
+from ports import free_port
 from sizes import size
-from stores.servers import free_port, wait_until
+from stores.servers import wait_until
 
 TESTS = Path(__file__).parents[1]
 KEYS = size(2_000, 10_000)

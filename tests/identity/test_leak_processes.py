@@ -24,7 +24,8 @@ from authguard.identity.scanning.matches import read_matches
 from identity.api_key_support import create, owner, rows
 from identity.scanner import ENDPOINT, Scanner, match, scanning
 from identity.support import CALLER, ISSUER, SECRET, Postbox, service_at, together
-from stores.servers import free_port, wait_until
+from ports import free_port
+from stores.servers import wait_until
 
 TESTS = Path(__file__).parents[1]
 

@@ -12,7 +12,8 @@ import pytest
 
 from cli.support import COMMAND, environment
 from identity.support import ANN, PASSWORD, SECRET, postgres_database, upgrade
-from stores.servers import RedisServer, free_port, store_server, wait_until
+from ports import free_port
+from stores.servers import RedisServer, store_server, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -11,7 +11,7 @@ from identity.broken_mail_servers import MailPort
 from identity.databases import empty_url  # noqa: F401  # a fixture
 from identity.service_process import Connection, ServiceProcess
 from identity.support import PASSWORD, service_at
-from own_postgres import free_port
+from ports import free_port
 from sizes import size
 
 pytestmark = pytest.mark.slow

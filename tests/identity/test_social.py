@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
 from identity.fake_servers import AnsweringServer
 from identity.support import SECRET, Clock, service_at, settings, upgrade
+from ports import free_port
 from support import b64, jwk, make_token, rsa_key
 
 APP = "https://yourapp.com/callback"
@@ -778,9 +778,7 @@ def test_providers_of_the_settings(closing):
 @pytest.fixture(scope="module")
 def real_issuer():
     """Run oidc-provider-mock in a process of its own, and return its issuer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     user = json.dumps({"sub": "alice", "email": "alice@example.com", "email_verified": True, "name": "Alice"})
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce", "true"]
     process = subprocess.Popen(

@@ -30,6 +30,7 @@ from authguard.identity.storage.usage_roll_up import keep_up
 from authguard.stores import PostgresStore, SQLiteStore
 from identity.api_key_support import create, owner, rows, update
 from identity.support import PASSWORD, SECRET, empty, postgres_database, service_at, together
+from ports import free_port
 
 TESTS = Path(__file__).parents[1]
 
@@ -305,7 +306,7 @@ def _post(base, path, body):
 def test_kill_loses_no_acknowledged_write(url, tmp_path):
     """After a kill -9 during registrations and refreshes, each acknowledged one is stored."""
     empty(url)
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "TEST_DATABASE": url, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
 
@@ -361,14 +362,6 @@ def _wait(base, process):
         else:
             return
     raise AssertionError("the server does not answer")
-
-
-def _free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 __all__ = ["SECRET"]

@@ -22,7 +22,8 @@ from cli.support import COMMAND, environment
 from identity.api_key_support import create, owner
 from identity.support import ISSUER, SECRET, service_at
 from identity.usage_support import table, uses
-from stores.servers import free_port, wait_until
+from ports import free_port
+from stores.servers import wait_until
 
 pytestmark = pytest.mark.one_database
 

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from ports import free_port
+
 JSON = "application/json"
 
 Behaviour = Callable[[socket.socket, threading.Event], object]
@@ -203,9 +205,7 @@ def endless(connection: socket.socket, ended: threading.Event) -> None:
 
 def refused() -> str:
     """Return an address at which no server listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import redis
 
-from stores.servers import free_port, wait_until
+from ports import free_port
+from stores.servers import wait_until
 
 _SLOTS = 16_384
 

@@ -5,7 +5,6 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,17 +19,12 @@ import psycopg
 import pytest
 import redis
 
+from ports import free_port
+
 SECRET = "a secret of the tests, which no other issuer has: 6c1f"
 WAIT_SECONDS = 120.0
 _TESTS = Path(__file__).resolve().parent.parent
 _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.name == "posix" else []
-
-
-def free_port() -> int:
-    """Return a port that no server uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(check: Any, message: str) -> None:

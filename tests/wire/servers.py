@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from ports import free_port
 from wire.forks import TESTS, Forked, fork
 
 TIMEOUT = 5
@@ -123,9 +124,7 @@ def launch(
         options: further options of the server.
         is_forked: whether it begins after the imports, by `wire.forks`.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     if kind == "gunicorn":
         command = ["gunicorn", target, "--bind", f"127.0.0.1:{port}"]
         command += ["--no-control-socket", "--graceful-timeout", "1"]
