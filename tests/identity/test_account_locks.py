@@ -6,11 +6,14 @@ from functools import partial
 
 import pytest
 
+from authguard._core.encoding import sha256_hex
 from authguard.errors import InvalidTokenError
 from authguard.identity import SocialIdentity
 from authguard.identity.errors import DisabledAccountError, StoreUnavailableError
+from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import email_key
 from authguard.identity.model import Operator, User
+from authguard.identity.scanning.matches import Match
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage.addresses.queries import replace_address
@@ -31,7 +34,9 @@ def _locking(postgres_url, postbox):
     """Return a service on PostgreSQL, where a transaction locks single rows."""
     empty(postgres_url)
     clock = Clock()
-    with service_at(postgres_url, clock=clock, postbox=postbox) as service:
+    url = "http://127.0.0.1:1/keys"  # no test checks a signature
+    scanning = {"secret_scanning": True, "secret_scanning_keys_url": url}
+    with service_at(postgres_url, clock=clock, postbox=postbox, **scanning) as service:
         yield service
 
 
@@ -272,6 +277,24 @@ def test_a_new_tier_beside_a_disabling(locking, postgres_url):
         result = start()
         store.update_user(connection, me.subject, disabled=True)
     assert result.result(SECONDS).tier == tier
+
+
+@pytest.mark.parametrize("change", ["disable", "delete"])
+def test_a_report_of_a_leak_beside_a_change_of_the_account(locking, postgres_url, change):
+    """A report waits for the account before it locks the keys, which the other transaction locks last."""
+    me = owner(locking)
+    text = create(locking, me, name="a key").text
+    reports, digest = locking.leak_reports, sha256_hex(text)
+    matches = {digest: Match(text, "a_type", "", "commit", digest)}
+    act = partial(reports.revoke, matches, reports.find(list(matches.values())), CALLER)
+    with waiting(locking, postgres_url, act, me.subject) as (connection, start):
+        result = start()
+        if change == "disable":
+            end_keys_of(connection, me.subject, locking.clock())
+        else:
+            store.delete_user(connection, me.subject)
+    assert result.result(SECONDS) is None
+    assert len(rows(locking, "api_key_exposures")) == (1 if change == "disable" else 0)
 
 
 # --- links in mails

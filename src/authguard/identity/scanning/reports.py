@@ -165,7 +165,7 @@ class LeakReports:
         now: float,
     ) -> None:
         """Revoke the keys, and note in `exposures` those that were not revoked before."""
-        exposure_store.lock_keys(connection, {row.key_id for row in rows})
+        exposure_store.lock_keys(connection, rows)
         sessions: dict[str, str] = {}
         for row in exposure_store.list_secrets(connection, *_digests([matches[row.digest] for row in rows])):
             if row.is_live(now) and row.key_id not in exposures:

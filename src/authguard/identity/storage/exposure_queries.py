@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from authguard.identity.model import EXPOSED, session_of
 from authguard.identity.storage.dialects import insert_into
-from authguard.identity.storage.schema import api_key_exposures, api_key_secrets, api_keys
+from authguard.identity.storage.schema import api_key_exposures, api_key_secrets, api_keys, users
 
 
 class SecretRow(NamedTuple):
@@ -105,11 +105,17 @@ def list_secrets(
     return rows
 
 
-def lock_keys(connection: Connection, key_ids: Collection[str]) -> None:
-    """Block other transactions that change some keys; in SQLite they wait anyway."""
-    # Keys are always locked in one order, so that two such transactions never wait for each other.
-    statement = select(api_keys.c.id).where(api_keys.c.id.in_(list(key_ids))).order_by(api_keys.c.id)
-    connection.execute(statement.with_for_update(key_share=True)).all()
+def lock_keys(connection: Connection, secrets: Sequence[SecretRow]) -> None:
+    """Block other transactions that change the keys of some secrets; in SQLite they wait anyway.
+
+    The accounts are shared first; see `queries.share_account`.
+    """
+    key_ids, user_ids = {row.key_id for row in secrets}, {row.user_id for row in secrets}
+    # Rows are always locked in one order, so that two such transactions never wait for each other.
+    accounts = select(users.c.id).where(users.c.id.in_(user_ids)).order_by(users.c.id)
+    keys = select(api_keys.c.id).where(api_keys.c.id.in_(key_ids)).order_by(api_keys.c.id)
+    connection.execute(accounts.with_for_update(read=True, key_share=True)).all()
+    connection.execute(keys.with_for_update(key_share=True)).all()
 
 
 def revoke_exposed(connection: Connection, exposures: Sequence[Exposure], now: float) -> None:
