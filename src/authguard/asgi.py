@@ -29,7 +29,14 @@ from authguard._core.deciding.outcomes import follow
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.options import Duration, check_flag, check_function, check_object, named_options
+from authguard._core.options import (
+    Duration,
+    check_clock,
+    check_flag,
+    check_function,
+    check_object,
+    named_options,
+)
 from authguard._core.policy.mounts import below
 from authguard._core.request import RequestKey
 from authguard._forwarded import warn_if_inside
@@ -91,7 +98,7 @@ class AuthGuardMiddleware:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
         check_interface(app, "asgi")
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)
         self._unmatched = UnmatchedPatterns(app, guard)

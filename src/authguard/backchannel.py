@@ -21,7 +21,14 @@ from authguard._core.endpoint import Endpoint
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.jose.logout_claims import Logout
-from authguard._core.options import check_function, check_method, check_seconds, named_options, yes_or_no
+from authguard._core.options import (
+    check_clock,
+    check_function,
+    check_method,
+    check_seconds,
+    named_options,
+    yes_or_no,
+)
 from authguard._core.remotes import Remotes
 from authguard._core.verifier import Verifier
 from authguard.drivers import asynchronous, blocking
@@ -117,7 +124,7 @@ class BackChannelLogout(Endpoint):
         )
         check_method(revocations, "revocations", "revoke", "revocations=store.revocations", or_none=False)
         check_function(replays, "replays", "replays=store.replays", or_none=False, takes="digest, seconds")
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self.revocations = revocations
         self._replays: Callback[bool] = Callback(replays, "replays")
         self._lifetime = check_seconds(token_lifetime, "token_lifetime", _MAX_LIFETIME, least=1)

@@ -17,7 +17,7 @@ with needs_extra("fastapi"):
 from authguard._arguments import INJECTED, among, by_annotation, signature_of
 from authguard._asgi.connection import check_recheck
 from authguard._core.guard import Guard
-from authguard._core.options import check_flag, check_function, check_object, named_options
+from authguard._core.options import check_clock, check_flag, check_object, named_options
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import requirement_of
@@ -214,7 +214,7 @@ def install(
     """
     check_object(app, "app", FastAPI, _INSTALL, or_none=False)
     check_object(guard, "guard", Guard, _INSTALL, or_none=False)
-    check_function(clock, "clock", "clock=time.time", or_none=False)
+    check_clock(clock)
     check_flag(websocket_close_codes, "websocket_close_codes")
     if getattr(app.state, "authguard", None) is guard:
         return

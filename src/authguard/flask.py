@@ -17,7 +17,7 @@ with needs_extra("flask"):
 
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Principal
-from authguard._core.options import check_flag, check_function, check_object, named_options
+from authguard._core.options import check_clock, check_flag, check_object, named_options
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import decorator_of, requirement_of
@@ -125,7 +125,7 @@ def init_app(
     check_object(app, "app", Flask, _INIT_APP, or_none=False)
     check_object(guard, "guard", Guard, _INIT_APP, or_none=False)
     check_flag(error_handlers, "error_handlers")
-    check_function(clock, "clock", "clock=time.time", or_none=False)
+    check_clock(clock)
     if app.extensions.get("authguard") is guard:
         return
     put_around(app, guard, error_handlers=error_handlers, clock=clock)

@@ -21,7 +21,7 @@ from authguard._core.deciding.straight_path import Open
 from authguard._core.endpoint import Endpoint
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
-from authguard._core.options import check_function, check_object, named_options
+from authguard._core.options import check_clock, check_function, check_object, named_options
 from authguard._core.request import Presented, RequestKey
 from authguard._endpoint import check_order, check_order_of_flask, flasks_below
 from authguard._forwarded import warn_if_inside
@@ -93,7 +93,7 @@ class AuthGuardMiddleware:
         check_object(guard, "guard", Guard, "guard=Guard(JWTVerifier(…))", or_none=False)
         check_function(app, "app", "AuthGuardMiddleware(app, guard=guard)", or_none=False)
         check_interface(app, "wsgi")
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         check_order(app)
         check_order_of_flask(app, UnmatchedPatterns(app, guard).warn_once, partial(logger.error, "%s"))
         for flask in flasks_below(app):

@@ -14,7 +14,7 @@ from anyio.lowlevel import RunVar
 
 from authguard._core.options import (
     Duration,
-    check_function,
+    check_clock,
     check_object,
     check_seconds,
     check_text,
@@ -65,7 +65,7 @@ class BearerAuth(httpx.Auth):
         check_text(password, "password", secret=True)
         seconds = check_seconds(timeout, "timeout", inf, exclusive=True)
         check_object(verify, "verify", SSLContext, "verify=ssl.create_default_context(cafile=…)")
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._options: dict[str, Any] = {"timeout": seconds, "verify": True if verify is None else verify}
         self._session = Session(self._origin.base, email, password, clock)
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ import httpx
 from authguard._core.jose.secret import check_not_place, check_unwrapped
 from authguard._core.options import (
     Duration,
+    check_clock,
     check_function,
     check_plain_function,
     check_seconds,
@@ -90,7 +91,7 @@ class APIKeyAuth(httpx.Auth):
         if requests_per_minute is not None:
             check_whole(requests_per_minute, "requests_per_minute")
         self._max_wait = check_seconds(max_wait, "max_wait", inf)
-        check_function(clock, "clock", "clock=time.monotonic", or_none=False)
+        check_clock(clock, "time.monotonic")
         check_plain_function(sleep, "sleep", "give the async function as async_sleep", "seconds")
         check_function(async_sleep, "async_sleep", "async_sleep=asyncio.sleep", takes="seconds")
         if async_sleep is not None and not is_async_function(async_sleep):

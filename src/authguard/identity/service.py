@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from authguard._core.options import check_function, check_object, check_plain_methods, named_options
+from authguard._core.options import check_clock, check_object, check_plain_methods, named_options
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.audit import Audit, Event, Hook, check_hook
 from authguard.identity.brand import parse_brand
@@ -116,7 +116,7 @@ class IdentityService:
         check_object(settings, "settings", Settings, "settings=Settings(secret=…, issuer=…)", or_none=False)
         _check_parts(mailer, policy, breaches, hasher, limiter)
         check_hook(audit_hook)
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database, connections=settings.worker_threads + 2)

@@ -9,7 +9,7 @@ from typing import Any
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.options import (
     Duration,
-    check_function,
+    check_clock,
     check_identifier,
     check_identifiers,
     check_mapping,
@@ -92,7 +92,7 @@ class TokenIssuer:
         self._issuer = check_identifier(issuer, "issuer")
         self._audience = check_identifiers(audience, "audience")
         self.ttl = check_whole_seconds(ttl, "ttl", MAX_TTL, least=1)
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._clock = clock
         if key_id is not None:
             check_text(key_id, "key_id")

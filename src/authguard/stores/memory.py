@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from authguard._core.model import Principal
-from authguard._core.options import check_function, named_options
+from authguard._core.options import check_clock, named_options
 from authguard.stores.marks import Mark, Marks
 from authguard.stores.receipt import Receipt
 from authguard.stores.revoking import Revoking
@@ -24,7 +24,7 @@ class MemoryRevocations(Revoking):
     in_memory = True
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._clock = clock
         self._marks = Marks()
         #: The number of revocations so far.

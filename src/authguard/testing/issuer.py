@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from authguard._core.options import (
     Duration,
+    check_clock,
     check_flag,
-    check_function,
     check_identifiers,
     check_mapping,
     check_seconds,
@@ -81,7 +81,7 @@ class FakeIssuer:
     ) -> None:
         self.url = check_url(url, "url")
         self.audience = audience if isinstance(audience, str) else check_identifiers(audience, "audience")
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._clock = clock
         self._clients = _checked_clients(clients)
         self.client_id, self.client_secret = next(iter(self._clients.items()))

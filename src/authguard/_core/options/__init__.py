@@ -1,6 +1,7 @@
 """Check options when an object is built, with one form of error: `X must …, got …: write …`."""
 
 from authguard._core.options.answers import unusable_answer, yes_or_no
+from authguard._core.options.clocks import check_clock
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
@@ -48,6 +49,7 @@ __all__ = [
     "Moment",
     "check_arguments",
     "check_choice",
+    "check_clock",
     "check_flag",
     "check_function",
     "check_identifier",

@@ -13,6 +13,7 @@ from threading import Condition, Thread
 from typing import Literal, TypeAlias
 
 from authguard._core.options import (
+    check_clock,
     check_function,
     check_list,
     check_plain_methods,
@@ -92,7 +93,7 @@ class Outbox:
         random: Callable[[], float] = random.random,
     ) -> None:
         check_plain_methods(mailer, "mailer", "send", "mailer=SMTPMailer(…)", or_none=False)
-        check_function(clock, "clock", "clock=time.monotonic", or_none=False)
+        check_clock(clock, "time.monotonic")
         check_function(random, "random", "random=random.random", or_none=False)
         self._mailer, self._clock, self._random = mailer, clock, random
         self._size = check_whole(size, "size", unit="mails")

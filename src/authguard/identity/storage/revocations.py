@@ -7,7 +7,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Protocol
 
-from authguard._core.options import Duration, check_function, check_object, named_options
+from authguard._core.options import Duration, check_clock, check_object, named_options
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.identity.errors import StoreUnavailableError
@@ -106,7 +106,7 @@ class SQLRevocations(SharedRevocations):
     ) -> None:
         check_database(database, 'SQLRevocations("postgresql://…")')
         seconds, stale = check_bound(bound), check_revocations_down(revocations_down)
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._is_own = isinstance(database, str)
         self._database = Database(database, may_create=False) if isinstance(database, str) else database
         if self._is_own:

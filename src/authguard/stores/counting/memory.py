@@ -7,7 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TypeAlias
 
-from authguard._core.options import check_function, check_whole, named_options
+from authguard._core.options import check_clock, check_function, check_whole, named_options
 from authguard._core.quota_store import CounterKey, QuotaHealth, QuotaState, Take, Taken
 from authguard.errors import QuotaUnavailableError
 from authguard.stores.counting.windows import DayWindow, SlidingWindow, Window
@@ -51,7 +51,7 @@ class MemoryQuotas:
     ) -> None:
         self._max_counters = check_whole(max_counters, "max_counters")
         check_function(monotonic, "monotonic", "monotonic=time.monotonic", or_none=False)
-        check_function(clock, "clock", "clock=time.time", or_none=False)
+        check_clock(clock)
         self._monotonic = monotonic
         self._clock = clock
         self._lock = Lock()
