@@ -43,7 +43,10 @@ WRONG = {
     "nothing": (lambda: None, "clock must return seconds, got None"),
     "NaN": (lambda: math.nan, "clock must return seconds, got nan"),
     "never": (lambda: math.inf, "clock must return seconds, got inf"),
-    "arguments": (dt.datetime.fromtimestamp, "clock must be a function without arguments: write clock=time"),
+    "arguments": (
+        dt.datetime.fromtimestamp,
+        "clock must be a function, got one with arguments: write",
+    ),
     "a coroutine": (in_a_coroutine, "clock must be a plain function, got an async one"),
     "a number": (5.0, "clock must be a function, got 5.0"),
 }

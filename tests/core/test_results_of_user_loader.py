@@ -1,10 +1,20 @@
 """Invalid return values of a `user_loader`, none of which lets a request pass."""
 
 import logging
+from collections import UserDict
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
+import sqlalchemy
+from django.conf import settings
+from django.db.models import QuerySet
+from sqlalchemy import orm
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import StaticPool
 
 from application_functions import TOKEN, WAYS, Application, guard
 from authguard._core.options import got
@@ -86,6 +96,118 @@ def test_a_coroutine_that_was_not_awaited_is_no_user(known: bool) -> None:
 
 async def nobody() -> None:
     """Return no user."""
+
+
+class Table(DeclarativeBase):
+    """Be the base of the tables."""
+
+
+class Account(Table):
+    """Be a user of SQLAlchemy."""
+
+    __tablename__ = "accounts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Item(UserDict[str, str]):
+    """Be a user with the methods of a mapping."""
+
+    def first(self) -> None:
+        """Be a method that queries have, too."""
+
+
+class Awaitable:
+    """Be the query of a library that is awaited."""
+
+    def __await__(self) -> Any:
+        """Return the rows."""
+        return iter(())
+
+
+class Cursor:
+    """Be a cursor that is read by `async for`."""
+
+    def __aiter__(self) -> "Cursor":
+        return self
+
+    async def __anext__(self) -> None:
+        raise StopAsyncIteration
+
+
+@pytest.fixture(scope="module", name="session")
+def _session() -> Iterator[orm.Session]:
+    """Yield a session of a database with an empty table."""
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=StaticPool)
+    Table.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def _query_of_django(_: orm.Session) -> Any:
+    settings.configured or settings.configure()
+    rows: Any = QuerySet(query=object())
+    rows._result_cache = []
+    return rows
+
+
+# The returned value if the call that reads a row is forgotten.
+FORGETFUL: dict[str, Callable[[orm.Session], Any]] = {
+    "select(Account)": lambda session: sqlalchemy.select(Account),
+    "session.query(Account)": lambda session: session.query(Account),
+    "session.execute(…)": lambda session: session.execute(sqlalchemy.select(Account)),
+    "session.scalars(…)": lambda session: session.scalars(sqlalchemy.select(Account)),
+    "session.execute(…).mappings()": lambda session: session.execute(sqlalchemy.select(Account)).mappings(),
+    "Account.objects.filter(…)": _query_of_django,
+    "an iterator": lambda session: iter([Account(id=1)]),
+    "a cursor": lambda session: Cursor(),
+}
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("result", FORGETFUL.values(), ids=FORGETFUL)
+def test_a_result_whose_row_was_not_read_is_no_user(
+    way: str, result: Callable[[orm.Session], Any], known: bool, session: orm.Session
+) -> None:
+    """A query or its result is a 500 with advice, because it says nothing about a user."""
+    application = Application(way)
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    answer = result(session)
+    application.user = {claims()["sub"]: answer}
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    assert refusal.status == 500
+    kind, advice = type(answer).__name__, "return a user from it, such as its first row"
+    assert refusal.error.reason == (
+        f"user_loader must return a user, got {kind}: {advice}, or return None to refuse the request"
+    )
+
+
+@WAITING
+def test_an_awaitable_that_an_async_function_returns_is_no_user(known: bool) -> None:
+    """A future, or another object to await, is a 500, as a coroutine is."""
+    application = Application("async")
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = Awaitable()
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    assert refusal.status == 500
+    reason = "user_loader must return a user, got Awaitable: await it, or return None to refuse the request"
+    assert refusal.error.reason == reason
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "user", [Account(id=1), Item(name="Ann"), Mock(), MagicMock(), SimpleNamespace(first="Ann", filter="x")]
+)
+def test_an_object_of_another_class_is_a_user(way: str, user: Any) -> None:
+    """A model, a mapping, and the mock of a test are users."""
+    application = Application(way)
+    application.user = {claims()["sub"]: user}
+    assert application.decide(guard(application), bearer(TOKEN)).user is user
 
 
 CHANGES: dict[str, dict[str, Any]] = {

@@ -92,11 +92,12 @@ def is_async(function: Callable[..., Any]) -> bool:
 def is_awaitable(answer: object) -> bool:
     """Return whether an answer must be awaited; much faster than `inspect.isawaitable`."""
     # mypy uses the `__hash__` of the instances, and not that of the class.
-    return _may_be_awaitable(type(answer)) and isawaitable(answer)  # type: ignore[arg-type]
+    return is_awaitable_type(type(answer)) and isawaitable(answer)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=256)  # looking up a missing attribute takes longer than all the rest
-def _may_be_awaitable(kind: type) -> bool:
+def is_awaitable_type(kind: type) -> bool:
+    """Return whether values of a type may be awaited."""
     return hasattr(kind, "__await__") or kind is GeneratorType
 
 

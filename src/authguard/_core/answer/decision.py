@@ -1,54 +1,15 @@
 """Define the decisions of the guard: let the request pass, or send this answer."""
 
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.refusal import Refusal
 from authguard._core.answer.response_fields import ResponseFields
-from authguard._core.callbacks import UNANSWERED
-from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth, Principal
+from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH, Auth
 from authguard._core.policy.rules import Preflight
 from authguard._core.terms import Terms
 from authguard.errors import RefusedError
-
-# Types that cannot be a user: None refuses the request, False may be meant as None, and a coroutine was not
-# awaited. If their values counted as users, every caller would pass.
-_NO_USERS = UNANSWERED | {NoneType, bool}
-# An empty value of these types is the result of a query without a row, such as `.all()` or `.count()`, or the
-# default of `get`.
-_EMPTY_USERS = frozenset({list, tuple, dict, set, frozenset, str, bytes, int, float})
-#: Types with values that are no user, or a mistake. Values of all other types are users, except for classes.
-DOUBTFUL_USERS = _NO_USERS | _EMPTY_USERS | {Principal}
-_NOT_PLAIN = _NO_USERS | {Principal}
-_RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
-
-
-def is_user(answer: object) -> bool:
-    """Return whether the answer of a `user_loader` may be a user of the application."""
-    kind = type(answer)
-    return (
-        kind not in _NO_USERS and (kind not in _EMPTY_USERS or bool(answer)) and not isinstance(answer, type)
-    )
-
-
-def differing(answer: object, principal: Principal) -> list[str]:
-    """Return the names of the rights that a `user_loader` has changed, if it has returned another principal.
-
-    Args:
-        answer: the return value of the function.
-        principal: the principal that it was called with.
-    """
-    if answer is principal or type(answer) is not Principal:
-        return []
-    return [name for name in _RIGHTS if getattr(answer, name) != getattr(principal, name)]
-
-
-def is_plain_user(answer: object) -> bool:
-    """Return whether an answer that is no class is a user, but no principal, which may be another one."""
-    kind = type(answer)
-    return kind not in _NOT_PLAIN and (kind not in _EMPTY_USERS or bool(answer))
 
 
 @final

@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
-from authguard._core.answer.decision import DOUBTFUL_USERS, Known, is_plain_user
+from authguard._core.answer.decision import Known
 from authguard._core.callbacks import Callback, is_awaitable
+from authguard._core.deciding.loaded_users import is_doubtful, is_plain_user
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal
 
@@ -58,8 +59,8 @@ class AskAbout(Call[Any]):
             for any other answer, the answers; the flow then decides by them.
         """
         if self._is_revoked is None:
-            if isinstance(answer, type) or (
-                type(answer) in DOUBTFUL_USERS
+            if (
+                is_doubtful(type(answer))  # type: ignore[arg-type]
                 and not is_plain_user(answer)
                 and answer is not self.known.auth.principal
             ):
@@ -93,8 +94,10 @@ def load_at_once(known: Known, loader: Callback[Any]) -> "Known | AskAbout | Ans
         return AskAbout(known, None, loader).answered(None, error)
     if is_awaitable(user):
         return AskAbout(known, None, Callback(lambda _: user, loader.option, in_memory=True))
-    if isinstance(user, type) or (
-        type(user) in DOUBTFUL_USERS and not is_plain_user(user) and user is not known.auth.principal
+    if (
+        is_doubtful(type(user))  # type: ignore[arg-type]
+        and not is_plain_user(user)
+        and user is not known.auth.principal
     ):
         return AskAbout(known, None, loader).answered(user)
     return known.with_user(user)

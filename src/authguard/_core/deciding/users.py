@@ -1,11 +1,11 @@
 """Load the application's own users of callers, and remember them for a while."""
 
 from collections.abc import Callable
-from types import CoroutineType
 from typing import Any, TypeAlias
 
-from authguard._core.answer.decision import Known, differing, is_user
+from authguard._core.answer.decision import Known
 from authguard._core.callbacks import Callback
+from authguard._core.deciding.loaded_users import differing, is_user, no_user
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
 from authguard._core.options import check_function, check_seconds, got
@@ -56,7 +56,8 @@ class Users:
 
         Raises:
             InvalidTokenError: if the user no longer exists.
-            ConfigurationError: if the function returns a bool, a coroutine, a class or an empty collection.
+            ConfigurationError: if the function returns a bool, a coroutine, a class, a query or an empty
+                collection.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -73,13 +74,7 @@ class Users:
         if user is None:
             raise InvalidTokenError("the user no longer exists")
         if not is_user(user):
-            remedy = "return None to refuse the request"
-            if isinstance(user, CoroutineType):
-                user.close()  # otherwise Python warns that the coroutine was never awaited
-                remedy = f"await it, or {remedy}"
-            elif isinstance(user, type):
-                remedy = f"call it, or {remedy}"
-            raise ConfigurationError(f"user_loader must return a user, got {got(user)}: {remedy}")
+            raise no_user(user)
         warn = self._warn  # once, since another thread may warn meanwhile
         changed = differing(user, principal) if warn else ()
         if changed and warn:

@@ -24,6 +24,6 @@ def check_clock(clock: object, write: str = "time.time") -> None:
     try:
         reading = clock()  # type: ignore[operator]
     except TypeError as error:
-        raise ConfigurationError(f"clock must be a function without arguments: {example}") from error
+        raise ConfigurationError(f"clock must be a function, got one with arguments: {example}") from error
     if isinstance(reading, bool) or not isinstance(reading, (int, float)) or not isfinite(reading):
         raise ConfigurationError(f"clock must return seconds, got {got(reading, numeric=True)}: {example}")
