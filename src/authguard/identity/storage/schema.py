@@ -329,6 +329,22 @@ api_key_usage_kept = Table(
     Column("seconds", BigInteger, nullable=False),
 )
 
+# The lifetimes of access tokens that services had, and when one last had it: tokens with them may still be valid.
+access_lifetimes = Table(
+    "access_lifetimes",
+    metadata,
+    Column("seconds", BigInteger, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+)
+
+# The number of the last mark in the log that another store has, too; `store` is a digest of its address.
+marks_elsewhere = Table(
+    "marks_elsewhere",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
 # The tables of `authguard.stores`, whose statements create them: see its `sql_tables`.
 _stores = MetaData()
 marks = Table(
