@@ -357,3 +357,21 @@ def test_meeting_what_cannot_be_listed(rule, listed, unlisted):
     assert meets == [listed, unlisted]
     parameter = template(["/m/", Parameter(".*")])  # a parameter of a route, so that the route is listed
     assert can_meet(parameter, rule, below=True, any_case=True, unlisted=False) is unlisted
+
+
+LIFTED = ["Rule('/users', roles=['ADMIN'])", "Rule('/users/*', cost=5)", "'/'"]
+
+
+def test_a_rule_that_lifts_a_requirement_fails(findings):
+    """A rule with a cost that does not repeat the roles of a broader one is an error with advice."""
+    source = app(USERS, protected_paths=f"[{', '.join(LIFTED)}]", quotas=[])
+    assert findings(source) == {"/users/*": "lifted"}
+    assert findings.status == 1
+    assert "whose requirement (one of the roles ADMIN) it does not repeat" in findings.rows[0]["by"][0]
+
+
+def test_a_rule_that_lifts_a_requirement_on_purpose(findings):
+    """With --allow such a rule is accepted, and the option counts as needed."""
+    source = app(USERS, protected_paths=f"[{', '.join(LIFTED)}]", quotas=[])
+    assert findings(source, "--allow", "/users/*") == {}
+    assert findings.status == 0

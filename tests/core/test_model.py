@@ -50,11 +50,13 @@ def test_a_principal_does_not_show_its_claims():
 def test_a_principal_is_authenticated():
     """A principal with a subject is authenticated."""
     assert Principal("ann").is_authenticated
+    assert Principal("ann")
 
 
 def test_anonymous_is_not_authenticated():
     """The anonymous principal is not authenticated."""
     assert not ANONYMOUS.is_authenticated
+    assert not ANONYMOUS, "`if current_user:` would be true for everybody"
 
 
 @pytest.mark.parametrize("name", ["display_name", "identity"])

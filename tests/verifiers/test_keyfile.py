@@ -1,6 +1,7 @@
 """A file of API keys that is edited while the application runs."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from threading import Thread
@@ -8,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from authguard import APIKeyFile, ConfigurationError, Credential, VerificationUnavailableError, digest_api_key
+from authguard import (
+    APIKeyFile,
+    ConfigurationError,
+    Credential,
+    Guard,
+    VerificationUnavailableError,
+    digest_api_key,
+)
 from authguard.errors import InvalidAPIKeyError
 from authguard.verifiers.apikey import APIKeyVerifier
 from authguard.verifiers.keyfile import MAX_FILE
@@ -133,6 +141,44 @@ def test_a_file_that_stays_broken_is_an_outage(tmp_path: Path, broken: str | Non
         subject(verifier, KEY, NOW + 60)
     written(path, json.dumps({digest_api_key(KEY): {"subject": "mended"}}))
     assert subject(verifier, KEY, NOW + 62) == "mended"
+
+
+def test_a_fault_of_an_edit_is_named_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A WARNING and the health name the fault while the last content is used, and the outage names it."""
+    path = written(tmp_path / "keys.json", json.dumps({digest_api_key(KEY): {"subject": "robot"}}))
+    guard = Guard(verifier := APIKeyVerifier(APIKeyFile(path)))
+    assert [health.state for health in guard.health(NOW)] == ["fresh"]
+    written(path, json.dumps({digest_api_key(KEY): {"subject": "robot", "scopes": "read"}}))
+    fault = (
+        "scopes of the API key of 'robot' must be a list of names, got 'read' (str): write scopes=['read']"
+    )
+    with caplog.at_level(logging.INFO, "authguard"):
+        assert [subject(verifier, KEY, NOW + second) for second in (0, 2, 4)] == ["robot"] * 3
+    (line,) = caplog.messages
+    assert str(path) in line and fault in line and "its previous keys are used for 60 seconds" in line
+    (health,) = guard.health(NOW + 4)
+    assert (health.name, health.state, health.failures) == (str(path), "stale", 3)
+    assert fault in health.reason
+    with pytest.raises(VerificationUnavailableError) as outage:
+        subject(verifier, KEY, NOW + 60)
+    assert fault in outage.value.reason
+    assert guard.health(NOW + 60)[0].state == "failing"
+    written(path, json.dumps({digest_api_key(KEY): {"subject": "mended"}}))
+    with caplog.at_level(logging.INFO, "authguard"):
+        assert subject(verifier, KEY, NOW + 62) == "mended"
+    assert caplog.messages[-1] == f"the API keys of {path} were reloaded"
+    health = guard.health(NOW + 62)[0]
+    assert (health.state, health.reason, health.fetched_at) == ("fresh", "", NOW + 62)
+
+
+def test_another_fault_is_another_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A second edit with another fault is logged, too."""
+    path = written(tmp_path / "keys.json", json.dumps({digest_api_key(KEY): {"subject": "robot"}}))
+    verifier = APIKeyVerifier(APIKeyFile(path))
+    for second, text in enumerate(["{", "[]", "[]"]):
+        written(path, text)
+        subject(verifier, KEY, NOW + 2 * second)
+    assert len(caplog.messages) == 2
 
 
 def test_a_clock_that_jumps_back_does_not_stop_looking(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
 from authguard._core.options import Duration, check_object, check_whole, got, named_options
+from authguard._core.policy.lifted import lifted
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
 from authguard._core.policy.rules import Preflight, Requirement, Rule
@@ -169,6 +170,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
         for sentence in () if resource is None else other_audiences(resource, self._verifiers):
             self.driving.warn(sentence)
         for sentence in sentences_on_unused_tiers(quotas, self._verifiers):
+            self.driving.warn(sentence)
+        for _, sentence in lifted(self.policy.protected_rules):
             self.driving.warn(sentence)
 
     def decide(

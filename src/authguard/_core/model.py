@@ -194,6 +194,10 @@ class Principal:
         """Return whether the caller is authenticated: true for all but `ANONYMOUS`."""
         return self.method != ""
 
+    def __bool__(self) -> bool:
+        """Return the same as `is_authenticated`: `if current_user:` is false for an anonymous caller."""
+        return self.method != ""
+
     @property
     def display_name(self) -> str:
         """Return the name of the caller for pages: the subject."""

@@ -1,7 +1,7 @@
 """Verify API keys by their digests: from a mapping, a file, or a function of the application."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import inf
@@ -31,6 +31,7 @@ from authguard._core.options import (
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
 from authguard._core.quota import Quota, check_quotas
+from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import Cause, ConfigurationError, InvalidAPIKeyError
 from authguard.verifiers.secret_text import check_secret_text
@@ -205,6 +206,11 @@ class APIKeyVerifier(Verifier):
                 raise InvalidAPIKeyError("expired API key", key_id=key_id, cause=Cause.EXPIRED)
             until = min(until, expires_at)
         return Verified(_principal(key, key_id), until)
+
+    def health(self, now: float | None) -> Sequence[RemoteHealth]:
+        """Return the state of the file of keys; see `Guard.health`."""
+        of_file: Callable[[float | None], RemoteHealth] | None = getattr(self._store, "health", None)
+        return () if of_file is None else (of_file(now),)
 
     def _ask(
         self, lookup: Callback["APIKey | None"], digest: str, now: float

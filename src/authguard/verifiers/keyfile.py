@@ -1,5 +1,7 @@
 """Read a file of API keys, which may be edited while the application is running."""
 
+import logging
+import time
 import tomllib
 from collections.abc import Collection
 from datetime import datetime
@@ -8,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from authguard._core.options import got, named_options, type_of
+from authguard._core.remote.http import RemoteHealth
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
+
+logger = logging.getLogger("authguard")
 
 _LOOK_SECONDS = 1.0  # seconds between two checks for a changed file
 _GRACE_SECONDS = 60.0  # seconds for which the last valid content is used while the file is invalid
@@ -33,7 +38,7 @@ class APIKeyFile:
     JSON has one object of the same structure, with `expires_at` in ISO 8601 or seconds. A TOML file must end
     with the line `# end`, because half a TOML file may be valid TOML without, for example, a `disabled =
     true`. While the file is incomplete, invalid or missing, its last valid content is used for a minute; then
-    requests are answered with 503.
+    requests are answered with 503. A WARNING and `Guard.health` name the fault at once.
 
     Args:
         path: the file, `*.json` or `*.toml`.
@@ -54,7 +59,9 @@ class APIKeyFile:
         # The keys, and the time until which they apply; both are read and replaced together, because other
         # threads look keys up while the file is read.
         self._content = keys, 0.0
+        self._read_at: float | None = None
         self._broken_since: float | None = None
+        self._failures, self._reason = 0, ""
 
     def known_keys(self) -> Collection[APIKey]:
         """Return the keys in the file now."""
@@ -71,18 +78,34 @@ class APIKeyFile:
         try:
             if self._stat() != self._signature or self._broken_since is not None:
                 self._signature, keys = self._read()
+                self._read_at = now
+                logger.info("the API keys of %s were reloaded", self._path)
             self._broken_since = None
-        except ConfigurationError:
+            self._failures, self._reason = 0, ""
+        except ConfigurationError as error:
             if self._broken_since is None:
                 self._broken_since = now
+            if str(error) != self._reason:
+                logger.warning(
+                    "the file of API keys %s is invalid, and its previous keys are used for %d seconds: %s",
+                    self._path, _GRACE_SECONDS, error,
+                )  # fmt: skip
+            self._failures, self._reason = self._failures + 1, str(error)
         self._content = keys, look_at
 
     def find(self, digest: str, now: float) -> tuple[APIKey | None, float]:
         """Return the key with this digest, and the time until which the answer is valid."""
         if self._broken_since is not None and now - self._broken_since >= _GRACE_SECONDS:
-            raise VerificationUnavailableError("the file of API keys is invalid")
+            raise VerificationUnavailableError(f"the file of API keys is invalid: {self._reason}")
         keys, until = self._content
         return keys.get(digest), until
+
+    def health(self, now: float | None) -> RemoteHealth:
+        """Return whether the file could be read at the last check; None for now."""
+        since = self._broken_since
+        age = 0.0 if since is None else (time.time() if now is None else now) - since
+        state = "fresh" if since is None else "stale" if age < _GRACE_SECONDS else "failing"
+        return RemoteHealth(str(self._path), state, self._failures, self._reason, self._read_at)  # type: ignore[arg-type]
 
     def _stat(self) -> tuple[int, int, int]:
         try:

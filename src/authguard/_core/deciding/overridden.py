@@ -45,7 +45,9 @@ class Overridden:
         self.within: tuple[Overridden, ...] = ()
         self._path = path
         self.user = user
-        self.known = Known(Auth(principal or Principal(subject="override")), (), 0)
+        if principal is None:
+            principal = Principal(subject="override")
+        self.known = Known(Auth(principal), (), 0)
 
     def recall(self, presented: Presented, now: float) -> Undecided:
         """Leave each request undecided, so that the flow handles it."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from authguard._core.guard import Guard
+from authguard._core.policy.lifted import lifted
 from authguard._core.policy.patterns import parse_pattern
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
@@ -41,25 +42,30 @@ class RouteFinding:
 
 
 def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[RouteFinding]:
-    """Find the rules that match no route.
+    """Find the rules that match no route, and those that lift the requirements of a broader rule in passing.
 
     Args:
         routes: all routes of the application.
-        allowed: patterns of rules that may match no route.
+        allowed: patterns of rules that are accepted as they are.
 
     Raises:
         ConfigurationError: if a pattern in `allowed` is the pattern of no rule.
     """
-    unneeded = {parse_pattern(pattern): pattern for pattern in allowed}
+    allowed_segments = {parse_pattern(pattern): pattern for pattern in allowed}
+    unneeded = dict(allowed_segments)
     findings: list[RouteFinding] = []
     seen: set[tuple[str, ...]] = set()
     for guard in dict.fromkeys(layer.guard for route in routes for layer in route.layers):
+        of_rules = [
+            (rule, RouteFinding("error", "lifted", rule.path, sentence))
+            for rule, sentence in lifted(guard.policy.protected_rules)
+        ]
         for rule in guard.policy.rules:
             seen.add(rule.segments)
-            finding = _finding_of(rule, guard, routes)
-            if finding is None:
-                continue
-            if rule.segments in {parse_pattern(pattern) for pattern in allowed}:
+            if finding := _finding_of(rule, guard, routes):
+                of_rules.append((rule, finding))
+        for rule, finding in of_rules:
+            if rule.segments in allowed_segments:
                 unneeded.pop(rule.segments, None)
             else:
                 findings.append(finding)
