@@ -10,13 +10,14 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 import sqlalchemy
-from django.conf import settings
 from django.db.models import QuerySet
 from sqlalchemy import orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
+from starlette.authentication import UnauthenticatedUser
 
 from application_functions import TOKEN, WAYS, Application, guard
+from authguard import ANONYMOUS
 from authguard._core.options import got
 from support import bearer, claims
 
@@ -145,7 +146,6 @@ def _session() -> Iterator[orm.Session]:
 
 
 def _query_of_django(_: orm.Session) -> Any:
-    settings.configured or settings.configure()
     rows: Any = QuerySet(query=object())
     rows._result_cache = []
     return rows
@@ -197,6 +197,43 @@ def test_an_awaitable_that_an_async_function_returns_is_no_user(known: bool) -> 
     assert refusal.status == 500
     reason = "user_loader must return a user, got Awaitable: await it, or return None to refuse the request"
     assert refusal.error.reason == reason
+
+
+class Inactive:
+    """Be a user as those of Flask-Login, who is not authenticated if the account is inactive."""
+
+    def __init__(self, active: bool = False) -> None:
+        self.active = active
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Return whether the account is active."""
+        return self.active
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()], ids=repr)
+def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
+    """A user who is not authenticated, as frameworks have it for nobody, is refused like None."""
+    application = Application(way)
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = {claims()["sub"]: user}
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    assert refusal.status == 401
+    assert refusal.error.reason == "user_loader returned a user who is not authenticated"
+
+
+@WAYS
+def test_a_user_who_is_authenticated(way: str) -> None:
+    """A user who is authenticated passes, also when the caller is known."""
+    application = Application(way)
+    own_guard = guard(application)
+    application.user = {claims()["sub"]: Inactive(active=True)}
+    for _ in range(2):
+        assert application.decide(own_guard, bearer(TOKEN)).user.active
 
 
 @WAYS

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from types import CoroutineType, NoneType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from authguard._core.callbacks import UNANSWERED, is_awaitable_type
 from authguard._core.model import Principal
@@ -20,13 +20,22 @@ _OF_ITERATORS = ("__next__", "__anext__", "__aiter__")
 _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
 
 
-@lru_cache(maxsize=256)
-def is_doubtful(kind: Any) -> bool:
-    """Return whether a type has values that are no user, or a mistake; all values of others are users."""
-    return kind in _EMPTY_USERS or kind is Principal or _is_no_user(kind)
+_Kind: TypeAlias = Literal["user", "may be empty", "principal", "may be anonymous", "no user"]
 
 
 @lru_cache(maxsize=256)
+def _kind_of(kind: Any) -> _Kind:
+    """Return the meaning of the values of a type."""
+    if kind in _EMPTY_USERS:
+        return "may be empty"
+    if kind is Principal:
+        return "principal"
+    if _is_no_user(kind):
+        return "no user"
+    # As the users of Flask-Login, Starlette and Django have it.
+    return "may be anonymous" if hasattr(kind, "is_authenticated") else "user"
+
+
 def _is_no_user(kind: Any) -> bool:
     """Return whether no value of a type is a user, such as a class, an iterator or a query."""
     if kind in _NO_USERS or issubclass(kind, type) or is_awaitable_type(kind):
@@ -40,10 +49,22 @@ def _is_no_user(kind: Any) -> bool:
     return filters and (has_rows or callable(getattr(kind, "compile", None)))
 
 
+@lru_cache(maxsize=256)
+def is_doubtful(kind: Any) -> bool:
+    """Return whether a type has values that are no user, or a mistake; all values of others are users."""
+    return _kind_of(kind) != "user"
+
+
 def is_user(answer: object) -> bool:
     """Return whether the answer of a `user_loader` may be a user of the application."""
-    kind: Any = type(answer)
-    return not _is_no_user(kind) and (kind not in _EMPTY_USERS or bool(answer))
+    kind = _kind_of(type(answer))  # type: ignore[arg-type]
+    return kind != "no user" and (kind != "may be empty" or bool(answer))
+
+
+def is_anonymous(answer: Any) -> bool:
+    """Return whether a user says of itself that it is not authenticated."""
+    kind = _kind_of(type(answer))  # type: ignore[arg-type]
+    return kind in {"principal", "may be anonymous"} and answer.is_authenticated is False
 
 
 def differing(answer: object, principal: Principal) -> list[str]:
@@ -58,10 +79,12 @@ def differing(answer: object, principal: Principal) -> list[str]:
     return [name for name in _RIGHTS if getattr(answer, name) != getattr(principal, name)]
 
 
-def is_plain_user(answer: object) -> bool:
-    """Return whether an answer is a user, but no principal, which may be another one."""
-    kind: Any = type(answer)
-    return kind is not Principal and not _is_no_user(kind) and (bool(answer) or kind not in _EMPTY_USERS)
+def is_plain_user(answer: Any) -> bool:
+    """Return whether an answer is a user, but neither anonymous nor a principal, which may be another one."""
+    kind = _kind_of(type(answer))  # type: ignore[arg-type]
+    if kind == "may be empty":
+        return bool(answer)
+    return kind == "user" or (kind == "may be anonymous" and answer.is_authenticated is not False)
 
 
 def no_user(answer: object) -> ConfigurationError:
