@@ -213,7 +213,7 @@ class Inactive:
 
 @WAYS
 @WAITING
-@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()], ids=repr)
+@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()])
 def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
     """A user who is not authenticated, as frameworks have it for nobody, is refused like None."""
     application = Application(way)
