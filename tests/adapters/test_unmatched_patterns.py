@@ -295,7 +295,7 @@ def test_a_broader_rule_does_not_hide_a_missing_requirement(
     rule: Rule, spelling: str, broad: Any, warned: Warnings
 ) -> None:
     """A rule with requirements that matches no route is warned of also if a broader rule protects the route."""
-    [line] = warned(starlette(spelling), broad, rule)
+    [line] = [line for line in warned(starlette(spelling), broad, rule) if "must match routes" in line]
     assert line.endswith(f"does not protect {spelling!r}: write {spelling!r}")
 
 

@@ -98,7 +98,7 @@ def test_a_guard_warns_when_it_is_built(caplog: pytest.LogCaptureFixture) -> Non
         Guard(verifier, quotas=[], protected_paths=[ADMIN, Rule("/admin/export", cost=5)])
     (line,) = caplog.messages
     assert (
-        "Rule('/admin/export', cost=5) decides in the place of Rule('/admin', roles=['ADMIN']), whose "
+        "Rule('/admin/export', cost=5) decides instead of Rule('/admin', roles=['ADMIN']), whose "
         "requirement (one of the roles ADMIN) it does not repeat: write roles=['ADMIN'] in both"
     ) in line
 

@@ -182,3 +182,9 @@ def test_an_expired_principal_of_an_own_verifier_is_refused(credential, expires_
     with pytest.raises(InvalidTokenError, match="expires_at") as refused:
         judge(verifier, credential, NOW)
     assert refused.value.cause is Cause.EXPIRED
+
+
+@pytest.mark.parametrize("verifier", [Own(), APIKeyVerifier({"sk_live_0123456789abcdef": APIKey("ann")})])
+def test_a_verifier_without_a_remote_has_no_health(verifier):
+    """A verifier that asks no server and reads no file has nothing in the health of its guard."""
+    assert Guard(verifier).health(NOW) == []

@@ -10,7 +10,7 @@ from migrations.support import FOLDER, blocks
 PAGES = sorted(page.name for page in FOLDER.glob("*.md"))
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "migrations"
-MAX_LINES = 40
+MAX_LINES = 42
 
 
 @pytest.mark.parametrize("page", PAGES)

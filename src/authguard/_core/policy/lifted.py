@@ -11,9 +11,9 @@ _MAX_VISITS = 10_000
 
 
 def lifted(rules: Sequence[Rule]) -> Iterator[tuple[Rule, str]]:
-    """Yield each rule that requires nothing itself, and decides in the place of a rule that does.
+    """Yield each rule without a requirement that decides instead of a broader rule with a requirement.
 
-    A rule with a path alone, or with `optional`, is meant to admit more callers. One with only a quota, a
+    A rule with only a path, or with `optional`, is meant to admit more callers. A rule with only a quota, a
     cost or a login page is probably not, although the broader rule no longer decides.
 
     Args:
@@ -58,4 +58,4 @@ def _sentence(rule: Rule, broader: Rule) -> str:
         if required
         else ("quota", "write it in both, with a name")
     )
-    return f"{rule!r} decides in the place of {broader!r}, whose {lost} it does not repeat: {remedy}"
+    return f"{rule!r} decides instead of {broader!r}, whose {lost} it does not repeat: {remedy}"
