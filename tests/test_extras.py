@@ -23,7 +23,7 @@ IMPORTS = [
 STORES = [
     (
         "redis",
-        "from authguard.identity.limits.limiter import _storage; _storage('redis://localhost')",
+        "from authguard.identity.limits.stores import open_counts; open_counts('redis://localhost')",
         "redis",
     ),
     ("redis", "authguard.stores.RedisStore('redis://localhost')", "redis"),

@@ -279,6 +279,41 @@ def test_url_is_checked(url):
         SMTPMailer(url, sender=SENDER)
 
 
+@pytest.mark.parametrize("port", ["", ":587"])
+@pytest.mark.parametrize(
+    ("scheme", "meant"),
+    [
+        ("smtp+startls", "smtp+starttls://"),
+        ("smtps+starttls", "smtp+starttls://"),
+        ("smtp+tls", "smtps://… for TLS from the start (port 465), or smtp+starttls://"),
+        ("smtp+ssl", "smtps://"),
+        ("smtp+https", "smtp+starttls://"),
+        ("smpts", "smtps://"),
+        ("submissions", "smtps://"),
+        ("SMTP+TLS", "smtps://"),
+    ],
+)
+def test_an_unknown_scheme_is_an_error_with_any_port(scheme, meant, port):
+    """A scheme with a typo would mean no encryption, so it is refused, and the error has the right one."""
+    with pytest.raises(ConfigurationError) as fault:
+        SMTPMailer(f"{scheme}://ann:s3cr3t@127.0.0.1{port}", sender=SENDER)
+    assert meant in str(fault.value).partition(", got ")[2]
+    assert f"begins with {scheme}://" in str(fault.value)
+    assert "s3cr3t" not in str(fault.value)
+
+
+@pytest.mark.parametrize("url", ["SMTPS://mail.example.com:465", "Smtp+StartTLS://mail.example.com:587"])
+def test_a_scheme_may_have_capital_letters(url):
+    """The scheme of a URL is the same in capital letters (RFC 3986 section 3.1)."""
+    assert url.lower() in repr(SMTPMailer(url, sender=SENDER))
+
+
+def test_port_0_is_no_port():
+    """Port 0 is an error, and not the usual port."""
+    with pytest.raises(ConfigurationError, match="port other than 0"):
+        SMTPMailer("smtps://mail.example.com:0", sender=SENDER)
+
+
 @pytest.mark.parametrize(
     "options", [{"sender": "x"}, {"sender_name": "a\nb"}, {"timeout": 0}, {"timeout": 121}]
 )

@@ -32,6 +32,7 @@ from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _FIELD_VALUE = pattern(r"[\x20-\x7e]*\Z")
+_PROXIES = ("http", "https", "socks5", "socks5h")
 MAX_BYTES = 64 * 1024
 MAX_SECONDS = 60.0
 
@@ -80,7 +81,7 @@ class HTTPOptions:
         if self.ca_bundle is not None and not isinstance(self.ca_bundle, (str, PathLike)):
             raise ConfigurationError(f"ca_bundle must be the path of a file, got {got(self.ca_bundle)}")
         if self.proxy is not None:
-            check_text(self.proxy, "proxy", must="be a URL such as http://proxy:3128", secret=True)
+            _check_proxy(self.proxy)
         check_method(self.client, "client", "stream", "client=httpx.Client() or client=httpx.AsyncClient()")
         if self.client is not None and not (self.ca_bundle is None and self.proxy is None):
             raise ConfigurationError(
@@ -163,6 +164,21 @@ class Remote:
             timeout=self.timeout,
             connect_timeout=min(cast("float", self._options.connect_timeout), self.timeout),
             max_bytes=MAX_BYTES,
+        )
+
+
+def _check_proxy(url: object) -> None:
+    """Check the URL of a proxy, which httpx would refuse only when the first request is sent."""
+    must = "be a URL such as http://proxy:3128"
+    text = check_text(url, "proxy", must=must, secret=True)
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in _PROXIES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text may contain the password
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(
+            f"proxy must {must}, got other text: write {', '.join(_PROXIES)}, :// and a host"
         )
 
 

@@ -35,6 +35,7 @@ from authguard.identity.errors import (
     SocialSignInError,
     StoreUnavailableError,
 )
+from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import Caller, Tokens
 from authguard.identity.openapi.operations import Access, Parameter, operation
 from authguard.identity.social.provider import Provider
@@ -306,6 +307,7 @@ class SocialEndpoints:
         service = self._service
         is_known = False  # from here on, the use case records failures
 
+        @given_back_on_outage()
         def exchange() -> Tokens:
             nonlocal is_known
             service.limiter.hit("login_address", address=caller.address)

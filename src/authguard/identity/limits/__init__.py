@@ -5,9 +5,9 @@ from authguard.identity.limits.limiter import (
     DELAY,
     Limit,
     Limiter,
-    check_limits_url,
     networks,
     parse_limits,
 )
+from authguard.identity.limits.stores import check_limits_url
 
 __all__ = ["DEFAULT_LIMITS", "DELAY", "Limit", "Limiter", "check_limits_url", "networks", "parse_limits"]

@@ -11,8 +11,9 @@ import random
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from math import floor
@@ -21,18 +22,16 @@ from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from authguard._core.options import check_text, check_whole, check_whole_seconds, got
+from authguard._core.options import check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
-from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
-from authguard.identity.limits.memory import CountMemory
+from authguard.identity.limits.stores import STORE_SECONDS, open_counts
+from authguard.identity.limits.taken import note
 from authguard.identity.mail.addresses import canonical_key, mailbox_key
-from authguard.stores.places import check_redis_parts, redis_place
-from authguard.stores.redis_options import check_redis_options, redis_options, redis_reason
-from authguard.stores.url_checks import check_url_text
+from authguard.stores.places import redis_place
+from authguard.stores.redis_options import redis_reason
 
 logger = logging.getLogger("authguard")
 
@@ -41,10 +40,8 @@ DELAY = 2.0
 #: Seconds of the longest window of a limit: about 31 years.
 MAX_SECONDS = 999_999_999
 
-_STORE_SECONDS = 1.0  # seconds for connecting, and for each answer
-_TRIAL_SECONDS = 4 * _STORE_SECONDS  # seconds for a command and its retry
+_TRIAL_SECONDS = 4 * STORE_SECONDS  # seconds for a command and its retry
 _MAX_PAUSE = 1.0  # seconds for which a failed store is not asked again
-_STORE_URL = re.compile(r"memory://\Z|rediss?://")
 _PROBE = RateLimitItemPerSecond(1_000_000, 60, namespace="authguard:readiness")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
 # Prefix lengths of IPv6 networks that one customer may have, and the multiple of the limit for each. An
@@ -149,7 +146,7 @@ class Limiter:
         }
         # The library's memory has a lock for each key, and may replace one that a thread waits for.
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
-        self._storage = _storage(url)
+        self._storage = open_counts(url)
         self._place = url if url == "memory://" else redis_place(url, "authguard")
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = MovingWindowRateLimiter(self._storage)
@@ -278,7 +275,24 @@ class Limiter:
         return self._count("mail_account", (kind, mailbox_key(email)))
 
     def _count(self, name: str, key: tuple[str, ...], times: int = 1) -> bool:
-        return bool(self._ask(self._counter.hit, self._limits[name, times], _digest(key)))
+        limit, digest = self._limits[name, times], _digest(key)
+        receipt = self._ask(self._take, limit, digest)
+        if receipt is None:
+            return False
+        note(partial(self._give_back, limit, digest, receipt))
+        return True
+
+    def _take(self, limit: RateLimitItemPerSecond, key: str) -> object:
+        return self._storage.take(limit.key_for(key), limit.amount, limit.get_expiry())
+
+    def _give_back(self, limit: RateLimitItemPerSecond, key: str, receipt: object) -> None:
+        """Remove a counted request, unless the store is down: then the count ends with its window."""
+
+        def remove(limit: RateLimitItemPerSecond, key: str) -> None:
+            self._storage.give_back(limit.key_for(key), receipt)
+
+        with suppress(VerificationUnavailableError):
+            self._ask(remove, limit, key)
 
     def _refusal(self, name: str, key: tuple[str, ...], times: int) -> RateLimitedError:
         limit = self._limits[name, times]
@@ -339,36 +353,3 @@ def _digest(key: tuple[str, ...]) -> str:
     """Return a digest of the parts of a key, so that the store does not learn addresses."""
     parts = (part.encode("utf-8", "surrogatepass") for part in key)
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()[:32]
-
-
-def check_limits_url(url: str, option: str) -> str:
-    """Check the URL of the store of limits.
-
-    Args:
-        url: the URL.
-        option: the name of the option.
-
-    Raises:
-        ConfigurationError: if it is of another kind.
-    """
-    must = "be memory://, redis://… or rediss://…"
-    if isinstance(url, str):
-        check_url_text(url, option)
-    check_text(url, option, pattern=_STORE_URL, must=must, secret=True)
-    if url != "memory://":
-        check_redis_parts(url, option)
-        check_redis_options(url, option)
-    return url
-
-
-def _storage(url: str) -> Storage:
-    check_limits_url(url, "url")
-    if url == "memory://":
-        return CountMemory()
-    with needs_extra("redis"):
-        from redis import ConnectionPool
-    try:
-        pool = ConnectionPool.from_url(url, **redis_options(_STORE_SECONDS, retries=1))
-        return RedisStorage(url, connection_pool=pool, key_prefix="authguard", wrap_exceptions=True)
-    except ValueError:  # its text may contain the password
-        raise ConfigurationError("url must be a redis:// URL that can be read, got another") from None

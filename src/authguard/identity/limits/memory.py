@@ -20,7 +20,19 @@ class CountMemory(MemoryStorage):
         self._sweep_at = 0.0
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a request, if fewer than the limit are held; `Limiter` calls it in one thread at a time."""
+        """Count a request, if fewer than the limit are held."""
+        return self.take(key, limit, expiry) is not None
+
+    def take(self, key: str, limit: int, expiry: int) -> object:
+        """Count a request, and return a receipt; None if the limit is reached.
+
+        `Limiter` calls this and `give_back` in one thread at a time.
+
+        Args:
+            key: the key of the count.
+            limit: the greatest number of requests in a window.
+            expiry: the seconds of a window.
+        """
         now = time.time()
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
@@ -28,7 +40,21 @@ class CountMemory(MemoryStorage):
                 self.clear(old)
         entries = self.events.setdefault(key, [])
         if len(entries) >= limit and entries[limit - 1].expiry >= now:
-            return False
-        entries.insert(0, Entry(expiry))
+            return None
+        entry = Entry(expiry)
+        entries.insert(0, entry)
         del entries[limit:]
-        return True
+        return entry
+
+    def give_back(self, key: str, receipt: object) -> None:
+        """Remove a request that was counted, unless its window has ended.
+
+        Args:
+            key: the key of the count.
+            receipt: as returned by `take`.
+        """
+        left = [entry for entry in self.events.get(key, ()) if entry is not receipt]
+        if left:
+            self.events[key] = left
+        else:
+            self.events.pop(key, None)

@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import formatdate, make_msgid
 from typing import Protocol, TextIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from authguard._core.hosts import is_loopback
 from authguard._core.options import (
@@ -30,12 +30,24 @@ from authguard._core.options import (
 )
 from authguard.errors import AuthGuardError, ConfigurationError
 from authguard.identity.mail.addresses import ascii_domain
+from authguard.stores.places import shown_url
 
 _SPECIALS = ' @,;:<>"()[]\\'  # characters that would turn the address into several ones, or into another one
 _MAX_NAME = 60  # characters, so that the subject stays readable
 # Codes for faults of this client, such as a missing password, which do not concern the mail (RFC 4954).
 _OF_CLIENT = frozenset({503, 530, 534, 535, 538})
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+_BOTH = "smtps://… for TLS from the start (port 465), or smtp+starttls://… for STARTTLS (port 587)"
+#: What to write instead of the schemes of other programs, and of some mistakes.
+_MEANT = {
+    "smtp+tls": _BOTH,
+    "smtp+ssl": "smtps://…, which is TLS from the start (port 465)",
+    "smtps+starttls": "smtp+starttls://…",
+    "smtps+tls": "smtps://…",
+    "starttls": "smtp+starttls://…",
+    "submission": "smtp+starttls://…",
+    "submissions": "smtps://…",
+}
 
 
 class MailError(AuthGuardError):
@@ -156,21 +168,8 @@ class SMTPMailer:
         context: ssl.SSLContext | None = None,
         allow_plain_text: bool = False,
     ) -> None:
-        must = "be smtp+starttls://user:password@host:587, smtps://… or smtp://…"
-        check_text(url, "url of the mail server", must=must, secret=True)
-        try:
-            parts = urlsplit(url)
-            self._port = parts.port or _PORTS[parts.scheme]
-        except (ValueError, KeyError):  # its text may contain the password
-            raise ConfigurationError(
-                f"url of the mail server must {must}, got another form{_escaped_if_needed(url)}"
-            ) from None
-        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ConfigurationError(
-                "url of the mail server must have a host and no path, got another "
-                f"form{_escaped_if_needed(url)}"
-            )
-        is_plain = parts.scheme == "smtp" and not is_loopback(parts.hostname)
+        parts, self._port = _split_url(url)
+        is_plain = parts.scheme == "smtp" and not is_loopback(parts.hostname or "")
         if is_plain and (parts.username or not check_flag(allow_plain_text, "allow_plain_text")):
             raise ConfigurationError(
                 f"url of the mail server must be smtp+starttls://… or smtps://…, got smtp:// to "
@@ -184,7 +183,7 @@ class SMTPMailer:
             )
         self._timeout = check_seconds(timeout, "timeout", 120, exclusive=True)
         check_object(context, "context", ssl.SSLContext, "context=ssl.create_default_context(cafile=…)")
-        self._scheme, self._host = parts.scheme, parts.hostname
+        self._scheme, self._host = parts.scheme, parts.hostname or ""
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._sender = _sender(sender, sender_name)
         self._context = context or ssl.create_default_context()
@@ -266,6 +265,30 @@ class SMTPMailer:
 
     def __repr__(self) -> str:
         return f"SMTPMailer({self._scheme}://{self._host}:{self._port})"
+
+
+def _split_url(url: object) -> tuple[SplitResult, int]:
+    """Return the parts of the URL of a mail server, and its port.
+
+    Raises:
+        ConfigurationError: if it has another scheme, which would mean no encryption, or another form.
+    """
+    name, must = "url of the mail server", "be smtp+starttls://user:password@host:587, smtps://… or smtp://…"
+    text = check_text(url, name, must=must, secret=True)
+    try:
+        parts = urlsplit(text)
+        port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+    except ValueError:  # its text may contain the password
+        raise ConfigurationError(f"{name} must {must}, got another form{_escaped_if_needed(text)}") from None
+    if parts.scheme not in _PORTS:
+        shown = shown_url(text, _MEANT.get(parts.scheme, "smtp+starttls://…:587 or smtps://…:465"))
+        raise ConfigurationError(f"{name} must {must}, got {shown}")
+    if not parts.hostname or not port or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{name} must have a host, a port other than 0 and no path, got another "
+            f"form{_escaped_if_needed(text)}"
+        )
+    return parts, port
 
 
 def _escaped_if_needed(url: str) -> str:

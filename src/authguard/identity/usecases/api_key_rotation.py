@@ -10,6 +10,7 @@ from authguard.errors import InsufficientScopeError, RefusedError
 from authguard.identity.errors import InvalidFieldsError, KeyNotActiveError
 from authguard.identity.keys.generations import begin_generation
 from authguard.identity.keys.texts import KeyTexts
+from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import ROTATE_SELF, Activation, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import queries as store
@@ -38,6 +39,7 @@ class APIKeyRotation:
         self._texts = texts
         self._rights = rights
 
+    @given_back_on_outage()
     def rotate(
         self,
         principal: Principal | Operator,

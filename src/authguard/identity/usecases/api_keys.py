@@ -19,6 +19,7 @@ from authguard.identity.keys.grants import ADMIN
 from authguard.identity.keys.stages import next_notice_at
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
+from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.person_names import trim_name
 from authguard.identity.storage import api_key_queries as key_store
@@ -62,6 +63,7 @@ class APIKeys:
         self.usage, self.usage_of = usage.usage, usage.usage_of
         self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
 
+    @given_back_on_outage()
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
         """Create a key for the owner of the principal.
 

@@ -11,6 +11,7 @@ from authguard.errors import RefusedError
 from authguard.identity.audit import Audit, Event, limit_of
 from authguard.identity.errors import OAuthError
 from authguard.identity.limits import Limiter
+from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import NO_CALLER, Caller, User
 from authguard.identity.passwords.breaches import BreachedPasswords
 from authguard.identity.passwords.hashing import PasswordHasher, PasswordPolicy
@@ -178,6 +179,8 @@ def records(
 ) -> Callable[[Callable[Concatenate[Case, P], Result]], Callable[Concatenate[Case, P], Result]]:
     """Record each refusal and each outage of a use case that has not recorded an event itself.
 
+    After an outage, give back what the use case has taken from limits.
+
     Args:
         flow: the name of the event. A caller and a principal among the arguments of the use case are in the
             event.
@@ -189,7 +192,8 @@ def records(
         @wraps(use_case)
         def recorded(self: Case, /, *args: P.args, **kwargs: P.kwargs) -> Result:
             try:
-                return use_case(self, *args, **kwargs)
+                with given_back_on_outage():
+                    return use_case(self, *args, **kwargs)
             except (RefusedError, OAuthError) as error:
                 if _RECORDED not in vars(error):
                     given = (*args, *kwargs.values())

@@ -8,6 +8,7 @@ from authguard._core.model import Principal
 from authguard.errors import RefusedError
 from authguard.identity.errors import KeyLockedError, KeyNotActiveError
 from authguard.identity.keys.generations import switch_off
+from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import Caller, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
@@ -83,6 +84,7 @@ class APIKeySwitch:
         self._events.note(connection, "disabled", key, now, number=disabled.switches, manager=manager)
         return disabled
 
+    @given_back_on_outage()
     def enable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
         """Enable a key again: it is valid at once. An enabled key stays enabled.
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.limits.taken import keep
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.mail.outbox import Outbox, Outcome
 from authguard.identity.model import User
@@ -158,6 +159,7 @@ class MailQueue:
 
     def wake(self) -> None:
         """Send one mail soon; called after a transaction that has added one."""
+        keep()
         if self._outbox.stats().waiting < _MAX_JOBS:
             self._submit()
 
