@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from authguard.verifiers import http
+from authguard._connecting import certificates
 from providers.internet import Internet, connected
 
 
@@ -19,6 +19,6 @@ def _internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
         patch.setenv("https_proxy", internet.proxy)
         patch.setenv("SSL_CERT_FILE", str(internet.authority))
         patch.setenv("CLUSTER_CA", str(internet.authority))
-        http._usual_tls.cache_clear()
+        certificates._usual_tls.cache_clear()
         yield internet
-    http._usual_tls.cache_clear()
+    certificates._usual_tls.cache_clear()

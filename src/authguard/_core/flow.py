@@ -84,7 +84,7 @@ class Channel:
     """
 
     tls: Any = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # it may contain a password
     client: Any = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     origins: frozenset[Origin] = frozenset()

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from authguard._connecting.certificates import check_environment_certificates
+from authguard._connecting.proxies import check_environment_proxies
 from authguard._cookiejar import NoCookies
 
 #: A flow yields requests to the service, and receives the response, or None if none came.
@@ -25,7 +27,11 @@ def run(flow: Flow, **options: Any) -> str:
     Args:
         flow: the flow.
         options: those of `httpx.Client`.
+
+    Raises:
+        ConfigurationError: if httpx cannot use the proxies or the certificates of the environment.
     """
+    _check_environment(options)
     with httpx.Client(follow_redirects=False, cookies=NoCookies(), **options) as client:
         response = None
         while True:
@@ -47,7 +53,11 @@ async def arun(flow: Flow, **options: Any) -> str:
     Args:
         flow: the flow.
         options: those of `httpx.AsyncClient`.
+
+    Raises:
+        ConfigurationError: see `run`.
     """
+    _check_environment(options)
     async with httpx.AsyncClient(follow_redirects=False, cookies=NoCookies(), **options) as client:
         response = None
         while True:
@@ -62,6 +72,13 @@ async def arun(flow: Flow, **options: Any) -> str:
                     async for chunk in streamed.aiter_raw():
                         body = _extended(body, chunk)
                     response = _read(streamed, body)
+
+
+def _check_environment(options: dict[str, Any]) -> None:
+    """Check the variables that httpx reads: its own errors would show the password of a proxy."""
+    check_environment_proxies()
+    if options.get("verify", True) is True:
+        check_environment_certificates()
 
 
 def _extended(body: bytes, chunk: bytes) -> bytes:

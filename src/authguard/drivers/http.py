@@ -4,7 +4,9 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
+from authguard._connecting.proxies import check_environment_proxies
 from authguard._core.flow import Channel, Failure, Fetch, FetchFailedError, Response
+from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx
@@ -15,11 +17,20 @@ KEEPALIVE_SECONDS = 30.0
 
 
 def client_options(channel: Channel) -> dict[str, Any]:
-    """Return the options of the package's own httpx clients."""
+    """Return the options of the package's own httpx clients.
+
+    Raises:
+        FetchFailedError: if httpx cannot use the proxies of the environment, which may have changed.
+    """
     import httpx
 
     from authguard._cookiejar import NoCookies
 
+    if channel.proxy is None:
+        try:
+            check_environment_proxies()
+        except ConfigurationError as error:
+            raise FetchFailedError("connect", str(error)) from None
     return {
         "verify": channel.tls if channel.tls is not None else True,
         "proxy": channel.proxy,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from authguard._core.options import is_quoted, type_of
 from authguard.errors import ConfigurationError
@@ -11,6 +11,10 @@ from authguard.errors import ConfigurationError
 # The schema, among the options that libpq sends to the server.
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search_path\s*=\s*((?:\\.|[^\s\\])+)")
 _SCHEME = re.compile(r"([a-z][a-z0-9.-]{0,30})(\+[a-z0-9_.+-]{1,30})?(:///?)", re.IGNORECASE)
+#: The spelling of characters in a user name or password that end it, or that a parser refuses.
+_ESCAPES = (
+    "%40 for @, %2F for /, %5B for [, %5D for ], %25 for %, and so on for all but a-z, A-Z, 0-9 and -._~"
+)
 _SHOWN = "/:,._-[]"  # characters of addresses that are not escaped
 
 
@@ -43,6 +47,17 @@ def postgres_place(options: Mapping[str, Any]) -> str:
     )
     schema = _SEARCH_PATH.search(str(options.get("options") or ""))
     return place if schema is None else f"{place} (search_path {_shown(schema[1])})"
+
+
+def split_url(url: object) -> SplitResult | None:
+    """Return the parts of a URL; None for another object, and for a URL that cannot be read.
+
+    The text of Python's own error contains the user name and the password.
+    """
+    try:
+        return urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        return None
 
 
 def check_redis_parts(url: str, option: str) -> None:
@@ -100,7 +115,7 @@ def shown_url(url: object, example: str) -> str:
         return "text in quotes: leave them out" if is_quoted(url) else f"other text: write {example}"
     name, driver, slashes = scheme.groups(default="")
     if "@" in url:
-        example += ", with %40 for @, %2F for / and so on in a password"
+        example += f", with {_ESCAPES} in a password"
     if driver not in ("", "+psycopg") and name in ("postgresql", "postgres", "sqlite"):
         example = f"{name}{slashes}…, without {driver}"
     return f"a URL that begins with {name}{driver}{slashes}: write {example}"

@@ -1,12 +1,10 @@
 """Share revocations and DPoP proofs by PostgreSQL."""
 
-from urllib.parse import urlsplit
-
 from authguard._core.options import Duration, named_options
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
-from authguard.stores.places import check_password_escaped, postgres_place, shown_url
+from authguard.stores.places import check_password_escaped, postgres_place, shown_url, split_url
 from authguard.stores.sql.postgres_connections import PostgresConnections
 from authguard.stores.sql.sql_log import SQLLog
 from authguard.stores.store import Store
@@ -56,7 +54,7 @@ def check_url(url: object) -> str:
     Raises:
         ConfigurationError: if it is not the URL of a PostgreSQL database, or psycopg is not installed.
     """
-    parts = urlsplit(url) if isinstance(url, str) else None
+    parts = split_url(url)
     if parts is None or parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise _wrong_url(url)
     check_database_url(str(url), "url")
@@ -67,7 +65,7 @@ def check_url(url: object) -> str:
         raise MissingExtraError("postgres", error) from error
     try:
         options = conninfo_to_dict(for_libpq(str(url)))
-    except ProgrammingError:  # its text may contain a password
+    except (ProgrammingError, ValueError):  # its text may contain a password
         raise _wrong_url(url) from None
     check_password_escaped(options.get("host"), options.get("dbname"), "url")
     return postgres_place(options)

@@ -2,13 +2,12 @@
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from authguard._core.options import Duration, check_text, named_options
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.stores.downtime import Down
-from authguard.stores.places import redis_place, shown_url
+from authguard.stores.places import redis_place, shown_url, split_url
 from authguard.stores.redis_log import RedisLog
 from authguard.stores.redis_options import check_redis_options, redis_options
 from authguard.stores.store import Store
@@ -80,7 +79,7 @@ def check_redis_url(url: object, prefix: str) -> str:
     Raises:
         ConfigurationError: if it is not the URL of a Redis server, or redis-py is not installed.
     """
-    parts = urlsplit(url) if isinstance(url, str) else None
+    parts = split_url(url)
     if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
         raise _wrong_url(url)
     check_url_text(str(url), "url")

@@ -51,8 +51,10 @@ def check_redis_options(url: str, option: str) -> None:
         ConfigurationError: otherwise.
     """
     try:
-        from redis import ConnectionPool
-
+        from redis import ConnectionPool, RedisError
+    except ImportError:
+        return
+    try:
         ConnectionPool.from_url(url).make_connection()
     except TypeError as error:
         name = _UNKNOWN.search(str(error))
@@ -60,7 +62,11 @@ def check_redis_options(url: str, option: str) -> None:
             f"{option} must have only options of redis-py after `?`, got {name[1] if name else 'another'}: "
             "leave it out"
         ) from None
-    except (ImportError, ValueError):
+    except RedisError:  # of a value such as protocol=9; its text may contain the value
+        raise ConfigurationError(
+            f"{option} must have values of redis-py in its options after `?`, got others: leave them out"
+        ) from None
+    except ValueError:
         return
 
 

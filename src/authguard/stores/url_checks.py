@@ -53,7 +53,8 @@ def check_url_text(url: str, option: str) -> None:
     """
     around = url[:1] + url[-1:]
     hidden = [sign for sign in around if _is_invisible(sign)]
-    hidden += [sign for sign in url if unicodedata.category(sign) == "Cc"]
+    # a surrogate cannot be encoded, and the text of that error would contain the URL
+    hidden += [sign for sign in url if unicodedata.category(sign) in ("Cc", "Cs")]
     if hidden:
         raise ConfigurationError(
             f"{option} must have no white space around it and no control characters, got {hidden[-1]!a} in "

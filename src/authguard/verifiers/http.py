@@ -1,17 +1,15 @@
 """Configure connections to remote servers: the HTTP options, checked when they are set."""
 
-import ssl
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
 from importlib.metadata import version
-from os import PathLike, fspath
+from os import PathLike
 from re import compile as pattern
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from authguard._connecting.certificates import tls_context
+from authguard._connecting.proxies import check_environment_proxies, check_proxy
 from authguard._core.flow import Channel, Fetch
 from authguard._core.hosts import origin_of
 from authguard._core.options import (
@@ -32,7 +30,6 @@ from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _FIELD_VALUE = pattern(r"[\x20-\x7e]*\Z")
-_PROXIES = ("http", "https", "socks5", "socks5h")
 MAX_BYTES = 64 * 1024
 MAX_SECONDS = 60.0
 
@@ -46,7 +43,8 @@ class HTTPOptions:
         headers: fields to send with each request to the origin of the configured URL or issuer, and to
             `origins`, such as your own `User-Agent`.
         ca_bundle: a PEM file with trusted certificates, instead of the default ones.
-        proxy: the URL of a proxy; None uses the environment (`HTTPS_PROXY`, `NO_PROXY`).
+        proxy: the URL of a proxy, `http://`, `https://` or, with `httpx[socks]`, `socks5://`; None uses the
+            environment (`HTTPS_PROXY`, `NO_PROXY`).
         client: your own httpx client, a `Client` or, for servers with an event loop, an `AsyncClient`. It is
             used unchanged, with its fields, credentials and cookies, and never closed.
         connect_timeout: seconds, or a timedelta, to connect.
@@ -81,7 +79,7 @@ class HTTPOptions:
         if self.ca_bundle is not None and not isinstance(self.ca_bundle, (str, PathLike)):
             raise ConfigurationError(f"ca_bundle must be the path of a file, got {got(self.ca_bundle)}")
         if self.proxy is not None:
-            _check_proxy(self.proxy)
+            check_proxy(self.proxy, "proxy")
         check_method(self.client, "client", "stream", "client=httpx.Client() or client=httpx.AsyncClient()")
         if self.client is not None and not (self.ca_bundle is None and self.proxy is None):
             raise ConfigurationError(
@@ -131,10 +129,12 @@ class Remote:
         self._url = url
         self._options = options = options or HTTPOptions()
         self.timeout: float = cast("float | None", options.timeout) or timeout
+        if options.client is None and options.proxy is None:
+            check_environment_proxies()
         agent = f"authguard/{version('authguard')}"
         own = {"user-agent": agent, **{name.lower(): text for name, text in options.headers.items()}}
         self.channel = Channel(
-            tls=None if options.client is not None else _tls(options.ca_bundle),
+            tls=None if options.client is not None else tls_context(options.ca_bundle),
             proxy=options.proxy,
             client=options.client,
             headers=tuple(own.items()),
@@ -167,46 +167,7 @@ class Remote:
         )
 
 
-def _check_proxy(url: object) -> None:
-    """Check the URL of a proxy, which httpx would refuse only when the first request is sent."""
-    must = "be a URL such as http://proxy:3128"
-    text = check_text(url, "proxy", must=must, secret=True)
-    try:
-        parts = urlsplit(text)
-        is_usable = parts.scheme in _PROXIES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its text may contain the password
-        is_usable = False
-    if not is_usable:
-        raise ConfigurationError(
-            f"proxy must {must}, got other text: write {', '.join(_PROXIES)}, :// and a host"
-        )
-
-
 def check_remote(url: object, option: str, options: HTTPOptions | None) -> str:
     """Check the URL of a remote before connections are opened; see `check_url`."""
     check_object(options, "http", HTTPOptions, "http=HTTPOptions(…)")
     return check_url(url, option, plain_http=options is not None and options.plain_http)
-
-
-def _tls(ca_bundle: str | PathLike[str] | None) -> ssl.SSLContext:
-    usual = _usual_tls()
-    if ca_bundle is None:
-        return usual
-    try:
-        return ssl.create_default_context(cafile=fspath(ca_bundle))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"ca_bundle must be a file of certificates in PEM, got {fspath(ca_bundle)!r}, which cannot be "
-            "read"
-        ) from error
-
-
-@cache
-def _usual_tls() -> ssl.SSLContext:
-    # Imported when verifiers are built, because an import in the first request would block an event loop.
-    for name in ("httpcore", "anyio._backends._asyncio"):
-        with suppress(ImportError):
-            import_module(name)
-    import httpx
-
-    return httpx.create_ssl_context()

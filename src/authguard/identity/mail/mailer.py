@@ -293,7 +293,8 @@ def _split_url(url: object) -> tuple[SplitResult, int]:
 
 def _escaped_if_needed(url: str) -> str:
     """Return the advice for a URL with a password, whose special characters may be the fault."""
-    return ": write %2F for / and %23 for # in a password, for example" if "@" in url else ""
+    advice = ": write %2F for /, %23 for #, %5B for [ and %5D for ] in a password, for example"
+    return advice if "@" in url else ""
 
 
 def _is_for_good(code: int) -> bool:

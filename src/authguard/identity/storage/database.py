@@ -25,7 +25,7 @@ from authguard.identity.storage.connecting import writes
 from authguard.identity.storage.connecting.pool import ConnectionPool
 from authguard.identity.storage.connecting.reasons import OutageLog, reason_of
 from authguard.stores.marks import Mark
-from authguard.stores.places import check_password_escaped, wrong_database_url
+from authguard.stores.places import check_password_escaped, split_url, wrong_database_url
 from authguard.stores.sql.timed_connections import set_up_session, timed_connection
 from authguard.stores.url_checks import check_database_url, check_url_text
 
@@ -236,6 +236,8 @@ def _parse_url(url: object) -> URL:
             "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
         )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise wrong_database_url(url)
+    if (parsed.database or "").startswith("file:") and split_url(parsed.database) is None:
         raise wrong_database_url(url)
     if parsed.drivername == "postgresql+psycopg":
         check_password_escaped(parsed.host, parsed.database, "database")

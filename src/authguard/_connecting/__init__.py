@@ -1,0 +1,1 @@
+"""Check the proxies and trusted certificates of connections to remote servers."""
