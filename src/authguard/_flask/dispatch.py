@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS_AUTH
-from authguard._flask.refusal import as_response
+from authguard._flask.refusal import RefusedHTTPException, answer_refused_handler, as_response
 from authguard._logs import logger, where
 from authguard._wsgi.request import HANDLED, SCOPE, WSGIRequest
 from authguard.drivers import run_anywhere
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _REASON = (
-    "the request has not passed the guard, because app.wsgi_app was used elsewhere before init_app; each such "
-    "request gets 500: call init_app before app.wsgi_app is used elsewhere, or give the application itself to "
-    'the other layer, as by DispatcherMiddleware(site, {"/api": api})'
+    "the request has not passed the guard, because app.wsgi_app was used elsewhere before init_app; each "
+    "such request gets 500: call init_app before app.wsgi_app is used elsewhere, or give the application "
+    'itself to the other layer, as by DispatcherMiddleware(site, {"/api": api})'
 )
 
 
@@ -44,10 +44,13 @@ def check_dispatch(app: Flask, guard: Guard, clock: Callable[[], float]) -> None
         nonlocal is_logged
         environ = request.environ
         handled = environ.get(HANDLED)
-        if handled is not None and handled[0] is guard and type(handled[3]) is not Deny:
-            return dispatch(*given)  # decided here, because most requests have one guard
-        if _has_passed_around(environ, guard):
-            return dispatch(*given)
+        # decided here, because most requests have one guard
+        is_passed = handled is not None and handled[0] is guard and type(handled[3]) is not Deny
+        if is_passed or _has_passed_around(environ, guard):
+            try:
+                return dispatch(*given)
+            except RefusedHTTPException as error:  # by an error handler; Flask would answer with 500
+                return answer_refused_handler(app, error)
         view = WSGIRequest(environ, guard, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
         if not is_logged:
             is_logged = True
