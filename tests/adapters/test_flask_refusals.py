@@ -114,7 +114,7 @@ def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
 
     def generic(error: Any) -> Any:
         assert (error.name, error.description) == ("Unauthorized", "Authentication is required.")
-        assert dict(error.get_headers())["www-authenticate"] == CHALLENGES[path]
+        assert dict(error.get_headers())["WWW-Authenticate"] == CHALLENGES[path]
         assert json.loads(error.get_body())["status"] == 401
         response = error.get_response()
         response.data = "own"
@@ -124,6 +124,88 @@ def test_handlers_may_ask_the_exception_as_any_of_werkzeug(path: str) -> None:
     app.register_error_handler(HTTPException, generic)
     answer = ask_wsgi(app, "GET", path)
     assert (answer.status, answer.body, answer.headers["www-authenticate"]) == (401, b"own", CHALLENGES[path])
+
+
+@PATHS
+@pytest.mark.parametrize("changes", [True, False], ids=["changed", "removed"])
+def test_handlers_may_change_the_fields_as_those_of_werkzeug(path: str, changes: bool) -> None:
+    """A handler can remove or set `Content-Type` in a dict of the fields, as APIFlask does."""
+
+    def as_json(error: Any) -> Any:
+        fields = dict(error.get_headers())
+        del fields["Content-Type"]
+        assert all(name[0].isupper() for name in fields)
+        if changes:
+            fields["Content-Type"] = "application/vnd.mine+json"
+            fields["WWW-Authenticate"] = "Mine"
+        return flask.jsonify(message=error.name), error.code, fields
+
+    app = site()
+    app.register_error_handler(HTTPException, as_json)
+    response = app.test_client().get(path)
+    assert (response.status_code, response.json) == (401, {"message": "Unauthorized"})
+    types, challenges = (response.headers.getlist(name) for name in ("Content-Type", "WWW-Authenticate"))
+    assert types == ["application/vnd.mine+json" if changes else "application/json"]
+    assert challenges == ["Mine" if changes else CHALLENGES[path]]
+
+
+def test_fields_are_spelled_as_in_their_specifications() -> None:
+    """The exception and its response have the usual capital letters, also in names that need several."""
+    names: list[list[str]] = []
+
+    def noting(error: Any) -> Any:
+        names.append([name for name, _ in error.get_headers()])
+        assert list(error.response.headers.keys())[: len(names[0])] == names[0]
+        return error
+
+    def on_error(request: Any, refusal: Any) -> Any:
+        for name in ("dpop-nonce", "ratelimit-policy", "x-request-id", "hx-redirect"):
+            refusal = refusal.with_header(name, "1")
+        return refusal
+
+    app = site(user_loader=down, on_error=on_error)
+    app.register_error_handler(RefusedHTTPException, noting)
+    assert ask_wsgi(app, "GET", "/some/page", [bearer()]).status == 503
+    assert names[0][-6:] == [
+        "Vary",
+        "Retry-After",
+        "DPoP-Nonce",
+        "RateLimit-Policy",
+        "X-Request-Id",
+        "HX-Redirect",
+    ]
+    assert names[0][:3] == ["Content-Type", "Cache-Control", "X-Content-Type-Options"]
+
+
+@pytest.mark.parametrize(("fields", "status"), [([], 401), ([bearer()], 410)], ids=["anonymous", "known"])
+def test_a_handler_with_a_decorator_refuses(fields: Any, status: int) -> None:
+    """A handler for another error that requires a caller answers an anonymous one by 401, and not by 500."""
+    app = site(public_paths=["/old"])
+
+    @app.get("/old")
+    def _old() -> str:
+        flask.abort(410)
+
+    @app.errorhandler(410)
+    @requires()
+    def _gone(error: Any) -> Any:
+        return f"gone for {current_user.is_authenticated}", 410
+
+    answer = ask_wsgi(app, "GET", "/old", fields)
+    assert answer.status == status
+    assert (answer.headers.get("www-authenticate"), answer.body) == (
+        (None, b"gone for True") if fields else ('Bearer realm="api"', answer.body)
+    )
+
+
+@pytest.mark.parametrize("path", [*CHALLENGES, "/some/missing"])
+def test_a_handler_of_refusals_with_a_decorator_is_the_guards_answer(path: str) -> None:
+    """A handler of 401 that itself requires a caller leaves the guard's answer, as 401."""
+    app = site(public_paths=["/some/decorated", "/some/missing"])
+    app.register_error_handler(401, requires()(lambda error: "signed in"))
+    app.register_error_handler(404, requires()(lambda error: "signed in"))
+    answer = ask_wsgi(app, "GET", path)
+    assert (answer.status, answer.headers["content-type"]) == (401, PLAIN)
 
 
 @pytest.mark.parametrize(

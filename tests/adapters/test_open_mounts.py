@@ -167,3 +167,39 @@ def test_what_is_mounted_before_is_guarded(caplog: pytest.LogCaptureFixture) -> 
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/admin": plain})  # type: ignore[method-assign]
     authguard.flask.init_app(app, guard())
     assert warnings_of(app, caplog) == []
+
+
+class Sockets:
+    """Answer below a path like the middleware of Flask-SocketIO, which keeps the application beside it."""
+
+    def __init__(self, app: flask.Flask) -> None:
+        self.flask_app, self.wsgi_app, self.engineio_path = app, app.wsgi_app, "/socket.io/"
+        app.wsgi_app = self  # type: ignore[method-assign]
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        inner = plain if environ["PATH_INFO"].startswith(self.engineio_path) else self.wsgi_app
+        return inner({**environ}, start_response)
+
+
+@pytest.mark.parametrize(
+    ("public", "is_before", "warned"),
+    [(["/"], False, True), (["/", "/socket.io"], False, False), (["/"], True, False)],
+    ids=["after", "public", "before"],
+)
+def test_sockets_around_the_guard_are_warned_of(
+    public: list[str], is_before: bool, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Flask-SocketIO after `init_app` is outside of the guard, and warned of unless its path is public."""
+    app = flask.Flask("site")
+    app.add_url_rule("/", view_func=lambda: "")
+    verifier = JWTVerifier(secrets.token_urlsafe(40), algorithms=["HS256"], issuer=None, audience=None)
+    if is_before:
+        Sockets(app)
+    authguard.flask.init_app(app, Guard(verifier, public_paths=public))
+    if not is_before:
+        Sockets(app)
+    warnings = warnings_of(app, caplog)
+    assert ["'/socket.io/'" in warning and "SocketIO(app), before" in warning for warning in warnings] == (
+        [True] if warned else []
+    )
+    assert ask_wsgi(app, "GET", "/socket.io/").status == (401 if is_before else 200)

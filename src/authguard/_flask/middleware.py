@@ -17,6 +17,7 @@ from authguard._core.deciding.straight_path import Open
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.request import Presented, RequestKey
+from authguard._flask.dispatch import check_dispatch
 from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer, answer_raised
@@ -53,6 +54,7 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
         app.wsgi_app = middleware  # type: ignore[method-assign]
     else:
         outer.app = middleware
+    check_dispatch(app, guard, clock)
     handlers = app.error_handler_spec[None][None]
     if handlers.get(RefusedError, answer_in_flask) is answer_in_flask:
         handlers[RefusedError] = answer_raised

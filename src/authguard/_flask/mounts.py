@@ -38,8 +38,8 @@ class OpenMounts:
         if paths:
             logger.warning(
                 "the applications mounted at %s are outside of the guard, because they were mounted after "
-                "init_app: write app.wsgi_app = DispatcherMiddleware(app.wsgi_app, …) before init_app, and "
-                "list paths that may be open in public_paths",
+                "init_app: write app.wsgi_app = DispatcherMiddleware(app.wsgi_app, …), or SocketIO(app), "
+                "before init_app, and list paths that may be open in public_paths",
                 ", ".join(map(ascii, paths)),
             )
 
@@ -50,10 +50,12 @@ class OpenMounts:
         for path, mounted in mounts.items() if isinstance(mounts, dict) else ():
             if isinstance(path, str) and callable(mounted) and not _has_guard(mounted):
                 yield path
-        # mounts of its SharedDataMiddleware are files, which may be public on purpose
-        exports = own.get("exports")
-        for path, _ in exports if isinstance(exports, list) and callable(layer) else ():
-            if self._middleware.guard.explain("GET", path).protected:
+        # Mounts of its SharedDataMiddleware are files, which may be public on purpose, and Flask-SocketIO may
+        # have functions that check the caller.
+        exports, socket_path = own.get("exports"), own.get("engineio_path")
+        paths = [path for path, _ in exports] if isinstance(exports, list) else []
+        for path in [*paths, socket_path] if isinstance(socket_path, str) else paths:
+            if callable(layer) and self._middleware.guard.explain("GET", path).protected:
                 yield path
 
 

@@ -18,6 +18,8 @@ from authguard.wsgi import refusal_of_raised
 
 # Fields of a refusal that describe its body or redirect; a response of the application has its own.
 _OF_THE_BODY = frozenset(("content-type", "content-length", "location", "hx-redirect", "set-cookie"))
+# parts of names that are not spelled by a capital letter and small ones
+_SPELLED = {"dpop": "DPoP", "hx": "HX", "ratelimit": "RateLimit", "www": "WWW"}
 # names of functions that have raised: one log line for each, so the size is bounded
 _failed: set[str] = set()
 
@@ -44,8 +46,8 @@ class RefusedHTTPException(HTTPException):
         self.refusal = refusal
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
-        """Return the fields of the guard's answer, with the challenge."""
-        return list(self.refusal.headers)
+        """Return the fields of the guard's answer, with the challenge, spelled like those of Werkzeug."""
+        return _fields(self.refusal)
 
     def get_body(self, environ: Any = None, scope: Any = None) -> str:
         """Return the body of the guard's answer."""
@@ -62,7 +64,17 @@ def _class_for(status: int) -> type[RefusedHTTPException]:
 
 def as_response(refusal: Refusal) -> Response:
     """Return a refusal as a Flask response."""
-    return Response(refusal.body, refusal.status, list(refusal.headers))
+    return Response(refusal.body, refusal.status, _fields(refusal))
+
+
+def _fields(refusal: Refusal) -> list[tuple[str, str]]:
+    """Return the fields of a refusal as Werkzeug spells them; handlers read `Content-Type` of a dict."""
+    return [(_spelled(name), value) for name, value in refusal.headers]
+
+
+@functools.lru_cache(maxsize=256)  # names that refusals usually have
+def _spelled(name: str) -> str:
+    return "-".join(_SPELLED.get(part, part.capitalize()) for part in name.split("-"))
 
 
 def refused(app: Flask, refusal: Refusal) -> RefusedHTTPException:
@@ -88,6 +100,24 @@ def _handle(error: RefusedHTTPException) -> Any:
         for handler in _handlers(type(error)):
             return handler(error)
     return error.response
+
+
+def _handled(app: Flask, error: RefusedHTTPException) -> Any:
+    """Return the answer of the application's handlers, or the guard's if one of them refuses the caller."""
+    try:
+        return app.handle_user_exception(error)
+    except RefusedHTTPException as refused_again:
+        return refused_again.response
+
+
+def answer_refused_handler(app: Flask, error: RefusedHTTPException) -> Response:
+    """Return the response to a refusal that an error handler has raised, such as one with `@requires`.
+
+    Args:
+        app: the application.
+        error: the refusal.
+    """
+    return app.finalize_request(_handled(app, error))
 
 
 def answer_raised(error: RefusedError) -> Any:
@@ -119,7 +149,7 @@ def answer(app: Flask, refusal: Refusal) -> Any:
         refusal: the answer of the guard.
     """
     try:
-        response = app.make_response(app.handle_user_exception(refused(app, refusal)))
+        response = app.make_response(_handled(app, refused(app, refusal)))
         response = _refused(as_cross_origin(app, request, response), refusal)
         response = _refused(_processed(app, response), refusal)
         request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
@@ -133,8 +163,8 @@ def _refused(response: Response, refusal: Refusal) -> Response:
     if response.status_code < 300:
         # A response to a redirect is the login page itself.
         response.status_code = 401 if refusal.error is None else refusal.status
-    for name, value in refusal.headers:
-        if name not in _OF_THE_BODY and name not in response.headers:
+    for name, value in _fields(refusal):
+        if name.lower() not in _OF_THE_BODY and name not in response.headers:
             response.headers.add(name, value)
     return response
 
