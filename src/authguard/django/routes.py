@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import get_resolver
 from django.urls.resolvers import RoutePattern
 
-from authguard._endpoint import RegisteredRoute
+from authguard._signatures.registered import RegisteredRoute
 
 
 def project_routes() -> Iterator[RegisteredRoute]:
