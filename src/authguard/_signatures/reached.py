@@ -108,7 +108,7 @@ def _wrapped(call: Any) -> Any:
     """Return the attribute `__wrapped__`. Properties and proxies, which run code, are not asked."""
     if isinstance(call, MethodType):
         return None
-    value = _dictionary(call).get("__wrapped__", _MISSING)
+    value = own_attributes(call).get("__wrapped__", _MISSING)
     if value is _MISSING:
         classes = () if isinstance(call, type) else type(call).__mro__
         value = next((vars(base)["__wrapped__"] for base in classes if "__wrapped__" in vars(base)), None)
@@ -122,7 +122,7 @@ def own_values(owner: Any) -> list[Any]:
     Args:
         owner: the instance.
     """
-    values = list(_dictionary(owner).values())
+    values = list(own_attributes(owner).values())
     for base in type(owner).__mro__:
         for member in list(vars(base).values()):
             if isinstance(member, MemberDescriptorType):
@@ -133,8 +133,19 @@ def own_values(owner: Any) -> list[Any]:
     return values
 
 
-def _dictionary(owner: Any) -> dict[str, Any]:
-    """Return the dictionary of an object, which a class of proxies may hide by an attribute of its own."""
+def owners(call: Any) -> list[Any]:
+    """Return the object of a bound method, or the values in the closure of a function."""
+    if isinstance(call, MethodType):
+        return [call.__self__]
+    return _cells(call) if isinstance(call, FunctionType) else []
+
+
+def own_attributes(owner: Any) -> dict[str, Any]:
+    """Return the dictionary of an object, which a class of proxies may hide by an attribute of its own.
+
+    Args:
+        owner: the object.
+    """
     if isinstance(owner, type):
         return dict(vars(owner))
     for base in type(owner).__mro__:
