@@ -3,14 +3,16 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes
 from authguard._signatures.misused import check_endpoint, misused
-from authguard._signatures.wrappers import guarded_by, has_wrappers, is_misplaced, unwrapped
+from authguard._signatures.reached import unwrapped
+from authguard._signatures.registered import RegisteredRoute, registered_routes
+from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
 
 _MARK = "__authguard_requirements__"
@@ -194,25 +196,7 @@ def misplaced_in(app: Any) -> list[str]:
     A function that was registered twice on purpose, once with the check, is not a fault.
     """
     routes = list(registered_routes(app))
-    hooks = {id(hook): hook for route in routes for hook in route.hooks if _is_decorated(hook)}
-    decorated = [route for route in routes if _is_decorated(route.endpoint)]
-    used: set[int] = set()
-    if decorated or hooks:
-        calls = (call for route in routes for call in (*route.calls, *route.hooks))
-        used = {id(wrapped) for call in calls for wrapped in unwrapped(call)}
-    sentences = [
-        f"@requires must be below @before_request ({_name(hook)}), got it above, where it guards nothing: "
-        "write @before_request first, and @requires(...) below it"
-        for hook in hooks.values()
-        if _is_misplaced(hook, used)
-    ]
-    sentences += [
-        f"@requires must be below the decorator of the route {route.path} ({_name(route.endpoint)}), got "
-        "it above, where it guards nothing: write the decorator of the route first, and @requires(...) below "
-        "it"
-        for route in decorated
-        if _is_misplaced(route.endpoint, used)
-    ]
+    sentences = list(_above(routes))
     sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
         "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
@@ -228,38 +212,25 @@ def misplaced_in(app: Any) -> list[str]:
     return sentences
 
 
-class RegisteredRoute(NamedTuple):
-    """Hold a route, or a place below which routes cannot be read.
-
-    Attributes:
-        path: its path.
-        endpoint: its endpoint.
-        calls: the endpoint, and the dependencies of FastAPI, including nested ones.
-        has_dependencies: whether FastAPI fills the parameters of the calls.
-        listed: the `Depends` and `Security` of lists of dependencies.
-        hooks: the `before_request` functions of a Flask application and its blueprints.
-        is_opaque: whether this is such a place, such as the mount of an unknown application.
-        methods: its methods; empty if it may have all.
-    """
-
-    path: str
-    endpoint: Any
-    calls: tuple[Any, ...] = ()
-    has_dependencies: bool = False
-    listed: tuple[Any, ...] = ()
-    hooks: tuple[Any, ...] = ()
-    is_opaque: bool = False
-    methods: frozenset[str] = frozenset()
-
-
-def registered_routes(app: Any) -> Iterator[RegisteredRoute]:
-    """Yield the routes of an application, including those that are mounted in it.
-
-    Args:
-        app: an application of Starlette, FastAPI, Flask or Quart, or a wrapper of one. The routes of others
-            cannot be read.
-    """
-    yield from _routes(app, "", {})
+def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
+    """Yield a sentence for each function of an application that is registered without its `@requires`."""
+    routes = list(routes)
+    hooks = {id(hook.function): hook for route in routes for hook in route.hooks}
+    endpoints = (call for route in routes for call in route.calls)
+    decorated = Decorated((*endpoints, *(hook.function for hook in hooks.values())))
+    for hook in hooks.values():
+        if decorated.is_misplaced(hook.function):
+            yield (
+                f"@requires must be below {hook.decorator} ({_name(hook.function)}), got it above, where it "
+                f"guards nothing: write {hook.decorator} first, and @requires(...) below it"
+            )
+    for route in routes:
+        if _lacks_class(route.endpoint) or decorated.is_misplaced(route.endpoint):
+            yield (
+                f"@requires must be below the decorator of the route {route.path} ({_name(route.endpoint)}), "
+                "got it above, where it guards nothing: write the decorator of the route first, and "
+                "@requires(...) below it"
+            )
 
 
 def _is_guarding(call: Any) -> bool:
@@ -271,92 +242,13 @@ def _is_decorator(call: Any) -> bool:
     return name == "requires" and module in ("authguard.fastapi", "authguard.starlette")
 
 
-def _is_decorated(endpoint: Any) -> bool:
-    """Return whether a decorator may guard an endpoint, so that its order must be checked."""
-    return has_wrappers(endpoint) or inspect.isclass(getattr(endpoint, "view_class", None))
-
-
-def _is_misplaced(endpoint: Any, used: set[int]) -> bool:
-    view_class = getattr(endpoint, "view_class", None)  # a view of Flask
-    if inspect.isclass(view_class):
-        checked = {each for wrapped in unwrapped(endpoint) for each in requirements_of(wrapped)}
-        return not checked.issuperset(requirements_of(view_class))
-    return is_misplaced(endpoint, used)
-
-
-def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
-    # By attribute name, so that no framework is needed. Routes of other frameworks may have a reference to
-    # their application.
-    while app is not None and id(app) not in seen:
-        seen[id(app)] = app  # kept alive, so that no other object gets its id
-        owner = getattr(app, "__self__", None)  # from the bound method `Flask.wsgi_app`
-        for flask in (app, owner):
-            if isinstance(getattr(flask, "view_functions", None), dict):
-                yield from _views(flask, path)
-                return
-        routes = getattr(app, "routes", None)
-        if isinstance(routes, list | tuple):
-            for route in routes:
-                yield from _of_route(route, path, seen)
-            if _has_others(app):
-                break
-            return
-        mounts = getattr(app, "mounts", None)  # the mounts of Werkzeug's DispatcherMiddleware
-        for place, mounted in mounts.items() if isinstance(mounts, dict) else ():
-            yield from _routes(mounted, path + str(place), seen)
-        app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
-    yield RegisteredRoute(path, None, is_opaque=True)
-
-
-def _has_others(app: Any) -> bool:
-    """Return whether a router has pages besides its routes: FastAPI's `frontend`, or another default."""
-    router = getattr(app, "router", app)
-    default = getattr(router, "default", None)
-    own = getattr(router, "not_found", None)
-    return default != own or any(True for _ in getattr(router, "_iter_low_priority_routes", tuple)())
-
-
-def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
-    whole_path = path + str(getattr(route, "path", ""))
-    included = getattr(route, "original_router", None)  # a router that FastAPI's `include_router` has added
-    if included is not None:
-        context = getattr(route, "include_context", None)
-        prefix = path + str(getattr(context, "prefix", ""))
-        for included_dependency in getattr(context, "dependencies", ()):
-            yield RegisteredRoute(
-                prefix or "/",
-                None,
-                (included_dependency.dependency,),
-                has_dependencies=True,
-                listed=(included_dependency,),
-            )
-        yield from _routes(included, prefix, seen)
-    elif hasattr(route, "endpoint"):
-        dependant = getattr(route, "dependant", None)
-        calls = (route.endpoint, *_calls(dependant))
-        listed = tuple(getattr(route, "dependencies", ()))
-        methods = frozenset(getattr(route, "methods", None) or ())
-        yield RegisteredRoute(
-            whole_path, route.endpoint, calls, dependant is not None, listed, methods=methods
-        )
-    else:
-        yield from _routes(getattr(route, "app", None), whole_path, seen)
-
-
-def _calls(dependant: Any) -> Iterator[Any]:
-    for dependency in getattr(dependant, "dependencies", ()):
-        yield dependency.call
-        yield from _calls(dependency)
-
-
-def _views(app: Any, path: str) -> Iterator[RegisteredRoute]:
-    of_blueprints = getattr(app, "before_request_funcs", {})
-    hooks = tuple(hook for functions in of_blueprints.values() for hook in functions)
-    for rule in app.url_map.iter_rules():
-        view = app.view_functions.get(rule.endpoint)
-        if view is not None:
-            methods = frozenset(rule.methods or ())
-            yield RegisteredRoute(path + rule.rule, view, (view,), hooks=hooks, methods=methods)
+def _lacks_class(endpoint: Any) -> bool:
+    """Return whether a view of Flask does not have the decorators of its class."""
+    view_class = getattr(endpoint, "view_class", None)
+    if not inspect.isclass(view_class):
+        return False
+    checked = {each for wrapped in unwrapped(endpoint) for each in requirements_of(wrapped)}
+    return not checked.issuperset(requirements_of(view_class))
 
 
 def _name(endpoint: Any) -> str:

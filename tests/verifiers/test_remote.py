@@ -329,32 +329,6 @@ def test_wrong_http_options_are_found_when_built(options, says):
         HTTPOptions(**options)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "proxy.internal:3128",
-        "proxy.internal",
-        "httpx://ann:s3cr3t@proxy.internal:3128",
-        "https+tls://ann:s3cr3t@proxy.internal",
-        "ftp://ann:s3cr3t@proxy.internal",
-        "http://",
-        "http://ann:s3/cr3t@proxy.internal:3128",
-    ],
-)
-def test_a_proxy_of_an_unknown_kind_is_found_when_built(url):
-    """A proxy with an unknown scheme, or without a host, is an error at once, without its password."""
-    with pytest.raises(ConfigurationError, match="proxy must be the URL of a proxy") as fault:
-        HTTPOptions(proxy=url)
-    assert "s3cr3t" not in str(fault.value) and "cr3t@" not in str(fault.value)
-
-
-@pytest.mark.parametrize("scheme", ["http", "HTTPS", "socks5", "socks5h"])
-def test_proxies_of_each_known_kind_are_taken(scheme):
-    """Each scheme that httpx knows is allowed, with any port and with a password."""
-    url = f"{scheme}://ann:s3cr3t@proxy.internal:3128"
-    assert HTTPOptions(proxy=url).proxy == url
-
-
 def test_origins_may_be_any_iterable():
     """The origins may be any iterable, which is read once."""
     options = HTTPOptions(origins=(f"https://{name}.example:8443" for name in "ab"))

@@ -11,9 +11,9 @@ from authguard._core.guard import Guard
 from authguard._core.policy.paths import fold
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
-from authguard._endpoint import RegisteredRoute, registered_routes
 from authguard._logs import logger
 from authguard._routes.paths import ANYTHING_BELOW, Parameter, Template, can_meet, samples, template
+from authguard._signatures.registered import RegisteredRoute, registered_routes
 
 # Parameters of Starlette, such as {id:int}, and of Werkzeug, such as <int:id>.
 _PARAMETER = re.compile(r"\{\w+(?::(\w+))?\}|<(?:(\w+)(?:\(.*?\))?:)?\w+>")

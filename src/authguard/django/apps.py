@@ -11,7 +11,7 @@ from authguard._logs import logger
 from authguard._routes.unmatched import unmatched_patterns
 from authguard.django.configuration import MIDDLEWARE, get_guard, has_middleware, order_error
 from authguard.django.middleware import AuthGuardMiddleware
-from authguard.django.routes import project_routes
+from authguard.django.routes import misplaced_in_project, project_routes
 from authguard.errors import ConfigurationError
 
 _UNGUARDED = f"MIDDLEWARE must have {MIDDLEWARE}, got none, so that nothing is guarded: add it"
@@ -36,7 +36,7 @@ class AuthGuardConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
 
 def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
-    """Return the faults of the settings `AUTHGUARD` and `MIDDLEWARE`.
+    """Return the faults of the settings `AUTHGUARD` and `MIDDLEWARE`, and of `@requires` on views.
 
     Args:
         app_configs: the apps to check; ignored, because the settings are global.
@@ -61,7 +61,15 @@ def check_configuration(app_configs: Any = None, **options: Any) -> list[checks.
         errors.append(checks.Error(_UNGUARDED, id="authguard.E003"))
     if text := _unmatched():
         errors.append(checks.Warning(text, id="authguard.W005"))
+    errors += [checks.Error(text, id="authguard.E006") for text in _misplaced()]
     return errors
+
+
+def _misplaced() -> list[str]:
+    try:
+        return misplaced_in_project()
+    except Exception:  # noqa: BLE001 (Django reports the faults of a URLconf itself)
+        return []
 
 
 def _unmatched() -> str:

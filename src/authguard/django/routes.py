@@ -1,4 +1,4 @@
-"""List the routes of a Django project's URLconf."""
+"""List the routes of a Django project's URLconf, and the views that `requires` does not guard there."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,13 +6,51 @@ from typing import Any
 from django.urls import get_resolver
 from django.urls.resolvers import RoutePattern
 
-from authguard._endpoint import RegisteredRoute
+from authguard._signatures.reached import own_attributes, owners
+from authguard._signatures.registered import RegisteredRoute
+from authguard._signatures.wrappers import Decorated
 
 
 def project_routes() -> Iterator[RegisteredRoute]:
     """Yield the routes of the URLconf; below a pattern that is no `path(…)`, they cannot be read."""
     patterns: Any = get_resolver().url_patterns  # pyright does not see the list of a cached property
     yield from _routes(patterns, "/")
+
+
+def misplaced_in_project() -> list[str]:
+    """Return a sentence for each view of the URLconf that `@requires` should guard, but does not."""
+    patterns: Any = get_resolver().url_patterns
+    views = [(path, view) for path, callback in _callbacks(patterns, "/") for view in _views_of(callback)]
+    decorated = Decorated(view for _, view in views)
+    return [
+        f"@requires must guard the registered view of the route {path} ({_name(view)}), got it above the "
+        "decorator of the route, or after path(…), where it guards nothing: write @requires(...) below the "
+        "decorator of the route, or pass the decorated view to path(…)"
+        for path, view in views
+        if decorated.is_misplaced(view)
+    ]
+
+
+def _callbacks(patterns: Iterable[Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        path = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from _callbacks(pattern.url_patterns, path)
+        else:
+            yield path, pattern.callback
+
+
+def _views_of(callback: Any) -> Iterator[Any]:
+    """Yield the view of a route, and the functions that Django Ninja calls behind its view."""
+    yield callback
+    for owner in owners(callback):
+        operations = own_attributes(owner).get("operations")
+        for operation in operations if isinstance(operations, list) else ():
+            yield own_attributes(operation).get("view_func")
+
+
+def _name(view: Any) -> str:
+    return str(getattr(view, "__qualname__", type(view).__qualname__))
 
 
 def _routes(patterns: Iterable[Any], prefix: str) -> Iterator[RegisteredRoute]:

@@ -1,0 +1,162 @@
+"""List the routes of an application, with the functions that its framework calls."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+_HOOKS_OF_FLASK = ("before_request", "after_request", "teardown_request")
+_HANDLERS_OF_STARLETTE = ("exception_handlers", "_exception_handlers", "_status_handlers")
+
+
+class Hook(NamedTuple):
+    """Hold a function that a framework calls besides the endpoints.
+
+    Attributes:
+        decorator: the decorator that registers such functions, as users write it.
+        function: the function.
+    """
+
+    decorator: str
+    function: Any
+
+
+class RegisteredRoute(NamedTuple):
+    """Hold a route, or a place below which routes cannot be read.
+
+    Attributes:
+        path: its path.
+        endpoint: its endpoint.
+        calls: the endpoint, and the dependencies of FastAPI, including nested ones.
+        has_dependencies: whether FastAPI fills the parameters of the calls.
+        listed: the `Depends` and `Security` of lists of dependencies.
+        hooks: the other functions of the application: around its endpoints, or for their exceptions.
+        is_opaque: whether this is such a place, such as the mount of an unknown application.
+        methods: its methods; empty if it may have all.
+    """
+
+    path: str
+    endpoint: Any
+    calls: tuple[Any, ...] = ()
+    has_dependencies: bool = False
+    listed: tuple[Any, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    is_opaque: bool = False
+    methods: frozenset[str] = frozenset()
+
+
+def registered_routes(app: Any) -> Iterator[RegisteredRoute]:
+    """Yield the routes of an application, including those that are mounted in it.
+
+    Args:
+        app: an application of Starlette, FastAPI, Flask or Quart, or a wrapper of one. The routes of others
+            cannot be read.
+    """
+    yield from _routes(app, "", {})
+
+
+def _routes(app: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
+    # By attribute name, so that no framework is needed. Routes of other frameworks may have a reference to
+    # their application.
+    while app is not None and id(app) not in seen:
+        seen[id(app)] = app  # kept alive, so that no other object gets its id
+        owner = getattr(app, "__self__", None)  # from the bound method `Flask.wsgi_app`
+        for flask in (app, owner):
+            if isinstance(getattr(flask, "view_functions", None), dict):
+                yield from _views(flask, path)
+                return
+        hooks = tuple(hook for hook in _hooks_of_starlette(app) if callable(hook.function))
+        if hooks:
+            yield RegisteredRoute(path, None, hooks=hooks)
+        routes = getattr(app, "routes", None)
+        if isinstance(routes, list | tuple):
+            for route in routes:
+                yield from _of_route(route, path, seen)
+            if _has_others(app):
+                break
+            return
+        mounts = getattr(app, "mounts", None)  # the mounts of Werkzeug's DispatcherMiddleware
+        for place, mounted in mounts.items() if isinstance(mounts, dict) else ():
+            yield from _routes(mounted, path + str(place), seen)
+        app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
+    yield RegisteredRoute(path, None, is_opaque=True)
+
+
+def _has_others(app: Any) -> bool:
+    """Return whether a router has pages besides its routes: FastAPI's `frontend`, or another default."""
+    router = getattr(app, "router", app)
+    default = getattr(router, "default", None)
+    own = getattr(router, "not_found", None)
+    return default != own or any(True for _ in getattr(router, "_iter_low_priority_routes", tuple)())
+
+
+def _of_route(route: Any, path: str, seen: dict[int, Any]) -> Iterator[RegisteredRoute]:
+    whole_path = path + str(getattr(route, "path", ""))
+    included = getattr(route, "original_router", None)  # a router that FastAPI's `include_router` has added
+    if included is not None:
+        context = getattr(route, "include_context", None)
+        prefix = path + str(getattr(context, "prefix", ""))
+        for included_dependency in getattr(context, "dependencies", ()):
+            yield RegisteredRoute(
+                prefix or "/",
+                None,
+                (included_dependency.dependency,),
+                has_dependencies=True,
+                listed=(included_dependency,),
+            )
+        yield from _routes(included, prefix, seen)
+    elif hasattr(route, "endpoint"):
+        dependant = getattr(route, "dependant", None)
+        calls = (route.endpoint, *_calls(dependant))
+        listed = tuple(getattr(route, "dependencies", ()))
+        methods = frozenset(getattr(route, "methods", None) or ())
+        yield RegisteredRoute(
+            whole_path, route.endpoint, calls, dependant is not None, listed, methods=methods
+        )
+    else:
+        yield from _routes(getattr(route, "app", None), whole_path, seen)
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    for dependency in getattr(dependant, "dependencies", ()):
+        yield dependency.call
+        yield from _calls(dependency)
+
+
+def _hooks_of_starlette(layer: Any) -> Iterator[Hook]:
+    """Yield the functions of `@app.middleware("http")` and of `@app.exception_handler(…)`.
+
+    Args:
+        layer: an application, or a layer or the router that it has built. The router of FastAPI leads to its
+            application.
+    """
+    owners = (layer, getattr(layer, "dependency_overrides_provider", None))
+    for owner in owners:
+        added = getattr(owner, "user_middleware", None)
+        for middleware in added if isinstance(added, list) else ():
+            yield Hook("@middleware", getattr(middleware, "kwargs", {}).get("dispatch"))
+        for name in _HANDLERS_OF_STARLETTE:
+            handlers = getattr(owner, name, None)
+            for handler in list(handlers.values()) if isinstance(handlers, dict) else ():
+                yield Hook("@exception_handler", handler)
+    yield Hook("@middleware", getattr(layer, "dispatch_func", None))
+
+
+def _hooks_of_flask(app: Any) -> Iterator[Hook]:
+    """Yield the functions around the views of an application and of its blueprints, and for exceptions."""
+    for name in _HOOKS_OF_FLASK:
+        of_blueprints = getattr(app, f"{name}_funcs", {})
+        for functions in list(of_blueprints.values()):
+            for function in functions:
+                yield Hook(f"@{name}", function)
+    for by_status in list(getattr(app, "error_handler_spec", {}).values()):
+        for by_class in list(by_status.values()):
+            for handler in by_class.values():
+                yield Hook("@errorhandler", handler)
+
+
+def _views(app: Any, path: str) -> Iterator[RegisteredRoute]:
+    yield RegisteredRoute(path, None, hooks=tuple(_hooks_of_flask(app)))
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions.get(rule.endpoint)
+        if view is not None:
+            methods = frozenset(rule.methods or ())
+            yield RegisteredRoute(path + rule.rule, view, (view,), methods=methods)
