@@ -329,7 +329,7 @@ api_key_usage_kept = Table(
     Column("seconds", BigInteger, nullable=False),
 )
 
-# The lifetimes of access tokens that services had, and when one last had it: tokens with them may still be valid.
+# The lifetimes of access tokens that services had, and when one last had it: such tokens may still be valid.
 access_lifetimes = Table(
     "access_lifetimes",
     metadata,
