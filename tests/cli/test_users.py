@@ -9,6 +9,7 @@ import pytest
 from authguard.errors import InvalidTokenError
 from authguard.identity import Caller
 from cli.support import ISSUER, PASSWORD, SECRET, invoke, run, run_script
+from identity.api_key_support import rows
 from identity.support import service_at
 
 
@@ -68,6 +69,20 @@ def test_disabling_ends_sessions(service):
         pytest.raises(InvalidTokenError),
     ):
         running.sessions.refresh(document["refresh_token"], Caller())
+
+
+def test_disabling_by_a_command_that_knows_only_the_database(service):
+    """A command with the default `access_lifetime` revokes the week-long tokens of the service for a week."""
+    week = 7 * 86_400
+    make(service)
+    begun = time.time()
+    issue(service | {"AUTHGUARD_ACCESS_LIFETIME": str(week)})
+    database = {"AUTHGUARD_DATABASE": service["AUTHGUARD_DATABASE"]}
+    assert invoke("users", "disable", "ann@example.com", **database).exit_code == 0
+    with service_at(database["AUTHGUARD_DATABASE"]) as running:
+        (mark,) = rows(running, "authguard_marks")
+        assert mark.until >= begun + week
+        assert [row.seconds for row in rows(running, "access_lifetimes")] == [week]
 
 
 def test_enabling_brings_no_session_back(service):

@@ -303,6 +303,7 @@ def _check_tables(service: IdentityService) -> None:
         migrations.upgrade(service.database)
     migrations.check(service.database)
     service.keep_usage()
+    service.sessions.note_lifetime()
     service.keys.load(service.clock())  # the signing keys are encrypted with the same secret
     # logs the name of the log of revocations, so that it can be compared with that of guards
     service.revocations.check()

@@ -32,6 +32,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity.settings import Settings
 from authguard.identity.storage import key_queries as key_store
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.old_rows.lifetimes import find_longest_lifetime
 from authguard.identity.tokens.derive import derive_fernet
 
 #: Seconds for which a new key is published before it signs, because guards fetch key sets every 5 minutes.
@@ -219,7 +220,7 @@ class SigningKeys:
 
         Return the others.
         """
-        last = self._settings.access_lifetime + MAX_LEEWAY
+        last = find_longest_lifetime(connection, self._settings.access_lifetime, now) + MAX_LEEWAY
         expired = [
             key.kid for key, successor in pairwise(stored) if key.kid and successor.signs_from + last < now
         ]

@@ -5,6 +5,7 @@ older one proves a copy, and ends the session (RFC 9700 section 4.14.2).
 """
 
 from collections.abc import Iterable, Sequence
+from threading import Lock
 from uuid import uuid4
 
 from sqlalchemy import Connection, Select
@@ -17,6 +18,7 @@ from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.marks import add_marks
+from authguard.identity.storage.old_rows.lifetimes import NOTE_SECONDS, find_longest_lifetime, note_lifetime
 from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.grace import agent_of, network_of
@@ -41,6 +43,27 @@ class Sessions:
     def __init__(self, base: Base) -> None:
         self._base = base
         self.refresher = SessionRefresher(base, self.issue_tokens, self.end_now)
+        self._noting = Lock()
+        self._noted_at: float | None = None
+
+    def note_lifetime(self) -> None:
+        """Store the lifetime of access tokens, once in an hour; see `storage.old_rows.lifetimes`.
+
+        Raises:
+            StoreUnavailableError: if it was not stored.
+        """
+        if self._is_noted():
+            return
+        with self._noting:
+            if self._is_noted():
+                return
+            now = self._base.clock()
+            with self._base.database.write(flush=False) as connection:
+                note_lifetime(connection, self._base.settings.access_lifetime, now)
+            self._noted_at = now
+
+    def _is_noted(self) -> bool:
+        return self._noted_at is not None and 0 <= self._base.clock() - self._noted_at < NOTE_SECONDS
 
     def create_session(
         self,
@@ -85,13 +108,18 @@ class Sessions:
     def _remove_old_sessions(self, connection: Connection, user_id: str) -> None:
         """Delete the sessions of an account that have expired, and end the oldest ones beyond the limit."""
         now = self._base.clock()
-        before = now - self._base.settings.access_lifetime
+        before = now - self._longest_lifetime(connection, now)
         session_store.delete_dead_sessions(connection, user_id, before)
         if surplus := session_store.list_surplus_sessions(connection, user_id, now, MAX_SESSIONS):
             self.end_sessions_in(connection, surplus)
 
     def issue_tokens(self, user: User, session: Session) -> Tokens:
-        """Issue the tokens of a session as it is now."""
+        """Issue the tokens of a session as it is now, after the transaction that has stored it.
+
+        Raises:
+            StoreUnavailableError: if the lifetime of the tokens had to be noted, and was not.
+        """
+        self.note_lifetime()
         access_token, expires_in = self._base.access_tokens.issue(user, session, self._base.clock())
         refresh_token = self._base.refresh_tokens.issue(session.id, session.generation)
         return Tokens(access_token, expires_in, refresh_token, user, session.id)
@@ -238,8 +266,9 @@ class Sessions:
             except_id: the session to keep.
         """
         now = self._base.clock()
-        alive = session_store.select_alive(user_id, now - self._lifetime, except_id=except_id)
-        self.end_sessions_in(connection, alive)
+        seconds = self._end_seconds(connection, now)
+        alive = session_store.select_alive(user_id, now - seconds, except_id=except_id)
+        self._end(connection, alive, now, seconds)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
         """End sessions, in a transaction of their own."""
@@ -249,15 +278,21 @@ class Sessions:
     def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
         """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked."""
         now = self._base.clock()
-        until = now + self._lifetime
+        self._end(connection, session_ids, now, self._end_seconds(connection, now))
+
+    def _end(
+        self, connection: Connection, session_ids: Iterable[str] | Select[str], now: float, seconds: float
+    ) -> None:
         ended = session_store.end_sessions(connection, session_ids, now)
-        add_marks(connection, [make_mark(session=session, until=until) for session in ended])
+        add_marks(connection, [make_mark(session=session, until=now + seconds) for session in ended])
         revocation_store.delete_old_marks(connection, now)
 
-    @property
-    def _lifetime(self) -> float:
+    def _end_seconds(self, connection: Connection, now: float) -> float:
         """Return the seconds after which all access tokens issued so far have expired by every clock."""
-        return self._base.settings.access_lifetime + MAX_LEEWAY
+        return self._longest_lifetime(connection, now) + MAX_LEEWAY
+
+    def _longest_lifetime(self, connection: Connection, now: float) -> int:
+        return find_longest_lifetime(connection, self._base.settings.access_lifetime, now)
 
 
 def _single_answer(answers: Sequence[Tokens | Exception]) -> Tokens:

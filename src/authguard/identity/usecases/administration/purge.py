@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from authguard.identity.model import NO_CALLER
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.old_rows import queries as purge_store
+from authguard.identity.storage.old_rows.lifetimes import delete_old_lifetimes, find_longest_lifetime
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.mails.queue import MAX_AGE
 
@@ -67,15 +68,17 @@ class Purge:
         """
         now = self._base.clock()
         # The row of a session decides whether its access tokens are valid, until these have expired.
-        sessions_before = now - self._base.settings.access_lifetime
+        with self._base.database.read() as connection:
+            lifetime = find_longest_lifetime(connection, self._base.settings.access_lifetime, now)
         done = Purged(
-            self._delete(purge_store.delete_sessions, sessions_before),
+            self._delete(purge_store.delete_sessions, now - lifetime),
             self._delete(purge_store.delete_one_time_tokens, now)
             + self._delete(purge_store.delete_address_changes, now),
             self._delete(purge_store.delete_mails, now - _MAIL_SECONDS),
         )
         with self._base.database.write(flush=False) as connection:
             revocation_store.delete_old_marks(connection, now)
+            delete_old_lifetimes(connection, now)
         if done.mails:
             logger.warning("mails that no process has sent for two days were given up: %d", done.mails)
         self._base.succeeded("purge", NO_CALLER)
