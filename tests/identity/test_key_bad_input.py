@@ -61,7 +61,6 @@ BAD_ROTATIONS = [
     {"activate": "now", "expires_in_days": 1},
 ]
 NOT_JSON = [
-    b"",
     b"{",
     b"[]",
     b"null",

@@ -50,6 +50,7 @@ from authguard.identity.web.messages import (
     message_response,
     read_form,
     read_json,
+    read_optional_object,
 )
 from authguard.identity.web.paging import link_next, read_page
 from authguard.identity.web.parts import Web
@@ -192,9 +193,13 @@ class AccountEndpoints:
         refused=(*Access.PERSON.refusals, RateLimitedError),
     )
     async def refresh(self, request: Request) -> Response:
-        """Issue new tokens for the refresh token in the body, or for the access token of the request."""
-        if media_type_of(request) == "application/json" and request.headers.get("content-length") != "0":
-            body = await read_json(request, bodies.Refresh)
+        """Issue new tokens for the refresh token in the body, or for the access token of the request.
+
+        The access token is used if the body is empty, or an object without fields.
+        """
+        fields = await read_optional_object(request)
+        if fields or (fields is not None and not _has_credentials(request)):
+            body = validate(bodies.Refresh, fields)
             token = body.refresh_token.get_secret_value()
             tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
             return json_response(token_document(tokens))
@@ -326,6 +331,13 @@ class AccountEndpoints:
         """Tell whether the caller is signed in; for development."""
         user = request.user if request.auth.principal.is_authenticated else None
         return json_response({"authenticated": user is not None, "user": user and user_document(user)})
+
+
+def _has_credentials(request: Request) -> bool:
+    """Return whether a request has credentials, valid or not."""
+    handled = handled_by_guard(request.scope)
+    missing = handled.error is None or isinstance(handled.error, MissingCredentialsError)
+    return handled.decision.auth.principal.is_authenticated or not missing
 
 
 def principal_of(request: Request) -> Principal:

@@ -14,7 +14,13 @@ from authguard.identity.errors import KeyLockedError, KeyNotActiveError, NotFoun
 from authguard.identity.model import APIKeyRequest, Caller, StoredAPIKey
 from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.web.key_bodies import CreateKey, RotateKey
-from authguard.identity.web.messages import caller_of, json_response, message_response, read_json
+from authguard.identity.web.messages import (
+    caller_of,
+    json_response,
+    message_response,
+    read_json,
+    read_optional_json,
+)
 from authguard.identity.web.parts import Web
 
 _KEYS = "/api-keys"
@@ -103,7 +109,11 @@ class APIKeyEndpoints:
         return message_response("API key revoked successfully")
 
     @operation(
-        access=Access.OWNER, json=RotateKey, answers={201: NewKey}, refused=(NotFoundError, KeyNotActiveError)
+        access=Access.OWNER,
+        json=RotateKey,
+        needs_body=False,
+        answers={201: NewKey},
+        refused=(NotFoundError, KeyNotActiveError),
     )
     async def rotate(self, request: Request) -> Response:
         """Rotate the secret of a key: 201 with its new text, which is shown only once.
@@ -111,7 +121,7 @@ class APIKeyEndpoints:
         The id stays the same.
         """
         principal = principal_of(request)
-        body = await read_json(request, RotateKey)
+        body = await read_optional_json(request, RotateKey)
         new = await self._workers.write(
             self._service.api_keys.rotate,
             principal,

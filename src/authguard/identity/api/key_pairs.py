@@ -11,7 +11,7 @@ from authguard.identity.errors import NotFoundError, TooManyKeysError
 from authguard.identity.model import APIKeyRequest
 from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.web.key_bodies import CreateKeyPair
-from authguard.identity.web.messages import caller_of, json_response, read_json
+from authguard.identity.web.messages import caller_of, json_response, read_optional_json
 from authguard.identity.web.parts import Web
 
 _KEYS = "/auth/api-keys"
@@ -38,11 +38,17 @@ class KeyPairEndpoints:
             Route(prefix + _USAGE, self.usage, methods=["GET"]),
         ]
 
-    @operation(access=Access.OWNER, json=CreateKeyPair, answers={201: NewPair}, refused=(TooManyKeysError,))
+    @operation(
+        access=Access.OWNER,
+        json=CreateKeyPair,
+        needs_body=False,
+        answers={201: NewPair},
+        refused=(TooManyKeysError,),
+    )
     async def create(self, request: Request) -> Response:
         """Create a key with a client secret: 201 with both, which are shown only once."""
         principal = principal_of(request)
-        body = await read_json(request, CreateKeyPair)
+        body = await read_optional_json(request, CreateKeyPair)
         wish = APIKeyRequest(name=body.name, scopes=body.permissions, kind="claw")
         new = await self._workers.write(self._service.api_keys.create, principal, wish, caller_of(request))
         return json_response(new_pair_document(new), 201)

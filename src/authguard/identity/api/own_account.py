@@ -13,7 +13,7 @@ from authguard.identity.api.answers import Message
 from authguard.identity.errors import EmailTakenError, InvalidLinkError
 from authguard.identity.openapi.operations import Access, operation
 from authguard.identity.web import bodies
-from authguard.identity.web.messages import caller_of, message_response, read_json
+from authguard.identity.web.messages import caller_of, message_response, read_json, read_optional_json
 from authguard.identity.web.parts import Web
 
 _PROOF = (InsufficientUserAuthenticationError, RateLimitedError)
@@ -72,11 +72,17 @@ class OwnAccountEndpoints:
         )
         return message_response("E-mail address changed")
 
-    @operation(access=Access.PERSON, json=bodies.DeleteAccount, answers={200: Message}, refused=_PROOF)
+    @operation(
+        access=Access.PERSON,
+        json=bodies.DeleteAccount,
+        needs_body=False,
+        answers={200: Message},
+        refused=_PROOF,
+    )
     async def delete_account(self, request: Request) -> Response:
         """Delete the account permanently, with the password or after a recent sign-in."""
         principal = principal_of(request)
-        body = await read_json(request, bodies.DeleteAccount)
+        body = await read_optional_json(request, bodies.DeleteAccount)
         delete, password = self._service.deletion.delete, bodies.secret_text(body.password)
         await self._workers.hash(delete, principal, password, caller_of(request))
         return message_response("Account deleted")

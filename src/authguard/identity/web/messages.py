@@ -30,6 +30,7 @@ MAX_PERCENT_SIGNS = MAX_BODY_BYTES // 3
 # would take long.
 MAX_QUERY_BYTES = 16 * 1024
 MAX_PARAMETERS = 50
+_JSON = "application/json"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -81,14 +82,42 @@ async def read_json(request: Request, kind: type[AnyBody]) -> AnyBody:
         UnsupportedMediaError: if its media type is not JSON.
         InvalidFieldsError: if it is not JSON.
     """
-    if media_type_of(request) != "application/json":
+    if media_type_of(request) != _JSON:
         raise UnsupportedMediaError
-    body = await read_body(request)
+    return validate(kind, _parse(await read_body(request)))
+
+
+async def read_optional_object(request: Request) -> dict[str, Any] | None:
+    """Read a JSON object that may be missing; None for an empty body, with any media type or none.
+
+    Raises:
+        UnsupportedMediaError: if the body is not empty, and its media type is not JSON.
+        InvalidFieldsError: if it is not JSON.
+    """
+    if media_type_of(request) == _JSON:
+        body = await read_body(request)
+        return _parse(body) if body else None
+    async for chunk in request.stream():
+        if chunk:
+            raise UnsupportedMediaError
+    return None
+
+
+async def read_optional_json(request: Request, kind: type[AnyBody]) -> AnyBody:
+    """Read a JSON object with the fields of a kind of body; an empty body counts as an object without fields.
+
+    Raises:
+        UnsupportedMediaError: if the body is not empty, and its media type is not JSON.
+        InvalidFieldsError: if it is not JSON, or a field is missing or invalid.
+    """
+    return validate(kind, await read_optional_object(request) or {})
+
+
+def _parse(body: bytes) -> dict[str, Any]:
     try:
-        data = parse_object(decode_utf8(body))
+        return parse_object(decode_utf8(body))
     except JSONError:
         raise InvalidFieldsError({"body": ["is not a JSON object"]}) from None
-    return validate(kind, data)
 
 
 async def read_fields(request: Request) -> dict[str, str]:
