@@ -34,6 +34,8 @@ from authguard.identity.scanning.scanner_keys import ScannerKeys
 from authguard.identity.setting_checks import missing_mailer
 from authguard.identity.settings import Settings
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.elsewhere.writer import POLL_SECONDS as MARKS_SECONDS
+from authguard.identity.storage.elsewhere.writer import MarksElsewhere
 from authguard.identity.storage.revocations import (
     RevocationStore,
     Spread,
@@ -122,7 +124,10 @@ class IdentityService:
         self.database = Database(settings.database, connections=settings.worker_threads + 2)
         self._own_store = open_store(settings.revocations_url) if store is None else None
         elsewhere = shared_revocations_of(self._own_store if store is None else store)
-        self.database.after_marks = Spread(self.database, elsewhere)
+        self._elsewhere = None if elsewhere is None else MarksElsewhere(self.database, elsewhere)
+        self.database.after_marks = Spread(self.database, self._elsewhere)
+        if self._elsewhere is not None:
+            self.database.after_repeat = self._elsewhere.write_due
         self.keys = SigningKeys(settings, self.database)
         self.revocations = SQLRevocations(self.database, clock=clock)
         self.audit = Audit(audit_hook)
@@ -206,6 +211,12 @@ class IdentityService:
             is_at_once=False,
         )
         self._mails_thread = BackgroundThread(self.mails.step, POLL_SECONDS, name="waiting mails")
+        #: None without another store.
+        self._marks_thread: BackgroundThread | None = None
+        if self._elsewhere is not None:
+            self._marks_thread = BackgroundThread(
+                self._elsewhere.step, MARKS_SECONDS, name="revocations for another store"
+            )
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
@@ -275,6 +286,8 @@ class IdentityService:
         self.key_notices_thread.start()
         self._mails_thread.start()
         self._purge_thread.start()
+        if self._marks_thread is not None:
+            self._marks_thread.start()
 
     def close(self) -> None:
         """Send waiting mails, for a few seconds, and close all connections.
@@ -284,6 +297,8 @@ class IdentityService:
         self.key_notices_thread.close()
         self._mails_thread.close()
         self._purge_thread.close()
+        if self._marks_thread is not None:
+            self._marks_thread.close()
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()

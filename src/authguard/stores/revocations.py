@@ -76,8 +76,16 @@ class SharedRevocations(Revoking):
         Raises:
             VerificationUnavailableError: if the store does not answer.
         """
+        self._follower.tell_epoch(self.epoch())
+
+    def epoch(self) -> str:
+        """Return the name of the log's epoch, which no other log has; empty if it has not begun.
+
+        Raises:
+            VerificationUnavailableError: if the store does not answer.
+        """
         try:
-            self._follower.tell_epoch(self._log.epoch())
+            return self._log.epoch()
         except StoreDownError as error:
             raise self._unavailable(error) from error
 

@@ -86,6 +86,8 @@ class Database:
         self._writer = Lock() if self.is_sqlite else None
         #: Called after a transaction that has written marks, with the marks and the number of the last one.
         self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
+        #: Called after a request that may repeat an earlier one: writes the marks that another store lacks.
+        self.after_repeat: Callable[[], None] = _do_nothing
         #: Called after a transaction that has added mails.
         self.after_mails: Callable[[], None] = _do_nothing
 
@@ -121,11 +123,14 @@ class Database:
             written, sequence = marks.write_added(connection)
             connection.commit()
             has_mails = connection.info.pop(MAILS_ADDED, False)
+            is_repeat = marks.is_repeat(connection)
         self._is_refusing = False
         if has_mails:
             self.after_mails()
         if written:
             self.after_marks(written, sequence)
+        if is_repeat:
+            self.after_repeat()
 
     def swap(self) -> AbstractContextManager[Connection]:
         """Borrow a connection to read rows and change them by compare and swap.

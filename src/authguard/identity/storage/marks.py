@@ -13,16 +13,31 @@ from authguard.stores.sql.sql_log import Dialect, Execute
 from authguard.stores.sql.sqlite_connections import DIALECT as SQLITE
 
 _PENDING = "authguard marks"
+_REPEAT = "authguard repeated marks"
 
 
 def begin(connection: Connection) -> None:
     """Begin a transaction that may add marks."""
     connection.info[_PENDING] = []
+    connection.info[_REPEAT] = False
 
 
 def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
     """Add marks that the transaction writes at its end."""
     connection.info[_PENDING].extend(marks)
+
+
+def note_repeat(connection: Connection) -> None:
+    """Have the marks of earlier transactions written to another store, if it lacks some.
+
+    For a transaction that may repeat an earlier one, which was committed although its caller got an error.
+    """
+    connection.info[_REPEAT] = True
+
+
+def is_repeat(connection: Connection) -> bool:
+    """Return whether the transaction may repeat an earlier one."""
+    return bool(connection.info.pop(_REPEAT, False))
 
 
 def write_added(connection: Connection) -> "tuple[list[Mark], int]":

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from authguard._core.options import Duration, check_clock, check_object, named_options
 from authguard._extras import MissingExtraError
-from authguard.errors import ConfigurationError, VerificationUnavailableError
+from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database, check_database
+from authguard.identity.storage.elsewhere.writer import MarksElsewhere
 from authguard.identity.storage.log import log_name, open_log
 from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
 from authguard.stores import PostgresStore, RedisStore
@@ -152,27 +153,23 @@ class Spread:
 
     Args:
         database: the database with the log.
-        revocations: the revocations of another store, to which the marks are also written; None for no other
-            store.
+        elsewhere: writes the marks to another store; None for no other store.
     """
 
-    def __init__(self, database: Database, revocations: SharedRevocations | None = None) -> None:
+    def __init__(self, database: Database, elsewhere: MarksElsewhere | None = None) -> None:
         self._database = database
-        self._revocations = revocations
+        self._elsewhere = elsewhere
 
     def __call__(self, marks: Sequence[Mark], sequence: int) -> None:
         """Write the marks to the other store, and wait until all followers have read them.
 
         Raises:
-            StoreUnavailableError: if the other store does not answer. The marks stay in the database; a
-                second attempt writes them again.
+            StoreUnavailableError: if the other store does not answer. The marks stay in the database, and are
+                written to the store when it answers again.
         """
         end, pause = time.monotonic() + _BOUND, _FIRST_PAUSE
-        if self._revocations is not None:
-            try:
-                self._revocations.publish(marks, wait=True)
-            except VerificationUnavailableError as error:
-                raise StoreUnavailableError(error.reason) from error
+        if self._elsewhere is not None:
+            self._elsewhere.write(marks, sequence)
         with suppress(StoreUnavailableError):  # the mark is stored, and applies within the bound
             while not self._is_known(sequence) and (remaining := end - time.monotonic()) > 0:
                 Event().wait(min(pause, remaining))

@@ -17,7 +17,7 @@ from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
-from authguard.identity.storage.marks import add_marks
+from authguard.identity.storage.marks import add_marks, note_repeat
 from authguard.identity.storage.old_rows.lifetimes import NOTE_SECONDS, find_longest_lifetime, note_lifetime
 from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base, records
@@ -198,11 +198,12 @@ class Sessions:
     def log_out(self, principal: Principal, caller: Caller) -> None:
         """End the caller's session: its access and refresh tokens are refused from now on, in all processes.
 
-        If the session has ended before, nothing is written. A token of an API key has no session, so the
-        token itself is revoked.
+        If the session has ended before, only another store may lack its end. A token of an API key has no
+        session, so the token itself is revoked.
 
         Raises:
-            StoreUnavailableError: if it could not be stored; the session then continues.
+            StoreUnavailableError: if the database did not store it, and the session continues; or if another
+                store does not answer, and the session has ended in the database.
         """
         if is_of_key(principal):
             self._revoke_token(principal, caller)
@@ -211,6 +212,7 @@ class Sessions:
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id)
         if row is None or row.session.ended_at is not None:
+            self._base.database.after_repeat()
             self._base.succeeded("logout", caller, reason="ended", user_id=principal.subject)
             return
         self.end_now([session_id])
@@ -231,10 +233,12 @@ class Sessions:
         """End all of the caller's sessions.
 
         Raises:
-            StoreUnavailableError: if it could not be stored; all of them then continue.
+            StoreUnavailableError: if the database did not store it, and all of them continue; or if another
+                store does not answer, and all of them have ended in the database.
         """
         with self._base.database.write() as connection:
-            self.end_sessions_of(connection, principal.subject)
+            if not self.end_sessions_of(connection, principal.subject):
+                note_repeat(connection)
         self._base.succeeded("logout_everywhere", caller, user_id=principal.subject)
 
     @records("session_end")
@@ -243,12 +247,15 @@ class Sessions:
 
         Raises:
             NotFoundError: if the caller has no active session with this id.
+            StoreUnavailableError: as for `log_out`.
         """
         row = None
         if session_id.isascii() and session_id.isprintable():  # some databases refuse other characters
             with self._base.database.read() as connection:
                 row = session_store.find_session(connection, session_id)
         if row is None or not self._is_shown(row.session, principal):
+            if row is not None and row.session.user_id == principal.subject:
+                self._base.database.after_repeat()
             raise self._base.failed("session_end", caller, NotFoundError(), user_id=principal.subject)
         self.end_now([session_id])
         self._base.succeeded("session_end", caller, user_id=principal.subject, session_id=session_id)
@@ -257,8 +264,8 @@ class Sessions:
         is_own = session.user_id == principal.subject
         return is_own and session.ended_at is None and session.expires_at > self._base.clock()
 
-    def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> None:
-        """End the sessions of an account in the transaction of a use case.
+    def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> bool:
+        """End the sessions of an account in the transaction of a use case; False if none is alive.
 
         Args:
             connection: the transaction.
@@ -268,24 +275,28 @@ class Sessions:
         now = self._base.clock()
         seconds = self._end_seconds(connection, now)
         alive = session_store.select_alive(user_id, now - seconds, except_id=except_id)
-        self._end(connection, alive, now, seconds)
+        return self._end(connection, alive, now, seconds)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
         """End sessions, in a transaction of their own."""
         with self._base.database.write() as connection:
             self.end_sessions_in(connection, session_ids)
 
-    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
-        """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked."""
+    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> bool:
+        """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked.
+
+        Return False if none of them exists.
+        """
         now = self._base.clock()
-        self._end(connection, session_ids, now, self._end_seconds(connection, now))
+        return self._end(connection, session_ids, now, self._end_seconds(connection, now))
 
     def _end(
         self, connection: Connection, session_ids: Iterable[str] | Select[str], now: float, seconds: float
-    ) -> None:
+    ) -> bool:
         ended = session_store.end_sessions(connection, session_ids, now)
         add_marks(connection, [make_mark(session=session, until=now + seconds) for session in ended])
         revocation_store.delete_old_marks(connection, now)
+        return bool(ended)
 
     def _end_seconds(self, connection: Connection, now: float) -> float:
         """Return the seconds after which all access tokens issued so far have expired by every clock."""

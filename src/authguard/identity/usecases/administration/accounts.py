@@ -13,6 +13,7 @@ from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
+from authguard.identity.storage.marks import note_repeat
 from authguard.identity.usecases.administration.removal import remove_account
 from authguard.identity.usecases.administration.rights import role_problem, scope_problem
 from authguard.identity.usecases.context import Base, records
@@ -89,7 +90,8 @@ class AccountAdministration:
                 connection, user_id, password_hash=password_hash, password_proven=user.email_verified
             )
             store.delete_one_time_tokens(connection, user_id)
-            self._sessions.end_sessions_of(connection, user_id)
+            if not self._sessions.end_sessions_of(connection, user_id):
+                note_repeat(connection)
             self._notices.tell_of_new_password(connection, user_id)
         base.succeeded("set_password", NO_CALLER, user_id=user_id)
 
@@ -119,6 +121,7 @@ class AccountAdministration:
             before = self._lock(connection, user_id)
             new_scopes = before.scopes if given is None else given
             if (before.roles, before.scopes) == (new_roles, new_scopes):
+                note_repeat(connection)
                 return before
             store.update_user(connection, user_id, **store.right_values(new_roles, new_scopes))
             if set(before.roles) - set(new_roles) or set(before.scopes) - set(new_scopes):

@@ -1,0 +1,1 @@
+"""Write the marks of the log to another store as well."""
