@@ -95,7 +95,7 @@ def test_ending_all_takes_as_many_statements_for_few_as_for_many(service, user, 
         for statement in statements
         if statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "SELECT")
     ]
-    assert len(changes) == (11 if service.database.is_sqlite else 12)
+    assert len(changes) == (12 if service.database.is_sqlite else 13)
     assert not is_alive(service, tokens)
     assert service.revocations.is_revoked(principal)
     assert service.sessions.list(principal) == []

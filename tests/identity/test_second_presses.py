@@ -253,7 +253,7 @@ def test_resetting_twice(service, reset_token):
 
 
 def test_resetting_at_once(service, reset_token):
-    """Of simultaneous resets with different passwords one succeeds; the others are told that the link is used."""
+    """Of simultaneous resets with different passwords one succeeds; others are told that the link is used."""
     passwords = [NEW, OTHER, NEW + "x", OTHER + "x"]
     answers = together(4, lambda index: service.links.reset_password(reset_token, passwords[index], CALLER))
     assert answers.count(None) == 1
