@@ -58,8 +58,8 @@ class Signals:
 
 def _warn() -> None:
     logger.warning(
-        "SIGHUP: nothing is loaded again, and the service continues; restart it to apply changed settings and "
-        "files (with 2 or more --workers, SIGHUP replaces the processes)"
+        "SIGHUP: nothing is loaded again, and the service continues; restart it to apply changed settings "
+        "(with 2 or more --workers, SIGHUP replaces the processes)"
     )
 
 
