@@ -1,6 +1,7 @@
 """Readiness of the stores beside the database, without which no user can sign in."""
 
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from authguard.errors import VerificationUnavailableError
 from authguard.identity import Identity
 from authguard.identity.api import health
 from authguard.identity.limits import Limiter
-from authguard.stores import RedisStore
+from authguard.stores import PostgresStore, RedisStore
+from authguard.stores.log import Position
 from identity.fake_servers import hanging
 from identity.keys import create_key, key_field, register
 from identity.support import empty, service_at
-from stores.servers import store_server
+from stores.servers import RedisServer, store_server
 
 pytestmark = pytest.mark.one_database
 
@@ -87,6 +89,67 @@ def test_a_store_of_revocations_that_is_down(sqlite_url: str, clock: Any, caplog
     assert (
         "revocations: redis://127.0.0.1:9/3 (prefix shop): Redis: ConnectionError (revocations_url)" in line
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "usual"),
+    [("maxmemory", "1", "0"), ("replicaof", "127.0.0.1 9", "no one")],
+)
+def test_a_redis_that_refuses_writes(
+    sqlite_url: str, clock: Any, caplog: Any, tmp_path: Path, setting: str, value: str, usual: str
+) -> None:
+    """A Redis that answers and refuses writes makes the service unready, until it takes them again."""
+    empty(sqlite_url)
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        with (
+            redis.Redis(port=server.port) as admin,
+            service_at(sqlite_url, clock=clock, revocations_url=server.url) as service,
+        ):
+            client = TestClient(Identity(service))
+            assert client.get("/readyz").status_code == 200
+            _set(admin, setting, value)
+            clock.go_on(2)
+            assert failing(client) == ["revocations"]
+            _set(admin, setting, usual)
+            clock.go_on(2)
+            assert client.get("/readyz").status_code == 200
+    finally:
+        server.stop()
+    assert "(revocations_url)" in not_ready(caplog)
+    assert ("the server has no memory" if setting == "maxmemory" else "is a replica") in not_ready(caplog)
+
+
+def test_a_postgres_that_refuses_writes(sqlite_url: str, postgres_url: str) -> None:
+    """A PostgreSQL of `revocations_url` that takes no writes makes the service unready."""
+    empty(sqlite_url)
+    read_only = f"{postgres_url}?options=-cdefault_transaction_read_only%3Don"
+    with closing(PostgresStore(postgres_url)) as store, service_at(sqlite_url, store=store) as service:
+        assert TestClient(Identity(service)).get("/readyz").status_code == 200
+    with closing(PostgresStore(read_only)) as store, service_at(sqlite_url, store=store) as service:
+        assert failing(TestClient(Identity(service))) == ["revocations"]
+
+
+def test_checks_change_no_log(sqlite_url: str, clock: Any, postgres_url: str) -> None:
+    """The writes of the checks are no revocations: the number of the last one stays."""
+    empty(sqlite_url)
+    with (
+        closing(PostgresStore(postgres_url)) as store,
+        service_at(sqlite_url, clock=clock, store=store) as service,
+    ):
+        before = store.revocations._log.read("a process", Position(), 10.0).position
+        for _ in range(3):
+            assert TestClient(Identity(service)).get("/readyz").status_code == 200
+            clock.go_on(2)
+        assert store.revocations._log.read("a process", Position(), 10.0).position == before
+
+
+def _set(admin: "redis.Redis", setting: str, value: str) -> None:
+    if setting == "replicaof":
+        admin.execute_command("REPLICAOF", *value.split())
+    else:
+        admin.config_set(setting, value)
 
 
 def test_all_that_is_down_is_named(sqlite_url: str, clock: Any) -> None:

@@ -4,9 +4,7 @@ import logging
 import logging.config
 import os
 import secrets
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -19,6 +17,7 @@ from authguard.cli.configuration import raw_settings, with_settings
 from authguard.cli.output import Failure, note
 from authguard.cli.serving.checks import check_workers, read_all_settings, read_proxies, root_path_of
 from authguard.cli.serving.heap import settled_heap
+from authguard.cli.serving.signals import Signals
 
 if TYPE_CHECKING:
     from authguard.identity import Settings
@@ -91,10 +90,11 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
 
     All other settings are AUTHGUARD_… variables, or are in the file given by --config.
     """
+    signals = Signals()
+    signals.install()
     with needs_extra("cli"):
         from authguard.cli.serving.logs import log_config, logged_failures
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs = log_config(
         options["log_level"],
         options["log_format"],
@@ -114,7 +114,7 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
         given = _for_development(config, options["host"], port, tell) if dev else {}
         settings = read_all_settings(config, database, given)
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-        server = _server(settings, listener, logs, tell, proxies, **options)
+        server = _server(settings, listener, logs, tell, proxies, signals=signals, **options)
         (note if is_text else logger.info)(f"http://{shown}:{port} serves the issuer {settings.issuer}")
         # Until now, the command reports the reason itself.
         logging.getLogger("authguard.outages").disabled = False
@@ -128,6 +128,7 @@ def _server(
     tell: Tell,
     proxies: list[str] | None,
     *,
+    signals: Signals,
     workers: int,
     root_path: str | None,
     access_log: str,
@@ -137,6 +138,7 @@ def _server(
     import uvicorn
 
     from authguard.cli.serving.forwarded import ForwardedFields
+    from authguard.cli.serving.server import Server
     from authguard.cli.serving.worker import APP, run_workers
     from authguard.identity import create_app
 
@@ -166,7 +168,7 @@ def _server(
 
     def run(_: dict[str, str]) -> None:
         with settled_heap(), suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop it
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config, signals).run(sockets=[listener])
 
     return run
 

@@ -356,7 +356,7 @@ def _store_checks(
 
 def _check_revocations(revocations: SharedRevocations) -> None:
     try:
-        revocations.check()
+        revocations.check_writes()
     except VerificationUnavailableError as error:
         raise VerificationUnavailableError(f"{error.reason} (revocations_url)") from error
 

@@ -16,6 +16,8 @@ _REMEDIES = {
     "DB index is out of range": "the server has no database of the number in the URL",
     r"\[SSL|certificate verify failed": "TLS failed; rediss:// needs a port with TLS and a valid certificate",
     "Timeout connecting": "check the host and port of the URL; rediss:// needs a port with TLS",
+    "maxmemory": "the server has no memory for writes; raise maxmemory, or let it evict keys of others",
+    "read only replica": "the server is a replica, which takes no writes; use the address of the primary",
     "max number of clients": "the server takes no more connections; raise maxclients",
 }
 

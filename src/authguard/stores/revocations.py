@@ -16,6 +16,7 @@ from authguard.stores.revoking import Revoking
 
 _FIRST_PAUSE = 0.002  # seconds between two checks of the processes that have confirmed
 _MAX_PAUSE = 0.05
+_TRIAL = "a trial of readiness"  # no digest has this form
 
 
 class SharedRevocations(Revoking):
@@ -86,6 +87,20 @@ class SharedRevocations(Revoking):
         """
         try:
             return self._log.epoch()
+        except StoreDownError as error:
+            raise self._unavailable(error) from error
+
+    def check_writes(self) -> None:
+        """Query the store, and write to it: one that is full or read-only still answers questions.
+
+        The write is a DPoP proof of no caller, which is no revocation and ends after a second.
+
+        Raises:
+            VerificationUnavailableError: if the store does not answer, or refuses the write.
+        """
+        self.check()
+        try:
+            self._log.use_proof(_TRIAL, 1)
         except StoreDownError as error:
             raise self._unavailable(error) from error
 
