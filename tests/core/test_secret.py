@@ -1,6 +1,7 @@
 """The texts that are secrets, and those that are places, placeholders or weak."""
 
 import random
+import time
 from base64 import b64encode, urlsafe_b64encode
 
 import pytest
@@ -14,6 +15,7 @@ from authguard._core.jose.secret import (
     readable,
     weakness_of,
 )
+from authguard._core.jose.vault_names import is_vault_name
 from sizes import size
 
 KINDS = {
@@ -24,6 +26,10 @@ KINDS = {
         urlsafe_b64encode(source.randbytes(source.randint(32, 64))).rstrip(b"=").decode()
     ),
     "bytes": lambda source: source.randbytes(32),
+    "base64 of any length": lambda source: b64encode(source.randbytes(source.randint(24, 64))).decode(),
+    "base64 without padding": lambda source: (
+        b64encode(source.randbytes(source.randint(24, 64))).rstrip(b"=").decode()
+    ),
     "digits": lambda source: "".join(source.choices("0123456789", k=40)),
 }
 
@@ -88,6 +94,8 @@ PATHS = [
     " /run/secrets/jwt\n",
     '"/run/secrets/jwt"',
     "/run/secrets/production/authguard/jwt/signing/key",
+    "/Shared/Company/AuthguardService/JwtSigningKey",
+    "/Volumes/Shared/Production/JwtSecret",
 ]
 URLS = [
     "https://issuer.example/.well-known/jwks.json",
@@ -137,6 +145,68 @@ PLACEHOLDERS = [
     "AUTHGUARD_OAUTH2_CLIENT_SECRET",
     "MY_APPLICATION_JWT_SIGNING_SECRET_KEY",
 ]
+
+
+VAULT_NAMES = [
+    "projects/my-proj/secrets/jwt/versions/latest",
+    "projects/123456789012/secrets/JWT_SECRET/versions/7",
+    "projects/my-proj/locations/europe-west1/secrets/jwt/versions/1",
+    "kv/data/payments-api/production/jwt",
+    "secret/data/shop/backend/jwt-hs256-v2",
+    "secret/my_app/production/jwt",
+    "AWSCURRENT:prod/payments/jwt",
+    "AWSCURRENT:prod/payments-api-jwt-signing-secret",
+    "prod/payments-api/jwt-signing-key-hs256",
+    "payments-api-production/jwt-signing-key-hs256",
+    "Prod/PaymentsApi/JwtSecret/Current/Value",
+    "kv/data/shop/backend/jwt#value",
+    "secret/data/shop/backend/production:jwt",
+    "kv/payments/production/signing-key@3",
+    "kv2/team.payments/jwt_secret/2026",
+    "a/secrets/9b2f0d1e-1c2d-4e3f-8a9b-0c1d2e3f4a5b/current",
+    "my-vault/jwt-signing-secret/production/",
+    "  kv/data/payments-api/production/jwt\n",
+]
+
+
+@pytest.mark.parametrize("text", VAULT_NAMES)
+@pytest.mark.parametrize("chosen_here", [True, False])
+def test_the_name_of_a_secret_in_a_vault_is_no_secret(text, chosen_here):
+    """Words with slashes are the name of a secret, and easy to guess."""
+    assert place_of(text, chosen_here=chosen_here) == "name"
+    with pytest.raises(ConfigurationError, match="the name of a secret in a vault") as raised:
+        check_not_place(text, "secret", chosen_here=chosen_here)
+    assert text.strip() not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kv/data",  # too short to be told from a password
+        "team/secret",
+        "k3j4h5/8sd7f6/9x2c3v/jwt",
+        "correct/horse/battery/staple/onion",
+        "kQ9zW2aB3xY7/kQ9zW2aB3xY7/jwt",
+        "jwt-secret-of-the-payments-api",
+        "zpq+data/kv/prod/jwt",
+        "kv/data/" + "a" * 600,
+    ],
+)
+def test_other_texts_with_slashes_are_left_alone(text):
+    """Random groups with slashes, and words without the vocabulary of vaults, are no names."""
+    assert place_of(text, chosen_here=False) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a-" * 255, "aaa/" * 127, "Aaa" * 170, "aaaA" * 127, "1" * 500, "A" * 500, "aaA/" * 127, "a1." * 170],
+)
+def test_a_long_text_is_read_quickly(text):
+    """No text makes the pattern of names slow."""
+    started = time.perf_counter()
+    assert not is_vault_name(f"kv/jwt/{text[:480]}!")
+    assert not is_vault_name(f"{text[:480]}/kv/jwt!")
+    assert time.perf_counter() - started < 0.1
 
 
 @pytest.mark.parametrize("text", PATHS, ids=ascii)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from authguard import (
     APIKey,
@@ -17,6 +18,7 @@ from authguard import (
     IntrospectionVerifier,
     JWTVerifier,
     RemoteKeySet,
+    TokenIssuer,
 )
 from authguard.client import APIKeyAuth
 from authguard.identity import Settings
@@ -27,6 +29,7 @@ from support import (
     NOW,
     SECRET,
     Credential,
+    ec_key,
     ed25519_key,
     judge,
     jwk,
@@ -40,6 +43,10 @@ PROVIDER = {"redirect_uris": ["https://a.example/callback"]}
 
 def jwt(keys, *algorithms):
     return JWTVerifier(keys, algorithms=algorithms or ["HS256"], issuer=ISSUER, audience=AUDIENCE)
+
+
+def token_issuer(text):
+    return TokenIssuer(text, algorithm="HS256", issuer=ISSUER, audience=AUDIENCE)
 
 
 def settings(**options):
@@ -61,6 +68,7 @@ OPTIONS = {
     "JWTVerifier, bytes": lambda text: jwt(text.encode()),
     "JWTVerifier, a list": lambda text: jwt([text]),
     "JWTVerifier, public keys": lambda text: jwt(text, "RS256"),
+    "TokenIssuer": token_issuer,
     "answer_keys": signed_answers,
     "ClientAuth.basic": lambda text: ClientAuth.basic("api", text),
     "ClientAuth.post": lambda text: ClientAuth.post("api", text),
@@ -87,6 +95,7 @@ OPTIONS = {
 #: The names of options in the errors, if they differ from those above.
 NAMES = {
     **dict.fromkeys([name for name in OPTIONS if name.startswith("JWTVerifier")], "keys"),
+    "TokenIssuer": "key",
     "answer_keys": "answer_keys: keys",
     "ClientAuth.basic": "client_secret",
     "ClientAuth.post": "client_secret",
@@ -101,7 +110,16 @@ NAMES = {
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(
     "text",
-    ["/run/secrets/jwt-of-x9x9", "./secrets/jwt-of-x9x9", "https://x9x9.example/jwks", "${JWT_SECRET_X9X9}"],
+    [
+        "/run/secrets/jwt-of-x9x9",
+        "./secrets/jwt-of-x9x9",
+        "https://x9x9.example/jwks",
+        "${JWT_SECRET_X9X9}",
+        "projects/my-proj/secrets/jwt/versions/latest",
+        "kv/data/payments-api/production/jwt",
+        "secret/data/shop/backend/jwt-hs256-v2",
+        "AWSCURRENT:prod/payments-api/jwt-hs256",
+    ],
 )
 def test_a_place_is_refused_by_every_option(option, text):
     """A path, a URL or a placeholder is an error that names the option, without the value."""
@@ -307,3 +325,33 @@ def test_the_keys_of_signed_answers_may_be_in_a_file(tmp_path, as_text):
     path.write_text(json.dumps({"keys": [jwk(rsa_key(), kid="a")]}))
     assert signed_answers(str(path) if as_text else path)
     assert signed_answers(RemoteKeySet("https://issuer.example/jwks"))
+
+
+def _spki(key):
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+HEX_FORMS = {
+    "hex": bytes.hex,
+    "upper case": lambda data: data.hex().upper(),
+    "colons": lambda data: data.hex(":"),
+    "lines": lambda data: "\n".join(re.findall(".{1,64}", data.hex())),
+    "0x": lambda data: f"0x{data.hex()}",
+}
+
+
+@pytest.mark.parametrize("form", HEX_FORMS)
+@pytest.mark.parametrize("key", [rsa_key(), ec_key(), ed25519_key()], ids=["rsa", "ec", "ed25519"])
+@pytest.mark.parametrize("make", [jwt, lambda text: settings(secret=text), token_issuer])
+def test_a_public_key_in_hexadecimal_is_no_secret(make, key, form):
+    """Tokens that are signed with the text of a public key could be forged."""
+    with pytest.raises(ConfigurationError, match="public key|the secret alone"):
+        make(HEX_FORMS[form](_spki(key)))
+
+
+@pytest.mark.parametrize(
+    "beginning", ["3059", "3082", "302a", "30820122300d06092a864886f70d01010105000382010f00"]
+)
+def test_a_secret_in_hexadecimal_may_begin_like_a_key(beginning):
+    """Random digits that begin like a public key are a secret."""
+    jwt(beginning + hashlib.sha512(beginning.encode()).hexdigest())

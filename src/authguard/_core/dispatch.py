@@ -4,7 +4,7 @@ Verifiers of API keys are chosen by field and prefix; those of tokens by the for
 by the issuer. A verifier that accepts tokens of any form is the last choice.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +19,8 @@ from authguard._core.policy.rules import Rule
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
 
+#: The beginning of each JWT: `{"` in base64url.
+_JWT = "eyJ"
 #: The option of a guard that is needed to read each kind of credential.
 _TO_READ: dict[str, str] = {
     "bearer": "add a JWTVerifier or an IntrospectionVerifier",
@@ -73,6 +75,7 @@ def arrange(verifiers: Sequence[Verifier]) -> list[Verifier]:
     """
     if not verifiers:
         raise ConfigurationError("verifiers must be at least one, got none: write Guard(JWTVerifier(…), …)")
+    _check_prefixes(verifiers)
     shared_fields = _check_keys([verifier for verifier in verifiers if verifier.is_for_keys])
     of_fields = _of_token_fields(verifiers)
     verifiers = [verifier for verifier in verifiers if verifier.token_header is None]
@@ -115,7 +118,7 @@ def check_kinds_of(rules: Iterable[Rule], verifiers: Sequence[Verifier], extract
     Raises:
         ConfigurationError: if a rule accepts a kind that cannot be presented.
     """
-    tokens = [each for each in verifiers if not each.token_header and _takes_tokens(each)]
+    tokens = _verifiers_of_tokens(verifiers)
     presentable = {
         "bearer": bool(tokens),
         "api_key": any(verifier.is_for_keys or verifier.chooses_itself for verifier in verifiers),
@@ -130,6 +133,51 @@ def check_kinds_of(rules: Iterable[Rule], verifiers: Sequence[Verifier], extract
                 raise ConfigurationError(
                     f"credentials of {rule!r} must be kinds that the guard reads ({known}), got {kind!r}: "
                     f"{_TO_READ[kind]}"
+                )
+
+
+def sentences_on_unused_places(
+    verifiers: Sequence[Verifier], extractor: Extractor, *, subprotocol: bool
+) -> Iterator[str]:
+    """Yield a sentence for each place of a token that a guard reads, although it has no verifier of tokens.
+
+    A credential in such a place is always refused. API keys with a prefix may be in the subprotocol.
+
+    Args:
+        verifiers: those of the guard.
+        extractor: finds their credentials.
+        subprotocol: whether a websocket's subprotocol may have a token.
+    """
+    if _verifiers_of_tokens(verifiers):
+        return
+    places = {
+        "cookie": extractor.cookie is not None,
+        "proofs with DPoP": extractor.speaks_dpop,
+        "subprotocol": subprotocol and not any(verifier.prefixes for verifier in verifiers),
+    }
+    for option, is_read in places.items():
+        if is_read:
+            yield (
+                f"{option} must be for a verifier of tokens, got none, so that each token there is refused: "
+                f"{_TO_READ['bearer']}, or leave {option.partition(' ')[0]} out"
+            )
+
+
+def _verifiers_of_tokens(verifiers: Sequence[Verifier]) -> list[Verifier]:
+    """Return the verifiers of tokens in the Authorization field and in the cookie."""
+    return [each for each in verifiers if not each.token_header and _takes_tokens(each)]
+
+
+def _check_prefixes(verifiers: Sequence[Verifier]) -> None:
+    """Check that no prefix of API keys is the beginning of each JWT: a verifier of JWTs would get none."""
+    jwts = [each for each in _verifiers_of_tokens(verifiers) if each.jwts]
+    for verifier in verifiers if jwts else ():
+        for prefix in verifier.prefixes:
+            if prefix.startswith(_JWT) or _JWT.startswith(prefix):
+                raise ConfigurationError(
+                    f"{verifier!r} and {jwts[0]!r} must be for different credentials, got the prefix "
+                    f"{prefix!r}, with which each JWT begins: give the first another one in prefixes=, or "
+                    "prefixes=[] if its keys come in its field only"
                 )
 
 

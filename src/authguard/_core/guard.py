@@ -29,7 +29,7 @@ from authguard._core.deciding.straight_path import StraightPath
 from authguard._core.deciding.telling import OnDecision, Telling
 from authguard._core.deciding.tiers import sentences_on_unused_tiers
 from authguard._core.deciding.users import UserLoader, Users
-from authguard._core.dispatch import arrange, check_kinds_of, extractor_for
+from authguard._core.dispatch import arrange, check_kinds_of, extractor_for, sentences_on_unused_places
 from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
@@ -172,6 +172,10 @@ class Guard(OverriddenInTests, VerifiesOutside):
         for sentence in sentences_on_unused_tiers(quotas, self._verifiers):
             self.driving.warn(sentence)
         for _, sentence in lifted(self.policy.protected_rules):
+            self.driving.warn(sentence)
+        for sentence in sentences_on_unused_places(
+            self._verifiers, self._extractor, subprotocol=self.subprotocol is not None
+        ):
             self.driving.warn(sentence)
 
     def decide(

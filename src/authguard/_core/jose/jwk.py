@@ -3,7 +3,6 @@
 All requirements of RFC 7517, RFC 7518 and RFC 8725 for a key are checked here once, when it is loaded.
 """
 
-import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import load_der_x509_certificate
 
 from authguard._core.jose.compact import base64url
-from authguard._core.jose.secret import check_not_place, weakness_of
+from authguard._core.jose.secret import check_not_place, decoded, weakness_of
 from authguard._core.jose.signatures import Check, checker
 from authguard._core.options import got, type_of
 from authguard.errors import ConfigurationError, MalformedTokenError
@@ -64,7 +63,6 @@ _SAMPLE_WORDS = (
     "your-secret",
     "random bytes",  # of examples/authguard.toml
 )
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BYTE_ORDER_MARK = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)")
 _SSH_KEY_IN_BINARY = re.compile(rb"\0\0\0[\x07-\x30](?:ssh-|ecdsa-sha2-|sk-)")
 _SSH_KEYS = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
@@ -121,21 +119,12 @@ def secret_bytes(secret: str | bytes, option: str) -> bytes:
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
     except UnicodeEncodeError:
         raise UnusableKeyError(f"{option} must be Unicode, or bytes, got text UTF-8 cannot encode") from None
-    if _holds_key(data) or _holds_key(_unwrapped(data)):
+    if any(map(_holds_key, (data, *decoded(data)))):
         raise UnusableKeyError(
             f"{option} must be an HMAC secret, got a public key, a certificate or a JSON document: "
             "give a key as PEM text or as a JWK, with its algorithm, such as RS256"
         )
     return data
-
-
-def _unwrapped(data: bytes) -> bytes:
-    """Return the data of a text in base64, as in environment variables and by Keycloak; empty for none."""
-    text = b"".join(data.split()).rstrip(b"=").translate(_TO_STANDARD)
-    try:
-        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
-    except binascii.Error:
-        return b""
 
 
 def _holds_key(data: bytes) -> bool:

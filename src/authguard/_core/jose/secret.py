@@ -1,14 +1,17 @@
 """Refuse text that is given as a secret but is not one: paths, placeholders, quoted and guessable text."""
 
+import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
+from authguard._core.jose.vault_names import is_vault_name
 from authguard._core.options.text import COMMENT, QUOTED
 from authguard.errors import ConfigurationError
 
-#: The kind of thing that a text refers to: a file, a network resource, or a placeholder.
-Place: TypeAlias = Literal["path", "URL", "placeholder"]
+#: The kind of thing that a text refers to: a file, a network resource, a placeholder, or a secret in a vault.
+Place: TypeAlias = Literal["path", "URL", "placeholder", "name"]
 
 MIN_DISTINCT_CHARACTERS = 6  # different characters; 32 random bytes have about 30, digits alone have 10
 MIN_UNIT = 32  # bytes; repeated text is only as strong as the repeated unit
@@ -17,7 +20,7 @@ _GROUP = 4  # characters; shorter than an alphabet or a row of keys, and too lon
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
-_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{42,}={0,2}\Z")  # 43 characters encode 32 bytes
+_SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{31,}={0,2}\Z")  # 32 characters encode 24 bytes
 _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
 _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
@@ -45,6 +48,7 @@ _PLACEHOLDERS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BYTE_ORDER_MARK = "\ufeff"
 # Text with more than the secret, each with the remedy. A secret in base64 may have several lines.
 _WRAPPED = {
@@ -137,6 +141,18 @@ def readable(secret: object) -> str | None:
     return text if "".join(text.split()).removeprefix(_BYTE_ORDER_MARK).isprintable() else None
 
 
+def decoded(data: bytes) -> list[bytes]:
+    """Return the data of a text in base64 or in hexadecimal, as tools print keys; empty for other text."""
+    text = b"".join(data.split()).rstrip(b"=").translate(_TO_STANDARD)
+    digits = text.replace(b":", b"").removeprefix(b"0x")
+    forms = []
+    with suppress(binascii.Error):
+        forms.append(binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True))
+    with suppress(binascii.Error):
+        forms.append(binascii.unhexlify(digits))
+    return forms
+
+
 def place_of(text: str, *, chosen_here: bool) -> Place | None:
     """Return the kind of thing that a text refers to, if it is not a secret.
 
@@ -154,19 +170,22 @@ def place_of(text: str, *, chosen_here: bool) -> Place | None:
         return "path"
     if _PLACEHOLDERS.match(text):
         return "placeholder"
-    return "path" if chosen_here and _KEY_FILE.match(text) else None
+    if chosen_here and _KEY_FILE.match(text):
+        return "path"
+    return "name" if is_vault_name(text) else None
 
 
 def _is_path(text: str, *, chosen_here: bool) -> bool:
     # A random secret in base64 has capital letters.
     if _LOWER_CASE_PATH.match(text) or _WELL_KNOWN_PATH.match(text):
         return True
-    return chosen_here and not _SECRET_IN_BASE64.match(text)
+    return chosen_here and (not _SECRET_IN_BASE64.match(text) or is_vault_name(text))
 
 
 _ADVICE: Mapping[Place, str] = {
     "path": 'a path: read the file, for example Path("/run/secrets/jwt").read_text().strip()',
     "URL": "a URL",
+    "name": "the name of a secret in a vault, or of a file: read its value, and give the value",
     "placeholder": 'a placeholder or the name of a variable: for example os.environ["JWT_SECRET"] reads one',
 }
 
@@ -174,7 +193,7 @@ _ADVICE: Mapping[Place, str] = {
 def check_not_place(
     secret: str | bytes, option: str, *, chosen_here: bool = True, advice: Mapping[Place, str] = _ADVICE
 ) -> None:
-    """Check that a secret is not a path, a URL or a placeholder.
+    """Check that a secret is not a path, a URL, a placeholder or the name of a secret in a vault.
 
     Args:
         secret: the given text.
