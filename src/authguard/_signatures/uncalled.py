@@ -14,7 +14,7 @@ _DECORATOR = ("authguard.fastapi", "authguard.starlette")
 
 
 def is_decorator(value: Any) -> bool:
-    """Return whether a value is `requires` itself, which nobody has called."""
+    """Return whether a value is `requires` itself, and not the result of a call."""
     return isinstance(value, FunctionType) and value.__name__ == "requires" and value.__module__ in _DECORATOR
 
 
