@@ -12,6 +12,7 @@ from authguard._signatures.dependencies import misspelled_in, misspelled_scopes
 from authguard._signatures.misused import check_endpoint, misused
 from authguard._signatures.reached import unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
+from authguard._signatures.uncalled import is_decorator, uncalled_in
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
 
@@ -201,12 +202,14 @@ def misplaced_in(app: Any) -> list[str]:
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
         "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
         for route in routes
-        if any(map(_is_decorator, route.calls))
+        if any(map(is_decorator, route.calls))
     ]
     for route in routes:
         if route.has_dependencies:
             name = f"{route.path} ({_name(route.endpoint)})"
             sentences += misspelled_in(route.calls, name, _is_guarding)
+            dependencies = [call for call in route.calls if call is not route.endpoint]
+            sentences += uncalled_in(dependencies, name, _is_guarding)
             for listed in route.listed:
                 sentences += misspelled_scopes(listed, f"dependencies of the route {name}")
     return sentences
@@ -235,11 +238,6 @@ def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
 
 def _is_guarding(call: Any) -> bool:
     return bool(required_by(call))
-
-
-def _is_decorator(call: Any) -> bool:
-    module, name = getattr(call, "__module__", None), getattr(call, "__name__", None)
-    return name == "requires" and module in ("authguard.fastapi", "authguard.starlette")
 
 
 def _lacks_class(endpoint: Any) -> bool:

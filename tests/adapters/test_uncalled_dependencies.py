@@ -1,0 +1,203 @@
+"""A dependency of FastAPI that only creates or returns the check is an error."""
+
+import functools
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+import authguard.fastapi
+import authguard.starlette
+from adapters.callers import ADMIN, READER, field, guarded
+from adapters.faces import ask_asgi
+from authguard import ConfigurationError
+from authguard.fastapi import requires
+
+ADMINS = requires("admin")
+
+
+class Admin:
+    """Check the caller when it is called."""
+
+    @requires("admin")
+    async def __call__(self, request: Request) -> str:
+        """Return a text."""
+        return "in"
+
+
+class Derived(Admin):
+    """Inherit the check."""
+
+
+class Both:
+    """Check the caller when it is created, too."""
+
+    @requires("admin")
+    def __init__(self, request: Request) -> None:
+        pass
+
+    @requires("admin")
+    def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class Maker:
+    """Return the check when it is called."""
+
+    def __call__(self) -> Any:
+        """Return the check."""
+        return requires("admin")
+
+
+def place(where: str, dependency: Any) -> FastAPI:
+    """Return an application with a dependency."""
+    app, router = guarded(FastAPI()), APIRouter()
+    marker = Depends(dependency)
+
+    async def nested(value: Any = marker) -> None: ...
+
+    async def endpoint(value: Any = {"parameter": marker, "nested": Depends(nested)}.get(where)) -> str:
+        return "secret"
+
+    router.get("/wrong", dependencies=[marker] if where == "decorator" else [])(endpoint)
+    app.include_router(router, dependencies=[marker] if where == "router" else [])
+    return app
+
+
+@pytest.mark.parametrize("where", ["parameter", "nested", "decorator", "router"])
+@pytest.mark.parametrize("kind", [Admin, Derived])
+def test_a_class_whose_objects_would_check_the_caller(kind: type, where: str) -> None:
+    """`Depends(Admin)` creates an object, and nothing calls it."""
+    app = place(where, kind)
+    words = rf"^a dependency of the route /.* got the class {kind.__name__}, .*write Depends\({kind.__name__}\(\)\)"
+    with pytest.raises(ConfigurationError, match=words), TestClient(app):
+        pass
+    with pytest.raises(ConfigurationError, match=words):
+        ask_asgi(app, "GET", "/wrong", [field(READER)])
+
+
+def test_a_class_in_an_annotation() -> None:
+    """`Annotated[Admin, Depends()]` is the same fault."""
+    app = guarded(FastAPI())
+
+    @app.get("/wrong")
+    async def _view(admin: Annotated[Admin, Depends()]) -> str:
+        return "secret"
+
+    with pytest.raises(ConfigurationError, match="/wrong .*got the class Admin"):
+        ask_asgi(app, "GET", "/wrong", [field(READER)])
+
+
+def name_of(value: Any) -> str:
+    """Return the name of a dependency, for the names of tests."""
+    return getattr(value, "__name__", type(value).__name__ if callable(value) else str(value))
+
+
+def returned() -> Any:
+    """Return the check."""
+    return requires("admin")
+
+
+async def returned_later() -> Any:
+    """Return the check, with another name of the module."""
+    return authguard.fastapi.requires("admin", roles=["ADMIN"])
+
+
+def returned_of_starlette() -> Any:
+    """Return the check of Starlette."""
+    return authguard.starlette.requires("admin")
+
+
+def returned_constant() -> Any:
+    """Return a check that the module has."""
+    return ADMINS
+
+
+def returned_variable(strict: bool = True) -> Any:
+    """Return a check by a variable."""
+    check = requires("admin") if strict else requires("read")
+    assert check is not None
+    return check
+
+
+def returned_branch(strict: bool = True) -> Any:
+    """Return one of two checks."""
+    return requires("admin") if strict else None
+
+
+def yielded() -> Iterator[Any]:
+    """Yield the check."""
+    yield requires("admin")
+
+
+LAMBDAS = [lambda: requires("admin")]
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        returned, returned_later, returned_of_starlette, returned_constant, returned_variable, returned_branch, yielded, *LAMBDAS,
+        Maker(), Maker().__call__, functools.partial(returned),
+    ],
+    ids=name_of,
+)  # fmt: skip
+def test_a_function_that_returns_the_check(dependency: Any) -> None:
+    """`Depends(admin_only)` calls the function, and nothing calls what it returns."""
+    app = place("decorator", dependency)
+    words = r"^a dependency of the route /wrong .*which returns .*write Depends\(.+\)$"
+    with pytest.raises(ConfigurationError, match=words):
+        ask_asgi(app, "GET", "/wrong", [field(READER)])
+
+
+def test_a_closure_that_returns_the_check() -> None:
+    """A function may find the check in the function around it."""
+    checks = requires("admin")
+
+    def check() -> Any:
+        return checks
+
+    with pytest.raises(ConfigurationError, match=r"write Depends\(checks\)"):
+        ask_asgi(place("router", check), "GET", "/wrong", [field(READER)])
+
+
+def plain(request: Request) -> str:
+    """Return a text."""
+    return "in"
+
+
+def used_inside(request: Request) -> str:
+    """Use the check itself."""
+
+    def inner() -> Any:
+        return requires("admin")
+
+    assert inner is not None
+    return str(authguard.starlette.requires("admin")(plain)(request))
+
+
+def without_source() -> Any:
+    """Return a function without a source."""
+    names: dict[str, Any] = {"requires": requires}
+    exec("def check(): return requires('admin')", names)  # noqa: S102
+    return names["check"]
+
+
+@pytest.mark.parametrize(
+    ("dependency", "statuses"),
+    [
+        (Admin(), [403, 200]),
+        (Both, [403, 200]),
+        (requires("admin"), [403, 200]),
+        (used_inside, [403, 200]),
+        (plain, [200, 200]),
+        (without_source(), [200, 200]),
+    ],
+    ids=name_of,
+)
+def test_other_dependencies_start(dependency: Any, statuses: list[int]) -> None:
+    """Objects, guarded constructors and functions that use the check are no fault."""
+    app = place("decorator", dependency)
+    assert [ask_asgi(app, "GET", "/wrong", [field(token)]).status for token in (READER, ADMIN)] == statuses
