@@ -38,7 +38,7 @@ def find_longest_lifetime(connection: Connection, own: int, now: float) -> int:
 def note_lifetime(connection: Connection, own: int, now: float) -> None:
     """Store that a service issues tokens of this lifetime now.
 
-    If the table has no row, but there are sessions, services of an earlier release have created these.
+    If the table has no row, existing sessions are those of an earlier release, whose lifetime is not known.
     """
     is_first = connection.execute(_ALL.limit(1)).first() is None
     is_upgraded = is_first and connection.execute(_ANY_SESSION).first() is not None
