@@ -10,6 +10,7 @@ from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.storage.database import Database
+from authguard.identity.storage.migrations.other_tables import check_file, check_place
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,7 +30,7 @@ def upgrade(database: Database | str, revision: str = "head") -> None:
         revision: the last version to apply.
 
     Raises:
-        ConfigurationError: if the tables are of a newer release.
+        ConfigurationError: if the tables are of a newer release, or those of an application have their names.
         StoreUnavailableError: if the database does not answer.
     """
     opened = Database(database) if isinstance(database, str) else database
@@ -48,15 +49,19 @@ def migrate(database: Database, revision: str = "head") -> tuple[str | None, str
         revision: the last version to apply.
 
     Raises:
-        ConfigurationError: if the tables are of a newer release.
+        ConfigurationError: if the tables are of a newer release, or those of an application have their names.
         StoreUnavailableError: if the database does not answer.
     """
+    if database.file is not None:
+        check_file(database.file, VERSION_TABLE)
     with database.write() as connection:
         if not database.is_sqlite:
             _wait_without_end(connection)
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = _revision_of(connection)
+        if before is None:
+            check_place(connection)
         _refuse_newer(before)
         if revision != "head" or before != _newest_revision():
             _run_migrations(connection, revision)
@@ -104,6 +109,8 @@ def check(database: Database, *, may_be_newer: bool = False) -> None:
         )
     with database.read() as connection:
         revision = _revision_of(connection)
+        if revision is None:
+            check_place(connection)
     if not may_be_newer:
         _refuse_newer(revision)
     if revision != newest and not _is_newer(revision):
