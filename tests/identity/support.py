@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from authguard.identity import Caller, IdentityService, Settings, upgrade
 from authguard.identity.audit import Event
+from authguard.identity.errors import InvalidLinkError
 from authguard.identity.limits import DEFAULT_LIMITS, Limit, Limiter
 from authguard.identity.mail.mailer import Mail, Mailer, MailError
 from authguard.identity.passwords.hashing import PasswordHasher
@@ -200,6 +201,15 @@ def service_at(
         yield service
     finally:
         service.close()
+
+
+def resets_password(service: IdentityService, token: str) -> bool:
+    """Return whether a token is valid for a new password."""
+    try:
+        service.links.check_reset(token)
+    except InvalidLinkError:
+        return False
+    return True
 
 
 def together(count: int, function: Callable[[int], Any]) -> list[Any]:

@@ -17,6 +17,7 @@
     ├── SocialSignInError         400  social_sign_in        the provider refused, or its answer is invalid
     │   └── SocialCancelledError  400  social_sign_in        the user cancelled at the provider
     ├── InvalidLinkError          400  invalid_link          a one-time token: unknown, used, too old
+    │   └── UsedLinkError         400  invalid_link          it has set a password before
     ├── InvalidReportError        400  invalid_report        a report of leaked keys that has another form
     ├── NotFoundError             404  not_found
     ├── MethodNotAllowedError     405  method_not_allowed
@@ -207,6 +208,12 @@ class InvalidLinkError(RefusedError):
     code = "invalid_link"
     title = "Bad Request"
     detail = "The link is no longer valid: request a new one."
+
+
+class UsedLinkError(InvalidLinkError):
+    """Refuse a second use of a one-time token, until it expires, that would set a password."""
+
+    detail = "The link was used already: sign in, or request a new one to set another password."
 
 
 class InvalidReportError(RefusedError):

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authguard.errors import InsufficientUserAuthenticationError, RefusedError
+from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenError, RefusedError
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.owner_pages import OwnerPages, for_owner
 from authguard.identity.web import bodies
@@ -64,7 +64,14 @@ class OwnAccountPages(OwnerPages):
             await self._workers.hash(delete, visitor.principal, password, caller_of(request))
         except RefusedError as error:
             return await self._refused(request, error, visitor, _DELETE, fields)
-        response = self._views.redirect_with_notice(request, "/login", "deleted")
+        return await self._signed_out(request, visitor)
+
+    async def _signed_out(self, request: Request, visitor: Visitor) -> Response:
+        """Redirect to the page for signing in, and delete the cookies of a session that has ended."""
+        find = self._service.accounts.find_by_id
+        is_deleted = await self._workers.read(find, visitor.user.id) is None
+        notice = "deleted" if is_deleted else "logged-out"
+        response = self._views.redirect_with_notice(request, "/login", notice)
         self._browser_sessions.clear_cookies(response)
         return response
 
@@ -74,6 +81,8 @@ class OwnAccountPages(OwnerPages):
         if isinstance(error, InsufficientUserAuthenticationError):
             query = urlencode({"next": self._views.path(request, page), **dict(error.parameters)})
             return self._views.see_other(self._views.path(request, f"/login?{query}"))
+        if isinstance(error, InvalidTokenError):  # the account or the session has ended meanwhile
+            return await self._signed_out(request, visitor)
         values = await self._values(visitor, Form.from_error(error, fields))
         return self._views.refusal(request, error, page.removeprefix("/").replace("/", "-"), **values)
 

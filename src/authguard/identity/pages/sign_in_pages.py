@@ -188,8 +188,11 @@ class SignInPages:
             cookie.store_or_clear(response, token)
             return response
         token = cookie.read(request)
-        if token and not await self._workers.read(self._service.links.resets_password, token):
-            return self._dead_link(request, page, InvalidLinkError(), cookie)
+        try:
+            if token:
+                await self._workers.read(self._service.links.check_reset, token)
+        except InvalidLinkError as error:
+            return self._dead_link(request, page, error, cookie)
         return self._views.page(request, page, form=Form(), **self._link_values(bool(token)))
 
     def _dead_link(self, request: Request, page: str, error: RefusedError, cookie: LinkCookie) -> Response:

@@ -1,7 +1,7 @@
 """Query accounts, one-time tokens and clients. Use cases pass the connection of their transaction."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -284,6 +284,24 @@ def mark_one_time_token(connection: Connection, purpose: str, used: str, digest:
     return True
 
 
+def retire_one_time_token(connection: Connection, user_id: str, purpose: str, used: str) -> None:
+    """Store the one-time token of an account, if it has one, for another purpose from now on.
+
+    Args:
+        connection: the transaction, which has locked the account.
+        user_id: the account.
+        purpose: its purpose.
+        used: its purpose from now on.
+    """
+    statement = (
+        delete(one_time_tokens)
+        .where(one_time_tokens.c.user_id == user_id, one_time_tokens.c.purpose == purpose)
+        .returning(one_time_tokens.c.digest, one_time_tokens.c.expires_at)
+    )
+    for digest, expires_at in connection.execute(statement).all():
+        upsert_one_time_token(connection, user_id, used, digest, expires_at)
+
+
 def find_one_time_token(connection: Connection, purpose: str, digest: str, now: float) -> str | None:
     """Return the id of the account of a one-time token, without using it up."""
     statement = select(one_time_tokens.c.user_id).where(
@@ -294,9 +312,9 @@ def find_one_time_token(connection: Connection, purpose: str, digest: str, now: 
     return connection.execute(statement).scalar()
 
 
-def delete_one_time_tokens(connection: Connection, user_id: str, *, except_purpose: str = "") -> None:
-    """Delete the one-time tokens of an account, and a waiting change of its address."""
-    is_deleted = (one_time_tokens.c.user_id == user_id) & (one_time_tokens.c.purpose != except_purpose)
+def delete_one_time_tokens(connection: Connection, user_id: str, *, kept: Collection[str] = ()) -> None:
+    """Delete one-time tokens of an account, except some purposes, and a waiting change of its address."""
+    is_deleted = (one_time_tokens.c.user_id == user_id) & one_time_tokens.c.purpose.not_in(kept)
     connection.execute(delete(one_time_tokens).where(is_deleted))
     connection.execute(delete(address_changes).where(address_changes.c.user_id == user_id))
 

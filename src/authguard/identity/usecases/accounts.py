@@ -4,6 +4,7 @@ from dataclasses import replace
 from logging import getLogger
 from uuid import uuid4
 
+from authguard._core.encoding import sha256_hex
 from authguard._core.model import Principal
 from authguard.errors import VerificationUnavailableError
 from authguard.identity.errors import (
@@ -24,9 +25,14 @@ from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.decoys import Decoys
 from authguard.identity.usecases.links import VERIFY, Links
 from authguard.identity.usecases.notices import Notices
+from authguard.identity.usecases.session_claims import session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
 logger = getLogger("authguard")
+
+#: Seconds for which a second press of the button that changes a password gets the same answer.
+REPEAT_SECONDS = 60
+_CHANGED = "new-password"  # the purpose of the mark of a session that has changed the password
 
 
 class Accounts:
@@ -190,6 +196,8 @@ class Accounts:
     def change_password(self, principal: Principal, current: str, new: str, caller: Caller) -> None:
         """Change the caller's password; all of the caller's other sessions end.
 
+        The same change by the same session within `REPEAT_SECONDS` gets the same answer, and changes nothing.
+
         Raises:
             InvalidFieldsError: if the current password is wrong, or the new one is not accepted.
             RateLimitedError: if it was tried too often.
@@ -201,21 +209,46 @@ class Accounts:
             old_hash = store.find_password_hash(connection, principal.subject)
             user = store.find_user(connection, principal.subject)
         if user is None or old_hash is None or not base.is_password(old_hash, current):
-            error = InvalidFieldsError({"current_password": ["is not right"]})
-            raise base.failed("change_password", caller, error, user_id=principal.subject)
+            self._repeat_change(principal, new, caller)
+            return
         if missing := base.password_problems(new, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
-        new_hash = base.hasher.hash(new)
-        session = principal.claims.get("sid")
-        with base.database.write() as connection:
-            if not store.replace_password(connection, principal.subject, old_hash, new_hash):
-                error = InvalidFieldsError({"current_password": ["is not right"]})
-                raise base.failed("change_password", caller, error, user_id=principal.subject)
-            # The link of the first mail proves the mailbox, which a new password does not change.
-            store.delete_one_time_tokens(connection, principal.subject, except_purpose=VERIFY)
-            self._sessions.end_sessions_of(connection, principal.subject, except_id=session)
-            self._notices.tell_of_new_password(connection, principal.subject)
+        if not self._replace_password(principal, old_hash, base.hasher.hash(new)):
+            self._repeat_change(principal, new, caller)
+            return
         base.succeeded("change_password", caller, user_id=principal.subject)
+
+    def _replace_password(self, principal: Principal, old_hash: str, new_hash: str) -> bool:
+        """Replace the password, and end all other sessions; return False if it was changed meanwhile."""
+        session_id = session_id_or_empty(principal)
+        until = self._base.clock() + REPEAT_SECONDS
+        with self._base.database.write() as connection:
+            if not store.replace_password(connection, principal.subject, old_hash, new_hash):
+                return False
+            # The link of the first mail proves the mailbox, which a new password does not change.
+            store.delete_one_time_tokens(connection, principal.subject, kept=[VERIFY])
+            if session_id:
+                mark = _mark_of(session_id)
+                store.upsert_one_time_token(connection, principal.subject, _CHANGED, mark, until)
+            self._sessions.end_sessions_of(connection, principal.subject, except_id=session_id)
+            self._notices.tell_of_new_password(connection, principal.subject)
+        return True
+
+    def _repeat_change(self, principal: Principal, new: str, caller: Caller) -> None:
+        """Accept a change again that the same session has made a moment ago; users press a button twice.
+
+        At any other time the new password is not compared, because each request would be two guesses.
+
+        Raises:
+            InvalidFieldsError: for any other change.
+        """
+        base, user_id, mark = self._base, principal.subject, _mark_of(session_id_or_empty(principal))
+        with base.database.read() as connection:
+            is_repeat = store.find_one_time_token(connection, _CHANGED, mark, base.clock()) == user_id
+            password_hash = store.find_password_hash(connection, user_id)
+        if not is_repeat or password_hash is None or not base.is_password(password_hash, new):
+            error = InvalidFieldsError({"current_password": ["is not right"]})
+            raise base.failed("change_password", caller, error, user_id=user_id)
 
     @records("create")
     def create(
@@ -308,3 +341,8 @@ class Accounts:
                 store.delete_one_time_tokens(connection, user_id)
                 end_keys_of(connection, user_id, self._base.clock())
         self._base.succeeded(flow, NO_CALLER, user_id=user_id)
+
+
+def _mark_of(session_id: str) -> str:
+    """Return the digest of the mark of a session that has changed the password."""
+    return sha256_hex(f"{_CHANGED} {session_id}")

@@ -1,7 +1,8 @@
 """Verify addresses and reset passwords by one-time tokens in mails.
 
 A token is 32 random bytes; the database stores only its digest. A newer token replaces the older. A POST uses
-up a token, and only one of several simultaneous requests succeeds.
+up a token, and only one of several simultaneous requests changes something. The digest of a used token stays
+until it expires, so that a second press of a button gets a suitable answer.
 """
 
 import secrets
@@ -11,7 +12,12 @@ from sqlalchemy import Connection
 
 from authguard._core.encoding import sha256_hex
 from authguard.errors import RefusedError
-from authguard.identity.errors import InvalidFieldsError, InvalidLinkError, StoreUnavailableError
+from authguard.identity.errors import (
+    InvalidFieldsError,
+    InvalidLinkError,
+    StoreUnavailableError,
+    UsedLinkError,
+)
 from authguard.identity.mail.addresses import parse_email
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.model import Caller, User, provider_title
@@ -27,6 +33,9 @@ from authguard.identity.usecases.sessions import Sessions
 VERIFY = "verify"  # the purpose of the token in the first mail
 _VERIFIED = "verified"  # the purpose of such a token after its use
 _RESET = "reset"
+_RESET_USED = "reset-used"
+# The purposes of tokens after their use, until they expire.
+_USED = {VERIFY: _VERIFIED, _RESET: _RESET_USED}
 
 
 class Links:
@@ -156,11 +165,20 @@ class Links:
         user = None if user_id is None else store.find_user(connection, user_id)
         return user.id if user is not None and user.email_verified else None
 
-    def resets_password(self, token: str) -> bool:
-        """Return whether a token is valid for a new password, without using it up."""
+    def check_reset(self, token: str) -> None:
+        """Check that a token is valid for a new password, without using it up.
+
+        Raises:
+            UsedLinkError: if it has set a password before.
+            InvalidLinkError: if it is unknown, replaced or too old.
+        """
+        digest, now = sha256_hex(token), self._base.clock()
         with self._base.database.read() as connection:
-            digest = sha256_hex(token)
-            return store.find_one_time_token(connection, _RESET, digest, self._base.clock()) is not None
+            if store.find_one_time_token(connection, _RESET, digest, now) is not None:
+                return
+            if store.find_one_time_token(connection, _RESET_USED, digest, now) is not None:
+                raise UsedLinkError
+        raise InvalidLinkError
 
     def find_unverified(self, token: str) -> tuple[User, bool] | None:
         """Return the account whose address a token verifies, and whether the account has a password.
@@ -283,6 +301,8 @@ class Links:
     def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
         """Verify the address that a token was sent to, and set a new password, as `reset_password` does.
 
+        A token that has set this password before gets the same answer again, and changes nothing.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is not accepted; the token stays valid.
@@ -291,23 +311,59 @@ class Links:
 
     def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> None:
         base = self._base
-        user = self._account_of(purpose, flow, token, caller)
+        user = self._find_account(purpose, token)
+        if user is None:
+            self._repeat(purpose, flow, token, new_password, caller)
+            return
         if missing := base.password_problems(new_password, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
-        with base.database.write() as connection:
-            store.lock_account(connection, user.id)  # the account is locked first, as in `_confirm`
-            self._consume(connection, purpose, flow, token, caller)
-            ended = self._proofs.prove_by_new_password(connection, user.id, password_hash)
-            self._notices.tell_of_new_password(connection, user.id)
+        ended = self._use(purpose, token, user.id, password_hash)
+        if ended is None:  # another simultaneous request has used the token
+            self._repeat(purpose, flow, token, new_password, caller)
+            return
         base.succeeded(flow, caller, user_id=user.id)
         self._proofs.record(ended, caller, user.id)
 
-    def _consume(self, connection: Connection, purpose: str, flow: str, token: str, caller: Caller) -> None:
-        """Use up a token; of several simultaneous requests, all but one are refused."""
+    def _use(self, purpose: str, token: str, user_id: str, password_hash: str) -> EndedSignIns | None:
+        """Use up a token, and set the password; None if the token is not valid any more."""
+        used, digest = _USED[purpose], sha256_hex(token)
+        with self._base.database.write() as connection:
+            store.lock_account(connection, user_id)  # the account is locked first, as in `_confirm`
+            if not store.mark_one_time_token(connection, purpose, used, digest, self._base.clock()):
+                return None
+            # The new password proves the address, so the link of the first mail has nothing left to do.
+            store.retire_one_time_token(connection, user_id, VERIFY, _VERIFIED)
+            ended = self._proofs.prove_by_new_password(
+                connection, user_id, password_hash, kept=tuple(_USED.values())
+            )
+            self._notices.tell_of_new_password(connection, user_id)
+            return ended
+
+    def _repeat(self, purpose: str, flow: str, token: str, password: str, caller: Caller) -> None:
+        """Accept a verification again with the password that it has set, which changes nothing.
+
+        Users press a button twice. This counts as a sign-in with the password, so that a used token allows no
+        further guesses.
+
+        Raises:
+            UsedLinkError: for another password, and for each second reset.
+            InvalidLinkError: if the token was not used for this purpose, or has expired.
+            RateLimitedError: if the same address has tried too often.
+        """
         base = self._base
-        if store.consume_one_time_token(connection, purpose, sha256_hex(token), base.clock()) is None:
-            raise base.failed(flow, caller, InvalidLinkError())
+        with base.database.read() as connection:
+            user_id = store.find_one_time_token(connection, _USED[purpose], sha256_hex(token), base.clock())
+            user = None if user_id is None else store.find_user(connection, user_id)
+            password_hash = None if user is None else store.find_password_hash(connection, user.id)
+        if user is None:
+            raise self._wrong_link(flow, caller)
+        if purpose == _RESET:
+            raise base.failed(flow, caller, UsedLinkError(), user_id=user.id)
+        delay = base.limited(flow, caller, base.limiter.count_login, user.email, caller.address)
+        # A sign-in to an account under attack would be delayed; this one is refused.
+        if delay or password_hash is None or not base.is_password(password_hash, password):
+            raise base.failed(flow, caller, UsedLinkError(), user_id=user.id)
 
     def _create_link(self, user: User, purpose: str, path: str) -> str:
         token = secrets.token_urlsafe(32)

@@ -5,6 +5,7 @@ an account with the address of a victim, and wait for the victim to use it (acco
 docs/identity.md has the table. All of this runs in the transaction of a use case.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -62,13 +63,22 @@ class AddressProofs:
             linking_store.verify_identities(connection, user_id)
         return self._end_unproven(connection, user_id)
 
-    def prove_by_new_password(self, connection: Connection, user_id: str, password_hash: str) -> EndedSignIns:
-        """Accept a new password, set by a mailed link, as proof of address and password; all sessions end."""
+    def prove_by_new_password(
+        self, connection: Connection, user_id: str, password_hash: str, *, kept: Collection[str]
+    ) -> EndedSignIns:
+        """Accept a new password, set by a mailed link, as proof of address and password; all sessions end.
+
+        Args:
+            connection: the transaction.
+            user_id: the account.
+            password_hash: of the new password.
+            kept: the purposes of one-time tokens that do not end.
+        """
         before, is_proven = linking_store.lock_user(connection, user_id)
         store.update_user(
             connection, user_id, password_hash=password_hash, password_proven=True, email_verified=True
         )
-        store.delete_one_time_tokens(connection, user_id)
+        store.delete_one_time_tokens(connection, user_id, kept=kept)
         ended = self._end_unproven(connection, user_id)
         self._sessions.end_sessions_of(connection, user_id)
         if before is not None and not is_proven:

@@ -30,6 +30,7 @@ class AccountDeletion:
 
         Raises:
             InvalidFieldsError: if the password is missing or wrong.
+            InvalidTokenError: if another request has deleted the account meanwhile, or ended the session.
             InsufficientUserAuthenticationError: if the account has no password, and the sign-in is too old.
             RateLimitedError: if it was tried too often.
             StoreUnavailableError: if it could not be stored; nothing is deleted then.

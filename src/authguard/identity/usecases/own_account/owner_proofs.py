@@ -83,8 +83,9 @@ def lock_proven(connection: Connection, proof: OwnerProof) -> User:
     """Lock the account of a proof, and return it as it is now.
 
     Raises:
-        InvalidFieldsError: if its password was changed meanwhile, or it was disabled or deleted.
-        InvalidTokenError: if it has no password, and the session of the request has ended meanwhile.
+        InvalidFieldsError: if its password was changed meanwhile, or it was disabled.
+        InvalidTokenError: if it was deleted meanwhile, such as by a second press of the same button; or if it
+            has no password, and the session of the request has ended meanwhile.
     """
     user: User | None
     if proof.password_hash is not None:
@@ -93,6 +94,8 @@ def lock_proven(connection: Connection, proof: OwnerProof) -> User:
         user = store.lock_account(connection, proof.user.id)
         if store.find_password_hash(connection, proof.user.id) is not None:
             user = None
+    if user is None and store.find_user(connection, proof.user.id) is None:
+        raise InvalidTokenError("no such account")
     if user is None or user.disabled:
         raise InvalidFieldsError({"password": ["is not right"]})
     if proof.password_hash is None:
