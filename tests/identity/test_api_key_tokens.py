@@ -269,4 +269,4 @@ def test_the_token_of_a_key_is_no_session(api: TestClient, service: IdentityServ
     """The endpoints of accounts refuse the token of a key, because it belongs to no session."""
     token = issue(service, made)["access_token"]
     for path in ("/v1/auth/me", "/v1/users/me/sessions"):
-        assert api.get(path, headers={"authorization": f"Bearer {token}"}).status_code == 401
+        assert api.get(path, headers={"authorization": f"Bearer {token}"}).status_code == 403

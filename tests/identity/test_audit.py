@@ -53,7 +53,7 @@ def everything(service, postbox, clock):
         lambda: service.accounts.login("ann@example.com", "wrong", CALLER),
         lambda: service.sessions.refresh("rt_garbage", CALLER),
         lambda: service.sessions.end(me, second.session_id, CALLER),
-        lambda: service.accounts.change_password(me, "wrong", NEW, CALLER),
+        lambda: service.accounts.change_password(me, "wrong", PASSWORD, CALLER),
         lambda: service.links.confirm_email("wrong", CALLER),
         lambda: service.links.reset_password("wrong", NEW, CALLER),
         lambda: service.sign_in_with(SOCIAL),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,3 +124,15 @@ def test_a_store_of_limits_that_cannot_be_read(url: str) -> None:
         Settings(secret=SECRET, issuer="https://a.example", limits_url=url)
     assert str(refused.value).startswith("limits_url must have numbers as port and database, got a URL that")
     assert "%2F for /" in str(refused.value) and "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+def test_a_directory_is_no_file_of_a_database(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A directory in the place of the file is an error that names it, and gives no advice about its mode."""
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigurationError) as refused:
+        Database(form.format(tmp_path))
+    assert str(refused.value).endswith(f"got the directory {tmp_path}")
+    assert "chmod" not in caplog.text

@@ -116,3 +116,33 @@ def test_what_is_about_the_mail_is_for_good(answers):
     with mail_server(**answers) as server, pytest.raises(MailError) as caught:
         send(server)
     assert not caught.value.temporary
+
+
+class _Silent(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        """Answer each command until one that gets no answer, and wait for the client to leave."""
+        silent_at = self.server.silent_at  # type: ignore[attr-defined]
+        command, answer = b"GREETING", b"220 mail.test"
+        while command != silent_at:
+            self.wfile.write(answer + b"\r\n")
+            command = b"TEXT" if command == b"DATA" else self.rfile.readline()[:4].upper()
+            answer = b"354 go on" if command == b"DATA" else b"250 good"
+        self.rfile.read()
+
+
+@pytest.mark.parametrize("silent_at", [b"GREETING", b"EHLO", b"MAIL", b"RCPT", b"DATA", b"TEXT"])
+def test_a_server_that_does_not_answer(silent_at):
+    """A server that keeps the connection and gives no answer is reported as late, at each step of a mail."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Silent) as server:
+        server.daemon_threads = True
+        server.silent_at = silent_at  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"smtp://127.0.0.1:{server.server_address[1]}"
+        try:
+            with pytest.raises(MailError) as failure:
+                SMTPMailer(url, sender="accounts@example.com", timeout=0.1).send(MAIL)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (str(failure.value), failure.value.temporary) == ("the mail server does not answer in time", True)

@@ -268,7 +268,7 @@ def test_clients_token_opens_no_account(client, machine):
     """The token of a client is refused at the profile."""
     form = {"grant_type": "client_credentials"}
     token = client.post(TOKEN, data=form, headers=basic(machine)).json()["access_token"]
-    assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 403
 
 
 def test_client_secret_is_not_stored(service, machine):

@@ -212,7 +212,7 @@ def test_another_method_is_told_all_that_there_are(app: Identity) -> None:
     client.headers["authorization"] = f"Bearer {token}"
     allowed = {
         path: set(re.split(", ?", client.options(path).headers["allow"]))
-        for path in ("/v1/auth/github/callback", "/v1/auth/login")
+        for path in ("/v1/api-keys", "/v1/auth/login")
     }
     assert allowed["/v1/auth/login"] == {"POST"}
-    assert allowed["/v1/auth/github/callback"] == {"GET", "POST"}
+    assert allowed["/v1/api-keys"] == {"GET", "HEAD", "POST"}

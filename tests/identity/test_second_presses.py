@@ -253,7 +253,7 @@ def test_resetting_twice(service, reset_token):
 
 
 def test_resetting_at_once(service, reset_token):
-    """Of simultaneous resets with different passwords one succeeds; others are told that the link is used."""
+    """Of simultaneous resets with different passwords one succeeds; the others are told of the use."""
     passwords = [NEW, OTHER, NEW + "x", OTHER + "x"]
     answers = together(4, lambda index: service.links.reset_password(reset_token, passwords[index], CALLER))
     assert answers.count(None) == 1
@@ -262,7 +262,7 @@ def test_resetting_at_once(service, reset_token):
 
 
 def test_a_used_link_is_no_way_around_the_limit(url, postbox):
-    """Passwords that are tried with a used link count as sign-ins: the right one, too, is refused at last."""
+    """Passwords that are tried with a used link count as sign-ins, up to the same limit."""
     with service_at(url, postbox=postbox, limits=DEFAULT_LIMITS) as service:
         service.accounts.register(EMAIL, PASSWORD, "", CALLER)
         assert service.outbox.flush()

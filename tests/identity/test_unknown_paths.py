@@ -7,7 +7,8 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
-from identity.support import ANN, browser, service_at
+from authguard.identity.social.github import GitHub
+from identity.support import ANN, ISSUER, browser, service_at
 
 pytestmark = pytest.mark.one_database
 
@@ -23,6 +24,25 @@ def test_a_bad_token_makes_no_difference(app):
     """An invalid token at an unknown path is 404."""
     response = TestClient(app).get("/nothing", headers={"authorization": "Bearer x.y.z"})
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["linkedin/callback", "githb/callback", "GitHub/callback", "git/authorize"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_provider_that_is_not_configured(service, ann, path, method):
+    """The path of a provider that is mistyped or not configured is 404, with and without a token."""
+    callbacks = [f"{ISSUER}{prefix}/auth/github/callback" for prefix in service.settings.prefixes]
+    app = Identity(service, providers=[GitHub("id", "s3cret", redirect_uris=callbacks)])
+    token = {"authorization": f"Bearer {ann.cookies['access_token']}"}
+    for fields in ({}, token, {"authorization": "Bearer x.y.z"}):
+        answer = TestClient(app).request(method, f"/v1/auth/{path}", headers=fields)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), answer.text
+    assert TestClient(app).post("/v1/auth/github/callback", json={}).status_code == 422
+
+
+def test_without_providers_each_of_their_paths_is_unknown(app):
+    """Without providers the paths of GitHub are 404, as a page for browsers."""
+    assert TestClient(app).post("/v1/auth/github/callback", json={}).status_code == 404
+    assert browser(app).get("/v1/auth/github/authorize").headers["content-type"].startswith("text/html")
 
 
 def test_a_person_who_navigates_gets_a_page(app):

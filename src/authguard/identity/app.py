@@ -38,7 +38,7 @@ from authguard.identity.social.configured import providers_from
 from authguard.identity.social.provider import Provider
 from authguard.identity.storage import migrations
 from authguard.identity.web.cross_origin import CrossOrigin
-from authguard.identity.web.interactive import KeysRefused
+from authguard.identity.web.interactive import KeysRefused, PeopleOnly
 from authguard.identity.web.key_guards import KeyGuards
 from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
@@ -178,6 +178,7 @@ class Identity:
             paths: the paths of the API.
             browser_paths: the paths that redirect browsers to providers, and receive their callbacks.
         """
+        authenticate = self._web.workers.batch_reads(self.service.sessions.authenticate_all).ask
         open_paths = [*_PUBLIC_PATHS, *([SECRET_SCANNING] if self._settings.secret_scanning else [])]
         public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
         public += [*oauth.well_known_paths(self._settings.issuer), *HEALTH_PATHS, DOCUMENT, *browser_paths]
@@ -189,7 +190,7 @@ class Identity:
             protected_paths=sorted(_pattern(path) for path in paths.difference(public)),
             cookie=self._settings.access_cookie,
             # Used instead of `revocations`: sessions, accounts and logouts are checked by one query.
-            user_loader=self._web.workers.batch_reads(self.service.sessions.authenticate_all).ask,
+            user_loader=PeopleOnly(authenticate).load,
             realm=REALM,
         )
 

@@ -7,6 +7,7 @@
     ├── EmailNotVerifiedError     403  email_not_verified    the password was right
     ├── WrongSignatureError       403  wrong_signature       a report that the scanner has not signed
     ├── InteractiveOnlyError      403  interactive_only      an API key, where a user must sign in
+    │   └── ClientTokenError      403  interactive_only      a token that a client got for itself
     ├── EmailTakenError           409  email_taken           an account has the address
     ├── TooManyKeysError          409  too_many_keys         the owner has the maximum number of API keys
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
@@ -99,6 +100,15 @@ class InteractiveOnlyError(RefusedError):
     code = "interactive_only"
     title = "Forbidden"
     detail = "An API key cannot do this: sign in, and send the access token."
+
+
+class ClientTokenError(InteractiveOnlyError):
+    """Refuse a token that an API key or an OAuth client got for itself; this service takes it nowhere."""
+
+    detail = (
+        "A token of client_credentials is for other applications: sign in, and send that access token, or "
+        "send an API key where keys are accepted."
+    )
 
 
 class TierDeniedError(InsufficientScopeError):

@@ -88,8 +88,10 @@ class Reason(StrEnum):
     INVALID_REPORT = "invalid_report"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     INVALID_CLIENT = "invalid_client"
+    INVALID_REQUEST = "invalid_request"
     INVALID_SCOPE = "invalid_scope"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     # Reasons with more detail than the caller was told.
     UNKNOWN = "unknown"
     DISABLED = "disabled"

@@ -16,9 +16,10 @@ from authguard.errors import RefusedError
 from authguard.identity.api.answers import GrantedToken, Introspection, KeySetShown, Metadata, Nothing
 from authguard.identity.api.documents import token_document
 from authguard.identity.api.oauth_forms import IntrospectionForm, RevocationForm, TokenForm
-from authguard.identity.errors import OAuthError
+from authguard.identity.errors import OAuthError, PayloadTooLargeError, StoreUnavailableError
 from authguard.identity.model import Client, KeyClient
 from authguard.identity.openapi.operations import Access, operation
+from authguard.identity.reasons import Flow
 from authguard.identity.usecases.refresh import RefreshRequest
 from authguard.identity.web.messages import caller_of, json_response, read_form
 from authguard.identity.web.parts import Web
@@ -50,6 +51,15 @@ WELL_KNOWN_PATHS = (
     "/.well-known/jwks.json",
     METADATA,
 )
+
+# Refusals that may come from a use case, which has recorded them, or from this module.
+_UNRECORDED = (OAuthError, PayloadTooLargeError)
+#: The events of grants; a request without one of these grants is recorded as that of a client.
+_FLOWS = {
+    "password": Flow.LOGIN,
+    "refresh_token": Flow.REFRESH,
+    "client_credentials": Flow.CLIENT_CREDENTIALS,
+}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -93,7 +103,15 @@ class OAuthEndpoints:
     @operation(access=Access.CLIENT, form=TokenForm, answers={200: GrantedToken}, oauth=_OAUTH_STATUSES)
     async def token(self, request: Request) -> Response:
         """Issue tokens (RFC 6749 section 3.2): password, refresh_token, client_credentials."""
-        form = await read_form(request)
+        form: dict[str, str] = {}
+        try:
+            form = await read_form(request)
+            return await self._token(request, form)
+        except _UNRECORDED as error:
+            await self._record(request, _FLOWS.get(form.get("grant_type", ""), Flow.CLIENT), error)
+            raise
+
+    async def _token(self, request: Request, form: dict[str, str]) -> Response:
         client = await self._client(request, form)
         grant = _required(form, "grant_type")
         if grant == "client_credentials":
@@ -125,22 +143,39 @@ class OAuthEndpoints:
     )
     async def introspect(self, request: Request) -> Response:
         """Describe a token to a registered client (RFC 7662)."""
-        form = await read_form(request)
-        client = await self._client(request, form)
-        if client is None or client.is_public:
-            raise OAuthError("invalid_client", "Introspection is for authenticated clients.")
-        token = _required(form, "token")
+        try:
+            form = await read_form(request)
+            client = await self._client(request, form)
+            if client is None or client.is_public:
+                raise OAuthError("invalid_client", "Introspection is for authenticated clients.")
+            token = _required(form, "token")
+        except _UNRECORDED as error:
+            await self._record(request, Flow.INTROSPECT, error)
+            raise
         introspect = self._service.clients.introspect
         return json_response(await self._workers.read(introspect, token, client, caller_of(request)))
 
     @operation(access=Access.CLIENT, form=RevocationForm, answers={200: Nothing}, oauth=_OAUTH_STATUSES)
     async def revoke(self, request: Request) -> Response:
         """Revoke a token (RFC 7009); the answer is 200 for an invalid token, too."""
-        form = await read_form(request)
-        client = await self._client(request, form)
-        token = _required(form, "token")
+        try:
+            form = await read_form(request)
+            client = await self._client(request, form)
+            token = _required(form, "token")
+        except _UNRECORDED as error:
+            await self._record(request, Flow.REVOKE, error)
+            raise
         await self._workers.write(self._service.clients.revoke, token, client, caller_of(request))
         return json_response({})
+
+    async def _record(self, request: Request, flow: Flow, error: OAuthError | RefusedError) -> None:
+        """Record a request that was refused, unless its use case has recorded it."""
+        record, caller = self._service.clients.record_refusal, caller_of(request)
+        try:
+            # The event is recorded in a thread, because the hook of the application may block.
+            await self._workers.count(record, flow, caller, error)
+        except StoreUnavailableError:  # too many requests wait
+            record(flow, caller, error)
 
     async def _client(self, request: Request, form: dict[str, str]) -> Client | None:
         """Authenticate the client by Basic or by the form (RFC 6749 section 2.3.1).

@@ -129,11 +129,16 @@ class SocialEndpoints:
         callback = Route(self._prefix + "/auth/{provider}" + CALLBACK, self.callback, methods=["GET"])
         # The framework adds HEAD, which must not sign in: previews and scanners of links send it.
         callback.methods = {"GET"}
-        return [
+        routes = [
             Route(callback.path, self.exchange_code, methods=["POST"]),
             callback,
             Route(self._prefix + "/auth/{provider}/authorize", self.authorize, methods=["GET"]),
         ]
+        names = "|".join(map(re.escape, self._providers)) or "(?!)"
+        for route in routes:
+            # The path of another provider, such as a mistyped one, is an unknown path.
+            route.path_regex = re.compile(route.path_regex.pattern.replace("[^/]+", names))
+        return list(routes)
 
     @operation(json=SocialCallback, answers={200: SocialToken}, refused=(*_SOCIAL, *_UNKNOWN))
     async def exchange_code(self, request: Request) -> Response:

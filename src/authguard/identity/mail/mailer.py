@@ -320,12 +320,15 @@ def _in_words(error: Exception) -> str:
     """Return why a mail server does not answer, without its own text, which may repeat the sent data."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of the mail server is not trusted: {error.verify_message}"
+    late = "the mail server does not answer in time"
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return "the mail server has closed the connection"
+        # smtplib closes the connection itself when the time is over.
+        is_late = isinstance(error.__context__, TimeoutError)
+        return late if is_late else "the mail server has closed the connection"
     kinds = {
         socket.gaierror: "the host of the mail server is not known",
         ConnectionRefusedError: "no mail server listens at the host and port of the URL",
-        TimeoutError: "the mail server does not answer in time",
+        TimeoutError: late,
         ssl.SSLError: "the mail server does not speak TLS as the URL asks for",
     }
     words = next((words for kind, words in kinds.items() if isinstance(error, kind)), None)

@@ -240,6 +240,10 @@ def _parse_url(url: object) -> URL:
         raise ConfigurationError(
             "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
         )
+    if parsed.get_backend_name() == "sqlite" and _is_directory(path := _file(parsed)):
+        raise ConfigurationError(
+            f"database must name a file, such as sqlite:///authguard.db, got the directory {path}"
+        )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise wrong_database_url(url)
     if (parsed.database or "").startswith("file:") and split_url(parsed.database) is None:
@@ -296,6 +300,13 @@ def _file(url: URL) -> Path:
     """Return the file of a SQLite database, whose name may be a URI."""
     name = url.database or ""
     return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it may not be looked at, which is reported when it is opened
+        return False
 
 
 def _keep_private(engine: Engine, path: Path, *, may_create: bool) -> None:

@@ -22,7 +22,7 @@ from authguard.identity.usecases.mails.queue import MailQueue
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-Refusal = TypeVar("Refusal", RefusedError, OAuthError)
+Refusal = TypeVar("Refusal", bound=RefusedError | OAuthError)
 #: The key in the dictionary of an error that tells whether an event was recorded for it.
 _RECORDED = "authguard_recorded"
 
@@ -148,6 +148,11 @@ class Base:
         self.audit.record(event)
         vars(error)[_RECORDED] = True
         return error
+
+    def failed_once(self, name: str, caller: Caller, error: RefusedError | OAuthError) -> None:
+        """Record that a flow failed, unless an event was recorded for the error; see `failed`."""
+        if _RECORDED not in vars(error):
+            self.failed(name, caller, error)
 
     def wrong_secret(self, flow: str, caller: Caller) -> None:
         """Count a wrong token or secret. Right ones are never refused because of this count.

@@ -1,11 +1,13 @@
-"""Refuse API keys at the paths for signed-in users."""
+"""Refuse API keys at the paths for signed-in users, and tokens of programs at all paths."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
-from authguard._core.model import Credential
+from authguard._core.model import Credential, Principal
 from authguard._core.verifier import Verifier
-from authguard.identity.errors import InteractiveOnlyError
+from authguard.identity.errors import ClientTokenError, InteractiveOnlyError
+from authguard.identity.model import User
+from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 
 #: The field of API keys in both API documents.
 KEY_FIELD = "X-API-Key"
@@ -33,3 +35,26 @@ class KeysRefused(Verifier):
             InteractiveOnlyError: always.
         """
         raise InteractiveOnlyError("an API key, where a person has to sign in")
+
+
+class PeopleOnly:
+    """Load the accounts of users' tokens, and refuse the tokens of `client_credentials`.
+
+    An answer 401 would make a program request new tokens without end.
+
+    Args:
+        authenticate: returns the account of a token; None if its session has ended.
+    """
+
+    def __init__(self, authenticate: Callable[[Principal], Awaitable[User | None]]) -> None:
+        self._authenticate = authenticate
+
+    async def load(self, principal: Principal) -> User | None:
+        """Return the account of a token; None if its session has ended.
+
+        Raises:
+            ClientTokenError: if the token belongs to no session of a user.
+        """
+        if is_of_key(principal) or not session_id_or_empty(principal):
+            raise ClientTokenError("a token of client_credentials, where a person has to sign in")
+        return await self._authenticate(principal)

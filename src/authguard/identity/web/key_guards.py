@@ -5,6 +5,7 @@ from authguard._core.model import Principal
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.model import User
 from authguard.identity.tiers import tier_quotas
+from authguard.identity.web.interactive import PeopleOnly
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.parts import Web
 
@@ -18,7 +19,7 @@ class KeyGuards:
 
     def __init__(self, web: Web) -> None:
         self._web = web
-        self._authenticate = web.workers.batch_reads(web.service.sessions.authenticate_all).ask
+        self._people = PeopleOnly(web.workers.batch_reads(web.service.sessions.authenticate_all).ask)
 
     def build(self, verifier: SQLAPIKeys, *, counted: bool) -> Guard:
         """Build a guard whose paths are all protected.
@@ -42,5 +43,5 @@ class KeyGuards:
     async def _load_owner(self, principal: Principal) -> User | None:
         """Return the account of a token or a key; None if it no longer exists, or the session has ended."""
         if principal.method != "api_key":
-            return await self._authenticate(principal)
+            return await self._people.load(principal)
         return await self._web.workers.read(self._web.service.accounts.find_by_id, principal.subject)

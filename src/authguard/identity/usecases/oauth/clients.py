@@ -9,7 +9,7 @@ from authguard._core.model import Credential, Principal
 from authguard._core.options import MAX_LEEWAY
 from authguard._core.verifier import as_flow
 from authguard.drivers import run
-from authguard.errors import InvalidTokenError
+from authguard.errors import InvalidTokenError, RefusedError
 from authguard.identity.errors import OAuthError
 from authguard.identity.model import NO_CALLER, Caller, Client, KeyClient
 from authguard.identity.storage import api_key_queries as key_store
@@ -81,6 +81,16 @@ class Clients(ClientRegistry):
         if row is None or row.client.disabled or not row.client.is_public:
             raise self._refused(caller, "The client has to prove who it is.")
         return row.client
+
+    def record_refusal(self, flow: str, caller: Caller, error: RefusedError | OAuthError) -> None:
+        """Record a request that was refused before its use case, unless an event was recorded for it.
+
+        Args:
+            flow: the name of the event.
+            caller: the origin of the request.
+            error: the error for the caller.
+        """
+        self._base.failed_once(flow, caller, error)
 
     def _find(self, client_id: str) -> store.ClientRow | None:
         if not client_id.isascii() or not client_id.isprintable():
