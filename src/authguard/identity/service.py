@@ -96,7 +96,8 @@ class IdentityService:
         audit_hook: called with each `Event`.
         clock: seconds since the epoch.
         store: receives logouts in addition to the database, for guards that follow it, such as a
-            `RedisStore`; it is never closed. None for the one at `Settings.revocations_url`.
+            `RedisStore`; after an outage it gets all of them. It is never closed. None for the one at
+            `Settings.revocations_url`.
 
     Raises:
         ConfigurationError: if an option has the wrong type, or settings contradict each other.
@@ -211,12 +212,10 @@ class IdentityService:
             is_at_once=False,
         )
         self._mails_thread = BackgroundThread(self.mails.step, POLL_SECONDS, name="waiting mails")
-        #: None without another store.
-        self._marks_thread: BackgroundThread | None = None
+        self._threads = [self.key_notices_thread, self._mails_thread, self._purge_thread]
         if self._elsewhere is not None:
-            self._marks_thread = BackgroundThread(
-                self._elsewhere.step, MARKS_SECONDS, name="revocations for another store"
-            )
+            step, name = self._elsewhere.step, "revocations for another store"
+            self._threads.append(BackgroundThread(step, MARKS_SECONDS, name=name))
 
     def _verify_keys(self, *, count: bool) -> SQLAPIKeys:
         settings = self.settings
@@ -283,22 +282,16 @@ class IdentityService:
 
     def start(self) -> None:
         """Start the background tasks in the process that serves; commands do not."""
-        self.key_notices_thread.start()
-        self._mails_thread.start()
-        self._purge_thread.start()
-        if self._marks_thread is not None:
-            self._marks_thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Send waiting mails, for a few seconds, and close all connections.
 
         Unsent mails stay in the database, for the next process.
         """
-        self.key_notices_thread.close()
-        self._mails_thread.close()
-        self._purge_thread.close()
-        if self._marks_thread is not None:
-            self._marks_thread.close()
+        for thread in self._threads:
+            thread.close()
         self.outbox.close()
         if self.leak_reports is not None:
             self.leak_reports.close()

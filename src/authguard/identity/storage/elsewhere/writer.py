@@ -95,8 +95,12 @@ class MarksElsewhere:
     def step(self) -> None:
         """Write marks that the store lacks, for about a second; a warning is logged once a minute."""
         try:
-            if not self._is_due():
-                return
+            is_due = self._is_due()
+        except StoreUnavailableError:  # the database has logged the reason
+            return
+        if not is_due:
+            return
+        try:
             with self._lock:
                 self._write_due(time.monotonic() + _WORK_SECONDS, wait=False)
         except StoreUnavailableError as error:
