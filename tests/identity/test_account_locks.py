@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,7 +10,12 @@ import pytest
 from authguard._core.encoding import sha256_hex
 from authguard.errors import InvalidTokenError
 from authguard.identity import SocialIdentity
-from authguard.identity.errors import DisabledAccountError, StoreUnavailableError
+from authguard.identity.errors import (
+    DisabledAccountError,
+    EmailNotVerifiedError,
+    LinkRefusedError,
+    StoreUnavailableError,
+)
 from authguard.identity.keys.generations import end_keys_of
 from authguard.identity.mail.addresses import email_key
 from authguard.identity.model import Operator, User
@@ -20,7 +26,7 @@ from authguard.identity.storage.addresses.queries import replace_address
 from authguard.identity.usecases.social import sign_in
 from identity.api_key_support import create, owner, rows
 from identity.people import EMAIL
-from identity.support import CALLER, PASSWORD, Clock, empty, kept_connection, service_at
+from identity.support import CALLER, PASSWORD, Clock, empty, kept_connection, service_at, together
 from identity.test_sessions import principal_of
 from remote.servers import until
 
@@ -174,6 +180,60 @@ def test_a_sign_in_beside_a_link_to_another_account(locking, postgres_url):
         result = start()
     assert result.result(SECONDS).user.id == first.id
     assert [row.id for row in rows(locking, "users")] == [first.id]
+
+
+def test_a_sign_in_beside_the_same_first_sign_in(locking, postgres_url, postbox):
+    """If the same identity gets its account meanwhile, the sign-in is one to this account, without a mail."""
+    new = identity(verified=False)
+    act = partial(locking.sign_in_with, new, CALLER)
+    with waiting(locking, postgres_url, act) as (connection, start):
+        first = replace(new_user(locking, EMAIL), email_verified=False)
+        store.insert_user(connection, first, email_key(EMAIL), None)
+        linking_store.insert_link(connection, new, first.id, locking.clock())
+        result = start()
+    assert result.result(SECONDS).user.id == first.id
+    assert locking.outbox.flush() and postbox.mails == []
+
+
+@pytest.mark.parametrize("linked", [None, "2"])
+def test_a_first_sign_in_beside_a_registration_of_its_address(locking, postgres_url, postbox, linked):
+    """If another person gets the address meanwhile, the identity is refused, and the address gets a mail."""
+    act = partial(locking.sign_in_with, identity(verified=False), CALLER)
+    with waiting(locking, postgres_url, act) as (connection, start):
+        other = new_user(locking, EMAIL)
+        store.insert_user(connection, other, email_key(EMAIL), None)
+        if linked is not None:
+            linking_store.insert_link(connection, identity(linked), other.id, locking.clock())
+        result = start()
+    with pytest.raises(LinkRefusedError):
+        result.result(SECONDS)
+    assert locking.outbox.flush()
+    assert [mail.to for mail in postbox.mails] == [EMAIL]
+
+
+@pytest.mark.parametrize("verified", [False, True])
+@pytest.mark.parametrize("round_", range(3))
+def test_simultaneous_first_sign_ins_with_an_identity(locking, postbox, verified, round_):
+    """Each of several simultaneous first sign-ins with an identity gets tokens of the one new account."""
+    new = identity(verified=verified)
+    answers = together(8, lambda _: locking.sign_in_with(new, CALLER))
+    (user,) = rows(locking, "users")
+    assert [getattr(getattr(answer, "user", answer), "id", answer) for answer in answers] == [user.id] * 8
+    assert locking.outbox.flush()
+    # The new account gets one mail; a refused link would add another.
+    assert len(postbox.mails) == 1, [mail.subject for mail in postbox.mails]
+
+
+def test_simultaneous_first_sign_ins_are_answered_alike(postgres_url, postbox):
+    """With `enumeration_safe`, each of them is told to verify the address, and gets no other mail."""
+    empty(postgres_url)
+    with service_at(postgres_url, postbox=postbox, enumeration_safe=True) as service:
+        new = identity(verified=False)
+        answers = together(8, lambda _: service.sign_in_with(new, CALLER))
+        assert {type(answer) for answer in answers} == {EmailNotVerifiedError}
+        assert service.outbox.flush()
+        assert {mail.subject for mail in postbox.mails} == {postbox.mails[0].subject}
+        assert postbox.token()
 
 
 def test_a_sign_in_beside_a_move_of_its_link(locking, postgres_url):

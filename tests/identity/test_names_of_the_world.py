@@ -28,15 +28,21 @@ DECEIVING = {
     "escape": "Ann\x1b[2J",
     "null": "Ann\x00",
     "right-to-left override": "Ann\u202egnp.exe",
-    "isolate": "Ann\u2066x\u2069",
-    "mark of direction": "Ann\u200f",
     "line separator": "Ann\u2028x",
-    "zero width space": "Ann\u200bLee",
-    "soft hyphen": "Ann\xad",
-    "byte order mark": "Ann\ufeff",
-    "tag": "Ann\U000e0041",
     "private use": "Ann\ue000",
     "lone surrogate": "Ann\ud800",
+}
+HIDDEN = {
+    "mark of direction": ("\u200fאבג", "אבג"),
+    "Arabic mark of direction": ("\u061cمحمد", "محمد"),
+    "isolate": ("\u2068Ann\u2069", "Ann"),
+    "embedding": ("\u202bדוד\u202c", "דוד"),
+    "zero width space": ("สมชาย\u200bใจดี", "สมชายใจดี"),
+    "soft hyphen": ("Donau\xaddampf", "Donaudampf"),
+    "byte order mark": ("\ufeffAnn\ufeff", "Ann"),
+    "flag with tags": ("Ann 🏴\U000e0067\U000e0062\U000e007f", "Ann 🏴"),
+    "space beside a mark": ("\u200e Ann \u200e", "Ann"),
+    "nothing to see": ("\u200f\u200b", ""),
 }
 AROUND = {
     "spaces": "  {} ",
@@ -76,6 +82,24 @@ def test_what_deceives_is_refused(service, name):
     assert is_name(kept)
 
 
+@pytest.mark.parametrize(("name", "stored"), HIDDEN.values(), ids=HIDDEN)
+def test_hidden_characters_are_removed(app, service, name, stored):
+    """Hidden characters of a registration, an operator, a form or a provider are removed alike."""
+    service.accounts.register("a@example.com", PASSWORD, name, CALLER)
+    service.accounts.create("b@example.com", PASSWORD, name)
+    service.social_sign_in.sign_in_with(identity("c@example.com", name), CALLER)
+    form = {"email": "d@example.com", "password": PASSWORD, "name": name}
+    assert browser(app).post("/register", data=form).status_code == 303
+    assert [user.name for user in service.accounts.list()] == [stored] * 4
+
+
+def test_hidden_characters_hide_no_password(service):
+    """A password that is the name is refused, also beside hidden characters in the name."""
+    with pytest.raises(InvalidFieldsError) as caught:
+        service.accounts.register("a@example.com", PASSWORD, f"\u200f{PASSWORD}", CALLER)
+    assert list(caught.value.fields) == ["password"]
+
+
 @pytest.mark.parametrize("name", ["", " ", "\u3000", "\u200d", " \u200c \u200d", "\xa0\u3000"])
 def test_names_with_nothing_to_see(name):
     """A name of spaces and joiners alone is empty."""
@@ -89,7 +113,8 @@ def test_spaces_around_a_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "accepted"), [("山田\u3000太郎", True), ("a\u202eb", False), ("\u200d", False)]
+    ("name", "accepted"),
+    [("山田\u3000太郎", True), ("a\u202eb", False), ("\u200d", False), ("\u200f\u200b", False)],
 )
 def test_names_of_api_keys(service, name, accepted):
     """Names of API keys have the rule of other names, and must not be empty."""
@@ -100,6 +125,13 @@ def test_names_of_api_keys(service, name, accepted):
     else:
         with pytest.raises(InvalidFieldsError):
             service.api_keys.create(operator, APIKeyRequest(name=name), CALLER)
+
+
+def test_hidden_characters_in_names_of_api_keys(service):
+    """Hidden characters are removed from the name of an API key, too."""
+    operator = Operator(service.accounts.create("a@example.com", PASSWORD).id)
+    created = service.api_keys.create(operator, APIKeyRequest(name="\u200fשרת\ufeff"), CALLER)
+    assert created.key.name == "שרת"
 
 
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)

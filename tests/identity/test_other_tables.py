@@ -13,6 +13,8 @@ from sqlalchemy.pool import NullPool
 
 from authguard.errors import ConfigurationError
 from authguard.identity import Identity, upgrade
+from authguard.identity.storage.migrations import VERSION_TABLE
+from authguard.identity.storage.migrations.other_tables import check_place
 from authguard.stores import PostgresStore
 from cli.support import invoke
 from identity.support import CALLER, PASSWORD, postgres_database, service_at, settings
@@ -163,3 +165,11 @@ def test_a_schema_that_the_user_may_not_use(new_postgres: str) -> None:
             upgrade(f"{new_postgres}?options=-crole%3D{role}")
     finally:
         execute(new_postgres, f"DROP ROLE {role}")
+
+
+def test_tables_that_another_process_has_just_created(url: str) -> None:
+    """Tables that appear after the look for their version are those of the service."""
+    with service_at(url) as service, service.database.read() as connection:
+        check_place(connection, VERSION_TABLE)
+        with pytest.raises(ConfigurationError):
+            check_place(connection, "another_version")

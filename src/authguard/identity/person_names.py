@@ -1,17 +1,18 @@
 """Check names of people and of API keys, in all languages."""
 
-from authguard._characters import JOINERS, is_plain
+from authguard._characters import JOINERS, is_hidden, is_plain
 from authguard.identity.model import MAX_NAME
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text may be stored as a name; an empty text may."""
-    return len(text) <= MAX_NAME and all(map(is_plain, text))
+    """Return whether a text may be a name after `trim_name`; an empty text may."""
+    return len(text) <= MAX_NAME and all(is_plain(each) or is_hidden(each) for each in text)
 
 
 def trim_name(text: str) -> str:
-    """Return a name without the spaces around it; empty if it has no visible characters."""
-    return text.strip() if text.strip().strip(JOINERS).strip() else ""
+    """Return a name without hidden characters and the spaces around it; empty if nothing is visible."""
+    visible = "".join(each for each in text if not is_hidden(each)).strip()
+    return visible if visible.strip(JOINERS).strip() else ""
 
 
 def usable_name(text: str) -> str:

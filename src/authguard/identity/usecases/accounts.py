@@ -97,7 +97,7 @@ class Accounts:
         problems: dict[str, list[str]] = {}
         if address is None:
             problems["email"] = ["is not an e-mail address"]
-        if missing := self._base.password_problems(password, email, name):
+        if missing := self._base.password_problems(password, email, trim_name(name)):
             problems["password"] = missing
         if not is_name(name):
             problems["name"] = [f"has at most {MAX_NAME} characters, and no control characters"]

@@ -61,7 +61,7 @@ def migrate(database: Database, revision: str = "head") -> tuple[str | None, str
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = _revision_of(connection)
         if before is None:
-            check_place(connection)
+            check_place(connection, VERSION_TABLE)
         _refuse_newer(before)
         if revision != "head" or before != _newest_revision():
             _run_migrations(connection, revision)
@@ -110,7 +110,7 @@ def check(database: Database, *, may_be_newer: bool = False) -> None:
     with database.read() as connection:
         revision = _revision_of(connection)
         if revision is None:
-            check_place(connection)
+            check_place(connection, VERSION_TABLE)
     if not may_be_newer:
         _refuse_newer(revision)
     if revision != newest and not _is_newer(revision):

@@ -26,14 +26,19 @@ _OTHER_SCHEMA = (
 )
 
 
-def check_place(connection: Connection) -> None:
+def check_place(connection: Connection, version_table: str) -> None:
     """Check that a database without tables of the service has a place for them.
+
+    Args:
+        connection: to the database.
+        version_table: the table of databases that belong to the service; another process may just have
+            created it.
 
     Raises:
         ConfigurationError: if tables of an application have the same names, or the schema is missing.
     """
     if connection.dialect.name == "sqlite":
-        _refuse_same_names(connection.execute(text(_NAMES_OF_FILE)).scalars(), _OTHER_FILE)
+        _refuse_same_names(connection.execute(text(_NAMES_OF_FILE)).scalars(), version_table, _OTHER_FILE)
         return
     if connection.scalar(text("SELECT current_schema()")) is None:
         search_path = connection.scalar(text("SHOW search_path"))
@@ -41,7 +46,7 @@ def check_place(connection: Connection) -> None:
             "the search_path of database must name a schema that is there, and that its user may use, got "
             f"{search_path!r}: run `CREATE SCHEMA …` or `GRANT USAGE ON SCHEMA …`, or correct the URL"
         )
-    _refuse_same_names(connection.execute(_NAMES_OF_SCHEMA).scalars(), _OTHER_SCHEMA)
+    _refuse_same_names(connection.execute(_NAMES_OF_SCHEMA).scalars(), version_table, _OTHER_SCHEMA)
 
 
 def check_file(path: Path, version_table: str) -> None:
@@ -49,7 +54,7 @@ def check_file(path: Path, version_table: str) -> None:
 
     Args:
         path: the file; it may be missing.
-        version_table: the table of files that belong to the service.
+        version_table: as for `check_place`.
 
     Raises:
         ConfigurationError: if tables of an application have the same names.
@@ -61,13 +66,13 @@ def check_file(path: Path, version_table: str) -> None:
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
     ):
         names = [name for (name,) in connection.execute(_NAMES_OF_FILE)]
-    if version_table not in names:
-        _refuse_same_names(names, _OTHER_FILE)
+    _refuse_same_names(names, version_table, _OTHER_FILE)
 
 
-def _refuse_same_names(names: Iterable[str], remedy: str) -> None:
-    same = sorted(_TABLES.intersection(names))
-    if same:
+def _refuse_same_names(names: Iterable[str], version_table: str, remedy: str) -> None:
+    found = set(names)
+    same = sorted(_TABLES & found)
+    if same and version_table not in found:
         shown = ", ".join(same[:_MAX_NAMED]) + (", …" if len(same) > _MAX_NAMED else "")
         raise ConfigurationError(
             "database must have no tables of other programs with the names of those of the service, got "

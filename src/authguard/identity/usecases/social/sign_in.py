@@ -238,8 +238,9 @@ class SocialSignIn:
         vouches = identity.email_verified and address is not None and is_same_address(user.email, address)
         if not vouches or (is_verified and user.email_verified):
             if self._must_hide(identity):
-                # This statement changes nothing. A second decoy would lock another row, which could cause a
+                # These statements change nothing. A second decoy would lock another row, which could cause a
                 # deadlock.
+                linking_store.find_owner(connection, identity)
                 linking_store.insert_link(connection, identity, user.id, self._base.clock())
             return user, None
         linking_store.verify_identity(connection, identity)
@@ -267,7 +268,12 @@ class SocialSignIn:
             picture=identity.picture,
         )
         linked = _NewLink(made_account=True)
-        if not store.insert_user(connection, user, email_key(address), None):
+        is_new = store.insert_user(connection, user, email_key(address), None)
+        # While this transaction waited for the address, another sign-in with the identity may have linked it.
+        # A new address is looked up, too, so that all addresses need the same statements.
+        if linking_store.find_owner(connection, identity) is not None:
+            raise _ChangedError
+        if not is_new:
             known = self._lock_known(connection, address) if identity.email_verified else None
             if known is None:
                 return None, None
