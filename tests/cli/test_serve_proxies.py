@@ -1,5 +1,6 @@
 """`authguard serve --forwarded-allow-ips` trusts the listed proxies, and no others."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,16 @@ def test_an_empty_list_is_refused(given: str) -> None:
 
 
 def test_addresses_and_networks_are_accepted() -> None:
-    """Addresses and networks of both versions of IP are accepted, with spaces around the commas."""
-    assert read_proxies("10.0.0.1, 10.0.0.0/8,::1,fd00::/64") == [
+    """Addresses and networks are accepted, with spaces around the commas; those of IPv4 in both spellings."""
+    assert read_proxies("10.0.0.1, 10.0.0.0/8,::1,fd00::/64, ::ffff:192.0.2.1") == [
         "10.0.0.1",
+        "::ffff:10.0.0.1",
         "10.0.0.0/8",
+        "::ffff:10.0.0.0/104",
         "::1",
         "fd00::/64",
+        "192.0.2.1",
+        "::ffff:192.0.2.1",
     ]
     assert read_proxies(None) is None
 
@@ -99,3 +104,19 @@ def test_the_text_of_a_caller_in_place_of_an_address_is_escaped(tmp_path: Path) 
     assert "X-Forwarded-For" not in server.err
     (line,) = [line for line in server.out.splitlines() if "/healthz" in line]
     assert line.isascii() and "evil" in line
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
+@pytest.mark.parametrize(
+    ("proxy", "client"), [("127.0.0.1", "198.51.100.7"), ("127.0.0.2", "::ffff:127.0.0.1")]
+)
+def test_a_socket_for_both_versions_of_ip_knows_its_proxy(tmp_path: Path, proxy: str, client: str) -> None:
+    """With `--host ::`, the field of a listed proxy with IPv4 is used, and that of another is not."""
+    options = ["--dev", "--host", "::", "--forwarded-allow-ips", proxy]
+    with served(*options, AUTHGUARD_DATABASE=f"sqlite:///{tmp_path}/a.db") as server:
+        server.base = server.base.replace("[::]", "127.0.0.1")
+        assert server.get("/healthz", headers={"X-Forwarded-For": "198.51.100.7"}).status_code == 200
+        assert server.end() == 0
+    line = next(line for line in server.out.splitlines() if "GET /healthz" in line)
+    assert client in line
+    assert ("--forwarded-allow-ips 127.0.0.1" in server.err) is (proxy != "127.0.0.1")

@@ -145,7 +145,7 @@ def test_checks_change_no_log(sqlite_url: str, clock: Any, postgres_url: str) ->
         assert store.revocations._log.read("a process", Position(), 10.0).position == before
 
 
-def _set(admin: "redis.Redis", setting: str, value: str) -> None:
+def _set(admin: Any, setting: str, value: str) -> None:
     if setting == "replicaof":
         admin.execute_command("REPLICAOF", *value.split())
     else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from authguard._connecting.proxies import check_environment_proxies
 from authguard._core.flow import Channel, Failure, Fetch, FetchFailedError, Response
+from authguard.drivers.reasons import causes_of, words_for
 from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -122,25 +123,25 @@ def too_late(question: Fetch) -> FetchFailedError:
 
 
 def failure(error: Exception, started: float) -> FetchFailedError:
-    """Return the error for an exception of httpx, without its text, which may contain the request."""
+    """Return the error for an exception of httpx, in words, without its text."""
     import httpx
 
     if isinstance(error, FetchFailedError):
         return error
 
+    took = time.monotonic() - started
+    if isinstance(error, httpx.ConnectTimeout):
+        return FetchFailedError("connect", "connect: the server does not answer in time", took)
     kind: Failure = "broken"
     if _is_tls(error):
         kind = "tls"
-    elif isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+    elif isinstance(error, httpx.ConnectError):
         kind = "connect"
     elif isinstance(error, httpx.TimeoutException):
         kind = "timeout"
-    return FetchFailedError(kind, f"{kind}: {type(error).__name__}", time.monotonic() - started)
+    words = words_for(error) if kind in ("tls", "connect") else type(error).__name__
+    return FetchFailedError(kind, f"{kind}: {words}", took)
 
 
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_tls(error: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLError) for cause in causes_of(error))

@@ -1,10 +1,11 @@
 """Check at start-up for problems that would appear later, or weaken the service silently."""
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from authguard._core.networks import parse_network
 from authguard._core.options import got
 from authguard._core.proxies import TrustedProxies
 from authguard.cli.configuration import raw_settings, read_settings
@@ -119,7 +120,21 @@ def read_proxies(given: str | None) -> list[str] | None:
             f"{name} must not include all addresses, because limits count by address, got networks that "
             f"do together: write {_network_near('')}"
         ) from None
-    return names
+    return [spelling for each in names for spelling in _spellings(each)]
+
+
+def _spellings(text: str) -> list[str]:
+    """Return an address or a network, and how a socket for both versions of IP spells it (`::ffff:10.0.0.1`).
+
+    uvicorn compares an IPv4 address and the same one written as IPv6 as two.
+    """
+    network = parse_network(text)
+    if not isinstance(network, IPv4Network):
+        return [text]
+    mapped = f"::ffff:{network.network_address}"
+    if "/" not in text:
+        return [str(network.network_address), mapped]
+    return [str(network), f"{mapped}/{96 + network.prefixlen}"]
 
 
 def _network_near(text: str) -> str:

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from ipaddress import ip_address
 from typing import Any
+
+from authguard._core.networks import parse_address
 
 logger = logging.getLogger("authguard")
 
@@ -34,20 +35,13 @@ class ForwardedFields:
     def _look(self, scope: MutableMapping[str, Any]) -> None:
         peer = (scope.get("client") or ("",))[0]
         fields = b",".join(value for name, value in scope["headers"] if name == _FIELD)
-        if not fields or not _is_address(peer) or peer.encode() in fields:
+        address = parse_address(peer)
+        if not fields or address is None or peer.encode() in fields:
             return  # the server has taken the peer from the field, if it is no address
         self._is_told = True
         logger.warning(
             "a request from %s has X-Forwarded-For, which is not used: if this is your proxy, all its "
             "callers share one count of the limits; start with --forwarded-allow-ips %s",
-            peer,
-            peer,
+            address,
+            address,
         )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

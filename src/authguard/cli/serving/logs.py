@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +24,9 @@ FORMATS = ("text", "json")
 ACCESS = ("all", "errors", "none")
 _ACCESS_LOGGER = "uvicorn.access"
 _AUDIT_LOGGER = "authguard.audit"  # each message of the level INFO is an event as JSON
+_REFUSED_ACCEPT = "socket.accept() out of system resource"  # asyncio's words
+_LATE_ATTEMPT = "Exception in callback BaseSelectorEventLoop._start_serving("
+_REFUSED_ACCEPT_SECONDS = 60.0
 _ACCESS_NAMES = ("client", "method", "path", "http_version", "status")
 
 
@@ -48,6 +53,37 @@ class ErrorsAlone(logging.Filter):
         """Return whether the status, which is the last argument, is that of an error."""
         status = record.args[-1] if isinstance(record.args, tuple) and record.args else None
         return not isinstance(status, int) or status >= 400
+
+
+class FewRefusedAccepts(logging.Filter):
+    """Pass one line a minute about connections that cannot be accepted, and name the remedy in it.
+
+    Without file descriptors, asyncio tries again for each place in the backlog, and logs each attempt with a
+    traceback: many thousand lines a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record, or drop it if the last one is less than a minute ago."""
+        text = record.getMessage()
+        if not text.startswith(_REFUSED_ACCEPT):
+            # The attempts that are left when the service stops find its socket closed.
+            return not (text.startswith(_LATE_ATTEMPT) and self._next > 0)
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _REFUSED_ACCEPT_SECONDS
+        error = record.exc_info[1] if record.exc_info else None
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no resources"
+        record.msg = (
+            "new connections are not accepted: %s; raise LimitNOFILE of the systemd unit, or ulimit -n, and "
+            "look for clients that leave connections open"
+        )
+        record.args, record.exc_info, record.exc_text = (reason,), None, None
+        return True
 
 
 def _moment(record: logging.LogRecord) -> str:
@@ -115,7 +151,11 @@ def log_config(level: str, form: str, access: str, *, colors: bool | None) -> di
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"without_secrets": {"()": WithoutSecrets}, "errors_alone": {"()": ErrorsAlone}},
+        "filters": {
+            "without_secrets": {"()": WithoutSecrets},
+            "errors_alone": {"()": ErrorsAlone},
+            "few_refused_accepts": {"()": FewRefusedAccepts},
+        },
         "formatters": formatters,
         "handlers": {
             "default": {**stream, "formatter": "default", "stream": "ext://sys.stderr"},
@@ -125,6 +165,12 @@ def log_config(level: str, form: str, access: str, *, colors: bool | None) -> di
             "authguard": {"handlers": ["default"], "level": name, "propagate": False},
             "uvicorn": {"handlers": ["default"], "level": name, "propagate": False},
             _ACCESS_LOGGER: {"handlers": ["access"], "level": name, "propagate": False},
+            "asyncio": {
+                "handlers": ["default"],
+                "level": "WARNING",
+                "propagate": False,
+                "filters": ["few_refused_accepts"],
+            },
         },
     }
 
