@@ -6,6 +6,7 @@ from math import inf, nan
 from typing import Any, NamedTuple
 
 HOUR = timedelta(hours=1)
+HUGE = 10**400  # too large for a float
 #: Values of the wrong type for each kind of option; `kinds` below names the excluded values.
 EMPTY: list[Any] = []
 NOTHING, FLAG, NAN, TEXT, NUMBER, LIST, MAPPING, FUNCTION, BYTES = (
@@ -18,8 +19,21 @@ WRONG: dict[str, list[Any]] = {
     "text": [NOTHING, FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR],
     "text or function": [FLAG, NAN, NUMBER, LIST, EMPTY, MAPPING, BYTES, HOUR],
     "number": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, HOUR, inf, -1, 1.5],
-    "seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta(-1), timedelta],
-    "any seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta],
+    "seconds": [
+        NOTHING,
+        FLAG,
+        NAN,
+        TEXT,
+        LIST,
+        EMPTY,
+        MAPPING,
+        FUNCTION,
+        BYTES,
+        timedelta(-1),
+        timedelta,
+        HUGE,
+    ],
+    "any seconds": [NOTHING, FLAG, NAN, TEXT, LIST, EMPTY, MAPPING, FUNCTION, BYTES, timedelta, HUGE],
     "moment": [
         NOTHING,
         FLAG,

@@ -68,6 +68,13 @@ EQUAL = {
     "ASP.NET": ("/files/{**slug}", "'/files/**'"),
     "Go": ("GET /files/{rest...}", "Rule('/files/**', methods=['GET'])"),
     "template text": ("/users/${id}", "'/users/*'"),
+    "TanStack, Remix": ("/users/$id", "'/users/*'"),
+    "TanStack, in the middle": ("/users/$user_id/posts/$postId", "'/users/*/posts/*'"),
+    "a variable of a shell": ("/$HOME/x", "'/*/x'"),
+    "MQTT": ("/users/+", "'/users/*'"),
+    "MQTT, in the middle": ("/sensors/+/temperature", "'/sensors/*/temperature'"),
+    "two colons": ("/users/::id", "'/users/*'"),
+    "two colons, in the middle": ("/users/::id/posts", "'/users/*/posts'"),
     "regex": ("/admin/.*", "'/admin/**'"),
     "regex, at least one": ("/admin/.+", "'/admin/**'"),
     "regex, root": ("^/$", "'/'"),
@@ -217,6 +224,9 @@ def test_prefix_is_offered_beside_the_wider_rule(pattern, spelling):
         "/Default.GetX(a=1)", "/wiki/Foo_(bar)", "/~home", "/file.html", "/a,b", "/a=b", "/x&y", "/a!b",
         "/café", "/.well-known/x", "/a b", "/a(b", "/:", "/1:2", "/-", "/$value/x", "/a/*/b", "/admin/**",
         "/**/x", "/*",
+        "/++", "/a/c+", "/+a", "/a++b/+1", "/$/x", "/a$b", "/x/$1", "/$-a", "/price$id", "/a/$id-x",
+        "/Patient/$everything", "/odata/$batch", "/Users/$count", "/odata/$ref", "/$metadata", "/::", "/a::b",
+        "/::1", "/std::vector", "/Observation/$lastn", "/x/$value",
     ],
 )  # fmt: skip
 def test_characters_of_real_paths_are_taken(path):

@@ -1,6 +1,8 @@
 """Check whether a credential is active at its issuer: RFC 7662, RFC 9701."""
 
+import logging
 import random
+import re
 import time
 from collections.abc import Iterable, Sequence
 from math import ceil
@@ -37,7 +39,11 @@ from authguard.verifiers.jwt import JWTVerifier
 from authguard.verifiers.key_source import UnusableAnswerError, read_document
 from authguard.verifiers.signed_answer import SIGNED, AnswerKeys
 
+logger = logging.getLogger("authguard")
+
 _TIMEOUT = 5.0
+_ERROR = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,100}\Z")  # RFC 6749 section 5.2
+_WARNING_SECONDS = 60.0
 MAX_TTL = 3600
 _THRESHOLD = 3
 _DEFAULT_PAUSE = 5.0
@@ -155,6 +161,7 @@ class IntrospectionVerifier(Verifier):
         self._breaker = Breaker(random.random, _THRESHOLD)
         self._reason = ""
         self._asked_at: float | None = None
+        self._warned_at = float("-inf")
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether to verify a credential.
@@ -241,6 +248,8 @@ class IntrospectionVerifier(Verifier):
             document = yield from self._answer_keys.read(response, now)
         else:
             document = read_document(response)
+        if "error" in document and "active" not in document:
+            self._warn_of_error(document["error"], now)
         principal = principal_of(document, self._expected, self._issuer, credential.method, now)
         until = now + self._cache_ttl
         if principal.expires_at is not None:
@@ -249,6 +258,19 @@ class IntrospectionVerifier(Verifier):
             return Verified(principal, until)
         check_same(local.principal, principal, document)
         return Verified(local.principal, min(until, local.until))
+
+    def _warn_of_error(self, error: object, now: float) -> None:
+        """Log an error that the endpoint answers with status 200: the token only seems to be inactive."""
+        if 0 <= now - self._warned_at < _WARNING_SECONDS:
+            return
+        self._warned_at = now
+        shown = error if isinstance(error, str) and _ERROR.match(error) else "another error"
+        logger.warning(
+            "introspection at %s answers with status 200 and the error %s, without active: the token is "
+            "refused as inactive",
+            self._endpoint,
+            shown,
+        )
 
     def _unavailable(self, reason: str, wait: float) -> VerificationUnavailableError:
         self._reason = reason

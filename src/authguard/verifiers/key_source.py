@@ -20,6 +20,8 @@ from authguard.verifiers.http import Remote
 
 logger = logging.getLogger("authguard")
 
+MAX_LOGGED = 256  # reasons that are remembered
+MAX_SHOWN = 500  # characters of a reason, which contains a kid of any length
 _ACCEPT = {"accept": "application/jwk-set+json, application/json, */*;q=0.1"}
 
 
@@ -84,6 +86,7 @@ class KeySource:
         self.remote = remote
         self._url = place.url
         self._algorithms = algorithms
+        self._logged: set[str] = set()
         self._state = RemoteKeys(place.url, place.ttl, place.max_stale, random.random)
 
     def verify(self, token: Token, now: float) -> Flow[tuple[VerificationKey, float]]:
@@ -148,12 +151,23 @@ class KeySource:
                 state.succeeded(document, self.parser(location, state), ttl, now)
             except ConfigurationError as error:
                 raise UnusableAnswerError(str(error), took=response.took) from error
+            self._warn_of_faults(state)
             self.fetched(state)
         except (FetchFailedError, UnusableAnswerError) as error:
             self.failed(state, error, now)
         finally:
             state.fetching = False
             state.attempts += 1
+
+    def _warn_of_faults(self, state: RemoteKeys) -> None:
+        """Log why keys are skipped, each reason once: tokens with these keys are refused."""
+        for reason in state.faults:
+            if reason in self._logged:
+                continue
+            if len(self._logged) >= MAX_LOGGED:  # an issuer may have a new reason in each answer
+                self._logged.clear()
+            self._logged.add(reason)
+            logger.warning("a key of %s is skipped: %s", state.name, reason[:MAX_SHOWN])
 
     def state_for(self, header: Header, now: float) -> RemoteKeys:
         """Return the keys that include the key of a token.

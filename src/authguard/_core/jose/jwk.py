@@ -72,6 +72,10 @@ class UnusableKeyError(ConfigurationError):
     """Report a key that cannot verify signatures; in a set it is skipped."""
 
 
+class OtherPurposeError(UnusableKeyError):
+    """Report a sound key that is for encryption, or for algorithms that are not allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
     """Hold a key that is bound to one algorithm (RFC 8725 section 3.1).
@@ -198,7 +202,7 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
         algorithm = ALIASES.get(str(jwk["alg"]), str(jwk["alg"]))
         algorithms = algorithms & {algorithm}
         if not algorithms:
-            raise UnusableKeyError(f"alg of {named} must be among the algorithms, got {jwk['alg']!r}")
+            raise OtherPurposeError(f"alg of {named} must be among the algorithms, got {jwk['alg']!r}")
     try:
         if jwk.get("kty") == "oct":
             # Programs generate JWKs, so the secret in one is not checked for being guessable, unlike a typed
@@ -211,7 +215,7 @@ def from_jwk(jwk: Mapping[str, Any], algorithms: frozenset[str], *, lenient: boo
         public = _public_key(_unpadded(jwk) if lenient else jwk, lenient=lenient)
         return replace(bind(public, algorithms, key_id), issuer=_issuer_of(jwk))
     except UnusableKeyError as error:
-        raise UnusableKeyError(f"{named}: {error}") from error
+        raise type(error)(f"{named}: {error}") from error
 
 
 def _issuer_of(jwk: Mapping[str, Any]) -> str | None:
@@ -232,7 +236,7 @@ def _unpadded(jwk: Mapping[str, Any]) -> dict[str, Any]:
 def _check_use(jwk: Mapping[str, Any], named: str) -> None:
     """Check the use of the key (RFC 7517 sections 4.2 and 4.3)."""
     if jwk.get("use", "sig") != "sig":
-        raise UnusableKeyError(
+        raise OtherPurposeError(
             f"use of {named} must be sig, for signatures, or be left out, got {got(jwk['use'])}"
         )
     operations = jwk.get("key_ops", ["verify"])
@@ -301,7 +305,7 @@ def bind(key: Any, algorithms: frozenset[str], key_id: str | None) -> Verificati
 def _single_algorithm(algorithms: frozenset[str], fitting: Iterable[str], what: str, usual: str) -> str:
     candidates = algorithms.intersection(fitting)
     if not candidates:
-        raise UnusableKeyError(
+        raise OtherPurposeError(
             f"algorithms must name one for {what}, got {', '.join(sorted(algorithms))}: write {usual!r}"
         )
     if len(candidates) > 1:

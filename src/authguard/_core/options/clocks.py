@@ -1,7 +1,6 @@
 """Check clocks, which are functions without arguments that return seconds."""
 
-from math import isfinite
-
+from authguard._core.options.numbers import is_finite
 from authguard._core.options.objects import check_function, is_async_function
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
@@ -25,5 +24,5 @@ def check_clock(clock: object, write: str = "time.time") -> None:
         reading = clock()  # type: ignore[operator]
     except TypeError as error:
         raise ConfigurationError(f"clock must be a function, got one with arguments: {example}") from error
-    if isinstance(reading, bool) or not isinstance(reading, (int, float)) or not isfinite(reading):
+    if isinstance(reading, bool) or not isinstance(reading, (int, float)) or not is_finite(reading):
         raise ConfigurationError(f"clock must return seconds, got {got(reading, numeric=True)}: {example}")

@@ -39,6 +39,14 @@ def is_numeric_date(value: object) -> TypeGuard[float]:
     return type(value) in NUMERIC_TYPES
 
 
+def is_finite(number: float) -> bool:
+    """Return whether a number is neither NaN nor infinity, and not too large for a float."""
+    try:
+        return isfinite(number)
+    except OverflowError:  # such as 10**400, which JSON may contain, too
+        return False
+
+
 def check_whole(
     value: object, option: str, least: int = 1, most: int | None = None, *, unit: str = ""
 ) -> int:
@@ -77,7 +85,7 @@ def check_seconds(
         ConfigurationError: if the type is wrong, or the duration is out of range.
     """
     seconds = _in_seconds(value)
-    is_in_range = is_numeric_date(seconds) and isfinite(seconds) and least <= seconds <= most
+    is_in_range = is_numeric_date(seconds) and is_finite(seconds) and least <= seconds <= most
     if is_numeric_date(seconds) and is_in_range and not (exclusive and seconds == least):
         return seconds
     if most == inf and least == -inf:
@@ -132,7 +140,7 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
             )
         seconds = to_seconds()
     if is_numeric_date(seconds) and 0 <= seconds <= (inf if infinite else LATEST_MOMENT):
-        return seconds
+        return seconds if seconds <= LATEST_MOMENT or is_finite(seconds) else inf
     raise ConfigurationError(
         f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {_got(value)}"
     )

@@ -15,10 +15,18 @@ from urllib.parse import unquote
 
 from authguard._core.policy.paths import is_canonical
 
+# Segments `$id`, `::id` and `+` (MQTT). OData and FHIR have real segments with `$`.
+_REAL_DOLLAR = (
+    "all|apply|batch|count|crossjoin|entity|filter|it|links|metadata|query|ref|root|search|this|value"
+    "|closure|convert|document|everything|evaluate|expand|export|find|graphql|import|lastn|lookup|match|meta"
+    "|populate|stats|subset|subsumes|transform|translate|validate"
+)
+_WHOLE = rf"(?:\$(?!(?:{_REAL_DOLLAR})(?:[/(]|\Z))[^\W\d]\w*|::[^\W\d]\w*|\+)(?=/|\Z)"
 #: Text that real paths do not contain, but patterns of other routers do; see `is_foreign`.
 _FOREIGN = re.compile(
     r"[{}<>\[\]|^]"
     r"|[/.-]:[^\W\d]"  # Express, Rails: `/:id`, `/a-:id`; but `/v1/users:batchGet` is a real path
+    rf"|/{_WHOLE}"
     r"|\$\Z|\.\+|\)\+|[^/],/"  # the end and repetitions of a regular expression; a list in one text
     # `(:format)`, `(..)`, `(/x)`, or a group that is a segment
     r"|\(\.?:|\(\.+\)|\([^()]*/|/\([^/]*\)(?=/|\Z)"
@@ -42,6 +50,7 @@ _MAX_ALTERNATIVES = 16
 _PIECE = re.compile(
     r"""
     (?P<slash>(?:/|\\/)+\??)
+  | (?P<whole>(?<=/)WHOLE)
   | (?P<brace>\$?\{(?:[^{}]|\{[^{}]*\})*\})
   | (?P<angle><[^<>]*>)
   | (?P<bracket>\[\[[^\[\]]*\]\]|\[(?:\\.|[^\]\\])*\])
@@ -52,7 +61,7 @@ _PIECE = re.compile(
   | (?P<literal>\\[.~@,=!&_-])
   | (?P<wild>\\.?|[{}<>()\[\]|^%?])
   | (?P<text>.)
-    """,
+    """.replace("WHOLE", _WHOLE),
     re.VERBOSE | re.DOTALL,
 )
 _ANY_SEGMENT = frozenset({"", "str", "string", "default", "unicode", "[^/]+", "[^\\/]+"})
@@ -308,7 +317,7 @@ def _read(text: str) -> Iterator[_Segment]:
             _add_text(segment, written, before)
         elif kind in ("star", "wild"):
             _add_star(segment, written, before)
-        elif kind in ("anything", "colon"):
+        elif kind in ("anything", "colon", "whole"):
             segment.add(deep=kind == "anything")
         elif kind == "group":
             _add_group(segment, written[1:-1], before, is_whole=is_whole)

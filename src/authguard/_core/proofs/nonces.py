@@ -25,7 +25,12 @@ class Nonces:
         if isinstance(secret, (str, bytes)):
             check_not_place(secret, "nonce_secret")
             check_unwrapped(secret, "nonce_secret")
-        data = secret.encode() if isinstance(secret, str) else secret
+        try:
+            data = secret.encode() if isinstance(secret, str) else secret
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                "nonce_secret must be Unicode, or bytes, got text UTF-8 cannot encode"
+            ) from None
         if not isinstance(data, bytes) or len(data) < _MIN_SECRET:
             raise ConfigurationError(
                 f"nonce_secret must be at least {_MIN_SECRET} random bytes, got {_size(data)}: "

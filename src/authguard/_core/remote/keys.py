@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from authguard._core.jose.compact import Header
 from authguard._core.jose.documents import Document, read_document, told_apart
-from authguard._core.jose.jwk import ASYMMETRIC, VerificationKey
+from authguard._core.jose.jwk import ASYMMETRIC, OtherPurposeError, VerificationKey
 from authguard._core.jose.keyset import KeySet
 from authguard._core.memory import Memory
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
@@ -88,6 +88,8 @@ class RemoteKeys:
         self._missing: Memory[bytes, float] = Memory(2 * MISSING_KEYS)
         self._held: HeldKeys | None = None
         self._reason = ""
+        #: Why keys of the last answer are skipped that should be usable, unlike those for encryption.
+        self.faults: list[str] = []
         #: The number of attempts that have ended, by which a waiting request notices the end of another
         #: attempt.
         self.attempts = 0
@@ -170,14 +172,16 @@ class RemoteKeys:
             ConfigurationError: if it is not a key set, or none of its keys can be used.
         """
         keys, reasons = parse(document)
+        reason = "; ".join(map(str, reasons))
         if not keys:
             raise ConfigurationError(
-                f"the key set must have a usable key, got none: {'; '.join(reasons) or 'it is empty'}"
+                f"the key set must have a usable key, got none: {reason or 'it is empty'}"
             )
         # The issuer alone decides about kids, so each of its keys may have signed a token without one.
         key_set = KeySet(keys, tries_named=True)
         self._held = HeldKeys(key_set, now, now + ttl - min(_AHEAD, ttl / 2), now + ttl)
-        self._reason = "; ".join(reasons)
+        self._reason = reason
+        self.faults = [str(error) for error in reasons if not isinstance(error, OtherPurposeError)]
         self.backoff.succeeded()
 
     def withdraw(self) -> None:
@@ -239,7 +243,7 @@ class Parse:
         self._algorithms = algorithms & ASYMMETRIC
         self._hinted = (self._algorithms & hints) or self._algorithms
 
-    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[str]]:
+    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[ConfigurationError]]:
         """Return the keys, and the reasons.
 
         Raises:
@@ -249,4 +253,4 @@ class Parse:
             document, self._algorithms, hinted=self._hinted, published=True, most=MAX_KEYS
         )
         keys = told_apart(reading)
-        return keys, [str(error) for error in reading.skipped]
+        return keys, reading.skipped

@@ -136,7 +136,7 @@ class ParseSingleKey(Parse):
         super().__init__(algorithms)
         self._key_id = key_id
 
-    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[str]]:
+    def __call__(self, document: Document) -> tuple[list[VerificationKey], list[ConfigurationError]]:
         """Return the key, and the reasons why others are not used."""
         keys, reasons = super().__call__(document)
         named = [replace(key, key_id=self._key_id) for key in keys if key.key_id in (None, self._key_id)]
