@@ -224,7 +224,7 @@ def test_where_threads_are_greenlets_there_is_no_kept_loop(monkeypatch: pytest.M
 
 
 def test_a_closed_loop_is_followed_by_another() -> None:
-    """A closed loop has cancelled its tasks."""
+    """A closed loop has cancelled its tasks, and the next call starts another."""
     kept, ended = KeptLoop(), threading.Event()
 
     async def forever() -> None:
@@ -240,6 +240,11 @@ def test_a_closed_loop_is_followed_by_another() -> None:
     kept.close()
     assert ended.wait(SECONDS)
     assert loop.is_closed()
+    other = kept.loop()
+    assert other is not loop
+    assert other is not None
+    assert asyncio.run_coroutine_threadsafe(running(), other).result(SECONDS) is other
+    kept.close()
 
 
 def test_a_forked_process_has_a_loop_of_its_own() -> None:

@@ -32,7 +32,7 @@ def guard(**options: Any) -> Guard:
 
 
 def api() -> flask.Flask:
-    """Return an application without a guard, which notes in `ran` whatever of it runs."""
+    """Return an application without a guard, which notes in `ran` all functions of it that run."""
     app = flask.Flask(__name__, static_folder=".")
     ran: list[str] = []
     app.extensions["ran"] = ran

@@ -187,6 +187,23 @@ def test_its_decorators_take_from_the_quotas() -> None:
     assert ask_asgi(app, "GET", "/old/admin", [bearer(scope="admin")]).status == 429
 
 
+@pytest.mark.parametrize("shares_guard", [True, False], ids=["the same guard", "no other guard"])
+def test_a_bridge_that_has_read_the_application_before_its_guard(shares_guard: bool) -> None:
+    """A bridge made from `wsgi_app` before `init_app` serves nothing, unless the same guard is around it."""
+    inner = flask.Flask("inner")
+    inner.add_url_rule("/who", "who", lambda: current_user.subject)
+    app, rules = fastapi.FastAPI(), Guard(verifier(), public_paths=["/open"])
+    app.mount("/old", a2wsgi.WSGIMiddleware(inner.wsgi_app))
+    app.mount("/new", a2wsgi.WSGIMiddleware(inner))
+    init_app(inner, rules)
+    if shares_guard:
+        app.add_middleware(AuthGuardMiddleware, guard=rules)
+    assert ask_asgi(app, "GET", "/old/who", [bearer()]).status == (200 if shares_guard else 500)
+    assert ask_asgi(app, "GET", "/old/who").status == (401 if shares_guard else 500)
+    assert ask_asgi(app, "GET", "/new/who", [bearer()]).body == b"ann"
+    assert ask_asgi(app, "GET", "/new/who").status == 401
+
+
 def test_another_bridge_gives_the_right_advice() -> None:
     """A bridge that does not pass the scope on raises an error that names a2wsgi."""
 

@@ -1,5 +1,9 @@
 """The gevent worker of gunicorn serves concurrent requests that ask remotes or block."""
 
+import secrets
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +20,7 @@ pytestmark = pytest.mark.frameworks
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from authguard.testing import FakeIssuer
+from authguard.testing import FakeIssuer, issue_token
 from frameworks.servers import Server
 
 SECRET = "s3cret-of-the-gevent-test"
@@ -95,3 +99,80 @@ def test_a_bad_token_and_an_outage(server: Server, issuer: FakeIssuer) -> None:
     assert ask(server, "unknown")[0] == 401
     with issuer.outage():
         assert ask(server, issuer.issue_opaque())[0] == 503
+
+
+# Callbacks that are `async`
+
+
+ASYNC_SECRET = secrets.token_urlsafe(40)
+
+
+@pytest.fixture(name="async_server", scope="module")
+def _async_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("gevent") / "async"
+    app = "frameworks.gevent_async_app:app"
+    server = Server("gunicorn gevent", "Flask", log, app=app, environment={"GEVENT_SECRET": ASYNC_SECRET})
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def ask_each(server: Server, fields: list[tuple[str, bytes]]) -> list[tuple[int, str]]:
+    """Send each field on a connection of its own, all at the same time."""
+    with ThreadPoolExecutor(len(fields)) as pool:
+        answers = list(pool.map(lambda field: server.ask("GET", "/private", [field]), fields))
+    return [(answer.status, answer.body.decode()) for answer in answers]
+
+
+def test_many_wait_for_an_async_loader(async_server: Server) -> None:
+    """Concurrent callers each get their own user and context variables, from one event loop."""
+    loops = set()
+    for _ in range(3):
+        tokens = [issue_token(ASYNC_SECRET, subject=f"ann{number}", expires_in=60) for number in range(8)]
+        fields = [("Authorization", f"Bearer {token}".encode()) for token in tokens]
+        for number, (status, body) in enumerate(ask_each(async_server, fields)):
+            assert (status, body.rpartition(" ")[0]) == (200, f"ann{number}: user ann{number}")
+            loops.add(body.rpartition(" ")[2])
+    assert len(loops) == 1
+
+
+def test_many_wait_for_an_async_key_function(async_server: Server) -> None:
+    """Concurrent API keys are each looked up by an async function without a cache."""
+    fields = [("X-API-Key", f"sk_test_{secrets.token_urlsafe(24)}".encode()) for _ in range(8)]
+    for status, body in ask_each(async_server, fields):
+        assert (status, body.rpartition(" ")[0]) == (200, "robot: user robot")
+
+
+def test_a_process_with_greenlets_ends() -> None:
+    """A program that has used the event loop and its executor ends, and so does its last task."""
+    program = """
+        from gevent import monkey
+        monkey.patch_all()
+
+        import asyncio, threading
+        from asgiref.sync import sync_to_async
+        from authguard.drivers.kept_loop import wait_for
+
+        kept = []
+
+        async def work():
+            try:
+                await asyncio.sleep(600)
+            finally:
+                print("ended")
+
+        async def ask():
+            kept.append(asyncio.create_task(work()))
+            await asyncio.sleep(0)
+            other = await sync_to_async(threading.current_thread, thread_sensitive=False)()
+            here = await sync_to_async(threading.current_thread)()
+            return here is thread and other is not thread
+
+        thread = threading.current_thread()
+        assert wait_for(ask, ())
+        """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "ended\n")

@@ -1,7 +1,6 @@
 """Wait in a thread for `async` functions, using an event loop that the process keeps."""
 
 import asyncio
-import atexit
 import logging
 import os
 import threading
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
+from authguard.drivers.greenlets import awaiting_thread, start_thread
 from authguard.drivers.loops import running_loop
 from authguard.drivers.pool import outcome_of
 from authguard.stores.late_lock import LateLock
@@ -35,7 +35,8 @@ def wait_for(function: Callable[..., Awaitable[Result]], arguments: tuple[Any, .
     loop = before[0] if is_inside else _kept.loop()
     here.main_event_loop, here.main_event_loop_pid = loop, process
     try:
-        result: Result = _Waiting(function)(*arguments)
+        with awaiting_thread():
+            result: Result = _Waiting(function)(*arguments)
         return result
     finally:
         here.main_event_loop, here.main_event_loop_pid = before
@@ -70,7 +71,7 @@ class KeptLoop:
             self._lost.append(self._loop)  # the copied loop counts as running, and cannot be closed
         self._lock = LateLock()
         self._loop = None
-        self._thread: threading.Thread | None = None
+        self._ended: threading.Event | None = None
         self._is_closing = False
         self._has_greenlets = False
 
@@ -83,17 +84,22 @@ class KeptLoop:
             return self._loop or self._start()
 
     def _start(self) -> asyncio.AbstractEventLoop | None:
-        started = threading.Event()
-        # A daemon thread, so that a program that ends does not wait for it.
-        self._thread = threading.Thread(target=self._run, args=(started,), name="authguard-loop", daemon=True)
-        self._thread.start()
-        started.wait()
+        started, self._ended, self._is_closing = threading.Event(), threading.Event(), False
+        start_thread(self._run, started, self._ended, name="authguard-loop", close=self.close)
+        with awaiting_thread():
+            started.wait()
         if running_loop() is not None:
             self._has_greenlets = True
             self.close()
         return self._loop
 
-    def _run(self, started: threading.Event) -> None:
+    def _run(self, started: threading.Event, ended: threading.Event) -> None:
+        try:
+            self._run_loop(started)
+        finally:
+            ended.set()
+
+    def _run_loop(self, started: threading.Event) -> None:
         with asyncio.Runner() as runner:
             loop = self._loop = runner.get_loop()
             loop.call_soon(started.set)
@@ -108,13 +114,12 @@ class KeptLoop:
     def close(self) -> None:
         """Stop the loop, if one exists, and cancel its tasks."""
         loop, self._loop = self._loop, None
-        if loop is not None and self._thread is not None:
+        if loop is not None and self._ended is not None:
             self._is_closing = True
             loop.call_soon_threadsafe(loop.stop)
-            self._thread.join(_CLOSING_SECONDS)
+            self._ended.wait(_CLOSING_SECONDS)
 
 
 _kept = KeptLoop()
-atexit.register(_kept.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_kept.begin)
