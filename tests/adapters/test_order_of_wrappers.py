@@ -154,7 +154,7 @@ def test_a_decorator_above_another_one_above_the_route_of_flask(between: Any, is
 @BETWEEN
 @pytest.mark.parametrize("place", ["above", "below", "both"])
 def test_the_right_order_with_other_decorators_starts(between: Any, place: str) -> None:
-    """Other decorators above and below `requires` are no fault, whatever they return."""
+    """Other decorators above and below `requires` are no fault, regardless of the objects that they return."""
     app = guarded(FastAPI())
 
     def view(request: Request) -> PlainTextResponse:
@@ -415,3 +415,34 @@ def test_a_view_that_guards_a_helper_for_each_request_keeps_no_wrappers() -> Non
     for _ in range(50):
         authguard.starlette.requires("admin")(helper)
     assert len(wrappers._wrappers[helper]) == 1
+
+
+class Proxy:
+    """Compute each attribute, as the proxies of Werkzeug do."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("outside of a request")
+
+
+def test_proxies_that_a_decorator_uses_are_not_asked() -> None:
+    """A proxy in the closure of a decorator works only in a request."""
+    proxy = Proxy()
+
+    def uses(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            return (function(*args, **kwargs), proxy)[0]
+
+        return inner
+
+    app = flask.Flask("site")
+
+    @app.get("/right")
+    @uses
+    @authguard.flask.requires("admin")
+    @uses
+    def _view() -> str:
+        return "secret"
+
+    authguard.flask.init_app(app, open_guard())
+    assert ask_wsgi(app, "GET", "/right", [field(READER)]).status == 403

@@ -145,7 +145,7 @@ LAMBDAS = [lambda: requires("admin")]
     ids=name_of,
 )  # fmt: skip
 def test_a_function_that_returns_the_check(dependency: Any) -> None:
-    """`Depends(admin_only)` calls the function, and nothing calls what it returns."""
+    """`Depends(admin_only)` calls the function, and nothing calls the check that it returns."""
     app = place("decorator", dependency)
     words = r"^a dependency of the route /wrong .*which returns .*write Depends\(.+\)$"
     with pytest.raises(ConfigurationError, match=words):

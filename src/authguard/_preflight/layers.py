@@ -2,19 +2,14 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import islice
+from collections.abc import Callable
 from operator import is_
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 from authguard._core.guard import Guard
 from authguard._layers import attributes
-
-# The depth to which an attribute of a layer is searched, and the number of its parts: settings may be long.
-_MAX_STEPS = 4
-_MAX_PARTS = 100
+from authguard._preflight.references import is_same, leads_to
 
 
 def is_a(value: Any, module: str, name: str) -> bool:
@@ -59,8 +54,7 @@ def around(layer: Any, inner: Any, replacement: Any) -> Any:
         made = _copied(layer, inner, replacement)
         kept = [value for _, value in attributes(made)]
         is_replaced = made is not layer and any(value is replacement for value in kept)
-        others = [value for value in kept if value is not replacement]
-        leads_there = any(_leads_to(inner, value, made) for value in others)
+        leads_there = leads_to(inner, made, replacement)
     except Exception:  # noqa: BLE001 (a class may define copying and attributes as it likes)
         return None
     return made if is_replaced and not leads_there else None
@@ -72,7 +66,7 @@ def _copied(layer: Any, inner: Any, replacement: Any) -> Any:
         return layer
 
     def moved(value: Any) -> Any:
-        if _is_same(value, inner):
+        if is_same(value, inner):
             return replacement
         is_own = isinstance(value, MethodType) and value.__self__ is layer
         return MethodType(value.__func__, made) if is_own else value
@@ -93,32 +87,3 @@ def _each(change: Callable[[Any], Any], value: Any) -> Any:
         changed = type(value)(change(part) for part in value)
         return value if all(map(is_, changed, value)) else changed
     return change(value)
-
-
-def _is_same(value: Any, app: Any) -> bool:
-    """Return whether two objects are identical, or are the same bound method."""
-    return value is app or (isinstance(app, MethodType) and isinstance(value, MethodType) and value == app)
-
-
-def _leads_to(app: Any, value: Any, made: Any, depth: int = _MAX_STEPS) -> bool:
-    """Return whether an attribute of a copy is an application, or stores it where layers usually store it."""
-    if _is_same(value, app):
-        return True
-    if depth == 0 or value is made or isinstance(value, str | bytes | type):
-        return False
-    return any(_leads_to(app, part, made, depth - 1) for part in islice(_parts(value), _MAX_PARTS))
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple | set | frozenset):
-        yield from value
-    elif isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, partial):
-        yield from (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, MethodType):
-        yield from (value.__self__, value.__func__)
-    elif isinstance(value, FunctionType):
-        yield from (cell.cell_contents for cell in value.__closure__ or ())
-    else:
-        yield getattr(value, "app", None)

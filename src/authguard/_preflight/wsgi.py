@@ -12,6 +12,7 @@ from authguard._core.request import RequestView
 from authguard._layers import MAX_LAYERS, takes
 from authguard._preflight import django_cors, flask_views
 from authguard._preflight.layers import around, is_a, is_guard
+from authguard._preflight.references import leads_to
 from authguard._preflight.sealed import SEARCH, Seal, Search
 
 if TYPE_CHECKING:
@@ -120,12 +121,19 @@ def _django(app: Any, depth: int) -> "WSGIApplication | None":
 
 
 def _dispatcher(app: Any, depth: int) -> "WSGIApplication | None":
-    """Recognise Werkzeug's DispatcherMiddleware, and examine its mounts."""
+    """Recognise Werkzeug's DispatcherMiddleware, and examine its mounts.
+
+    A subclass with other references to the applications is treated as a handler.
+    """
     if not is_a(app, "werkzeug.middleware.dispatcher", "DispatcherMiddleware"):
         return None
+    mounts = dict(app.mounts)
     made = copy.copy(app)
     made.app = without_handlers(app.app, depth)
-    made.mounts = {path: without_handlers(mounted, depth) for path, mounted in app.mounts.items()}
+    made.mounts = {path: without_handlers(mounted, depth) for path, mounted in mounts.items()}
+    replacements = (made.app, *made.mounts.values())
+    if any(leads_to(inner, made, *replacements) for inner in (app.app, *mounts.values())):
+        return respond
     dispatched: WSGIApplication = made
     return dispatched
 

@@ -22,7 +22,7 @@ def unwrapped(call: Any) -> Iterator[Any]:
 
 
 def reached(call: Any) -> list[Any]:
-    """Return a callable and those that it calls: what it wraps, and the functions in its closure.
+    """Return a callable and those that it calls: those that it wraps, and the functions in its closure.
 
     Args:
         call: a function, or an object with `__call__`.
@@ -61,8 +61,8 @@ def _inner(call: Any) -> Iterator[Any]:
     elif isinstance(call, MethodType):
         yield call.__func__
     elif isinstance(call, FunctionType):
-        yield from _functions(_cells(call))
-    elif not inspect.isclass(call):
+        yield from _functions(cells(call))
+    elif not issubclass(type(call), type):
         yield from _functions(own_values(call))
 
 
@@ -70,7 +70,7 @@ def _inner_and_own(call: Any) -> Iterator[Any]:
     yield from _inner(call)
     values: list[Any] = []
     if isinstance(call, FunctionType):
-        values = [*_cells(call), *(call.__defaults__ or ()), *(call.__kwdefaults__ or {}).values()]
+        values = [*cells(call), *(call.__defaults__ or ()), *(call.__kwdefaults__ or {}).values()]
     elif isinstance(call, MethodType):
         values = [call.__self__]
     for name in ("view_class", "cls"):
@@ -83,18 +83,24 @@ def _inner_and_own(call: Any) -> Iterator[Any]:
 
 def _members(value: Any) -> Iterable[Any]:
     """Return the members of a list or dictionary, or the values of the attributes of another object."""
-    if isinstance(value, dict):
-        return list(value.values())
-    if isinstance(value, list | tuple):
+    kind = type(value)  # and not the attribute `__class__`, which a proxy computes
+    if issubclass(kind, dict):
+        return list(dict.values(value))
+    if issubclass(kind, list | tuple):
         return list(value)
-    return () if isinstance(value, _FUNCTIONS) or inspect.isclass(value) else own_values(value)
+    return () if issubclass(kind, (*_FUNCTIONS, type)) else own_values(value)
 
 
 def _functions(values: Iterable[Any]) -> Iterator[Any]:
-    return (value for value in values if isinstance(value, _FUNCTIONS))
+    return (value for value in values if issubclass(type(value), _FUNCTIONS))
 
 
-def _cells(function: FunctionType) -> list[Any]:
+def cells(function: FunctionType) -> list[Any]:
+    """Return the values in the closure of a function.
+
+    Args:
+        function: the function.
+    """
     values: list[Any] = []
     for cell in function.__closure__ or ():
         try:
@@ -137,7 +143,7 @@ def owners(call: Any) -> list[Any]:
     """Return the object of a bound method, or the values in the closure of a function."""
     if isinstance(call, MethodType):
         return [call.__self__]
-    return _cells(call) if isinstance(call, FunctionType) else []
+    return cells(call) if isinstance(call, FunctionType) else []
 
 
 def own_attributes(owner: Any) -> dict[str, Any]:
@@ -146,7 +152,7 @@ def own_attributes(owner: Any) -> dict[str, Any]:
     Args:
         owner: the object.
     """
-    if isinstance(owner, type):
+    if issubclass(type(owner), type):
         return dict(vars(owner))
     for base in type(owner).__mro__:
         member = vars(base).get("__dict__")

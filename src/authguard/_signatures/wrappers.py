@@ -25,7 +25,7 @@ class _Wrapper(NamedTuple):
 
 
 #: The wrappers that `requires` has created. Those of `@requires(…)` are stored by the function below the
-#: decorators, whatever the decorators between returned; others by the endpoint that they guard.
+#: decorators, regardless of the decorators between; others by the endpoint that they guard.
 _wrappers: "WeakKeyDictionary[Any, list[_Wrapper]]" = WeakKeyDictionary()
 
 
@@ -94,7 +94,7 @@ class Decorated:
         on_purpose = any(id(wrapper) in self._used for wrapper in alive)
         if direct and not on_purpose and not (alive and named is registered):
             return True
-        # Where other decorators are between, only a name that now leads to the wrapper tells the intention.
+        # With other decorators between, only a name that now leads to the wrapper tells the intention.
         leads_to = {id(each) for each in with_own_values(named)}
         wrappers = (each for _, wrapper in others if (each := wrapper.reference()) is not None)
         return any(id(each) in leads_to and id(each) not in self._used for each in wrappers)
