@@ -1,6 +1,7 @@
 """Revocations reach the other store after an outage, by a repeated request or by a running service."""
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 
 from authguard import Principal
 from authguard.identity import Identity, IdentityService
-from authguard.identity.errors import NotFoundError
+from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.storage.marks import add_marks
 from authguard.stores import PostgresStore, RedisStore, SQLiteStore
 from authguard.stores.log import MAX_PAGE
@@ -29,7 +30,7 @@ from identity.elsewhere import (
     start_threads,
 )
 from identity.keys import bearer
-from identity.support import ANN, CALLER, PASSWORD, Postbox, browser, service_at
+from identity.support import ANN, CALLER, PASSWORD, Postbox, browser, service_at, together
 from stores.servers import RedisServer
 
 
@@ -199,6 +200,34 @@ def test_two_stores_are_counted_apart(url: str, server: RedisServer) -> None:
         assert reached == [last, last]
         assert store.revocations._log.find([("session", "", principal.claims["sid"])])
     store.close()
+
+
+def test_a_log_that_went_back_is_written_again(writing: IdentityService, server: RedisServer) -> None:
+    """After the log was restored alone, to smaller numbers, its marks are written again."""
+    _, principal = sign_up(writing)
+    writing.sessions.log_out(principal, CALLER)
+    with writing.database.write() as connection:
+        connection.execute(text("UPDATE marks_elsewhere SET seq = seq + 100"))
+    server.stop()
+    server.start()
+    writing._elsewhere.step()
+    assert has(server, principal)
+    last, reached = positions(writing)
+    assert reached == [last]
+
+
+def test_a_store_that_hangs_delays_a_repeated_logout_for_seconds(
+    writing: IdentityService, server: RedisServer
+) -> None:
+    """Many repeated logouts at a store that hangs are refused within seconds, and do not wait in turn."""
+    _, principal = sign_up(writing)
+    server.stop()
+    with socket.create_server(("127.0.0.1", server.port), backlog=64):
+        fails(lambda: writing.sessions.log_out(principal, CALLER))
+        began = time.monotonic()
+        answers = together(8, lambda _: writing.sessions.log_out(principal, CALLER))
+        assert all(isinstance(answer, StoreUnavailableError) for answer in answers)
+        assert time.monotonic() - began < 8
 
 
 def test_a_store_is_named_without_its_password(url: str, server: RedisServer) -> None:

@@ -6,7 +6,7 @@ store has: all marks up to it.
 
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, column, select, table, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, column, delete, select, table, update
 
 from authguard.identity.storage.dialects import insert_into
 from authguard.identity.storage.schema import marks, marks_elsewhere
@@ -81,6 +81,11 @@ def read_batch(connection: Connection, after: int) -> Batch:
     rows = connection.execute(_MARKS, {"after": after}).all()
     found = [Mark(*row[:5]) for row in rows]
     return Batch(found, rows[-1].seq if rows else 0, len(rows) < MAX_PAGE)
+
+
+def forget_store(connection: Connection, store: str) -> None:
+    """Note that a store may lack any mark."""
+    connection.execute(delete(marks_elsewhere).where(marks_elsewhere.c.store == store))
 
 
 def advance(connection: Connection, store: str, after: int, number: int) -> bool:

@@ -116,7 +116,7 @@ class MarksElsewhere:
     def _is_due(self) -> bool:
         with self._database.read() as connection:
             state = queries.read_state(connection, self._store)
-        return state.reached < state.last
+        return state.reached != state.last
 
     def _write_due(self, end: float, *, wait: bool) -> bool:
         """Write batches until the store has all marks, or until a time; return whether it has all.
@@ -128,6 +128,10 @@ class MarksElsewhere:
         with self._database.read() as connection:
             state = queries.read_state(connection, self._store)
         reached = state.reached
+        if reached > state.last:  # the log was restored alone, and gives these numbers to other marks
+            with self._database.swap() as connection:
+                queries.forget_store(connection, self._store)
+            reached = 0
         if reached < state.last and self._epoch() == state.epoch:
             # The other store is this log by another address. Each mark that is written gets a new number.
             self._note(state.last)
