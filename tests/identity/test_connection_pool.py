@@ -33,7 +33,7 @@ def test_a_returned_connection_is_used_again(engine):
 
 
 def test_a_connection_that_is_in_use_while_the_pool_is_closed(engine):
-    """A connection that is returned to a closed pool is closed, because nobody closes the pool again."""
+    """A connection that is returned to a closed pool is closed, because the pool is not closed again."""
     pool = ConnectionPool(engine, 2)
     with pool.use() as connection:
         pool.close()
