@@ -104,9 +104,10 @@ def init_app(
 ) -> None:
     """Guard everything that the application serves, and applications that are already mounted beside it.
 
-    Applications that a `DispatcherMiddleware` mounts beside it afterwards are outside the guard: a WARNING
-    names them. A `ProxyFix` may be added before or afterwards. Callbacks of the guard, such as `user_loader`,
-    run in the application context of the request. Templates have `current_user`.
+    Call it before `app.wsgi_app` is used elsewhere: requests that do not pass the guard get 500. Applications
+    that a `DispatcherMiddleware` mounts beside it afterwards are outside the guard: a WARNING names them. A
+    `ProxyFix` may be added before or afterwards. Callbacks of the guard, such as `user_loader`, run in the
+    application context of the request. Templates have `current_user`.
 
     Calling it again with the same guard changes nothing.
 
