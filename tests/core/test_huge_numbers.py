@@ -7,6 +7,8 @@ import pytest
 from authguard import APIKey, APIKeyVerifier, ConfigurationError, DPoP
 from authguard._core.options import check_moment, check_seconds, check_whole_seconds
 from authguard._core.options.clocks import check_clock
+from authguard.identity import Settings
+from support import SECRET
 
 HUGE = [10**309, 10**400, -(10**400), 10**4000]
 
@@ -46,3 +48,21 @@ def test_a_nonce_secret_that_cannot_be_encoded_is_refused(secret):
     with pytest.raises(ConfigurationError, match="nonce_secret must be Unicode, or bytes") as raised:
         DPoP("https://api.example", nonce_secret=secret)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["SESSION_LIFETIME", "ACCESS_LIFETIME", "API_KEY_LIFETIME"])
+@pytest.mark.parametrize("text", ["1" + "0" * 400, "9" * 5000, " " + "9" * 5000, "1" + "0" * 400 + "d"])
+def test_a_setting_of_thousands_of_digits_is_refused(name, text):
+    """Python reads no number of so many digits; the error names the variable."""
+    with pytest.raises(ConfigurationError, match=f"AUTHGUARD_{name} must be a whole number of seconds"):
+        _settings(name, text)
+
+
+def test_a_setting_may_have_leading_zeros():
+    """Zeros before a number do not change it."""
+    assert _settings("ACCESS_LIFETIME", "0" * 200 + "600").access_lifetime == 600
+
+
+def _settings(name, text):
+    required = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": "https://auth.example"}
+    return Settings.from_env({**required, f"AUTHGUARD_{name}": text})

@@ -15,6 +15,7 @@ from authguard.identity.setting_variables import ENVIRONMENT
 
 _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+MAX_DIGITS = 100
 _DURATION = re.compile(
     r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\Z"
 )
@@ -115,7 +116,8 @@ def _read_number(name: str, text: str) -> int:
     """Return a number, or name the number of seconds that a text with a unit means."""
     digits = text.strip().replace("_", "")
     if text.strip().isascii() and text.strip().isdecimal():
-        return int(text)
+        # Python refuses to read some thousand digits. A part of them is out of range, too.
+        return int(text.strip().lstrip("0")[:MAX_DIGITS] or "0")
     duration = _DURATION.match(digits.strip("\"'").lower())
     is_in_seconds = name in DURATIONS
     if duration is None:
