@@ -24,7 +24,7 @@ UNIT = Path(__file__).parents[2] / "examples" / "deploy" / "authguard.service"
 @pytest.mark.slow
 def test_few_lines_without_file_descriptors(tmp_path: Path) -> None:
     """More connections than file descriptors leave one line of JSON; afterwards the service answers."""
-    # Where uvloop is installed, uvicorn uses it instead of asyncio's own loop.
+    # If uvloop is installed, uvicorn uses it instead of the loop of asyncio.
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['uvloop'] = None")
     variables = {
         "AUTHGUARD_DATABASE": f"sqlite:///{tmp_path}/a.db",

@@ -39,7 +39,7 @@ def token(request, client, service):
 
 @pytest.mark.parametrize("path", FOR_OWNERS + FOR_PEOPLE)
 def test_it_is_refused_for_good(client, token, path):
-    """A token of a program is 403 with the code for API keys and an answer that names what to send."""
+    """A token of a program is 403 with the code for API keys, and the answer names the remedy."""
     answer = client.get(path, headers=bearer(token))
     assert is_problem(answer, 403, "interactive_only")
     assert "client_credentials" in answer.json()["detail"]

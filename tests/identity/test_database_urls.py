@@ -130,7 +130,7 @@ def test_a_store_of_limits_that_cannot_be_read(url: str) -> None:
 def test_a_directory_is_no_file_of_a_database(
     form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A directory in the place of the file is an error with its path and without advice about its mode."""
+    """The path of a directory is refused, and no line recommends another mode."""
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigurationError) as refused:
         Database(form.format(tmp_path))

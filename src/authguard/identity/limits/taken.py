@@ -1,9 +1,9 @@
-"""Give back what a request has taken from limits, if the service could not answer it.
+"""Remove the counts of a request from limits, if the service could not answer it.
 
 Otherwise an outage of the database would use up the limits of the people who try again, and lock them out
 after the repair. This gives no free guesses: an outage is raised before a password is compared, or after the
 right one was sent, while a wrong one is always another error. It gives no free mails either: a request that
-has stored one keeps what it has taken.
+has stored one stays counted.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from authguard.identity.errors import StoreUnavailableError
 
 
 class Taken:
-    """Hold what a request has taken from limits.
+    """Hold the counts of a request.
 
     Args:
         outer: that of the block around this one; None for no block.
@@ -60,7 +60,7 @@ def note(give_back: Callable[[], None]) -> None:
 
 
 def keep() -> None:
-    """Keep what this request has taken, because it has stored a mail."""
+    """Keep the counts of this request, because it has stored a mail."""
     taken = _TAKEN.get()
     if taken is not None:
         taken.keep()
@@ -70,7 +70,7 @@ def keep() -> None:
 def noting() -> Iterator[Taken]:
     """Note the requests that this thread counts in a block, to give them back later.
 
-    Blocks may be nested: what an inner block has not given back, the outer one can.
+    Blocks may be nested: the outer one also holds the counts of the inner one.
     """
     taken = Taken(_TAKEN.get())
     token = _TAKEN.set(taken)
@@ -83,7 +83,7 @@ def noting() -> Iterator[Taken]:
 
 @contextmanager
 def given_back_on_outage() -> Iterator[None]:
-    """Give back what this thread takes from limits in a block that raises a StoreUnavailableError."""
+    """Remove the counts of this thread in a block that raises a StoreUnavailableError."""
     with noting() as taken:
         try:
             yield

@@ -184,7 +184,7 @@ def records(
 ) -> Callable[[Callable[Concatenate[Case, P], Result]], Callable[Concatenate[Case, P], Result]]:
     """Record each refusal and each outage of a use case that has not recorded an event itself.
 
-    After an outage, give back what the use case has taken from limits.
+    After an outage, remove the counts of the use case from limits.
 
     Args:
         flow: the name of the event. A caller and a principal among the arguments of the use case are in the

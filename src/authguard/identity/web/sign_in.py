@@ -42,7 +42,7 @@ async def sign_in(
 
 
 def _count(web: Web, email: str, caller: Caller) -> tuple[float, Taken]:
-    """Count an attempt; return the delay of its answer, and what it has taken from limits."""
+    """Count an attempt; return the delay of its answer, and its counts."""
     with noting() as taken:
         return web.service.accounts.count_sign_in(email, caller), taken
 
