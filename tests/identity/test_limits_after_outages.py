@@ -82,7 +82,7 @@ def test_wrong_passwords_count_around_an_outage(limited, client):
 
 
 def test_wrong_passwords_count_while_sessions_cannot_be_stored(limited, client):
-    """Where passwords are compared in an outage, wrong ones are counted."""
+    """Wrong passwords that are compared during an outage are counted."""
     wrong = {**LOGIN, "password": "WrongPassword1!"}
     most = DEFAULT_LIMITS["login"].count
     with outage(limited, "sessions"):
@@ -145,7 +145,7 @@ def tries(limiter: Limiter, *parts: str, address: str) -> int:
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_the_exact_requests_are_given_back(limits_url, key, address):
-    """What one request gives back leaves the counts of others, in each network of the address."""
+    """Giving back one request leaves the counts of others, in each network of the address."""
     limiter = Limiter(limits_url, limits={"login": Limit(5, DAY)})
     limiter.hit("login", key, address=address)
     with noting() as taken:

@@ -65,7 +65,7 @@ def reason_of(verify: Callable[[Any], object], verifier: Any) -> str:
 def test_the_fault_of_a_certificate_is_named(
     at: Any, verify: Any, tmp_path: Path, given: dict[str, Any], is_trusted: bool, words: str
 ) -> None:
-    """The reason names what is wrong with the certificate of the server."""
+    """The reason names the fault of the certificate of the server."""
     file = certificate(tmp_path, **given)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)

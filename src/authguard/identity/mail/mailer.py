@@ -38,7 +38,7 @@ _MAX_NAME = 60  # characters, so that the subject stays readable
 _OF_CLIENT = frozenset({503, 530, 534, 535, 538})
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _BOTH = "smtps://… for TLS from the start (port 465), or smtp+starttls://… for STARTTLS (port 587)"
-#: What to write instead of the schemes of other programs, and of some mistakes.
+#: The text to write instead of the schemes of other programs, and of some mistakes.
 _MEANT = {
     "smtp+tls": _BOTH,
     "smtp+ssl": "smtps://…, which is TLS from the start (port 465)",
