@@ -153,7 +153,7 @@ def check_change(running, client, service):
     body = {"current_password": PASSWORD, "new_password": NEW}
     fields = {"authorization": f"Bearer {given['access']}"}
     again = client.post("/v1/auth/change-password", json=body, headers=fields)
-    assert again.status_code == (422 if is_changed else 200)
+    assert again.status_code == 200, "the same change by the same session, within a minute"
     assert state() == [False] * 3
     assert is_alive(client, given["refresh"])
     return is_changed
