@@ -215,7 +215,7 @@ class Inactive:
 @WAITING
 @pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()])
 def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
-    """A user who is not authenticated, as frameworks have it for nobody, is refused like None."""
+    """A user who is not authenticated, as frameworks have it for anonymous callers, is refused like None."""
     application = Application(way)
     own_guard = guard(application)
     if known:
