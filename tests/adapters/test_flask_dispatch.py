@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import flask
@@ -21,8 +22,13 @@ from authguard.flask import current_user, init_app
 from authguard.testing import issue_token, override
 
 SECRET = secrets.token_urlsafe(40)
-BEARER = ("Authorization", f"Bearer {issue_token(SECRET, subject='ann', expires_in=3600)}".encode())
 REMEDY = "call init_app before app.wsgi_app is used elsewhere, or give the application itself"
+
+
+@cache
+def bearer() -> tuple[str, bytes]:
+    """Return the field with a token, which is issued when the first test runs."""
+    return "Authorization", f"Bearer {issue_token(SECRET, subject='ann', expires_in=3600)}".encode()
 
 
 def guard(**options: Any) -> Guard:
@@ -85,7 +91,7 @@ def test_what_has_taken_the_application_before_serves_nothing(
     app = api()
     outside = layer(app.wsgi_app)
     init_app(app, guard())
-    for fields in ([], [BEARER]):
+    for fields in ([], [bearer()]):
         answer = ask_wsgi(outside, "GET", f"/api{path}", fields)
         assert (answer.status, json.loads(answer.body)["status"]) == (500, 500)
         assert answer.headers["cache-control"] == "no-store"
@@ -94,7 +100,7 @@ def test_what_has_taken_the_application_before_serves_nothing(
     assert record.levelno == logging.ERROR
     assert REMEDY in record.getMessage()
     assert app.test_client().get("/secret").status_code == 401
-    assert ask_wsgi(app, "GET", "/secret", [BEARER]).body == b"served ann"
+    assert ask_wsgi(app, "GET", "/secret", [bearer()]).body == b"served ann"
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
@@ -104,7 +110,7 @@ def test_the_application_itself_is_guarded_and_served(layer: Any, caplog: pytest
     outside = layer(app)
     init_app(app, guard())
     assert ask_wsgi(outside, "GET", "/api/secret").status == 401
-    assert ask_wsgi(outside, "GET", "/api/secret", [BEARER]).body == b"served ann"
+    assert ask_wsgi(outside, "GET", "/api/secret", [bearer()]).body == b"served ann"
     assert ask_wsgi(outside, "GET", "/api/public").body == b"served "
     assert "has not passed the guard" not in caplog.text
 
@@ -166,7 +172,7 @@ def test_guards_around_each_other_serve() -> None:
     init_app(app, guard())
     init_app(app, guard())
     assert ask_wsgi(app, "GET", "/secret").status == 401
-    assert ask_wsgi(app, "GET", "/secret", [BEARER]).body == b"served ann"
+    assert ask_wsgi(app, "GET", "/secret", [bearer()]).body == b"served ann"
     assert ask_wsgi(app, "GET", "/public").body == b"served "
 
 

@@ -169,7 +169,7 @@ def test_a_token_of_a_key_opens_no_page(app, ann, service):
     assert as_cookie.get(KEYS).status_code == 303
     assert as_cookie.post(NEW, data=FIELDS).status_code == 303
     as_field = browser(app).get(KEYS, headers={"authorization": f"Bearer {token}"})
-    assert as_field.status_code == 401
+    assert as_field.status_code == 403
     assert len(rows(service, "api_keys")) == 1
 
 

@@ -362,9 +362,10 @@ def test_no_prefix_opens_the_api(url, prefix):
         for route in identity.app.app.routes:
             if route.path.startswith(prefix + "/") and route.path not in open_paths:
                 path = re.sub(r"{[^}]*}", "1", route.path)
+                expected = 404 if "/auth/{provider}/" in route.path else 401  # no provider has this name
                 for method in route.methods:
                     response = TestClient(identity).request(method, path)
-                    assert response.status_code == 401, (method, path)
+                    assert response.status_code == expected, (method, path)
 
 
 def test_a_page_and_an_endpoint_cannot_share_a_path(url):

@@ -240,14 +240,14 @@ def _parse_url(url: object) -> URL:
         raise ConfigurationError(
             "database must name a file, such as sqlite:///authguard.db, got SQLite in memory"
         )
-    if parsed.get_backend_name() == "sqlite" and _is_directory(path := _file(parsed)):
-        raise ConfigurationError(
-            f"database must name a file, such as sqlite:///authguard.db, got the directory {path}"
-        )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise wrong_database_url(url)
     if (parsed.database or "").startswith("file:") and split_url(parsed.database) is None:
         raise wrong_database_url(url)
+    if parsed.get_backend_name() == "sqlite" and _is_directory(path := _file(parsed)):
+        raise ConfigurationError(
+            f"database must name a file, such as sqlite:///authguard.db, got the directory {path}"
+        )
     if parsed.drivername == "postgresql+psycopg":
         check_password_escaped(parsed.host, parsed.database, "database")
     check_database_url(url, "database")

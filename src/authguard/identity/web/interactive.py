@@ -53,8 +53,10 @@ class PeopleOnly:
         """Return the account of a token; None if its session has ended.
 
         Raises:
-            ClientTokenError: if the token belongs to no session of a user.
+            ClientTokenError: if the token belongs to no session of a user, and no browser has it as a cookie.
         """
         if is_of_key(principal) or not session_id_or_empty(principal):
+            if principal.method == "cookie":
+                return None
             raise ClientTokenError("a token of client_credentials, where a person has to sign in")
         return await self._authenticate(principal)
