@@ -186,7 +186,7 @@ class AccountEndpoints:
         return json_response(token_document(tokens) if with_refresh else access_token_document(tokens))
 
     @operation(
-        json=bodies.Refresh,
+        json=bodies.RefreshOrNothing,
         needs_body=False,
         access=Access.ANYBODY,
         answers={200: Refreshed},

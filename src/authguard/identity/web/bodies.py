@@ -86,6 +86,17 @@ class Refresh(JSONBody):
     refresh_token: _Token
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """Remove the default from a schema: clients leave the field out, and never send the default."""
+    del schema["default"]
+
+
+class RefreshOrNothing(Refresh):
+    """Describe the body of `auth/refresh`, which may be an object without fields."""
+
+    refresh_token: Annotated[_Token, Field(json_schema_extra=_without_default)] = SecretStr("")
+
+
 class Email(JSONBody):
     """Take the body of `auth/forgot-password` and `auth/verify-email/resend`."""
 
