@@ -65,8 +65,8 @@ def check_redis_options(url: str, option: str) -> None:
             "leave it out"
         ) from None
     except (RedisError, UnboundLocalError):
-        # Of a value such as protocol=9; its text may contain the value. redis-py 5.0 has a fault of its own for
-        # a protocol that is not a number.
+        # Of a value such as protocol=9; its text may contain the value. redis-py 5.0 has another error for a
+        # protocol that is not a number.
         raise ConfigurationError(
             f"{option} must have values of redis-py in its options after `?`, got others: leave them out"
         ) from None
