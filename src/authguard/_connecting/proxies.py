@@ -68,8 +68,8 @@ def _check_exceptions(hosts: str) -> None:
 def _variable(scheme: str, value: str) -> str:
     """Return the name of the variable that has this value."""
     names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
-    found = [name for name in names if os.environ.get(name) == value]
-    return f"the variable {found[0]}" if found else f"the {scheme} proxy of the system"
+    variables = [name for name in names if os.environ.get(name) == value]
+    return f"the variable {variables[0]}" if variables else f"the {scheme} proxy of the system"
 
 
 def _fault_of(proxy: str) -> str | None:
@@ -78,11 +78,11 @@ def _fault_of(proxy: str) -> str | None:
         return "text in quotes: leave them out"
     if proxy != proxy.strip() or not proxy.isprintable():
         return "text with white space around it or control characters: leave them out"
-    found = _SCHEME.match(proxy)
-    if found is None:
+    begin_of_url = _SCHEME.match(proxy)
+    if begin_of_url is None:
         begin = "write http:// before the host" if _WITHOUT_SCHEME.match(proxy) else _EXAMPLE
         return f"text that begins with no scheme: {begin}"
-    scheme = found[1].lower()
+    scheme = begin_of_url[1].lower()
     if scheme not in (*_HTTP, *_SOCKS):
         return f"a URL that begins with {scheme}://: {_EXAMPLE}"
     if scheme in _SOCKS and find_spec("socksio") is None:
@@ -109,8 +109,8 @@ def _fault_of_address(proxy: str) -> str | None:
 def _split(proxy: str) -> tuple[str, str, str]:
     """Return the authority, the character behind it, and the rest."""
     after = proxy.partition("://")[2]
-    found = re.search(r"[/?#]", after)
-    return (after, "", "") if found is None else (after[: found.start()], found[0], after[found.end() :])
+    end = re.search(r"[/?#]", after)
+    return (after, "", "") if end is None else (after[: end.start()], end[0], after[end.end() :])
 
 
 def _ascii(host: str) -> str:

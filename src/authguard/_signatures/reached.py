@@ -157,6 +157,6 @@ def own_attributes(owner: Any) -> dict[str, Any]:
     for base in type(owner).__mro__:
         member = vars(base).get("__dict__")
         if isinstance(member, GetSetDescriptorType):
-            found = member.__get__(owner)
-            return found if isinstance(found, dict) else {}
+            attributes = member.__get__(owner)
+            return attributes if isinstance(attributes, dict) else {}
     return {}

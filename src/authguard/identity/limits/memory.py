@@ -53,8 +53,8 @@ class CountMemory(MemoryStorage):
             key: the key of the count.
             receipt: as returned by `take`.
         """
-        left = [entry for entry in self.events.get(key, ()) if entry is not receipt]
-        if left:
-            self.events[key] = left
+        others = [entry for entry in self.events.get(key, ()) if entry is not receipt]
+        if others:
+            self.events[key] = others
         else:
             self.events.pop(key, None)

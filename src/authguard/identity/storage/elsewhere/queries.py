@@ -79,8 +79,8 @@ def read_batch(connection: Connection, after: int) -> Batch:
     `KEEP_SECONDS`.
     """
     rows = connection.execute(_MARKS, {"after": after}).all()
-    found = [Mark(*row[:5]) for row in rows]
-    return Batch(found, rows[-1].seq if rows else 0, len(rows) < MAX_PAGE)
+    batch = [Mark(*row[:5]) for row in rows]
+    return Batch(batch, rows[-1].seq if rows else 0, len(rows) < MAX_PAGE)
 
 
 def forget_store(connection: Connection, store: str) -> None:

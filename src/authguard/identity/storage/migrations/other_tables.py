@@ -70,9 +70,9 @@ def check_file(path: Path, version_table: str) -> None:
 
 
 def _refuse_same_names(names: Iterable[str], version_table: str, remedy: str) -> None:
-    found = set(names)
-    same = sorted(_TABLES & found)
-    if same and version_table not in found:
+    existing = set(names)
+    same = sorted(_TABLES & existing)
+    if same and version_table not in existing:
         shown = ", ".join(same[:_MAX_NAMED]) + (", …" if len(same) > _MAX_NAMED else "")
         raise ConfigurationError(
             "database must have no tables of other programs with the names of those of the service, got "
