@@ -19,6 +19,18 @@ _REMEDIES = {
     "maxmemory": "the server has no memory for writes; raise maxmemory, or let it evict keys of others",
     "read only replica": "the server is a replica, which takes no writes; use the address of the primary",
     "max number of clients": "the server takes no more connections; raise maxclients",
+    r"Error -\d+ connecting|Name or service not known": "the host of the URL is not known",
+    "connecting to /.*No such file": "no server listens at the socket of the URL",
+    "Connection refused": "no server listens at the host and port of the URL",
+    "No route to host|Network is unreachable": "check the host and port of the URL, and firewalls",
+    "Protocol Error": "the server at the host and port of the URL is not Redis",
+    "Connection closed by server|Connection reset by peer": (
+        "the server has closed the connection: it stops, or is not Redis"
+    ),
+    "invalid username-password pair|WRONGPASS": "the server refuses the user or the password of the URL",
+    "Authentication required|client already authenticated": "the server requires a password, and the URL has none",
+    "without any password configured": "the server has no password, and the URL has one",
+    "no permissions": "the user of the URL may not use the commands or keys; change its ACL",
 }
 
 
