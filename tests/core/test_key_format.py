@@ -198,6 +198,22 @@ def test_a_weak_check_secret_is_refused() -> None:
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("${CHECK_SECRET_OF_KEYS}", "got text that is a placeholder"),
+        ("/run/secrets/check-secret", "got text that is a path"),
+        ("changemechangeme", "got text that can be guessed"),
+        ("aaaaaaaaaaaaaaaaaaaa", "got text that can be guessed"),
+    ],
+)
+def test_a_check_secret_that_is_none_is_refused(secret: str, reason: str) -> None:
+    """A placeholder, a path and guessable text are refused as a check secret, and not shown."""
+    with pytest.raises(ConfigurationError, match=reason) as error:
+        KeyFormat(PREFIXES, check_secret=secret)
+    assert secret not in str(error.value)
+
+
 def test_a_format_has_a_prefix() -> None:
     """A format without a prefix is refused."""
     with pytest.raises(ConfigurationError, match="prefixes must name at least one"):

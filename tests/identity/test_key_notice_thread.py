@@ -3,11 +3,13 @@
 import os
 import threading
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
 from starlette.testclient import TestClient
 
 from authguard.identity import Identity
+from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.usecases.mails.background import BackgroundThread
 from identity.keys import create_key, register
 from identity.support import Postbox, service_at
@@ -85,6 +87,21 @@ def test_it_outlives_a_failure(thread, steps, caplog):
     assert steps.wait()
     assert "not done yet: RuntimeError" in caplog.text
     assert "ann@example.com" not in caplog.text
+
+
+def test_the_reason_of_an_outage_is_logged(caplog):
+    """A step that meets an outage is logged with its reason."""
+    failed = Event()
+
+    def step():
+        failed.set()
+        raise StoreUnavailableError("database: the disk is full")
+
+    thread = BackgroundThread(step, 60, name="key notices")
+    thread.start()
+    assert failed.wait(10)
+    thread.close()
+    assert "the key notices are not done yet: database: the disk is full" in caplog.text
 
 
 def test_without_an_interval_there_is_none(steps):

@@ -176,7 +176,7 @@ def test_a_full_disk_of_sqlite(clock: Clock, caplog: pytest.LogCaptureFixture) -
             assert sign_in(client) == 503
             assert state(client, clock) == (503, ["database"])
             assert state(client, clock) == (503, ["database"])
-            assert "the service is not ready: database: database: the disk is full" in caplog.text
+            assert "the service is not ready: database: the disk is full" in caplog.text
             with (
                 closing(Database(url)) as another,
                 pytest.raises(StoreUnavailableError, match="disk is full"),

@@ -28,7 +28,9 @@ _REMEDIES = {
         "the server has closed the connection: it stops, or is not Redis"
     ),
     "invalid username-password pair|WRONGPASS": "the server refuses the user or the password of the URL",
-    "Authentication required|client already authenticated": "the server requires a password, and the URL has none",
+    "Authentication required|client already authenticated": (
+        "the server requires a password, and the URL has none"
+    ),
     "without any password configured": "the server has no password, and the URL has one",
     "no permissions": "the user of the URL may not use the commands or keys; change its ACL",
 }

@@ -12,6 +12,7 @@ import string
 from binascii import crc32
 from collections.abc import Iterable
 
+from authguard._core.jose.secret import check_not_place, weakness_of
 from authguard._core.options import check_list, check_text
 from authguard.errors import ConfigurationError
 
@@ -152,7 +153,7 @@ def check_check_secret(secret: object, option: str) -> str:
     """Check the key of the HMAC in API keys; empty for none.
 
     Raises:
-        ConfigurationError: if the type is wrong, or it has fewer than 16 characters.
+        ConfigurationError: if the type is wrong, it has fewer than 16 characters, or it can be guessed.
     """
     if secret == "":
         return ""
@@ -161,6 +162,9 @@ def check_check_secret(secret: object, option: str) -> str:
         raise ConfigurationError(
             f"{option} must have at least {_MIN_CHECK_SECRET} random characters, got {len(text)}"
         )
+    check_not_place(text, option)
+    if (reason := weakness_of(text.encode())) is not None:
+        raise ConfigurationError(f"{option} must be random, got text that can be guessed: {reason}")
     return text
 
 

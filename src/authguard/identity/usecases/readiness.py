@@ -70,7 +70,7 @@ class Readiness:
         failing = tuple(part for part in PARTS if part in reasons)
         if failing != self._failing:
             if failing:
-                told = "; ".join(f"{part}: {reasons[part]}" for part in failing)
+                told = "; ".join(f"{part}: {reasons[part].removeprefix(f'{part}: ')}" for part in failing)
                 logger.warning("the service is not ready: %s", told)
             else:
                 logger.info("the service is ready again")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from weakref import WeakMethod
 
+from authguard.errors import VerificationUnavailableError
+
 logger = logging.getLogger("authguard")
 
 
@@ -59,7 +61,7 @@ class BackgroundThread:
                 self._step()
             except Exception as error:
                 # The next step repeats the work; the thread must not end.
-                logger.warning("the %s are not done yet: %s", self._title, type(error).__name__)
+                logger.warning("the %s are not done yet: %s", self._title, _reason_of(error))
             self._woken.wait(self._seconds)
 
     def wake(self) -> None:
@@ -74,3 +76,9 @@ class BackgroundThread:
         self._woken.set()
         if thread is not None:
             thread.join()
+
+
+def _reason_of(error: Exception) -> str:
+    """Return the reason of an outage, or the class of another error, whose text may have an address."""
+    is_outage = isinstance(error, VerificationUnavailableError)
+    return (error.reason if is_outage else "") or type(error).__name__
