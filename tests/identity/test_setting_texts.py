@@ -107,6 +107,22 @@ def test_quotes_around_a_value_are_an_error(name: str, text: str, quote: str) ->
     assert "s3cret" not in fault
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("database", "postgresql://ann:${DB_PASSWORD}@db/app"),
+        ("limits_url", "redis://:${REDIS_PASSWORD}@redis"),
+        ("revocations_url", "redis://:$REDIS_PASSWORD@redis"),
+        ("smtp_url", "smtps://ann:{{ smtp_password }}@mail.example"),
+    ],
+)
+def test_a_placeholder_in_a_url_is_an_error(name: str, text: str) -> None:
+    """A placeholder that nothing has replaced is an error, although a server without passwords accepts it."""
+    given = {name: text, "mail_from": "accounts@example.com"}
+    words = f"AUTHGUARD_{name.upper()} must be the value itself, got text with a placeholder"
+    assert words in fault_of(**given)
+
+
 def test_quotes_inside_a_value_are_part_of_it() -> None:
     """Quotes around a part of a value, or around the members of a JSON list, are no error."""
     variables = {"AUTHGUARD_ADMIN_ROLES": '["ADMIN", "ROOT"]', "AUTHGUARD_PRODUCT_NAME": 'The "A" shop'}
@@ -319,3 +335,46 @@ def test_a_file_of_settings_that_every_user_may_write(
         if is_noted
         else []
     )
+
+
+def test_a_device_in_place_of_a_file_is_not_to_be_changed(caplog: pytest.LogCaptureFixture) -> None:
+    """A device that every user may write causes no WARNING, because it must stay as it is."""
+    with pytest.raises(ConfigurationError, match="which is empty"):
+        Settings.from_env({**VARIABLES, "AUTHGUARD_PREVIOUS_SECRET_FILE": "/dev/null"})
+    assert "chmod" not in caplog.text
+
+
+def test_an_empty_path_of_a_secret() -> None:
+    """An empty path is named, and not the error of the system about it."""
+    with pytest.raises(ConfigurationError, match="got '': leave it out"):
+        Settings.from_env({**VARIABLES, "AUTHGUARD_PREVIOUS_SECRET_FILE": ""})
+
+
+@pytest.mark.parametrize(
+    ("variable", "write"),
+    [
+        ("AUTHGUARD_SECRET_FIEL", "AUTHGUARD_SECRET_FILE"),
+        ("AUTHGUARD_SMTP_URL_FLE", "AUTHGUARD_SMTP_URL_FILE"),
+        ("AUTHGUARD_SECRETT", "AUTHGUARD_SECRET"),
+        ("AUTHGUARD_SMTP_URLL", "AUTHGUARD_SMTP_URL"),
+        ("AUTHGUARD_GITHUB_CLIENT_SECERT", "AUTHGUARD_GITHUB_CLIENT_SECRET"),
+    ],
+)
+def test_a_typing_error_in_the_variable_of_a_file(variable: str, write: str) -> None:
+    """The advice for a mistyped variable with a path is that of the file, and not that of the secret."""
+    with pytest.raises(ConfigurationError, match=f"got {variable}: write {write}$"):
+        Settings.from_env({**VARIABLES, variable: "/run/secrets/x"})
+
+
+@pytest.mark.parametrize("variable", ["authguard_database", "Authguard_Secret_File", "AuthGuard_DEV"])
+def test_a_variable_in_small_letters(variable: str) -> None:
+    """A setting in small letters is an error, because it would be ignored."""
+    with pytest.raises(
+        ConfigurationError, match=f"^{variable} must be in capital letters: write {variable.upper()}$"
+    ):
+        Settings.from_env({**VARIABLES, variable: "x"})
+
+
+def test_a_variable_in_small_letters_of_another_program() -> None:
+    """A variable in small letters that is no setting belongs to another program."""
+    assert Settings.from_env({**VARIABLES, "authguard_home": "/srv"}).issuer == VARIABLES["AUTHGUARD_ISSUER"]

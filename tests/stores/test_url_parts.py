@@ -63,6 +63,32 @@ def test_a_password_that_cannot_be_encoded_is_refused(make: Any, scheme: str, su
     assert not _shows(_text(refused))
 
 
+PLACEHOLDERS = [
+    "${PASSWORD}",
+    "${S3_PASSWORD:-none}",
+    "{{ s3cret }}",
+    "$(cat s3cret)",
+    "$DB_S3",
+    "<password>",
+]
+
+
+@pytest.mark.parametrize(("make", "scheme"), [*EACH, (Database, "postgresql")])
+@pytest.mark.parametrize("password", PLACEHOLDERS)
+def test_a_placeholder_for_a_password_is_refused(make: Any, scheme: str, password: str) -> None:
+    """A placeholder that no program has replaced is an error without the URL."""
+    with pytest.raises(ConfigurationError, match="got text with a placeholder") as refused:
+        make(f"{scheme}://ann:{password}@127.0.0.1/0")
+    assert not _shows(_text(refused))
+
+
+@pytest.mark.parametrize(("make", "scheme"), EACH)
+def test_a_dollar_in_a_password_is_accepted(make: Any, scheme: str) -> None:
+    """A `$` that begins no placeholder is part of a password."""
+    for password in ("a$b", "$x", "p$Ab1", "pa$$"):
+        make(f"{scheme}://ann:{password}@127.0.0.1/0")
+
+
 @pytest.mark.parametrize("password", ["s3[cret", "s3]cret", "s3\u2100cret"])
 def test_a_mail_server_with_such_a_password(password: str) -> None:
     """The URL of a mail server is refused in the same way."""

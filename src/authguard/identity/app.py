@@ -1,16 +1,18 @@
 """Build the ASGI application: the endpoints and the pages, behind the package's own guard."""
 
+import logging
 import re
 from asyncio import Task, create_task
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from authguard._core.guard import Guard
+from authguard._core.hosts import is_loopback
 from authguard._core.options import check_list, check_object, named_options
 from authguard._core.verifier import Verifier
 from authguard.asgi import ASGIRequest, AuthGuardMiddleware, Receive, Scope, Send
@@ -44,6 +46,8 @@ from authguard.identity.web.link_cookie import take_query
 from authguard.identity.web.messages import REALM
 from authguard.identity.web.mounted_path import MountedPath
 from authguard.identity.web.parts import build_web
+
+logger = logging.getLogger("authguard")
 
 _PUBLIC_PATHS = (*accounts.PUBLIC_PATHS, *oauth.PUBLIC_PATHS)
 
@@ -99,7 +103,7 @@ class Identity:
         self._by_path = self._exceptions()
         self._add_key_guards(router)
         self._cross_origin = self._allow_origins(endpoints)
-        self._mounted = MountedPath(unquote(urlsplit(settings.issuer).path), has_pages=settings.pages)
+        self._mounted = MountedPath(settings.issuer, has_pages=settings.pages)
 
     def _endpoints(self) -> list[BaseRoute]:
         """Return the routes of the API, and of the documents outside its prefixes."""
@@ -301,6 +305,7 @@ def _service_of(settings: Settings) -> IdentityService:
 def _check_tables(service: IdentityService) -> None:
     """Create the tables in development, and check their version."""
     if service.settings.dev:
+        _warn_of_dev(service.settings)
         migrations.upgrade(service.database)
     migrations.check(service.database)
     service.keep_usage()
@@ -310,6 +315,16 @@ def _check_tables(service: IdentityService) -> None:
     service.revocations.check()
     # Workers that a server forks later must not share connections.
     service.database.close()
+
+
+def _warn_of_dev(settings: Settings) -> None:
+    """Log that a service for others is in development."""
+    if not is_loopback(urlsplit(settings.issuer).hostname or ""):
+        logger.warning(
+            "the setting dev is on, and the issuer is %s: everyone who can reach it can create "
+            "accounts and sign in by test-auth; leave dev out in production",
+            settings.issuer,
+        )
 
 
 def _known_paths(routes: Iterable[BaseRoute]) -> Callable[[str], bool]:

@@ -83,7 +83,9 @@ def check_issuer(issuer: str) -> str:
     check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
     if "?" in issuer:
         raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
-    return issuer.rstrip("/")
+    if "//" in urlsplit(issuer).path:
+        raise ConfigurationError(f"issuer must have no // in its path, got {got(issuer)}: write one slash")
+    return issuer.removesuffix("/")
 
 
 def check_origins(origins: object) -> tuple[str, ...]:
@@ -294,7 +296,11 @@ def check_texts(settings: Any, faults: Faults) -> None:
             if getattr(settings, name) is not None or name not in _MAY_BE_NONE:
                 check_text_or_empty(getattr(settings, name), name)
     with faults.noting():
-        if isinstance(settings.audience, str) and settings.audience:
+        if settings.audience == "":
+            raise ConfigurationError(
+                "audience must be the `aud` of the tokens, got '': leave it out for the issuer"
+            )
+        if isinstance(settings.audience, str):
             check_identifier(settings.audience, "audience")
     for name in ("cookie_name", "refresh_cookie_name"):
         with faults.noting():

@@ -93,7 +93,11 @@ def read_variables(
     """
     texts: dict[str, str] = {}
     for variable, text in environment.items():
-        if not variable.startswith(ENVIRONMENT) or is_of_orchestrator(variable, text):
+        if not variable.startswith(ENVIRONMENT):
+            if variable.upper().startswith(ENVIRONMENT) and _is_setting(variable, names, secrets):
+                faults.texts.append(f"{variable} must be in capital letters: write {variable.upper()}")
+            continue
+        if is_of_orchestrator(variable, text):
             continue
         name = variable.removeprefix(ENVIRONMENT).lower()
         secret = name.removesuffix(FILE)
@@ -108,6 +112,11 @@ def read_variables(
             advice = _advice(name, names, secrets)
             faults.texts.append(f"each variable {ENVIRONMENT}… must be a setting, got {variable}{advice}")
     return texts
+
+
+def _is_setting(variable: str, names: Collection[str], secrets: Collection[str]) -> bool:
+    name = variable[len(ENVIRONMENT) :].lower()
+    return name in names or (name.endswith(FILE) and name.removesuffix(FILE) in secrets)
 
 
 def _from_file(variable: str, secret: str, path: str, environment: Mapping[str, str]) -> str:
@@ -154,6 +163,10 @@ def read_secret_file(variable: str, path: str) -> str:
         ConfigurationError: if it cannot be read, is empty, or is too long for a secret.
     """
     fault = ""
+    if not path:
+        raise ConfigurationError(
+            f"{variable} must be the path of a file with the secret, got '': leave it out"
+        )
     try:
         data = _read(path, MAX_SECRET_FILE + 1)
         text = data.decode().strip()
@@ -178,7 +191,8 @@ def _read(path: str, size: int = -1) -> bytes:
     Every user may read it: containers have their secrets in files with the mode 0444.
     """
     with Path(path).open("rb") as file:
-        if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
             logger.warning("%s is open to every user of this machine: chmod 600 %s", path, path)
         return file.read(size)
 
@@ -216,7 +230,9 @@ def _advice(name: str, names: Collection[str], secrets: Collection[str]) -> str:
     if name in _SERVE_OPTIONS:
         return f": write authguard serve --{name.replace('_', '-')}"
     is_file = name.endswith(FILE)
-    meant = [each for each in nearest(name.removesuffix(FILE), names).split(" or ") if each]
+    # In the variable of the secret itself, a path would be the secret.
+    known = names if is_file else [*names, *(secret + FILE for secret in secrets)]
+    meant = [each for each in nearest(name.removesuffix(FILE), known).split(" or ") if each]
     if is_file and meant == [name.removesuffix(FILE)]:
         return f": files are for secrets, so write {ENVIRONMENT}{meant[0].upper()}"
     variables = [

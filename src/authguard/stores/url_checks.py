@@ -14,6 +14,10 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _SCHEMA = "options=-csearch_path%3D… with the schema"
 #: The text to write instead of options of other drivers.
 _OTHER_NAMES = {"schema": _SCHEMA, "currentschema": _SCHEMA, "search_path": _SCHEMA}
+#: Text that nothing has replaced: `${NAME}`, `{{ name }}`, `$(…)`, and as a password `$NAME`, `<name>`.
+_PLACEHOLDER = re.compile(
+    r"\$\{\w[^}]*\}|\{\{[^{}]+\}\}|\$\([^)]*\)|:(?:\$[A-Z_][A-Z0-9_]{2,}|%[A-Z_][A-Z0-9_]{2,}%|<[\w -]+>)@"
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}\Z")
 _POSTGRES = ("postgresql:", "postgresql+psycopg:", "postgres:")
 
@@ -40,7 +44,7 @@ def check_database_url(url: str, option: str) -> None:
 
 
 def check_url_text(url: str, option: str) -> None:
-    """Check that a URL has no white space around it, no control characters, and no comment behind it.
+    """Check that a URL has no white space around it, no control characters, no comment and no placeholder.
 
     A file of environment variables passes on all of these, and SQLite would create such a file.
 
@@ -64,6 +68,11 @@ def check_url_text(url: str, option: str) -> None:
         raise ConfigurationError(
             f"{option} must be the value alone, got ' #' and text behind it: write a comment on a line of "
             "its own"
+        )
+    if _PLACEHOLDER.search(url):
+        raise ConfigurationError(
+            f"{option} must be the value itself, got text with a placeholder such as ${{NAME}}: write its "
+            "value, because nothing replaces it here"
         )
 
 

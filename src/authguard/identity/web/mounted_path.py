@@ -1,7 +1,9 @@
-"""Warn once if the service is not at the path of its issuer, or gets paths that no route can match."""
+"""Warn once if requests are not for the path or host of the issuer, or have paths that no route can match."""
 
 import logging
+from urllib.parse import unquote, urlsplit
 
+from authguard._core.hosts import is_host, is_loopback
 from authguard._core.policy.mounts import below
 from authguard.asgi import Scope
 
@@ -9,17 +11,19 @@ logger = logging.getLogger("authguard")
 
 
 class MountedPath:
-    """Compare the mount point of requests with their paths, and with the path of the issuer.
+    """Compare the mount point and the host of requests with their paths, and with the issuer.
 
     Args:
-        issuer_path: the path of the issuer, decoded.
+        issuer: the issuer.
         has_pages: whether the service has pages, whose links in mails begin with the issuer.
     """
 
-    def __init__(self, issuer_path: str, *, has_pages: bool) -> None:
-        self._issuer_path = issuer_path
+    def __init__(self, issuer: str, *, has_pages: bool) -> None:
+        parts = urlsplit(issuer)
+        self._issuer, self._issuer_path = issuer, unquote(parts.path)
         self._compares_pages = has_pages
         self._compares_paths = True
+        self._compares_hosts = is_loopback(parts.hostname or "")
 
     def check(self, scope: Scope) -> None:
         """Log the faults that a request shows, each once.
@@ -48,6 +52,24 @@ class MountedPath:
                 self._issuer_path,
                 self._issuer_path,
             )
+        if self._compares_hosts and (host := _public_name(scope)):
+            self._compares_hosts = False
+            logger.warning(
+                "requests come for the host %s, and the issuer is %s, this machine, to which links in mails "
+                "lead, and whose scheme decides about Secure cookies: write https://%s%s as the issuer",
+                host,
+                self._issuer,
+                host,
+                self._issuer_path,
+            )
+
+
+def _public_name(scope: Scope) -> str:
+    """Return the host of a request with a dot in its name, as those of other machines; empty for another."""
+    sent = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    host, _, port = sent.partition(":")
+    is_public = "." in host and is_host(host) and not is_loopback(host)
+    return sent if is_public and (not port or port.isdecimal()) else ""
 
 
 def _missing_root(root_path: str, path: str) -> str:
