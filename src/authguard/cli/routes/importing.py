@@ -83,9 +83,8 @@ def _attribute(value: Any, module: str, attribute: str) -> Any:
             value = getattr(value, name)
         except AttributeError:
             public = [each for each in dir(value) if not each.startswith("_")]
-            near = (
-                _nearest(name, value, public) if number == len(names) else get_close_matches(name, public, 1)
-            )
+            is_last = number == len(names)
+            near = _nearest(name, value, public) if is_last else get_close_matches(name, public, 1)
             advice = f": write {module}:{attribute.replace(name, near[0])}" if near else ""
             raise Failure(f"{module} has no {attribute}{advice}", MISUSED) from None
     return value
@@ -107,7 +106,9 @@ def _is_application(value: Any) -> bool:
 
 
 def _is_factory(value: Any, owner: Any) -> bool:
-    return inspect.isfunction(value) and value.__module__ == getattr(owner, "__name__", "")
+    """Return whether a value is a function of the module itself that needs no arguments."""
+    is_own = inspect.isfunction(value) and value.__module__ == getattr(owner, "__name__", "")
+    return is_own and _needs_nothing(value)
 
 
 def _made(factory: Any, name: str) -> Any:
