@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -140,6 +140,18 @@ class Verifier(ABC):
             credential: the presented credential.
             now: seconds since the epoch.
         """
+
+    def sentences_on(
+        self, *, login_path: str | None, cookie: str | None, has_revocations: bool
+    ) -> Iterable[str]:
+        """Return a sentence for each option of a guard that is probably a mistake with these credentials.
+
+        Args:
+            login_path: a login page of the guard, of several any; None for none.
+            cookie: the name of the guard's cookie; None for none.
+            has_revocations: whether the guard has a store of logouts.
+        """
+        return ()
 
     def channels(self) -> Sequence[Channel]:
         """Return its connections to remotes, which are closed with the guard."""

@@ -47,7 +47,7 @@ from authguard.identity.storage.usage_roll_up import set_kept
 from authguard.identity.tiers import open_key_quotas
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
-from authguard.identity.tokens.verify import OwnTokens
+from authguard.identity.tokens.verify import OwnTokens, TokensForGuards
 from authguard.identity.usecases.accounts import Accounts
 from authguard.identity.usecases.administration.accounts import AccountAdministration
 from authguard.identity.usecases.administration.imports import AccountImport
@@ -159,7 +159,9 @@ class IdentityService:
 
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
-        self.own_tokens = OwnTokens(self.settings, self.keys)
+        self.own_tokens = TokensForGuards(self.settings, self.keys)
+        #: Verifies tokens for guards and use cases that check the session themselves.
+        self.signed_tokens = OwnTokens(self.settings, self.keys)
         #: Verifies tokens only for logging out, where a token may have expired.
         self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
@@ -197,7 +199,7 @@ class IdentityService:
         self.key_notices = KeyNotices(base, key_events)
         self._add_threads()
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+        self.clients = Clients(base, self.sessions, self.revocations, self.signed_tokens, key_tokens)
 
     def _add_threads(self) -> None:
         settings = self.settings
