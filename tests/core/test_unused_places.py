@@ -33,7 +33,7 @@ PLACES = {
 class TokensOfSignIn(JWTVerifier):
     """Need a cookie, a login page and a store of logouts."""
 
-    def sentences_on(self, *, login_path, cookie, has_revocations):
+    def sentences_on(self, login_path, cookie, has_revocations):
         """Yield the options of the guard."""
         yield f"login_path={login_path} cookie={cookie} revocations={has_revocations}"
 

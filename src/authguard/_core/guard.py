@@ -181,9 +181,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
         login_path = next(iter(sorted(self.policy.login_paths)), None)
         cookie = None if self.cookie is None else self.cookie.name
         for verifier in self._verifiers:
-            for sentence in verifier.sentences_on(
-                login_path=login_path, cookie=cookie, has_revocations=has_revocations
-            ):
+            sentences_on = verifier.sentences_on
+            for sentence in sentences_on(login_path, cookie, has_revocations) if sentences_on else ():
                 self.driving.warn(sentence)
 
     def decide(

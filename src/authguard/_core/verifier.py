@@ -108,6 +108,9 @@ class Verifier(ABC):
     has_public_keys: bool = False
     #: Whether it verifies tokens of any form, so that it is the last choice.
     takes_any_token: bool = False
+    #: Returns a sentence for each option of a guard that is probably a mistake with these credentials. Its
+    #: arguments are a login page of the guard, the name of its cookie, and whether it has `revocations`.
+    sentences_on: Callable[[str | None, str | None, bool], Iterable[str]] | None = None
 
     #: The URL at which the issuer's metadata are looked for first, if the verifier needs them (OpenID Connect
     #: Discovery).
@@ -140,18 +143,6 @@ class Verifier(ABC):
             credential: the presented credential.
             now: seconds since the epoch.
         """
-
-    def sentences_on(
-        self, *, login_path: str | None, cookie: str | None, has_revocations: bool
-    ) -> Iterable[str]:
-        """Return a sentence for each option of a guard that is probably a mistake with these credentials.
-
-        Args:
-            login_path: a login page of the guard, of several any; None for none.
-            cookie: the name of the guard's cookie; None for none.
-            has_revocations: whether the guard has a store of logouts.
-        """
-        return ()
 
     def channels(self) -> Sequence[Channel]:
         """Return its connections to remotes, which are closed with the guard."""

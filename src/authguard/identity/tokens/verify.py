@@ -121,9 +121,10 @@ class TokensForGuards(OwnTokens):
         super().__init__(settings, keys)
         self._cookie = settings.access_cookie.name
         self._has_pages = settings.pages
+        self.sentences_on = self._sentences_on
 
-    def sentences_on(
-        self, *, login_path: str | None, cookie: str | None, has_revocations: bool
+    def _sentences_on(
+        self, login_path: str | None, cookie: str | None, has_revocations: bool
     ) -> Iterator[str]:
         """Yield a sentence if logouts have no effect, and if browsers would sign in without an end."""
         if not has_revocations:
