@@ -163,8 +163,6 @@ class IdentityService:
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
         self.own_tokens = TokensForGuards(self.settings, self.keys)
-        #: Verifies tokens for guards and use cases that check the session themselves.
-        self.signed_tokens = OwnTokens(self.settings, self.keys)
         #: Verifies tokens only for logging out, where a token may have expired.
         self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
@@ -202,7 +200,7 @@ class IdentityService:
         self.key_notices = KeyNotices(base, key_events)
         self._add_threads()
         key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.signed_tokens, key_tokens)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
 
     def _add_threads(self) -> None:
         settings = self.settings

@@ -134,21 +134,25 @@ def _read_number(name: str, text: str) -> int:
 
 def _read_list(name: str, text: str) -> Any:
     """Return the values of a list: separated by commas, or as JSON."""
-    must = f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got {got(text)}"
     if not text.lstrip().startswith("["):
-        if remedy := _other_separators(name, text):
-            raise ConfigurationError(f"{must}: write {remedy}")
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise ConfigurationError(f"{must}: write a,b") from None
+        remedy = _other_separators(name, text)
+        if not remedy:
+            return [part.strip() for part in text.split(",") if part.strip()]
+    else:
+        try:
+            return json.loads(text)
+        except ValueError:
+            remedy = "a,b"
+    raise ConfigurationError(
+        f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got {got(text)}: "
+        f"write {remedy}"
+    ) from None
 
 
 def _other_separators(name: str, text: str) -> str:
     """Return the spelling of a list with other separators than commas; empty for one with commas.
 
-    White space is a part of a name if there are commas, too, as in `Global Admin,Owner`.
+    Beside commas, white space is a part of a name, as in `Global Admin,Owner`.
     """
     parts = [part for part in text.split(",") if part.strip()]
     # `CN=Admins,OU=Groups` is one role, the name of a group in a directory.

@@ -122,6 +122,8 @@ class TokensForGuards(OwnTokens):
         self._cookie = settings.access_cookie.name
         self._has_pages = settings.pages
         self.sentences_on = self._sentences_on
+        #: The same for guards that check sessions themselves.
+        self.alone = OwnTokens(settings, keys)
 
     def _sentences_on(
         self, login_path: str | None, cookie: str | None, has_revocations: bool
