@@ -64,7 +64,7 @@ def test_a_caller_of_flask_is_no_dependency(proxy: Any, is_listed: bool) -> None
 
 
 def test_the_caller_of_flask_is_false_outside_of_requests() -> None:
-    """A function that also runs outside of requests may test whether there is a caller."""
+    """Outside of requests, the caller is false, as that of an open path."""
     assert not authguard.flask.current_user
     assert not authguard.flask.current_principal
 
