@@ -88,6 +88,7 @@ def decorator_of(
             guarded_by(endpoint, wrapper)
         return wrapper
 
+    decorate.__module__ = guard_function.__module__
     return decorate
 
 
@@ -204,6 +205,15 @@ def misplaced_in(app: Any) -> list[str]:
         for route in routes
         if any(map(is_decorator, route.calls))
     ]
+    sentences += [
+        f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be that of "
+        f"authguard.fastapi, got that of {'.'.join(call.__module__.split('.')[:2])}: import requires from "
+        "authguard.fastapi"
+        for route in routes
+        if route.has_dependencies
+        for call in route.calls
+        if _is_of_other_framework(call)
+    ]
     for route in routes:
         if route.has_dependencies:
             name = f"{route.path} ({_name(route.endpoint)})"
@@ -234,6 +244,11 @@ def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
                 "got it above, where it guards nothing: write the decorator of the route first, and "
                 "@requires(...) below it"
             )
+
+
+def _is_of_other_framework(call: Any) -> bool:
+    """Return whether a dependency is the result of `requires(…)` of Flask or Django."""
+    return getattr(call, "__qualname__", "") == f"{decorator_of.__name__}.<locals>.decorate"
 
 
 def _is_guarding(call: Any) -> bool:

@@ -31,7 +31,7 @@ from authguard._fastapi.dependencies import (
     optional_user,
     required,
 )
-from authguard._fastapi.openapi import document_rules
+from authguard._fastapi.openapi import document_rules, empty_pages
 from authguard._fastapi.overrides import substitute_of
 from authguard._logs import logger
 from authguard.asgi import ASGIApp, AuthGuardMiddleware, Receive, Scope, Send
@@ -229,3 +229,5 @@ def install(
         websocket_close_codes=websocket_close_codes,
     )
     document_rules(app, guard)
+    for sentence in empty_pages(app, guard):
+        logger.warning("%s", sentence)

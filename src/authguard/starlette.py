@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, cast, overload
 
-from authguard._core.options import named_options
+from authguard._core.options import named_options, type_of
 from authguard._extras import needs_extra
 
 with needs_extra("starlette"):
@@ -29,7 +29,7 @@ from authguard._refused import (
     refused,
 )
 from authguard._signatures.misused import NoDepends, spelled
-from authguard.asgi import AuthGuardMiddleware, handled_by_guard, responder
+from authguard.asgi import AuthGuardMiddleware, Scope, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
 
@@ -59,9 +59,20 @@ def current_principal(connection: HTTPConnection) -> Principal:
     Raises:
         RuntimeError: if the middleware is not installed.
     """
-    handled_by_guard(connection.scope)
+    handled_by_guard(_scope_of(connection))
     auth: Auth = connection.scope["auth"]
     return auth.principal
+
+
+def _scope_of(connection: HTTPConnection) -> Scope:
+    try:
+        scope: Scope = connection.scope
+    except AttributeError:
+        raise RuntimeError(
+            f"authguard.starlette needs a request or websocket of Starlette, got {type_of(connection)}: in "
+            "Flask and Django, import from authguard.flask or authguard.django"
+        ) from None
+    return scope
 
 
 @overload
@@ -131,7 +142,7 @@ def authorize_now(connection: HTTPConnection, requirement: Requirement) -> Deny 
 
 
 def _authorization(connection: HTTPConnection, requirement: Requirement) -> Flow[Deny | None] | None:
-    handled = handled_by_guard(connection.scope)
+    handled = handled_by_guard(_scope_of(connection))
     auth: Auth = connection.scope["auth"]
     charge = handled.decision.charge
     if requirement.is_met_by(auth.principal, handled.at) and (charge is None or charge.taken is not None):

@@ -362,6 +362,13 @@ def test_a_store_that_is_down_is_an_outage() -> None:
     assert site.get() == "ann"
 
 
+@pytest.mark.parametrize("remember", [30, 365, 3599])
+def test_a_number_of_days_is_no_time_to_be_remembered(remember: int) -> None:
+    """A number below an hour is an error, because it is probably a number of days."""
+    with pytest.raises(ConfigurationError, match="remember must be a whole number of seconds between 3600"):
+        Site(remember=remember)
+
+
 def test_private_keys_sign_as_well() -> None:
     """The verifier of remember tokens has the public key of a private signing key."""
     from support import ec_key

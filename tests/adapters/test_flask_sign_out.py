@@ -63,7 +63,7 @@ def test_a_user_loader_that_is_down_is_an_outage(site: Site) -> None:
 @pytest.mark.parametrize("remember", [False, True])
 def test_a_token_of_its_own_lifetime_stays_revoked(remember: bool) -> None:
     """A token with a `ttl` longer than that of the issuer stays revoked after the logout."""
-    site = Site(remember=60)
+    site = Site(remember=3600)
     site.users["ann"] = {"ttl": DAY}
     site.sign_in(remember=remember)
     cookie = site.client.get_cookie("session")

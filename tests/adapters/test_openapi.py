@@ -305,3 +305,31 @@ def test_a_decorator_on_a_public_path_is_counted_and_documented() -> None:
 
     install(app, Guard(JWT, public_paths=["/**"], quotas={"free": [Quota(9, 60)], None: []}))
     assert "429" in get(app, "/mine")["responses"]
+
+
+@pytest.mark.parametrize(
+    ("options", "pages"),
+    [
+        ({"public_paths": ["/docs"]}, ["/docs"]),
+        ({"public_paths": ["/docs", "/redoc"]}, ["/docs", "/redoc"]),
+        ({"public_paths": ["/docs", "/openapi.json"]}, []),
+        ({"public_paths": ["/"]}, []),
+        ({"protected_paths": ["/api"]}, []),
+        ({"protected_paths": ["/openapi.json"]}, ["/docs", "/redoc"]),
+    ],
+    ids=repr,
+)
+def test_an_open_page_without_its_document_is_warned_of(
+    caplog: pytest.LogCaptureFixture, options: dict[str, Any], pages: list[str]
+) -> None:
+    """A public page of the documentation that stays empty causes a WARNING with both paths."""
+    installed("/api", **options)
+    assert [each.getMessage().partition(" ")[0] for each in caplog.records] == pages
+    assert all(f"write public_paths=[…, {page!r}, '/openapi.json']" in caplog.text for page in pages)
+
+
+def test_an_application_without_documentation_has_no_empty_page(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a document or without its pages, nothing is empty."""
+    for options in ({"openapi_url": None}, {"docs_url": None, "redoc_url": None}):
+        install(FastAPI(**options), Guard(JWT, public_paths=["/docs", "/redoc"]))
+    assert caplog.text == ""

@@ -4,11 +4,13 @@ from typing import Any
 
 import flask
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.testclient import TestClient
 
+import authguard.django
 import authguard.fastapi
 import authguard.flask
+import authguard.starlette
 from adapters.faces import ask_wsgi
 from authguard import ConfigurationError, Guard, JWTVerifier
 from authguard.asgi import AuthGuardMiddleware
@@ -45,6 +47,56 @@ def test_a_dependency_of_a_router_is_a_depends(dependency: Any, spelling: str) -
     router = APIRouter(dependencies=[dependency])
     with pytest.raises(AttributeError, match=spelling):
         router.get("/x")(lambda: 1)
+
+
+@pytest.mark.parametrize(
+    "proxy", [authguard.flask.current_user, authguard.flask.current_principal], ids=["user", "principal"]
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_caller_of_flask_is_no_dependency(proxy: Any, is_listed: bool) -> None:
+    """The caller of Flask in `Depends`, of a parameter or in a list, is an error that names the import."""
+    app = FastAPI()
+    with pytest.raises(RuntimeError, match="import from authguard.fastapi or authguard.starlette"):
+        if is_listed:
+            app.get("/x", dependencies=[Depends(proxy)])(lambda: 1)
+        else:
+            app.get("/x")(lambda user=Depends(proxy): 1)  # noqa: B008
+
+
+def test_the_caller_of_flask_is_false_outside_of_requests() -> None:
+    """Outside of requests, the caller is false, as that of an open path."""
+    assert not authguard.flask.current_user
+    assert not authguard.flask.current_principal
+
+
+@pytest.mark.parametrize("module", [authguard.flask, authguard.django], ids=["flask", "django"])
+def test_requires_of_another_framework_is_no_dependency(module: Any) -> None:
+    """The `requires` of Flask or Django as a dependency of FastAPI is an error when the application starts."""
+    app = FastAPI()
+    app.get("/x", dependencies=[Depends(module.requires("admin"))])(lambda: 1)
+    install(app, make_guard())
+    words = f"got that of {module.__name__}: import requires from authguard.fastapi"
+    with pytest.raises(ConfigurationError, match=words), TestClient(app):
+        pass
+
+
+@pytest.mark.parametrize("name", ["current_user", "current_principal"])
+def test_a_dependency_of_fastapi_is_not_the_caller(name: str) -> None:
+    """An attribute of the caller, read from FastAPI's dependency, is an error that names both spellings."""
+    dependency = getattr(authguard.fastapi, name)
+    with pytest.raises(AttributeError, match=f"in Flask, import {name} from authguard.flask") as refused:
+        _ = dependency.subject
+    assert "write a parameter such as `user: Current" in str(refused.value)
+
+
+def test_functions_of_starlette_and_django_name_their_request() -> None:
+    """The caller of a request of another framework is an error that names the correct import."""
+    with flask.Flask(__name__).test_request_context():
+        for find in (authguard.starlette.current_principal, authguard.starlette.current_user):
+            with pytest.raises(RuntimeError, match="import from authguard.flask or authguard.django"):
+                find(flask.request)  # type: ignore[arg-type]
+        with pytest.raises(RuntimeError, match="import from authguard.fastapi, authguard.starlette or"):
+            authguard.django.current_principal(flask.request)  # type: ignore[arg-type]
 
 
 def test_requires_of_flask_in_fastapi_says_where_to_import_it_from() -> None:

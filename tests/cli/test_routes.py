@@ -598,6 +598,25 @@ def test_another_spelling_is_told_the_one_that_works(name, spelling):
     assert spelling in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "advice"),
+    [
+        ("from authguard import Guard", "guard", ""),
+        ("import authguard.asgi as api", "app", ""),
+        ("from os import fork", "form", ""),
+        ("from authguard import Guard\n" + COMMON + "app = Starlette()", "guard", "app"),
+        (COMMON + "the_guard = Guard(VERIFIER)\napp = Starlette()", "guard", "the_guard"),
+        (COMMON + "application = Starlette()\nother = Starlette()", "aplication", "application"),
+    ],
+    ids=["class", "module", "foreign function", "other object", "guard", "nearest"],
+)
+def test_only_applications_and_guards_are_advised(command, source, name, advice):
+    """The advice about a misspelt name is an object that works, and never a class or a module."""
+    result = command(source, name)
+    expected = rf": write \1:{advice}$" if advice else "$"
+    assert re.search(rf"(made_up_\d+) has no {name}{expected}", result.stderr.strip())
+
+
 def test_a_name_with_a_slip_is_told_the_nearest(command):
     """A misspelt name is refused with the nearest name of the module."""
     result = command("def create_app(): ...", "create_ap")

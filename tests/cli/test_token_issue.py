@@ -165,6 +165,15 @@ def test_what_cannot_be_meant_is_one_line(options, words):
     assert SECRET not in done.stderr and "sh0rt-Marker" not in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--scope", "--role"])
+@pytest.mark.parametrize("text", ["read,write", "read;write"])
+def test_several_names_in_one_argument_are_refused(option, text):
+    """Several scopes or roles in one argument end the command with 2 and the spelling that works."""
+    done = invoke("token", "issue", "--secret-env", "A", option, text, A=SECRET)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"got {text}: write {option} read {option} write\n" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -97,8 +97,10 @@ def test_any_site_may_read_it(method):
         ({"resource": "https://h", "authorization_servers": ["a"]}, "must be a URL"),
         ({"resource": "https://h", "authorization_servers": ["http://a"]}, "must be https"),
         ({"resource": "https://h", "scopes_supported": "read"}, "must be a list"),
+        ({"resource": "https://h", "scopes_supported": "read,write"}, r"=\['read', 'write'\]"),
+        ({"resource": "https://h", "scopes_supported": ["read,write"]}, r"=\['read', 'write'\]"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_a_mistake_is_named_when_it_is_built(options, says):
     """A value that is no resource URL or no list of issuers is refused, with the correction."""

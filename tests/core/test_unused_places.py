@@ -15,8 +15,10 @@ from authguard import (
     Guard,
     IntrospectionVerifier,
     JWTVerifier,
+    MemoryRevocations,
     MutualTLS,
     Principal,
+    Rule,
 )
 from support import AUDIENCE, ISSUER, SECRET
 
@@ -26,6 +28,32 @@ PLACES = {
     "proofs with DPoP": {"proofs": [DPoP("https://api.example")]},
     "subprotocol": {"subprotocol": "authguard"},
 }
+
+
+class TokensOfSignIn(JWTVerifier):
+    """Need a cookie, a login page and a store of logouts."""
+
+    def sentences_on(self, login_path, cookie, has_revocations):
+        """Yield the options of the guard."""
+        yield f"login_path={login_path} cookie={cookie} revocations={has_revocations}"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "login_path=None cookie=None revocations=False"),
+        (
+            {"login_path": "/login", "cookie": AccessCookie("a"), "revocations": MemoryRevocations()},
+            "login_path=/login cookie=a revocations=True",
+        ),
+        ({"protected_paths": [Rule("/a", login_path="/in")]}, "login_path=/in cookie=None revocations=False"),
+    ],
+    ids=["none", "all", "of a rule"],
+)
+def test_a_verifier_may_warn_of_options_of_its_guard(caplog, options, sentence):
+    """A guard reports the sentences of its verifiers about its options, as WARNINGs."""
+    Guard(TokensOfSignIn(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE), **options)
+    assert [(each.levelname, each.message) for each in caplog.records] == [("WARNING", sentence)]
 
 
 def jwt(**options):

@@ -224,6 +224,8 @@ def test_an_admin_by_a_further_role_has_admin_keys(service, ann):
         (["a"], ['"']),
         (["a"], ["é"]),
         (["a"], [""]),
+        (["a,b"], None),
+        (["a"], ["a,b"]),
     ],
 )
 @pytest.mark.one_database

@@ -240,10 +240,11 @@ def test_white_space_at_the_end_is_an_error(name: str, text: str, end: str) -> N
 
 @pytest.mark.parametrize("text", ["USER,EDITOR", "USER, EDITOR", "USER;EDITOR", "USER,"])
 def test_several_roles_of_new_accounts_are_an_error(text: str) -> None:
-    """The role of new accounts is one; several are an error, which names the way for such a name."""
+    """The role of new accounts is one; several are an error, which names the way for a name with spaces."""
     fault = fault_of(default_role=text)
-    assert fault.startswith(f"AUTHGUARD_DEFAULT_ROLE must be one role, got {text!r} (str): write one, or")
-    assert fault.endswith(f'default_role = "{text}" into the file that AUTHGUARD_CONFIG names')
+    assert fault.startswith(f"AUTHGUARD_DEFAULT_ROLE must be one role, got {text!r} (str): write one")
+    into_file = f'default_role = "{text}" into the file that AUTHGUARD_CONFIG names'
+    assert fault.endswith(into_file) == (" " in text)
 
 
 @pytest.mark.parametrize("text", ["https://a.example,https://b.example", "api;web", "https://a.example, web"])
@@ -256,10 +257,18 @@ def test_several_audiences_are_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "write"),
     [
-        ("admin_roles", "ADMIN;EDITOR", 'ADMIN,EDITOR for several, or ["ADMIN;EDITOR"] for one'),
+        ("admin_roles", "ADMIN;EDITOR", "ADMIN,EDITOR"),
+        ("admin_roles", "ADMIN EDITOR", 'ADMIN,EDITOR for several, or ["ADMIN EDITOR"] for one'),
+        ("admin_roles", "ADMIN\nEDITOR", 'ADMIN,EDITOR for several, or ["ADMIN\\nEDITOR"] for one'),
+        ("api_key_scopes", "a:read b:read", "a:read,b:read"),
+        ("api_key_prefixes", "ak_ bk_", "ak_,bk_"),
+        ("api_key_mails", "expiring revoked", "expiring,revoked"),
+        ("prefixes", "/v1 /v2", "/v1,/v2"),
+        ("cors_origins", "https://a.example  https://b.test", "https://a.example,https://b.test"),
+        ("redirect_uris", "https://a.example/c https://b.test/c", "https://a.example/c,https://b.test/c"),
         ("admin_roles", "ADMIN; EDITOR", 'ADMIN,EDITOR for several, or ["ADMIN; EDITOR"] for one'),
         ("admin_roles", "CN=Admins,OU=Groups", 'a,b for several, or ["CN=Admins,OU=Groups"] for one'),
-        ("api_key_scopes", "a:read;b:read", 'a:read,b:read for several, or ["a:read;b:read"] for one'),
+        ("api_key_scopes", "a:read;b:read", "a:read,b:read"),
         (
             "redirect_uris",
             "https://a.example;https://b.test",
@@ -268,7 +277,7 @@ def test_several_audiences_are_an_error(text: str) -> None:
     ],
 )
 def test_a_list_with_another_separator_is_an_error(name: str, text: str, write: str) -> None:
-    """A list with semicolons, or a role with commas in its name, is an error with both spellings."""
+    """A list with semicolons or white space, or a role with commas, is an error with all spellings."""
     fault = fault_of(**{name: text})
     assert fault.startswith(
         f"AUTHGUARD_{name.upper()} must be values separated by commas, or a JSON list, got"
@@ -286,8 +295,25 @@ def test_the_name_of_a_group_is_one_role(tmp_path: Path) -> None:
     settings = Settings.from_env(variables)
     assert (settings.admin_roles, settings.default_role) == ((group,), "CN=Users,OU=x")
     file = tmp_path / "authguard.toml"
-    file.write_text('default_role = "USER,EDITOR"\n')
-    assert Settings.from_env(VARIABLES | {"AUTHGUARD_CONFIG": str(file)}).default_role == "USER,EDITOR"
+    file.write_text('default_role = "Staff, external"\n')
+    assert Settings.from_env(VARIABLES | {"AUTHGUARD_CONFIG": str(file)}).default_role == "Staff, external"
+
+
+@pytest.mark.parametrize(
+    ("options", "write"),
+    [
+        ({"admin_roles": ["ADMIN,EDITOR"]}, "write admin_roles=['ADMIN', 'EDITOR']"),
+        ({"admin_roles": "ADMIN,EDITOR"}, "write admin_roles=['ADMIN', 'EDITOR']"),
+        ({"api_key_scopes": ["a:read;b:read"]}, "write api_key_scopes=['a:read', 'b:read']"),
+        ({"default_role": "USER,EDITOR"}, "write one"),
+    ],
+    ids=repr,
+)
+def test_several_names_in_one_text_of_python(options: dict[str, Any], write: str) -> None:
+    """A list that is typed as one text is an error in Python and in a file, too."""
+    with pytest.raises(ConfigurationError) as refused:
+        Settings(secret=VARIABLES["AUTHGUARD_SECRET"], issuer="https://auth.example.com", **options)
+    assert write in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,8 @@ def test_what_is_issued_is_accepted(claims: dict[str, Any], subject: str) -> Non
         ({"subject": 5}, r"subject must be text, got 5 \(int\): write str\(user\.id\)"),
         ({"scopes": "read write"}, r"write scopes=\['read', 'write'\]"),
         ({"scopes": ["read write"]}, "scopes must be names"),
+        ({"scopes": ["read,write"]}, r"write scopes=\['read', 'write'\]"),
+        ({"roles": ["editor,admin"]}, r"write roles=\['editor', 'admin'\]"),
         ({"scopes": ['"']}, "scopes must be names"),
         ({"roles": "admin"}, r"write roles=\['admin'\]"),
         ({"roles": [5]}, "roles must be names"),

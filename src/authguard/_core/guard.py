@@ -65,7 +65,8 @@ class Guard(OverriddenInTests, VerifiesOutside):
             distinguished are refused.
         protected_paths: patterns or rules to protect; see `Rule`.
         public_paths: patterns or rules to open.
-        login_path: the login page for browsers; None answers them with 401.
+        login_path: the login page for browsers, which send a token only in a `cookie`, or if a proxy adds it;
+            None answers them with 401.
         cookie: the cookie of an access token, used if no field has a credential; None ignores cookies.
         revocations: the store of logouts, checked for each request.
         backchannel_logout: the `BackChannelLogout` to serve at its path, at which an issuer reports logouts;
@@ -146,7 +147,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
         self.recalled_fields = extractor.recalled_fields  # the fields that `recall` takes
         self.remotes = Remotes([*self._verifiers, *(self.endpoint.verifiers if self.endpoint else ())])
         self.quotas = quotas_for(quotas, quota_store, self.policy.rules, self._verifiers)
-        self._warn(resource, quotas)
+        self._warn(resource, quotas, has_revocations=revocations is not None)
         logouts = self._logouts = None if revocations is None else Logouts(revocations)
         parts = Parts(self.policy, denials, extractor, self.quotas, TrustedProxies(proxies))
         users = Users(user_loader, user_ttl, self.driving.warn)
@@ -165,7 +166,7 @@ class Guard(OverriddenInTests, VerifiesOutside):
             self._telling = Telling(on_decision, parts, self.driving.report)
         self._decide_by(self._straight_path)
 
-    def _warn(self, resource: ResourceMetadata | None, quotas: object) -> None:
+    def _warn(self, resource: ResourceMetadata | None, quotas: object, *, has_revocations: bool) -> None:
         """Warn of options that are valid, and probably a mistake."""
         for sentence in () if resource is None else other_audiences(resource, self._verifiers):
             self.driving.warn(sentence)
@@ -177,6 +178,12 @@ class Guard(OverriddenInTests, VerifiesOutside):
             self._verifiers, self._extractor, subprotocol=self.subprotocol is not None
         ):
             self.driving.warn(sentence)
+        login_path = next(iter(sorted(self.policy.login_paths)), None)
+        cookie = None if self.cookie is None else self.cookie.name
+        for verifier in self._verifiers:
+            sentences_on = verifier.sentences_on
+            for sentence in sentences_on(login_path, cookie, has_revocations) if sentences_on else ():
+                self.driving.warn(sentence)
 
     def decide(
         self, request: RequestView, now: float, recalled: Recalled | None = None

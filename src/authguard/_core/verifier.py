@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -108,6 +108,9 @@ class Verifier(ABC):
     has_public_keys: bool = False
     #: Whether it verifies tokens of any form, so that it is the last choice.
     takes_any_token: bool = False
+    #: Returns a sentence for each option of a guard that is probably a mistake with these credentials. Its
+    #: arguments are a login page of the guard, the name of its cookie, and whether it has `revocations`.
+    sentences_on: Callable[[str | None, str | None, bool], Iterable[str]] | None = None
 
     #: The URL at which the issuer's metadata are looked for first, if the verifier needs them (OpenID Connect
     #: Discovery).

@@ -21,7 +21,7 @@ from authguard._core.model import Auth, Principal
 from authguard._core.policy.rules import Requirement
 from authguard._endpoint import mark
 from authguard._refused import refuse
-from authguard._signatures.dependencies import name_dependency, name_of
+from authguard._signatures.dependencies import name_dependency, name_of, spelling_of
 from authguard._signatures.misused import NoDepends
 from authguard.starlette import authorize
 
@@ -62,6 +62,22 @@ class _Caller(NoDepends, SecurityBase):
     def spelled(self) -> str:
         """Return the name of the dependency, for errors."""
         return name_of(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise the error for an attribute of the caller, such as `subject`.
+
+        Raises:
+            AttributeError: always.
+        """
+        if name == "dependency":  # Python calls this method after the AttributeError of the property
+            return NoDepends.dependency.__get__(self)
+        if name.startswith("_"):
+            raise AttributeError(name)
+        own, kind = name_of(self), spelling_of(self)
+        raise AttributeError(
+            f"{own} of {FACE} has no {name}, because it is a dependency and not the caller: write a "
+            f"parameter such as `user: {kind}`; in Flask, import {own} from authguard.flask"
+        )
 
 
 class _CurrentUser(_Caller):

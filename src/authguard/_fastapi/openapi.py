@@ -129,3 +129,26 @@ def _sample(path: str, guard: Guard) -> str:
     words = {word.lower() for rule in guard.policy.rules for word in rule.segments}
     word = next(word for word in ("x" * length for length in range(1, len(words) + 2)) if word not in words)
     return re.sub(r"\{[^}]*\}", word, path)
+
+
+def empty_pages(app: FastAPI, guard: Guard) -> Iterator[str]:
+    """Yield a sentence for each open page of the documentation whose document is protected.
+
+    Args:
+        app: the application.
+        guard: its guard.
+    """
+    document = app.openapi_url
+    if document is None or not _is_protected(guard, document):
+        return
+    for page in (app.docs_url, app.redoc_url):
+        if page is not None and not _is_protected(guard, page):
+            yield (
+                f"{page} is public, and {document}, which it loads, is protected, so the page stays empty: "
+                f"write public_paths=[…, {page!r}, {document!r}]"
+            )
+
+
+def _is_protected(guard: Guard, path: str) -> bool:
+    verdict = guard.explain("GET", path)
+    return verdict.protected and verdict.optional is None

@@ -46,6 +46,7 @@ Grants: TypeAlias = Callable[[str], Mapping[str, Any] | None]
 
 # seconds for which a revocation is stored after its tokens expire; the leeway of verifiers is shorter
 _LEEWAY = 3600
+_MIN_REMEMBER = 3600  # seconds; 30 is probably a number of days
 _REMEMBERED = "remembered"  # the claim of an access token whose session has a remember token
 # The parameter that a guard adds to the login page if the user must sign in again.
 _ANEW = ("max_age", "acr_values")
@@ -71,7 +72,7 @@ class BrowserSessions:
 
     Raises:
         ConfigurationError: if the guard lacks one of these or refuses the tokens, or an option has the wrong
-            type or is out of range.
+            type or is out of range: below an hour, `remember` is probably a number of days.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class BrowserSessions:
         self._revocations: Any = guard.revocations
         self._tokens = tokens
         self._home = local_path(home, "home")
-        seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=1)
+        seconds = check_whole_seconds(remember, "remember", MAX_LIFETIME, least=_MIN_REMEMBER)
         self._remember = tokens.remember_tokens(seconds)
         self._remember_cookie = self._cookie.beside("remember")
         if refusal := _refusal_of(guard, tokens, self._remember.now()):

@@ -274,5 +274,11 @@ def name_of(dependency: Any) -> str:
     return str(getattr(dependency, "__name__", f"{type(dependency).__name__.lstrip('_').lower()}(...)"))
 
 
+def spelling_of(dependency: Any) -> str:
+    """Return the type for signatures of a dependency of the guard, such as `CurrentUser`."""
+    names = _names_of(dependency)
+    return "…" if names is None else names.alias
+
+
 def _type_name(kind: Any) -> str:
     return "Any" if isinstance(kind, TypeVar) else str(getattr(kind, "__name__", kind))

@@ -9,7 +9,17 @@ import click
 
 from authguard._core.credential.key_format import looks_like_key
 from authguard.cli.configuration import raw_settings, read_settings_without_secret, with_settings
-from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, moment, note, printable
+from authguard.cli.output import (
+    MISUSED,
+    Failure,
+    check_separate,
+    echo_json,
+    echo_table,
+    moment,
+    note,
+    printable,
+    write_scopes,
+)
 from authguard.cli.service import find_user, open_service
 from authguard.errors import InsufficientScopeError
 
@@ -77,6 +87,7 @@ def create(
     from authguard.identity import APIKeyRequest, Caller
     from authguard.identity.model import Operator
 
+    check_separate(scopes, "each --scope must be one scope", write_scopes)
     with _open(database, config) as service:
         wish = APIKeyRequest(scopes=scopes or ("read", "write"), **wishes)
         owner = Operator(find_user(service, email).id)

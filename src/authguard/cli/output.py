@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 
 from authguard._characters import is_plain
+from authguard._core.options import several_names
 from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 
 MISUSED = 2  # click's exit status for unusable options
@@ -102,9 +103,14 @@ def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
+def write_options(option: str, values: list[str]) -> str:
+    """Return the arguments for several values of an option, such as `--scope a --scope b`."""
+    return " ".join(f"{option} {value}" for value in values)
+
+
 def write_scopes(scopes: list[str]) -> str:
     """Return the arguments for several scopes."""
-    return " ".join(f"--scope {scope}" for scope in scopes)
+    return write_options("--scope", scopes)
 
 
 def check_separate(names: Iterable[str], must: str, write: Callable[[list[str]], str]) -> None:
@@ -118,8 +124,6 @@ def check_separate(names: Iterable[str], must: str, write: Callable[[list[str]],
     Raises:
         click.UsageError: if one has.
     """
-    from authguard.identity.named_values import several_names
-
     for name in names:
         if several := several_names(printable(name)):
             raise click.UsageError(f"{must}, got {printable(name)}: write {write(several)}")

@@ -101,6 +101,12 @@ def handled_by_guard(request: HttpRequest) -> Handled:
         RuntimeError: if the middleware did not handle the request.
     """
     handled: Handled | None = getattr(getattr(request, "_request", request), _HANDLED, None)
+    if handled is None and not isinstance(getattr(request, "_request", request), HttpRequest):
+        raise RuntimeError(
+            f"authguard.django needs a request of Django, got {type(request).__module__}."
+            f"{type(request).__qualname__}: in another framework, import from authguard.fastapi, "
+            "authguard.starlette or authguard.flask"
+        )
     if handled is None:
         raise RuntimeError(
             f'no AuthGuardMiddleware has seen this request: add "{MIDDLEWARE}" to MIDDLEWARE; in a test '

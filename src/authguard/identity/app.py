@@ -144,7 +144,7 @@ class Identity:
         """
         nothing = Starlette(exception_handlers=self._pages.unknown_handlers)
         nothing.router.redirect_slashes = False
-        return self._around(nothing, self._light_guard(self.service.own_tokens, ["/**"]))
+        return self._around(nothing, self._light_guard(self.service.own_tokens.alone, ["/**"]))
 
     def _allow_origins(self, endpoints: Iterable[BaseRoute]) -> CrossOrigin:
         """Add CORS fields to the API and the documents."""
@@ -187,7 +187,7 @@ class Identity:
         public = [prefix + path for prefix in self._settings.prefixes for path in open_paths]
         public += [*oauth.well_known_paths(self._settings.issuer), *HEALTH_PATHS, DOCUMENT, *browser_paths]
         return Guard(
-            self.service.own_tokens,
+            self.service.own_tokens.alone,
             self._keys_refused,
             public_paths=["/.well-known", *public, *self._pages.paths],
             # Each public path is listed in full, because a public path also opens the paths below it.
@@ -203,7 +203,7 @@ class Identity:
         settings = self._settings
         # Refreshing checks session and account itself; another check would double its cost.
         refresh_paths = [prefix + accounts.REFRESH for prefix in settings.prefixes]
-        refresh = self._light_guard(self.service.own_tokens, refresh_paths)
+        refresh = self._light_guard(self.service.own_tokens.alone, refresh_paths)
         # An ended session or an expired token does not prevent a logout. All valid tokens get the same
         # answer, so that it discloses nothing.
         logout_paths = [prefix + accounts.LOGOUT for prefix in settings.prefixes]

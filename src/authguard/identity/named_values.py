@@ -7,16 +7,6 @@ from authguard.errors import ConfigurationError
 SEPARATOR = re.compile("[,;]")
 
 
-def several_names(text: str) -> list[str]:
-    """Return the names in a text with commas or semicolons between them; a text that is one name has none.
-
-    The name of a group in a directory has `=` or spaces: `CN=Admins,OU=Groups` is one name.
-    """
-    if "=" in text or len(text.split()) > 1 or SEPARATOR.search(text) is None:
-        return []
-    return [name for name in SEPARATOR.split(text) if name]
-
-
 def read_named_values(text: str, option: str, example: str) -> dict[str, str]:
     """Return the values of a text such as `login=10/900,mail=3/900`, by name.
 

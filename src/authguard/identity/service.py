@@ -12,6 +12,8 @@ waiting mails, until they are sent
 """
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +25,7 @@ from authguard.identity.brand import parse_brand
 from authguard.identity.keys.texts import KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits import DEFAULT_LIMITS, Limiter
+from authguard.identity.limits.processes import warn_of_processes
 from authguard.identity.mail.mailer import ConsoleMailer, Mailer, SMTPMailer
 from authguard.identity.mail.outbox import PAUSE_SECONDS, Outbox
 from authguard.identity.model import NO_CALLER, Caller, SocialIdentity, Tokens
@@ -47,7 +50,7 @@ from authguard.identity.storage.usage_roll_up import set_kept
 from authguard.identity.tiers import open_key_quotas
 from authguard.identity.tokens.issue import AccessTokens, RefreshTokens
 from authguard.identity.tokens.signing import SigningKeys
-from authguard.identity.tokens.verify import OwnTokens
+from authguard.identity.tokens.verify import OwnTokens, TokensForGuards
 from authguard.identity.usecases.accounts import Accounts
 from authguard.identity.usecases.administration.accounts import AccountAdministration
 from authguard.identity.usecases.administration.imports import AccountImport
@@ -159,7 +162,7 @@ class IdentityService:
 
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
-        self.own_tokens = OwnTokens(self.settings, self.keys)
+        self.own_tokens = TokensForGuards(self.settings, self.keys)
         #: Verifies tokens only for logging out, where a token may have expired.
         self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
         self.sessions = Sessions(base)
@@ -318,7 +321,8 @@ def _check_parts(mailer: object, policy: object, breaches: object, hasher: objec
 
 
 def _limiter_from(settings: Settings) -> Limiter:
-    """Return the limiter of the settings, and warn of limits that probably have count and seconds swapped."""
+    """Return the limiter of the settings, and warn of swapped numbers and of limits that are not shared."""
+    warn_of_processes(settings.limits_url, sys.argv, os.environ)
     for name, limit in settings.limits.items():
         default = DEFAULT_LIMITS[name]
         if limit.count * default.seconds > _HIGH_RATE * default.count * limit.seconds:

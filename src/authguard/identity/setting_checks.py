@@ -17,7 +17,9 @@ from authguard._core.options import (
     check_url,
     got,
     is_plain_http,
+    several_names,
 )
+from authguard._core.policy.names import check_names
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.mail.mailer import check_product_name, check_sender
@@ -236,10 +238,22 @@ def check_key_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """
     named = check_text_list(scopes, "api_key_scopes", '"invoices:read"')
     must = "be a scope of 1 to 64 characters, and not admin, which admin_roles gives"
+    check_names(named, "api_key_scopes", None)
     for scope in named:
         if scope == "admin" or not _SCOPE.match(scope):
             raise ConfigurationError(f"each of api_key_scopes must {must}, got {got(scope)}")
     return named
+
+
+def check_admin_roles(roles: object) -> tuple[str, ...]:
+    """Return the roles of administrators.
+
+    Raises:
+        ConfigurationError: if it is not a list of roles, or a text in it has several.
+    """
+    listed = check_text_list(roles, "admin_roles", '"ADMIN"')
+    check_names(listed, "admin_roles", None)
+    return listed
 
 
 def check_database(url: object) -> str:
@@ -260,9 +274,10 @@ def check_role(role: str) -> str:
     Raises:
         ConfigurationError: if it is too short or too long, or has white space around it.
     """
-    return check_identifier(
-        check_text(role, "default_role", pattern=_ROLE, must="be 1 to 64 characters"), "default_role"
-    )
+    must = "be 1 to 64 characters, and one role"
+    if several_names(check_text(role, "default_role", pattern=_ROLE, must=must)):
+        raise ConfigurationError(f"default_role must be one role, got {got(role)}: write one")
+    return check_identifier(role, "default_role")
 
 
 def check_default_role(role: str, admin_roles: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from authguard._core.options import COMMENT, got, is_quoted
+from authguard._core.options import COMMENT, got, is_quoted, several_names
 from authguard.errors import ConfigurationError
 from authguard.identity.named_providers import read_providers
 from authguard.identity.named_values import SEPARATOR, read_named_values
@@ -36,6 +36,9 @@ _LISTS = frozenset(
     {"prefixes", "redirect_uris", "cors_origins", "api_key_prefixes", "api_key_scopes", "admin_roles"}
     | {"api_key_mails"}
 )
+# Lists of names, which contain no separator, and lists whose values contain no white space.
+_NAMES = frozenset({"admin_roles", "api_key_scopes", "default_role"})
+_WITHOUT_SPACES = _LISTS - {"admin_roles"}
 
 
 def read_variable(name: str, text: str, kind: Any) -> Any:
@@ -106,10 +109,9 @@ def _check_one_value(name: str, text: str) -> None:
         )
     # `CN=Users,OU=Groups` is one role, the name of a group in a directory.
     if name in _ONE_NAME and SEPARATOR.search(text) and "=" not in text:
-        raise ConfigurationError(
-            f"{name} must be one {_ONE_NAME[name]}, got {got(text)}: write one, or, if this is its name, "
-            f"{name} = {json.dumps(text)} into the file that {ENVIRONMENT}CONFIG names"
-        )
+        into_file = f"{name} = {json.dumps(text)} into the file that {ENVIRONMENT}CONFIG names"
+        or_file = "" if name in _NAMES and several_names(text) else f", or, if this is its name, {into_file}"
+        raise ConfigurationError(f"{name} must be one {_ONE_NAME[name]}, got {got(text)}: write one{or_file}")
 
 
 def _read_number(name: str, text: str) -> int:
@@ -133,21 +135,34 @@ def _read_number(name: str, text: str) -> int:
 def _read_list(name: str, text: str) -> Any:
     """Return the values of a list: separated by commas, or as JSON."""
     if not text.lstrip().startswith("["):
-        values = [part.strip() for part in text.split(",") if part.strip()]
-        # `CN=Admins,OU=Groups` is one role, the name of a group in a directory.
-        is_one_name = name == "admin_roles" and len(values) > 1 and any("=" in value for value in values)
-        if ";" in text or is_one_name:
-            names = [] if is_one_name else [part.strip() for part in SEPARATOR.split(text)]
-            several = ",".join(filter(None, names)) or "a,b"
-            raise ConfigurationError(
-                f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got "
-                f"{got(text)}: write {several} for several, or {json.dumps([text])} for one"
-            )
-        return values
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got "
-            f"{got(text)}: write a,b"
-        ) from None
+        remedy = _other_separators(name, text)
+        if not remedy:
+            return [part.strip() for part in text.split(",") if part.strip()]
+    else:
+        try:
+            return json.loads(text)
+        except ValueError:
+            remedy = "a,b"
+    raise ConfigurationError(
+        f"{ENVIRONMENT}{name.upper()} must be values separated by commas, or a JSON list, got {got(text)}: "
+        f"write {remedy}"
+    ) from None
+
+
+def _other_separators(name: str, text: str) -> str:
+    """Return the spelling of a list with other separators than commas; empty for one with commas.
+
+    Beside commas, white space is a part of a name, as in `Global Admin,Owner`.
+    """
+    parts = [part for part in text.split(",") if part.strip()]
+    # `CN=Admins,OU=Groups` is one role, the name of a group in a directory.
+    if name == "admin_roles" and len(parts) > 1 and "=" in text:
+        return f"a,b for several, or {json.dumps([text])} for one"
+    has_spaces = len(parts) == 1 and len(text.split()) > 1
+    if ";" not in text and not has_spaces:
+        return ""
+    names = re.split(r"[,;\s]+" if has_spaces else "[,;]", text)
+    several = ",".join(part.strip() for part in names if part.strip()) or "a,b"
+    if (name in _WITHOUT_SPACES and has_spaces) or (name in _NAMES and several_names(text)):
+        return several
+    return f"{several} for several, or {json.dumps([text.strip()])} for one"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.key_format import check_check_secret, check_prefixes
-from authguard._core.options import check_choice, check_flag, check_text_list, check_whole, got, named_options
+from authguard._core.options import check_choice, check_flag, check_whole, got, named_options
 from authguard._core.policy.patterns import local_path
 from authguard.errors import ConfigurationError
 from authguard.identity.brand import parse_brand
@@ -19,6 +19,7 @@ from authguard.identity.model import KEY_EVENTS
 from authguard.identity.named_providers import parse_providers
 from authguard.identity.passwords.configured import check_breaches, policy_from
 from authguard.identity.setting_checks import (
+    check_admin_roles,
     check_database,
     check_default_role,
     check_issuer,
@@ -69,7 +70,7 @@ _CHECKED: dict[str, Callable[[Any], Any]] = {
     "api_key_prefixes": _own_prefixes,
     "api_key_scopes": check_key_scopes,
     "api_key_mails": check_key_mails,
-    "admin_roles": partial(check_text_list, option="admin_roles", example='"ADMIN"'),
+    "admin_roles": check_admin_roles,
     "default_role": check_role,
 }
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from authguard._core.answer.refusal import Headers, Refusal
 from authguard._core.options import check_text, check_text_list, got, named_options
+from authguard._core.policy.names import check_names
 from authguard._core.policy.paths import is_canonical
 from authguard._core.policy.rules import SCOPE
 from authguard._core.proofs.uris import is_safe_origin, parse_uri
@@ -55,6 +56,7 @@ class ResourceMetadata:
             object.__setattr__(self, name, check_text_list(getattr(self, name), name))
         for scope in self.scopes_supported:
             check_text(scope, "each of scopes_supported", pattern=SCOPE, must=_SCOPE_MUST)
+        check_names(self.scopes_supported, "scopes_supported", SCOPE)
         for server in self.authorization_servers:
             _check_url(server, "each of authorization_servers")
         if self.resource_name is not None:

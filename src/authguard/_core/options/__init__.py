@@ -35,6 +35,7 @@ from authguard._core.options.text import (
     check_text_list,
     check_text_or_list,
     is_quoted,
+    several_names,
 )
 from authguard._core.options.unknown import named_options, unknown_option
 from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
@@ -76,6 +77,7 @@ __all__ = [
     "is_plain_http",
     "is_quoted",
     "named_options",
+    "several_names",
     "type_of",
     "unknown_option",
     "unusable_answer",

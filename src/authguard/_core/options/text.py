@@ -33,12 +33,25 @@ def check_text(
     raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}")
 
 
+_SEPARATOR = re.compile("[,;]")
+
 #: Text with the same quotes at both ends.
 QUOTED = re.compile(r"\A([\"'`]).*\1\Z", re.DOTALL)
 
 #: White space and `#`, with which a comment begins in a file of variables. Some readers of such files remove
 #: the comment, and `docker run --env-file` does not.
 COMMENT = re.compile(r"\A#\s|[^\S\r\n]#")
+
+
+def several_names(text: str) -> list[str]:
+    """Return the names in a text with commas or semicolons between them; a text that is one name has none.
+
+    RFC 6749 section 3.3 allows a comma in a scope, but no scope or role is named so, other than a group in a
+    directory: its name has `=` or spaces, as `CN=Admins,OU=Groups`.
+    """
+    if "=" in text or len(text.split()) > 1 or _SEPARATOR.search(text) is None:
+        return []
+    return [name for name in _SEPARATOR.split(text.strip()) if name]
 
 
 def is_quoted(text: str) -> bool:
@@ -118,7 +131,8 @@ def check_list(values: object, option: str, example: str = "…") -> list[Any]:
     """
     if isinstance(values, (str, bytes, Mapping, type)) or not isinstance(values, Iterable):
         text = values if isinstance(values, str) else ""
-        words = text.split() if option.startswith("scopes") else [text]  # a space separates several scopes
+        parts = text.split() if option.startswith("scopes") else [text]  # a space separates several scopes
+        words = [word for part in parts for word in several_names(part) or [part]]
         item = ", ".join(repr(word) for word in words if word) or example
         name = option.rpartition(": ")[2].partition(" ")[0]
         raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{item}]")

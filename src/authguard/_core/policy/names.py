@@ -6,14 +6,15 @@ from difflib import get_close_matches
 from typing import Final, final, get_args
 
 from authguard._core.model import Kind
-from authguard._core.options import check_choice, check_identifier, check_list, got
+from authguard._core.options import check_choice, check_identifier, check_list, got, several_names
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # The separators with which other frameworks write several names in one text. A role may contain spaces.
-_SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": re.compile(r"\s*,\s*")}
-_OTHER_SEPARATORS = re.compile(r"[\s,]+")
+_OF_ROLES = re.compile(r"\s*[,;]\s*")
+_SEPARATORS = {"methods": re.compile(r"[\s,|;]+"), "roles": _OF_ROLES, "admin_roles": _OF_ROLES}
+_OTHER_SEPARATORS = re.compile(r"[\s,;]+")
 # Other methods are accepted, such as PURGE of caches, unless they resemble one of these.
 _USUAL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "WEBSOCKET")
 _ALIKE = ("PROPPATCH", "ORDERPATCH")  # the methods of the IANA registry of HTTP methods
@@ -39,13 +40,14 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
         grammar: the pattern of a name; None for any text that is not empty.
 
     Raises:
-        ConfigurationError: for anything else.
+        ConfigurationError: for anything else, and for several names in one text, such as `"read,write"`.
     """
     if isinstance(names, (tuple, frozenset)) and not names:
         return frozenset()  # most rules have no names, and an application may have hundreds of rules
     listed = _listed(names, option)
     for name in listed:
-        if not isinstance(name, str) or not name or (grammar and not grammar.match(name)):
+        is_name = isinstance(name, str) and name and (grammar is None or grammar.match(name))
+        if not is_name or several_names(str(name)):
             raise ConfigurationError(
                 f"{option} must be names that can be matched, got {got(name)}: {_write(names, option)}"
             )
@@ -128,6 +130,9 @@ def _split(names: object, option: str) -> Iterable[str]:
         names = names.decode("utf-8", "replace")
     if isinstance(names, str):
         separators = _SEPARATORS.get(option, _OTHER_SEPARATORS)
+        if separators is _OF_ROLES and "=" in names:
+            yield names.strip()  # the name of a group in a directory
+            return
         yield from filter(None, separators.split(names.strip()))
     elif isinstance(names, Iterable):
         for name in names:

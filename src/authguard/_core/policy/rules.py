@@ -380,6 +380,7 @@ def _acr_values(values: str | Iterable[str]) -> tuple[str, ...]:
     listed = check_text_or_list(values, "acr")
     for value in listed:
         check_text(value, "acr", pattern=SCOPE, must="be ASCII without spaces, quotes and backslashes")
+    check_names(listed, "acr", SCOPE)  # refuses a list in one text
     return tuple(dict.fromkeys(listed))
 
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from authguard._core.guard import Guard
 from authguard.cli.output import MISUSED, Failure, printable
 from authguard.errors import AuthGuardError
 
@@ -76,14 +77,38 @@ def _imported(module: str) -> Any:
 
 
 def _attribute(value: Any, module: str, attribute: str) -> Any:
-    for name in attribute.split("."):
+    names = attribute.split(".")
+    for number, name in enumerate(names, 1):
         try:
             value = getattr(value, name)
         except AttributeError:
-            near = get_close_matches(name, [each for each in dir(value) if not each.startswith("_")], 1)
+            public = [each for each in dir(value) if not each.startswith("_")]
+            is_last = number == len(names)
+            near = _nearest(name, value, public) if is_last else get_close_matches(name, public, 1)
             advice = f": write {module}:{attribute.replace(name, near[0])}" if near else ""
             raise Failure(f"{module} has no {attribute}{advice}", MISUSED) from None
     return value
+
+
+def _nearest(name: str, owner: Any, public: list[str]) -> list[str]:
+    """Return the nearest name of an application, a guard or a factory; or the only application, if any."""
+    values = {each: getattr(owner, each, None) for each in public}
+    objects = [each for each, value in values.items() if _is_application(value)]
+    factories = [each for each, value in values.items() if _is_factory(value, owner)]
+    near = get_close_matches(name, [*objects, *factories], 1)
+    return near or (objects if len(objects) == 1 else [])
+
+
+def _is_application(value: Any) -> bool:
+    """Return whether a value may be an application or a guard: no class, module or function."""
+    is_object = not (inspect.isclass(value) or inspect.ismodule(value) or inspect.isroutine(value))
+    return isinstance(value, Guard) or (is_object and callable(value) and hasattr(value, "__dict__"))
+
+
+def _is_factory(value: Any, owner: Any) -> bool:
+    """Return whether a value is a function of the module itself that needs no arguments."""
+    is_own = inspect.isfunction(value) and value.__module__ == getattr(owner, "__name__", "")
+    return is_own and _needs_nothing(value)
 
 
 def _made(factory: Any, name: str) -> Any:

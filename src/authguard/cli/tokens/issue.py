@@ -1,13 +1,14 @@
 """Issue tokens for accounts of the service, and for tests of any API: `authguard token issue`."""
 
 import secrets
+from functools import partial
 from typing import Any
 
 import click
 
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC
 from authguard.cli.configuration import read_settings, with_settings
-from authguard.cli.output import MISUSED, Failure, echo_json
+from authguard.cli.output import MISUSED, Failure, check_separate, echo_json, write_options, write_scopes
 from authguard.cli.service import find_user, open_service
 from authguard.cli.tokens.inspect import inspect
 from authguard.cli.tokens.private_keys import read_key_file, read_secret
@@ -81,6 +82,8 @@ def issue(
     the service. With --key or --secret-env, it is signed by the command itself, for tests of an API that
     verifies JWTs.
     """
+    check_separate(contents["scope"], "each --scope must be one scope", write_scopes)
+    check_separate(contents["role"], "each --role must be one role", partial(write_options, "--role"))
     _check_one_way(user, key, secret_env, service=(database, config), contents=tuple(contents.values()))
     if user is not None:
         document = _of_account(user, database, config)

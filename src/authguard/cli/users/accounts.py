@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from authguard.cli.configuration import read_settings_without_secret, with_settings
-from authguard.cli.output import check_separate, echo_json, echo_table, moment, note, printable
+from authguard.cli.output import echo_json, echo_table, moment, note, printable
 from authguard.cli.service import find_user, open_service
-from authguard.cli.users.shown import account_document, known_roles, note_other_spellings, read_password
+from authguard.cli.users.shown import (
+    account_document,
+    check_separate_roles,
+    note_other_spellings,
+    read_password,
+)
 
 if TYPE_CHECKING:
     from authguard.identity import User
@@ -36,8 +41,8 @@ def create(
 ) -> None:
     """Create an account. The command asks for the password, which is never an argument."""
     settings = read_settings_without_secret(config, database)
-    if role is not None and role not in known_roles(settings):
-        check_separate([role], "--role must be one role", _write_one_role)
+    if role is not None:
+        check_separate_roles([role], settings, "--role must be one role", _write_one_role)
     with open_service(settings) as service:
         user = service.accounts.create(email, read_password(password_stdin), name, role, verified=verified)
         note_other_spellings(user.roles, service.settings)

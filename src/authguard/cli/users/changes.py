@@ -9,7 +9,12 @@ import click
 from authguard.cli.configuration import read_settings_without_secret, with_settings
 from authguard.cli.output import check_separate, echo_json, moment, printable, write_scopes
 from authguard.cli.service import find_user, open_service
-from authguard.cli.users.shown import account_document, known_roles, note_other_spellings, read_password
+from authguard.cli.users.shown import (
+    account_document,
+    check_separate_roles,
+    note_other_spellings,
+    read_password,
+)
 
 if TYPE_CHECKING:
     from authguard.identity import IdentityService, User
@@ -126,8 +131,8 @@ def set_role(
         raise click.UsageError("--scope and --no-scopes do not go together")
     check_separate(scopes, "each --scope must be one scope", write_scopes)
     with _account(account, database, config) as (service, user):
-        unknown = [role for role in roles if role not in known_roles(service.settings)]
-        check_separate(unknown, "each role must be an argument of its own", " ".join)
+        must = "each role must be an argument of its own"
+        check_separate_roles(roles, service.settings, must, " ".join)
         after = service.administration.set_roles(user.id, roles, scopes if scopes or no_scopes else None)
         note_other_spellings(roles, service.settings)
         text = "The account has these roles from its next token on."

@@ -2,13 +2,13 @@
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from getpass import GetPassWarning
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from authguard.cli.output import note, printable
+from authguard.cli.output import check_separate, note, printable
 
 if TYPE_CHECKING:
     from authguard.identity import Settings, User
@@ -33,6 +33,27 @@ def account_document(user: "User") -> dict[str, Any]:
 def known_roles(settings: "Settings") -> tuple[str, ...]:
     """Return the roles that the settings name."""
     return (*settings.admin_roles, settings.default_role)
+
+
+def check_separate_roles(
+    roles: Iterable[str], settings: "Settings", must: str, write: Callable[[list[str]], str]
+) -> None:
+    """Check that no argument has several roles, with commas, or known roles with spaces, between them.
+
+    Args:
+        roles: the arguments.
+        settings: the settings of the service.
+        must: the condition, for the error.
+        write: makes the spelling that works from the roles in an argument.
+
+    Raises:
+        click.UsageError: if one has.
+    """
+    known = known_roles(settings)
+    check_separate(roles, must, write)
+    for role in roles:
+        if role not in known and len(words := role.split()) > 1 and set(words) <= set(known):
+            raise click.UsageError(f"{must}, got {printable(role)}: write {write(words)}")
 
 
 def note_other_spellings(roles: Iterable[str], settings: "Settings") -> None:

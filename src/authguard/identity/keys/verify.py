@@ -106,6 +106,7 @@ class SQLAPIKeys(Verifier):
         self.prefixes = self._format.prefixes
         self._scopes = None if scopes is None else check_names(scopes, "scopes", SCOPE)
         self._admin_roles = check_text_list(admin_roles, "admin_roles", '"ADMIN"')
+        check_names(self._admin_roles, "admin_roles", None)
         self._cache_ttl = check_seconds(cache_ttl, "cache_ttl", MAX_REMEMBERED)
         self._issuer = None if issuer is None else check_identifier(issuer, "issuer")
         check_database(database, 'SQLAPIKeys("postgresql://…")')

@@ -1,5 +1,6 @@
 """Verify the service's own tokens with its own keys."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from authguard._core.flow import Call, Flow
@@ -104,6 +105,42 @@ class OwnTokens(Verifier):
 
     def __repr__(self) -> str:
         return f"OwnTokens(issuer={self.issuers!r}, algorithms={sorted(self.algorithms)})"
+
+
+class TokensForGuards(OwnTokens):
+    """Verify the tokens of this service for the guard of an application in the same process.
+
+    The guards of the service itself use `OwnTokens`, because they check sessions, which include logouts.
+
+    Args:
+        settings: issuer, audience and cookie.
+        keys: the keys.
+    """
+
+    def __init__(self, settings: Settings, keys: SigningKeys) -> None:
+        super().__init__(settings, keys)
+        self._cookie = settings.access_cookie.name
+        self._has_pages = settings.pages
+        self.sentences_on = self._sentences_on
+        #: The same for guards that check sessions themselves.
+        self.alone = OwnTokens(settings, keys)
+
+    def _sentences_on(
+        self, login_path: str | None, cookie: str | None, has_revocations: bool
+    ) -> Iterator[str]:
+        """Yield a sentence if logouts have no effect, and if browsers would sign in without an end."""
+        if not has_revocations:
+            yield (
+                f"revocations must be given with {self!r}, got None, so that tokens are accepted after a "
+                "logout until they expire: write revocations=service.revocations"
+            )
+        is_other = cookie is None or (self._has_pages and cookie != self._cookie)
+        if login_path is not None and is_other:
+            yield (
+                f"cookie must be that of the service, {self._cookie!r}, with login_path={login_path!r}, got "
+                f"{cookie!r}, so that browsers are redirected to the login page again and again: write "
+                "cookie=service.settings.access_cookie"
+            )
 
 
 def _verified(

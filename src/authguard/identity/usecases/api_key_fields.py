@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TypeGuard
 
 from authguard._core.networks import parse_network
+from authguard._core.options import several_names
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.model import MAX_NAME, APIKeyRequest
 from authguard.identity.person_names import is_name, trim_name
@@ -19,7 +20,7 @@ MAX_NETWORKS = 32
 MAX_SCOPES = 64
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}\Z")  # RFC 6749 section 3.3
 _NAME = f"has 1 to {MAX_NAME} characters, and no control characters"
-_SCOPES = f"has at most {MAX_SCOPES} scopes of 1 to 64 characters, without spaces"
+_SCOPES = f"has at most {MAX_SCOPES} scopes of 1 to 64 characters, without spaces and commas"
 _DAYS = f"is a whole number between 1 and {MAX_DAYS}"
 _METADATA = f"is an object of JSON of at most {MAX_METADATA} bytes, nested at most {MAX_DEPTH} deep"
 _NETWORKS = (
@@ -65,7 +66,7 @@ def _is_name(name: object) -> bool:
 
 def _are_scopes(scopes: object) -> bool:
     return _is_list(scopes, MAX_SCOPES) and all(
-        isinstance(scope, str) and _SCOPE.match(scope) for scope in scopes
+        isinstance(scope, str) and _SCOPE.match(scope) and not several_names(scope) for scope in scopes
     )
 
 

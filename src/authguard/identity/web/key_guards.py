@@ -30,7 +30,7 @@ class KeyGuards:
         """
         service = self._web.service
         return Guard(
-            service.own_tokens,
+            service.own_tokens.alone,
             verifier,
             cookie=service.settings.access_cookie,
             # Replaces `revocations`, because keys and sessions are looked up for each request.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from authguard.identity.named_values import several_names
+from authguard._core.options import several_names
 
 #: The columns of a record; only `email` is required.
 COLUMNS = ("email", "id", "password_hash", "name", "roles", "scopes", "verified", "disabled")

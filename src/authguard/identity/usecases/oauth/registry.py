@@ -5,6 +5,7 @@ import secrets
 from uuid import uuid4
 
 from authguard._core.encoding import sha256_hex
+from authguard._core.options import several_names
 from authguard.identity.errors import InvalidFieldsError, NotFoundError
 from authguard.identity.model import NO_CALLER, Client
 from authguard.identity.storage import queries as store
@@ -43,10 +44,9 @@ class ClientRegistry:
         """
         if not _NAME.match(name):
             raise InvalidFieldsError({"name": ["must be 1 to 200 characters, on one line"]})
-        if not all(map(_SCOPE.match, scopes)):
-            raise InvalidFieldsError(
-                {"scope": ["must be 1 to 64 ASCII characters, without spaces and quotes"]}
-            )
+        if not all(map(_SCOPE.match, scopes)) or any(map(several_names, scopes)):
+            must = "must be 1 to 64 ASCII characters each, without spaces, quotes and commas"
+            raise InvalidFieldsError({"scope": [must]})
         if public and scopes:
             raise InvalidFieldsError({"scope": ["is for clients that have a secret"]})
         client = Client(str(uuid4()), name, scopes, disabled=False, is_public=public)
