@@ -13,6 +13,7 @@ with needs_extra("flask"):
     from flask import Flask, request
     from flask.globals import app_ctx
     from flask.views import View
+    from werkzeug.local import LocalProxy
 
 from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, Principal
@@ -68,10 +69,10 @@ class Decorator(Protocol):
 UserT = TypeVar("UserT")
 
 #: The caller: the principal, or the result of `user_loader`; `ANONYMOUS` on open paths.
-current_user = cast("Principal", handled.CallerProxy(handled.current_user))
+current_user = cast("Principal", LocalProxy(handled.current_user))
 
 #: The principal of the caller, independent of `user_loader`; `ANONYMOUS` on open paths.
-current_principal = cast("Principal", handled.CallerProxy(lambda: handled.current_auth().principal))
+current_principal = cast("Principal", LocalProxy(lambda: handled.current_auth().principal))
 
 
 def current_user_of(kind: type[UserT]) -> UserT:
@@ -94,7 +95,7 @@ def current_user_of(kind: type[UserT]) -> UserT:
             "user_loader returns"
         )
 
-    return cast("UserT", handled.CallerProxy(find))
+    return cast("UserT", LocalProxy(find))
 
 
 @named_options

@@ -49,20 +49,6 @@ def test_a_dependency_of_a_router_is_a_depends(dependency: Any, spelling: str) -
         router.get("/x")(lambda: 1)
 
 
-@pytest.mark.parametrize(
-    "proxy", [authguard.flask.current_user, authguard.flask.current_principal], ids=["user", "principal"]
-)
-@pytest.mark.parametrize("is_listed", [True, False])
-def test_a_caller_of_flask_is_no_dependency(proxy: Any, is_listed: bool) -> None:
-    """The caller of Flask in `Depends`, of a parameter or in a list, is an error that names the import."""
-    app = FastAPI()
-    with pytest.raises(RuntimeError, match="import from authguard.fastapi or authguard.starlette"):
-        if is_listed:
-            app.get("/x", dependencies=[Depends(proxy)])(lambda: 1)
-        else:
-            app.get("/x")(lambda user=Depends(proxy): 1)  # noqa: B008
-
-
 def test_the_caller_of_flask_is_false_outside_of_requests() -> None:
     """Outside of requests, the caller is false, as that of an open path."""
     assert not authguard.flask.current_user

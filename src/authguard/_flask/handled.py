@@ -1,10 +1,8 @@
 """Find the guard's state for the Flask request: of its own guard, or of one around the ASGI application."""
 
-import sys
 from typing import Any
 
 from flask import has_request_context, request
-from werkzeug.local import LocalProxy
 
 from authguard._asgi.request import HANDLED as HANDLED_ON_SCOPE
 from authguard._asgi.request import ASGIHandled
@@ -17,25 +15,6 @@ _NO_REQUEST = (
     "from authguard.fastapi or authguard.starlette; in a thread or a command, pass the value that the view "
     "has read"
 )
-
-
-class CallerProxy(LocalProxy[Any]):
-    """Represent the caller of the current request; false outside of requests."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Return the truth value of the caller.
-
-        Raises:
-            RuntimeError: if FastAPI asks, which would report a `Depends(current_user)` without any text.
-        """
-        try:
-            return bool(self._get_current_object())
-        except RuntimeError:
-            if str(sys._getframe(1).f_globals.get("__name__")).startswith("fastapi."):  # noqa: SLF001
-                raise
-            return False
 
 
 def handled_request() -> WSGIHandled | ASGIHandled:
