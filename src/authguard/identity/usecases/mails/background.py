@@ -80,5 +80,6 @@ class BackgroundThread:
 
 def _reason_of(error: Exception) -> str:
     """Return the reason of an outage, or the class of another error, whose text may have an address."""
-    is_outage = isinstance(error, VerificationUnavailableError)
-    return (error.reason if is_outage else "") or type(error).__name__
+    if isinstance(error, VerificationUnavailableError) and error.reason:
+        return error.reason
+    return type(error).__name__
