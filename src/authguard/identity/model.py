@@ -246,11 +246,15 @@ class KeyClient(Client):
         key: the key.
         ends_at: the end of the presented secret, in seconds since the epoch.
         roles: the roles of the owner that the key may have.
+        generation: the name of the presented secret.
+        digest: the digest of the presented text of the key.
     """
 
     key: "StoredAPIKey"
     ends_at: float
     roles: tuple[str, ...]
+    generation: str
+    digest: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

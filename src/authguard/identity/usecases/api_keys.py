@@ -61,7 +61,8 @@ class APIKeys:
         self.disable, self.enable = switch.disable, switch.enable
         usage = APIKeyUsage(base, self._rights, verifier.recorder)
         self.usage, self.usage_of = usage.usage, usage.usage_of
-        self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
+        self.tokens = APIKeyTokens(base, texts, verifier)
+        self.issue_token = self.tokens.issue_token
 
     @given_back_on_outage()
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
