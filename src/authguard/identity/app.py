@@ -263,7 +263,7 @@ class Identity:
         """Handle one request, behind the guard of its path."""
         app = self._app_of(self._path(scope))
         if app is self._unknown:
-            # There is nothing, however the path is read. The guard would answer 401 to an odd path.
+            # This application has no routes. Its guard would answer 401 to the path if it is odd.
             scope = {**scope, "path": scope.get("root_path", "") + "/"}
         await app(scope, receive, send)
 
