@@ -65,7 +65,7 @@ def test_as_a_cookie_it_is_no_session(client, token, path):
 
 
 def test_a_refresh_token_beside_it_is_accepted(client, token):
-    """A refresh token in the body is used, whatever token is in the field."""
+    """A refresh token in the body is used, and not the token in the field."""
     client.post("/v1/auth/register", json=ANN)
     refresh_token = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
     answer = client.post("/v1/auth/refresh", json={"refresh_token": refresh_token}, headers=bearer(token))
