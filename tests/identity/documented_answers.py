@@ -47,7 +47,7 @@ class Documented:
             if path.startswith(f"{prefix}/"):
                 path = self._first + path.removeprefix(prefix)
         for pattern, name in self.routes:
-            if pattern.match(path) and method.lower() in self.document["paths"][name]:
+            if pattern.fullmatch(path) and method.lower() in self.document["paths"][name]:
                 return name, self.document["paths"][name][method.lower()]
         return None
 

@@ -87,6 +87,30 @@ def test_each_request_counts(
     assert stored(service, ann) == (7, clock.now, None)
 
 
+def test_waiting_uses_during_an_outage(
+    service: IdentityService, made: NewAPIKey, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uses of a batch that could not be written, and later ones of two secrets, are reported together."""
+    recorder = UsageRecorder(service.database, seconds=3_600, clock=clock)
+    recorder.counter(made.key.id, 1).count(clock.now, "192.0.2.1", "/me", "ok")
+    recorder.counter("key_other", 1).count(clock.now, None, "/me", "ok")
+    with monkeypatch.context() as patch:
+        patch.setattr(service.database, "write", _no_answer)
+        with pytest.raises(StoreUnavailableError):
+            recorder.flush()
+    recorder.counter(made.key.id, 2).count(clock.now + 90, None, "/me", "ok")
+    recorder.counter(made.key.id, 1).count(clock.now + 30, "192.0.2.2", "/me", "ok")
+    recorder.counter(made.key.id, 1).count(clock.now + 95, None, "/me", "forbidden")
+    expected = LastUse(made.key.id, 3, clock.now + 90, "192.0.2.2")
+    assert recorder.pending_last_uses([made.key.id, "key_unused"]) == {made.key.id: expected}
+    recorder.flush()
+    assert recorder.pending_last_uses([made.key.id]) == {}
+
+
+def _no_answer(*args: Any, **given: Any) -> Any:
+    raise StoreUnavailableError("the database does not answer")
+
+
 def test_a_key_is_good_where_no_thread_can_start(
     verifier: SQLAPIKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

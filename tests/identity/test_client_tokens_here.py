@@ -45,6 +45,33 @@ def test_it_is_refused_for_good(client, token, path):
     assert "client_credentials" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/auth/logout", "/v1/auth/refresh", "/v1/auth/logout-all"])
+def test_it_ends_and_prolongs_no_session(client, token, service, path):
+    """At the endpoints that look no account up it is 403, too, also a second time, and it stays active."""
+    for _ in range(2):
+        answer = client.post(path, headers=bearer(token))
+        assert is_problem(answer, 403, "interactive_only")
+        assert "client_credentials" in answer.json()["detail"]
+    machine, secret = service.clients.create("Introspector")
+    asked = client.post("/v1/oauth/introspect", data={"token": token}, auth=(machine.id, secret))
+    assert asked.json()["active"] is True
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/logout", "/v1/auth/refresh"])
+def test_as_a_cookie_it_is_no_session(client, token, path):
+    """In the cookie of a session it is 401, as everywhere, so that a browser signs in again."""
+    fields = {"cookie": f"access_token={token}", "sec-fetch-site": "same-origin", "origin": ISSUER}
+    assert is_problem(client.post(path, headers=fields), 401, "invalid_token")
+
+
+def test_a_refresh_token_beside_it_is_accepted(client, token):
+    """A refresh token in the body is used, and not the token in the field."""
+    client.post("/v1/auth/register", json=ANN)
+    refresh_token = client.post("/v1/auth/login", json=ANN).json()["refresh_token"]
+    answer = client.post("/v1/auth/refresh", json={"refresh_token": refresh_token}, headers=bearer(token))
+    assert answer.status_code == 200
+
+
 def test_without_api_keys(url):
     """The answer is the same for a client's token if API keys are switched off."""
     with service_at(url, api_keys=False) as service:

@@ -151,14 +151,28 @@ def test_a_refused_request_is_no_use(client, service, ann, key):
     assert (listed["usage_count"], listed["is_active"]) == (10, True)
 
 
-def test_a_use_is_shown(client, service, clock, ann, key):
+def test_a_use_is_shown(client, clock, ann, key):
     """The list shows the time of the last use of a key, and null before the first."""
     assert client.get(KEYS, headers=ann).json()[0]["last_used_at"] is None
     clock.go_on(60)
     client.get(ME, headers=key)
-    service.api_key_verifier.recorder.flush()
     shown = datetime.fromisoformat(client.get(KEYS, headers=ann).json()[0]["last_used_at"])
     assert shown == datetime.fromtimestamp(clock.now, UTC)
+
+
+def test_uses_are_shown_before_they_are_written(client, service, ann, key):
+    """Each answer with a key has the uses that this process has not written yet, and counts none twice."""
+    (listed,) = client.get(KEYS, headers=ann).json()
+    one = f"{KEYS}/{listed['id']}"
+    statuses(client, key, [ME] * 3)
+    service.api_key_verifier.recorder.flush()
+    statuses(client, key, [ME] * 2)
+    answers = [client.get(KEYS, headers=ann).json()[0], client.get(one, headers=ann).json()]
+    answers += [client.post(f"{one}/{switch}", headers=ann).json() for switch in ("disable", "enable")]
+    service.api_key_verifier.recorder.flush()
+    answers.append(client.get(one, headers=ann).json())
+    assert [answer["usage_count"] for answer in answers] == [5] * 5
+    assert len({answer["last_used_at"] for answer in answers}) == 1
 
 
 def test_tier_quotas_are_those_of_the_settings():

@@ -67,6 +67,42 @@ def test_below_a_mount(app):
     assert client.get("/id/v1/users/me").status_code == 401
 
 
+#: Spellings of a path, for which routers, proxies and file systems may have another reading.
+_SPELLINGS = (
+    "/{}", "{}/", "{}//", "{};x", "{}%20", "{}%0a", "{}%00", "{}.", "{}%3F", "{}%23", "{}%5c", "{}/%2e",
+    "/x/%2e%2e{}", "{}%2525", "{}%EF%BC%8F", "{}%FF", "{}" + "%3b" * 2_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mount", ["", "/id"])
+@pytest.mark.parametrize("spelling", _SPELLINGS, ids=range(len(_SPELLINGS)))
+def test_an_odd_path_that_is_no_route_is_unknown(app, ann, mount, spelling):
+    """Another spelling of a path, of a route or not, is 404 for each caller, and a page for a browser."""
+    inner = Starlette(routes=[Mount(mount, app)]) if mount else app
+    token = {"authorization": f"Bearer {ann.cookies['access_token']}"}
+    bad, key = {"authorization": "Bearer x.y.z"}, {"x-api-key": "sk_live_x"}
+    client = TestClient(inner)
+    for method, path in (
+        ("POST", "/v1/auth/login"),
+        ("GET", "/v1/users/me"),
+        ("POST", "/v1/api-keys/x/rotate"),
+        ("GET", "/x"),
+    ):
+        url = ISSUER + mount + spelling.format(path)
+        for fields in ({}, token, bad, key, token | key, {"cookie": "access_token=x"}):
+            answer = client.request(method, url, headers=fields)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (path, fields)
+        page = browser(inner).get(url)
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+
+
+@pytest.mark.parametrize("key_id", ["a;b", "a%00", "%20", "a."])
+def test_an_odd_name_in_a_known_path_stays_protected(app, key_id):
+    """A route with an odd parameter is 401 without a token."""
+    for path in (f"/v1/api-keys/{key_id}", f"/v1/auth/api-keys/{key_id}", f"/v1/users/me/sessions/{key_id}"):
+        assert TestClient(app).delete(path).status_code == 401, path
+
+
 def test_no_spelling_of_a_protected_path_gets_around_the_guard(app):
     """Another spelling of a protected path reaches no endpoint."""
     for path in (

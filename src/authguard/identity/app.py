@@ -244,7 +244,7 @@ class Identity:
         app = self._by_path.get(path)
         if app is not None:
             return app
-        if any(pattern.match(path) for pattern in self._key_paths):
+        if any(pattern.fullmatch(path) for pattern in self._key_paths):
             return self._managing
         return self.app if self._known(path) else self._unknown
 
@@ -265,7 +265,11 @@ class Identity:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, behind the guard of its path."""
-        await self._app_of(self._path(scope))(scope, receive, send)
+        app = self._app_of(self._path(scope))
+        if app is self._unknown:
+            # This application has no routes. Its guard would answer 401 to the path if it is odd.
+            scope = {**scope, "path": scope.get("root_path", "") + "/"}
+        await app(scope, receive, send)
 
     def _path(self, scope: Scope) -> str:
         """Return the path below the mount point."""
@@ -332,7 +336,8 @@ def _known_paths(routes: Iterable[BaseRoute]) -> Callable[[str], bool]:
     with_paths = [route for route in routes if isinstance(route, Route)]
     fixed = {route.path for route in with_paths if not route.param_convertors}
     patterns = [route.path_regex for route in with_paths if route.param_convertors]
-    return lambda path: path in fixed or any(pattern.match(path) for pattern in patterns)
+    # `match` would ignore a line break at the end of a path, as the router does.
+    return lambda path: path in fixed or any(pattern.fullmatch(path) for pattern in patterns)
 
 
 def _paths(routes: Iterable[BaseRoute]) -> set[str]:

@@ -86,7 +86,8 @@ class EmailNotVerifiedError(RefusedError):
     status_code = 403
     code = "email_not_verified"
     title = "Forbidden"
-    detail = "Verify your e-mail address first: follow the link that was sent to it."
+    # An operator may have created the account, without a mail.
+    detail = "Verify your e-mail address first: follow the link in the mail, or have another mail sent."
 
     def __init__(self, reason: str = "", *, user_id: str | None = None) -> None:
         super().__init__(reason)

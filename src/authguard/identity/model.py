@@ -246,11 +246,15 @@ class KeyClient(Client):
         key: the key.
         ends_at: the end of the presented secret, in seconds since the epoch.
         roles: the roles of the owner that the key may have.
+        generation: the name of the presented secret.
+        digest: the digest of the presented text of the key.
     """
 
     key: "StoredAPIKey"
     ends_at: float
     roles: tuple[str, ...]
+    generation: str
+    digest: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +280,9 @@ class StoredAPIKey:
         disabled_at: the time at which it was disabled, if it is.
         revoked_at: the time at which it was revoked, if it was.
         generation: the number of its newest secret.
-        last_used_at: the time of its last use, as far as written; None for never.
+        last_used_at: the time of its last use, as far as this process knows; None for never.
         last_used_address: the address of that use.
-        usage_count: the number of its requests, as far as written.
+        usage_count: the number of its requests, as far as this process knows.
         revoked_for: `exposed` if it was revoked because a secret scanner found it in public.
         disabled_by: the author, as a `KeyActor`; None also for an operator who used SQL.
         switches: the number of times it was disabled.

@@ -92,6 +92,7 @@ class Reason(StrEnum):
     INVALID_SCOPE = "invalid_scope"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    UNSUPPORTED_TOKEN_TYPE = "unsupported_token_type"
     # Reasons with more detail than the caller was told.
     UNKNOWN = "unknown"
     DISABLED = "disabled"

@@ -55,7 +55,6 @@ from authguard.identity.usecases.accounts import Accounts
 from authguard.identity.usecases.administration.accounts import AccountAdministration
 from authguard.identity.usecases.administration.imports import AccountImport
 from authguard.identity.usecases.administration.purge import PURGE_POLL_SECONDS, Purge
-from authguard.identity.usecases.api_key_tokens import APIKeyTokens
 from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
@@ -199,8 +198,7 @@ class IdentityService:
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
         self._add_threads()
-        key_tokens = APIKeyTokens(base, texts, self.api_key_verifier)
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, key_tokens)
+        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, self.api_keys)
 
     def _add_threads(self) -> None:
         settings = self.settings

@@ -43,6 +43,7 @@ from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
 from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
+from authguard.identity.web.interactive import check_person
 from authguard.identity.web.messages import (
     caller_of,
     json_response,
@@ -203,7 +204,9 @@ class AccountEndpoints:
             token = body.refresh_token.get_secret_value()
             tokens = await self._web.refreshes.ask(RefreshRequest(token, caller_of(request)))
             return json_response(token_document(tokens))
-        tokens = await self._prolongs.ask(ProlongRequest(principal_of(request), caller_of(request)))
+        principal = principal_of(request)
+        check_person(principal)
+        tokens = await self._prolongs.ask(ProlongRequest(principal, caller_of(request)))
         return json_response(access_token_document(tokens))
 
     @operation(access=Access.OWNER, answers={200: Account})
@@ -215,7 +218,9 @@ class AccountEndpoints:
     @operation(access=Access.PERSON, answers={200: Message})
     async def logout(self, request: Request) -> Response:
         """End the session of the token, which may have expired or already be logged out."""
-        await self._workers.write(self._service.sessions.log_out, principal_of(request), caller_of(request))
+        principal = principal_of(request)
+        check_person(principal)
+        await self._workers.write(self._service.sessions.log_out, principal, caller_of(request))
         return message_response("Logged out")
 
     @operation(access=Access.PERSON, answers={200: Message})

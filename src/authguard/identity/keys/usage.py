@@ -123,6 +123,21 @@ class UsageRecorder:
                     rows += [Uses(key_id, *cell, uses) for cell, uses in counter.cells()]
         return rows
 
+    def pending_last_uses(self, key_ids: Collection[str]) -> dict[str, LastUse]:
+        """Return the allowed requests of some keys that are not written yet, for keys that have some."""
+        uses: dict[str, LastUse] = {}
+        with self.lock:  # the newest uses first, whose address is kept
+            for key_id in key_ids:
+                for counter in self._noted.get(key_id, ()):
+                    if counter.last_use.uses:
+                        _add_last(uses, counter.last_use)
+                if key_id in self._last_uses:
+                    _add_last(uses, self._last_uses[key_id])
+            for use in () if self._batch is None else self._batch.last_uses:
+                if use.key_id in key_ids:
+                    _add_last(uses, use)
+        return uses
+
     def flush(self) -> None:
         """Write all counts.
 
@@ -170,16 +185,9 @@ class UsageRecorder:
             for counter in counters:
                 self.keep(counter.key_id, counter.cells())
                 if counter.last_use.uses:
-                    self._keep_last(counter.last_use)
+                    _add_last(self._last_uses, counter.last_use)
                 counter.clear()
         self._noted = {}
-
-    def _keep_last(self, use: LastUse) -> None:
-        before = self._last_uses.get(use.key_id)
-        if before is not None:
-            newer, older = (use, before) if use.at >= before.at else (before, use)
-            use = LastUse(use.key_id, use.uses + before.uses, newer.at, newer.address or older.address)
-        self._last_uses[use.key_id] = use
 
     def _bound(self) -> None:
         """Limit the waiting counts: merge them by hour, and then by day."""
@@ -203,6 +211,15 @@ class UsageRecorder:
             self.flush()
         except StoreUnavailableError as error:
             logger.warning("the last uses of API keys are lost: %s", error.reason)
+
+
+def _add_last(uses: dict[str, LastUse], use: LastUse) -> None:
+    """Add the uses of a key to those before."""
+    before = uses.get(use.key_id)
+    if before is not None:
+        newer, older = (use, before) if use.at >= before.at else (before, use)
+        use = LastUse(use.key_id, use.uses + before.uses, newer.at, newer.address or older.address)
+    uses[use.key_id] = use
 
 
 def _in_periods(cells: Mapping[Cell, int], seconds: int) -> Counted:

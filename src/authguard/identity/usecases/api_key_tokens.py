@@ -9,7 +9,7 @@ from authguard._core.encoding import sha256_hex
 from authguard.errors import InvalidAPIKeyError
 from authguard.identity.errors import OAuthError
 from authguard.identity.keys.checks import end_of, refusal_of
-from authguard.identity.keys.generations import MAX_TOKEN_SECONDS
+from authguard.identity.keys.generations import MAX_TOKEN_SECONDS, generation_name
 from authguard.identity.keys.grants import granted_roles
 from authguard.identity.keys.texts import PAIR_PREFIX, KeyTexts
 from authguard.identity.keys.verify import SQLAPIKeys
@@ -60,7 +60,7 @@ class APIKeyTokens:
             self._base.failed("api_key_token", caller, error)
             self._base.wrong_secret("api_key_token", caller)
             raise error
-        return self._client(row)
+        return self._client(row, key_text)
 
     def _is_good(self, row: KeyRow, now: float) -> bool:
         """Return whether a key is valid; this counts as the first use of a generation."""
@@ -82,7 +82,7 @@ class APIKeyTokens:
             return None
         return self._verifier.find(sha256_hex(key_text))
 
-    def _client(self, row: KeyRow) -> KeyClient:
+    def _client(self, row: KeyRow, key_text: str) -> KeyClient:
         scopes = self._verifier.granted(row)
         return KeyClient(
             id=row.key.id,
@@ -92,6 +92,8 @@ class APIKeyTokens:
             key=row.key,
             ends_at=end_of(row),
             roles=granted_roles(row.roles, scopes, self._base.settings.admin_roles),
+            generation=generation_name(row.key, row.secret),
+            digest=sha256_hex(key_text),
         )
 
     def issue(self, client: KeyClient, scope: str | None, caller: Caller) -> dict[str, Any]:

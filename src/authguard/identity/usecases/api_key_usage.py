@@ -1,14 +1,15 @@
 """Report the requests with the keys of an owner: of all keys together, and of each key over time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from authguard._core.model import Principal
 from authguard._core.terms import OK
 from authguard.identity.keys.usage import UsageRecorder
-from authguard.identity.model import Operator
+from authguard.identity.model import Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.usage_levels import DAY, DAY_SECONDS, MONTH, Level
-from authguard.identity.storage.usage_queries import sum_uses
+from authguard.identity.storage.usage_queries import LastUse, sum_uses
 from authguard.identity.storage.usage_series import Period, add_up, read_usage
 from authguard.identity.tiers import Usage
 from authguard.identity.usecases.api_key_rights import Rights, find_own_key
@@ -59,6 +60,12 @@ class APIKeyUsage:
             per_minute=limits.per_minute,
         )
 
+    def add_waiting(self, keys: Sequence[StoredAPIKey]) -> Sequence[StoredAPIKey]:
+        """Return keys with the requests of this process that are not written yet."""
+        ids = {key.id for key in keys}
+        waiting = {} if self._recorder is None else self._recorder.pending_last_uses(ids)
+        return [_used(key, waiting[key.id]) if key.id in waiting else key for key in keys]
+
     def usage_of(
         self, principal: Principal | Operator, key_id: str, level: Level, *, begin: float, end: float
     ) -> Sequence[Period]:
@@ -83,3 +90,11 @@ class APIKeyUsage:
         pending = () if self._recorder is None else self._recorder.pending([key.id])
         first = level.start_of(begin)
         return add_up(level, [*stored, *(row[1:] for row in pending if first <= row.start < end)])
+
+
+def _used(key: StoredAPIKey, use: LastUse) -> StoredAPIKey:
+    """Return a key with further uses, as they will be written."""
+    key = replace(key, usage_count=key.usage_count + use.uses)
+    if key.last_used_at is not None and use.at <= key.last_used_at:
+        return key
+    return replace(key, last_used_at=use.at, last_used_address=use.address or key.last_used_address)

@@ -57,11 +57,12 @@ class APIKeys:
         self._rights = Rights(base.settings)
         rotation = APIKeyRotation(base, texts, self._rights, events)
         self.rotate = rotation.rotate
-        switch = APIKeySwitch(base, self._rights, events)
-        self.disable, self.enable = switch.disable, switch.enable
-        usage = APIKeyUsage(base, self._rights, verifier.recorder)
+        self._usage = usage = APIKeyUsage(base, self._rights, verifier.recorder)
         self.usage, self.usage_of = usage.usage, usage.usage_of
-        self.issue_token = APIKeyTokens(base, texts, verifier).issue_token
+        switch = APIKeySwitch(base, self._rights, events, usage)
+        self.disable, self.enable = switch.disable, switch.enable
+        self.tokens = APIKeyTokens(base, texts, verifier)
+        self.issue_token = self.tokens.issue_token
 
     @given_back_on_outage()
     def create(self, principal: Principal | Operator, request: APIKeyRequest, caller: Caller) -> NewAPIKey:
@@ -145,7 +146,8 @@ class APIKeys:
         """
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
-            return key_store.list_keys(connection, manager.user_id, MAX_KEYS + MAX_DEAD_KEYS)
+            keys = key_store.list_keys(connection, manager.user_id, MAX_KEYS + MAX_DEAD_KEYS)
+        return self._usage.add_waiting(keys)
 
     def find(self, principal: Principal | Operator, key_id: str) -> StoredAPIKey:
         """Return a key of the principal's owner.
@@ -157,7 +159,8 @@ class APIKeys:
         """
         with self._base.database.read() as connection:
             manager = self._rights.find_manager(connection, principal, self._base.clock())
-            return find_own_key(connection, manager, key_id, lock=False)
+            key = find_own_key(connection, manager, key_id, lock=False)
+        return self._usage.add_waiting([key])[0]
 
     def find_operator(self, key_id: str) -> Operator:
         """Return the operator that acts for the owner of a key.

@@ -5,12 +5,15 @@ from typing import NoReturn
 
 from authguard._core.model import Credential, Principal
 from authguard._core.verifier import Verifier
+from authguard.errors import InvalidTokenError
 from authguard.identity.errors import ClientTokenError, InteractiveOnlyError
 from authguard.identity.model import User
 from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 
 #: The field of API keys in both API documents.
 KEY_FIELD = "X-API-Key"
+
+_OF_PROGRAM = "a token of client_credentials, where a person has to sign in"
 
 
 class KeysRefused(Verifier):
@@ -55,8 +58,23 @@ class PeopleOnly:
         Raises:
             ClientTokenError: if the token belongs to no session of a user, and no browser has it as a cookie.
         """
-        if is_of_key(principal) or not session_id_or_empty(principal):
+        if not _is_of_person(principal):
             if principal.method == "cookie":
                 return None
-            raise ClientTokenError("a token of client_credentials, where a person has to sign in")
+            raise ClientTokenError(_OF_PROGRAM)
         return await self._authenticate(principal)
+
+
+def check_person(principal: Principal) -> None:
+    """Check that a token belongs to a session of a user; the session is not looked up.
+
+    Raises:
+        ClientTokenError: if it belongs to none.
+        InvalidTokenError: if it belongs to none, and a browser has it as a cookie.
+    """
+    if not _is_of_person(principal):
+        raise (InvalidTokenError if principal.method == "cookie" else ClientTokenError)(_OF_PROGRAM)
+
+
+def _is_of_person(principal: Principal) -> bool:
+    return bool(session_id_or_empty(principal)) and not is_of_key(principal)

@@ -13,6 +13,7 @@ from authguard.identity.model import Caller, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
+from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.events import KeyEvents
 
@@ -28,12 +29,14 @@ class APIKeySwitch:
         base: the common parts of use cases.
         rights: decides which callers may do so.
         events: records the events.
+        usage: adds the requests that are not written yet.
     """
 
-    def __init__(self, base: Base, rights: Rights, events: KeyEvents) -> None:
+    def __init__(self, base: Base, rights: Rights, events: KeyEvents, usage: APIKeyUsage) -> None:
         self._base = base
         self._rights = rights
         self._events = events
+        self._usage = usage
 
     def disable(self, principal: Principal | Operator, key_id: str, caller: Caller) -> StoredAPIKey:
         """Disable a key: until it is enabled again, the key and its tokens are refused.
@@ -66,7 +69,7 @@ class APIKeySwitch:
             raise base.failed("api_key_disable", caller, error, user_id=principal.subject) from None
         if disabled != key:
             self._record("api_key_disable", manager, key, caller)
-        return disabled
+        return self._usage.add_waiting([disabled])[0]
 
     def _disable(
         self, connection: Connection, manager: Manager, key: StoredAPIKey, now: float
@@ -119,7 +122,7 @@ class APIKeySwitch:
             raise base.failed("api_key_enable", caller, error, user_id=principal.subject) from None
         if enabled != key:
             self._record("api_key_enable", manager, key, caller)
-        return enabled
+        return self._usage.add_waiting([enabled])[0]
 
     def _enable(
         self, connection: Connection, manager: Manager, key: StoredAPIKey, now: float

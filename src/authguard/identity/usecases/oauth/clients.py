@@ -19,8 +19,9 @@ from authguard.identity.storage import session_queries as session_store
 from authguard.identity.storage.revocations import SQLRevocations
 from authguard.identity.tokens.issue import right_claims
 from authguard.identity.tokens.verify import OwnTokens
-from authguard.identity.usecases.api_key_tokens import APIKeyTokens
+from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base, records
+from authguard.identity.usecases.oauth.key_revocation import KeyRevocation
 from authguard.identity.usecases.oauth.registry import ClientRegistry
 from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
@@ -36,7 +37,7 @@ class Clients(ClientRegistry):
         sessions: the sessions of users' tokens.
         revocations: the store of revoked tokens of clients.
         own_tokens: verifies access tokens.
-        key_tokens: issues the tokens of API keys.
+        api_keys: issues the tokens of API keys, and revokes keys.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class Clients(ClientRegistry):
         sessions: Sessions,
         revocations: SQLRevocations,
         own_tokens: OwnTokens,
-        key_tokens: APIKeyTokens,
+        api_keys: APIKeys,
     ) -> None:
         super().__init__(base)
         self._sessions = sessions
         self._revocations = revocations
         self._own_tokens = own_tokens
-        self._key_tokens = key_tokens
+        self._key_tokens = api_keys.tokens
+        self._key_revocation = KeyRevocation(base.settings, api_keys)
 
     @records("client")
     def authenticate(self, client_id: str, secret: str, caller: Caller) -> Client:
@@ -224,12 +226,15 @@ class Clients(ClientRegistry):
         """Revoke a token, and all others of its session (RFC 7009); an inactive token is no error.
 
         Raises:
-            OAuthError: `unauthorized_client`, if it was issued to another client.
+            OAuthError: `unauthorized_client`, if it was issued to another client; for an API key see
+                `KeyRevocation.revoke`.
             StoreUnavailableError: if it could not be stored.
         """
         refresh_token = self._base.refresh_tokens.parse(token)
-        if refresh_token is not None:
+        if refresh_token is not None:  # keys may have a prefix with which refresh tokens begin
             is_revoked = self._revoke_session(refresh_token.session_id, client)
+        elif self._key_revocation.is_key(token):
+            is_revoked = self._key_revocation.revoke(token, client, caller)
         else:
             is_revoked = self._revoke_access_token(self._verify(token), client)
         self._base.succeeded("revoke", caller, reason="" if is_revoked else "inactive")
