@@ -88,6 +88,7 @@ def decorator_of(
             guarded_by(endpoint, wrapper)
         return wrapper
 
+    mark(decorate, requirement)
     return decorate
 
 

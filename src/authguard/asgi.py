@@ -102,8 +102,7 @@ class AuthGuardMiddleware:
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)
         self._unmatched = UnmatchedPatterns(app, guard)
-        has_rules = bool(guard.policy.rules)
-        app = startable(app, has_rules=has_rules, when_complete=self._unmatched.warn_once)
+        app = startable(app, guard, when_complete=self._unmatched.warn_once)
         app = answering(app)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
@@ -230,7 +229,7 @@ class AuthGuardMiddleware:
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
             self._unmatched.warn_once()
-            app = at_startup(self.app, has_rules=bool(self.guard.policy.rules))
+            app = at_startup(self.app, self.guard)
             await app(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(
