@@ -44,6 +44,7 @@ from authguard._layers import check_interface
 from authguard._logs import log_refusal, redact_keys_of
 from authguard._preflight.asgi import ASGIPreflights
 from authguard._routes.unmatched import UnmatchedPatterns
+from authguard._signatures.unused_results import check_is_around
 from authguard.drivers.asynchronous import complete, run
 
 __all__ = [
@@ -60,6 +61,8 @@ __all__ = [
 ]
 
 _PROXY_HEADERS = "app.add_middleware(ProxyHeadersMiddleware) after the middleware of the guard"
+_AROUND = """app = AuthGuardMiddleware(app, guard=guard), install(app, guard) for FastAPI, or \
+app.add_middleware(AuthGuardMiddleware, guard=guard) for Starlette"""
 
 
 @named_options
@@ -81,9 +84,10 @@ class AuthGuardMiddleware:
 
     Raises:
         ConfigurationError: if `guard` is not a Guard; if `app` is a WSGI application; if `recheck` is not a
-            number of seconds above 0; if `@requires` is above the decorator of a route of Starlette or
-            FastAPI, where it guards nothing; or if an application with its own root path is mounted at `/`,
-            where rules cannot be applied.
+            number of seconds above 0; if the middleware is thrown away; if `@requires` is above the decorator
+            of a route of Starlette or FastAPI, where it guards nothing; if `dependencies` of FastAPI do not
+            guard a route or mount; or if an application with its own root path is mounted at `/`, where rules
+            cannot be applied.
     """
 
     def __init__(
@@ -119,6 +123,7 @@ class AuthGuardMiddleware:
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
+        check_is_around(self, _AROUND)
 
     def with_guard(self, guard: Guard) -> "AuthGuardMiddleware":
         """Return middleware with the same options and another guard, with the same credential fields."""

@@ -1,6 +1,7 @@
 """Warn of rules that match no route, although a route has nearly the same path, or other methods."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import takewhile
 from typing import Any
@@ -16,6 +17,7 @@ from authguard._routes.templates import spelled_path as _spelled
 from authguard._routes.templates import template_of as _template
 from authguard._routes.unreached import unreached_routes
 from authguard._signatures.registered import PlacedGuard, RegisteredRoute, registered_routes
+from authguard.errors import ConfigurationError
 
 #: A route near an unmatched rule: its path, a method, the segments of the pattern that covers it, and how to
 #: write the correction.
@@ -48,9 +50,10 @@ class UnmatchedPatterns:
         if text:
             logger.warning("%s", text)
         placed = PlacedGuard(self._guard, "", own_root_path(self._app))
-        for each in unreached_routes(self._app, placed):
-            if each.is_page:  # for other routes, the application does not start
-                logger.warning("%s", each.sentence)
+        with suppress(ConfigurationError):  # for such faults, the application does not start
+            for each in unreached_routes(self._app, placed):
+                if each.is_page:
+                    logger.warning("%s", each.sentence)
 
 
 def unmatched_patterns(routes: Iterable[RegisteredRoute], guard: Guard) -> str:

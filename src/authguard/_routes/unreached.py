@@ -149,8 +149,8 @@ def _checked(route: RegisteredRoute) -> Iterator[tuple[str, list[Requirement]]]:
     elif endpoint is not None:
         own += required_by(endpoint)
     else:
-        hooks = [hook.function for hook in route.hooks if hook.decorator == "@before_request"]
-        own += [requirement for function in hooks for requirement in required_by(function)]
+        hooks = [hook for hook in route.hooks if hook.decorator == "@before_request" and hook.is_called]
+        own += [requirement for hook in hooks for requirement in required_by(hook.function)]
     handlers = [name for name in _HANDLERS if isinstance(endpoint, type) and hasattr(endpoint, name)]
     for name in handlers:
         yield name.upper(), [*own, *required_by(getattr(endpoint, name))]

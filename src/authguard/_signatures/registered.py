@@ -15,10 +15,12 @@ class Hook(NamedTuple):
     Attributes:
         decorator: the decorator that registers such functions, as users write it.
         function: the function.
+        is_called: whether the framework calls it.
     """
 
     decorator: str
     function: Any
+    is_called: bool = True
 
 
 class PlacedGuard(NamedTuple):
@@ -234,6 +236,11 @@ def _hooks_of_flask(app: Any) -> Iterator[Hook]:
         for functions in list(of_blueprints.values()):
             for function in functions:
                 yield Hook(f"@{name}", function)
+    called = getattr(app, "before_request_funcs", {})
+    for name, blueprint in getattr(app, "blueprints", {}).items():
+        for function in getattr(blueprint, "before_request_funcs", {}).get(None, ()):
+            if function not in called.get(name, ()):  # added after the blueprint was registered
+                yield Hook("@before_request", function, is_called=False)
     for by_status in list(getattr(app, "error_handler_spec", {}).values()):
         for by_class in list(by_status.values()):
             for handler in by_class.values():
