@@ -284,8 +284,8 @@ def _late(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
         if required and not route.around.is_included and _is_replaced(route):
             yield (
                 f"the route {route.path} ({_name(route.endpoint)}) must be added with its guarded endpoint, "
-                "got an endpoint that was replaced later, which is not called, so that it guards nothing: write "
-                f"@{spelled(required[-1])} below the decorator of the route"
+                "got an endpoint that was replaced later, which is not called, so that it guards nothing: "
+                f"write @{spelled(required[-1])} below the decorator of the route"
             )
 
 

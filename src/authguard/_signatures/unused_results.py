@@ -61,7 +61,7 @@ def _is_unused(frame: FrameType) -> bool:
         if code[at] not in _SKIPPED
     ]
     if following[:1] == ["COPY"]:  # `requires("admin") and …`
-        return following[1].startswith(_TESTS)
+        return following[1:2] != [] and following[1].startswith(_TESTS)
     return bool(following) and (following[0] == "POP_TOP" or following[0].startswith(_TESTS))
 
 
