@@ -7,12 +7,13 @@ from typing import Any
 
 from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
-from authguard._layers import MAX_LAYERS
+from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes
-from authguard._signatures.misused import check_endpoint, misused
-from authguard._signatures.reached import unwrapped
+from authguard._signatures.misused import check_endpoint, misused, spelled
+from authguard._signatures.reached import reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
-from authguard._signatures.uncalled import is_decorator, uncalled_in
+from authguard._signatures.uncalled import is_decorator, is_made, uncalled_in, unused_in
+from authguard._signatures.unused_results import is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
 
@@ -36,8 +37,8 @@ def requirement_of(
     """Return the requirement of a decorator.
 
     Raises:
-        ConfigurationError: if the decorator has no parentheses, scopes are in a list, a list is empty, or a
-            name can never match.
+        ConfigurationError: if the decorator has no parentheses, scopes are in a list, a list is empty, a name
+            can never match, or the caller throws the decorator away.
     """
     if scopes and callable(scopes[0]):
         raise ConfigurationError(
@@ -50,6 +51,11 @@ def requirement_of(
         )
     requirement = Requirement(scopes, any_of, roles, *others)
     requirement.check_not_empty(any_of=any_of, roles=roles)
+    if is_result_unused("requires", is_decorator):
+        raise ConfigurationError(
+            f"{spelled(requirement)} must decorate a function, got a call whose result is thrown away, so "
+            f"that it guards nothing: write @{spelled(requirement)} above a function"
+        )
     return requirement
 
 
@@ -89,6 +95,7 @@ def decorator_of(
         return wrapper
 
     decorate.__module__ = guard_function.__module__
+    mark(decorate, requirement)
     return decorate
 
 
@@ -214,15 +221,19 @@ def misplaced_in(app: Any) -> list[str]:
         for call in route.calls
         if _is_of_other_framework(call)
     ]
+    sentences += _late(routes)
     for route in routes:
+        sentences += unused_in(route.calls, f"the route {route.path}", is_guarding)
+        for hook in route.hooks:
+            sentences += unused_in([hook.function], hook.decorator, is_guarding)
         if route.has_dependencies:
             name = f"{route.path} ({_name(route.endpoint)})"
-            sentences += misspelled_in(route.calls, name, _is_guarding)
+            sentences += misspelled_in(route.calls, name, is_guarding)
             dependencies = [call for call in route.calls if call is not route.endpoint]
-            sentences += uncalled_in(dependencies, name, _is_guarding)
+            sentences += uncalled_in(dependencies, name, is_guarding)
             for listed in route.listed:
                 sentences += misspelled_scopes(listed, f"dependencies of the route {name}")
-    return sentences
+    return list(dict.fromkeys(sentences))
 
 
 def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
@@ -251,7 +262,8 @@ def _is_of_other_framework(call: Any) -> bool:
     return getattr(call, "__qualname__", "") == f"{decorator_of.__name__}.<locals>.decorate"
 
 
-def _is_guarding(call: Any) -> bool:
+def is_guarding(call: Any) -> bool:
+    """Return whether a callable checks the caller."""
     return bool(required_by(call))
 
 
@@ -260,8 +272,49 @@ def _lacks_class(endpoint: Any) -> bool:
     view_class = getattr(endpoint, "view_class", None)
     if not inspect.isclass(view_class):
         return False
-    checked = {each for wrapped in unwrapped(endpoint) for each in requirements_of(wrapped)}
-    return not checked.issuperset(requirements_of(view_class))
+    checked = {each for wrapped in reached(endpoint) for each in requirements_of(wrapped)}
+    required = {*requirements_of(view_class), *required_by_decorators(view_class)}
+    return not checked.issuperset(required)
+
+
+def required_by_decorators(view_class: type) -> Iterator[Requirement]:
+    """Yield the requirements of the results of `requires` in the list `decorators` of a class of views."""
+    listed = getattr(view_class, "decorators", None)
+    for decorator in listed if isinstance(listed, list | tuple) else ():
+        if is_made(decorator, is_guarding):
+            yield from requirements_of(decorator)
+
+
+def _late(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
+    """Yield a sentence for each check that was added to a route or blueprint after its registration."""
+    for route in routes:
+        for hook in route.hooks:
+            if not hook.is_called and is_guarding(hook.function):
+                check = spelled(requirements_of(hook.function)[0])
+                yield (
+                    f"the functions of a blueprint must be added before register_blueprint, got {check} "
+                    f"added later, so that it guards nothing: write bp.before_request({check}) above it"
+                )
+        required = required_by(route.endpoint)
+        if required and not route.around.is_included and _is_replaced(route):
+            yield (
+                f"the route {route.path} ({_name(route.endpoint)}) must be added with its guarded endpoint, "
+                "got an endpoint that was replaced later, which is not called, so that it guards nothing: "
+                f"write @{spelled(required[-1])} below the decorator of the route"
+            )
+
+
+def _is_replaced(route: RegisteredRoute) -> bool:
+    """Return whether a route of Starlette or FastAPI calls the function that its endpoint wraps."""
+    dependant = getattr(route.route, "dependant", None)
+    app = getattr(route.route, "app", None)
+    calls = list(layers_of(app)) if dependant is None else [dependant.call]
+    behind = [each for call in calls for each in reached(call)]
+    called = {id(each) for each in behind}
+    if id(route.endpoint) in called or not any(id(each) in called for each in unwrapped(route.endpoint)):
+        return False
+    checked = {requirement for each in behind for requirement in required_by(each)}
+    return not checked.issuperset(required_by(route.endpoint))
 
 
 def _name(endpoint: Any) -> str:

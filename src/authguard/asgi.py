@@ -44,6 +44,7 @@ from authguard._layers import check_interface
 from authguard._logs import log_refusal, redact_keys_of
 from authguard._preflight.asgi import ASGIPreflights
 from authguard._routes.unmatched import UnmatchedPatterns
+from authguard._signatures.unused_results import check_is_around
 from authguard.drivers.asynchronous import complete, run
 
 __all__ = [
@@ -60,6 +61,8 @@ __all__ = [
 ]
 
 _PROXY_HEADERS = "app.add_middleware(ProxyHeadersMiddleware) after the middleware of the guard"
+_AROUND = """app = AuthGuardMiddleware(app, guard=guard), install(app, guard) for FastAPI, or \
+app.add_middleware(AuthGuardMiddleware, guard=guard) for Starlette"""
 
 
 @named_options
@@ -81,9 +84,10 @@ class AuthGuardMiddleware:
 
     Raises:
         ConfigurationError: if `guard` is not a Guard; if `app` is a WSGI application; if `recheck` is not a
-            number of seconds above 0; if `@requires` is above the decorator of a route of Starlette or
-            FastAPI, where it guards nothing; or if an application with its own root path is mounted at `/`,
-            where rules cannot be applied.
+            number of seconds above 0; if the middleware is thrown away; if `@requires` is above the decorator
+            of a route of Starlette or FastAPI, where it guards nothing; if `dependencies` of FastAPI do not
+            guard a route or mount; or if an application with its own root path is mounted at `/`, where rules
+            cannot be applied.
     """
 
     def __init__(
@@ -102,8 +106,7 @@ class AuthGuardMiddleware:
         check_flag(websocket_close_codes, "websocket_close_codes")
         warn_if_inside(app, _PROXY_HEADERS)
         self._unmatched = UnmatchedPatterns(app, guard)
-        has_rules = bool(guard.policy.rules)
-        app = startable(app, has_rules=has_rules, when_complete=self._unmatched.warn_once)
+        app = startable(app, guard, when_complete=self._unmatched.warn_once)
         app = answering(app)
         app = app if guard.metadata_page is None else _WithMetadata(app, guard.metadata_page)
         app = app if guard.endpoint is None else _WithEndpoint(app, guard.endpoint)
@@ -120,6 +123,7 @@ class AuthGuardMiddleware:
         self._websockets = Websockets(
             self.app, guard, clock, check_recheck(recheck), close_codes=websocket_close_codes
         )
+        check_is_around(self, _AROUND)
 
     def with_guard(self, guard: Guard) -> "AuthGuardMiddleware":
         """Return middleware with the same options and another guard, with the same credential fields."""
@@ -230,7 +234,7 @@ class AuthGuardMiddleware:
             await self._websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
             self._unmatched.warn_once()
-            app = at_startup(self.app, has_rules=bool(self.guard.policy.rules))
+            app = at_startup(self.app, self.guard)
             await app(scope, receive, _closing(send, self.guard))
         else:
             raise RuntimeError(

@@ -29,6 +29,7 @@ from authguard._layers import check_interface
 from authguard._logs import log_raised, log_refusal, logger, redact_keys_of
 from authguard._preflight.wsgi import WSGIPreflights
 from authguard._routes.unmatched import UnmatchedPatterns
+from authguard._signatures.unused_results import check_is_around
 from authguard._wsgi.processes import UnsharedState, WithUnsharedState
 from authguard._wsgi.request import (
     AUTH,
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 
 _PROXY_FIX = """app = ProxyFix(AuthGuardMiddleware(app, guard=guard)), or app.wsgi_app = \
 ProxyFix(app.wsgi_app) after init_app(app, guard)"""
+_AROUND = (
+    """app = AuthGuardMiddleware(app, guard=guard), or init_app(app, guard) of authguard.flask for Flask"""
+)
 
 
 __all__ = [
@@ -82,9 +86,9 @@ class AuthGuardMiddleware:
         clock: seconds since the epoch.
 
     Raises:
-        ConfigurationError: if `guard` is not a Guard; if `app` is an ASGI application; or if `@requires` is
-            above the decorator of a Flask view, where it guards nothing. If such a view is added later, Flask
-            answers each request with 500.
+        ConfigurationError: if `guard` is not a Guard; if `app` is an ASGI application; if the middleware is
+            thrown away; or if `@requires` is above the decorator of a Flask view, where it guards nothing. If
+            such a view is added later, Flask answers each request with 500.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class AuthGuardMiddleware:
         self._keys = environ_keys(guard.recalled_fields)
         self._clock = guard.remotes.clock = clock
         self._preflights = WSGIPreflights(self.app)
+        check_is_around(self, _AROUND)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request."""

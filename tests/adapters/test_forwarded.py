@@ -106,7 +106,7 @@ class SimpleNamespaceLayer(SimpleNamespace):
 
 def test_wsgi_warns(caplog: pytest.LogCaptureFixture) -> None:
     """The wrong order of a WSGI application is logged as a warning, and the right one is not."""
-    authguard.wsgi.AuthGuardMiddleware(fixed(wsgi), guard=guard())
+    _ = authguard.wsgi.AuthGuardMiddleware(fixed(wsgi), guard=guard())
     assert "app = ProxyFix(AuthGuardMiddleware(app, guard=guard))" in caplog.text
     caplog.clear()
     fixed(authguard.wsgi.AuthGuardMiddleware(wsgi, guard=guard()))
@@ -139,8 +139,8 @@ def test_asgi_warns_of_what_is_inside_of_an_application(caplog: pytest.LogCaptur
     """A guard around the whole application finds middleware that the application has not built yet."""
     app = Starlette()
     app.add_middleware(ProxyHeadersMiddleware)
-    authguard.asgi.AuthGuardMiddleware(app, guard=guard())
-    authguard.asgi.AuthGuardMiddleware(ProxyHeadersMiddleware(app), guard=guard())
+    _ = authguard.asgi.AuthGuardMiddleware(app, guard=guard())
+    _ = authguard.asgi.AuthGuardMiddleware(ProxyHeadersMiddleware(app), guard=guard())
     assert len(caplog.records) == 2
     caplog.clear()
     ProxyHeadersMiddleware(authguard.asgi.AuthGuardMiddleware(Starlette(), guard=guard()))
@@ -151,4 +151,4 @@ def test_a_layer_that_wraps_itself_ends() -> None:
     """The search for layers ends at a layer that wraps itself."""
     layer: Any = SimpleNamespaceLayer()
     layer.application = layer
-    authguard.wsgi.AuthGuardMiddleware(layer, guard=guard())
+    _ = authguard.wsgi.AuthGuardMiddleware(layer, guard=guard())

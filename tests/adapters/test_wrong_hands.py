@@ -102,3 +102,22 @@ def test_requires_of_fastapi_in_flask_says_where_to_import_it_from() -> None:
     app.testing = True
     with pytest.raises(TypeError, match="import requires from authguard.flask"):
         ask_wsgi(app, "GET", "/x")
+
+
+@pytest.mark.parametrize(
+    "kind", [AuthGuardMiddleware, authguard.flask.AuthGuardMiddleware], ids=["asgi", "wsgi"]
+)
+def test_middleware_that_is_thrown_away_is_an_error(kind: Any) -> None:
+    """A call as a statement guards nothing, and is an error with advice; a result that is kept is none."""
+    app: Any = FastAPI() if kind is AuthGuardMiddleware else flask.Flask("site")
+
+    class Derived(kind):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(app, guard=make_guard())
+
+    with pytest.raises(
+        ConfigurationError, match=r"thrown away, .*write app = AuthGuardMiddleware\(app, guard="
+    ):
+        kind(app, guard=make_guard())
+    kept = [kind(app, guard=make_guard()), Derived()]
+    assert all(isinstance(each, kind) for each in kept)

@@ -19,6 +19,7 @@ ELSEWHERE = {
         "_endpoint.py",
         "'; '.join(misplaced)",
     ): "sentences of `misplaced_in`; see tests/adapters/test_decorator_order.py",
+    ("unreached.py", "'; '.join(sentences)"): "sentences; see tests/adapters/test_unreached_routes.py",
     ("checks.py", "'; '.join([str(error), *later])"): "the texts of errors of this form",
     ("app.py", "'; '.join(filter(None, [str(error), tables]))"): "the same",
     (

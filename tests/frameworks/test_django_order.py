@@ -184,3 +184,42 @@ def test_guarded_views_of_all_kinds_are_no_fault() -> None:
         path("partial", functools.partial(requires("admin")(show))),
         path("open", show),
     )
+
+
+def throw_away(request: HttpRequest) -> HttpResponse:
+    """Throw the check away."""
+    requires("admin")
+    return HttpResponse("in")
+
+
+class ThrowAway(View):
+    """Test the check for truth."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Return a page."""
+        return HttpResponse("in" if requires("admin") else "")
+
+
+@pytest.mark.parametrize("view", [throw_away, ThrowAway.as_view()], ids=["function", "class"])
+def test_a_view_that_throws_the_check_away(view: Any) -> None:
+    """A call of `requires` as a statement or in a condition is an error that names the view."""
+    with pytest.raises(SystemCheckError, match=r"E006\) the function .* of the route /wrong must use"):
+        check(path("wrong", view))
+
+
+def test_a_list_of_decorators_of_a_class() -> None:
+    """Django does not read the list `decorators` of a class, unless the class applies it itself."""
+
+    class Listed(View):
+        decorators = (requires("admin"),)
+
+    class Applied(Listed):
+        @requires("admin")
+        def dispatch(self, *args: Any, **options: Any) -> Any:
+            return super().dispatch(*args, **options)
+
+    with pytest.raises(
+        SystemCheckError, match=r"E006\) @requires must decorate the class of the route /wrong"
+    ):
+        check(path("wrong", Listed.as_view()))
+    check(path("right", Applied.as_view()), path("too", requires("admin")(Listed.as_view())))

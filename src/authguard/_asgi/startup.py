@@ -8,28 +8,30 @@ from authguard._asgi.request import ASGIApp, Receive, Scope, Send
 from authguard._core.guard import Guard
 from authguard._endpoint import order_error
 from authguard._layers import layers_of
-from authguard._mounted import mount_error
+from authguard._mounted import mount_error, own_root_path
+from authguard._routes.unreached import unreached_error
+from authguard._signatures.registered import PlacedGuard
 from authguard.errors import ConfigurationError
 
 
-def startable(app: ASGIApp, *, has_rules: bool, when_complete: Callable[[], None]) -> ASGIApp:
+def startable(app: ASGIApp, guard: Guard, *, when_complete: Callable[[], None]) -> ASGIApp:
     """Return the application, or another one that fails when it is started or called.
 
     Args:
         app: the application that the middleware wraps.
-        has_rules: whether different paths have different rules.
+        guard: the rules.
         when_complete: called when an application of Starlette or FastAPI has all its routes.
 
     Raises:
         ConfigurationError: if the application must not start, and is complete.
     """
-    error = _error(app, has_rules=has_rules)
+    error = _error(app, guard)
     answer_raised(app)
     whole = _whole(app)
     if whole is not None:
         if error is not None:
             raise error
-        _check_when_called(whole, has_rules=has_rules, when_complete=when_complete)
+        _check_when_called(whole, guard, when_complete)
     elif _has_routes(app):
         when_complete()  # the framework, or the author of a mount, builds the layers now
     if error is None:
@@ -49,12 +51,12 @@ def _has_routes(app: Any) -> bool:
     return any(isinstance(getattr(layer, "routes", None), list) for layer in layers_of(app))
 
 
-def _check_when_called(app: Any, *, has_rules: bool, when_complete: Callable[[], None]) -> None:
+def _check_when_called(app: Any, guard: Guard, when_complete: Callable[[], None]) -> None:
     """Check again when the framework builds its layers, because some servers have no lifespan."""
     build = app.build_middleware_stack
 
     def checked() -> Any:
-        error = _error(app, has_rules=has_rules)
+        error = _error(app, guard)
         if error is not None:
             raise error
         answer_raised(app)
@@ -76,15 +78,20 @@ class _Failing:
         raise self._error.with_traceback(None)
 
 
-def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
+def at_startup(app: ASGIApp, guard: Guard) -> ASGIApp:
     """Return the application to start, now that it is complete; see `startable`."""
-    error = _error(app, has_rules=has_rules)
+    error = _error(app, guard)
     answer_raised(app)
     return app if error is None else _Failing(error)
 
 
-def _error(app: ASGIApp, *, has_rules: bool) -> ConfigurationError | None:
-    return order_error(app) or _instance_error(app) or (mount_error(app) if has_rules else None)
+def _error(app: ASGIApp, guard: Guard) -> ConfigurationError | None:
+    return (
+        order_error(app)
+        or _instance_error(app)
+        or (mount_error(app) if guard.policy.rules else None)
+        or unreached_error(app, PlacedGuard(guard, "", own_root_path(app)))
+    )
 
 
 def _instance_error(app: Any) -> ConfigurationError | None:

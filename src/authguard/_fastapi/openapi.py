@@ -110,7 +110,7 @@ def _of_routes(routes: Iterable[Any]) -> dict[tuple[str, str], OfRoute]:
     for route in contexts(list(routes)):
         if getattr(route, "dependant", None) is None:
             continue
-        requirements = (*required_by(route.endpoint), *required_by_dependencies(route.dependant))
+        requirements = (*required_by(route.dependant.call), *required_by_dependencies(route.dependant))
         of_route = OfRoute(tuple(dict.fromkeys(requirements)), _takes_optional_user(route.dependant))
         for method in route.methods or ():
             by_operation.setdefault((route.path_format, method.lower()), of_route)

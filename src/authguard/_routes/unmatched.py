@@ -1,9 +1,8 @@
 """Warn of rules that match no route, although a route has nearly the same path, or other methods."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from difflib import SequenceMatcher
-from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -12,12 +11,14 @@ from authguard._core.policy.paths import fold
 from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
 from authguard._logs import logger
-from authguard._routes.paths import ANYTHING_BELOW, Parameter, Template, can_meet, samples, template
-from authguard._signatures.registered import RegisteredRoute, registered_routes
+from authguard._mounted import own_root_path
+from authguard._routes.paths import ANYTHING_BELOW, Template, can_meet, samples
+from authguard._routes.templates import spelled_path as _spelled
+from authguard._routes.templates import template_of as _template
+from authguard._routes.unreached import unreached_routes
+from authguard._signatures.registered import PlacedGuard, RegisteredRoute, registered_routes
+from authguard.errors import ConfigurationError
 
-# Parameters of Starlette, such as {id:int}, and of Werkzeug, such as <int:id>.
-_PARAMETER = re.compile(r"\{\w+(?::(\w+))?\}|<(?:(\w+)(?:\(.*?\))?:)?\w+>")
-_IN_ONE_SEGMENT = frozenset((None, "str", "string", "default", "int", "float", "uuid"))
 #: A route near an unmatched rule: its path, a method, the segments of the pattern that covers it, and how to
 #: write the correction.
 Near = tuple[str, str, Sequence[str], str]
@@ -41,13 +42,18 @@ class UnmatchedPatterns:
         self._is_done = False
 
     def warn_once(self) -> None:
-        """Log one warning that names the patterns, with the routes and the spelling that works."""
+        """Log one warning that names the patterns, and one for pages of FastAPI without its dependencies."""
         if self._is_done:
             return
         self._is_done = True
         text = unmatched_patterns(registered_routes(self._app), self._guard)
         if text:
             logger.warning("%s", text)
+        placed = PlacedGuard(self._guard, "", own_root_path(self._app))
+        with suppress(ConfigurationError):  # for such faults, the application does not start
+            for each in unreached_routes(self._app, placed):
+                if each.is_page:
+                    logger.warning("%s", each.sentence)
 
 
 def unmatched_patterns(routes: Iterable[RegisteredRoute], guard: Guard) -> str:
@@ -214,21 +220,5 @@ def _literals(segments: Template) -> list[str]:
     return [segment.word or "" for segment in segments]
 
 
-def _spelled(segments: Template) -> Sequence[str]:
-    return [segment.word or "*" for segment in segments]
-
-
 def _likeness(word: str, other: str) -> float:
     return SequenceMatcher(None, word, other).ratio()
-
-
-@lru_cache(maxsize=1_024)  # several guards of an application see the same paths
-def _template(path: str) -> Template:
-    """Return the template of a path of any framework; unknown converters may match anything."""
-    pieces: list[str | Parameter] = []
-    end = 0
-    for match in _PARAMETER.finditer(path):
-        kind = match[1] or match[2]
-        pieces += [path[end : match.start()], Parameter("[^/]+" if kind in _IN_ONE_SEGMENT else ".*")]
-        end = match.end()
-    return template([*pieces, path[end:]])

@@ -103,6 +103,17 @@ def _reads_scopes(dependency: Any, depth: int = 0) -> bool:
     return any(m.dependency is not None and _reads_scopes(m.dependency, depth + 1) for m in inner)
 
 
+def markers_of(call: Any) -> list[Any]:
+    """Return the `Depends` and `Security` in the signature of a dependency."""
+    markers = [m for each in _parameters(call) for m in (each.default, *_metadata(_value(each.annotation)))]
+    return [marker for marker in markers if callable(getattr(marker, "dependency", None))]
+
+
+def takes_scopes(call: Any) -> bool:
+    """Return whether a dependency takes the scopes of a `Security` itself."""
+    return any(_has_scopes(parameter.annotation) for parameter in _parameters(call))
+
+
 def _documents_scopes(dependency: Any) -> bool:
     """Return whether it is a security scheme of FastAPI, which guards nothing with or without scopes."""
     return any(

@@ -1,4 +1,4 @@
-"""Find dependencies of FastAPI that would check the caller, but only if FastAPI called them twice."""
+"""Find functions that create or return a check of the caller, which their framework does not call."""
 
 import ast
 import inspect
@@ -7,10 +7,14 @@ from functools import lru_cache, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
+from authguard._signatures.reached import with_own_values
+
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _PACKAGE = __name__.partition(".")[0]
-_DECORATOR = ("authguard.fastapi", "authguard.starlette")
+_DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
+_MADE = ("authguard.fastapi", "authguard.starlette")  # the modules of classes of results of `requires`
+_DEPTH = 3  # modules in modules, such as authguard.fastapi
 
 
 def is_decorator(value: Any) -> bool:
@@ -46,6 +50,64 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
             )
 
 
+def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -> Iterator[str]:
+    """Yield a sentence for each function that calls `requires`, and throws away the result or only tests it.
+
+    Args:
+        calls: functions, objects with `__call__`, and classes that a framework calls.
+        place: the name of their place, for the sentences.
+        guards: as for `uncalled_in`.
+    """
+    for call in calls:
+        for function in _own_functions(call):
+            for source in _unused(function, guards):
+                yield (
+                    f"the function {function.__qualname__} of {place} must use the result of {source}, got "
+                    f"it thrown away, so that it guards nothing: write @{source} above a function"
+                )
+
+
+def _own_functions(call: Any) -> Iterator[FunctionType]:
+    """Yield the functions of the application behind a callable, and those of a class."""
+    while isinstance(call, partial):
+        call = call.func
+    if isinstance(call, type):
+        calls = [each for base in call.__mro__ for each in vars(base).values()]
+    else:
+        calls = [call, _call_of(type(call))]
+    for each in calls:
+        for function in with_own_values(each) if isinstance(each, FunctionType | MethodType) else ():
+            if isinstance(function, FunctionType) and not str(function.__module__).startswith(f"{_PACKAGE}."):
+                yield function
+
+
+def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[str]:
+    for node in _nodes_of(function, guards):
+        if isinstance(node, ast.Lambda):
+            continue
+        nodes = list(_own_nodes(node.body))
+        assigned = _assigned(nodes)
+        loaded = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+        values = [value for name, value in assigned.items() if name not in loaded]
+        for each in nodes:
+            values += _thrown_away(each)
+        for value in values:
+            made = assigned.get(value.id, value) if isinstance(value, ast.Name) else value
+            if isinstance(made, ast.Call) and _is_guard(made, function, guards):
+                yield ast.unparse(made)
+
+
+def _thrown_away(node: ast.AST) -> list[ast.expr]:
+    """Return the expressions in a node whose values nothing uses but a test."""
+    if isinstance(node, ast.Expr):
+        return list(_branches(node.value))
+    if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
+        return [node.test]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return [node.operand]
+    return node.values[:-1] if isinstance(node, ast.BoolOp) else []
+
+
 def _call_of(kind: type) -> Any:
     return next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
 
@@ -63,19 +125,25 @@ def _returned_guard(function: Any, guards: Callable[[Any], bool]) -> str:
 
     Functions whose source cannot be read, such as those of a console, are not examined.
     """
-    if not isinstance(function, FunctionType) or not _mentions(function, guards):
-        return ""
+    if isinstance(function, FunctionType):
+        for node in _nodes_of(function, guards):
+            for value in _returned(node):
+                if _is_guard(value, function, guards):
+                    return ast.unparse(value)
+    return ""
+
+
+def _nodes_of(function: FunctionType, guards: Callable[[Any], bool]) -> list[_Function]:
+    """Return the parsed source of a function that uses `requires` or the result of a call of it."""
     code = function.__code__
     try:
+        if not _mentions(function, guards):
+            return []
         lines, _ = inspect.findsource(function)
         functions = _functions_of("".join(lines))
     except (OSError, SyntaxError, ValueError):
-        return ""
-    for node in functions.get((code.co_name, code.co_firstlineno), ()):
-        for value in _returned(node):
-            if _is_guard(value, function, guards):
-                return ast.unparse(value)
-    return ""
+        return []
+    return functions.get((code.co_name, code.co_firstlineno), [])
 
 
 def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
@@ -83,9 +151,12 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
     code = function.__code__
     values = [function.__globals__.get(name) for name in code.co_names]
     values += [_variable(name, function) for name in code.co_freevars]
-    return any(
-        isinstance(each, ModuleType) or is_decorator(each) or _is_made(each, guards) for each in values
-    )
+    for _ in range(_DEPTH):
+        if any(is_decorator(each) or is_made(each, guards) for each in values):
+            return True
+        modules = [each for each in values if isinstance(each, ModuleType)]
+        values = [vars(module).get(name) for module in modules for name in code.co_names]
+    return False
 
 
 @lru_cache(maxsize=8)  # most dependencies of an application are in a few files
@@ -107,17 +178,21 @@ def _returned(function: _Function) -> Iterator[ast.expr]:
         yield from _branches(function.body)
         return
     nodes = list(_own_nodes(function.body))
-    assigned = {
+    assigned = _assigned(nodes)
+    for node in nodes:
+        if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
+            for value in _branches(node.value):
+                yield from _branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
+
+
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
+    return {
         target.id: node.value
         for node in nodes
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in nodes:
-        if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
-            for value in _branches(node.value):
-                yield from _branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -139,12 +214,13 @@ def _branches(value: ast.expr) -> Iterator[ast.expr]:
 def _is_guard(value: ast.expr, function: FunctionType, guards: Callable[[Any], bool]) -> bool:
     if isinstance(value, ast.Call):
         return is_decorator(_value(value.func, function))
-    return _is_made(_value(value, function), guards)
+    return is_made(_value(value, function), guards)
 
 
-def _is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
+def is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
     """Return whether a value is the result of `requires(…)`."""
-    return getattr(type(value), "__module__", None) in _DECORATOR and guards(value)
+    is_closure = isinstance(value, FunctionType) and value.__qualname__ == "decorator_of.<locals>.decorate"
+    return (is_closure or getattr(type(value), "__module__", None) in _MADE) and guards(value)
 
 
 def _value(node: ast.expr, function: FunctionType) -> Any:

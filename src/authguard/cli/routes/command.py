@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from authguard._endpoint import misplaced_in
+from authguard._routes.unreached import unreached_routes
 from authguard.cli.output import MISUSED, Failure, echo_json, echo_table, note
 from authguard.cli.routes.access import Answer, Row, rows_of
 from authguard.cli.routes.findings import RouteFinding, rule_findings
@@ -60,6 +61,10 @@ def routes(
     except ConfigurationError as error:
         raise Failure(f"--allow: {error}", MISUSED) from None
     findings += [RouteFinding("error", "misplaced", "", text) for text in misplaced_in(app)]
+    findings += [
+        RouteFinding("warning" if each.is_page else "error", "unreached", each.path, each.sentence)
+        for each in unreached_routes(app)
+    ]
     shown = [row for row in rows if row.answer.access == "unclassified" or not unclassified]
     if as_json:
         echo_json([*map(_document, shown), *(finding.document() for finding in findings)])

@@ -86,7 +86,10 @@ def _by_method(route: Any) -> Iterator[tuple[tuple[str, ...], tuple[Requirement,
 
 
 def _requirements(route: Any) -> tuple[Requirement, ...]:
-    return (*required_by(route.endpoint), *required_by_dependencies(getattr(route, "dependant", None)))
+    return (
+        *required_by(getattr(getattr(route, "dependant", None), "call", route.endpoint)),
+        *required_by_dependencies(getattr(route, "dependant", None)),
+    )
 
 
 def _frontends(router: Any, place: RoutePlace) -> Iterator[Route]:
