@@ -5,6 +5,7 @@ from typing import Any
 
 from authguard._asgi.raised import answer_raised
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
+from authguard._asgi.rewrites import check_routers
 from authguard._core.guard import Guard
 from authguard._endpoint import order_error
 from authguard._layers import layers_of
@@ -25,6 +26,7 @@ def startable(app: ASGIApp, *, has_rules: bool, when_complete: Callable[[], None
     """
     error = _error(app, has_rules=has_rules)
     answer_raised(app)
+    check_routers(app)
     whole = _whole(app)
     if whole is not None:
         if error is not None:
@@ -58,6 +60,7 @@ def _check_when_called(app: Any, *, has_rules: bool, when_complete: Callable[[],
         if error is not None:
             raise error
         answer_raised(app)
+        check_routers(app)
         when_complete()
         return build()
 
@@ -80,6 +83,7 @@ def at_startup(app: ASGIApp, *, has_rules: bool) -> ASGIApp:
     """Return the application to start, now that it is complete; see `startable`."""
     error = _error(app, has_rules=has_rules)
     answer_raised(app)
+    check_routers(app)
     return app if error is None else _Failing(error)
 
 
