@@ -31,6 +31,7 @@ class RegisteredRoute(NamedTuple):
         hooks: the other functions of the application: around its endpoints, or for their exceptions.
         is_opaque: whether this is such a place, such as the mount of an unknown application.
         methods: its methods; empty if it may have all.
+        is_variant: whether this is another path of a page that has its own route already.
     """
 
     path: str
@@ -41,6 +42,7 @@ class RegisteredRoute(NamedTuple):
     hooks: tuple[Hook, ...] = ()
     is_opaque: bool = False
     methods: frozenset[str] = frozenset()
+    is_variant: bool = False
 
 
 def registered_routes(app: Any) -> Iterator[RegisteredRoute]:
