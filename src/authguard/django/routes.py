@@ -84,7 +84,8 @@ def _paths(pattern: Any, *, is_endpoint: bool) -> list[str]:
     if isinstance(pattern, LocalePrefixPattern):
         return _of_languages(pattern)
     if isinstance(pattern, RegexPattern):
-        return paths_of(pattern.regex.pattern, is_endpoint=is_endpoint)
+        compiled: Any = pattern.regex  # pyright sees only the descriptor
+        return paths_of(compiled.pattern, is_endpoint=is_endpoint)
     raise ValueError("the pattern is of an unknown class")
 
 
