@@ -20,7 +20,7 @@ def own_root_path(app: Any) -> str:
     Args:
         app: the application that the guard wraps, or middleware around it.
     """
-    for layer in _layers(app):
+    for layer in layers_and_kept(app):
         if _sets_root_path(layer):
             return _root_path_of(layer)
         if hasattr(layer, "routes"):  # a mount with a path adds its own mount point
@@ -49,7 +49,12 @@ def mount_error(app: Any) -> ConfigurationError | None:
     return None
 
 
-def _layers(app: Any) -> Iterator[Any]:
+def layers_and_kept(app: Any) -> Iterator[Any]:
+    """Yield an application and the layers below it, which middleware may store under any name.
+
+    Args:
+        app: the outermost layer; None has no layers.
+    """
     seen: list[Any] = []
     while app is not None and len(seen) < MAX_LAYERS:
         if any(app is layer for layer in seen):  # a router has its own method as its default
@@ -88,7 +93,7 @@ def _closure(function: FunctionType) -> Iterator[Any]:
 
 
 def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
-    for layer in _layers(app):
+    for layer in layers_and_kept(app):
         routes = getattr(layer, "routes", None)
         if not isinstance(routes, list) or id(routes) in seen:
             continue
@@ -98,7 +103,7 @@ def _mounted_at_root(app: Any, seen: set[int]) -> Iterator[Any]:
             if hasattr(route, "endpoint") or getattr(route, "path", "") != "":
                 continue
             mounted = getattr(route, "app", None)
-            yield from filter(_sets_root_path, _layers(mounted))
+            yield from filter(_sets_root_path, layers_and_kept(mounted))
             yield from _mounted_at_root(mounted, seen)
 
 

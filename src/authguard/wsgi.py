@@ -47,6 +47,7 @@ from authguard._wsgi.request import (
     leave,
     request_of,
 )
+from authguard._wsgi.rewrites import let_check
 from authguard.drivers.blocking import complete, run, run_anywhere
 from authguard.errors import RefusedError
 
@@ -102,6 +103,7 @@ class AuthGuardMiddleware:
         check_order_of_flask(app, UnmatchedPatterns(app, guard).warn_once, partial(logger.error, "%s"))
         for flask in flasks_below(app):
             flask.error_handler_spec[None][None].setdefault(RefusedError, answer_in_flask)
+            app = let_check(app, flask)
         warn_if_inside(app, _PROXY_FIX)
         state = UnsharedState(guard)
         app = WithUnsharedState(app, state) if state else app

@@ -11,6 +11,7 @@ from adapters.answering import AUDIENCE, GOOD, ISSUER, NOW, PREFLIGHT, SECRET, b
 from adapters.faces import Answer, ask_wsgi
 from authguard import Guard, JWTVerifier, Rule
 from authguard.flask import init_app
+from authguard.wsgi import AuthGuardMiddleware
 
 
 def overriding_methods(app: Any) -> Any:
@@ -96,6 +97,26 @@ def test_the_error_names_the_right_order(ask: Callable[..., Answer]) -> None:
         ask(app, "GET", "/public/secret", [("X-Script-Name", b"/public")])
     app.wsgi_app = overriding_methods(app.wsgi_app)
     assert ask(app, "POST", "/secret", [("X-HTTP-Method-Override", b"GET")]).status == 401
+
+
+@pytest.mark.parametrize("around", ["wsgi_app", "application"])
+def test_the_middleware_of_wsgi_alone_checks_it_too(ask: Callable[..., Answer], around: str) -> None:
+    """Without `init_app`, a layer that changes the method or path is a 500 if another rule applies."""
+    app = flask.Flask("site")
+    app.add_url_rule("/<path:path>", "page", lambda path: flask.request.method, methods=["POST", "DELETE"])
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    rules = Guard(verifier, protected_paths=[Rule("/items", methods=["DELETE"], scopes=["admin"])])
+    if around == "wsgi_app":
+        layered: Any = overriding_methods(app.wsgi_app)
+        layered = type("Layer", (), {"app": app.wsgi_app, "__call__": staticmethod(layered)})()
+        guarded = AuthGuardMiddleware(layered, guard=rules, clock=lambda: NOW)
+    else:
+        guarded = AuthGuardMiddleware(app, guard=rules, clock=lambda: NOW)
+        app.wsgi_app = overriding_methods(app.wsgi_app)  # type: ignore[method-assign]
+    override = [("X-HTTP-Method-Override", b"DELETE")]
+    assert ask(guarded, "POST", "/items", override).status == 500
+    assert ask(guarded, "POST", "/items").body == b"POST"
+    assert ask(guarded, "POST", "/other", override).body == b"DELETE"
 
 
 @pytest.mark.parametrize("layer", [copied, lambda app: DispatcherMiddleware(app, {"/other": copied(app)})])

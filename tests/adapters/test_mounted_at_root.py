@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from adapters.test_mounts import fastapi, get, guard
 from authguard import ConfigurationError
-from authguard._mounted import _layers
+from authguard._mounted import layers_and_kept
 from authguard.asgi import AuthGuardMiddleware
 from authguard.fastapi import install
 
@@ -65,5 +65,5 @@ def test_pages_that_have_one_path_are_right(kind: str) -> None:
 
 def test_layers_that_lead_in_a_circle_are_looked_at_once() -> None:
     """A Starlette router refers to itself by its default method, and each layer is still visited once."""
-    layers = list(_layers(Starlette()))
+    layers = list(layers_and_kept(Starlette()))
     assert 1 < len(layers) < 10

@@ -77,6 +77,10 @@ def test_many_patterns_are_one_short_line(warned: Warnings) -> None:
         (["/api/admin/{id:int}"], "/admin/*", "/api/admin/{id:int}", "/api/admin/*"),
         (["/api/admin/{id}"], "/Admin/**", "/api/admin/{id}", "/api/Admin/**"),
         (["/t/{tenant}/admin"], "/admin", "/t/{tenant}/admin", "/t/*/admin"),
+        (["/{tenant}/admin"], "/admin", "/{tenant}/admin", "/*/admin"),
+        (["/{tenant}", "/{tenant}/keys", "/{tenant}/admin"], "/admin", "/{tenant}/admin", "/*/admin"),
+        (["/{a}/{b}/admin/{id}"], "/admin/*", "/{a}/{b}/admin/{id}", "/*/*/admin/*"),
+        (["/{tenant:int}/admin"], "/admin", "/{tenant:int}/admin", "/*/admin"),
         (["/users"], "/user", "/users", "/users"),
         (["/api/dashboard/{id}"], "/api/dashbord", "/api/dashboard/{id}", "/api/dashboard"),
         (["/users/{id}/keys"], "/users/*/key", "/users/{id}/keys", "/users/*/keys"),
@@ -115,7 +119,10 @@ def test_all_patterns_are_in_one_warning(warned: Warnings) -> None:
         (["/v1/users"], ["/v2/users"]),
         (["/home"], ["/dashboard"]),  # a path of another service with the same guard
         (["/{a}/{b}"], ["/admin"]),
-        (["/{tenant}/admin"], ["/admin"]),  # a tenant may have that name
+        (["/admin", "/{tenant}/admin"], ["/admin"]),
+        (["/{tenant}/admin"], ["/*/admin"]),
+        (["/{page}", "/{tenant}/admin"], ["/admin"]),  # a page may have that name
+        (["/{tenant}/admin", "/{name}"], ["/admin", "/*/admin"]),
         (["/api/x"], ["/**", "/*/y"]),
         (["/users/{id}/keys"], ["/users/*/mails"]),
         (["/users/{id}/keys"], ["/**/key"]),  # the word may be at any place
@@ -219,6 +226,33 @@ def test_a_blueprint_of_flask_with_a_prefix(prefix: str | None, caplog: pytest.L
     with caplog.at_level(logging.WARNING, "authguard"):
         assert [ask_wsgi(app, "GET", "/").status for _ in range(2)] == [200, 200]
     assert ["write '/api/admin'" in each for each in logged(caplog)] == [True] * (prefix is not None)
+
+
+@pytest.mark.parametrize("prefix", ["/<tenant>", "/<int:tenant>", "/<any(acme, 'other'):tenant>"])
+def test_a_prefix_with_a_parameter_is_named(prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A pattern without the parameter before it is warned of on Flask, too."""
+    app = flask.Flask("site", static_folder=None)
+    blueprint = flask.Blueprint("shop", "shop", url_prefix=prefix)
+    blueprint.add_url_rule("/reports", view_func=lambda **_: "", endpoint="reports")
+    app.register_blueprint(blueprint)
+    authguard.flask.init_app(app, guard("/reports"))
+    with caplog.at_level(logging.WARNING, "authguard"):
+        ask_wsgi(app, "GET", "/")
+    [warning] = logged(caplog)
+    assert warning.endswith(f"does not protect {prefix + '/reports'!r}: write '/*/reports'")
+
+
+def test_a_mount_and_a_router_with_a_parameter_are_named(warned: Warnings) -> None:
+    """A pattern without the parameter of a mount or of a router is warned of."""
+    router, sub = APIRouter(prefix="/{tenant}"), FastAPI()
+    router.get("/reports")(lambda: 1)
+    sub.get("/invoices")(lambda: 1)
+    app = FastAPI(openapi_url=None)
+    app.include_router(router)
+    app.mount("/{customer}", sub)
+    [warning] = warned(app, "/reports", "/invoices")
+    assert "write '/*/reports'" in warning
+    assert "write '/*/invoices'" in warning
 
 
 def reports(*methods: str, path: str = "/reports") -> Route:

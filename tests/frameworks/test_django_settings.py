@@ -13,6 +13,7 @@ pytestmark = pytest.mark.frameworks
 
 from django.apps import apps
 from django.conf import settings
+from django.conf.urls.i18n import i18n_patterns
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -24,7 +25,7 @@ from django.urls import include, path, re_path
 from django.views import View
 
 from adapters.answering import AUDIENCE, ISSUER, SECRET
-from authguard import AccessCookie, ConfigurationError, Guard, JWTVerifier, MemoryRevocations
+from authguard import AccessCookie, ConfigurationError, Guard, JWTVerifier, MemoryRevocations, Rule
 from authguard.django import AuthGuardMiddleware, current_principal, get_guard, requires
 from frameworks.django_project import CORS_LAYER, EVERYWHERE, GUARD, STANDARD
 
@@ -259,6 +260,69 @@ def test_the_check_knows_a_pattern_that_misses_the_prefix(patterns: list[Any], w
                 call_command("check", fail_level="WARNING")
         else:
             call_command("check", fail_level="WARNING")
+
+
+REPORTS = path("reports/", view)
+TOO = "another path of the same page: write a rule for '/{}/reports', too"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text"),
+    [
+        ([path("<slug:tenant>/", include([REPORTS]))], r"write '/\*/reports'"),
+        ([path("<slug:tenant>/", view), path("<slug:tenant>/reports/", view)], r"write '/\*/reports'"),
+        ([re_path(r"^api/reports/$", view)], "write '/api/reports'"),
+        ([re_path(r"^(?P<v>v\d+)/", include([REPORTS]))], r"write '/\*/reports'"),
+        ([re_path(r"^(api|rest)/reports/?$", view)], "write '/api/reports'"),
+        ([re_path(r"^(?:api/)?reports/$", view)], TOO.format("api")),
+        ([re_path(r"^(?P<language>[a-z]{2}/)?reports/$", view)], TOO.format(r"\*")),
+        (i18n_patterns(REPORTS), r"write '/\*/reports'"),
+        (i18n_patterns(REPORTS, prefix_default_language=False), TOO.format(r"\*")),
+        (
+            i18n_patterns(path("api/", include([REPORTS])), prefix_default_language=False),
+            "write '/api/reports'",
+        ),
+    ],
+    ids=["slug", "home", "regex", "version", "choice", "optional", "parameter", "i18n", "default", "both"],
+)
+@pytest.mark.parametrize("languages", [2, 100])
+def test_the_check_knows_each_kind_of_prefix(patterns: list[Any], text: str, languages: int) -> None:
+    """The check warns about a prefix that is a parameter, a regular expression or a language."""
+    chosen = {
+        "AUTHGUARD": make_guard(protected_paths=["/", Rule("/reports", scopes=["admin"])]),
+        "ROOT_URLCONF": urls(*patterns),
+        "LANGUAGES": [("en", "English"), ("de", "Deutsch"), *((f"x{n}", "X") for n in range(languages - 2))],
+        "LANGUAGE_CODE": "en",
+    }
+    with override_settings(**chosen), pytest.raises(SystemCheckError, match=rf"authguard\.W005\) .*{text}"):
+        call_command("check", fail_level="WARNING")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "rules"),
+    [
+        ([path("<slug:tenant>/", include([REPORTS]))], ["/*/reports"]),
+        ([re_path(r"reports", view), WITH_PREFIX], ["/reports"]),
+        ([re_path(r"^(?=x)reports", view), WITH_PREFIX], ["/admin"]),
+        ([re_path(r"^(?:[^/]+/){2}reports/$", view)], ["/reports"]),
+        ([re_path(r"^[-\w]+/$", view), WITH_PREFIX], ["/admin"]),
+        ([re_path(r"^(?:api/)?reports/$", view)], ["/reports", "/api/reports"]),
+        (i18n_patterns(REPORTS, prefix_default_language=False), ["/reports", "/*/reports"]),
+        (i18n_patterns(REPORTS, prefix_default_language=False), ["/reports", "/de/reports"]),
+        (i18n_patterns(REPORTS), ["/en/reports", "/de/reports"]),
+    ],
+    ids=["slug", "search", "unread", "repeated", "page", "optional", "default", "spelled", "i18n"],
+)
+def test_the_check_has_no_false_alarm_about_prefixes(patterns: list[Any], rules: list[str]) -> None:
+    """The check is silent if the prefix is in a rule, or if another pattern may have the page."""
+    chosen = {
+        "AUTHGUARD": make_guard(protected_paths=["/", *(Rule(rule, scopes=["admin"]) for rule in rules)]),
+        "ROOT_URLCONF": urls(*patterns),
+        "LANGUAGES": [("en", "English"), ("de", "Deutsch")],
+        "LANGUAGE_CODE": "en",
+    }
+    with override_settings(**chosen):
+        call_command("check", fail_level="WARNING")
 
 
 def test_a_view_that_no_middleware_has_seen_says_so() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from authguard._asgi.raised import answer_raised
 from authguard._asgi.request import ASGIApp, Receive, Scope, Send
+from authguard._asgi.rewrites import check_routers
 from authguard._core.guard import Guard
 from authguard._endpoint import order_error
 from authguard._layers import layers_of
@@ -27,6 +28,7 @@ def startable(app: ASGIApp, guard: Guard, *, when_complete: Callable[[], None]) 
     """
     error = _error(app, guard)
     answer_raised(app)
+    check_routers(app)
     whole = _whole(app)
     if whole is not None:
         if error is not None:
@@ -60,6 +62,7 @@ def _check_when_called(app: Any, guard: Guard, when_complete: Callable[[], None]
         if error is not None:
             raise error
         answer_raised(app)
+        check_routers(app)
         when_complete()
         return build()
 
@@ -82,6 +85,7 @@ def at_startup(app: ASGIApp, guard: Guard) -> ASGIApp:
     """Return the application to start, now that it is complete; see `startable`."""
     error = _error(app, guard)
     answer_raised(app)
+    check_routers(app)
     return app if error is None else _Failing(error)
 
 

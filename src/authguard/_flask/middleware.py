@@ -18,11 +18,11 @@ from authguard._core.guard import Guard
 from authguard._core.model import ANONYMOUS, ANONYMOUS_AUTH
 from authguard._core.request import Presented, RequestKey
 from authguard._flask.dispatch import check_dispatch
-from authguard._flask.layers import check_unchanged, has_layers, note_method
 from authguard._flask.mounts import OpenMounts
 from authguard._flask.refusal import answer, answer_raised
 from authguard._logs import logger
 from authguard._wsgi.request import leave
+from authguard._wsgi.rewrites import let_check
 from authguard.errors import RefusedError
 from authguard.wsgi import AuthGuardMiddleware, answer_in_flask, responder
 
@@ -59,8 +59,6 @@ def put_around(app: Flask, guard: Guard, *, error_handlers: bool, clock: Callabl
     if handlers.get(RefusedError, answer_in_flask) is answer_in_flask:
         handlers[RefusedError] = answer_raised
     got_request_exception.connect(_note_raised, app)
-    if middleware.has_layers:
-        app.before_request_funcs[None].insert(0, check_unchanged)
 
 
 def _begun(environ: "WSGIEnvironment", outer: Any) -> Any:
@@ -109,19 +107,15 @@ class FlaskMiddleware(AuthGuardMiddleware):
         error_handlers: bool,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(app, guard=guard, clock=clock)
+        super().__init__(let_check(app, flask), guard=guard, clock=clock)
         self._flask = flask
         self._error_handlers = error_handlers
         self._open_mounts = OpenMounts(self)
-        #: Whether another layer is between the guard and the application.
-        self.has_layers = has_layers(flask, app)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Handle one request, and end the application context that `_decide` has begun."""
         if not self._open_mounts.is_checked:
             self._open_mounts.warn()
-        if self.has_layers:
-            note_method(environ)
         outer = environ.get(_CONTEXT)  # the context of another guard, or of a request within a request
         try:
             if self.guard.calls_at_once:

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from authguard._routes.paths import Parameter, Template, template
 
-# Parameters of Starlette, such as {id:int}, and of Werkzeug, such as <int:id>.
-_PARAMETER = re.compile(r"\{\w+(?::(\w+))?\}|<(?:(\w+)(?:\(.*?\))?:)?\w+>")
-_IN_ONE_SEGMENT = frozenset((None, "str", "string", "default", "int", "float", "uuid"))
+# Parameters of Starlette, such as {id:int}, and of Werkzeug and Django, such as <int:id> and <any(a,b):id>.
+_PARAMETER = re.compile(r"\{\w+(?::(\w+))?\}|<(?:(\w+)(?:\((.*?)\))?:)?\w+>")
+_IN_ONE_SEGMENT = frozenset((None, "str", "string", "default", "int", "float", "uuid", "slug"))
 
 
 def spelled_path(path: Template) -> Sequence[str]:
@@ -23,6 +23,10 @@ def template_of(path: str) -> Template:
     end = 0
     for match in _PARAMETER.finditer(path):
         kind = match[1] or match[2]
-        pieces += [path[end : match.start()], Parameter("[^/]+" if kind in _IN_ONE_SEGMENT else ".*")]
+        parameter = Parameter("[^/]+" if kind in _IN_ONE_SEGMENT else ".*")
+        if kind == "any" and match[3]:
+            choices = tuple(choice.strip(" '\"") for choice in match[3].split(","))
+            parameter = Parameter("|".join(map(re.escape, choices)), choices)
+        pieces += [path[end : match.start()], parameter]
         end = match.end()
     return template([*pieces, path[end:]])

@@ -79,23 +79,38 @@ def _faults(registered: Iterable[RegisteredRoute], guard: Guard) -> Iterator[str
     if not rules:
         return
     routes = _Routes(registered, (*policy.login_paths, *policy.served))
-    by_name = {rule.name: rule for rule in policy.rules}
     for rule, effect in rules:
         is_matched = routes.has_path(rule)
-        near = routes.with_other_methods(rule) if is_matched else _near_paths(rule, routes.paths)
         option = "protected_paths" if effect == "protect" else "public_paths"
+        near = routes.with_other_methods(rule) if is_matched else _near_paths(rule, routes.paths)
         methods = f" with methods={sorted(rule.methods)}" if is_matched else ""
-        for path, method, pattern, spelling in near:
-            sample = "/" + "/".join(samples(routes.paths[path], ())[0])
-            verdict = guard.explain(method, sample)
-            deciding = by_name.get(verdict.rule)
-            if verdict.by_default or (deciding and _replaces(rule, effect, verdict, deciding, pattern)):
-                shown = f"{method} {path!r}" if is_matched else repr(path)
-                yield (
-                    f"{rule.path!r}{methods} in {option}, which matches none and does not {effect} {shown}: "
-                    f"write {spelling}"
-                )
-                break
+        for path, method, spelling in _uncovered(near, routes, guard, rule, effect):
+            shown = f"{method} {path!r}" if is_matched else repr(path)
+            yield (
+                f"{rule.path!r}{methods} in {option}, which matches none and does not {effect} {shown}: "
+                f"write {spelling}"
+            )
+            break
+        variants = _near_paths(rule, routes.variants) if is_matched else ()
+        for path, _, spelling in _uncovered(variants, routes, guard, rule, effect):
+            yield (
+                f"{rule.path!r} in {option}, which does not {effect} {path!r}, another path of the same "
+                f"page: write a rule for {spelling}, too"
+            )
+            break
+
+
+def _uncovered(
+    near: Iterable[Near], routes: "_Routes", guard: Guard, rule: Rule, effect: str
+) -> Iterator[tuple[str, str, str]]:
+    """Yield path, method and spelling of the near routes whose access the rule would change."""
+    by_name = {each.name: each for each in guard.policy.rules}
+    for path, method, pattern, spelling in near:
+        sample = "/" + "/".join(samples(routes.paths[path], ())[0])
+        verdict = guard.explain(method, sample)
+        deciding = by_name.get(verdict.rule)
+        if verdict.by_default or (deciding and _replaces(rule, effect, verdict, deciding, pattern)):
+            yield path, method, spelling
 
 
 def _replaces(rule: Rule, effect: str, verdict: Verdict, deciding: Rule, pattern: Sequence[str]) -> bool:
@@ -128,6 +143,8 @@ class _Routes:
     def __init__(self, registered: Iterable[RegisteredRoute], own: Iterable[str]) -> None:
         routes = [route for route in registered if route.is_opaque or route.endpoint is not None]
         self.paths = {route.path: _template(route.path) for route in routes if not route.is_opaque}
+        #: The paths that are another path of a page.
+        self.variants = {route.path: self.paths[route.path] for route in routes if route.is_variant}
         self._methods: dict[str, list[frozenset[str]]] = {}
         for route in routes:
             self._methods.setdefault(route.path, []).append(route.methods)
@@ -137,9 +154,22 @@ class _Routes:
         self._spelled = {tuple(_spelled(path)) for path in self.paths.values()}
 
     def has_path(self, rule: Rule) -> bool:
-        """Return whether a rule matches the path of a route, or of the guard itself."""
-        return rule.segments in self._spelled or any(
-            _meets(rule, path) for path in (*self._others, *self.paths.values())
+        """Return whether a rule matches the path of a route, or of the guard itself.
+
+        If there is a route `/{tenant}/reports`, the rule `/reports` does not match it, or other routes below
+        a parameter, although a tenant may be named `reports`. It matches `/{page}`.
+        """
+        if rule.segments in self._spelled or any(_meets(rule, path) for path in self._others):
+            return True
+        near = [(path, start) for path, start in _prefixed(rule, self.paths) if _has_prefix(self.paths[path])]
+        if not near:
+            return any(_meets(rule, segments) for segments in self.paths.values())
+        prefixes = {tuple(path.split("/")[: start + 1]) for path, start in near}
+        return any(
+            _is_page(rule, segments) and not _begins(path, prefixes)
+            if _has_prefix(segments)
+            else _meets(rule, segments)
+            for path, segments in self.paths.items()
         )
 
     def with_other_methods(self, rule: Rule) -> Iterator[Near]:
@@ -160,6 +190,22 @@ class _Routes:
                 written = sorted(frozenset().union(*self._methods[path]) - {"HEAD", "OPTIONS"})
                 for method in written:
                     yield path, method, rule.segments, f"methods={written}"
+
+
+def _has_prefix(path: Template) -> bool:
+    """Return whether the first segment of a path is a parameter."""
+    return bool(path) and path[0].word is None
+
+
+def _is_page(rule: Rule, path: Template) -> bool:
+    """Return whether a rule matches a path itself, and not only a path above it."""
+    return can_meet(path, rule.segments, below=False, any_case=True, unlisted=True)
+
+
+def _begins(path: str, prefixes: Iterable[tuple[str, ...]]) -> bool:
+    """Return whether the segments of a path begin with one of these prefixes."""
+    segments = tuple(path.split("/"))
+    return any(segments[: len(prefix)] == prefix for prefix in prefixes)
 
 
 def _meets(rule: Rule, path: Template) -> bool:
@@ -187,16 +233,22 @@ def _near(rule: Rule, paths: dict[str, Template]) -> Iterator[tuple[str, Sequenc
 
     The routes of a router with a prefix come first, then routes with a similar word.
     """
+    for path, start in _prefixed(rule, paths):
+        yield path, (*_spelled(paths[path][:start]), *rule.segments)
+    for path, segments in paths.items():
+        near = _respelled(rule.segments, _literals(segments))
+        if near is not None:
+            yield path, near
+
+
+def _prefixed(rule: Rule, paths: dict[str, Template]) -> Iterator[tuple[str, int]]:
+    """Yield the routes with the words of a rule below a prefix, and the number of segments of the prefix."""
     words = _words(rule)
     folded = fold("/".join(words))
     for path, segments in paths.items() if words else ():
         for start in range(1, len(segments) - len(words) + 1):
             if fold("/".join(_literals(segments[start : start + len(words)]))) == folded:
-                yield path, (*_spelled(segments[:start]), *rule.segments)
-    for path, segments in paths.items():
-        near = _respelled(rule.segments, _literals(segments))
-        if near is not None:
-            yield path, near
+                yield path, start
 
 
 def _respelled(pattern: Sequence[str], literals: Sequence[str]) -> list[str] | None:

@@ -71,6 +71,7 @@ class RegisteredRoute(NamedTuple):
         methods: its methods; empty if it may have all.
         route: the object of Starlette or FastAPI, if any.
         around: the dependencies and guards around it.
+        is_variant: whether this is another path of a page that has its own route already.
     """
 
     path: str
@@ -83,6 +84,7 @@ class RegisteredRoute(NamedTuple):
     methods: frozenset[str] = frozenset()
     route: Any = None
     around: Around = Around()
+    is_variant: bool = False
 
 
 def registered_routes(app: Any) -> Iterator[RegisteredRoute]:

@@ -4,19 +4,23 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.urls import get_resolver
-from django.urls.resolvers import RoutePattern
+from django.urls.resolvers import LocalePrefixPattern, RegexPattern, RoutePattern
 
 from authguard._endpoint import is_guarding, required_by, required_by_decorators
+from authguard._routes.regex_paths import paths_of
 from authguard._signatures.misused import spelled
 from authguard._signatures.reached import own_attributes, owners, reached
 from authguard._signatures.registered import RegisteredRoute
 from authguard._signatures.uncalled import unused_in
 from authguard._signatures.wrappers import Decorated
 
+_MAX_SHOWN = 5  # languages
+
 
 def project_routes() -> Iterator[RegisteredRoute]:
-    """Yield the routes of the URLconf; below a pattern that is no `path(…)`, they cannot be read."""
+    """Yield the routes of the URLconf; below a pattern of an unknown kind, they cannot be read."""
     patterns: Any = get_resolver().url_patterns  # pyright does not see the list of a cached property
     yield from _routes(patterns, "/")
 
@@ -75,13 +79,42 @@ def _name(view: Any) -> str:
     return str(getattr(view, "__qualname__", type(view).__qualname__))
 
 
-def _routes(patterns: Iterable[Any], prefix: str) -> Iterator[RegisteredRoute]:
+def _routes(patterns: Iterable[Any], prefix: str, *, is_variant: bool = False) -> Iterator[RegisteredRoute]:
     for pattern in patterns:
-        if not isinstance(pattern.pattern, RoutePattern):
+        nested = getattr(pattern, "url_patterns", None)
+        try:
+            paths = _paths(pattern.pattern, is_endpoint=nested is None)
+        except ValueError:
             yield RegisteredRoute(prefix, None, is_opaque=True)
             continue
-        path = prefix + str(pattern.pattern)
-        if hasattr(pattern, "url_patterns"):
-            yield from _routes(pattern.url_patterns, path)
-        else:
-            yield RegisteredRoute(path, pattern.callback)
+        for number, path in enumerate(paths):
+            is_another = is_variant or number > 0
+            if nested is None:
+                yield RegisteredRoute(prefix + path, pattern.callback, is_variant=is_another)
+            else:
+                yield from _routes(nested, prefix + path, is_variant=is_another)
+
+
+def _paths(pattern: Any, *, is_endpoint: bool) -> list[str]:
+    """Return the paths of one pattern, in the form of `path`; all but the first are variants of it.
+
+    Raises:
+        ValueError: if the pattern cannot be read.
+    """
+    if isinstance(pattern, RoutePattern):
+        return [str(pattern)]
+    if isinstance(pattern, LocalePrefixPattern):
+        return _of_languages(pattern)
+    if isinstance(pattern, RegexPattern):
+        compiled: Any = pattern.regex  # pyright sees only the descriptor
+        return paths_of(compiled.pattern, is_endpoint=is_endpoint)
+    raise ValueError("the pattern is of an unknown class")
+
+
+def _of_languages(pattern: Any) -> list[str]:
+    codes = [code for code, _ in settings.LANGUAGES]
+    if not pattern.prefix_default_language:
+        codes = [code for code in codes if code != settings.LANGUAGE_CODE]
+    kind = f"any({','.join(codes)}):" if 0 < len(codes) <= _MAX_SHOWN else ""
+    prefixed = f"<{kind}language>/"
+    return [prefixed] if pattern.prefix_default_language else ["", prefixed]
