@@ -8,7 +8,8 @@ def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
     """Return how an error shows the value of an option, such as `'300' (str)`.
 
     Text, numbers, times and lists of them are shown. Of other objects only the type is shown, because their
-    contents may be secret. The part before an `@` in a URL may be a password, and is left out.
+    contents may be secret. The part before an `@` in a URL may be a password, and the values of its
+    query may be keys: they are left out.
 
     Args:
         value: the value.
@@ -31,9 +32,17 @@ def type_of(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
+def shown_url(url: str) -> str:
+    """Return a URL for logs and errors, without the values of its query, which may be keys."""
+    before, mark, query = url.partition("?")
+    names = [name + mark for name, mark, _ in (part.partition("=") for part in query.split("&")) if mark]
+    return before + mark + ("…" if query and not names else "&".join(f"{name}…" for name in names))
+
+
 def _text_of(value: object) -> str | None:
     """Return the text of a value that can be shown."""
     if isinstance(value, str):
+        value = shown_url(value) if "://" in value else value
         return repr(value.rpartition("@")[2] if ":" in value else value)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_text_of(item) for item in value]

@@ -33,6 +33,7 @@ from authguard._core.proofs.proof import Proof
 from authguard._core.proofs.replays import UsedProofs
 from authguard._core.proofs.uris import is_safe_origin, parse_uri
 from authguard._core.request import WEBSOCKET, RequestView
+from authguard._core.secrecy import NeverPickled
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import (
     ConfigurationError,
@@ -56,7 +57,7 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"
 
 
 @named_options
-class DPoP(Proof):
+class DPoP(NeverPickled, Proof):
     """Accept tokens that are bound to a key of the caller, with the scheme `DPoP`.
 
     Each request has a field `DPoP` with a proof: a recent JWT that is signed with that key, for this method,
