@@ -39,7 +39,7 @@ from authguard._core.options.text import (
 )
 from authguard._core.options.unknown import named_options, unknown_option
 from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
-from authguard._core.options.values import got, shown_url, type_of
+from authguard._core.options.values import got, shown_url, type_of, unwrapped
 
 __all__ = [
     "COMMENT",
@@ -82,5 +82,6 @@ __all__ = [
     "type_of",
     "unknown_option",
     "unusable_answer",
+    "unwrapped",
     "yes_or_no",
 ]

@@ -1,5 +1,7 @@
 """Format the value of an option for an error: with its type, shortened, and never if it may be a secret."""
 
+from enum import Enum
+
 MAX_SHOWN = 60  # characters
 _MAX_BITS = 128
 
@@ -30,6 +32,23 @@ def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
 def type_of(value: object) -> str:
     """Return the name of the type of a value, for an error that must not show the value itself."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def unwrapped(value: object) -> str:
+    """Return the advice for a value that holds text or bytes, such as a `SecretStr`; empty for any other."""
+    kind = type(value)
+    if callable(getattr(kind, "get_secret_value", None)):
+        return ": write .get_secret_value() behind it"
+    if isinstance(value, Enum):
+        return ": write .value behind it"
+    if isinstance(value, (bytearray, memoryview)):
+        return ": write bytes(…) around it"
+    # The classes for URLs of Pydantic, httpx and yarl. That of Pydantic adds a slash to a host.
+    return ": write str(…) around it, without a slash that the class has added" if _is_url(kind) else ""
+
+
+def _is_url(kind: type) -> bool:
+    return any(base.__name__ in ("URL", "AnyUrl", "_BaseUrl", "Url") for base in kind.__mro__)
 
 
 def shown_url(url: str) -> str:
