@@ -22,7 +22,7 @@ from authguard._core.options import (
     is_async_function,
     named_options,
 )
-from authguard._core.secrecy import NeverPickled
+from authguard._core.options.pickles import NeverPickled
 from authguard.client.keyed_headers import KeyedHeaders
 from authguard.client.origins import CredentialOrigin
 from authguard.client.waiting import RequestPacer, seconds_to_wait

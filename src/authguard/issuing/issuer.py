@@ -18,9 +18,9 @@ from authguard._core.options import (
     got,
     named_options,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
-from authguard._core.secrecy import NeverPickled
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError
 from authguard.issuing.remember import RememberTokens

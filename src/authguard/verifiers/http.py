@@ -26,7 +26,7 @@ from authguard._core.options import (
     got,
     named_options,
 )
-from authguard._core.secrecy import NeverPickled
+from authguard._core.options.pickles import NeverPickled
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")

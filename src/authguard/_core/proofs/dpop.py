@@ -28,12 +28,12 @@ from authguard._core.options import (
     named_options,
     yes_or_no,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.proofs.proof import Proof
 from authguard._core.proofs.replays import UsedProofs
 from authguard._core.proofs.uris import is_safe_origin, parse_uri
 from authguard._core.request import WEBSOCKET, RequestView
-from authguard._core.secrecy import NeverPickled
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.errors import (
     ConfigurationError,

@@ -1,4 +1,4 @@
-"""Keep the secrets of objects out of pickles, such as those for another process or a cache."""
+"""Keep the secrets among options out of pickles, such as those for another process or a cache."""
 
 from typing import Any, NoReturn, Self
 
