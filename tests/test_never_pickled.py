@@ -26,7 +26,7 @@ BUILDERS = pytest.mark.parametrize("build", OBJECTS.values(), ids=OBJECTS)
 @BUILDERS
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_an_object_with_a_secret_is_not_pickled(build: Callable[[], object], protocol: int) -> None:
-    """A pickle would have the secret in clear, so it is an error that says what to do."""
+    """A pickle would have the secret in clear, so it is an error with advice."""
     with pytest.raises(TypeError, match=r"must not be pickled, .*: build it in each process"):
         pickle.dumps(build(), protocol)
 

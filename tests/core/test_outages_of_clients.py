@@ -117,7 +117,7 @@ def while_handling(raised: type[Exception], *, hidden: bool = False) -> Exceptio
 
 @pytest.mark.parametrize("raised", [RuntimeError, Exception, OSError])
 def test_an_exception_in_the_place_of_an_outage(raised: type[Exception]) -> None:
-    """An exception that an application raises in the place of an outage is 503, also without `from`."""
+    """An exception that an application raises because of an outage is 503, also without `from`."""
     refused = as_refused(while_handling(raised))
     assert isinstance(refused, VerificationUnavailableError)
     assert refused.reason.endswith(f"{raised.__name__} from ConnectionRefusedError")
@@ -125,7 +125,7 @@ def test_an_exception_in_the_place_of_an_outage(raised: type[Exception]) -> None
 
 @pytest.mark.parametrize("raised", [RuntimeError, Exception, OSError])
 def test_an_exception_that_hides_the_outage(raised: type[Exception]) -> None:
-    """An exception `from None` is not an outage, because the application says so."""
+    """An exception `from None` is no outage, because the application has hidden the cause."""
     assert type(as_refused(while_handling(raised, hidden=True))) is UnexpectedError
 
 

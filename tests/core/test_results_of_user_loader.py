@@ -218,7 +218,7 @@ async def entered_in_a_loop() -> AsyncIterator[Account]:
     yield Account(id=1)
 
 
-# Values that only lead to a user, or say that there is none, with the advice of the error.
+# Values that only contain a user, or stand for a missing user, with the advice of the error.
 NO_USERS: dict[str, tuple[Callable[[], Any], str]] = {
     "a future of an executor": (Future, "return its result(), or "),
     "a context manager": (entered, "enter it by with, and return the user from it, or "),

@@ -52,7 +52,7 @@ _OUTAGE_MYSQL = frozenset(
 # A connection that the drivers have closed themselves, without a number of the server.
 _MYSQL_CLOSED = frozenset({("InterfaceError", 0), ("OperationalError", -1)})
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
-# Python's own exceptions that applications raise in the place of another one.
+# Python's own exceptions that applications raise because of an outage.
 _WRAPPERS = (Exception, RuntimeError, OSError)
 _MAX_CAUSES = 8  # libraries wrap an exception two or three times
 

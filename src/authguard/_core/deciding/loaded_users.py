@@ -65,7 +65,7 @@ def _is_query(kind: Any) -> bool:
 
 
 def _remedy_of(kind: Any) -> str:
-    """Return what to do with a value that only leads to a user; empty for a value of another type."""
+    """Return the remedy for a value that contains a user; empty for a value of another type."""
     if hasattr(kind, "__exit__") or hasattr(kind, "__aexit__"):  # of @contextmanager, a session or a file
         return "enter it by with, and return the user from it"
     if callable(getattr(kind, "add_done_callback", None)):  # of an executor
@@ -97,7 +97,7 @@ def is_user(answer: object) -> bool:
 
 
 def lacking(answer: Any) -> str:
-    """Return what a user is not, by its own attributes: `authenticated` or `active`; empty if it may pass."""
+    """Return the state that a user lacks, `authenticated` or `active`; empty if it may pass."""
     for name in _attributes_of(type(answer)):  # type: ignore[arg-type]
         if getattr(answer, name) is False:
             return _MAY_PASS[name]

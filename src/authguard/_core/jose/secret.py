@@ -55,7 +55,7 @@ _HASH = re.compile(
     r"|(?:pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$",
     re.ASCII,
 )
-# What no user chooses as a secret, but another party may have issued.
+# Texts that no user chooses as a secret; another party may have issued them.
 _NOT_CHOSEN: Mapping[Place, re.Pattern[str]] = {"path": _KEY_FILE, "token": _TOKEN, "hash": _HASH}
 
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
