@@ -156,6 +156,14 @@ def test_a_time_from_now_is_no_moment(until: float) -> None:
         MemoryRevocations().revoke(subject="ann", until=until)
 
 
+@pytest.mark.parametrize("before", [0, 5_403.25, 86_400.0])
+@pytest.mark.parametrize("named", [{"subject": "ada"}, {}], ids=["subject", "all"])
+def test_a_monotonic_clock_is_no_moment(named: dict[str, str], before: float) -> None:
+    """A number of a monotonic clock as `issued_before` is an error, because it would revoke nothing."""
+    with pytest.raises(ConfigurationError, match=r"issued_before must .* before 2001: write time\.time\(\)$"):
+        MemoryRevocations().revoke(**named, issued_before=before, until=4_000_000_000)
+
+
 @pytest.mark.parametrize("name", ["token_id", "key_id", "session", "subject"])
 def test_a_number_names_nothing(name: str) -> None:
     """A number as a name is refused, because the claims of tokens are text."""

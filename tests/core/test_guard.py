@@ -86,9 +86,10 @@ def test_a_revoked_subject_is_refused():
         (lambda: guard(cache_size=0), "cache_size"),
         (lambda: guard(realm='a"b'), "realm"),
         (lambda: guard(login_path="//evil"), "plain path"),
+        (lambda: guard(login_path="/lo gin"), "plain path"),
         (lambda: guard(public_paths=[]), "empty"),
     ],
-    ids=["none", "no verifier", "cache", "realm", "login path", "empty list"],
+    ids=["none", "no verifier", "cache", "realm", "login path", "login path with a space", "empty list"],
 )
 def test_a_mistake_is_named_when_it_is_built(build, says):
     """Options that contradict each other or are out of range are refused, with the correction."""

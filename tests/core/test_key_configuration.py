@@ -82,6 +82,8 @@ EC_JWK = jwk(ec_key())
 BAD = {
     "short": ("0123456789abcdef0123456789abcde", HS, "31 bytes"),
     "short for its hash": (SECRET, frozenset({"HS512"}), "at least 64"),
+    "the UUID of manuals": ("123e4567-e89b-12d3-a456-426614174000", HS, "published"),
+    "a filler text": ("lorem ipsum dolor sit amet consectetur adipiscing", HS, "words of a manual"),
     "published": ("a-string-secret-at-least-256-bits-long", HS, "published"),
     "one letter": ("a" * 64, HS, "can be guessed"),
     "a word": ("changeme" + SECRET, HS, "can be guessed"),

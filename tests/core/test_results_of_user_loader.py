@@ -1,23 +1,26 @@
 """Invalid return values of a `user_loader`, none of which lets a request pass."""
 
 import logging
-from collections import UserDict
-from collections.abc import Callable, Iterator
+from collections import Counter, UserDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
+import httpx
 import pytest
 import sqlalchemy
-from django.db.models import QuerySet
+from django.db.models import Manager, QuerySet
 from sqlalchemy import orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
-from starlette.authentication import UnauthenticatedUser
 
 from application_functions import TOKEN, WAYS, Application, guard
-from authguard import ANONYMOUS
 from authguard._core.options import got
 from support import bearer, claims
 
@@ -40,9 +43,13 @@ def test_yes_and_no_are_no_users(way: str, answer: bool, known: bool) -> None:
     assert refusal.error.reason == reason
 
 
+EMPTY: list[Any] = [[], (), {}, set(), frozenset(), "", b"", 0, 0.0]
+EMPTY += [range(0), {}.values(), {}.items(), bytearray(), deque(), Counter(), Decimal(0), Fraction(0)]
+
+
 @WAYS
 @WAITING
-@pytest.mark.parametrize("answer", [[], (), {}, set(), frozenset(), "", b"", 0, 0.0], ids=repr)
+@pytest.mark.parametrize("answer", EMPTY, ids=repr)
 def test_a_query_without_a_row_is_no_user(way: str, answer: object, known: bool) -> None:
     """An empty result of a query is a 500, because its user is missing."""
     application = Application(way)
@@ -199,41 +206,61 @@ def test_an_awaitable_that_an_async_function_returns_is_no_user(known: bool) -> 
     assert refusal.error.reason == reason
 
 
-class Inactive:
-    """Be a user as those of Flask-Login, who is not authenticated if the account is inactive."""
+@contextmanager
+def entered() -> Iterator[Account]:
+    """Yield a user."""
+    yield Account(id=1)
 
-    def __init__(self, active: bool = False) -> None:
-        self.active = active
 
-    @property
-    def is_authenticated(self) -> bool:
-        """Return whether the account is active."""
-        return self.active
+@asynccontextmanager
+async def entered_in_a_loop() -> AsyncIterator[Account]:
+    """Yield a user."""
+    yield Account(id=1)
+
+
+# Values that only contain a user, or stand for a missing user, with the advice of the error.
+NO_USERS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a future of an executor": (Future, "return its result(), or "),
+    "a context manager": (entered, "enter it by with, and return the user from it, or "),
+    "an async context manager": (entered_in_a_loop, "enter it by with, and return the user from it, or "),
+    "a response": (lambda: httpx.Response(404), "return a user from its content, or "),
+    "NotImplemented": (lambda: NotImplemented, ""),
+    "an ellipsis": (lambda: ..., ""),
+    "a module": (lambda: pytest, ""),
+    "a truth value of NumPy": (type("bool_", (), {"__module__": "numpy"}), ""),
+    "Account.objects": (Manager, "return a user from it, such as its first row, or "),
+}
 
 
 @WAYS
 @WAITING
-@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()])
-def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
-    """A user who is not authenticated, as frameworks have it for anonymous callers, is refused like None."""
+@pytest.mark.parametrize(("result", "advice"), NO_USERS.values(), ids=NO_USERS)
+def test_a_value_that_only_leads_to_a_user_is_no_user(
+    way: str, result: Callable[[], Any], advice: str, known: bool
+) -> None:
+    """A value that only leads to a user is a 500 with advice, because the user may not exist."""
     application = Application(way)
     own_guard = guard(application)
     if known:
         application.decide(own_guard, bearer(TOKEN))
-    application.user = {claims()["sub"]: user}
+    answer = result()
+    application.user = {claims()["sub"]: answer}
     refusal = application.decide(own_guard, bearer(TOKEN)).refusal
-    assert refusal.status == 401
-    assert refusal.error.reason == "user_loader returned a user who is not authenticated"
+    assert refusal.status == 500
+    kind = type(answer).__name__
+    reason = f"user_loader must return a user, got {kind}: {advice}return None to refuse the request"
+    assert refusal.error.reason == reason
 
 
-@WAYS
-def test_a_user_who_is_authenticated(way: str) -> None:
-    """A user who is authenticated passes, also when the caller is known."""
-    application = Application(way)
-    own_guard = guard(application)
-    application.user = {claims()["sub"]: Inactive(active=True)}
-    for _ in range(2):
-        assert application.decide(own_guard, bearer(TOKEN)).user.active
+def test_an_exception_that_is_returned_is_no_user() -> None:
+    """An exception that is returned instead of raised is a 500."""
+    application = Application()
+    own_guard = guard(application, user_loader=lambda principal: ValueError("no such user"))
+    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    assert refusal.status == 500
+    assert refusal.error.reason == (
+        "user_loader must return a user, got ValueError: return None to refuse the request"
+    )
 
 
 @WAYS

@@ -227,6 +227,30 @@ def test_a_placeholder_is_no_secret(text):
     assert place_of(text, chosen_here=True) == "placeholder"
 
 
+_TOKEN = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0."
+    "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+)
+_DIGEST = "R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+NO_SECRETS = {
+    _TOKEN: "token",
+    f"$2b$12${_DIGEST}": "hash",
+    f"$argon2id$v=19$m=65536,t=3,p=4${_DIGEST}": "hash",
+    f"$6$rounds=5000${_DIGEST}": "hash",
+    f"pbkdf2_sha256$870000${_DIGEST}": "hash",
+}
+
+
+@pytest.mark.parametrize("text", NO_SECRETS, ids=range(len(NO_SECRETS)))
+def test_a_token_or_the_hash_of_a_password_is_no_secret(text):
+    """A token or the hash of a password is refused, because others know it."""
+    assert place_of(text, chosen_here=True) == NO_SECRETS[text]
+    assert place_of(text, chosen_here=False) is None
+    with pytest.raises(ConfigurationError, match=NO_SECRETS[text]) as raised:
+        check_not_place(text, "keys")
+    assert _DIGEST not in str(raised.value)
+
+
 SECRETS = [
     "s",
     "s3cret",

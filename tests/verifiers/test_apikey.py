@@ -100,8 +100,9 @@ def test_a_function_that_returns_something_else() -> None:
         (lambda: APIKey("x", disabled="no"), "True or False"),  # type: ignore[arg-type]
         (lambda: APIKey("x", expires_at=datetime(2027, 1, 1)), "time zone"),
         (lambda: APIKey("x", expires_at="soon"), "seconds since the epoch"),  # type: ignore[arg-type]
+        (lambda: APIKey("x", expires_at=3600), r"before 2001: write time\.time\(\) \+ 3600"),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_a_mistake_is_named_when_it_is_built(build: Any, says: str) -> None:
     """Invalid options are errors with advice."""

@@ -120,7 +120,8 @@ class Principal:
         roles: roles, from the claims that the verifier is configured to read.
         claims: the verified claims; empty for API keys.
         issuer: the `iss` of the subject, if any.
-        client_id: the OAuth client that acts, if the token names one.
+        client_id: the OAuth client that acts, by `client_id` or `azp`; with `client_ids`, also by `cid` or
+            `appid`. None if the token names none.
         token_id: the `jti`, by which a token is revoked; for an API key of the identity service, the name of
             the presented secret, of which a key may have two.
         key_id: the public name of an API key, or the `kid` of the key that signed the token.

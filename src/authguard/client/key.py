@@ -22,6 +22,7 @@ from authguard._core.options import (
     is_async_function,
     named_options,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard.client.keyed_headers import KeyedHeaders
 from authguard.client.origins import CredentialOrigin
 from authguard.client.waiting import RequestPacer, seconds_to_wait
@@ -45,7 +46,7 @@ _Steps: TypeAlias = Generator[httpx.Request | _Pause, httpx.Response | None, Non
 
 
 @named_options
-class APIKeyAuth(httpx.Auth):
+class APIKeyAuth(NeverPickled, httpx.Auth):
     """Send an API key to one origin, and wait when the server answers 429.
 
     One object may be shared by threads, tasks and event loops, which then share `requests_per_minute`.

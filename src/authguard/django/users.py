@@ -31,7 +31,7 @@ class PrincipalUser(Principal):
 
     @property
     def is_active(self) -> bool:
-        """Return whether the caller is authenticated; a guard refuses inactive users."""
+        """Return whether the caller is authenticated; a guard refuses a user whose `is_active` is False."""
         return self.is_authenticated
 
     @property

@@ -18,6 +18,7 @@ from authguard._core.options import (
     got,
     named_options,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
 from authguard._core.strict_json import JSONError, parse_object
@@ -51,7 +52,7 @@ _CLIENT = "client:"  # the beginning of the subject of a client's own token, for
 
 
 @named_options
-class TokenIssuer:
+class TokenIssuer(NeverPickled):
     """Issue access tokens for the application's own users, for a `JWTVerifier` of a guard.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from authguard._core.credential.key_format import check_not_key
 from authguard._core.model import Principal, api_key_id
-from authguard._core.options import Moment, check_moment, got, is_numeric_date
+from authguard._core.options import Moment, check_recent_moment, got, is_numeric_date
 from authguard.errors import ConfigurationError
 
 Kind: TypeAlias = Literal["token", "key", "session", "subject", "all"]
@@ -19,7 +19,6 @@ Key: TypeAlias = tuple[str, str, str]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_NAME = 200  # characters; of longer names the digest is stored
 _FIRST_PURGE = 1000  # marks; after that, whenever their number has doubled
-_FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a duration, not a time
 _BY_TIME = ("subject", "all")  # kinds that do not affect tokens issued later
 _LIKE_A_TOKEN = re.compile(
     r"(?:bearer +)?eyJ[\w-]+\.[\w-]+\.[\w-]*(?:\.[\w-]*){0,2}\Z", re.ASCII | re.IGNORECASE
@@ -79,7 +78,7 @@ def make_mark(
 
     Raises:
         ConfigurationError: if the arguments name several things or none, a name is not text or is a token,
-            `key_id` is a key, a time is not a number, or `until` is a duration.
+            `key_id` is a key, or a time is not a number or before 2001.
     """
     named: dict[Kind, str | None] = {"token": token_id, "key": key_id, "session": session, "subject": subject}
     texts = {
@@ -94,17 +93,14 @@ def make_mark(
             f"exactly one of token_id, key_id, subject and session must be given, got {len(given)}"
         )
     ((kind, name),) = given
-    before = None if issued_before is None else check_moment(issued_before, "issued_before")
+    before = (
+        None if issued_before is None else check_recent_moment(issued_before, "issued_before", "time.time()")
+    )
     if before is not None and kind not in _BY_TIME:
         raise ConfigurationError(
             f"issued_before must be left out for a {kind}, which has no tokens of later, got {before}"
         )
-    ending = check_moment(until, "until", infinite=True)
-    if ending < _FIRST_MOMENT:
-        raise ConfigurationError(
-            f"until must be seconds since the epoch, got {ending:.0f}, which is before 2001: write "
-            f"time.time() + {ending:.0f}"
-        )
+    ending = check_recent_moment(until, "until", "time.time() + 3600", infinite=True)
     return Mark(kind, mark_name(issuer or ""), mark_name(name), before, ending)
 
 

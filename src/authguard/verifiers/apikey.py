@@ -20,7 +20,7 @@ from authguard._core.options import (
     check_arguments,
     check_flag,
     check_list,
-    check_moment,
+    check_recent_moment,
     check_seconds,
     check_text,
     got,
@@ -105,7 +105,8 @@ class APIKey:
         object.__setattr__(self, "roles", check_names(self.roles, f"roles {where}", None))
         check_flag(self.disabled, f"disabled {where}")
         if self.expires_at is not None:
-            object.__setattr__(self, "expires_at", check_moment(self.expires_at, f"expires_at {where}"))
+            ending = check_recent_moment(self.expires_at, f"expires_at {where}", "time.time() + 3600")
+            object.__setattr__(self, "expires_at", ending)
         if self.key_id is not None:
             check_text(self.key_id, f"key_id {where}", secret=True)
             check_not_key(self.key_id, f"key_id {where}")
@@ -297,7 +298,7 @@ class _Mapping:
 def _store(keys: Any) -> "KeyStore | Callback[APIKey | None]":
     if isinstance(keys, Mapping):
         return _Mapping(keys)
-    if callable(getattr(keys, "is_due", None)):
+    if callable(getattr(type(keys), "is_due", None)):  # a Mock has each method, but its class has not
         return cast("KeyStore", keys)
     if callable(keys):
         check_arguments(keys, "keys", "digest")

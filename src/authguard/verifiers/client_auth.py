@@ -12,6 +12,7 @@ import jwt
 
 from authguard._core.jose.jwk import ASYMMETRIC
 from authguard._core.options import check_choice, check_flag, check_text, got, named_options, type_of
+from authguard._core.options.pickles import NeverPickled
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions
 from authguard.verifiers.secret_text import check_secret_text
@@ -28,7 +29,7 @@ class ClientProof(NamedTuple):
     form: list[tuple[str, str]]
 
 
-class ClientAuth(ABC):
+class ClientAuth(NeverPickled, ABC):
     """Authenticate at the introspection endpoint; created by the static methods.
 
     Attributes:

@@ -26,6 +26,7 @@ from authguard._core.options import (
     got,
     named_options,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard.errors import ConfigurationError
 
 _FIELD_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -36,7 +37,7 @@ MAX_SECONDS = 60.0
 
 @named_options
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HTTPOptions:
+class HTTPOptions(NeverPickled):
     """Configure the connection to a key set, an issuer or an introspection endpoint.
 
     Args:

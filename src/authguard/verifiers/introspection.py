@@ -21,6 +21,7 @@ from authguard._core.options import (
     check_text_list,
     got,
     named_options,
+    shown_url,
 )
 from authguard._core.remote.http import Breaker, RemoteHealth, retry_after
 from authguard._core.remote.introspection import check_same, principal_of
@@ -268,14 +269,14 @@ class IntrospectionVerifier(Verifier):
         logger.warning(
             "introspection at %s answers with status 200 and the error %s, without active: the token is "
             "refused as inactive",
-            self._endpoint,
+            shown_url(self._endpoint),
             shown,
         )
 
     def _unavailable(self, reason: str, wait: float) -> VerificationUnavailableError:
         self._reason = reason
         return VerificationUnavailableError(
-            f"introspection at {self._endpoint}: {reason}", retry_after=ceil(wait)
+            f"introspection at {shown_url(self._endpoint)}: {reason}", retry_after=ceil(wait)
         )
 
     def channels(self) -> Sequence[Channel]:
@@ -289,16 +290,18 @@ class IntrospectionVerifier(Verifier):
         moment = time.time() if now is None else now
         failures = self._breaker.failures
         if self._reason:
-            own = RemoteHealth(self._endpoint, "failing", failures, self._reason, self._asked_at)
+            own = RemoteHealth(shown_url(self._endpoint), "failing", failures, self._reason, self._asked_at)
         else:
             unused = self._asked_at is None
-            own = RemoteHealth(self._endpoint, "unused" if unused else "fresh", 0, "", self._asked_at)
+            own = RemoteHealth(
+                shown_url(self._endpoint), "unused" if unused else "fresh", 0, "", self._asked_at
+            )
         others = [*(self._jwt.health(moment) if self._jwt else ())]
         others += self._answer_keys.health(moment) if self._answer_keys else ()
         return [own, *others]
 
     def __repr__(self) -> str:
-        return f"IntrospectionVerifier({self._endpoint!r})"
+        return f"IntrospectionVerifier({shown_url(self._endpoint)!r})"
 
 
 def _check_jwt(jwt: JWTVerifier | None) -> JWTVerifier | None:

@@ -12,6 +12,7 @@ from authguard._core.jose.compact import Header, Token
 from authguard._core.jose.documents import Document
 from authguard._core.jose.jwk import ALIASES, VerificationKey
 from authguard._core.jose.keyset import signer_of
+from authguard._core.options import shown_url
 from authguard._core.remote.http import RemoteHealth, freshness, read_json, read_key_document, retry_after
 from authguard._core.remote.keys import HeldKeys, Parse, Plan, RemoteKeys
 from authguard._core.strict_json import JSONError
@@ -110,7 +111,7 @@ class KeySource:
             plan = state.plan_after(header, candidate.key, now)
         if plan is Plan.UNAVAILABLE:
             raise VerificationUnavailableError(
-                f"the keys of {state.name} cannot be fetched: {state.reason}",
+                f"the keys of {state.shown} cannot be fetched: {state.reason}",
                 retry_after=ceil(state.backoff.remaining(now)),
             )
         if plan is Plan.REFUSE or candidate.key is None or candidate.held is None:
@@ -167,7 +168,7 @@ class KeySource:
             if len(self._logged) >= MAX_LOGGED:  # an issuer may have a new reason in each answer
                 self._logged.clear()
             self._logged.add(reason)
-            logger.warning("a key of %s is skipped: %s", state.name, reason[:MAX_SHOWN])
+            logger.warning("a key of %s is skipped: %s", state.shown, reason[:MAX_SHOWN])
 
     def state_for(self, header: Header, now: float) -> RemoteKeys:
         """Return the keys that include the key of a token.
@@ -191,7 +192,7 @@ class KeySource:
         state.failed(str(error), now + error.took)
         if isinstance(error, UnusableAnswerError):
             state.backoff.pause(now + error.took, error.pause)
-        logger.warning("the keys of %s cannot be fetched: %s", state.name, error)
+        logger.warning("the keys of %s cannot be fetched: %s", state.shown, error)
 
     @property
     def key_set_url(self) -> str | None:
@@ -240,7 +241,7 @@ def ask(remote: Remote, url: str, headers: dict[str, str], now: float) -> Flow[R
     if response.status != 200:
         pause = retry_after(response.headers, now) or 0.0
         raise UnusableAnswerError(
-            f"{url} answers with status {response.status}",
+            f"{shown_url(url)} answers with status {response.status}",
             pause,
             response.took,
             is_missing=_is_missing(response),

@@ -51,7 +51,7 @@ class KeySourceByKid(KeySource):
         """Record that the key does not exist, or cannot be fetched."""
         if isinstance(error, UnusableAnswerError) and error.is_missing:
             self._keys.is_missing(state, now)
-            logger.info("there is no key at %s", state.name)
+            logger.info("there is no key at %s", state.shown)
         else:
             super().failed(state, error, now)
             self._keys.has_failed(state, str(error))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from authguard._core.jose.jwk import ASYMMETRIC
-from authguard._core.options import Duration, check_seconds, got, named_options
+from authguard._core.options import Duration, check_seconds, got, named_options, shown_url
 from authguard._core.remote.keys_by_kid import PLACE, check_template
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
@@ -48,6 +48,9 @@ class RemoteKeySet:
         self.check()
         object.__setattr__(self, "ttl", check_seconds(self.ttl, "ttl", MAX_TTL, least=1))
         object.__setattr__(self, "max_stale", check_seconds(self.max_stale, "max_stale", MAX_STALE))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown_url(self.url)!r})"
 
     def check(self) -> None:
         """Check the URL."""

@@ -5,15 +5,30 @@ import re
 
 # Python's own exceptions, and those of libraries with other base classes, such as `redis.exceptions`.
 _OUTAGES = frozenset({"ConnectionError", "TimeoutError", "gaierror"})
+_OF_HTTPX = frozenset({"TimeoutException", "NetworkError", "RemoteProtocolError", "ProxyError"})
+# The classes of clients for a server that breaks off or has another role now; not for mistakes of the caller.
 # For other drivers, an `OperationalError` may also be a mistake in a statement.
-_OUTAGES_BY_MODULE = frozenset(
-    {
-        ("psycopg", "OperationalError"),
-        ("psycopg2", "OperationalError"),
-        ("pymongo.errors", "ConnectionFailure"),
-        ("pymongo.errors", "ExecutionTimeout"),
-    }
-)
+_OUTAGES_BY_MODULE = {
+    "psycopg": {"OperationalError"},
+    "psycopg2": {"OperationalError"},
+    "pymongo.errors": {"ConnectionFailure", "ExecutionTimeout"},
+    "httpx": _OF_HTTPX,
+    "httpx2": _OF_HTTPX,
+    "httpcore": _OF_HTTPX,
+    "http.client": {"IncompleteRead", "BadStatusLine"},
+    "ssl": {"SSLError"},
+    "urllib3.exceptions": {"ProtocolError", "SSLError"},
+    "aiohttp.client_exceptions": {"ClientConnectionError", "ClientPayloadError"},
+    "redis.exceptions": {"ReadOnlyError", "ClusterDownError", "MasterDownError", "TryAgainError"},
+}
+# The classes for an answer with a status of failure.
+_STATUS_ERRORS = {
+    "httpx": "HTTPStatusError",
+    "httpx2": "HTTPStatusError",
+    "requests.exceptions": "HTTPError",
+    "urllib.error": "HTTPError",
+    "aiohttp.client_exceptions": "ClientResponseError",
+}
 # The SQLSTATE classes that psycopg raises as an `OperationalError`: connection, authorization, database name,
 # rollback, resources, locks, operators, system. asyncpg has classes of its own for them, under `sqlstate`.
 _OUTAGE_SQLSTATES = ("08", "28", "3D", "40", "53", "55", "57", "58")
@@ -37,6 +52,8 @@ _OUTAGE_MYSQL = frozenset(
 # A connection that the drivers have closed themselves, without a number of the server.
 _MYSQL_CLOSED = frozenset({("InterfaceError", 0), ("OperationalError", -1)})
 _OUTAGE_ERRNOS = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+# Python's own exceptions that applications raise because of an outage.
+_WRAPPERS = (Exception, RuntimeError, OSError)
 _MAX_CAUSES = 8  # libraries wrap an exception two or three times
 
 
@@ -45,7 +62,8 @@ def find_outage(error: BaseException | None) -> BaseException | None:
 
     Libraries wrap such an exception in their own, so its causes are examined. A built-in exception such as
     TypeError is a bug, even if it is raised while an outage is being handled, unless it is raised `from` the
-    outage. An exception group, such as that of a TaskGroup, is an outage if each of its exceptions is.
+    outage; but a RuntimeError is raised on purpose. An exception group, such as that of a TaskGroup, is an
+    outage if each of its exceptions is.
     """
     for _ in range(_MAX_CAUSES):
         if error is None:
@@ -53,19 +71,39 @@ def find_outage(error: BaseException | None) -> BaseException | None:
         kind = type(error)
         if any(_is_outage(base) for base in kind.__mro__) or _is_database_outage(error):
             return error
+        if _failed_status(error) is not None:
+            return error
         if isinstance(error, OSError) and error.errno in _OUTAGE_ERRNOS:
             return error
         if isinstance(error, BaseExceptionGroup):
             outages = [find_outage(each) for each in error.exceptions]
             return None if None in outages else outages[0]
-        is_wrapper = kind.__module__ != "builtins"
-        # The context is also examined if `from None` hides it, as httpcore does.
-        error = error.__cause__ or (error.__context__ if is_wrapper else None)
+        error = error.__cause__ or (error.__context__ if _may_wrap(error) else None)
     return None
 
 
+def _may_wrap(error: BaseException) -> bool:
+    """Return whether an exception that is raised while another one is handled may stand for it."""
+    if type(error) in _WRAPPERS:
+        return not error.__suppress_context__
+    # The context of a library's exception counts even if `from None` hides it, as httpcore does.
+    return type(error).__module__ != "builtins"
+
+
 def _is_outage(kind: type) -> bool:
-    return kind.__name__ in _OUTAGES or (kind.__module__, kind.__name__) in _OUTAGES_BY_MODULE
+    return kind.__name__ in _OUTAGES or kind.__name__ in _OUTAGES_BY_MODULE.get(kind.__module__, ())
+
+
+def _failed_status(error: BaseException) -> int | None:
+    """Return the status 429 or 5xx of an answer that an HTTP client reports; None for anything else."""
+    if not any(_STATUS_ERRORS.get(base.__module__) == base.__name__ for base in type(error).__mro__):
+        return None
+    for answer in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            status = getattr(answer, name, None)
+            if isinstance(status, int) and (status == 429 or 500 <= status <= 599):
+                return status
+    return None
 
 
 def _is_database_outage(error: BaseException) -> bool:
@@ -100,9 +138,9 @@ def describe_outage(error: BaseException, outage: BaseException) -> str:
         outage: the exception among its causes that shows the outage.
     """
     text = _name_of(error) if error is outage else f"{_name_of(error)} from {_name_of(outage)}"
-    number = _mysql_number(outage)
-    if number is not None:
-        return f"{text} (error {number})"
+    number, status = _mysql_number(outage), _failed_status(outage)
+    if number is not None or status is not None:
+        return f"{text} (error {number})" if status is None else f"{text} (status {status})"
     sqlstate = getattr(outage, "sqlstate", None)
     if isinstance(sqlstate, str) and _SQLSTATE.fullmatch(sqlstate):
         return f"{text} (SQLSTATE {sqlstate})"

@@ -1,7 +1,9 @@
 """Check the answers of a `user_loader`: one that is no user must let no request pass."""
 
 from functools import lru_cache
-from types import CoroutineType, NoneType
+from inspect import getattr_static
+from numbers import Number
+from types import CoroutineType, EllipsisType, ModuleType, NoneType, NotImplementedType
 from typing import Any, Literal, TypeAlias
 
 from authguard._core.callbacks import UNANSWERED, is_awaitable_type
@@ -11,42 +13,75 @@ from authguard.errors import ConfigurationError
 
 # Types that cannot be a user: None refuses the request, False may be meant as None, and a coroutine was not
 # awaited. If their values counted as users, every caller would pass.
-_NO_USERS = UNANSWERED | {NoneType, bool}
-# An empty value of these types is the result of a query without a row, such as `.all()` or `.count()`, or the
-# default of `get`.
-_EMPTY_USERS = frozenset({list, tuple, dict, set, frozenset, str, bytes, int, float})
+_NO_USERS = UNANSWERED | {NoneType, bool, NotImplementedType, EllipsisType, ModuleType}
+# The truth values of NumPy, which are no `bool`.
+_NUMPY_BOOLS = frozenset({("numpy", "bool"), ("numpy", "bool_")})
+# An empty value of the types in these modules, such as `list`, `range` and `deque`, or the number 0, is the
+# result of a query without a row, such as `.all()` or `.count()`, or the default of `get`.
+_BUILT_IN = ("builtins", "collections")
 # Methods of iterators, such as the result of a statement, which may be empty.
 _OF_ITERATORS = ("__next__", "__anext__", "__aiter__")
+# Attributes that are False for users who must not pass: those of Flask-Login, Starlette and Django.
+_MAY_PASS = {"is_authenticated": "authenticated", "is_active": "active"}
+# Columns of Django and SQLAlchemy: reading one that is not loaded would ask the database.
+_COLUMNS = frozenset({"DeferredAttribute", "InstrumentedAttribute"})
 _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
 
 
-_Kind: TypeAlias = Literal["user", "may be empty", "principal", "may be anonymous", "no user"]
+_Kind: TypeAlias = Literal["user", "may be empty", "may be refused", "no user"]
 
 
 @lru_cache(maxsize=256)
 def _kind_of(kind: Any) -> _Kind:
     """Return the meaning of the values of a type."""
-    if kind in _EMPTY_USERS:
-        return "may be empty"
-    if kind is Principal:
-        return "principal"
     if _is_no_user(kind):
         return "no user"
-    # As the users of Flask-Login, Starlette and Django have it.
-    return "may be anonymous" if hasattr(kind, "is_authenticated") else "user"
+    if kind.__module__ in _BUILT_IN or issubclass(kind, Number):
+        return "may be empty"
+    has_attributes = bool(_attributes_of(kind)) or kind.__dictoffset__ != 0
+    return "may be refused" if has_attributes else "user"
 
 
 def _is_no_user(kind: Any) -> bool:
     """Return whether no value of a type is a user, such as a class, an iterator or a query."""
-    if kind in _NO_USERS or issubclass(kind, type) or is_awaitable_type(kind):
+    if kind in _NO_USERS or issubclass(kind, (type, BaseException)) or is_awaitable_type(kind):
         return True
-    # A MagicMock, which a test may use as a user, has all methods of iterators.
-    if any(hasattr(kind, name) for name in _OF_ITERATORS) and kind.__module__ != "unittest.mock":
+    if (kind.__module__, kind.__name__) in _NUMPY_BOOLS:
         return True
-    # The queries of SQLAlchemy, Django and similar libraries, whose truth is not that of their rows.
+    # A MagicMock, which a test may use as a user, has all methods of iterators and context managers.
+    if kind.__module__ == "unittest.mock":
+        return False
+    if any(hasattr(kind, name) for name in _OF_ITERATORS) or _remedy_of(kind):
+        return True
+    return _is_query(kind)
+
+
+def _is_query(kind: Any) -> bool:
+    """Return whether a type is a query, or a manager, whose truth is not that of its rows."""
     filters = any(callable(getattr(kind, name, None)) for name in ("filter", "where"))
     has_rows = hasattr(kind, "__iter__") and callable(getattr(kind, "first", None))
-    return filters and (has_rows or callable(getattr(kind, "compile", None)))
+    makes_queries = any(callable(getattr(kind, name, None)) for name in ("compile", "get_queryset"))
+    return filters and (has_rows or makes_queries)
+
+
+def _remedy_of(kind: Any) -> str:
+    """Return the remedy for a value that contains a user; empty for a value of another type."""
+    if hasattr(kind, "__exit__") or hasattr(kind, "__aexit__"):  # of @contextmanager, a session or a file
+        return "enter it by with, and return the user from it"
+    if callable(getattr(kind, "add_done_callback", None)):  # of an executor
+        return "return its result()"
+    if callable(getattr(kind, "raise_for_status", None)):  # of httpx, requests and others
+        return "return a user from its content"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _attributes_of(kind: Any) -> tuple[str, ...]:
+    """Return which attributes of `_MAY_PASS` the class itself has; reading them asks no database."""
+    own = {name: getattr_static(kind, name, None) for name in _MAY_PASS}
+    return tuple(
+        name for name, value in own.items() if value is not None and type(value).__name__ not in _COLUMNS
+    )
 
 
 @lru_cache(maxsize=256)
@@ -61,10 +96,17 @@ def is_user(answer: object) -> bool:
     return kind != "no user" and (kind != "may be empty" or bool(answer))
 
 
-def is_anonymous(answer: Any) -> bool:
-    """Return whether a user says of itself that it is not authenticated."""
-    kind = _kind_of(type(answer))  # type: ignore[arg-type]
-    return kind in {"principal", "may be anonymous"} and answer.is_authenticated is False
+def lacking(answer: Any) -> str:
+    """Return the state that a user lacks, `authenticated` or `active`; empty if it may pass."""
+    for name in _attributes_of(type(answer)):  # type: ignore[arg-type]
+        if getattr(answer, name) is False:
+            return _MAY_PASS[name]
+    # An attribute that `__init__` sets, a field of Pydantic, or the loaded value of a column.
+    if own := getattr(answer, "__dict__", None):
+        for name, meaning in _MAY_PASS.items():
+            if name in own and own[name] is False:
+                return meaning
+    return ""
 
 
 def differing(answer: object, principal: Principal) -> list[str]:
@@ -80,11 +122,11 @@ def differing(answer: object, principal: Principal) -> list[str]:
 
 
 def is_plain_user(answer: Any) -> bool:
-    """Return whether an answer is a user, but neither anonymous nor a principal, which may be another one."""
+    """Return whether an answer is a user who may pass, and no principal, which may be another one."""
     kind = _kind_of(type(answer))  # type: ignore[arg-type]
-    if kind == "may be empty":
-        return bool(answer)
-    return kind == "user" or (kind == "may be anonymous" and answer.is_authenticated is not False)
+    if kind == "may be refused":
+        return type(answer) is not Principal and not lacking(answer)
+    return kind == "user" or (kind == "may be empty" and bool(answer))
 
 
 def no_user(answer: object) -> ConfigurationError:
@@ -97,6 +139,8 @@ def no_user(answer: object) -> ConfigurationError:
         remedy = f"await it, or {remedy}"
     elif isinstance(answer, type):
         remedy = f"call it, or {remedy}"
-    elif kind not in _NO_USERS | _EMPTY_USERS:
+    elif _is_query(kind) or any(hasattr(kind, name) for name in _OF_ITERATORS):
         remedy = f"return a user from it, such as its first row, or {remedy}"
+    elif _remedy_of(kind):
+        remedy = f"{_remedy_of(kind)}, or {remedy}"
     return ConfigurationError(f"user_loader must return a user, got {got(answer)}: {remedy}")

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from authguard._core.answer.decision import Known
 from authguard._core.callbacks import Callback
-from authguard._core.deciding.loaded_users import differing, is_anonymous, is_user, no_user
+from authguard._core.deciding.loaded_users import differing, is_user, lacking, no_user
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Principal
 from authguard._core.options import check_function, check_seconds, got
@@ -55,9 +55,9 @@ class Users:
             now: seconds since the epoch.
 
         Raises:
-            InvalidTokenError: if the user no longer exists, or is not authenticated.
-            ConfigurationError: if the function returns a bool, a coroutine, a class, a query or an empty
-                collection.
+            InvalidTokenError: if the user no longer exists, or is not authenticated or not active.
+            ConfigurationError: if the function returns a bool, a coroutine, a class, an exception, a query
+                or an empty collection.
         """
         loaded = known.loaded
         if loaded is not None and self.is_fresh(loaded, now):
@@ -75,8 +75,8 @@ class Users:
             raise InvalidTokenError("the user no longer exists")
         if not is_user(user):
             raise no_user(user)
-        if is_anonymous(user):
-            raise InvalidTokenError("user_loader returned a user who is not authenticated")
+        if missing := lacking(user):
+            raise InvalidTokenError(f"user_loader returned a user who is not {missing}")
         warn = self._warn  # once, since another thread may warn meanwhile
         changed = differing(user, principal) if warn else ()
         if changed and warn:

@@ -51,6 +51,7 @@ _SAMPLE_SECRETS = frozenset(
         "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
         "your-256-bit-secret-your-256-bit-secret",
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        "123e4567-e89b-12d3-a456-426614174000",
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     }
 )
@@ -61,6 +62,8 @@ _SAMPLE_WORDS = (
     "your-256-bit-secret",
     "your_secret",
     "your-secret",
+    "lorem ipsum",
+    "lorem-ipsum",
     "random bytes",  # of examples/authguard.toml
 )
 _BYTE_ORDER_MARK = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)")

@@ -21,7 +21,7 @@ from authguard._core.jose.jwk import (
     secret_bytes,
 )
 from authguard._core.jose.secret import Place, check_not_place, check_unwrapped
-from authguard._core.options import check_text_list
+from authguard._core.options import check_text_list, unwrapped
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 
@@ -169,6 +169,8 @@ def check_algorithms(algorithms: Iterable[str], option: str = "algorithms") -> f
     Raises:
         ConfigurationError: if it is empty, unknown, `none`, or mixes HMAC with signatures.
     """
+    if isinstance(algorithms, str) and len(algorithms) > _MAX_SHOWN:
+        raise ConfigurationError(f'{option} must be a list, got longer text: write {option}=["ES256"]')
     listed = check_text_list(algorithms, option, '"ES256"')
     names = frozenset(ALIASES.get(name, name) for name in listed)
     if not names:
@@ -211,7 +213,7 @@ def _described(source: object) -> str:
         return "None: is the variable set that it is read from?"
     if hasattr(source, "read"):
         return 'an open file: give its path, such as Path("keys.pem"), or what read() returns'
-    return type(source).__name__
+    return f"{type(source).__name__}{unwrapped(source)}"
 
 
 def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[VerificationKey]:

@@ -10,8 +10,9 @@ from authguard._core.jose.vault_names import is_vault_name
 from authguard._core.options.text import COMMENT, QUOTED
 from authguard.errors import ConfigurationError
 
-#: The kind of thing that a text refers to: a file, a network resource, a placeholder, or a secret in a vault.
-Place: TypeAlias = Literal["path", "URL", "placeholder", "name"]
+#: The kind of thing that a text is or refers to: a file, a network resource, a placeholder, a secret in a
+#: vault, a token, or the hash of a password.
+Place: TypeAlias = Literal["path", "URL", "placeholder", "name", "token", "hash"]
 
 MIN_DISTINCT_CHARACTERS = 6  # different characters; 32 random bytes have about 30, digits alone have 10
 MIN_UNIT = 32  # bytes; repeated text is only as strong as the repeated unit
@@ -47,6 +48,15 @@ _PLACEHOLDERS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_TOKEN = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]+\Z", re.ASCII)
+_HASH = re.compile(
+    r"\$(?:[156y]|2[abxy]?|argon2id?|argon2d|scrypt|pbkdf2[\w-]*)\$"
+    r"|(?:pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$",
+    re.ASCII,
+)
+# Texts that no user chooses as a secret; another party may have issued them.
+_NOT_CHOSEN: Mapping[Place, re.Pattern[str]] = {"path": _KEY_FILE, "token": _TOKEN, "hash": _HASH}
 
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BYTE_ORDER_MARK = "\ufeff"
@@ -170,8 +180,9 @@ def place_of(text: str, *, chosen_here: bool) -> Place | None:
         return "path"
     if _PLACEHOLDERS.match(text):
         return "placeholder"
-    if chosen_here and _KEY_FILE.match(text):
-        return "path"
+    for place, pattern in _NOT_CHOSEN.items() if chosen_here else ():
+        if pattern.match(text):
+            return place
     return "name" if is_vault_name(text) else None
 
 
@@ -186,6 +197,8 @@ _ADVICE: Mapping[Place, str] = {
     "path": 'a path: read the file, for example Path("/run/secrets/jwt").read_text().strip()',
     "URL": "a URL",
     "name": "the name of a secret in a vault, or of a file: read its value, and give the value",
+    "token": "a token: give the secret that tokens are signed with",
+    "hash": "the hash of a password, which stands in a database: make a secret of its own",
     "placeholder": 'a placeholder or the name of a variable: for example os.environ["JWT_SECRET"] reads one',
 }
 

@@ -9,6 +9,7 @@ from authguard._core.options.numbers import (
     Duration,
     Moment,
     check_moment,
+    check_recent_moment,
     check_seconds,
     check_whole,
     check_whole_seconds,
@@ -39,7 +40,7 @@ from authguard._core.options.text import (
 )
 from authguard._core.options.unknown import named_options, unknown_option
 from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
-from authguard._core.options.values import got, type_of
+from authguard._core.options.values import got, shown_url, type_of, unwrapped
 
 __all__ = [
     "COMMENT",
@@ -64,6 +65,7 @@ __all__ = [
     "check_object",
     "check_plain_function",
     "check_plain_methods",
+    "check_recent_moment",
     "check_seconds",
     "check_text",
     "check_text_list",
@@ -78,8 +80,10 @@ __all__ = [
     "is_quoted",
     "named_options",
     "several_names",
+    "shown_url",
     "type_of",
     "unknown_option",
     "unusable_answer",
+    "unwrapped",
     "yes_or_no",
 ]

@@ -10,6 +10,7 @@ from authguard.errors import ConfigurationError
 MAX_LEEWAY = 300
 #: The last second that a datetime can show: 9999-12-31T23:59:59Z.
 LATEST_MOMENT = 253_402_300_799
+_FIRST_MOMENT = 978_307_200  # 2001-01-01; a smaller number is a duration, or of a monotonic clock
 #: The types of numbers in JSON; bool is not one of them, although it is an int in Python.
 NUMERIC_TYPES = (int, float)
 
@@ -144,6 +145,27 @@ def check_moment(value: object, option: str, *, infinite: bool = False) -> float
     raise ConfigurationError(
         f"{option} must be seconds since the epoch, or a datetime with a time zone{never}, got {_got(value)}"
     )
+
+
+def check_recent_moment(value: object, option: str, write: str, *, infinite: bool = False) -> float:
+    """Check a time that cannot be before 2001: a smaller number is a duration, or of a monotonic clock.
+
+    Args:
+        value: the time.
+        option: the name of the option.
+        write: the spelling that works.
+        infinite: as that of `check_moment`.
+
+    Raises:
+        ConfigurationError: if the value is no time, or before 2001.
+    """
+    seconds = check_moment(value, option, infinite=infinite)
+    if seconds < _FIRST_MOMENT:
+        raise ConfigurationError(
+            f"{option} must be seconds since the epoch, got {seconds:.0f}, which is before 2001: "
+            f"write {write}"
+        )
+    return seconds
 
 
 def _got(value: object) -> str:

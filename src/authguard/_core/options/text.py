@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from authguard._core.options.values import got
+from authguard._core.options.values import got, unwrapped
 from authguard.errors import ConfigurationError
 
 
@@ -30,7 +30,7 @@ def check_text(
     """
     if isinstance(value, str) and value and (pattern is None or pattern.match(value)):
         return value
-    raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}")
+    raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}{unwrapped(value)}")
 
 
 _SEPARATOR = re.compile("[,;]")
@@ -166,6 +166,8 @@ def check_text_or_list(values: object, option: str, example: str = "…") -> tup
     """
     if isinstance(values, str):
         return (check_text(values, option),)
+    if advice := unwrapped(values):
+        raise ConfigurationError(f"{option} must be text, or a list of texts, got {got(values)}{advice}")
     texts = check_text_list(values, option, example)
     if not texts:
         raise ConfigurationError(f"{option} must name at least one, got an empty list")

@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.hosts import is_host, is_loopback, is_public_host, is_same_host
 from authguard._core.options.text import is_quoted
-from authguard._core.options.values import got
+from authguard._core.options.values import got, shown_url
 from authguard.errors import ConfigurationError
 
 # Python's parser accepts `[::1]evil.example`, but another parser makes the connection.
@@ -101,13 +101,13 @@ def check_named_url(
     host = parts.hostname or ""
     if not (allow_private or is_same_host(host, own.hostname or "") or is_public_host(host)):
         raise ConfigurationError(
-            f"{name} must be at the host of {named_by} or at a public one, got {host!r}: if it is meant to "
-            f"lead into a private network, set {option}"
+            f"{name} must be at the host of {shown_url(named_by)} or at a public one, got {host!r}: if it is "
+            f"meant to lead into a private network, set {option}"
         )
     check_url(url, name, plain_http=plain_http)
     if parts.scheme == "http" and own.scheme == "https" and not (plain_http or allow_private):
         raise ConfigurationError(
-            f"{name} must be https, as {named_by} is, got {got(url)}, which is plain http"
+            f"{name} must be https, as {shown_url(named_by)} is, got {got(url)}, which is plain http"
         )
     return str(url)
 

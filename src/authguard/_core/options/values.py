@@ -1,5 +1,7 @@
 """Format the value of an option for an error: with its type, shortened, and never if it may be a secret."""
 
+from enum import Enum
+
 MAX_SHOWN = 60  # characters
 _MAX_BITS = 128
 
@@ -8,7 +10,8 @@ def got(value: object, *, secret: bool = False, numeric: bool = False) -> str:
     """Return how an error shows the value of an option, such as `'300' (str)`.
 
     Text, numbers, times and lists of them are shown. Of other objects only the type is shown, because their
-    contents may be secret. The part before an `@` in a URL may be a password, and is left out.
+    contents may be secret. The part before an `@` in a URL may be a password, and the values of its
+    query may be keys: they are left out.
 
     Args:
         value: the value.
@@ -31,9 +34,34 @@ def type_of(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
+def unwrapped(value: object) -> str:
+    """Return the advice for a value that holds text or bytes, such as a `SecretStr`; empty for any other."""
+    kind = type(value)
+    if callable(getattr(kind, "get_secret_value", None)):
+        return ": write .get_secret_value() behind it"
+    if isinstance(value, Enum):
+        return ": write .value behind it"
+    if isinstance(value, (bytearray, memoryview)):
+        return ": write bytes(…) around it"
+    # The classes for URLs of Pydantic, httpx and yarl. That of Pydantic adds a slash to a host.
+    return ": write str(…) around it, without a slash that the class has added" if _is_url(kind) else ""
+
+
+def _is_url(kind: type) -> bool:
+    return any(base.__name__ in ("URL", "AnyUrl", "_BaseUrl", "Url") for base in kind.__mro__)
+
+
+def shown_url(url: str) -> str:
+    """Return a URL for logs and errors, without the values of its query, which may be keys."""
+    before, mark, query = url.partition("?")
+    names = [name + mark for name, mark, _ in (part.partition("=") for part in query.split("&")) if mark]
+    return before + mark + ("…" if query and not names else "&".join(f"{name}…" for name in names))
+
+
 def _text_of(value: object) -> str | None:
     """Return the text of a value that can be shown."""
     if isinstance(value, str):
+        value = shown_url(value) if "://" in value else value
         return repr(value.rpartition("@")[2] if ":" in value else value)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_text_of(item) for item in value]

@@ -11,6 +11,8 @@ from authguard.errors import ConfigurationError
 _PREFIX = re.compile(r"(/[\w./-]*\w)(?:\.?\*|\.\+|\?\w*)")
 # An endpoint of Flask or a name of Django: `auth.login`, `accounts:login`; not a file such as `login.html`.
 _VIEW = re.compile(r"(?:\w+[.:])+(?!(?:html?|php|aspx?|jsp)\Z)([a-z_]\w*)")
+# Characters that a URL has only percent-encoded, and that of a pattern.
+_NOT_IN_A_LOCATION = frozenset(' "<>^`{|}*')
 _EXAMPLE = "a path such as '/admin'"
 
 
@@ -66,7 +68,7 @@ def local_path(path: object, name: str) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    return path.isascii() and "*" not in path
+    return path.isascii() and _NOT_IN_A_LOCATION.isdisjoint(path)
 
 
 def listed(paths: object, name: str) -> list[Any]:

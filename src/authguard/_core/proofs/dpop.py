@@ -28,6 +28,7 @@ from authguard._core.options import (
     named_options,
     yes_or_no,
 )
+from authguard._core.options.pickles import NeverPickled
 from authguard._core.proofs.nonces import Nonces
 from authguard._core.proofs.proof import Proof
 from authguard._core.proofs.replays import UsedProofs
@@ -56,7 +57,7 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"
 
 
 @named_options
-class DPoP(Proof):
+class DPoP(NeverPickled, Proof):
     """Accept tokens that are bound to a key of the caller, with the scheme `DPoP`.
 
     Each request has a field `DPoP` with a proof: a recent JWT that is signed with that key, for this method,

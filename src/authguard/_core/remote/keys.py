@@ -10,6 +10,7 @@ from authguard._core.jose.documents import Document, read_document, told_apart
 from authguard._core.jose.jwk import ASYMMETRIC, OtherPurposeError, VerificationKey
 from authguard._core.jose.keyset import KeySet
 from authguard._core.memory import Memory
+from authguard._core.options import shown_url
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard.errors import ConfigurationError
 
@@ -80,6 +81,7 @@ class RemoteKeys:
         key_id: str = "",
     ) -> None:
         self.name = name
+        self.shown = shown_url(name)
         self.key_id = key_id
         self.ttl = ttl
         self._max_stale = max_stale
@@ -203,7 +205,7 @@ class RemoteKeys:
         else:
             state = "failing" if held or self.backoff.failures else "unused"
         return RemoteHealth(
-            self.name,
+            self.shown,
             state,  # type: ignore[arg-type]
             self.backoff.failures,
             self._reason,

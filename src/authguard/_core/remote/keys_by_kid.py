@@ -8,7 +8,7 @@ from hashlib import sha256
 from authguard._core.jose.documents import Document
 from authguard._core.jose.jwk import VerificationKey
 from authguard._core.memory import Memory
-from authguard._core.options import got
+from authguard._core.options import got, shown_url
 from authguard._core.remote.http import Backoff, Budget, RemoteHealth
 from authguard._core.remote.keys import (
     MISSING_KEYS,
@@ -53,7 +53,7 @@ class KeysByKid:
     """
 
     def __init__(self, template: str, ttl: float, max_stale: float, random: Callable[[], float]) -> None:
-        self.name = template
+        self.name = shown_url(template)
         self._template = template
         self._options = (ttl, max_stale, random)
         self.backoff = Backoff(random)  # the backoff of the server, which is the same for all keys
