@@ -37,7 +37,13 @@ from authguard._core.options.text import (
     is_quoted,
 )
 from authguard._core.options.unknown import named_options, unknown_option
-from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
+from authguard._core.options.urls import (
+    check_key_set_url,
+    check_named_url,
+    check_no_metadata_url,
+    check_url,
+    is_plain_http,
+)
 from authguard._core.options.values import got, type_of
 
 __all__ = [
@@ -59,6 +65,7 @@ __all__ = [
     "check_method",
     "check_moment",
     "check_named_url",
+    "check_key_set_url",
     "check_no_metadata_url",
     "check_object",
     "check_plain_function",
