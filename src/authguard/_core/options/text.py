@@ -139,7 +139,7 @@ def _words(text: str, name: str) -> list[str]:
     """
     if _JSON.match(text):
         text = re.sub(r"[\[\]\"']", "", text)
-    if name == "roles":
+    if name.endswith("roles"):
         words = [text.strip()] if "=" in text else _COMMAS.split(text.strip())
     else:
         words = _SEPARATORS.split(text)
