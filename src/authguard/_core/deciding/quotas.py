@@ -29,7 +29,10 @@ from authguard.errors import (
 )
 
 #: The quotas of callers by their tier; None for callers without a tier.
-QuotasByTier: TypeAlias = Mapping[str | None, Iterable[Quota]]
+# Three mappings, because a checker does not accept a `dict[None, list[Quota]]` as a mapping from `str | None`.
+QuotasByTier: TypeAlias = (
+    Mapping[str | None, Iterable[Quota]] | Mapping[str, Iterable[Quota]] | Mapping[None, Iterable[Quota]]
+)
 
 _MAX_SETS = 1_000  # sets of quotas that apply together; each pair of tier and rule has one
 _MAX_SUBJECT = 200  # characters of the caller's names in a counter; longer names are replaced with a digest
