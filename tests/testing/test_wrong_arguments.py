@@ -116,4 +116,4 @@ def test_claims_are_separate_arguments(issue: Any, name: str) -> None:
     """A mapping of claims, as `TokenIssuer.issue` and other packages take it, is not a claim of that name."""
     with pytest.raises(ConfigurationError, match=rf"got the mapping {name}: write \*\*{name} in place of"):
         issue(**{name: {"org_id": "o"}})
-    assert issue(**{"claims": "read"})
+    assert issue(claims="read")

@@ -28,8 +28,8 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
+# Three mappings, because for a type checker a `dict[None, …]` is no mapping from `str | None`.
 #: The quotas of callers by their tier; None for callers without a tier.
-# Three mappings, because a checker does not accept a `dict[None, list[Quota]]` as a mapping from `str | None`.
 QuotasByTier: TypeAlias = (
     Mapping[str | None, Iterable[Quota]] | Mapping[str, Iterable[Quota]] | Mapping[None, Iterable[Quota]]
 )
