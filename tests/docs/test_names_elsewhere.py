@@ -45,7 +45,7 @@ def test_each_named_module_has_the_name(name: str) -> None:
 
 @pytest.mark.parametrize(("face", "name"), SAME)
 def test_the_same_of_another_framework_is_named(face: str, name: str) -> None:
-    """The error in the module of a framework names what does the same there."""
+    """The error in the module of a framework names the equal function of that framework."""
     module = importlib.import_module(f"authguard.{face}")
     same = SAME[face, name]
     assert same in module.__all__
