@@ -8,7 +8,7 @@ Start with `Guard`; wrap an application with `authguard.asgi.AuthGuardMiddleware
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from authguard import errors
 from authguard._core.answer.metadata import ResourceMetadata
@@ -30,6 +30,7 @@ from authguard._core.quota import Quota
 from authguard._core.quota_store import QuotaHealth
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.request import RequestView
+from authguard._extras import elsewhere
 from authguard.errors import (
     AuthGuardError,
     ConfigurationError,
@@ -127,3 +128,6 @@ __all__ = [
     "in_memory",
     "safe_next",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere(__name__)

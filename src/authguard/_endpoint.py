@@ -232,7 +232,7 @@ def misplaced_in(app: Any) -> list[str]:
             dependencies = [call for call in route.calls if call is not route.endpoint]
             sentences += uncalled_in(dependencies, name, is_guarding)
             for listed in route.listed:
-                sentences += misspelled_scopes(listed, f"dependencies of the route {name}")
+                sentences += misspelled_scopes(listed, f"dependencies of the route {name}", is_guarding)
     return list(dict.fromkeys(sentences))
 
 

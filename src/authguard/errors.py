@@ -70,14 +70,14 @@ class RefusedError(AuthGuardError):
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal Server Error"
     detail: ClassVar[str] = "The request could not be checked."
-    #: The `type` of the problem document (RFC 9457 section 3.1.1).
-    problem_type: ClassVar[str] = "about:blank"
+    problem_type: ClassVar[str] = "about:blank"  # the `type` of RFC 9457 section 3.1.1
     #: The `error` of the challenge (RFC 6750 section 3.1), if it has one.
     challenge_error: ClassVar[str | None] = None
     #: The scheme whose challenge has the `error`; None for the scheme used by the request.
     challenge_scheme: str | None = None
-    #: The public name of the API key that was presented, for logs; None for tokens and unknown keys.
+    #: For logs: the public name of a known API key that was presented, and an option to change.
     key_id: str | None = None
+    hint: str | None = None
     #: Counts the request for the presented API key after the guard refused it; None for no counting.
     count: "Callable[..., None] | None" = None
 

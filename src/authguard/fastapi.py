@@ -4,9 +4,9 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from authguard._extras import needs_extra
+from authguard._extras import elsewhere, needs_extra
 
 with needs_extra("fastapi"):
     from fastapi import FastAPI
@@ -49,6 +49,9 @@ __all__ = [
     "optional_user",
     "requires",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere(__name__)
 
 _INSTALL = (
     "install(app, Guard(…)) for FastAPI, init_app(app, Guard(…)) of authguard.flask for Flask, "

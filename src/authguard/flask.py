@@ -5,9 +5,9 @@ import inspect
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
-from authguard._extras import needs_extra
+from authguard._extras import elsewhere, needs_extra
 
 with needs_extra("flask"):
     from flask import Flask, request
@@ -43,6 +43,9 @@ __all__ = [
     "init_app",
     "requires",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere(__name__)
 
 for _public in (AuthGuardClient, BrowserSessions, RefusedHTTPException):
     _public.__module__ = __name__  # the module from which users import the name

@@ -4,10 +4,10 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from authguard._core.options import named_options, type_of
-from authguard._extras import needs_extra
+from authguard._extras import elsewhere, needs_extra
 
 with needs_extra("starlette"):
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
@@ -41,6 +41,9 @@ __all__ = [
     "optional_user",
     "requires",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere(__name__)
 
 _INSTEAD = (
     "decorate the endpoints with it; for all paths below one, write Guard(protected_paths=[Rule(…)]), and "

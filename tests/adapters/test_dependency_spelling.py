@@ -249,6 +249,35 @@ def test_scopes_that_a_dependency_reads(dependency: Any, place: Any) -> None:
     starts(app)
 
 
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "dependency", [current_user, current_principal, requires("admin"), leads_to_the_guard, LeadsToTheGuard]
+)
+@pytest.mark.parametrize(
+    ("scopes", "advice"),
+    [
+        (["read write"], r"write scopes=\['read', 'write'\]"),
+        ([" read"], r"write scopes=\['read'\]"),
+        ([""], "write a list of names"),
+        (["a", 5], r"write scopes=\['a'\]"),
+    ],
+)
+def test_scopes_that_no_token_can_have(scopes: Any, advice: str, dependency: Any, place: Any) -> None:
+    """Scopes of `Security` that cannot be compared are an error at the start, not a 500 for each request."""
+    app = FastAPI()
+    place(app, Security(dependency, scopes=scopes))
+    with pytest.raises(ConfigurationError, match=rf"the route /wrong .*in Security: scopes .*{advice}"):
+        starts(app)
+
+
+@pytest.mark.parametrize("dependency", [reads_itself, SCHEME])
+def test_scopes_that_the_guard_does_not_compare(dependency: Any) -> None:
+    """Scopes of a dependency that the guard has no part in may have any form."""
+    app = FastAPI()
+    in_the_annotation(app, Security(dependency, scopes=["read write"]))
+    starts(app)
+
+
 def admin_of(user: CurrentUser[User]) -> User:
     """Return the user, as a dependency that has the guard's dependency as a parameter."""
     return user

@@ -68,6 +68,8 @@ def test_how_and_when_somebody_has_signed_in_is_shown():
         (lambda: good(iss=ISSUER + "/"), "issuer", f'"{ISSUER}/", expected "{ISSUER}"'),
         (lambda: good(sub=None), "claim", "no sub"),
         (lambda: good(exp="soon"), "malformed", "exp is not a date"),
+        (lambda: good(exp=int(time.time() * 1000) + 60_000), "malformed", "seems to be in milliseconds"),
+        (lambda: good(iat=int(time.time() * 1000)), "malformed", "iat is not a date in seconds"),
         (lambda: good(key=SECRET[::-1]), "signature", "another key"),
         (lambda: good(algorithm="HS512", key=SECRET * 2), "algorithm", '"HS512" is not allowed here'),
         (lambda: make_token(algorithm="none"), "malformed", "no signature"),
@@ -96,9 +98,13 @@ def test_each_reason_is_named(token, code, words):
     assert result["advice"]
 
 
-def test_scheme_in_front_is_left_out():
-    """A token with `Bearer` before it is accepted."""
-    assert inspect(f"Bearer {good()}\n")[0] == 0
+@pytest.mark.parametrize(
+    "before",
+    ["Bearer ", "bearer  ", "Bearer: ", "Authorization: Bearer ", "authorization:Bearer ", "Authorization: "],
+)
+def test_field_and_scheme_in_front_are_left_out(before):
+    """A token that was copied with its field or its scheme is accepted."""
+    assert inspect(f"{before}{good()}\n")[0] == 0
 
 
 @pytest.mark.parametrize("claims", [{}, {"iss": ...}])

@@ -8,6 +8,7 @@ import pytest
 from authguard import _logs
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.credential.extractor import Extractor
+from authguard.errors import InvalidAPIKeyError
 from support import FakeRequest, make_token
 
 JWT = make_token()
@@ -29,14 +30,36 @@ def hint(field: str, *, dpop: bool = False, cookie: AccessCookie | None = None) 
         (f"JWT {JWT}", "the scheme JWT came"),
         (JWT, "a JWT without a scheme came"),
         (f"  {JWT}  ", "a JWT without a scheme came"),
+        (f"Bearer: {JWT}", "a token after 'Bearer:', with a colon, came"),
     ],
-    ids=["Token", "token", "JWT", "no scheme", "no scheme, with spaces"],
+    ids=["Token", "token", "JWT", "no scheme", "no scheme, with spaces", "colon"],
 )
 def test_the_hint_names_what_was_sent(field: str, says: str) -> None:
     """The hint names the scheme that was sent and the scheme to send, and never shows the token."""
     text = hint(field)
     assert text is not None and says in text and "'Bearer '" in text
     assert JWT not in text
+
+
+@pytest.mark.parametrize("scheme", ["ApiKey", "Api-Key", "API_KEY", "Key", "ApiKey:", "X-API-Key:"])
+def test_a_scheme_of_keys_is_named(scheme: str) -> None:
+    """The hint for a key in the Authorization field names its own field, and never shows the key."""
+    text = hint(f"{scheme} sk_live_abcdefgh")
+    assert text is not None and "the client must send the key alone in the field x-api-key" in text
+    assert "sk_live" not in text
+
+
+def test_a_scheme_of_keys_has_no_hint_for_a_guard_without_keys() -> None:
+    """A guard that takes no API keys leaves the scheme to the application."""
+    request = FakeRequest(headers=[("authorization", "ApiKey abc")])
+    assert Extractor([], [], None).hint(request) is None
+
+
+def test_a_key_after_a_scheme_in_its_own_field_is_explained() -> None:
+    """The reason for a key with `Bearer` before it in its own field names the scheme."""
+    request = FakeRequest(headers=[("x-api-key", "Bearer sk_live_abcdefgh")])
+    with pytest.raises(InvalidAPIKeyError, match="the key and nothing else, such as 'Bearer ', in it"):
+        Extractor(["x-api-key"], ["sk_"], None).extract(request)
 
 
 def test_dpop_without_proofs_is_named() -> None:

@@ -108,3 +108,12 @@ def test_an_option_of_issue_token_is_no_claim_of_an_issuer(issue: str, name: str
         getattr(FakeIssuer(), issue)(**{name: "a"})
     start = f"claims must have the names of JWT claims, got {name}: write {write}"
     assert str(raised.value).startswith(start)
+
+
+@pytest.mark.parametrize("issue", ISSUES.values(), ids=ISSUES)
+@pytest.mark.parametrize("name", ["claims", "additional_claims"])
+def test_claims_are_separate_arguments(issue: Any, name: str) -> None:
+    """A mapping of claims, as `TokenIssuer.issue` and other packages take it, is not a claim of that name."""
+    with pytest.raises(ConfigurationError, match=rf"got the mapping {name}: write \*\*{name} in place of"):
+        issue(**{name: {"org_id": "o"}})
+    assert issue(claims="read")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, assert_type
 
-from authguard import APIKey, Principal, Quota, Rule
+from authguard import APIKey, Guard, Principal, Quota, Rule
 from authguard.testing import issue_token
 
 LIST, LATER, QUOTAS = ["read"], datetime(2030, 1, 1, tzinfo=UTC), [Quota(10, 60)]
@@ -33,6 +33,14 @@ Principal()  # type: ignore[call-arg]
 Principal("ada", scope=LIST)  # type: ignore[call-arg]
 APIKey("ada", scope=LIST)  # type: ignore[call-arg]
 principal.subject = "bob"  # type: ignore[misc]
+
+by_tier, by_default = {"pro": QUOTAS}, {None: [Quota(1, 60)]}
+Guard(quotas={"pro": QUOTAS, None: []})
+Guard(quotas={None: [Quota(1, 60)]})
+Guard(quotas={None: []})
+Guard(quotas=by_tier)
+Guard(quotas=by_default)
+Guard(quotas={5: QUOTAS})  # type: ignore[arg-type]
 
 assert_type(Rule("/items", methods=["GET"]).methods, frozenset[str])
 issue_token("secret", now=5, headers=MappingProxyType({"kid": "a"}))

@@ -644,3 +644,24 @@ def test_a_fetch_that_was_begun_before_the_key_was_there_is_followed_by_another(
     with pytest.raises(StopIteration) as ended:
         flow.send(None)
     assert ended.value.value.principal.key_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("url", "issuer"),
+    [
+        ("https://a.example/.well-known/openid-configuration", "https://a.example"),
+        ("https://a.example/realms/b/.well-known/openid-configuration", "https://a.example/realms/b"),
+        ("https://a.example/.well-known/oauth-authorization-server/b", "https://a.example/b"),
+    ],
+)
+def test_the_url_of_the_metadata_is_no_url_of_a_key_set(url, issuer):
+    """The error for the URL of an issuer's metadata names `from_issuer`, and the issuer to write."""
+    with pytest.raises(
+        ConfigurationError, match=rf"write JWTVerifier\.from_issuer\('{issuer}', audience=…\)"
+    ):
+        RemoteKeySet(url)
+
+
+def test_a_key_set_may_be_below_well_known():
+    """The usual places of key sets are accepted."""
+    assert RemoteKeySet("https://a.example/.well-known/jwks.json").url.endswith("jwks.json")

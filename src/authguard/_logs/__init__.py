@@ -10,7 +10,7 @@ from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.request import RequestView
 from authguard._logs.by_reason import RefusalCounts
-from authguard.errors import MissingCredentialsError, VerificationUnavailableError
+from authguard.errors import VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
 
@@ -34,7 +34,9 @@ _IN_PATH = (
     r"|(?<![A-Za-z0-9])(?:rt|clsk)_[A-Za-z0-9_-]{16,}"  # those of `authguard.identity`
 )
 _counts = RefusalCounts()
-_hinted: set[str] = set()  # the hints that were logged: one line for each cookie name, so the size is bounded
+_hinted: set[str] = set()  # the hints that were logged
+# The claims of tokens are those that issuers choose, and some may be in a line.
+_MAX_HINTS = 20
 
 
 class _KeysInPaths:
@@ -132,8 +134,8 @@ def log_raised(request: RequestView, denied: Deny) -> None:
 
 def _log_hint(request: RequestView, denied: Deny) -> None:
     """Warn once about a setting that the operator must change."""
-    hint = denied.error.hint if isinstance(denied.error, MissingCredentialsError) else None
-    if hint is not None and hint not in _hinted:
+    hint = denied.error.hint
+    if hint is not None and hint not in _hinted and len(_hinted) < _MAX_HINTS:
         _hinted.add(hint)
         logger.warning("%s %s: %s", *where(request), hint)
 

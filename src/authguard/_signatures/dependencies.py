@@ -4,6 +4,10 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
+from authguard._core.policy.names import check_names
+from authguard._core.policy.rules import SCOPE
+from authguard.errors import ConfigurationError
+
 _NAMES = "__authguard_names__"
 _MAX_DEPTH = 8  # levels of types inside of types, and of dependencies of dependencies
 
@@ -51,8 +55,9 @@ def misspelled_in(calls: Sequence[Any], route: str, guards: Callable[[Any], bool
                     f"annotation, got {got}, which FastAPI does not call, so that it guards nothing: write "
                     f"{spelling}"
                 )
+            place = f"parameter {parameter.name} of the route {route}"
             for marker in (parameter.default, *_metadata(parameter.annotation)):
-                yield from misspelled_scopes(marker, f"parameter {parameter.name} of the route {route}")
+                yield from misspelled_scopes(marker, place, guards)
     for call in calls:  # also markers in lists of dependencies, which have no parameter
         marker = _marker_in(call)
         if marker is not None and not any(call is alias for alias in named):
@@ -63,8 +68,8 @@ def misspelled_in(calls: Sequence[Any], route: str, guards: Callable[[Any], bool
             )
 
 
-def misspelled_scopes(marker: Any, place: str) -> Iterator[str]:
-    """Yield a sentence for a `Security` whose scopes have no effect.
+def misspelled_scopes(marker: Any, place: str, guards: Callable[[Any], bool]) -> Iterator[str]:
+    """Yield a sentence for a `Security` whose scopes have no effect, or cannot be compared.
 
     FastAPI treats each letter of text as a scope. And it compares no scopes itself: a dependency that does
     not read them requires none.
@@ -72,6 +77,7 @@ def misspelled_scopes(marker: Any, place: str) -> Iterator[str]:
     Args:
         marker: a `Security`; other objects are ignored.
         place: the name of its place, for the sentence.
+        guards: returns whether a callable has requirements.
     """
     scopes = getattr(marker, "scopes", None)
     if not scopes or not _is_of_fastapi(marker):
@@ -89,6 +95,11 @@ def misspelled_scopes(marker: Any, place: str) -> Iterator[str]:
             f"which does not, so that the scopes guard nothing: write Depends({name}), and "
             f"Depends(requires({required})) beside it"
         )
+    elif _leads_to_guard(marker, guards):
+        try:
+            check_names(list(scopes), "scopes", SCOPE)
+        except ConfigurationError as error:
+            yield f"{place}, in Security: {error}"
 
 
 def _reads_scopes(dependency: Any, depth: int = 0) -> bool:

@@ -1,6 +1,8 @@
 """Guard Django: one middleware for WSGI and ASGI, `requires` on views, and the caller on the request."""
 
-from authguard._extras import needs_extra
+from typing import TYPE_CHECKING
+
+from authguard._extras import elsewhere, needs_extra
 
 with needs_extra("django"):
     import django as _django  # noqa: F401  # the parts below import it where they use it
@@ -22,3 +24,6 @@ __all__ = [
     "get_guard",
     "requires",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere(__name__)

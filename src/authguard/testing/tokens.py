@@ -119,8 +119,14 @@ def check_claims(claims: Mapping[str, Any], option_of: Mapping[str, str]) -> Non
         option_of: further names that are refused, with the option to write.
 
     Raises:
-        ConfigurationError: if a claim has one of these names.
+        ConfigurationError: if a claim has one of these names, or all claims are in one mapping.
     """
+    for name in ("claims", "additional_claims"):
+        if isinstance(claims.get(name), Mapping):
+            raise ConfigurationError(
+                f"claims must be separate arguments, got the mapping {name}: write **{name} in place of "
+                f"{name}={name}, or each claim, such as tenant='a'"
+            )
     for name in claims:
         if write := _CLAIM_OF.get(name) or option_of.get(name):
             raise ConfigurationError(f"claims must have the names of JWT claims, got {name}: write {write}")

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from authguard._core.jose.jwk import ASYMMETRIC
-from authguard._core.options import Duration, check_seconds, got, named_options, shown_url
+from authguard._core.options import (
+    Duration,
+    check_key_set_url,
+    check_seconds,
+    got,
+    named_options,
+    shown_url,
+)
 from authguard._core.remote.keys_by_kid import PLACE, check_template
 from authguard.errors import ConfigurationError
 from authguard.verifiers.http import HTTPOptions, Remote, check_remote
@@ -59,6 +66,7 @@ class RemoteKeySet:
             check_template(self.url)
         else:
             check_remote(self.url, "url", self.http)
+            check_key_set_url(self.url)
 
     def open(self, algorithms: frozenset[str]) -> KeySource:
         """Open the keys for one verifier, which shares neither keys nor connections with others."""

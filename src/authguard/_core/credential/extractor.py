@@ -36,8 +36,13 @@ _NO_SCHEME = f"a JWT without a scheme {_INSTEAD}"
 _OTHER_SCHEMES = {
     b"token": f"a token with the scheme Token {_INSTEAD}",
     b"jwt": f"a token with the scheme JWT {_INSTEAD}",
+    b"bearer:": f"a token after 'Bearer:', with a colon, {_INSTEAD}",
     b"dpop": "a token with the scheme DPoP came, and was not read: write Guard(…, proofs=[DPoP(…)])",
 }
+
+
+#: The schemes in which other APIs take keys, with and without a colon.
+_OF_KEYS = frozenset({b"apikey", b"api-key", b"api_key", b"key", b"x-api-key"})
 
 
 class Extractor:
@@ -146,6 +151,12 @@ class Extractor:
         scheme, space, rest = value[:MAX_CREDENTIAL].lower().partition(b" ")
         if scheme in _OTHER_SCHEMES and rest and scheme not in self._schemes:
             return _OTHER_SCHEMES[scheme]
+        if scheme.rstrip(b":") in _OF_KEYS and rest and self.key_fields:
+            field = min(self.key_fields).decode("ascii")
+            return (
+                f"an API key with the scheme {scheme.decode('ascii')} came in the Authorization field, and "
+                f"was not read: the client must send the key alone in the field {field}"
+            )
         if not space and scheme.startswith(b"eyj") and scheme.count(b".") == 2:
             return _NO_SCHEME
         return self.cookie.hint(request) if self.cookie else None
@@ -222,6 +233,10 @@ def _api_key(value: bytes, header: str) -> Credential:
     # WSGI servers join two fields this way; ASGI keeps them apart, but they are refused alike.
     if b"," in value:
         raise InvalidRequestError("several API keys, joined, or a key with a comma")
+    if len(value) <= MAX_CREDENTIAL and b" " in value:
+        raise InvalidAPIKeyError(
+            "a field that must have the key and nothing else, such as 'Bearer ', in it", cause=Cause.MALFORMED
+        )
     if len(value) > MAX_CREDENTIAL or not _VISIBLE.match(value):
         raise InvalidAPIKeyError("empty, too long or not ASCII", cause=Cause.MALFORMED)
     return Credential(value.decode("ascii"), "api_key", header)

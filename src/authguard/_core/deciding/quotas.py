@@ -28,8 +28,11 @@ from authguard.errors import (
     VerificationUnavailableError,
 )
 
+# Three mappings, because for a type checker a `dict[None, …]` is no mapping from `str | None`.
 #: The quotas of callers by their tier; None for callers without a tier.
-QuotasByTier: TypeAlias = Mapping[str | None, Iterable[Quota]]
+QuotasByTier: TypeAlias = (
+    Mapping[str | None, Iterable[Quota]] | Mapping[str, Iterable[Quota]] | Mapping[None, Iterable[Quota]]
+)
 
 _MAX_SETS = 1_000  # sets of quotas that apply together; each pair of tier and rule has one
 _MAX_SUBJECT = 200  # characters of the caller's names in a counter; longer names are replaced with a digest

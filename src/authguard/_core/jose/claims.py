@@ -149,11 +149,18 @@ def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
             if type(value) not in NUMERIC_TYPES or not 0 <= value <= LATEST_MOMENT:
                 if value is None:
                     continue
-                raise MalformedTokenError(f"{name} is not a date", claim=name)
+                raise not_a_date(name, value)
         elif rule == "foreign":
             check_foreign(name, value)
         else:
             check_kind(name, value, bound="cnf" in claims, id_tokens=rule != "kind")
+
+
+def not_a_date(name: str, value: object) -> MalformedTokenError:
+    """Return the error for a claim that is not a NumericDate."""
+    is_long = type(value) in NUMERIC_TYPES and LATEST_MOMENT < value <= 1000 * LATEST_MOMENT  # type: ignore[operator]
+    reason = " in seconds: it seems to be in milliseconds" if is_long else ""
+    return MalformedTokenError(f"{name} is not a date{reason}", claim=name)
 
 
 def is_date(value: object) -> TypeGuard[float]:

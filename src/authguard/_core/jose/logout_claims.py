@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from authguard._core.jose.claims import Expectations, check_audience, check_expected_issuer, is_date
+from authguard._core.jose.claims import (
+    Expectations,
+    check_audience,
+    check_expected_issuer,
+    is_date,
+    not_a_date,
+)
 from authguard.errors import (
     ExpiredTokenError,
     InvalidIssuerError,
@@ -88,5 +94,5 @@ def _date(claims: Mapping[str, Any], name: str) -> float:
     if value is None:
         raise MissingRequiredClaimError(f"no {name}")
     if not is_date(value):
-        raise MalformedTokenError(f"{name} is not a date")
+        raise not_a_date(name, value)
     return float(value)

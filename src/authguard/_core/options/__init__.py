@@ -39,7 +39,13 @@ from authguard._core.options.text import (
     several_names,
 )
 from authguard._core.options.unknown import named_options, unknown_option
-from authguard._core.options.urls import check_named_url, check_no_metadata_url, check_url, is_plain_http
+from authguard._core.options.urls import (
+    check_key_set_url,
+    check_named_url,
+    check_no_metadata_url,
+    check_url,
+    is_plain_http,
+)
 from authguard._core.options.values import got, shown_url, type_of, unwrapped
 
 __all__ = [
@@ -61,6 +67,7 @@ __all__ = [
     "check_method",
     "check_moment",
     "check_named_url",
+    "check_key_set_url",
     "check_no_metadata_url",
     "check_object",
     "check_plain_function",

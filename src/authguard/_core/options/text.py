@@ -33,7 +33,11 @@ def check_text(
     raise ConfigurationError(f"{option} must {must}, got {got(value, secret=secret)}{unwrapped(value)}")
 
 
-_SEPARATOR = re.compile("[,;]")
+#: The separators of several values in one text.
+_SEPARATORS = re.compile(r"[\s,;]+")
+_JSON = re.compile(r"\s*\[\s*[\"']")  # the address `[::1]` is none
+_COMMAS = re.compile(r"\s*[,;]\s*")
+_FIRST_OF_TEXTS = "\"'…"  # the first characters of an example that is text, and not an object
 
 #: Text with the same quotes at both ends.
 QUOTED = re.compile(r"\A([\"'`]).*\1\Z", re.DOTALL)
@@ -49,9 +53,9 @@ def several_names(text: str) -> list[str]:
     RFC 6749 section 3.3 allows a comma in a scope, but no scope or role is named so, other than a group in a
     directory: its name has `=` or spaces, as `CN=Admins,OU=Groups`.
     """
-    if "=" in text or len(text.split()) > 1 or _SEPARATOR.search(text) is None:
+    if "=" in text or len(text.split()) > 1 or _COMMAS.search(text) is None:
         return []
-    return [name for name in _SEPARATOR.split(text.strip()) if name]
+    return [name for name in _COMMAS.split(text.strip()) if name]
 
 
 def is_quoted(text: str) -> bool:
@@ -130,13 +134,26 @@ def check_list(values: object, option: str, example: str = "…") -> list[Any]:
         ConfigurationError: for text, a mapping, and anything that is not iterable.
     """
     if isinstance(values, (str, bytes, Mapping, type)) or not isinstance(values, Iterable):
-        text = values if isinstance(values, str) else ""
-        parts = text.split() if option.startswith("scopes") else [text]  # a space separates several scopes
-        words = [word for part in parts for word in several_names(part) or [part]]
-        item = ", ".join(repr(word) for word in words if word) or example
         name = option.rpartition(": ")[2].partition(" ")[0]
+        is_of_texts = example[0] in _FIRST_OF_TEXTS
+        words = _words(values, name) if isinstance(values, str) and is_of_texts else []
+        item = ", ".join(map(repr, words)) or example
         raise ConfigurationError(f"{option} must be a list, got {got(values)}: write {name}=[{item}]")
     return list(values)
+
+
+def _words(text: str, name: str) -> list[str]:
+    """Return the values in a text that stands for a list, as variables and other frameworks write it.
+
+    A role may contain spaces, and the name of a directory's group commas: `CN=Admins,OU=Groups`.
+    """
+    if _JSON.match(text):
+        text = re.sub(r"[\[\]\"']", "", text)
+    if name.endswith("roles"):
+        words = [text.strip()] if "=" in text else _COMMAS.split(text.strip())
+    else:
+        words = _SEPARATORS.split(text)
+    return [word for word in words if any(map(str.isalnum, word))]
 
 
 def check_text_list(values: object, option: str, example: str = "…") -> tuple[str, ...]:

@@ -73,6 +73,21 @@ def check_no_metadata_url(issuer: object) -> None:
         )
 
 
+def check_key_set_url(url: str) -> None:
+    """Check that the URL of a key set is not that of an issuer's metadata, which only names the key set.
+
+    Raises:
+        ConfigurationError: if it is such a URL.
+    """
+    origin, _, rest = url.partition("/.well-known/")
+    name, slash, path = rest.partition("/")
+    if name in ("openid-configuration", "oauth-authorization-server"):
+        raise ConfigurationError(
+            f"url must be that of a key set, got {got(url)}, which is that of an issuer's metadata: write "
+            f"JWTVerifier.from_issuer({origin + slash + path!r}, audience=…)"
+        )
+
+
 def check_named_url(
     url: object,
     name: str,

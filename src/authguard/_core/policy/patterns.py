@@ -33,6 +33,11 @@ def parse_pattern(path: object) -> tuple[str, ...]:
         raise ConfigurationError(
             f"path must be text or a Rule, got {_type(path)}: write {spelling or _EXAMPLE}{_more(spelling)}"
         )
+    if not path.strip():
+        raise ConfigurationError(
+            f"path must start with a slash, got {path!r} (leave it out if it is of an empty variable, split "
+            "at commas), and for the root page alone: write '/'"
+        )
     if not is_canonical(path) or is_foreign(path):
         spelling = spelling_of(path)
         prefix = _PREFIX.fullmatch(path)
@@ -85,6 +90,11 @@ def listed(paths: object, name: str) -> list[Any]:
         raise ConfigurationError(
             f"{name} must be a list of paths and rules, got a mapping, whose values would be lost: "
             f"write {spelling_of_mapping(paths)}, or roles="
+        )
+    if isinstance(paths, str) and not paths.strip():
+        raise ConfigurationError(
+            f"{name} must be a list of paths and rules, got {paths!r}, perhaps of an empty variable: write a "
+            "list such as ['/admin'], or ['/'] for the root page"
         )
     if isinstance(paths, (str, bytes)) or not isinstance(paths, Iterable):
         spelling = spelling_of(paths)

@@ -19,6 +19,7 @@ from authguard._core.options import (
     named_options,
 )
 from authguard._core.policy.names import LEFT_OUT, check_kinds, check_methods, check_names, check_not_empty
+from authguard._core.policy.other_claims import hint_of_lack
 from authguard._core.policy.patterns import local_path, parse_pattern
 from authguard._core.quota import Quota, check_quota_or_list
 from authguard.errors import (
@@ -219,6 +220,7 @@ def first_lack(requirements: Iterable[Requirement], principal: Principal, now: f
     for requirement in requirements:
         lacking = requirement.not_granted(principal)
         if lacking is not None:
+            lacking.hint = hint_of_lack(principal, requirement)
             return lacking
     for requirement in requirements:
         if requirement.signing_in and (unmet := requirement.not_signed_in(principal, now)) is not None:

@@ -44,6 +44,7 @@ _ORIGIN = re.compile(r"[A-Za-z*][A-Za-z0-9+.-]*://[^/?#]*|[A-Za-z0-9.-]+:[0-9]+(
 _QUOTED_PATH = re.compile(r"[\"'`](/[^\"'`]*)[\"'`]")
 _QUERY = re.compile(r"(?<!\()\?(?=[\w.\[\]-]+=).*|#.*", re.DOTALL)
 _ALTERNATIVES = re.compile(r"\((?:\?:)?([\w.~-]+(?:\|[\w.~-]+)+)\)(?![?*+])|\{([\w.~-]+(?:,[\w.~-]+)+)\}")
+_END = re.compile(r"[\s,;]+\Z")  # after the last of several paths
 _PAIRS = (("(", ")"), ("{", "}"), ("[", "]"), ("<", ">"))
 _MAX_ALTERNATIVES = 16
 
@@ -168,7 +169,7 @@ def _methods_in(item: object) -> list[str]:
 
 
 def _of_text(text: str) -> Spelling:
-    text = text.strip().strip("\"'`").strip()
+    text = _END.sub("", text.strip().strip("\"'`").strip())
     methods: tuple[str, ...] = ()
     if named := _METHODS_BEFORE.match(text):
         methods = methods_of(re.split(r"[,|]\s*", named[1].upper()))

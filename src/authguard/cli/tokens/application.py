@@ -247,7 +247,8 @@ def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: 
         reason = error.reason
         if isinstance(error, UnexpectedError) and error.__cause__ is not None:
             reason = f"{reason}: {type(error.__cause__).__qualname__}"
-        return Finding(code, _without(text, reason), f"{OTHERS[code][0]}{fields}")
+        advice = OTHERS[code][0] if error.hint is None else _sentence(error.hint)
+        return Finding(code, _without(text, reason), f"{advice}{fields}")
     if isinstance(error, InvalidIssuerError) and verifier is None:
         return _of_no_issuer(text, claims, guard)
     if isinstance(verifier, JWTVerifier):
@@ -259,6 +260,10 @@ def _explained(error: RefusedError, credential: _Credential, guard: Guard, now: 
         return finding._replace(advice=finding.advice.replace(" (--audience)", "") + fields)
     compare = f"Compare the token with the options of the verifier.{fields}"
     return Finding(code, _without(text, error.reason), compare)
+
+
+def _sentence(hint: str) -> str:
+    return f"{hint[0].upper()}{hint[1:]}."
 
 
 def _of_no_issuer(text: str, claims: Mapping[str, Any], guard: Guard) -> Finding:

@@ -1,5 +1,6 @@
 """Show the contents of a token and why it is refused, but not the token: `authguard token inspect`."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from authguard.cli.tokens.checker import (
 from authguard.cli.tokens.explain import Finding, explain_text
 from authguard.cli.tokens.report import TokenReport, contents_of, document_of, print_contents, print_report
 
-_SCHEME = "bearer "
+_FIELD = re.compile(r"(?:Authorization\s*:\s*)?(?:Bearer\s*:?\s+)?", re.IGNORECASE)
 _NO_KEYS = Finding(
     "not_verified",
     "no key was given, so only the form was checked: the claims may be forged",
@@ -239,7 +240,7 @@ def _read(file: str | None) -> str:
     else:
         data = sys.stdin.buffer.read(2 * MAX_CREDENTIAL)
     text = data.decode("ascii", "replace").strip()
-    return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else text
+    return _FIELD.sub("", text, count=1)
 
 
 class _Question(NamedTuple):

@@ -1,5 +1,6 @@
 """Name the option of a guard or verifier that causes a fault, as it is written in an application."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,8 @@ OTHERS = {
     ),
     "insufficient_user_authentication": ("Sign in again, as the rule asks.", "Rule(acr=…, max_age=…)"),
 }
+# The option in the hint about a missing scope or role.
+_CLAIMS_OPTION = re.compile(r"(?:scope|role)_claims=")
 # The option that causes a fault of the code `claim`, by the beginning of its reason.
 _CONDITIONS = (
     ("the header parameter ", "header_claims"),
@@ -66,6 +69,8 @@ def option_of(finding: Finding, claims: Mapping[str, Any], verifier: Verifier | 
         verifier: the verifier that refused it; None if several share the work and none was selected.
     """
     code = "typ" if finding.code == "kind" and "typ is" in finding.reason else finding.code
+    if claims_option := _CLAIMS_OPTION.search(finding.advice):
+        return f"JWTVerifier({claims_option[0]}…)"
     if code in OTHERS:
         return OTHERS[code][1]
     if verifier is None:
