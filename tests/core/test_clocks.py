@@ -66,7 +66,7 @@ def test_a_function_that_is_no_clock(clock, error):
 )
 def test_a_function_that_returns_seconds(clock):
     """Each function that returns a number is a clock."""
-    WSGIMiddleware(app, guard=guard(), clock=clock)
+    assert WSGIMiddleware(app, guard=guard(), clock=clock)
 
 
 @pytest.mark.parametrize(

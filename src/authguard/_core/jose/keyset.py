@@ -169,14 +169,15 @@ def check_algorithms(algorithms: Iterable[str], option: str = "algorithms") -> f
     Raises:
         ConfigurationError: if it is empty, unknown, `none`, or mixes HMAC with signatures.
     """
-    if isinstance(algorithms, str) and len(algorithms) > _MAX_SHOWN:
+    known = SYMMETRIC | ASYMMETRIC
+    is_long = isinstance(algorithms, str) and len(algorithms) > _MAX_SHOWN
+    if is_long and not any(name in algorithms for name in known):
         raise ConfigurationError(f'{option} must be a list, got longer text: write {option}=["ES256"]')
     listed = check_text_list(algorithms, option, '"ES256"')
     names = frozenset(ALIASES.get(name, name) for name in listed)
     if not names:
         raise ConfigurationError(f"{option} must name the one that your issuer signs with, got an empty list")
-    if unknown := names - SYMMETRIC - ASYMMETRIC:
-        known = SYMMETRIC | ASYMMETRIC
+    if unknown := names - known:
         by_fold = {name.lower(): name for name in known}
         # Longer text may be the secret, given as the wrong argument.
         shown = [repr(name) if len(name) <= _MAX_SHOWN else "longer text" for name in sorted(unknown)]
