@@ -20,7 +20,7 @@ from identity.elsewhere import (
     service_with,
     sign_up,
 )
-from identity.keys import bearer, create_key, key_field, register
+from identity.keys import create_key, key_field, register
 from identity.support import ANN, CALLER, PASSWORD, Postbox
 from stores.servers import RedisServer
 

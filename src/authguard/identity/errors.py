@@ -25,7 +25,7 @@
     ├── PayloadTooLargeError      413  payload_too_large
     ├── UnsupportedMediaError     415  unsupported_media_type
     ├── StoreUnavailableError     503  unavailable           the database is down, or too busy
-    │   └── RevocationWaitsError  503  unavailable           a revocation is stored, but not in `revocations_url`
+    │   └── RevocationWaitsError  503  unavailable           `revocations_url` lacks a stored revocation
     └── ProviderUnavailableError  503  unavailable           a provider to sign in with is down
         └── ProviderSetUpError    503  provider_set_up       it refuses this service
 
