@@ -1,4 +1,4 @@
-"""Commands while only the store of `revocations_url` is down: secrets are shown, and lines name the remedy."""
+"""Commands while only the store of `revocations_url` is down: secrets are shown, lines name the remedy."""
 
 import json
 import socket

@@ -196,11 +196,14 @@ class Database:
             raise self._unavailable(reason_of(error)) from None
         except StoreUnavailableError as error:
             self._log.warn(error.reason)
+            error.is_logged = True
             raise
 
     def _unavailable(self, reason: str) -> StoreUnavailableError:
-        self._log.warn(f"database: {reason}")
-        return StoreUnavailableError(f"database: {reason}")
+        error = StoreUnavailableError(f"database: {reason}")
+        self._log.warn(error.reason)
+        error.is_logged = True  # for each request there would be a second line
+        return error
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
