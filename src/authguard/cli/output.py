@@ -65,7 +65,7 @@ def unwritten(error: OSError, lost: str = "what the command has done is done") -
 
     Args:
         error: the error of the write.
-        lost: what the operator does not get, and the remedy.
+        lost: the consequence, and the remedy.
     """
     with suppress(OSError):  # the end of the process writes the rest of the output again, and would fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

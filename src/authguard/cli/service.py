@@ -57,7 +57,7 @@ def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator
 
 
 def _waiting(reason: str) -> str:
-    """Return the fault of the store that lacks a revocation, what this means, and the remedy."""
+    """Return the fault of the store that lacks a revocation, the consequence, and the remedy."""
     return (
         f"the change is in the database, but its revocations are not in the other store: {reason}. Guards "
         "that follow this store may accept what has ended: repair it; a running service with this setting "
