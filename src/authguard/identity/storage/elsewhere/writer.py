@@ -16,9 +16,8 @@ from authguard.identity.storage.elsewhere import queries
 from authguard.stores.marks import Mark
 from authguard.stores.revocations import SharedRevocations
 
-logger = logging.getLogger("authguard")
 #: A separate logger, so that commands, which report the reason themselves, can switch it off.
-_outages = logging.getLogger("authguard.outages")
+logger = logging.getLogger("authguard.outages")
 
 #: Seconds between two searches of a running service for marks that the store lacks.
 POLL_SECONDS = 1.0
@@ -122,7 +121,7 @@ class MarksElsewhere:
         now = time.monotonic()
         if self._warned_at is None or now - self._warned_at >= _WARNING_SECONDS:
             self._warned_at = now
-            _outages.warning("revocations wait to be written to the other store: %s", reason)
+            logger.warning("revocations wait to be written to the other store: %s", reason)
 
     def _is_due(self) -> bool:
         with self._database.read() as connection:
