@@ -43,6 +43,15 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def outages_of_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test log its outages, of which a process logs one a minute for each reason."""
+    from authguard import _logs as logs
+    from authguard._logs.by_reason import OutageCounts
+
+    monkeypatch.setattr(logs, "_outages", OutageCounts())
+
+
 @pytest.fixture(params=["with fast", "without fast"])
 def each_reader(request: pytest.FixtureRequest) -> Iterator[None]:
     """Read tokens with the packages of the extra `fast`, and then without."""

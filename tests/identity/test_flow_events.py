@@ -14,7 +14,6 @@ from authguard.identity.errors import OAuthError, StoreUnavailableError
 from authguard.identity.limits import Limiter
 from authguard.identity.model import SocialIdentity
 from authguard.identity.reasons import Flow, Reason
-from authguard.identity.web import refusals
 from identity.support import ANN, CALLER, GENEROUS, PASSWORD, Postbox, service_at
 from identity.test_sessions import principal_of, register
 
@@ -145,15 +144,16 @@ def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
 
 
 def test_outage_of_the_api_leaves_a_line(url, caplog):
-    """A 503 of the API leaves a log line with its reason, such as a store of limits that is down."""
-    refusals._outages._next.clear()
+    """The 503s of the API for one fault, such as a store of limits that is down, leave one line."""
     with (
         service_at(url, limiter=Limiter("redis://127.0.0.1:9")) as service,
         caplog.at_level(logging.WARNING),
     ):
-        answer = TestClient(Identity(service)).post("/v1/auth/login", json=ANN)
-    assert answer.status_code == 503
-    assert "requests are answered with 503: the store of limits is down" in caplog.text
+        client = TestClient(Identity(service))
+        answers = [client.post("/v1/auth/login", json=ANN) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503] * 3
+    (line,) = [each.getMessage() for each in caplog.records if "127.0.0.1:9" in each.getMessage()]
+    assert line.startswith("the store of limits cannot be asked: ") and "limits_url" in line
 
 
 class _Dying(Limiter):

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.request import RequestView
-from authguard._logs.by_reason import RefusalCounts
+from authguard._logs.by_reason import OutageCounts, RefusalCounts
 from authguard.errors import VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
@@ -34,6 +34,7 @@ _IN_PATH = (
     r"|(?<![A-Za-z0-9])(?:rt|clsk)_[A-Za-z0-9_-]{16,}"  # those of `authguard.identity`
 )
 _counts = RefusalCounts()
+_outages = OutageCounts()
 _hinted: set[str] = set()  # the hints that were logged
 # The claims of tokens are those that issuers choose, and some may be in a line.
 _MAX_HINTS = 20
@@ -90,7 +91,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
 
     A line contains the public name of the API key, if any.
 
-    At level INFO, the caller's faults have no line each, but one line a minute for each reason.
+    Outages, and at level INFO the caller's faults, have no line each, but one line a minute for each reason.
     """
     if denied.error.status_code == 500:
         cause = denied.error.__cause__ or denied.error
@@ -104,9 +105,7 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
             )
         logger.error("%s %s: %s\n%s", *where(request), denied.error.reason, text)
     elif isinstance(denied.error, VerificationUnavailableError):
-        level = logging.DEBUG if denied.error.is_logged else logging.WARNING
-        if logger.isEnabledFor(level):
-            logger.log(level, "%s %s: %s", *where(request), _reason(request, denied))
+        _log_outage(request, denied, is_logged=denied.error.is_logged)
     else:
         _log_hint(request, denied)
         if logger.isEnabledFor(logging.DEBUG):
@@ -116,6 +115,15 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
             logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
         elif logger.isEnabledFor(logging.INFO):
             _counts.log(denied.error)
+
+
+def _log_outage(request: RequestView, denied: Deny, *, is_logged: bool) -> None:
+    """Log an outage as a WARNING if its line is due, and otherwise at level DEBUG."""
+    if logger.isEnabledFor(logging.DEBUG if is_logged else logging.WARNING):
+        reason = _reason(request, denied)
+        more = None if is_logged else _outages.take(reason)
+        level = logging.DEBUG if more is None else logging.WARNING
+        logger.log(level, "%s %s: %s%s", *where(request), reason, more or "")
 
 
 def log_raised(request: RequestView, denied: Deny) -> None:

@@ -1,4 +1,4 @@
-"""Log the number of refusals by reason: one line a minute for each, at level INFO."""
+"""Limit the lines about refusals and outages: one in a while for each reason, with a number of others."""
 
 import logging
 import time
@@ -18,6 +18,65 @@ _OTHERS = "other reasons"
 
 #: Return the previous count, and add one, atomically among threads.
 _Counter: TypeAlias = Callable[[], int]
+
+
+class _Line:
+    """Hold a logged line of a reason.
+
+    Attributes:
+        at: the time of the line.
+        count_other: counts those with the same reason that were not logged.
+        successor: the next line, set by one of several threads.
+    """
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.count_other: _Counter = count().__next__
+        self.successor: dict[str, _Line] = {}
+
+
+class OutageCounts:
+    """Find out which outages are logged: the first of each reason, and then one in some seconds.
+
+    Args:
+        seconds: between two lines with the same reason.
+        monotonic: a clock that never goes back.
+    """
+
+    def __init__(self, seconds: float = _SECONDS, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        # No lock, because another thread could hold it during a fork. `setdefault` is atomic, so only one of
+        # several threads adds the next line.
+        self._lines: dict[str, _Line] = {}
+
+    def take(self, reason: str) -> str | None:
+        """Count an outage; return None if no line is due.
+
+        Args:
+            reason: the fault. More than 64 different ones are counted together.
+
+        Returns:
+            The end of the line: the number of the outages since the last line, or nothing.
+        """
+        reason = reason if reason in self._lines or len(self._lines) < _MAX_REASONS else _OTHERS
+        last, new = self._lines.get(reason), _Line(self._monotonic())
+        if last is None:
+            current = self._lines.setdefault(reason, new)
+        elif new.at - last.at < self._seconds:
+            current = last
+        else:
+            current = last.successor.setdefault("", new)
+        if current is not new:
+            current.count_other()
+            return None
+        self._lines[reason] = new
+        return more_since(0 if last is None else last.count_other())
+
+
+def more_since(number: int) -> str:
+    """Return the end of a line with the number of those that were not logged; nothing for none."""
+    return f"; {number} more since the last such line" if number > 0 else ""
 
 
 class RefusalCounts:
@@ -54,8 +113,7 @@ class RefusalCounts:
         self._told[reason] = minute
         counted = None if last is None else self._counters.pop((reason, last), None)
         more = 0 if counted is None else counted() - 1  # the first of them has been logged
-        told = f"; {more} more since the last such line" if more > 0 else ""
-        logger.info("refused with %d: %s%s", error.status_code, reason, told)
+        logger.info("refused with %d: %s%s", error.status_code, reason, more_since(more))
 
     def _known(self, reason: str) -> str:
         """Return the reason if it is known or can be added; otherwise a common one."""

@@ -18,6 +18,7 @@ from authguard.cli.output import (
     moment,
     note,
     printable,
+    showing_secret,
     write_scopes,
 )
 from authguard.cli.service import find_user, open_service
@@ -337,12 +338,13 @@ def _echo_new(new: "NewAPIKey", *, as_json: bool) -> None:
     """Write the text of a key. It cannot be shown later."""
     from authguard.identity.api.key_documents import new_key_document
 
-    if as_json:
-        echo_json(new_key_document(new))
-        return
-    click.echo(new.text)
-    if new.secret is not None:
-        click.echo(new.secret)
+    with showing_secret(f"authguard apikeys rotate {new.key.id}"):
+        if as_json:
+            echo_json(new_key_document(new))
+            return
+        click.echo(new.text)
+        if new.secret is not None:
+            click.echo(new.secret)
     note(
         f"this key is shown only once; its id is {new.key.id}, and it expires on {moment(new.key.expires_at)}"
     )

@@ -14,6 +14,7 @@ from authguard.cli.output import (
     echo_table,
     moment,
     note,
+    showing_secret,
     write_scopes,
 )
 from authguard.cli.service import open_service
@@ -60,11 +61,12 @@ def create(
     check_separate(scopes, "each --scope must be one scope", write_scopes)
     with _open(database, config) as registry:
         client, secret = registry.create(name, frozenset(scopes), public=public)
-    if as_json:
-        echo_json(_document(client) | ({} if public else {"client_secret": secret}))
-        return
-    note(f"the client_id is {client.id}" + ("" if public else ", and this its client_secret:"))
-    click.echo(client.id if public else secret)
+    with showing_secret(f"authguard clients {'list' if public else f'rotate {client.id}'}"):
+        if as_json:
+            echo_json(_document(client) | ({} if public else {"client_secret": secret}))
+            return
+        note(f"the client_id is {client.id}" + ("" if public else ", and this its client_secret:"))
+        click.echo(client.id if public else secret)
 
 
 @clients.command("list")
@@ -119,10 +121,11 @@ def rotate(*, client_id: str, as_json: bool, database: str | None, config: str |
     """Give a client a new secret, by its id. The old secret is refused at once."""
     with _open(database, config) as registry:
         secret = registry.rotate(client_id)
-    if as_json:
-        echo_json({"client_id": client_id, "client_secret": secret})
-    else:
-        click.echo(secret)
+    with showing_secret(f"authguard clients rotate {client_id}"):
+        if as_json:
+            echo_json({"client_id": client_id, "client_secret": secret})
+        else:
+            click.echo(secret)
 
 
 @contextmanager

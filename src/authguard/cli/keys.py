@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -95,8 +96,12 @@ def _write_private(output: str, text: str) -> None:
         raise Failure(f"{output} exists already: a key is never overwritten") from None
     except OSError as error:
         raise Failure(f"cannot write {output}: {error.strerror}") from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        Path(output).unlink()  # a part of a key
+        raise Failure(f"cannot write {output}: {error.strerror}") from None
 
 
 @keys.command()

@@ -1,7 +1,11 @@
 """Write the output of commands: failures, tables, JSON, and colours on a terminal."""
 
+import errno
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -12,6 +16,9 @@ from authguard._core.options import several_names
 from authguard.errors import AuthGuardError, ConfigurationError, RefusedError, VerificationUnavailableError
 
 MISUSED = 2  # click's exit status for unusable options
+
+#: Errors of a write to standard output. Those of files have a name, and click handles a closed pipe.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 #: The styles keep the width of the cells in a column.
 Style = Callable[[str], str]
@@ -52,6 +59,39 @@ def _in_words(error: AuthGuardError) -> str:
 def note(message: str) -> None:
     """Write a remark to standard error, apart from the data."""
     click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
+
+
+def unwritten(error: OSError, lost: str = "what the command has done is done") -> Failure:
+    """Return the failure of a command whose output cannot be written, such as on a full disk.
+
+    Args:
+        error: the error of the write.
+        lost: the consequence, and the remedy.
+    """
+    with suppress(OSError):  # the end of the process writes the rest of the output again, and would fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Failure(f"standard output cannot be written: {error.strerror}: {lost}")
+
+
+def is_unwritten(error: OSError) -> bool:
+    """Return whether an error is that of a write to standard output."""
+    return error.filename is None and error.errno in _UNWRITABLE
+
+
+@contextmanager
+def showing_secret(remedy: str) -> Iterator[None]:
+    """Write a new secret, which is stored already; it is lost if standard output cannot be written.
+
+    Args:
+        remedy: the command by which another secret is made.
+
+    Raises:
+        Failure: if it is lost.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritten(error, f"the new secret was not shown, and cannot be shown again: {remedy}") from None
 
 
 def echo_json(data: object) -> None:

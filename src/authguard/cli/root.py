@@ -13,7 +13,7 @@ from authguard.cli.clients import clients
 from authguard.cli.db import db
 from authguard.cli.keys import keys
 from authguard.cli.mail import mail
-from authguard.cli.output import MISUSED, Failure
+from authguard.cli.output import MISUSED, Failure, is_unwritten, unwritten
 from authguard.cli.providers import providers
 from authguard.cli.routes.command import routes
 from authguard.cli.serve import serve
@@ -36,6 +36,10 @@ class _Root(click.Group):
             return super().invoke(ctx)
         except AuthGuardError as error:
             raise Failure.of(error) from None
+        except OSError as error:
+            if not is_unwritten(error):
+                raise
+            raise unwritten(error) from None
         except UnicodeEncodeError:  # its text may contain the values to store
             raise Failure("arguments and settings must be text in UTF-8, got other bytes", MISUSED) from None
         finally:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from authguard.cli.output import Failure
+from authguard.cli.output import Failure, note
 from authguard.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,14 +24,18 @@ class _NoMailer:
 def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator["IdentityService"]:
     """Open the use cases, if the tables are of this version.
 
+    A change whose revocations are only in the database succeeds with a remark, unless it can be repeated.
+
     Args:
         settings: those of the service.
         sends_mails: whether mails are sent, and count against the limits of the service.
 
     Raises:
         ConfigurationError: if the tables are of another version.
+        Failure: if only the store of `revocations_url` lacks a revocation.
     """
     from authguard.identity import IdentityService
+    from authguard.identity.errors import RevocationWaitsError
     from authguard.identity.limits import Limiter
     from authguard.identity.storage import migrations
 
@@ -44,8 +48,21 @@ def open_service(settings: "Settings", *, sends_mails: bool = False) -> Iterator
     try:
         migrations.check(service.database)
         yield service
+        if service.database.unspread is not None:
+            note(_waiting(service.database.unspread.reason))
+    except RevocationWaitsError as error:
+        raise Failure(f"{_waiting(error.reason)}, or repeat the command until it succeeds") from None
     finally:
         service.close()
+
+
+def _waiting(reason: str) -> str:
+    """Return the fault of the store that lacks a revocation, the consequence, and the remedy."""
+    return (
+        f"the change is in the database, but its revocations are not in the other store: {reason}. Guards "
+        "that follow this store may accept what has ended: repair it; a running service with this setting "
+        "writes the revocations then"
+    )
 
 
 def find_user(service: "IdentityService", account: str) -> "User":

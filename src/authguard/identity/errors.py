@@ -25,6 +25,7 @@
     ├── PayloadTooLargeError      413  payload_too_large
     ├── UnsupportedMediaError     415  unsupported_media_type
     ├── StoreUnavailableError     503  unavailable           the database is down, or too busy
+    │   └── RevocationWaitsError  503  unavailable           `revocations_url` lacks a stored revocation
     └── ProviderUnavailableError  503  unavailable           a provider to sign in with is down
         └── ProviderSetUpError    503  provider_set_up       it refuses this service
 
@@ -288,6 +289,12 @@ class StoreUnavailableError(VerificationUnavailableError):
     """Report that the database does not answer, or could not store a change."""
 
     detail = "The service cannot do this at the moment."
+
+
+class RevocationWaitsError(StoreUnavailableError):
+    """Report that a revocation is in the database, while another store, which guards follow, lacks it."""
+
+    detail = "This is done, but other applications do not know it yet. Repeat the request until it succeeds."
 
 
 class ProviderUnavailableError(VerificationUnavailableError):

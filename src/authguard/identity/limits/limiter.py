@@ -26,6 +26,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from authguard._core.options import check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
+from authguard._logs.by_reason import OutageCounts
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.limits.stores import STORE_SECONDS, open_counts
 from authguard.identity.limits.taken import note
@@ -41,6 +42,7 @@ DELAY = 2.0
 MAX_SECONDS = 999_999_999
 
 _TRIAL_SECONDS = 4 * STORE_SECONDS  # seconds for a command and its retry
+_LOG_SECONDS = 10.0  # seconds in which one fault of the store is logged once
 _MAX_PAUSE = 1.0  # seconds for which a failed store is not asked again
 _PROBE = RateLimitItemPerSecond(1_000_000, 60, namespace="authguard:readiness")
 _LIMIT = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*")
@@ -148,6 +150,7 @@ class Limiter:
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = open_counts(url)
         self._place = url if url == "memory://" else redis_place(url, "authguard")
+        self._outages = OutageCounts(_LOG_SECONDS)
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = MovingWindowRateLimiter(self._storage)
 
@@ -310,17 +313,23 @@ class Limiter:
                 answer = question(limit, key)
         except StorageError as error:
             self._breaker.failed(began, time.monotonic())
-            logger.warning(
-                "the store of limits cannot be asked: %s at %s; check it and the setting limits_url",
-                redis_reason(error.storage_error),
-                self._place,
-            )
+            reason = redis_reason(error.storage_error)
+            more = self._outages.take(reason)
+            if more is not None:
+                logger.warning(
+                    "the store of limits cannot be asked: %s at %s; check it and the setting limits_url%s",
+                    reason,
+                    self._place,
+                    more,
+                )
             raise self._down() from error
         self._breaker.succeeded()
         return answer
 
     def _down(self) -> VerificationUnavailableError:
-        return VerificationUnavailableError(f"the store of limits is down: {self._place} (limits_url)")
+        error = VerificationUnavailableError(f"the store of limits is down: {self._place} (limits_url)")
+        error.is_logged = True  # with the reason, by `_ask`
+        return error
 
     def __repr__(self) -> str:
         return f"Limiter({self._place!r})"

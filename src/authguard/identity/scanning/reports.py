@@ -16,6 +16,7 @@ from authguard.identity.scanning.scanner_keys import ScannerKeys
 from authguard.identity.scanning.signatures import Signature, is_signed, read_signature
 from authguard.identity.storage import exposure_queries as exposure_store
 from authguard.identity.storage.exposure_queries import Exposure, SecretRow
+from authguard.identity.storage.marks import require_elsewhere
 from authguard.identity.usecases.context import Base
 from authguard.identity.usecases.key_life.mails import EXPOSED_KIND
 
@@ -180,6 +181,7 @@ class LeakReports:
             self._base.mails.add_all(connection, EXPOSED_KIND, told)
         if sessions:
             end_keys(connection, sessions, now)
+        require_elsewhere(connection)
 
     def _record(self, exposures: Mapping[str, Exposure], caller: Caller) -> None:
         for key_id, exposure in exposures.items():

@@ -88,6 +88,8 @@ class Database:
         self.after_marks: Callable[[Sequence[Mark], int], None] = _do_nothing
         #: Called after a request that may repeat an earlier one: writes the marks that another store lacks.
         self.after_repeat: Callable[[], None] = _do_nothing
+        #: The error of the last `after_marks` that was no error for its caller; None without one.
+        self.unspread: StoreUnavailableError | None = None
         #: Called after a transaction that has added mails.
         self.after_mails: Callable[[], None] = _do_nothing
 
@@ -111,6 +113,8 @@ class Database:
 
         Raises:
             StoreUnavailableError: if it was not stored.
+            RevocationWaitsError: if it was stored, and another store lacks its marks: see
+                `marks.require_elsewhere`.
         """
         pool = self._writers if flush else self._unflushed
         with self._outages(), self._one_writer(), pool.use() as connection:
@@ -123,14 +127,22 @@ class Database:
             written, sequence = marks.write_added(connection)
             connection.commit()
             has_mails = connection.info.pop(MAILS_ADDED, False)
-            is_repeat = marks.is_repeat(connection)
+            is_required = marks.is_required_elsewhere(connection)
         self._is_refusing = False
         if has_mails:
             self.after_mails()
         if written:
-            self.after_marks(written, sequence)
-        if is_repeat:
+            self._spread(written, sequence, is_required=is_required)
+        elif is_required:
             self.after_repeat()
+
+    def _spread(self, written: Sequence[Mark], sequence: int, *, is_required: bool) -> None:
+        try:
+            self.after_marks(written, sequence)
+        except StoreUnavailableError as error:
+            if is_required:
+                raise
+            self.unspread = error
 
     def swap(self) -> AbstractContextManager[Connection]:
         """Borrow a connection to read rows and change them by compare and swap.
@@ -184,11 +196,14 @@ class Database:
             raise self._unavailable(reason_of(error)) from None
         except StoreUnavailableError as error:
             self._log.warn(error.reason)
+            error.is_logged = True
             raise
 
     def _unavailable(self, reason: str) -> StoreUnavailableError:
-        self._log.warn(f"database: {reason}")
-        return StoreUnavailableError(f"database: {reason}")
+        error = StoreUnavailableError(f"database: {reason}")
+        self._log.warn(error.reason)
+        error.is_logged = True  # for each request there would be a second line
+        return error
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:

@@ -13,13 +13,13 @@ from authguard.stores.sql.sql_log import Dialect, Execute
 from authguard.stores.sql.sqlite_connections import DIALECT as SQLITE
 
 _PENDING = "authguard marks"
-_REPEAT = "authguard repeated marks"
+_REQUIRED = "authguard required marks"
 
 
 def begin(connection: Connection) -> None:
     """Begin a transaction that may add marks."""
     connection.info[_PENDING] = []
-    connection.info[_REPEAT] = False
+    connection.info[_REQUIRED] = False
 
 
 def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
@@ -27,17 +27,19 @@ def add_marks(connection: Connection, marks: Iterable[Mark]) -> None:
     connection.info[_PENDING].extend(marks)
 
 
-def note_repeat(connection: Connection) -> None:
-    """Have the marks of earlier transactions written to another store, if it lacks some.
+def require_elsewhere(connection: Connection) -> None:
+    """Let the transaction's caller get an error while another store lacks its marks.
 
-    For a transaction that may repeat an earlier one, which was committed although its caller got an error.
+    For a request that revokes something, and can be repeated. Without marks it may repeat an earlier
+    transaction, whose marks the store may lack. The answer to any other request does not depend on that
+    store, because the change is committed: the caller needs a new secret, and could not repeat a deletion.
     """
-    connection.info[_REPEAT] = True
+    connection.info[_REQUIRED] = True
 
 
-def is_repeat(connection: Connection) -> bool:
-    """Return whether the transaction may repeat an earlier one."""
-    return bool(connection.info.pop(_REPEAT, False))
+def is_required_elsewhere(connection: Connection) -> bool:
+    """Return whether `require_elsewhere` was called in the transaction."""
+    return bool(connection.info.pop(_REQUIRED, False))
 
 
 def write_added(connection: Connection) -> "tuple[list[Mark], int]":

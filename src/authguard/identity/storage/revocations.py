@@ -15,7 +15,7 @@ from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage.database import Database, check_database
 from authguard.identity.storage.elsewhere.writer import MarksElsewhere
 from authguard.identity.storage.log import log_name, open_log
-from authguard.identity.storage.marks import add_marks, dialect_of, execute_by
+from authguard.identity.storage.marks import add_marks, dialect_of, execute_by, require_elsewhere
 from authguard.stores import PostgresStore, RedisStore
 from authguard.stores.downtime import Down, check_bound, check_revocations_down
 from authguard.stores.follower import Follower
@@ -123,6 +123,7 @@ class SQLRevocations(SharedRevocations):
             mark = replace(mark, issued_before=now)
         with self._database.write() as connection:
             add_marks(connection, [mark])
+            require_elsewhere(connection)
             revocation_store.delete_old_marks(connection, now)
         with self._database.read() as connection:
             (sequence,) = execute_by(connection)("SELECT seq FROM authguard_log", ()).fetchone()
@@ -164,7 +165,7 @@ class Spread:
         """Write the marks to the other store, and wait until all followers have read them.
 
         Raises:
-            StoreUnavailableError: if the other store does not answer. The marks stay in the database, and are
+            RevocationWaitsError: if the other store does not answer. The marks stay in the database, and are
                 written to the store when it answers again.
         """
         end, pause = time.monotonic() + _BOUND, _FIRST_PAUSE

@@ -20,7 +20,7 @@ from authguard.identity.model import MAX_NAME, NO_CALLER, Caller, Tokens, User
 from authguard.identity.person_names import is_name, trim_name
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import revocation_queries as revocation_store
-from authguard.identity.storage.marks import note_repeat
+from authguard.identity.storage.marks import require_elsewhere
 from authguard.identity.usecases.administration.rights import role_problem
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.decoys import Decoys
@@ -329,6 +329,7 @@ class Accounts:
 
         Raises:
             NotFoundError: if the account does not exist.
+            RevocationWaitsError: if this is stored, and another store does not answer.
         """
         flow = "disable" if disabled else "enable"
         with self._base.database.write() as connection:
@@ -338,8 +339,8 @@ class Accounts:
                 raise self._base.failed(flow, NO_CALLER, NotFoundError("no such account"))
             store.update_user(connection, user_id, disabled=disabled)
             if disabled:
-                if not self._sessions.end_sessions_of(connection, user_id):
-                    note_repeat(connection)
+                self._sessions.end_sessions_of(connection, user_id)
+                require_elsewhere(connection)
                 store.delete_one_time_tokens(connection, user_id)
                 end_keys_of(connection, user_id, self._base.clock())
         self._base.succeeded(flow, NO_CALLER, user_id=user_id)

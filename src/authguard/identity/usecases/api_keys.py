@@ -24,6 +24,7 @@ from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator,
 from authguard.identity.person_names import trim_name
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
+from authguard.identity.storage.marks import require_elsewhere
 from authguard.identity.usecases.api_key_fields import check_fields, check_tier
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key, may_be_id
 from authguard.identity.usecases.api_key_rotation import APIKeyRotation
@@ -188,6 +189,7 @@ class APIKeys:
             InsufficientScopeError: if the acting key may not manage keys.
             InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if it could not be stored; the key then stays valid.
+            RevocationWaitsError: if it is stored, and another store does not answer.
         """
         base, now = self._base, self._base.clock()
         try:
@@ -200,6 +202,8 @@ class APIKeys:
                     self._events.note(connection, "revoked", key, now, manager=manager)
                 if key.revoked_at is None or now < key.revoked_at + END_SECONDS:
                     end_keys(connection, {key.id: key.session}, now)
+                if manager.key_id != key.id:  # a key that has revoked itself could not repeat the request
+                    require_elsewhere(connection)
         except RefusedError as error:
             raise base.failed("api_key_revoke", caller, error, user_id=principal.subject) from None
         if is_new:

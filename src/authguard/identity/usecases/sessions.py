@@ -17,7 +17,7 @@ from authguard.identity.mail.addresses import lookup_address
 from authguard.identity.model import Caller, Session, Tokens, User
 from authguard.identity.storage import revocation_queries as revocation_store
 from authguard.identity.storage import session_queries as session_store
-from authguard.identity.storage.marks import add_marks, note_repeat
+from authguard.identity.storage.marks import add_marks, require_elsewhere
 from authguard.identity.storage.old_rows.lifetimes import NOTE_SECONDS, find_longest_lifetime, note_lifetime
 from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base, records
@@ -42,7 +42,7 @@ class Sessions:
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self.refresher = SessionRefresher(base, self.issue_tokens, self.end_now)
+        self.refresher = SessionRefresher(base, self.issue_tokens, self.end_reused)
         self._noting = Lock()
         self._noted_at: float | None = None
 
@@ -226,6 +226,7 @@ class Sessions:
             return
         with self._base.database.write() as connection:
             add_marks(connection, [make_mark(token_id=principal.token_id, until=until)])
+            require_elsewhere(connection)
         self._base.succeeded("logout", caller, user_id=principal.subject, key_id=principal.client_id)
 
     @records("logout_everywhere")
@@ -237,8 +238,8 @@ class Sessions:
                 store does not answer, and all of them have ended in the database.
         """
         with self._base.database.write() as connection:
-            if not self.end_sessions_of(connection, principal.subject):
-                note_repeat(connection)
+            self.end_sessions_of(connection, principal.subject)
+            require_elsewhere(connection)
         self._base.succeeded("logout_everywhere", caller, user_id=principal.subject)
 
     @records("session_end")
@@ -264,8 +265,8 @@ class Sessions:
         is_own = session.user_id == principal.subject
         return is_own and session.ended_at is None and session.expires_at > self._base.clock()
 
-    def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> bool:
-        """End the sessions of an account in the transaction of a use case; False if none is alive.
+    def end_sessions_of(self, connection: Connection, user_id: str, *, except_id: str | None = None) -> None:
+        """End the sessions of an account in the transaction of a use case.
 
         Args:
             connection: the transaction.
@@ -275,28 +276,34 @@ class Sessions:
         now = self._base.clock()
         seconds = self._end_seconds(connection, now)
         alive = session_store.select_alive(user_id, now - seconds, except_id=except_id)
-        return self._end(connection, alive, now, seconds)
+        self._end(connection, alive, now, seconds)
 
     def end_now(self, session_ids: Iterable[str]) -> None:
-        """End sessions, in a transaction of their own."""
+        """End sessions for a caller who wants this, in a transaction of their own.
+
+        Raises:
+            StoreUnavailableError: as for `log_out`.
+        """
+        with self._base.database.write() as connection:
+            self.end_sessions_in(connection, session_ids)
+            require_elsewhere(connection)
+
+    def end_reused(self, session_ids: Iterable[str]) -> None:
+        """End sessions of which an old refresh token was used, in a transaction of their own."""
         with self._base.database.write() as connection:
             self.end_sessions_in(connection, session_ids)
 
-    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> bool:
-        """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked.
-
-        Return False if none of them exists.
-        """
+    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
+        """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked."""
         now = self._base.clock()
-        return self._end(connection, session_ids, now, self._end_seconds(connection, now))
+        self._end(connection, session_ids, now, self._end_seconds(connection, now))
 
     def _end(
         self, connection: Connection, session_ids: Iterable[str] | Select[str], now: float, seconds: float
-    ) -> bool:
+    ) -> None:
         ended = session_store.end_sessions(connection, session_ids, now)
         add_marks(connection, [make_mark(session=session, until=now + seconds) for session in ended])
         revocation_store.delete_old_marks(connection, now)
-        return bool(ended)
 
     def _end_seconds(self, connection: Connection, now: float) -> float:
         """Return the seconds after which all access tokens issued so far have expired by every clock."""

@@ -45,7 +45,8 @@ async def handle_refusal(request: Request, error: Exception) -> Response:
 def _tell_operator(request: Request, error: RefusedError) -> None:
     """Log a line for an outage, once in a while, and for an unusable body."""
     if isinstance(error, VerificationUnavailableError):
-        _outages.warn(error.reason)
+        if not error.is_logged:
+            _outages.warn(error.reason)
     elif isinstance(error, InvalidFieldsError):
         fields = ", ".join(sorted(error.fields))
         logger.info("a request to %r was answered with 422: %s", request.url.path, fields)

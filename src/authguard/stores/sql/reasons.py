@@ -7,10 +7,26 @@ import re
 
 #: Why a log that another program creates cannot be read.
 NO_TABLES = "it has no tables of the service; run `authguard db upgrade`, or correct the URL"
+_NO_TABLE = (
+    "it has no table {}; run `authguard db upgrade` if the database is new, restore a backup if other tables "
+    "of the service are there, or correct the URL"
+)
 _LOST = "the connection was lost"
 #: Patterns of drivers' messages, and the text for the log.
 _TEXTS = {
-    'no such table|relation ".*" does not exist': NO_TABLES,
+    r"no such table: (?:main\.)?([a-z_]{1,63})": _NO_TABLE,
+    'relation "([a-z_]{1,63})" does not exist': _NO_TABLE,
+    "permission denied for (?:table|relation) ([a-z_]{1,63})": (
+        "the user of the URL may not use the tables, such as {}; GRANT SELECT, INSERT, UPDATE and DELETE on "
+        "all tables of the service"
+    ),
+    r"permission denied for schema (\w{1,63})": (
+        "the user of the URL may not use the schema {0}, or create tables in it; GRANT USAGE ON SCHEMA {0}, "
+        "and CREATE to the user of `authguard db upgrade`"
+    ),
+    r"must be owner of (?:table|relation) ([a-z_]{1,63})": (
+        "the user of the URL does not own the table {}; run `authguard db upgrade` as its owner"
+    ),
     "no such database file": (
         "the file does not exist; correct the URL, restore it, or run `authguard db upgrade`"
     ),

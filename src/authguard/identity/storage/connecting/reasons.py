@@ -1,11 +1,10 @@
 """Log for operators why the database of the service does not answer."""
 
 import logging
-from threading import Lock
-from time import monotonic
 
 from sqlalchemy import exc
 
+from authguard._logs.by_reason import OutageCounts
 from authguard.stores.sql.reasons import driver_reason
 
 #: A separate logger, so that commands, which report the reason themselves, can switch it off.
@@ -13,7 +12,6 @@ logger = logging.getLogger("authguard.outages")
 
 #: Seconds in which one reason is logged once, because every request fails for it during an outage.
 LOG_SECONDS = 10.0
-_MAX_REASONS = 100
 
 
 def reason_of(error: exc.SQLAlchemyError) -> str:
@@ -22,19 +20,13 @@ def reason_of(error: exc.SQLAlchemyError) -> str:
 
 
 class OutageLog:
-    """Log a WARNING about an outage of a database, once in `LOG_SECONDS` for each reason."""
+    """Log a WARNING about an outage, once in `LOG_SECONDS` for each reason, with the number of the others."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._next: dict[str, float] = {}
+        self._counts = OutageCounts(LOG_SECONDS)
 
     def warn(self, reason: str) -> None:
         """Log a warning, unless the same was logged recently."""
-        now = monotonic()
-        with self._lock:
-            if now < self._next.get(reason, 0.0):
-                return
-            if len(self._next) >= _MAX_REASONS:
-                self._next.clear()
-            self._next[reason] = now + LOG_SECONDS
-        logger.warning("requests are answered with 503: %s", reason)
+        more = self._counts.take(reason)
+        if more is not None:
+            logger.warning("requests are answered with 503: %s%s", reason, more)

@@ -10,13 +10,14 @@ from weakref import WeakMethod
 
 from authguard._core.encoding import sha256_hex
 from authguard.errors import VerificationUnavailableError
-from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.errors import RevocationWaitsError, StoreUnavailableError
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.elsewhere import queries
 from authguard.stores.marks import Mark
 from authguard.stores.revocations import SharedRevocations
 
-logger = logging.getLogger("authguard")
+#: A separate logger, so that commands, which report the reason themselves, can switch it off.
+logger = logging.getLogger("authguard.outages")
 
 #: Seconds between two searches of a running service for marks that the store lacks.
 POLL_SECONDS = 1.0
@@ -62,10 +63,14 @@ class MarksElsewhere:
             sequence: the number of the last one.
 
         Raises:
-            StoreUnavailableError: if the store does not answer. The marks stay in the log, and are written
+            RevocationWaitsError: if the store does not answer. The marks stay in the log, and are written
                 later.
         """
-        self._publish(marks, wait=True)
+        try:
+            self._publish(marks, wait=True)
+        except RevocationWaitsError as error:
+            self._warn(error.reason)
+            raise
         with suppress(StoreUnavailableError):  # these marks are written
             with self._database.swap() as connection:
                 has_all = queries.advance(connection, self._store, sequence - len(marks), sequence)
@@ -79,8 +84,9 @@ class MarksElsewhere:
         """Write all marks that the store lacks, and wait until all followers of the store have them.
 
         Raises:
-            StoreUnavailableError: if the store or the database does not answer, or so many marks are due
-                that another request must wait for them.
+            RevocationWaitsError: if the store does not answer, or so many marks are due that another request
+                must wait for them.
+            StoreUnavailableError: if the database does not answer.
         """
         if not self._is_due():
             return
@@ -104,14 +110,18 @@ class MarksElsewhere:
             with self._lock:
                 self._write_due(time.monotonic() + _WORK_SECONDS, wait=False)
         except StoreUnavailableError as error:
-            now = time.monotonic()
-            if self._warned_at is None or now - self._warned_at >= _WARNING_SECONDS:
-                self._warned_at = now
-                logger.warning("revocations wait to be written to the other store: %s", error.reason)
+            self._warn(error.reason)
         else:
             if self._warned_at is not None:
                 self._warned_at = None
                 logger.info("revocations are written to %s again", self.name)
+
+    def _warn(self, reason: str) -> None:
+        """Log once a minute that marks wait in the database."""
+        now = time.monotonic()
+        if self._warned_at is None or now - self._warned_at >= _WARNING_SECONDS:
+            self._warned_at = now
+            logger.warning("revocations wait to be written to the other store: %s", reason)
 
     def _is_due(self) -> bool:
         with self._database.read() as connection:
@@ -156,13 +166,13 @@ class MarksElsewhere:
         try:
             return self._revocations.epoch()
         except VerificationUnavailableError as error:
-            raise StoreUnavailableError(error.reason, retry_after=1) from error
+            raise RevocationWaitsError(f"{error.reason} (revocations_url)", retry_after=1) from error
 
     def _publish(self, marks: Sequence[Mark], *, wait: bool) -> None:
         try:
             self._revocations.publish(marks, wait=wait)
         except VerificationUnavailableError as error:
-            raise StoreUnavailableError(error.reason) from error
+            raise RevocationWaitsError(f"{error.reason} (revocations_url)") from error
 
-    def _not_yet(self) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self.name}: earlier revocations are being written", retry_after=1)
+    def _not_yet(self) -> RevocationWaitsError:
+        return RevocationWaitsError(f"{self.name}: earlier revocations are being written", retry_after=1)

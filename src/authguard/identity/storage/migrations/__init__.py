@@ -9,6 +9,7 @@ from sqlalchemy import Connection, column, event, inspect, select, table
 from authguard._extras import needs_extra
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
+from authguard.identity.storage.connecting.writes import WRITTEN_TABLES
 from authguard.identity.storage.database import Database
 from authguard.identity.storage.migrations.other_tables import check_file, check_place
 
@@ -49,7 +50,8 @@ def migrate(database: Database, revision: str = "head") -> tuple[str | None, str
         revision: the last version to apply.
 
     Raises:
-        ConfigurationError: if the tables are of a newer release, or those of an application have their names.
+        ConfigurationError: if the tables are of a newer release, some are missing, or those of an application
+            have their names.
         StoreUnavailableError: if the database does not answer.
     """
     if database.file is not None:
@@ -65,6 +67,8 @@ def migrate(database: Database, revision: str = "head") -> tuple[str | None, str
         _refuse_newer(before)
         if revision != "head" or before != _newest_revision():
             _run_migrations(connection, revision)
+        if revision == "head":
+            _check_complete(connection)
         return before, _revision_of(connection)
 
 
@@ -88,7 +92,7 @@ def _wait_without_end(connection: Connection) -> None:
 
 
 def check(database: Database, *, may_be_newer: bool = False) -> None:
-    """Check that the tables have the version of this release.
+    """Check that the tables have the version of this release, and are complete.
 
     Args:
         database: the database.
@@ -96,7 +100,7 @@ def check(database: Database, *, may_be_newer: bool = False) -> None:
             and processes are replaced.
 
     Raises:
-        ConfigurationError: if they have another version; the message names the remedy.
+        ConfigurationError: if they have another version, or some are missing; the message names the remedy.
     """
     newest = _newest_revision()
     if database.file is not None and not database.file.exists():
@@ -111,12 +115,24 @@ def check(database: Database, *, may_be_newer: bool = False) -> None:
         revision = _revision_of(connection)
         if revision is None:
             check_place(connection, VERSION_TABLE)
+        elif revision == newest:
+            _check_complete(connection)
     if not may_be_newer:
         _refuse_newer(revision)
     if revision != newest and not _is_newer(revision):
         raise ConfigurationError(
             f"the tables of database must be of version {newest}, got {revision or 'no tables'}: run "
             "`authguard db upgrade`, or call authguard.identity.upgrade(database)"
+        )
+
+
+def _check_complete(connection: Connection) -> None:
+    """Check that no table is missing, as after the restore of a part of a backup."""
+    missing = sorted(set(WRITTEN_TABLES).difference(inspect(connection).get_table_names()))
+    if missing:
+        raise ConfigurationError(
+            f"database must have all tables of the service, got none with the names {', '.join(missing)}: "
+            "restore a backup; `authguard db upgrade` creates all tables only in a database without them"
         )
 
 

@@ -13,7 +13,7 @@ from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import linking_queries as linking_store
 from authguard.identity.storage import queries as store
 from authguard.identity.storage import session_queries as session_store
-from authguard.identity.storage.marks import note_repeat
+from authguard.identity.storage.marks import require_elsewhere
 from authguard.identity.usecases.administration.removal import remove_account
 from authguard.identity.usecases.administration.rights import role_problem, scope_problem
 from authguard.identity.usecases.context import Base, records
@@ -75,6 +75,7 @@ class AccountAdministration:
         Raises:
             NotFoundError: if the account does not exist.
             InvalidFieldsError: if the password is not accepted.
+            RevocationWaitsError: if this is stored, and another store does not answer.
         """
         base = self._base
         with base.database.read() as connection:
@@ -90,8 +91,8 @@ class AccountAdministration:
                 connection, user_id, password_hash=password_hash, password_proven=user.email_verified
             )
             store.delete_one_time_tokens(connection, user_id)
-            if not self._sessions.end_sessions_of(connection, user_id):
-                note_repeat(connection)
+            self._sessions.end_sessions_of(connection, user_id)
+            require_elsewhere(connection)
             self._notices.tell_of_new_password(connection, user_id)
         base.succeeded("set_password", NO_CALLER, user_id=user_id)
 
@@ -110,6 +111,7 @@ class AccountAdministration:
         Raises:
             NotFoundError: if the account does not exist.
             InvalidFieldsError: for roles or scopes that are not accepted.
+            RevocationWaitsError: if this is stored, and another store does not answer.
         """
         new_roles = tuple(dict.fromkeys(roles))
         given = None if scopes is None else tuple(dict.fromkeys(scopes))
@@ -121,11 +123,13 @@ class AccountAdministration:
             before = self._lock(connection, user_id)
             new_scopes = before.scopes if given is None else given
             if (before.roles, before.scopes) == (new_roles, new_scopes):
-                note_repeat(connection)
+                require_elsewhere(connection)
                 return before
             store.update_user(connection, user_id, **store.right_values(new_roles, new_scopes))
             if set(before.roles) - set(new_roles) or set(before.scopes) - set(new_scopes):
-                self._end_all(connection, user_id)
+                self._sessions.end_sessions_of(connection, user_id)
+                end_keys_of(connection, user_id, self._base.clock())
+                require_elsewhere(connection)
             after = self._lock(connection, user_id)
         self._base.succeeded("set_roles", NO_CALLER, user_id=user_id)
         return after
@@ -169,7 +173,3 @@ class AccountAdministration:
         if user is None:
             raise NotFoundError("no such account")
         return user
-
-    def _end_all(self, connection: Connection, user_id: str) -> None:
-        self._sessions.end_sessions_of(connection, user_id)
-        end_keys_of(connection, user_id, self._base.clock())

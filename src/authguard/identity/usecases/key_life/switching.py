@@ -12,6 +12,7 @@ from authguard.identity.limits.taken import given_back_on_outage
 from authguard.identity.model import Caller, Operator, StoredAPIKey
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage import revocation_queries as revocation_store
+from authguard.identity.storage.marks import require_elsewhere
 from authguard.identity.usecases.api_key_rights import Manager, Rights, find_own_key
 from authguard.identity.usecases.api_key_usage import APIKeyUsage
 from authguard.identity.usecases.context import Base
@@ -59,12 +60,15 @@ class APIKeySwitch:
             InsufficientScopeError: if the acting key may not manage keys.
             InvalidTokenError: if the principal is no longer valid.
             StoreUnavailableError: if it could not be stored; the key then stays valid.
+            RevocationWaitsError: if it is stored, and another store does not answer.
         """
         base, now = self._base, self._base.clock()
         try:
             with base.database.write() as connection:
                 manager, key = self._find(connection, principal, key_id, now)
                 disabled = self._disable(connection, manager, key, now)
+                if manager.key_id != key.id:  # a key that has disabled itself could not repeat the request
+                    require_elsewhere(connection)
         except RefusedError as error:
             raise base.failed("api_key_disable", caller, error, user_id=principal.subject) from None
         if disabled != key:
