@@ -1,4 +1,4 @@
-"""Each form of a page acts on the link or the account that its page shows, whatever other tabs show."""
+"""Each form acts on the link or the account of its page, although other tabs show other ones."""
 
 import re
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from identity.test_pages_security import routes
 pytestmark = pytest.mark.one_database  # pages do not depend on the database
 
 BEN = {"email": "ben@example.com", "password": PASSWORD}
-#: What another site sends to a browser: a link that the user follows, a frame, and a picture.
+#: Requests of another site: a link that the user follows, a frame, and a picture.
 CROSS_SITE = [
     {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode, "sec-fetch-dest": kind}
     for mode, kind in (("navigate", "document"), ("navigate", "iframe"), ("no-cors", "image"))
@@ -262,7 +262,7 @@ def test_a_new_session_of_the_same_account_may_send_an_old_form(shared):
 
 #: Forms that act on no account: `logout` ends the session of the browser, and `file` returns a sent key.
 NO_ACCOUNT = {"/logout", "/account/keys/file"}
-#: Forms that act on what the visitor types.
+#: Forms that act on typed fields alone.
 TYPED = {"/login", "/register", "/forgot-password", "/verify-email/resend"}
 
 
@@ -313,7 +313,7 @@ def test_each_form_of_a_page_names_its_account_or_link(app, service, shared, lin
 
 
 def test_signing_out_ends_the_session_of_the_browser(app, shared):
-    """An old page signs the browser out, of whichever account."""
+    """A page of another account signs the browser out, too."""
     client, sign_in_ben = shared
     tab = Tab(client, "/account")
     sign_in_ben()
@@ -322,7 +322,7 @@ def test_signing_out_ends_the_session_of_the_browser(app, shared):
 
 
 def test_a_new_key_can_be_downloaded_after_another_sign_in(shared):
-    """The download of a shown key needs a session, of whichever account, so that the key is not lost."""
+    """The download of a shown key needs any session, because a refusal would lose the key."""
     client, sign_in_ben = shared
     shown = client.post("/account/keys/new", data={"name": "Robot", "kind": "sk_live", "read": "yes"})
     text = re.findall(r"sk_live_\w{60,}", shown.text)[0]

@@ -120,7 +120,7 @@ class AccountPages(OwnerPages):
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:
-        """End the session of this browser, of whichever account: shared machines must be left signed out.
+        """End the session of this browser, also by an old page of another account, for shared machines.
 
         The cookies are deleted only after the end was stored.
         """

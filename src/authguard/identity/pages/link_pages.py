@@ -61,7 +61,7 @@ class LinkPages:
         page: str = "/account",
         email: str = "",
     ) -> Response:
-        """Report what a link has done, and delete its token from the browser.
+        """Report the effect of a link, and delete its token from the browser.
 
         Args:
             request: of the browser.

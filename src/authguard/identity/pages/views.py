@@ -67,8 +67,8 @@ NOTICES: Mapping[str, str] = {
     "verified": "Your e-mail address is verified.",
     "welcome": "Welcome! Your account is ready.",
 }
-#: What a link has done, for visitors who are signed in to another account; `{email}` is the address of that
-#: account.
+#: The effects of a link, for visitors with a session of another account; `{email}` is the address of the
+#: account of the link.
 NOTICES_OF_OTHERS: Mapping[str, str] = {
     "address-changed": "The address of the other account is {email} now. Its other sessions were ended.",
     "closed": "The account of {email} was closed. No account has this address now.",
