@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 
 from authguard.identity import Identity
 from browser.support import PASSWORD, fill, follow, press, words
-from identity.support import Postbox, service_at, serving, upgrade
+from identity.support import CALLER, Postbox, service_at, serving, upgrade
 
 BRAND = {"color": "#0a5c36", "privacy_url": "https://example.com/privacy", "logo_url": "/logo.svg"}
 MAIL, NEXT = "ann@example.com", "ann@new.example"
@@ -48,3 +48,31 @@ def test_changing_the_address_and_deleting(browser: webdriver.Chrome, running: A
         assert browser.find_element(By.LINK_TEXT, "Privacy").get_attribute("href") == BRAND["privacy_url"]
         browser.get(f"{site}/account")
         assert browser.current_url.startswith(f"{site}/login")
+
+
+def test_forms_of_two_tabs(browser: webdriver.Chrome, running: Any, postbox: Postbox) -> None:
+    """A form acts on the link or account of its tab, and is refused after another sign-in."""
+    for name in ("ann", "ben"):
+        running.accounts.register(f"{name}@example.com", PASSWORD, "", CALLER)
+    with serving(Identity(running)) as site:
+        for name in ("ann", "ben"):
+            running.links.request_password_reset(f"{name}@example.com", CALLER)
+            assert running.outbox.flush()
+            if name == "ben":
+                browser.switch_to.new_window("tab")
+            browser.get(f"{site}/reset-password?token={postbox.token()}")
+            assert f"the account of {name}@example.com" in words(browser)
+        first, second = browser.window_handles[-2:]
+        browser.switch_to.window(first)
+        fill(browser, new_password=PASSWORD + "a")
+        assert running.accounts.login("ann@example.com", PASSWORD + "a", CALLER)
+        fill(browser, email="ann@example.com", password=PASSWORD + "a")
+        browser.get(f"{site}/account/delete")
+        browser.switch_to.window(second)
+        browser.get(f"{site}/login?max_age=0")
+        fill(browser, email="ben@example.com", password=PASSWORD)
+        browser.switch_to.window(first)
+        fill(browser, password=PASSWORD + "a")
+        assert "Nothing was done: that page was about another account." in words(browser)
+        assert "The account of ben@example.com is deleted" in words(browser)
+        assert running.accounts.find("ann@example.com") and running.accounts.find("ben@example.com")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -10,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
+import jwt
 import psycopg
 import pytest
 import uvicorn
@@ -206,7 +209,7 @@ def service_at(
 def resets_password(service: IdentityService, token: str) -> bool:
     """Return whether a token is valid for a new password."""
     try:
-        service.links.check_reset(token)
+        service.links.get_account_to_reset(token)
     except InvalidLinkError:
         return False
     return True
@@ -250,10 +253,49 @@ def serving(app: Any, **given: Any) -> Iterator[str]:
         thread.join()
 
 
-def browser(app: Any, *, origin: str = ISSUER, **headers: str) -> TestClient:
+_LINK_PAGE = re.compile(r"(.*/(?:verify-email|reset-password|change-email))(?:/decline)?\Z")
+
+
+class Browser(TestClient):
+    """Send forms as a browser does: with the hidden fields of the page, which was loaded just before.
+
+    If that page has no form, the form of an older one is sent. Fields of the test replace hidden ones, and an
+    empty text leaves one out.
+    """
+
+    _account = ""
+    _link = ""
+
+    def request(self, method: str, url: Any, **given: Any) -> httpx2.Response:
+        """Send a request; a form of a page with its hidden field."""
+        fields = given.get("data") or {}
+        if method == "POST" and isinstance(fields, dict) and given.get("content") is None:
+            given["data"] = (self._hidden(urlsplit(str(url)).path) | fields) or None
+        return super().request(method, url, **given)
+
+    def _hidden(self, path: str) -> dict[str, str]:
+        if "/account/" in path and not path.endswith("/keys/file"):
+            return {"account": self.account}
+        if match := _LINK_PAGE.match(path):
+            for each in Page(self.get(match[1])).all("input"):
+                self._link = each["value"] if each.get("name") == "link" else self._link
+            return {"link": self._link}
+        return {}
+
+    @property
+    def account(self) -> str:
+        """Return the id of the account of the newest access token that the browser has had."""
+        for name, token in self.cookies.items():
+            if name.endswith("access_token"):
+                with contextlib.suppress(jwt.PyJWTError):
+                    self._account = str(jwt.decode(token, options={"verify_signature": False})["sub"])
+        return self._account
+
+
+def browser(app: Any, *, origin: str = ISSUER, **headers: str) -> Browser:
     """Return a client that sends the fields of browsers with the forms of this site."""
     fetch = {"accept": "text/html", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
-    return TestClient(app, base_url=origin, follow_redirects=False, headers=fetch | headers)
+    return Browser(app, base_url=origin, follow_redirects=False, headers=fetch | headers)
 
 
 class Page(HTMLParser):

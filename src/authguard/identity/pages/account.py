@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from authguard.errors import RefusedError
 from authguard.identity.pages.forms import Form
-from authguard.identity.pages.owner_pages import OwnerPages, for_owner
+from authguard.identity.pages.owner_pages import OwnerPages, for_owner, form_of_owner
 from authguard.identity.usecases.session_claims import session_id_of
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.messages import caller_of, query_of, read_fields
+from authguard.identity.web.messages import caller_of, query_of
 
 LOGOUT_PAGE = "/logout"
 
@@ -71,10 +71,9 @@ class AccountPages(OwnerPages):
         values: dict[str, Any] = {"form": Form(), "rules": self._service.policy.check("")}
         return self._views.page(request, "account-password", visitor=visitor, **values)
 
-    @for_owner("/account/password")
-    async def change_password(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner("/account/password")
+    async def change_password(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Set a new password; all other sessions end."""
-        fields = await read_fields(request)
         try:
             body = validate(bodies.ChangePassword, fields)
             current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
@@ -85,32 +84,32 @@ class AccountPages(OwnerPages):
             return self._views.refusal(request, error, "account-password", visitor=visitor, **values)
         return self._views.redirect_with_notice(request, "/account", "password-changed")
 
-    @for_owner("/account")
-    async def end_session(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner("/account")
+    async def end_session(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """End one of the other sessions, and show the same page of them."""
-        body = validate(bodies.EndSession, await read_fields(request))
+        body = validate(bodies.EndSession, fields)
         end = self._service.sessions.end
         await self._workers.write(end, visitor.principal, body.session, caller_of(request))
         cursor = {"cursor": body.cursor} if body.cursor else {}
         return self._views.redirect_with_notice(request, "/account", "ended", **cursor)
 
-    @for_owner("/account")
-    async def unlink(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner("/account")
+    async def unlink(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Unlink a provider; all other sessions end."""
-        body = validate(bodies.Unlink, await read_fields(request))
+        body = validate(bodies.Unlink, fields)
         unlink = self._service.linking.unlink
         await self._workers.write(unlink, visitor.principal, body.provider, caller_of(request))
         return self._views.redirect_with_notice(request, "/account", "unlinked")
 
-    @for_owner("/account")
-    async def resend_verification(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner("/account")
+    async def resend_verification(self, request: Request, visitor: Visitor, _: dict[str, str]) -> Response:
         """Send the verification mail again."""
         resend = self._service.links.resend_verification
         await self._workers.count(resend, visitor.user.email, caller_of(request))
         return self._views.redirect_with_notice(request, "/account", "sent")
 
-    @for_owner("/account")
-    async def log_out_everywhere(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner("/account")
+    async def log_out_everywhere(self, request: Request, visitor: Visitor, _: dict[str, str]) -> Response:
         """End all sessions."""
         log_out = self._service.sessions.log_out_everywhere
         await self._workers.write(log_out, visitor.principal, caller_of(request))
@@ -121,7 +120,10 @@ class AccountPages(OwnerPages):
         return self._views.page(request, "logout")
 
     async def log_out(self, request: Request) -> Response:
-        """End the session of this browser. The cookies are deleted only after the end was stored."""
+        """End the session of this browser, also by an old page of another account, for shared machines.
+
+        The cookies are deleted only after the end was stored.
+        """
         signed_out = self._signed_out(request, "logged-out")
 
         async def end(request: Request, visitor: Visitor) -> Response:

@@ -1,11 +1,16 @@
 """Build the pages for browsers that `Settings.pages` switches on.
 
-sign_in_pages sign in, register, forgotten passwords: for all visitors verify the link that verifies an
-address account the account, its sessions, providers and password, signing out: for its owner own_account
-another address, deleting the account: for its owner change_email the link that changes an address key_pages
-the API keys of an account: for its owner key_usage_page the usage of one of them, with charts reference_page
-the OpenAPI document, for all visitors owner_pages the common parts of the pages for owners views templates,
-headers, style forms the faults of a form, in words error_pages the refusals that become pages
+| file | its pages, or its job |
+|---|---|
+| sign_in_pages | sign in, register, request a mail with a link: for all visitors |
+| verify, reset_password, change_email | the targets of the links in mails |
+| account | the account, its sessions, providers and password, signing out: for its owner |
+| own_account | another address, deleting the account: for its owner |
+| key_pages, key_usage_page | the API keys of an account, and their usage: for its owner |
+| reference_page | the OpenAPI document, for all visitors |
+| link_pages, owner_pages | the common parts of the pages of links, and of those for owners |
+| views | templates, headers, style |
+| forms, error_pages | the faults of a form in words, and refusals as pages |
 """
 
 from collections.abc import Collection, Iterable
@@ -22,6 +27,7 @@ from authguard.identity.pages.key_pages import KeyPages
 from authguard.identity.pages.key_usage_page import KeyUsagePage
 from authguard.identity.pages.own_account import OwnAccountPages
 from authguard.identity.pages.reference_page import ReferencePage
+from authguard.identity.pages.reset_password import ResetPages
 from authguard.identity.pages.sign_in_pages import LINK_PATHS, SignInPages
 from authguard.identity.pages.verify import VerifyPages
 from authguard.identity.pages.views import Views
@@ -58,11 +64,11 @@ class Pages:
         if web.settings.pages:
             views = Views(web.settings)
             sign_in = SignInPages(web, views, providers)
-            verify = VerifyPages(web, views)
+            verify, reset = VerifyPages(web, views), ResetPages(web, views)
             account, keys, usage = (page(web, views) for page in (AccountPages, KeyPages, KeyUsagePage))
             own, change_email = OwnAccountPages(web, views), ChangeEmailPages(web, views)
             reference = ReferencePage(web.settings, views, document)
-            parts = sign_in, verify, change_email, account, own, keys, usage, reference, views
+            parts = sign_in, verify, reset, change_email, account, own, keys, usage, reference, views
             self.routes = [route for part in parts for route in part.routes()]
             self.handlers = PageErrors(views, self.paths, browser_paths).handlers
             self.unknown_handlers = PageErrors(views, (), None).handlers

@@ -13,18 +13,18 @@ from starlette.routing import Route
 from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
+from authguard.identity.pages.link_pages import LinkPages
 from authguard.identity.pages.views import Views
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import secret_text, validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.messages import caller_of
 from authguard.identity.web.parts import Web
 
 _PAGE = "change-email"
 
 
-class ChangeEmailPages:
+class ChangeEmailPages(LinkPages):
     """Show the page of the link.
 
     Args:
@@ -33,11 +33,8 @@ class ChangeEmailPages:
     """
 
     def __init__(self, web: Web, views: Views) -> None:
-        self._service, self._workers = web.service, web.workers
+        super().__init__(web, views, _PAGE, _PAGE)
         self._changes = web.service.address_changes
-        self._browser_sessions = web.browser_sessions
-        self._views = views
-        self._cookie = LinkCookie(web.settings, _PAGE)
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -49,15 +46,12 @@ class ChangeEmailPages:
 
     async def page(self, request: Request) -> Response:
         """Show the form; this does not use up the link."""
-        token = self._cookie.token_of_link(request)
-        if token is not None:
-            response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
-            self._cookie.store_or_clear(response, token)
-            return response
+        if (cleaned := self.clean_url(request)) is not None:
+            return cleaned
         token = self._cookie.read(request)
         visitor = await self._browser_sessions.find_visitor(request)
         if token and (changed_id := await self._workers.read(self._changes.find_changed, token)) is not None:
-            response = self._done(request, visitor, changed_id)
+            response = await self.finish(request, token, visitor, changed_id, "address-changed")
         else:
             values = await self._values(token, visitor)
             response = self._views.page(request, _PAGE, form=Form(), **values)
@@ -65,10 +59,7 @@ class ChangeEmailPages:
 
     async def change(self, request: Request) -> Response:
         """Change the address, for a visitor who is signed in to the account or knows the password."""
-        self._browser_sessions.refuse_cross_site(request)
-        token = self._cookie.read(request)
-        # A button without fields sends no body and no media type.
-        fields = await read_fields(request) if media_type_of(request) else {}
+        token, fields = await self.read_form(request)
         visitor = await self._browser_sessions.find_visitor(request)
         try:
             if not token:
@@ -87,16 +78,10 @@ class ChangeEmailPages:
             form = Form.from_error(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, **values)
             if isinstance(error, InvalidLinkError):
-                self._cookie.clear(response)
+                self._cookie.clear_if(token, request, response)
             return self._browser_sessions.renew(response, visitor)
-        return self._browser_sessions.renew(self._done(request, visitor, changed_id), visitor)
-
-    def _done(self, request: Request, visitor: Visitor | None, user_id: str) -> Response:
-        is_owner = visitor is not None and visitor.user.id == user_id
-        page = "/account" if is_owner else "/login"
-        response = self._views.redirect_with_notice(request, page, "address-changed")
-        self._cookie.clear(response)
-        return response
+        response = await self.finish(request, token, visitor, changed_id, "address-changed")
+        return self._browser_sessions.renew(response, visitor)
 
     async def _values(self, token: str, visitor: Visitor | None) -> dict[str, Any]:
         """Return the values of the template about the link."""
@@ -104,6 +89,7 @@ class ChangeEmailPages:
         if change is None:
             return {"email": "", "asks": False, "has_password": False}
         return {
+            "link": self._cookie.seal(token),
             "email": change.address,
             "asks": visitor is None or visitor.user.id != change.user_id,
             "has_password": await self._workers.read(self._changes.has_password, change.user_id),

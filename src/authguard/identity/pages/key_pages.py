@@ -14,7 +14,7 @@ from authguard.identity.keys.grants import owner_scopes
 from authguard.identity.keys.texts import KeyTexts, shown_part
 from authguard.identity.model import PERMISSIONS, ROTATE_SELF, Caller, NewAPIKey, StoredAPIKey
 from authguard.identity.pages.forms import Form
-from authguard.identity.pages.owner_pages import OwnerPages, for_owner
+from authguard.identity.pages.owner_pages import OwnerPages, for_owner, form_of_owner
 from authguard.identity.pages.views import HEADERS, Views
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
@@ -95,10 +95,9 @@ class KeyPages(OwnerPages):
         values = self._choices(visitor, _FIRST_FORM)
         return self._views.page(request, "account-key-new", visitor=visitor, **values)
 
-    @for_owner(_NEW)
-    async def create(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(_NEW)
+    async def create(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Create a key, and show its text, once."""
-        fields = await read_fields(request)
         create = self._service.api_keys.create
         try:
             wish = validate(CreateKeyForm, fields).as_request()
@@ -111,6 +110,8 @@ class KeyPages(OwnerPages):
     @for_owner(KEYS_PAGE)
     async def download(self, request: Request, visitor: Visitor) -> Response:
         """Return a file with the key that a page has just shown, and that is no longer known here.
+
+        This acts on no account, so the form names none: a refusal would lose the key.
 
         A link to `data:` would need no request, but browsers store it in their list of downloads.
         """
@@ -128,10 +129,9 @@ class KeyPages(OwnerPages):
         key = await self._find(visitor, query_of(request).get("key", ""))
         return self._views.page(request, "account-key", visitor=visitor, **self._key_values(key, Form()))
 
-    @for_owner(KEYS_PAGE)
-    async def rotate(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(KEYS_PAGE)
+    async def rotate(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Rotate the secret of a key, and show the new text, once."""
-        fields = await read_fields(request)
         rotate = self._service.api_keys.rotate
         try:
             body = validate(RotateKeyForm, fields)
@@ -147,24 +147,24 @@ class KeyPages(OwnerPages):
             return await self._refuse(request, visitor, error, fields)
         return self._show_once(request, visitor, new, heading="Your new secret", before=_fate_of_old(body))
 
-    @for_owner(KEYS_PAGE)
-    async def disable(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(KEYS_PAGE)
+    async def disable(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Disable a key."""
-        return await self._switch(request, visitor, self._service.api_keys.disable, "key-disabled")
+        return await self._switch(request, visitor, fields, self._service.api_keys.disable, "key-disabled")
 
-    @for_owner(KEYS_PAGE)
-    async def enable(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(KEYS_PAGE)
+    async def enable(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Switch a key on again."""
-        return await self._switch(request, visitor, self._service.api_keys.enable, "key-enabled")
+        return await self._switch(request, visitor, fields, self._service.api_keys.enable, "key-enabled")
 
     async def _switch(
         self,
         request: Request,
         visitor: Visitor,
+        fields: dict[str, str],
         switch: Callable[[Principal, str, Caller], StoredAPIKey],
         notice: str,
     ) -> Response:
-        fields = await read_fields(request)
         try:
             key_id = validate(SwitchKeyForm, fields).key
             await self._workers.write(switch, visitor.principal, key_id, caller_of(request))
@@ -172,10 +172,9 @@ class KeyPages(OwnerPages):
             return await self._refuse(request, visitor, error, fields)
         return self._views.redirect_with_notice(request, KEYS_PAGE, notice)
 
-    @for_owner(KEYS_PAGE)
-    async def revoke(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(KEYS_PAGE)
+    async def revoke(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Revoke a key, if the user confirmed it."""
-        fields = await read_fields(request)
         revoke = self._service.api_keys.revoke
         try:
             body = validate(RevokeKeyForm, fields)

@@ -9,11 +9,11 @@ from starlette.routing import Route
 
 from authguard.errors import InsufficientUserAuthenticationError, InvalidTokenError, RefusedError
 from authguard.identity.pages.forms import Form
-from authguard.identity.pages.owner_pages import OwnerPages, for_owner
+from authguard.identity.pages.owner_pages import OwnerPages, for_owner, form_of_owner
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import secret_text, validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.messages import caller_of
 
 _EMAIL, _DELETE = "/account/email", "/account/delete"
 
@@ -36,10 +36,9 @@ class OwnAccountPages(OwnerPages):
         """Show the form for a new address."""
         return self._views.page(request, "account-email", **await self._values(visitor, Form()))
 
-    @for_owner(_EMAIL)
-    async def ask_for_email(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(_EMAIL)
+    async def ask_for_email(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Send a link to the new address."""
-        fields = await read_fields(request)
         try:
             body = validate(bodies.ChangeEmail, fields)
             ask, password = self._service.address_changes.ask, secret_text(body.password)
@@ -53,11 +52,9 @@ class OwnAccountPages(OwnerPages):
         """Show the data that is deleted with the account, and the button."""
         return self._views.page(request, "account-delete", **await self._values(visitor, Form()))
 
-    @for_owner(_DELETE)
-    async def delete(self, request: Request, visitor: Visitor) -> Response:
+    @form_of_owner(_DELETE)
+    async def delete(self, request: Request, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Delete the account."""
-        # A button without fields sends no body and no media type.
-        fields = await read_fields(request) if media_type_of(request) else {}
         try:
             body = validate(bodies.DeleteAccount, fields)
             delete, password = self._service.deletion.delete, secret_text(body.password)

@@ -12,13 +12,16 @@ from authguard.errors import RefusedError
 from authguard.identity.pages.views import NOTICES, Views
 from authguard.identity.tokens.cursors import MAX_CURSOR
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.messages import query_of
+from authguard.identity.web.messages import query_of, read_optional_fields
 from authguard.identity.web.parts import Web
 
+#: The hidden field of the forms of these pages: the id of the account that the page is about.
+ACCOUNT_FIELD = "account"
 MAX_KEY_ID = 64  # characters; ids of API keys have fewer
 
 AnyPages = TypeVar("AnyPages", bound="OwnerPages")
 Handler: TypeAlias = Callable[[AnyPages, Request, Visitor], Awaitable[Response]]
+FormHandler: TypeAlias = Callable[[AnyPages, Request, Visitor, dict[str, str]], Awaitable[Response]]
 Endpoint: TypeAlias = Callable[[AnyPages, Request], Coroutine[Any, Any, Response]]
 
 
@@ -37,6 +40,27 @@ def for_owner(back: str) -> Callable[[Handler[AnyPages]], Endpoint[AnyPages]]:
             return await self.let_in(request, handle, back, self.to_login(request, back))
 
         return endpoint
+
+    return decorate
+
+
+def form_of_owner(back: str) -> Callable[[FormHandler[AnyPages]], Endpoint[AnyPages]]:
+    """Require a signed-in visitor and a form of a page about their account, and pass its fields on.
+
+    Another tab may have signed the browser in to another account after the page was shown. Then nothing is
+    done, and the page `back` of the present account reports that.
+    """
+
+    def decorate(handler: FormHandler[AnyPages]) -> Endpoint[AnyPages]:
+        @for_owner(back)
+        @wraps(handler)
+        async def check(self: AnyPages, request: Request, visitor: Visitor) -> Response:
+            fields = await read_optional_fields(request)
+            if fields.pop(ACCOUNT_FIELD, "") != visitor.user.id:
+                return self.to_present_account(request, back)
+            return await handler(self, request, visitor, fields)
+
+        return check
 
     return decorate
 
@@ -86,6 +110,10 @@ class OwnerPages:
         if "set-cookie" not in response.headers:
             self._browser_sessions.set_cookies(response, visitor.renewed)
         return response
+
+    def to_present_account(self, request: Request, back: str) -> Response:
+        """Redirect a browser whose form was about another account to a page of the present one."""
+        return self._views.redirect_with_notice(request, back, "other-account")
 
     def to_login(self, request: Request, back: str) -> Response:
         """Redirect a browser to sign in, and back to a page afterwards."""

@@ -1,4 +1,4 @@
-"""Serve the pages for visitors who are not signed in: sign in, register, reset a password.
+"""Serve the pages for visitors who are not signed in: sign in, register, request a mail with a link.
 
 They are forms, and work without JavaScript. The use cases are those of the API. GET changes nothing
 important, because mail scanners follow links, and POST is answered only if this site sent the form.
@@ -14,13 +14,11 @@ from starlette.routing import Route
 
 from authguard._core.answer.redirect import local_prefix, safe_next
 from authguard.errors import RefusedError
-from authguard.identity.errors import InvalidLinkError
 from authguard.identity.model import Caller, Tokens, provider_title
 from authguard.identity.pages.forms import Form
 from authguard.identity.pages.views import Views
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
-from authguard.identity.web.link_cookie import LinkCookie
 from authguard.identity.web.messages import caller_of, query_of, read_fields
 from authguard.identity.web.parts import Web
 from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS, sign_in
@@ -29,6 +27,8 @@ from authguard.identity.web.sign_in import MAX_NEXT, REAUTHENTICATION_PARAMETERS
 _SIGN_IN_PATHS = "/login", "/register", "/logout", "/forgot-password", "/reset-password"
 MAX_REAUTHENTICATION = 64  # characters of a number of seconds, or of levels
 _SIGN_IN_AGAIN = "To go on, please sign in again."
+# The others are about an account that the visitor is not signed in to, or were never true.
+_NOTICES_OF_SIGNED_IN = "check-mail", "provider-cancelled"
 #: The targets of the links in mails.
 LINK_PATHS = "/verify-email", "/reset-password", "/change-email"
 
@@ -48,7 +48,6 @@ class SignInPages:
         self._browser_sessions = web.browser_sessions
         self._views = views
         self._providers = tuple(providers)
-        self._reset_cookie = LinkCookie(web.settings, "reset")
 
     def routes(self) -> list[Route]:
         """Return all routes."""
@@ -60,8 +59,6 @@ class SignInPages:
             ("POST", "/register", self.register),
             ("GET", "/forgot-password", self.forgot_page),
             ("POST", "/forgot-password", self.forgot),
-            ("GET", "/reset-password", self.reset_page),
-            ("POST", "/reset-password", self.reset),
             ("POST", "/verify-email/resend", self.resend),
         ]
         return [Route(prefix + path, endpoint, methods=[method]) for method, path, endpoint in table]
@@ -121,28 +118,6 @@ class SignInPages:
         """Send the verification link again; the answer does not disclose whether the account exists."""
         return await self._request_mail(request, "verify-email", self._service.links.resend_verification)
 
-    async def reset_page(self, request: Request) -> Response:
-        """Show the form for a new password; this does not use up the link."""
-        return await self._link_page(request, "reset-password", self._reset_cookie)
-
-    async def reset(self, request: Request) -> Response:
-        """Set a new password."""
-        fields, _ = await self._read(request)
-        token = self._reset_cookie.read(request)
-        try:
-            if not token:
-                raise InvalidLinkError
-            body = validate(bodies.ResetPassword, fields | {"token": token})
-            password = body.new_password.get_secret_value()
-            await self._workers.hash(self._service.links.reset_password, token, password, caller_of(request))
-        except InvalidLinkError as error:
-            return self._dead_link(request, "reset-password", error, self._reset_cookie)
-        except RefusedError as error:
-            return self._refused(request, "reset-password", error, fields)
-        response = self._views.redirect_with_notice(request, "/login", "password-reset")
-        self._reset_cookie.clear(response)
-        return response
-
     async def _form_page(self, request: Request, page: str) -> Response:
         next_path = self._safe_next(request, query_of(request).get("next", ""))
         visitor = await self._browser_sessions.find_visitor(request)
@@ -155,7 +130,10 @@ class SignInPages:
             )
         else:
             target = self._next(request, next_path)
-            response = self._views.page(request, "signed-in", visitor=visitor, target=target)
+            values: dict[str, Any] = {"visitor": visitor, "target": target}
+            if query_of(request).get("notice") not in _NOTICES_OF_SIGNED_IN:
+                values["notice"] = ""
+            response = self._views.page(request, "signed-in", **values)
         return self._browser_sessions.renew(response, visitor)
 
     async def _read(self, request: Request) -> tuple[dict[str, str], str]:
@@ -177,28 +155,8 @@ class SignInPages:
             body = validate(bodies.Email, fields)
             await self._workers.count(use_case, body.email, caller_of(request))
         except RefusedError as error:
-            return self._refused(request, page, error, fields, has_link=False)
+            return self._refused(request, page, error, fields)
         return self._views.redirect_with_notice(request, f"/{page}", "sent")
-
-    async def _link_page(self, request: Request, page: str, cookie: LinkCookie) -> Response:
-        """Redirect from a link to its page without the token, or show the page."""
-        token = cookie.token_of_link(request)
-        if token is not None:
-            response = self._views.see_other(self._views.path(request, f"/{page}"))
-            cookie.store_or_clear(response, token)
-            return response
-        token = cookie.read(request)
-        try:
-            if token:
-                await self._workers.read(self._service.links.check_reset, token)
-        except InvalidLinkError as error:
-            return self._dead_link(request, page, error, cookie)
-        return self._views.page(request, page, form=Form(), **self._link_values(bool(token)))
-
-    def _dead_link(self, request: Request, page: str, error: RefusedError, cookie: LinkCookie) -> Response:
-        response = self._refused(request, page, error, {}, has_link=False)
-        cookie.clear(response)
-        return response
 
     def _refused(
         self,
@@ -207,16 +165,11 @@ class SignInPages:
         error: RefusedError,
         fields: dict[str, str],
         next_path: str = "",
-        *,
-        has_link: bool = True,
     ) -> Response:
         """Show the form again, with its errors."""
         form = Form.from_error(error, fields, next_path)
-        values = self._form_values(request, form) | self._link_values(has_link)
+        values = {**self._form_values(request, form), "has_link": False}
         return self._views.refusal(request, error, page, **values)
-
-    def _link_values(self, has_link: bool) -> dict[str, Any]:
-        return {"has_link": has_link, "rules": self._rules}
 
     def _form_values(self, request: Request, form: Form) -> dict[str, Any]:
         """Return the values of the sign-in templates."""

@@ -13,19 +13,19 @@ from starlette.routing import Route
 from authguard.errors import RefusedError
 from authguard.identity.errors import InvalidLinkError
 from authguard.identity.pages.forms import Form
+from authguard.identity.pages.link_pages import LinkPages
 from authguard.identity.pages.views import Views
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
 from authguard.identity.web.browser_session import Visitor
-from authguard.identity.web.link_cookie import LinkCookie
-from authguard.identity.web.messages import caller_of, media_type_of, read_fields
+from authguard.identity.web.messages import caller_of
 from authguard.identity.web.parts import Web
 from authguard.identity.web.pending_owner import PendingOwner
 
 _PAGE = "verify-email"
 
 
-class VerifyPages:
+class VerifyPages(LinkPages):
     """Serve the page of the verification link.
 
     Args:
@@ -34,10 +34,7 @@ class VerifyPages:
     """
 
     def __init__(self, web: Web, views: Views) -> None:
-        self._service, self._workers = web.service, web.workers
-        self._browser_sessions = web.browser_sessions
-        self._views = views
-        self._cookie = LinkCookie(web.settings, "verify")
+        super().__init__(web, views, _PAGE, "verify")
         self._pending = PendingOwner(web.service)
 
     def routes(self) -> list[Route]:
@@ -51,43 +48,37 @@ class VerifyPages:
 
     async def page(self, request: Request) -> Response:
         """Show the forms; this does not use up the link."""
-        token = self._cookie.token_of_link(request)
-        if token is not None:
-            response = self._views.see_other(self._views.path(request, f"/{_PAGE}"))
-            self._cookie.store_or_clear(response, token)
-            return response
+        if (cleaned := self.clean_url(request)) is not None:
+            return cleaned
         token = self._cookie.read(request)
         if not token:
             return self._views.page(request, _PAGE, form=Form(), has_link=False)
         visitor = await self._browser_sessions.find_visitor(request)
         if (verified_id := await self._workers.read(self._service.links.find_verified, token)) is not None:
-            return self._browser_sessions.renew(self._done(request, visitor, verified_id), visitor)
+            response = await self.finish(request, token, visitor, verified_id, "verified")
+            return self._browser_sessions.renew(response, visitor)
         account = await self._account(token, self._owner_id(request, visitor))
         if not account["email"]:
-            return self._browser_sessions.renew(self._dead_link(request, InvalidLinkError()), visitor)
+            response = self._dead_link(request, token, InvalidLinkError())
+            return self._browser_sessions.renew(response, visitor)
         response = self._views.page(request, _PAGE, form=Form(), has_link=True, **account)
         return self._browser_sessions.renew(response, visitor)
 
     async def verify(self, request: Request) -> Response:
         """Verify the address, for a visitor who is signed in, knows the password, or sets a new one."""
-        self._browser_sessions.refuse_cross_site(request)
-        token = self._cookie.read(request)
-        # A button without fields sends no body and no media type.
-        fields = await read_fields(request) if media_type_of(request) else {}
+        token, fields = await self.read_form(request)
         visitor = await self._browser_sessions.find_visitor(request)
         try:
             if not token:
                 raise InvalidLinkError
-            location = await self._verify(request, token, fields, visitor)
+            response = await self._verify(request, token, fields, visitor)
         except InvalidLinkError as error:
-            return self._browser_sessions.renew(self._dead_link(request, error), visitor)
+            return self._browser_sessions.renew(self._dead_link(request, token, error), visitor)
         except RefusedError as error:
             account = await self._account(token, self._owner_id(request, visitor))
             form = Form.from_error(error, {})
             response = self._views.refusal(request, error, _PAGE, form=form, has_link=True, **account)
             return self._browser_sessions.renew(response, visitor)
-        response = self._views.see_other(self._views.path(request, location))
-        self._cookie.clear(response)
         self._pending.clear(request, response)
         return self._browser_sessions.renew(response, visitor)
 
@@ -97,14 +88,15 @@ class VerifyPages:
 
     async def _verify(
         self, request: Request, token: str, fields: dict[str, str], visitor: Visitor | None
-    ) -> str:
-        """Verify the address; return the page to redirect to."""
+    ) -> Response:
         links, caller = self._service.links, caller_of(request)
         body = validate(bodies.VerifyEmailForm, fields | {"token": token})
         if body.new_password is not None:
             new_password = body.new_password.get_secret_value()
-            await self._workers.hash(links.confirm_email_with_new_password, token, new_password, caller)
-            return "/login?notice=verified-password"
+            confirm = links.confirm_email_with_new_password
+            user_id = await self._workers.hash(confirm, token, new_password, caller)
+            # Its sessions have ended.
+            return await self.finish(request, token, visitor, user_id, "verified-password", page="/login")
         run = self._workers.count if body.password is None else self._workers.hash
         user_id = await run(
             links.confirm_email,
@@ -114,44 +106,41 @@ class VerifyPages:
             password=None if body.password is None else body.password.get_secret_value(),
             needs_proof=True,
         )
-        is_owner = visitor is not None and visitor.user.id == user_id
-        return "/account?notice=verified" if is_owner else "/login?notice=verified"
-
-    def _done(self, request: Request, visitor: Visitor | None, user_id: str) -> Response:
-        """Redirect the browser if the link has verified the address before."""
-        is_owner = visitor is not None and visitor.user.id == user_id
-        page = "/account?notice=verified" if is_owner else "/login?notice=verified"
-        response = self._views.see_other(self._views.path(request, page))
-        self._cookie.clear(response)
-        return response
+        return await self.finish(request, token, visitor, user_id, "verified")
 
     async def decline(self, request: Request) -> Response:
         """Close an account that was registered by another person than the owner of its address."""
-        self._browser_sessions.refuse_cross_site(request)
-        token = self._cookie.read(request)
+        token, _ = await self.read_form(request)
+        visitor = await self._browser_sessions.find_visitor(request)
         try:
             if not token:
                 raise InvalidLinkError
-            await self._workers.count(self._service.links.decline_registration, token, caller_of(request))
+            decline = self._service.links.decline_registration
+            user = await self._workers.count(decline, token, caller_of(request))
         except InvalidLinkError as error:
-            return self._dead_link(request, error)
-        response = self._views.see_other(self._views.path(request, "/login?notice=closed"))
-        self._cookie.clear(response)
-        return response
+            response = self._dead_link(request, token, error)
+        except RefusedError as error:
+            response = self._views.refusal(request, error)
+        else:
+            response = await self.finish(
+                request, token, visitor, user.id, "closed", page="/login", email=user.email
+            )
+        return self._browser_sessions.renew(response, visitor)
 
     async def _account(self, token: str, owner_id: str | None) -> dict[str, Any]:
         """Return the values of the template about the account."""
         unverified = await self._workers.read(self._service.links.find_unverified, token)
         user, has_password = unverified or (None, False)
         return {
+            "link": self._cookie.seal(token),
             "asks": user is not None and owner_id != user.id,
             "email": "" if user is None else user.email,
             "has_password": has_password,
             "rules": self._service.policy.check(""),
         }
 
-    def _dead_link(self, request: Request, error: RefusedError) -> Response:
+    def _dead_link(self, request: Request, token: str, error: RefusedError) -> Response:
         form = Form.from_error(error, {})
         response = self._views.refusal(request, error, _PAGE, form=form, has_link=False)
-        self._cookie.clear(response)
+        self._cookie.clear_if(token, request, response)
         return response

@@ -41,7 +41,8 @@ HEADERS: Mapping[str, str] = {
 _IMMUTABLE = "public, max-age=31536000, immutable"  # the name changes with the content
 _TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 
-#: The notices of pages after a redirect; links cannot contain other texts.
+#: The notices of pages after a redirect; links cannot contain other texts. `{email}` is the address of the
+#: visitor.
 NOTICES: Mapping[str, str] = {
     "address-changed": "Your e-mail address was changed. All other sessions were ended.",
     "closed": "The account was closed. No account has your address now.",
@@ -54,6 +55,9 @@ NOTICES: Mapping[str, str] = {
     "key-revoked": "The key was revoked. It is refused from now on.",
     "logged-out": "You are signed out.",
     "logged-out-everywhere": "You are signed out everywhere.",
+    "other-account": (
+        "Nothing was done: that page was about another account. This browser is signed in as {email} now."
+    ),
     "new-address": "A mail is on its way to the new address: follow the link in it.",
     "password-changed": "Your password was changed. All other sessions were ended.",
     "password-reset": "Your password was changed. Sign in with the new one.",
@@ -62,6 +66,15 @@ NOTICES: Mapping[str, str] = {
     "verified-password": "Your e-mail address is verified. Sign in with the new password.",
     "verified": "Your e-mail address is verified.",
     "welcome": "Welcome! Your account is ready.",
+}
+#: The effects of a link, for visitors with a session of another account; `{email}` is the address of the
+#: account of the link.
+NOTICES_OF_OTHERS: Mapping[str, str] = {
+    "address-changed": "The address of the other account is {email} now. Its other sessions were ended.",
+    "closed": "The account of {email} was closed. No account has this address now.",
+    "password-reset": "The password of {email} was changed. Its sessions were ended.",
+    "verified-password": "The address {email} is verified, and the password of its account was changed.",
+    "verified": "The address {email} of another account is verified.",
 }
 
 
@@ -165,7 +178,9 @@ class Views:
         def url(path: str) -> str:
             return self.path(request, path)
 
-        notice = NOTICES.get(query_of(request).get("notice", ""), "")
+        notice, visitor = NOTICES.get(query_of(request).get("notice", ""), ""), values.get("visitor")
+        if "{email}" in notice:
+            notice = "" if visitor is None else notice.format(email=visitor.user.email)
         defaults: dict[str, Any] = {"url": url, "notice": notice, "visitor": None, "error": None}
         return self._templates.get_template(f"{template}.html").render(defaults | values)
 

@@ -165,8 +165,8 @@ class Links:
         user = None if user_id is None else store.find_user(connection, user_id)
         return user.id if user is not None and user.email_verified else None
 
-    def check_reset(self, token: str) -> None:
-        """Check that a token is valid for a new password, without using it up.
+    def get_account_to_reset(self, token: str) -> User:
+        """Return the account whose password a token can set, without using the token up.
 
         Raises:
             UsedLinkError: if it has set a password before.
@@ -174,8 +174,10 @@ class Links:
         """
         digest, now = sha256_hex(token), self._base.clock()
         with self._base.database.read() as connection:
-            if store.find_one_time_token(connection, _RESET, digest, now) is not None:
-                return
+            user_id = store.find_one_time_token(connection, _RESET, digest, now)
+            user = None if user_id is None else store.find_user(connection, user_id)
+            if user is not None:
+                return user
             if store.find_one_time_token(connection, _RESET_USED, digest, now) is not None:
                 raise UsedLinkError
         raise InvalidLinkError
@@ -213,7 +215,7 @@ class Links:
         return self._base.failed("verify_email", caller, error, user_id=user_id)
 
     @records("decline")
-    def decline_registration(self, token: str, caller: Caller) -> None:
+    def decline_registration(self, token: str, caller: Caller) -> User:
         """Close an account that was registered by another person than the owner of its address.
 
         The address can then be registered again.
@@ -222,12 +224,16 @@ class Links:
             token: of the mail that verifies the address.
             caller: the origin of the request.
 
+        Returns:
+            The account that was closed.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old, or the address is verified.
             RateLimitedError: if wrong tokens were tried too often.
         """
         base = self._base
-        user_id = self._account_of(VERIFY, "decline", token, caller).id
+        user = self._account_of(VERIFY, "decline", token, caller)
+        user_id = user.id
         with base.database.write() as connection:
             # A simultaneous sign-in waits, and finds no account.
             store.lock_account(connection, user_id)
@@ -237,6 +243,7 @@ class Links:
             if not linking_store.delete_unverified_user(connection, user_id):
                 raise base.failed("decline", caller, InvalidLinkError(), user_id=user_id)
         base.succeeded("decline", caller, user_id=user_id)
+        return user
 
     def _account_of(self, purpose: str, flow: str, token: str, caller: Caller) -> User:
         """Return the account of a token; a wrong token is counted."""
@@ -286,44 +293,49 @@ class Links:
         return Mail(user.email, *texts.reset(self._base.settings, link))
 
     @records("reset_password")
-    def reset_password(self, token: str, new_password: str, caller: Caller) -> None:
+    def reset_password(self, token: str, new_password: str, caller: Caller) -> str:
         """Set a new password with the token of a mail; all sessions end, and none begins.
 
         This also verifies the address, and ends links to providers that have not verified it.
 
+        Returns:
+            The id of the account.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is not accepted; the token stays valid.
         """
-        self._set_password(_RESET, "reset_password", token, new_password, caller)
+        return self._set_password(_RESET, "reset_password", token, new_password, caller)
 
     @records("verify_email")
-    def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> None:
+    def confirm_email_with_new_password(self, token: str, new_password: str, caller: Caller) -> str:
         """Verify the address that a token was sent to, and set a new password, as `reset_password` does.
 
         A token that has set this password before gets the same answer again, and changes nothing.
 
+        Returns:
+            The id of the account.
+
         Raises:
             InvalidLinkError: if the token is unknown, used, replaced or too old.
             InvalidFieldsError: if the password is not accepted; the token stays valid.
         """
-        self._set_password(VERIFY, "verify_email", token, new_password, caller)
+        return self._set_password(VERIFY, "verify_email", token, new_password, caller)
 
-    def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> None:
+    def _set_password(self, purpose: str, flow: str, token: str, new_password: str, caller: Caller) -> str:
         base = self._base
         user = self._find_account(purpose, token)
         if user is None:
-            self._repeat(purpose, flow, token, new_password, caller)
-            return
+            return self._repeat(purpose, flow, token, new_password, caller)
         if missing := base.password_problems(new_password, user.email, user.name):
             raise InvalidFieldsError({"new_password": missing})
         password_hash = base.hasher.hash(new_password)
         ended = self._use(purpose, token, user.id, password_hash)
         if ended is None:  # another simultaneous request has used the token
-            self._repeat(purpose, flow, token, new_password, caller)
-            return
+            return self._repeat(purpose, flow, token, new_password, caller)
         base.succeeded(flow, caller, user_id=user.id)
         self._proofs.record(ended, caller, user.id)
+        return user.id
 
     def _use(self, purpose: str, token: str, user_id: str, password_hash: str) -> EndedSignIns | None:
         """Use up a token, and set the password; None if the token is not valid any more."""
@@ -340,7 +352,7 @@ class Links:
             self._notices.tell_of_new_password(connection, user_id)
             return ended
 
-    def _repeat(self, purpose: str, flow: str, token: str, password: str, caller: Caller) -> None:
+    def _repeat(self, purpose: str, flow: str, token: str, password: str, caller: Caller) -> str:
         """Accept a verification again with the password that it has set, which changes nothing.
 
         Users press a button twice. This counts as a sign-in with the password, so that a used token allows no
@@ -364,6 +376,7 @@ class Links:
         # A sign-in to an account under attack would be delayed; this one is refused.
         if delay or password_hash is None or not base.is_password(password_hash, password):
             raise base.failed(flow, caller, UsedLinkError(), user_id=user.id)
+        return user.id
 
     def _create_link(self, user: User, purpose: str, path: str) -> str:
         token = secrets.token_urlsafe(32)

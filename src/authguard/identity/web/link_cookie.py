@@ -1,24 +1,32 @@
-"""Remove one-time tokens from URLs at once, and store those of mails in a cookie until they are used.
+"""Remove one-time tokens from URLs at once, and store those of mails in a cookie and in the form of the page.
 
 URLs are written to logs, browser histories and Referer fields. So the token is removed from the query before
 any other code sees it, and the browser is redirected to a clean URL (RFC 9700 section 4.2).
+
+A browser has one cookie for each kind of link, and another tab or another site can replace it while a form is
+open. So a form carries the token of the link that its page shows.
 """
 
 import re
 from typing import cast
 from urllib.parse import parse_qs
 
+from cryptography.fernet import InvalidToken, MultiFernet
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
 from authguard._core.credential.cookies import AccessCookie
 from authguard.asgi import HANDLED, Scope, handled_by_guard
+from authguard.errors import InvalidRequestError
 from authguard.identity.settings import Settings
+from authguard.identity.tokens.derive import derive_fernet
 from authguard.identity.web.messages import is_long_query, parse_query
 
 _TOKEN_KEY = "authguard.link_token"
 _QUERY_KEY = "authguard.callback_query"
+#: The hidden field of the forms that use up a link.
+LINK_FIELD = "link"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
 
 
@@ -55,16 +63,18 @@ def _empty_query(scope: Scope) -> None:
 
 
 class LinkCookie:
-    """Keep the token of one kind of link between the link and the form.
+    """Keep the token of one kind of link between the link, its page and the form.
 
     Args:
-        settings: the names of cookies, and the lifetime of links.
+        settings: the names of cookies, the lifetime of links, and the secrets that encrypt the field.
         purpose: the purpose of the link; a part of the cookie's name.
     """
 
     def __init__(self, settings: Settings, purpose: str) -> None:
         self._cookie = AccessCookie(f"authguard-{purpose}", secure=settings.is_https)
         self._seconds = settings.link_lifetime
+        label = f"form of link {purpose}"
+        self._fernet = MultiFernet([derive_fernet(secret, label) for secret in settings.secrets])
 
     def token_of_link(self, request: Request) -> str | None:
         """Return the token of the URL; empty if the text cannot be a token, None without a text."""
@@ -90,6 +100,27 @@ class LinkCookie:
         """
         return self._cookie.read(handled_by_guard(request.scope).request) or ""
 
+    def seal(self, token: str) -> str:
+        """Return the token for `LINK_FIELD` of the form, encrypted, because pages are saved and printed."""
+        return self._fernet.encrypt_at_time(token.encode(), 0).decode()  # the token has an age of its own
+
+    def take_from(self, fields: dict[str, str]) -> str:
+        """Remove the token from the fields of a form, and return it; empty without a valid one."""
+        sealed = fields.pop(LINK_FIELD, "").encode()
+        try:
+            return self._fernet.decrypt(sealed).decode()
+        except InvalidToken:
+            return ""
+
     def clear(self, response: Response) -> None:
         """Delete the token from the browser."""
         response.headers.append("set-cookie", self._cookie.clear())
+
+    def clear_if(self, token: str, request: Request, response: Response) -> None:
+        """Delete this token from the browser; the token of another tab stays."""
+        try:
+            is_other = self.read(request) != token
+        except InvalidRequestError:  # two cookies
+            is_other = False
+        if not is_other:
+            self.clear(response)

@@ -142,6 +142,16 @@ async def read_fields(request: Request) -> dict[str, str]:
     return fields
 
 
+async def read_optional_fields(request: Request) -> dict[str, str]:
+    """Read the fields of a form; none without a media type, which programs do not send with an empty form.
+
+    Raises:
+        UnsupportedMediaError: if its media type is not that of a form.
+        InvalidFieldsError: if it is not a form.
+    """
+    return await read_fields(request) if media_type_of(request) else {}
+
+
 def _pairs_of(body: bytes) -> list[tuple[str, str]]:
     """Return the fields of a form that have a value.
 
