@@ -33,7 +33,7 @@ def test_health_goes_by_the_clock_of_the_adapter(middleware: Any) -> None:
     guard = Guard(verifier)
     guard.health()
     assert verifier.moment is None
-    middleware(app, guard=guard, clock=lambda: 42.0)
+    assert middleware(app, guard=guard, clock=lambda: 42.0)
     guard.health()
     assert verifier.moment == 42.0
     guard.health(7.0)

@@ -110,7 +110,7 @@ def test_the_middleware_of_wsgi_refuses_an_asgi_application(name: str) -> None:
     """The error names the import for ASGI."""
     app: Any = OF_ASGI[name]
     with pytest.raises(ConfigurationError, match="app must be a WSGI application, got .*: write from auth"):
-        wsgi.AuthGuardMiddleware(app, guard=guard())
+        assert wsgi.AuthGuardMiddleware(app, guard=guard())
 
 
 @pytest.mark.parametrize("name", OF_WSGI)
@@ -118,28 +118,28 @@ def test_the_middleware_of_asgi_refuses_a_wsgi_application(name: str) -> None:
     """The error names the import for WSGI."""
     app: Any = OF_WSGI[name]
     with pytest.raises(ConfigurationError, match="app must be an ASGI application, got .*: write from auth"):
-        asgi.AuthGuardMiddleware(app, guard=guard())
+        assert asgi.AuthGuardMiddleware(app, guard=guard())
 
 
 @pytest.mark.parametrize("name", {**OF_ASGI, **OF_EITHER})
 def test_the_middleware_of_asgi_takes_other_applications(name: str) -> None:
     """ASGI middleware accepts a bridge, a partial and a decorated function, which may be applications."""
     app: Any = {**OF_ASGI, **OF_EITHER}[name]
-    asgi.AuthGuardMiddleware(app, guard=guard())
+    assert asgi.AuthGuardMiddleware(app, guard=guard())
 
 
 @pytest.mark.parametrize("name", {**OF_WSGI, **OF_EITHER})
 def test_the_middleware_of_wsgi_takes_other_applications(name: str) -> None:
     """WSGI middleware accepts a bridge, a partial and a decorated function, which may be applications."""
     app: Any = {**OF_WSGI, **OF_EITHER}[name]
-    wsgi.AuthGuardMiddleware(app, guard=guard())
+    assert wsgi.AuthGuardMiddleware(app, guard=guard())
 
 
 def test_the_error_names_the_application_s_class_and_the_right_import() -> None:
     """The error for middleware of the wrong module has the class of the application and the right import."""
     app: Any = FastAPI()
     with pytest.raises(ConfigurationError) as raised:
-        wsgi.AuthGuardMiddleware(app, guard=guard())
+        assert wsgi.AuthGuardMiddleware(app, guard=guard())
     assert str(raised.value) == (
         "app must be a WSGI application, got an ASGI application (FastAPI): write from authguard.asgi import "
         "AuthGuardMiddleware"

@@ -19,7 +19,8 @@ _DEPTH = 3  # modules in modules, such as authguard.fastapi
 
 def is_decorator(value: Any) -> bool:
     """Return whether a value is `requires` itself, and not the result of a call."""
-    return isinstance(value, FunctionType) and value.__name__ == "requires" and value.__module__ in _DECORATOR
+    # `isinstance` would ask a proxy, such as those of Flask, which works only in a request.
+    return type(value) is FunctionType and value.__name__ == "requires" and value.__module__ in _DECORATOR
 
 
 def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any], bool]) -> Iterator[str]:
@@ -154,7 +155,7 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
     for _ in range(_DEPTH):
         if any(is_decorator(each) or is_made(each, guards) for each in values):
             return True
-        modules = [each for each in values if isinstance(each, ModuleType)]
+        modules = [each for each in values if issubclass(type(each), ModuleType)]
         values = [vars(module).get(name) for module in modules for name in code.co_names]
     return False
 
@@ -162,14 +163,14 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
 @lru_cache(maxsize=8)  # most dependencies of an application are in a few files
 def _functions_of(source: str) -> dict[tuple[str, int], list[_Function]]:
     """Return the functions of a source by name and first line, which is that of the first decorator."""
-    found: dict[tuple[str, int], list[_Function]] = {}
+    functions: dict[tuple[str, int], list[_Function]] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Lambda):
-            found.setdefault(("<lambda>", node.lineno), []).append(node)
+            functions.setdefault(("<lambda>", node.lineno), []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min((node.lineno, *(each.lineno for each in node.decorator_list)))
-            found.setdefault((node.name, first), []).append(node)
-    return found
+            functions.setdefault((node.name, first), []).append(node)
+    return functions
 
 
 def _returned(function: _Function) -> Iterator[ast.expr]:
@@ -219,7 +220,7 @@ def _is_guard(value: ast.expr, function: FunctionType, guards: Callable[[Any], b
 
 def is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
     """Return whether a value is the result of `requires(…)`."""
-    is_closure = isinstance(value, FunctionType) and value.__qualname__ == "decorator_of.<locals>.decorate"
+    is_closure = type(value) is FunctionType and value.__qualname__ == "decorator_of.<locals>.decorate"
     return (is_closure or getattr(type(value), "__module__", None) in _MADE) and guards(value)
 
 
