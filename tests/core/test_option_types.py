@@ -115,7 +115,6 @@ def test_the_guard_has_no_option_beside_the_table():
 #: Values that are at least as long as the lower bound of the option.
 LONG_ENOUGH = {
     "remember": timedelta(hours=1),
-    "refresh_lifetime": timedelta(hours=8),
     "api_key_lifetime": timedelta(hours=1),
     "signing_key_lifetime": timedelta(days=90),
     "session_lifetime": timedelta(days=365),

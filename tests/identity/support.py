@@ -269,7 +269,8 @@ class Browser(TestClient):
     def request(self, method: str, url: Any, **given: Any) -> httpx2.Response:
         """Send a request; a form of a page with its hidden field."""
         fields = given.get("data") or {}
-        if method == "POST" and isinstance(fields, dict) and given.get("content") is None:
+        is_form = given.get("content") is None and given.get("json") is None
+        if method == "POST" and isinstance(fields, dict) and is_form:
             given["data"] = (self._hidden(urlsplit(str(url)).path) | fields) or None
         return super().request(method, url, **given)
 

@@ -28,8 +28,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "identity.md"
         ("issuer", "https://auth.example.com//"),
         ("issuer", "https://auth.example.com/id//x"),
         ("audience", ""),
-        ("access_lifetime", 30 * 86_400 + 1),
-        ("refresh_lifetime", 28_799),  # less than the lifetime of access tokens
         ("database", "mysql://localhost/x"),
         ("algorithm", "none"),
         ("algorithm", "HS512"),

@@ -24,7 +24,6 @@ _RANGES = {
 DURATIONS = frozenset(_RANGES)
 _LONGER = (
     ("session_lifetime", "refresh_lifetime"),
-    ("refresh_lifetime", "access_lifetime"),
     ("signing_key_lifetime", "access_lifetime"),
     ("usage_hours_kept", "usage_minutes_kept"),
     ("usage_days_kept", "usage_hours_kept"),

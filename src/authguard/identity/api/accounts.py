@@ -40,6 +40,7 @@ from authguard.identity.errors import (
 from authguard.identity.model import User
 from authguard.identity.openapi.operations import Access, Parameter, operation
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest
+from authguard.identity.usecases.session_claims import is_of_key
 from authguard.identity.usecases.sessions import MAX_SESSIONS
 from authguard.identity.web import bodies
 from authguard.identity.web.bodies import validate
@@ -219,7 +220,8 @@ class AccountEndpoints:
     async def logout(self, request: Request) -> Response:
         """End the session of the token, which may have expired or already be logged out."""
         principal = principal_of(request)
-        check_person(principal)
+        if not is_of_key(principal):  # a token of a key and its client secret ends here alone
+            check_person(principal)
         await self._workers.write(self._service.sessions.log_out, principal, caller_of(request))
         return message_response("Logged out")
 
