@@ -371,7 +371,10 @@ __all__ = ["SECRET"]
     ("url", "reason"),
     [
         ("sqlite:////no/such/folder/x.db", "the file cannot be opened"),
-        ("sqlite:///{tmp_path}/new.db", "run `authguard db upgrade`, or correct the URL"),
+        (
+            "sqlite:///{tmp_path}/new.db",
+            "it has no table users; run `authguard db upgrade` if the database is new",
+        ),
         ("postgresql://root@127.0.0.1:1/test", "no server listens at the host and port"),
         ("postgresql://root:hidden@127.0.0.1/no_such_database", "no database of the name in the URL"),
         ("postgresql://no_such_user:hidden@127.0.0.1/test", "no user of the name in the URL"),
@@ -391,7 +394,10 @@ def test_a_postgresql_database_without_tables_is_an_outage():
     """A database of PostgreSQL without tables is an outage with that reason."""
     with postgres_database() as url:
         database = Database(url)
-        with pytest.raises(StoreUnavailableError, match="no tables"), database.read() as connection:
+        with (
+            pytest.raises(StoreUnavailableError, match="it has no table users; run"),
+            database.read() as connection,
+        ):
             connection.execute(select(users.c.id)).all()
         database.close()
 

@@ -42,7 +42,7 @@ def _texts(nodes: Sequence[Any]) -> Iterator[str]:
 
 
 def _alternatives(op: str, value: Any) -> list[str]:
-    """Return the texts of a part of an expression; a parameter for what is not plain text."""
+    """Return the texts of a part of an expression; a parameter for each other part."""
     if op == "LITERAL":
         return [chr(value)]
     if op == "AT":

@@ -156,8 +156,8 @@ class _Routes:
     def has_path(self, rule: Rule) -> bool:
         """Return whether a rule matches the path of a route, or of the guard itself.
 
-        If there is a route `/{tenant}/reports`, the rule `/reports` does not match it, or other routes below
-        a parameter, although a tenant may be named `reports`. It matches `/{page}`.
+        Beside a route `/{tenant}/reports`, the rule `/reports` matches neither this route nor another one
+        below a parameter, although a tenant may have the name `reports`. It matches `/{page}`.
         """
         if rule.segments in self._spelled or any(_meets(rule, path) for path in self._others):
             return True

@@ -124,9 +124,11 @@ def differing(answer: object, principal: Principal) -> list[str]:
 def is_plain_user(answer: Any) -> bool:
     """Return whether an answer is a user who may pass, and no principal, which may be another one."""
     kind = _kind_of(type(answer))  # type: ignore[arg-type]
-    if kind == "may be refused":
-        return type(answer) is not Principal and not lacking(answer)
-    return kind == "user" or (kind == "may be empty" and bool(answer))
+    if kind == "may be empty":
+        return bool(answer)
+    return kind == "user" or (
+        kind == "may be refused" and type(answer) is not Principal and not lacking(answer)
+    )
 
 
 def no_user(answer: object) -> ConfigurationError:
