@@ -36,9 +36,9 @@ OF_WSGI: list[Any] = [bottle.Bottle(), falcon.App(), ASGIMiddleware(QUART)]
 @pytest.mark.parametrize("app", OF_ASGI, ids=lambda app: type(app).__qualname__)
 def test_an_application_of_asgi(app: Any) -> None:
     """The middleware of ASGI accepts an ASGI application, and that of WSGI refuses it."""
-    asgi.AuthGuardMiddleware(app, guard=guard())
+    assert asgi.AuthGuardMiddleware(app, guard=guard())
     with pytest.raises(ConfigurationError, match="got an ASGI application"):
-        wsgi.AuthGuardMiddleware(app, guard=guard())
+        assert wsgi.AuthGuardMiddleware(app, guard=guard())
 
 
 @pytest.mark.parametrize("app", OF_WSGI, ids=lambda app: type(app).__qualname__)

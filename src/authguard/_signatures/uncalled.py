@@ -91,14 +91,14 @@ def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[s
         loaded = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
         values = [value for name, value in assigned.items() if name not in loaded]
         for each in nodes:
-            values += _thrown_away(each)
+            values += thrown_away(each)
         for value in values:
             made = assigned.get(value.id, value) if isinstance(value, ast.Name) else value
             if isinstance(made, ast.Call) and _is_guard(made, function, guards):
                 yield ast.unparse(made)
 
 
-def _thrown_away(node: ast.AST) -> list[ast.expr]:
+def thrown_away(node: ast.AST) -> list[ast.expr]:
     """Return the expressions in a node whose values nothing uses but a test."""
     if isinstance(node, ast.Expr):
         return list(_branches(node.value))

@@ -1,34 +1,39 @@
-"""Find calls whose result the calling code throws away, or only tests for truth."""
+"""Find calls whose result the calling code throws away."""
 
-import dis
+import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
+from authguard._signatures.uncalled import thrown_away
 from authguard.errors import ConfigurationError
 
+#: First line, last line, first column and last column of an expression.
+_Position: TypeAlias = tuple[int | None, int | None, int | None, int | None]
+
 _PACKAGE = __name__.partition(".")[0]
-_SKIPPED = frozenset(dis.opmap[name] for name in ("CACHE", "EXTENDED_ARG") if name in dis.opmap)
-_TESTS = ("POP_JUMP", "JUMP_IF", "TO_BOOL", "UNARY_NOT")
 
 
-def is_result_unused(name: str, is_called: Callable[[Any], bool]) -> bool:
+def is_result_unused(name: str, is_called: Callable[[Any], bool], *, may_test: bool = False) -> bool:
     """Return whether the caller of this package throws away the result of the call that runs now.
 
-    A statement that consists of the call does so, and so does a test such as `if requires("admin"):`. Callers
-    without positions of their code, and calls by code in C, are not examined.
+    A statement that consists of the call does so. Code without source, and calls by code in C, are not
+    examined.
 
     Args:
         name: the name of the called function or class.
         is_called: returns whether an object is this function or class, which may have another name there.
+        may_test: whether a test for truth, such as `assert f()`, is a use of the result.
     """
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         frame = frame.f_back
-    if frame is None or not _is_unused(frame):
+    callee = "" if frame is None else _unused_callee(frame, may_test=may_test)
+    if frame is None or not callee:
         return False
-    callee = _name_of_callee(frame)
     value = frame.f_locals.get(callee, frame.f_globals.get(callee))
     return is_called(value) if value is not None else callee == name
 
@@ -44,7 +49,9 @@ def check_is_around(middleware: Any, spelling: str) -> None:
         ConfigurationError: if the result is thrown away.
     """
     if is_result_unused(
-        "AuthGuardMiddleware", lambda kind: isinstance(kind, type) and isinstance(middleware, kind)
+        "AuthGuardMiddleware",
+        lambda kind: isinstance(kind, type) and isinstance(middleware, kind),
+        may_test=True,
     ):
         raise ConfigurationError(
             "AuthGuardMiddleware must be around the application that the server runs, got a call whose "
@@ -52,29 +59,34 @@ def check_is_around(middleware: Any, spelling: str) -> None:
         )
 
 
-def _is_unused(frame: FrameType) -> bool:
-    """Return whether the next instruction of a frame throws away the top of its stack, or tests it."""
-    code = frame.f_code.co_code
-    following = [
-        dis.opname[code[at]]
-        for at in range(frame.f_lasti + 2, min(len(code), frame.f_lasti + 40), 2)
-        if code[at] not in _SKIPPED
-    ]
-    if following[:1] == ["COPY"]:  # `requires("admin") and …`
-        return following[1:2] != [] and following[1].startswith(_TESTS)
-    return bool(following) and (following[0] == "POP_TOP" or following[0].startswith(_TESTS))
+def _unused_callee(frame: FrameType, *, may_test: bool) -> str:
+    """Return the name or attribute that a frame calls now, if it throws the result away; else no text."""
+    try:
+        lines, _ = inspect.findsource(frame.f_code)
+        calls = _unused_calls("".join(lines), may_test=may_test)
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    # Each instruction takes two bytes, and has the position of its expression.
+    position = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    return "" if position is None else calls.get(position, "")
 
 
-def _name_of_callee(frame: FrameType) -> str:
-    """Return the name or attribute that a frame calls now: the last one that begins where the call does."""
-    # The offset may be that of a cache after the instruction.
-    before = [each for each in dis.get_instructions(frame.f_code) if each.offset <= frame.f_lasti]
-    start = _start(before[-1])
-    loads = [each for each in before[:-1] if each.opname.startswith("LOAD")]
-    named = [each.argval for each in loads if _start(each) == start]
-    return str(named[-1]) if named and None not in start else ""
+@lru_cache(maxsize=8)  # most calls of a program are in a few files
+def _unused_calls(source: str, *, may_test: bool) -> dict[_Position, str]:
+    """Return the names of the functions whose results a source throws away, by the positions of the calls."""
+    nodes = ast.walk(ast.parse(source))
+    return dict(_positions(node for node in nodes if not may_test or isinstance(node, ast.Expr)))
 
 
-def _start(instruction: dis.Instruction) -> tuple[int | None, int | None]:
-    positions = instruction.positions
-    return (None, None) if positions is None else (positions.lineno, positions.col_offset)
+def _positions(nodes: Iterable[ast.AST]) -> Iterator[tuple[_Position, str]]:
+    for node in nodes:
+        for value in thrown_away(node):
+            if isinstance(value, ast.Call):
+                position = (value.lineno, value.end_lineno, value.col_offset, value.end_col_offset)
+                yield position, _name_of(value.func)
+
+
+def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
