@@ -42,7 +42,7 @@ def clock() -> float:
 
 
 def changed(scope: Any) -> dict[str, Any]:
-    """Return what the layers of these tests change: the version `/v1` is removed, `/v2` becomes a mount point."""
+    """Return the changed path and mount point: the version `/v1` is removed, `/v2` becomes a mount point."""
     path, fields = scope["path"], dict(scope.get("headers", ()))
     changes: dict[str, Any] = {"path": path.replace("/v1/", "/", 1)}
     if "/v2/" in path:
@@ -263,7 +263,7 @@ def test_a_mount_of_an_included_router_is_checked() -> None:
 
 
 def test_a_layer_between_two_guards_is_checked_for_the_outer_one() -> None:
-    """A layer that changes what the outer of two guards has decided about is a 500."""
+    """A layer between two guards that changes the request of the outer one is a 500."""
     app = FastAPI(routes=routes(), openapi_url=None)
     app.add_middleware(AuthGuardMiddleware, guard=guard(protected_paths=["/x"]), clock=clock)
     app.add_middleware(Copying)

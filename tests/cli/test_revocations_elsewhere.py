@@ -10,7 +10,7 @@ import pytest
 from cli.support import PASSWORD, invoke
 from identity.elsewhere import NEW
 
-pytestmark = pytest.mark.one_database  # the store is what is down
+pytestmark = pytest.mark.one_database  # the outage is that of the store
 
 EMAIL = "ann@example.com"
 

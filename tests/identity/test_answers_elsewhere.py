@@ -1,4 +1,4 @@
-"""Answers during an outage of the other store alone: what is committed reaches its caller."""
+"""Answers during an outage of the other store alone: a committed secret reaches its caller."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -167,7 +167,9 @@ def test_what_is_done_twice_changes_nothing(service, ann, events):
     before = len(events)
     for off in (False, True, True, False, False):
         switch(service, ann, key_id, off=off)
-    told = [(each.name, each.reason, each.key_id) for each in events[before:]]
+    # Another thread may send the mail about the key meanwhile.
+    later = [each for each in events[before:] if each.name != "mail"]
+    told = [(each.name, each.reason, each.key_id) for each in later]
     assert told == [("api_key_disable", "owner", key_id), ("api_key_enable", "owner", key_id)]
     assert sorted(row.name for row in rows(service, "api_key_events")) == ["created", "disabled", "enabled"]
 

@@ -104,7 +104,7 @@ def test_tables_of_a_newer_release_may_lack_some(place: str) -> None:
 
 
 def test_the_line_of_a_request_names_the_table(place: str) -> None:
-    """The reason of a request's 503 names the missing table, and does not say that there are none."""
+    """The reason of a request's 503 names the missing table, and not all tables."""
     with service_at(place) as service:
         hide(place, "users")
         with pytest.raises(StoreUnavailableError, match="it has no table users; .* restore a backup"):
