@@ -44,9 +44,9 @@ def test_an_application_of_asgi(app: Any) -> None:
 @pytest.mark.parametrize("app", OF_WSGI, ids=lambda app: type(app).__qualname__)
 def test_an_application_of_wsgi(app: Any) -> None:
     """The middleware of WSGI accepts a WSGI application, and that of ASGI refuses it."""
-    wsgi.AuthGuardMiddleware(app, guard=guard())
+    assert wsgi.AuthGuardMiddleware(app, guard=guard())
     with pytest.raises(ConfigurationError, match="got a WSGI application"):
-        asgi.AuthGuardMiddleware(app, guard=guard())
+        assert asgi.AuthGuardMiddleware(app, guard=guard())
 
 
 def test_the_handlers_of_django() -> None:
