@@ -89,7 +89,11 @@ def test_names_that_are_left_out_require_nothing():
     assert (rule.methods, rule.requirement.arguments()) == (frozenset(), "")
 
 
-@pytest.mark.parametrize("roles", ["CN=Admins,OU=Groups", " CN=Admins,OU=Groups ", b"CN=Admins,OU=Groups"])
+@pytest.mark.parametrize(
+    "roles",
+    ["CN=Admins,OU=Groups", " CN=Admins,OU=Groups ", b"CN=Admins,OU=Groups"],
+    ids=["text", "with spaces", "bytes"],
+)
 def test_the_name_of_a_group_is_advised_as_a_role(roles) -> None:
     """The name of a group in a directory has commas, and is advised as one role."""
     with pytest.raises(ConfigurationError, match=r"write roles=\['CN=Admins,OU=Groups'\]$"):
