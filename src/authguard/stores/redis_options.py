@@ -20,7 +20,7 @@ _REMEDIES = {
     "read only replica": "the server is a replica, which takes no writes; use the address of the primary",
     "max number of clients": "the server takes no more connections; raise maxclients",
     r"Error -\d+ connecting|Name or service not known": "the host of the URL is not known",
-    "connecting to /.*No such file": "no server listens at the socket of the URL",
+    r"connecting to (?:unix socket: ?)?/.*No such file": "no server listens at the socket of the URL",
     "Connection refused": "no server listens at the host and port of the URL",
     "No route to host|Network is unreachable": "check the host and port of the URL, and firewalls",
     "Protocol Error": "the server at the host and port of the URL is not Redis",
