@@ -32,17 +32,22 @@ class Inactive:
         return self.active
 
 
-@WAYS
-@WAITING
-@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()])
-def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
-    """A user who is not authenticated, as frameworks have it for anonymous callers, is refused like None."""
+def refusal_of(way: str, user: Any, *, known: bool) -> Any:
+    """Return the refusal of a request whose loader returns this user; a known token has passed before."""
     application = Application(way)
     own_guard = guard(application)
     if known:
         application.decide(own_guard, bearer(TOKEN))
     application.user = {claims()["sub"]: user}
-    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    return application.decide(own_guard, bearer(TOKEN)).refusal
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("user", [Inactive(), ANONYMOUS, UnauthenticatedUser()])
+def test_a_user_who_is_not_authenticated(way: str, user: Any, known: bool) -> None:
+    """A user who is not authenticated, as frameworks have it for anonymous callers, is refused like None."""
+    refusal = refusal_of(way, user, known=known)
     assert refusal.status == 401
     assert refusal.error.reason == "user_loader returned a user who is not authenticated"
 
@@ -104,12 +109,7 @@ INACTIVE: dict[str, Any] = {
 @pytest.mark.parametrize("user", INACTIVE.values(), ids=INACTIVE)
 def test_a_user_who_is_not_active(way: str, user: Any, known: bool) -> None:
     """A user whose account is inactive is refused like None, as Django's own backends do."""
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
-    application.user = {claims()["sub"]: user}
-    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    refusal = refusal_of(way, user, known=known)
     assert refusal.status == 401
     assert refusal.error.reason == "user_loader returned a user who is not active"
 
