@@ -267,3 +267,13 @@ def program(name: str) -> str:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"{name} is not installed")
     return path
+
+
+class Monotonic:
+    """A monotonic clock that the test sets."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now

@@ -12,18 +12,10 @@ from authguard import _logs as logs
 from authguard._logs.by_reason import OutageCounts
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
+from support import Monotonic
 
 KEY = "sk_live_" + "k" * 32
 FIELDS = [("X-API-Key", KEY.encode())]
-
-
-class Monotonic:
-    """A monotonic clock that the test sets."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(name="clock")

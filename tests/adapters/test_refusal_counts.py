@@ -21,16 +21,7 @@ from authguard.errors import (
 )
 from authguard.testing import issue_token
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
-from support import SECRET
-
-
-class Monotonic:
-    """A monotonic clock that the test sets."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from support import SECRET, Monotonic
 
 
 @pytest.fixture(name="clock")
