@@ -270,7 +270,7 @@ def program(name: str) -> str:
 
 
 class Monotonic:
-    """A monotonic clock that the test sets."""
+    """Tell the monotonic time that the test sets."""
 
     now = 1000.0
 

@@ -8,6 +8,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
 from authguard._signatures.reached import with_own_values
+from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -140,9 +141,8 @@ def _nodes_of(function: FunctionType, guards: Callable[[Any], bool]) -> list[_Fu
     try:
         if not _mentions(function, guards):
             return []
-        lines, _ = inspect.findsource(function)
-        functions = _functions_of("".join(lines))
-    except (OSError, SyntaxError, ValueError):
+        functions = _functions_of(source_of(function))
+    except UNREADABLE:
         return []
     return functions.get((code.co_name, code.co_firstlineno), [])
 
@@ -164,7 +164,7 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
 def _functions_of(source: str) -> dict[tuple[str, int], list[_Function]]:
     """Return the functions of a source by name and first line, which is that of the first decorator."""
     functions: dict[tuple[str, int], list[_Function]] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse_source(source)):
         if isinstance(node, ast.Lambda):
             functions.setdefault(("<lambda>", node.lineno), []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -8,6 +8,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any, TypeAlias
 
+from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 from authguard._signatures.uncalled import thrown_away
 from authguard.errors import ConfigurationError
 
@@ -62,9 +63,8 @@ def check_is_around(middleware: Any, spelling: str) -> None:
 def _unused_callee(frame: FrameType, *, may_test: bool) -> str:
     """Return the name or attribute that a frame calls now, if it throws the result away; else no text."""
     try:
-        lines, _ = inspect.findsource(frame.f_code)
-        calls = _unused_calls("".join(lines), may_test=may_test)
-    except (OSError, SyntaxError, ValueError):
+        calls = _unused_calls(source_of(frame.f_code), may_test=may_test)
+    except UNREADABLE:
         return ""
     # Each instruction takes two bytes, and has the position of its expression.
     position = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
@@ -74,7 +74,7 @@ def _unused_callee(frame: FrameType, *, may_test: bool) -> str:
 @lru_cache(maxsize=8)  # most calls of a program are in a few files
 def _unused_calls(source: str, *, may_test: bool) -> dict[_Position, str]:
     """Return the names of the functions whose results a source throws away, by the positions of the calls."""
-    nodes = ast.walk(ast.parse(source))
+    nodes = ast.walk(parse_source(source))
     return dict(_positions(node for node in nodes if not may_test or isinstance(node, ast.Expr)))
 
 
