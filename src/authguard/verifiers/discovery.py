@@ -93,9 +93,7 @@ class IssuerKeySource(KeySource):
     def _read(self, document: dict[str, object]) -> Location:
         if document.get("issuer") != self._issuer:
             # Exactly equal, or one issuer could impersonate another (RFC 8414 section 3.3).
-            raise UnusableAnswerError(
-                f"the metadata is of issuer {str(document.get('issuer'))[:200]!r}, not {self._issuer!r}"
-            )
+            raise UnusableAnswerError(_of_another_issuer(str(document.get("issuer"))[:200], self._issuer))
         if "jwks_uri" not in document:
             raise UnusableAnswerError("the metadata has no jwks_uri")
         try:
@@ -105,6 +103,13 @@ class IssuerKeySource(KeySource):
         names = document.get("id_token_signing_alg_values_supported")
         listed = names[:MAX_ALGORITHMS] if isinstance(names, list) else []
         return Location(url, frozenset(name for name in listed if isinstance(name, str)))
+
+
+def _of_another_issuer(issuer: str, expected: str) -> str:
+    """Return the reason why metadata is refused; if only the slash at the end differs, with the spelling."""
+    reason = f"the metadata is of issuer {issuer!r}, not {expected!r}"
+    is_same = issuer.rstrip("/") == expected.rstrip("/")
+    return f"{reason}: write the issuer as {issuer!r}, as its tokens have it" if is_same else reason
 
 
 def metadata_urls(issuer: str) -> list[str]:
