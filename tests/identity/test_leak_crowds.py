@@ -1,5 +1,6 @@
 """A report of ten thousand keys is answered in five seconds, without a long delay of the event loop."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,12 +17,15 @@ from sqlalchemy import insert
 from authguard._core.credential.key_format import KeyFormat, make_readable_id
 from authguard._core.encoding import sha256_hex
 from authguard.identity import IdentityService
+from authguard.identity.api.secret_scanning import MAX_REPORT_BYTES
+from authguard.identity.errors import WrongSignatureError
 from authguard.identity.keys.texts import make_key_id, shown_part
 from authguard.identity.model import StoredAPIKey
+from authguard.identity.scanning.signatures import Signature
 from authguard.identity.storage.schema import api_key_secrets, api_keys
 from identity.api_key_support import owner, rows
 from identity.scanner import ENDPOINT, Scanner, label, match, scanning
-from identity.support import service_at
+from identity.support import CALLER, service_at
 from ports import free_port
 from sizes import size
 from stores.servers import wait_until
@@ -31,7 +35,6 @@ KEYS = size(2_000, 10_000)
 SECONDS = 5.0
 BEAT = 0.2  # seconds by which the loop may be late: a full collection of garbage takes half of them
 BUSY_BEAT = 1.0
-CPU = 0.02  # seconds of a processor for a wrong signature of the largest body
 
 
 def add_keys(service: IdentityService, user_id: str, count: int) -> list[str]:
@@ -118,22 +121,19 @@ def processor_seconds(pid: int) -> float:
 
 @pytest.mark.one_database
 def test_a_wrong_signature_of_the_largest_body_is_cheap(url: str) -> None:
-    """A wrong signature of the largest body costs less than 20 ms of a processor, and nothing is parsed."""
-    from authguard.identity.api.secret_scanning import MAX_REPORT_BYTES
-    from authguard.identity.errors import WrongSignatureError
-    from authguard.identity.scanning.signatures import Signature
-    from identity.support import CALLER
-
+    """A wrong signature of the largest body costs about as much as to hash it once, and nothing is parsed."""
     body = bytearray(MAX_REPORT_BYTES)
     with (
         scanning() as scanner,
         service_at(url, secret_scanning=True, secret_scanning_keys_url=scanner.url) as service,
     ):
-        reports, spent = service.leak_reports, []
+        reports, hashed, read = service.leak_reports, [], []
         assert reports is not None
         for _ in range(5):
             started = time.process_time()
+            hashlib.sha256(body)
+            hashed.append(time.process_time() - started)
             with pytest.raises(WrongSignatureError):
                 reports.read(body, Signature(scanner.identifier, b"x"), CALLER)
-            spent.append(time.process_time() - started)
-    assert min(spent) < CPU
+            read.append(time.process_time() - started - hashed[-1])
+    assert min(read) < 2 * min(hashed)

@@ -24,8 +24,8 @@ from authguard.identity.web.parts import Web
 
 #: The path below each prefix.
 SECRET_SCANNING = "/secret-scanning"
-#: The largest body: 10,000 matches have about 3 MB. Hashing it takes 5 ms.
-MAX_REPORT_BYTES = 8 * 1024 * 1024
+#: The largest body: 10,000 matches have about 3 MB. Hashing it takes up to 15 ms, for any caller.
+MAX_REPORT_BYTES = 4 * 1024 * 1024
 #: Seconds within which a body of more than 64 KiB must arrive.
 READ_SECONDS = 10.0
 #: The name of the threads that check reports, and fetch the keys of the scanner.

@@ -10,7 +10,7 @@ from authguard._core.strict_json import JSONError, parse_array_bytes
 from authguard.identity.errors import InvalidReportError, PayloadTooLargeError
 
 #: Matches of one report.
-MAX_MATCHES = 50_000
+MAX_MATCHES = 25_000
 #: Characters of a URL to show.
 MAX_PLACE = 300
 UNKNOWN_SOURCE = "unknown"
