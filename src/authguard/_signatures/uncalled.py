@@ -78,9 +78,15 @@ def _own_functions(call: Any) -> Iterator[FunctionType]:
     else:
         calls = [call, _call_of(type(call))]
     for each in calls:
-        for function in with_own_values(each) if isinstance(each, FunctionType | MethodType) else ():
-            if isinstance(function, FunctionType) and not str(function.__module__).startswith(f"{_PACKAGE}."):
-                yield function
+        if isinstance(each, FunctionType | MethodType) and not _is_of_package(each):
+            for function in with_own_values(each):
+                if isinstance(function, FunctionType) and not _is_of_package(function):
+                    yield function
+
+
+def _is_of_package(function: FunctionType | MethodType) -> bool:
+    """Return whether a function is of this package, and not one of an application around which it is."""
+    return str(function.__module__).startswith(f"{_PACKAGE}.")
 
 
 def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[str]:
