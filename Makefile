@@ -14,8 +14,9 @@ LOWEST_PYTEST = $(VENV)-lowest/bin/python -m pytest -W default::DeprecationWarni
 # The tests of a file on one processor, and the files in the order of `tests/conftest.py`.
 IN_ORDER := --dist loadfile --no-loadscope-reorder
 SPREAD := --numprocesses auto $(IN_ORDER)
-# They cover all of the core. To measure that takes as long as the tests themselves, so the others do without.
+# They cover all of the core. To measure that takes as long as the tests themselves, so it is done by CI or COVER=1.
 COVERING := tests/core tests/verifiers tests/adapters
+COVER ?= $(CI)
 
 .PHONY: demo demo-flask quick test test-core test-rest slow frameworks versions lowest lint types bench docs reference pictures check lock clean
 
@@ -43,8 +44,8 @@ test: $(VENV)/ready
 endif
 
 test-core: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) --cov=authguard._core --cov-report= $(COVERING)
-	$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100
+	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(if $(COVER),--cov=authguard._core --cov-report=) $(COVERING)
+	$(if $(COVER),$(BIN)/coverage report --include="src/authguard/_core/*" --fail-under=100)
 
 test-rest: $(VENV)/ready
 	$(BIN)/python -m pytest $(SPREAD) $(COVERING:%=--ignore=%)
@@ -75,7 +76,7 @@ lowest: $(VENV)-lowest/ready
 	$(LOWEST_PYTEST) $(SPREAD) $(ARGS)
 # The servers of the tests need a newer uvicorn than the command does.
 	$(LOWEST_INSTALL) --no-deps --resolution lowest-direct --extra cli --requirement pyproject.toml --target build/command
-	PYTHONPATH=$(CURDIR)/build/command $(LOWEST_PYTEST) tests/cli/test_commands.py
+	PYTHONPATH=$(CURDIR)/build/command $(LOWEST_PYTEST) -m "not frameworks" tests/cli/test_commands.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

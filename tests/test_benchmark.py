@@ -53,6 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
+@pytest.mark.slow
 def test_each_configuration_guards(world: World) -> None:
     """Each configuration answers 200 to a valid credential, and 401 to an invalid one and to none."""
     with asyncio.Runner() as runner:
@@ -68,6 +69,7 @@ def test_a_configuration_that_lets_everybody_in_is_not_timed(world: World, face:
         row.prove(replace(bare, bad=list), runner)
 
 
+@pytest.mark.slow
 def test_the_aims_of_configurations_are_measured(world: World) -> None:
     """Each aim about a configuration names a ratio of the table, except for options that do not exist yet."""
     of_aims = {aim.key for aim in aims.AIMS if aim.key.startswith("configurations, ")}

@@ -50,6 +50,7 @@ def clocks_at_import(source: str) -> Iterator[str]:
             yield ast.unparse(call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_clock_is_read_at_import(folder: str) -> None:
     """No clock is read at import, because a token made then may have expired when its test runs."""

@@ -101,6 +101,7 @@ def test_a_store_names_its_extra(errors, package, statement, extra):
     assert f'pip install "authguard[{extra}]"' in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

@@ -5,6 +5,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 # Port 9 of this machine has no server: the fetch imports all its modules, and fails to connect.
 PROGRAM = """
     import asyncio, sys
@@ -28,6 +30,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_the_first_fetch_imports_no_library():
     """The modules of a fetch are imported when the verifier is built."""
     ran = subprocess.run(

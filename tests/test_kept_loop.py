@@ -247,6 +247,7 @@ def test_a_closed_loop_is_followed_by_another() -> None:
     kept.close()
 
 
+@pytest.mark.slow
 def test_a_forked_process_has_a_loop_of_its_own() -> None:
     """A forked process has a loop of its own, as under gunicorn with `preload_app`."""
     done = python(
@@ -271,6 +272,7 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_what_still_runs_does_not_keep_the_process() -> None:
     """A process ends with pending work in its loop, and without a warning."""
     done = python(

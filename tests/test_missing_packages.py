@@ -12,6 +12,8 @@ import pytest
 
 from authguard._extras import _PACKAGES, MissingExtraError, needs_extra
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parents[1] / "src" / "authguard"
 #: The modules without an extra and with one, which applications import.
 PLAIN = (

@@ -57,6 +57,7 @@ def test_what_is_left_alone(source):
     assert changed(source) == []
 
 
+@pytest.mark.slow
 def test_every_mutant_of_a_file_can_be_compiled():
     """Each mutant of a file can be compiled."""
     path = Path(mutate.ROOT, "src/authguard/wsgi.py")
@@ -77,6 +78,7 @@ def test_the_same_seed_draws_the_same():
     assert mutate.draw(5, 1, "asgi.py") == mutate.draw(5, 1, "asgi.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("survivors", "status"), [(0, 0), (3, 0), (4, 1)])
 def test_the_score(survivors, status, capsys):
     """A run fails if fewer than 97 % of the mutants are killed, and shows the survivors."""
@@ -87,6 +89,7 @@ def test_the_score(survivors, status, capsys):
     assert capsys.readouterr().out.count("\n@@ ") == survivors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("equivalent", "status"), [(10, 0), (11, 1)])
 def test_equivalent_mutants(equivalent, status):
     """Listed mutants may survive if they are at most a tenth."""

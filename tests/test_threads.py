@@ -269,6 +269,7 @@ def test_an_error_keeps_nothing_alive() -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 def test_a_forked_process_has_threads_of_its_own() -> None:
     """A forked process has threads of its own, even if the parent's lock was held."""
     done = python(
@@ -292,6 +293,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_function_that_never_ends_does_not_keep_the_process() -> None:
     """A process ends although a function in a thread never ends."""
     done = python(

@@ -15,6 +15,8 @@ from authguard.flask import current_user, init_app
 from browser.cors import SECRET, asgi_server, wsgi_server
 from browser.support import leave, press
 
+pytestmark = pytest.mark.slow
+
 TOKENS = TokenIssuer(SECRET, issuer="https://site.example", audience="site")
 FORM = '<form method="post" action="/{0}"><button>{0}</button></form>'
 

@@ -13,6 +13,8 @@ from browser.cors import empty_page
 from browser.support import EMAIL, PASSWORD
 from identity.support import service_at, serving, upgrade
 
+pytestmark = pytest.mark.slow
+
 #: Registers, signs in, refreshes, reads the account, and sends refused requests; collects each answer.
 _SCRIPT = """
 const [api, email, password, done] = arguments;

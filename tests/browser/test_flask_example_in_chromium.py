@@ -1,11 +1,14 @@
 """The Flask example in a real browser: the form, flash messages, a remembered browser, and signing out."""
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from browser.cors import wsgi_server
 from browser.support import EMAIL, PASSWORD, fill, leave, press, words
 from flask_app.app import create_app
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_site_of_80_lines(browser: webdriver.Chrome) -> None:

@@ -23,6 +23,8 @@ from browser.support import (
 )
 from identity.support import Postbox
 
+pytestmark = pytest.mark.slow
+
 NEW, NEWEST = "2-Password for tests!", "3-Password for tests!"
 
 

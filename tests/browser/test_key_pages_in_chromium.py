@@ -25,6 +25,8 @@ from browser.support import (
     words,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site(identity_site: str) -> str:

@@ -15,6 +15,8 @@ from selenium.webdriver.common.by import By
 from browser.support import EMAIL, PASSWORD, fill, follow, look, press, words
 from ports import free_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

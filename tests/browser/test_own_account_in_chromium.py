@@ -11,6 +11,8 @@ from authguard.identity import Identity
 from browser.support import PASSWORD, fill, follow, press, words
 from identity.support import CALLER, Postbox, service_at, serving, upgrade
 
+pytestmark = pytest.mark.slow
+
 BRAND = {"color": "#0a5c36", "privacy_url": "https://example.com/privacy", "logo_url": "/logo.svg"}
 MAIL, NEXT = "ann@example.com", "ann@new.example"
 

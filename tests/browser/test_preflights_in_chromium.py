@@ -12,6 +12,8 @@ import authguard.flask
 from authguard.asgi import AuthGuardMiddleware
 from browser.cors import asgi_server, empty_page, fetch, guard, wsgi_server
 
+pytestmark = pytest.mark.slow
+
 ORDERS = pytest.mark.parametrize("guard_first", [True, False], ids=["guard added first", "CORS added first"])
 
 

@@ -12,6 +12,8 @@ from browser.providers import provider_with_a_page
 from browser.support import follow, press, words
 from identity.support import serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site(service: IdentityService) -> Iterator[str]:

@@ -19,6 +19,8 @@ from browser.support import follow, look, press, words
 from identity.support import serving
 from support import AUDIENCE, ISSUER, SECRET
 
+pytestmark = pytest.mark.slow
+
 # The formula of WCAG 2.2, success criterion 1.4.6, for each text of the page.
 CONTRAST = """
 const channel = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;

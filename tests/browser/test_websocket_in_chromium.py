@@ -12,6 +12,8 @@ from authguard.testing import issue_token
 from docs.blocks import blocks
 from wire.servers import launch, stop
 
+pytestmark = pytest.mark.slow
+
 SECRET = secrets.token_urlsafe(48)
 OPEN = """
 const [token, done] = arguments;

@@ -60,6 +60,7 @@ def status_of(client, key):
     return client.get("/v1/users/me", headers={"x-api-key": key}).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_key_is_made_listed_rotated_and_revoked_in_real_processes(ann, client):
     """A key is created, listed, rotated and revoked in real processes, and the service applies it."""
@@ -133,6 +134,7 @@ def test_a_pair_is_two_lines(ann):
     assert [line[:5] for line in done.stdout.splitlines()] == ["claw_", "clsk_"]
 
 
+@pytest.mark.slow
 def test_the_list_has_states(ann):
     """Revoked keys are listed with their state."""
     made = create(ann)
@@ -144,6 +146,7 @@ def test_the_list_has_states(ann):
     ]
 
 
+@pytest.mark.slow
 def test_the_list_says_what_was_found_in_public(ann):
     """An exposed key has that reason in the table and in JSON."""
     made, other = create(ann), create(ann)
@@ -165,6 +168,7 @@ def test_names_cannot_steer_the_terminal(ann):
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.slow
 def test_first_use_takes_over(ann, client):
     """With `--activate first_use` the grace of the old text begins at the first use of the new one."""
     made = create(ann)
@@ -175,6 +179,7 @@ def test_first_use_takes_over(ann, client):
     assert "api-key-expires" in answer.headers
 
 
+@pytest.mark.slow
 def test_keys_of_a_disabled_account(ann, client):
     """Keys of a disabled account are refused, and can be listed and revoked."""
     made = create(ann)
@@ -246,6 +251,7 @@ def test_unknown_accounts_are_said(service, command):
     assert (done.exit_code, done.stderr) == (1, "authguard: no account has this address\n")
 
 
+@pytest.mark.slow
 def test_a_revoked_key_is_not_rotated(ann):
     """A revoked key is not rotated, and the error advises to create another one."""
     made = create(ann)
@@ -265,6 +271,7 @@ def test_service_without_keys_is_said(ann):
         assert (done.exit_code, "api_keys is false" in done.stderr) == (1, True), arguments
 
 
+@pytest.mark.slow
 def test_the_pattern_finds_keys_and_nothing_else(ann):
     """The pattern matches whole keys and client secrets of all kinds, and no parts of them."""
     variables = ann | {"AUTHGUARD_API_KEY_PREFIXES": "acme_live_"}
@@ -304,6 +311,7 @@ def used(service, key_id, *uses):
     database.close()
 
 
+@pytest.mark.slow
 def test_usage_is_shown_by_periods(ann):
     """The usage has a row for each period with requests, and a column for each outcome."""
     key_id = create(ann)["id"]

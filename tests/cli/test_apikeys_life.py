@@ -47,6 +47,7 @@ def states(variables):
     return [(key["state"], key["disabled_by"]) for key in listed]
 
 
+@pytest.mark.slow
 def test_a_key_is_disabled_and_enabled(ann):
     """A key is disabled and enabled by its id, and listed with its state."""
     key_id = create(ann)
@@ -59,6 +60,7 @@ def test_a_key_is_disabled_and_enabled(ann):
     assert states(ann) == [("active", None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["disable", "enable"])
 def test_keys_that_there_are_not(ann, command):
     """An unknown id or a revoked key ends the command with 1 and the reason."""
@@ -101,6 +103,7 @@ def postbox_of_service():
         yield open_service
 
 
+@pytest.mark.slow
 def test_notify_in_real_processes(mailed):
     """Several `notify` at once send each mail once."""
     variables, mailbox = mailed
@@ -114,6 +117,7 @@ def test_notify_in_real_processes(mailed):
     assert texts == [nothing, nothing, nothing.replace("sent: 0", "sent: 1")]
 
 
+@pytest.mark.slow
 def test_notify_finds_keys_that_expire(mailed):
     """`notify` records an expired key, and sends the mail about it."""
     variables, mailbox = mailed

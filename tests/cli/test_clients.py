@@ -35,6 +35,7 @@ def test_a_public_client(service):
     assert "is public" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_client_is_switched_and_rotated(service):
     """A client is disabled, enabled and rotated, and listed with its state."""
     made = json.loads(invoke("clients", "create", "Reports", "--json", **service).stdout)

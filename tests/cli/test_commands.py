@@ -19,6 +19,7 @@ from authguard.identity import upgrade
 from cli.support import COMMAND, PASSWORD, environment, invoke, run, run_script
 
 
+@pytest.mark.slow
 def test_the_version_names_what_reads_tokens():
     """`--version` shows the release and the packages of the extra `fast` in use."""
     done = run_script("--version")
@@ -26,6 +27,7 @@ def test_the_version_names_what_reads_tokens():
     assert done.stdout.splitlines() == [f"authguard, version {__version__}", f"reads tokens by {by}"]
 
 
+@pytest.mark.slow
 def test_account_is_made_and_listed(tmp_path):
     """A new account is listed, and its password is nowhere in the output."""
     url = f"sqlite:///{tmp_path}/a.db"
@@ -39,6 +41,7 @@ def test_account_is_made_and_listed(tmp_path):
     assert PASSWORD not in made.stdout + made.stderr + listed.stdout
 
 
+@pytest.mark.slow
 def test_a_password_is_hashed_as_the_service_does(tmp_path):
     """A password is hashed with the parameters of OWASP, as in the service."""
     url = f"sqlite:///{tmp_path}/a.db"
@@ -58,6 +61,7 @@ def test_old_tables_name_the_command(tmp_path):
     assert "authguard db upgrade" in done.stderr
 
 
+@pytest.mark.slow
 def test_missing_settings_are_one_line():
     """`serve` without a secret ends with 2 and one line that names the variable."""
     done = run_script("serve", "--port", "0")
@@ -65,6 +69,7 @@ def test_missing_settings_are_one_line():
     assert "AUTHGUARD_SECRET" in done.stderr
 
 
+@pytest.mark.slow
 def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     """A private key is written to a file of mode 0600, and never over an existing file."""
     path = tmp_path / "key.pem"
@@ -76,6 +81,7 @@ def test_private_key_is_for_its_owner_and_never_overwritten(tmp_path):
     assert path.read_text() == before
 
 
+@pytest.mark.slow
 def test_collections_pass_over_what_is_loaded():
     """Within `settled_heap` the garbage collector skips the objects that were loaded before."""
     gc.unfreeze()  # the objects that tests/conftest.py has frozen
@@ -90,6 +96,7 @@ def test_collections_pass_over_what_is_loaded():
         gc.freeze()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("leaks")
 def test_serves_until_sigterm_and_logs_no_query(tmp_path):
     """`serve --dev` answers and logs a request without its query, and ends with 0 on SIGTERM."""

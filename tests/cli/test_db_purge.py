@@ -9,6 +9,7 @@ from cli.support import ISSUER, PASSWORD, SECRET, invoke, run_at_once
 from identity.support import service_at
 
 
+@pytest.mark.slow
 def test_processes_share_the_work(service):
     """Concurrent purges delete each old session once, and keep a live one."""
     given = {"secret": SECRET, "issuer": ISSUER}

@@ -11,6 +11,8 @@ from authguard.identity.storage import migrations
 from cli.support import invoke
 from identity.support import postgres_database
 
+pytestmark = pytest.mark.slow
+
 NEWEST = migrations._newest_revision()
 
 

@@ -28,6 +28,7 @@ def signed_in(variables, algorithm):
         return service.accounts.login(ANN, PASSWORD, CALLER)
 
 
+@pytest.mark.slow
 @ALGORITHMS
 def test_another_secret_and_new_keys_end_all_sessions(service, algorithm):
     """With another secret and without the signing keys, the service runs, and refuses all older tokens."""

@@ -134,6 +134,7 @@ def test_addresses_are_masked(address, shown):
     assert mask(address) == shown
 
 
+@pytest.mark.slow
 def test_database_that_is_down_is_said_once():
     """A database that is down is an error of one line."""
     done = run_script("mail", "list", "--database", "postgresql://postgres@127.0.0.1:9/none")

@@ -7,6 +7,8 @@ import pytest
 
 from cli.support import SECRET, environment
 
+pytestmark = pytest.mark.slow
+
 _BLOCKED = """
 import sys
 

@@ -333,6 +333,7 @@ def test_findings_in_json_have_the_members_of_a_route(findings):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_identity_service_has_no_finding(findings, tmp_path):
     """The rules of the identity service each match a route."""
     source = dedent(f"""

@@ -44,6 +44,7 @@ def run(*args):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_fastapi_example_has_no_unclassified_route():
     """The FastAPI example is listed with its rules, requirements and mounts, and exit status 0."""
     done = run("--factory", "examples.fastapi_app.app:create_app")
@@ -62,6 +63,7 @@ def test_the_fastapi_example_has_no_unclassified_route():
     assert done.stderr.endswith(", 0 unclassified\n")
 
 
+@pytest.mark.slow
 def test_the_flask_example_has_no_unclassified_route():
     """The Flask example is listed in the same way, without the HEAD and OPTIONS that Flask adds."""
     done = run("examples.flask_app.app:create_app", "--factory", "--json")
@@ -522,6 +524,7 @@ def test_a_factory_is_called(command):
     assert (not_called.exit_code, "--factory" in not_called.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_identity_service_is_an_application(listing, tmp_path):
     """The guard of the identity service is found, and no route of it is unclassified."""
     source = dedent(f"""
@@ -642,6 +645,7 @@ def test_a_factory_that_makes_nothing_is_one_line(command, source, words):
     assert "MARKER" not in result.stderr
 
 
+@pytest.mark.slow
 def test_no_framework_is_imported_that_the_application_does_not_need(tmp_path):
     """Flask is listed without Starlette, and Starlette without Flask or the identity service."""
     (tmp_path / "one.py").write_text(

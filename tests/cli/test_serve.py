@@ -83,6 +83,7 @@ def test_workers_end_with_their_parent(database):
         wait_until_gone(workers)
 
 
+@pytest.mark.slow
 def test_behind_a_proxy_that_takes_a_path_away(database):
     """Forms, redirects and mails have the path of the issuer, which the proxy removes from requests."""
     issuer = "http://127.0.0.1:9/id"
@@ -100,6 +101,7 @@ def test_behind_a_proxy_that_takes_a_path_away(database):
     assert f"{issuer}/verify-email?token=" in server.out + server.err
 
 
+@pytest.mark.slow
 def test_logs_in_json(tables):
     """Each line in JSON has a time and a level, and a request has its parts without the query."""
     with served("--log-format", "json", "--access-log", "errors", **tables) as server:
@@ -113,6 +115,7 @@ def test_logs_in_json(tables):
     assert "MARKER" not in server.out + server.err
 
 
+@pytest.mark.slow
 def test_logs_in_text_have_times(tables):
     """Each line in text begins with the time in UTC."""
     with served(**tables) as server:
@@ -124,6 +127,7 @@ def test_logs_in_text_have_times(tables):
     assert re.findall(r'"GET (/\w+) HTTP', server.out) == ["/healthz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_credentials_in_a_path_are_not_logged(tables, form):
     """The access log has no key, token or client secret that a client has put into the path."""
@@ -141,6 +145,7 @@ def test_credentials_in_a_path_are_not_logged(tables, form):
     assert not [credential for credential in credentials if credential in server.out + server.err]
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing(tables):
     """With `--log-level error` and `--access-log none` a successful run writes one line."""
     with served("--log-level", "error", "--access-log", "none", **tables) as server:
@@ -149,6 +154,7 @@ def test_a_server_that_says_nothing(tables):
     assert (server.out, len(server.err.splitlines())) == ("", 1)
 
 
+@pytest.mark.slow
 def test_another_secret_with_signing_keys(tables):
     """A secret that cannot decrypt the signing keys ends the start with 2."""
     variables = tables | {"AUTHGUARD_ALGORITHM": "ES256"}
@@ -204,6 +210,7 @@ def test_another_path_than_that_of_the_issuer_is_refused(issuer, given):
         root_path_of(settings(issuer=issuer), given)
 
 
+@pytest.mark.slow
 def test_workers_need_shared_limits(tables):
     """Several workers with limits in memory are refused, because each would count separately."""
     done = run("serve", "--port", "0", "--workers", "2", **tables)

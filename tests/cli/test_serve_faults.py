@@ -12,6 +12,8 @@ from authguard.identity import Settings, create_app, upgrade
 from cli.support import ISSUER, SECRET, run
 from identity.support import postgres_database
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"AUTHGUARD_SECRET": SECRET, "AUTHGUARD_ISSUER": ISSUER}
 MAIL = {"AUTHGUARD_SMTP_URL": "smtp://127.0.0.1:9", "AUTHGUARD_MAIL_FROM": "a@b.example"}
 NO_MAILER = "smtp_url must be the server that sends mails, got None: set AUTHGUARD_SMTP_URL"

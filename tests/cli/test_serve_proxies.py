@@ -65,12 +65,14 @@ def test_addresses_and_networks_are_accepted() -> None:
     assert read_proxies(None) is None
 
 
+@pytest.mark.slow
 def test_the_command_does_not_start() -> None:
     """The command ends with 2 and one line."""
     done = run("serve", "--dev", "--port", "0", "--forwarded-allow-ips", "*")
     assert done.returncode == 2 and "--forwarded-allow-ips must be" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_proxy_that_is_not_listed_is_named(workers: str, tmp_path: Path) -> None:
     """A proxy that is not listed is logged once in each process."""
@@ -84,6 +86,7 @@ def test_a_proxy_that_is_not_listed_is_named(workers: str, tmp_path: Path) -> No
     assert lines[0].endswith("start with --forwarded-allow-ips 127.0.0.1")
 
 
+@pytest.mark.slow
 def test_a_listed_proxy_and_a_request_without_the_field_write_nothing(tmp_path: Path) -> None:
     """A listed proxy, or a request without the field, logs nothing."""
     database = f"sqlite:///{tmp_path}/a.db"
@@ -95,6 +98,7 @@ def test_a_listed_proxy_and_a_request_without_the_field_write_nothing(tmp_path: 
     assert "X-Forwarded-For" not in server.err
 
 
+@pytest.mark.slow
 def test_the_text_of_a_caller_in_place_of_an_address_is_escaped(tmp_path: Path) -> None:
     """Text that a trusted proxy passes on in place of an address is escaped, and named as no proxy."""
     database = f"sqlite:///{tmp_path}/a.db"
@@ -106,6 +110,7 @@ def test_the_text_of_a_caller_in_place_of_an_address_is_escaped(tmp_path: Path) 
     assert line.isascii() and "evil" in line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
 @pytest.mark.parametrize(
     ("proxy", "client"), [("127.0.0.1", "198.51.100.7"), ("127.0.0.2", "::ffff:127.0.0.1")]

@@ -11,6 +11,8 @@ import pytest
 from cli.servers import served
 from cli.support import COMMAND, environment
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30
 # Runs at the start of Python: sends a signal to its own process from within the garbage collection that
 # `authguard serve` starts, where exceptions are lost.

@@ -179,6 +179,7 @@ def test_pem_and_files_are_read(tmp_path):
     assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "accepted")
 
 
+@pytest.mark.slow
 def test_keys_are_fetched_and_discovered():
     """A key set is fetched by its URL, or found by the metadata of its issuer."""
     with serving() as issuer:
@@ -197,6 +198,7 @@ def test_keys_are_fetched_and_discovered():
     assert (unknown[0], unknown[1]["code"]) == (1, "kid")
 
 
+@pytest.mark.slow
 def test_issuer_that_is_down_is_no_verdict():
     """If keys cannot be fetched, the verdict is "unknown", with exit status 1."""
     token = good(key=ec_key(), algorithm="ES256")
@@ -241,6 +243,7 @@ def test_private_key_is_not_for_verifying(tmp_path):
     assert (done.exit_code, "private key" in done.stderr, "BEGIN" in done.stderr) == (2, True, False)
 
 
+@pytest.mark.slow
 def test_terminal_is_asked_and_shows_nothing():
     """On a terminal the token is prompted for, and is not shown."""
     token, written = good(), b""
@@ -267,6 +270,7 @@ def test_terminal_is_asked_and_shows_nothing():
     assert "\x1b[32m" in written.decode() and "accepted" in written.decode()
 
 
+@pytest.mark.slow
 def test_token_without_kid_among_several_keys(tmp_path):
     """A token without a `kid` is refused if two keys have its algorithm."""
     path = tmp_path / "keys.json"

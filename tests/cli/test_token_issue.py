@@ -35,6 +35,7 @@ def verified(token, keys, now, algorithm="ES256", **options):
     return judge(verifier, Credential(token, "bearer"), now).principal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_made_key_signs_what_its_public_set_verifies(tmp_path, algorithm, form):
@@ -215,6 +216,7 @@ def test_key_and_algorithm_have_to_fit(tmp_path):
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_token_can_be_piped_into_inspect(tmp_path):
     """A token of `issue` with a generated key is accepted by `inspect` with the public set."""
     key, public = tmp_path / "key.json", tmp_path / "public.json"

@@ -42,6 +42,7 @@ def _key(service: dict[str, str]) -> Any:
     return json.loads(invoke("apikeys", "create", EMAIL, "--json", **service).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_list_ends_with_one_line(service: dict[str, str], key: Any, options: list[str]) -> None:
     """A list that cannot be written is one line with the reason."""
@@ -50,6 +51,7 @@ def test_a_list_ends_with_one_line(service: dict[str, str], key: Any, options: l
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_rotated_key_says_that_it_is_lost(service: dict[str, str], key: Any, options: list[str]) -> None:
     """The line about a rotated key says that its secret is lost, and names the command to repeat."""
@@ -57,6 +59,7 @@ def test_a_rotated_key_says_that_it_is_lost(service: dict[str, str], key: Any, o
     assert is_one_line(done, "the new secret was not shown", f"authguard apikeys rotate {key['id']}")
 
 
+@pytest.mark.slow
 def test_a_new_key_says_that_it_is_lost(service: dict[str, str], key: Any) -> None:
     """The line about a created key names the command that gives it another secret."""
     assert is_one_line(
@@ -64,6 +67,7 @@ def test_a_new_key_says_that_it_is_lost(service: dict[str, str], key: Any) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_client_says_that_its_secret_is_lost(service: dict[str, str]) -> None:
     """The lines about created and rotated clients name the command that gives them another secret."""
     client = json.loads(invoke("clients", "create", "App", "--json", **service).stdout)
@@ -72,6 +76,7 @@ def test_a_client_says_that_its_secret_is_lost(service: dict[str, str]) -> None:
     assert is_one_line(run_full("clients", "create", "Web", **service), "authguard clients rotate ")
 
 
+@pytest.mark.slow
 def test_a_generated_key_ends_with_one_line() -> None:
     """A private key for standard output that cannot be written is one line."""
     done = run_full("keys", "generate", "-o", "-")
@@ -88,6 +93,7 @@ def test_a_part_of_a_key_is_deleted() -> None:
         assert not (disk.folder / "key.pem").exists()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_line_for_a_list(service: dict[str, str], key: Any) -> None:
     """A list into a pipe that is closed, as by `head`, ends without a traceback."""
     with subprocess.Popen(

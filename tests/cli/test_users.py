@@ -26,6 +26,7 @@ def issue(service, email="ann@example.com"):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_token_is_that_of_the_service_in_real_processes(service):
     """`token issue --user` writes the token alone, and the service accepts it."""
@@ -85,6 +86,7 @@ def test_disabling_by_a_command_that_knows_only_the_database(service):
         assert [row.seconds for row in rows(running, "access_lifetimes")] == [week]
 
 
+@pytest.mark.slow
 def test_enabling_brings_no_session_back(service):
     """After `users enable` an old token is refused, and a new one is accepted."""
     make(service)
@@ -113,6 +115,7 @@ def test_token_of_another_service_is_refused(service):
     assert (seen.exit_code, document["code"], document["signature_verified"]) == (1, "signature", False)
 
 
+@pytest.mark.slow
 def test_rotation_makes_a_key_that_is_published(service):
     """`keys rotate` adds a key to the published set, and a token of the first key is accepted."""
     service = service | {"AUTHGUARD_ALGORITHM": "ES256"}
@@ -146,6 +149,7 @@ def test_accounts_are_listed(service):
     assert [each["email"] for each in listed] == ["ann@example.com", "bob@example.com"]
 
 
+@pytest.mark.slow
 def test_accounts_are_listed_in_pages(service):
     """Each page but the last has as many accounts as its limit, and names the address for `--after`."""
     for name in ("cem", "ann", "bob"):

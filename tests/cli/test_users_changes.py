@@ -30,6 +30,7 @@ def test_an_account_is_shown_by_address_and_id(service):
     assert "$argon2" not in text
 
 
+@pytest.mark.slow
 def test_an_address_is_verified(service):
     """`users verify` marks the address, and may be repeated."""
     make(service)
@@ -39,6 +40,7 @@ def test_an_address_is_verified(service):
     assert shown(service)["email_verified"]
 
 
+@pytest.mark.slow
 def test_a_password_is_set(service):
     """`users set-password` reads the password from standard input, and ends the sessions."""
     make(service)
@@ -59,6 +61,7 @@ def test_a_password_is_asked_for_twice(service):
     assert (again.exit_code, "do not match" in again.output + again.stderr) == (0, True)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_password_needs_a_terminal_or_standard_input(service):
     """Without a terminal, nothing is read, and the error names `--password-stdin`."""
@@ -79,6 +82,7 @@ def test_a_bad_password_is_refused_with_the_rules(service):
     assert "Use at least 8 characters." in done.stderr and "short" not in done.stderr
 
 
+@pytest.mark.slow
 def test_roles_and_scopes_are_set(service):
     """`users set-role` sets all roles, and keeps the scopes unless others are given."""
     make(service)
@@ -118,6 +122,7 @@ def test_bad_roles_are_refused(service):
     assert shown(service)["roles"] == ["USER"]
 
 
+@pytest.mark.slow
 def test_an_account_is_deleted_after_a_question(service):
     """`users delete` deletes after the answer yes, or with `--yes`."""
     make(service)
@@ -152,6 +157,7 @@ def test_nobody_is_found(service, words):
         assert (done.exit_code, done.stderr) == (1, f"authguard: no account has this {what}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_set_password_is_in_no_output_of_a_real_process(service):
     """A process that sets a password does not write it."""

@@ -42,6 +42,7 @@ def logging_in(service):
     return service_at(service["AUTHGUARD_DATABASE"], secret=SECRET, issuer=ISSUER, clock=time.time)
 
 
+@pytest.mark.slow
 def test_accounts_of_csv_sign_in(service, load):
     """Imported accounts sign in with their old passwords, which are then hashed again."""
     rows = "".join(f'{number}@example.com,"{text}",,,,yes,\n' for number, text in enumerate(HASHES.values()))
@@ -176,6 +177,7 @@ def test_other_files_are_refused(service, load):
     assert load(HEAD, name="accounts.txt").exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_there_is_no_bar_without_a_terminal(service, tmp_path):
     """Without a terminal only the numbers are written."""
@@ -185,6 +187,7 @@ def test_there_is_no_bar_without_a_terminal(service, tmp_path):
     assert (done.stdout, done.stderr) == ("Accounts created: 1. Existing before: 0.\n", "")
 
 
+@pytest.mark.slow
 def test_two_processes_import_the_same_file(service, tmp_path):
     """Of two processes that import the same file at once, one creates each account."""
     path = tmp_path / "accounts.csv"
@@ -196,6 +199,7 @@ def test_two_processes_import_the_same_file(service, tmp_path):
     assert sum(each["made"] for each in numbers) == 1_200 == sum(each["existing"] for each in numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_bar_is_shown_on_a_terminal(service, tmp_path):
     """On a terminal standard error has a progress bar, and standard output the numbers alone."""

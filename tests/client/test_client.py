@@ -90,12 +90,14 @@ def test_signs_in(world, asynchronous):
     assert either(world, asynchronous).json()["email"] == EMAIL
 
 
+@pytest.mark.slow
 def test_a_hundred_threads_sign_in_once(world):
     """A hundred threads that start together cause one login."""
     assert {answer.status_code for answer in together(100, lambda _: get(world))} == {200}
     assert world.recorder.count("/v1/auth/login") == 1
 
 
+@pytest.mark.slow
 def test_a_hundred_tasks_sign_in_once(world):
     """A hundred tasks that start together cause one login."""
 
@@ -158,6 +160,7 @@ def test_streamed_body_is_sent_again(world):
     assert [body for path, _, body in world.recorder.seen if path == "/v1/things"] == [b"ab", b"ab"]
 
 
+@pytest.mark.slow
 @BOTH
 def test_logout_ends_the_session(world, asynchronous):
     """After a logout the token is refused, and the next request signs in."""
@@ -209,6 +212,7 @@ def test_password_does_not_follow_a_redirect(world):
     assert other.seen == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 def test_redirect_to_another_origin_has_no_credential(world, kind):
     """A redirect to another origin is followed without a token or key."""

@@ -28,6 +28,7 @@ def token_of(it):
     return it.recorder.seen[-1][1][b"authorization"].decode()
 
 
+@pytest.mark.slow
 def test_event_loops_share_one_object(world):
     """Event loops in several threads use one object at the same time, and later ones use its token."""
 
@@ -54,6 +55,7 @@ def test_a_refused_refresh_leads_to_a_login(world, asynchronous):
     assert (world.recorder.count("/v1/auth/refresh"), world.recorder.count(LOGIN)) == (1, 2)
 
 
+@pytest.mark.slow
 @BOTH
 def test_our_token_is_taken_off_for_another_origin(world, asynchronous):
     """The client removes its own token from a request to another origin."""

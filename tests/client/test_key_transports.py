@@ -110,6 +110,7 @@ def test_the_test_client_on_httpx2_takes_the_field():
         assert client.get("/").text == KEY
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("sort", ["server", "mock", "asgi"])
 def test_no_transport_sends_the_key_to_the_target_of_a_redirect(asynchronous, sort):

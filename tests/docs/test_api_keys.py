@@ -26,6 +26,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_commands_answer_what_the_page_says(tmp_path: Path) -> None:
     """The commands register, create a key, use it until a 429, read the usage, rotate and revoke."""
     for program in ("bash", "curl", "python3"):

@@ -126,6 +126,7 @@ def test_python_runs(page: str, folder: Path) -> None:
             execute(block, names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "block", [block for block in EACH if block.language in ("sh", "console") and _here(block)], ids=str
 )

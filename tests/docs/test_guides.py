@@ -229,6 +229,7 @@ def test_pattern_of_another_framework_has_the_spelling_of_the_table(
     assert ("which covers more" in str(caught.value)) is wider
 
 
+@pytest.mark.slow
 def test_the_command_says_what_the_page_shows(tmp_path: Path) -> None:
     """`token inspect` for another audience writes the answer of docs/guides/refused.md."""
     (shown,) = blocks(f"{FOLDER}refused.md", "text")

@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 
 from docs.blocks import blocks, execute
 
+pytestmark = pytest.mark.slow
+
 SITE = "http://127.0.0.1:8000"
 ACCOUNT = {"email": "ada@example.com", "password": "Lovelace-1815"}
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}

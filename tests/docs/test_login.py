@@ -62,6 +62,7 @@ def test_the_first_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert capsys.readouterr().out == "ann\n"
 
 
+@pytest.mark.slow
 def test_the_token_of_a_sign_in_is_good(json_client: Any) -> None:
     """The access token of a sign-in opens the protected page; another token of the same secret does not."""
     answer = sign_in(json_client)
@@ -74,6 +75,7 @@ def test_the_token_of_a_sign_in_is_good(json_client: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given", [{"name": "ann", "password": "wrong"}, {"name": "bob", "password": PASSWORD}, {}], ids=str
 )
@@ -89,6 +91,7 @@ def test_a_body_of_another_form(json_client: Any, path: str, body: object) -> No
     assert json_client.post(path, json=body).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_refresh_token_is_good_once(json_client: Any) -> None:
     """A refresh token can be used once, for an access token and the next refresh token."""
     first = sign_in(json_client)
@@ -100,6 +103,7 @@ def test_a_refresh_token_is_good_once(json_client: Any) -> None:
     assert json_client.post("/refresh", json={}).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_logout_ends_the_session(json_client: Any) -> None:
     """A logout ends the tokens of its session, and another session continues."""
     session, other = sign_in(json_client), sign_in(json_client)
@@ -173,6 +177,7 @@ def _flask_client(monkeypatch: pytest.MonkeyPatch) -> Any:
 NAVIGATES = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 
 
+@pytest.mark.slow
 def test_a_flask_application_signs_in_and_out(flask_client: Any) -> None:
     """A browser signs in by the form of Flask, and gets the form again after the logout."""
     form = flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True)
@@ -184,6 +189,7 @@ def test_a_flask_application_signs_in_and_out(flask_client: Any) -> None:
     assert "<form" in flask_client.get("/dashboard", headers=NAVIGATES, follow_redirects=True).text
 
 
+@pytest.mark.slow
 def test_a_flask_application_remembers_a_browser(flask_client: Any) -> None:
     """A remembered browser is signed in again after its access cookie is gone."""
     flask_client.post("/login", data={"name": "ann", "password": PASSWORD, "remember": "on"})

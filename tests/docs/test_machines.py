@@ -21,6 +21,8 @@ from docs.blocks import blocks, execute
 from ports import free_port
 from stores.servers import wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")
 SERVERS, REQUESTS = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

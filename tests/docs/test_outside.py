@@ -99,6 +99,7 @@ def test_the_arguments_are_in_the_table() -> None:
     assert set(inspect.signature(Guard.verify).parameters) - {"self"} == set(rows)
 
 
+@pytest.mark.slow
 def test_a_wsgi_application_beside_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The WSGI application of the page accepts the tokens of the service until their logout."""
     database = f"sqlite:///{tmp_path / 'service.db'}"

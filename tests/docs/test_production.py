@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from authguard import identity
 from authguard.identity.limits import DEFAULT_LIMITS
 
@@ -27,6 +29,7 @@ def log_lines() -> Iterator[tuple[str, str]]:
                     yield node.func.attr.upper(), str(text.value)
 
 
+@pytest.mark.slow
 def test_each_log_line_is_documented() -> None:
     """The table has each log line of the service with its level, and no other line."""
     table = PAGE.partition("\n## Log lines\n")[2]

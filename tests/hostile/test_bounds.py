@@ -148,6 +148,7 @@ MEMORIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_a_memory_has_a_bound(memory: str) -> None:
     """A memory that is filled beyond its bound has no more entries than that."""

@@ -80,6 +80,7 @@ FLOODS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entrance", ["ASGI", "WSGI"])
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_leaves_little_behind(flood: str, entrance: str) -> None:

@@ -90,6 +90,7 @@ def test_a_lifetime_is_noted_again_after_the_clock_was_set_back(short, clock):
     assert lifetimes(short)[SHORT] == clock()
 
 
+@pytest.mark.slow
 def test_a_lifetime_counts_until_its_tokens_have_expired(url, clock, short):
     """A lifetime that no service has any more counts for two hours and itself, and is then deleted."""
     Identity(short)
@@ -109,6 +110,7 @@ def test_a_new_database_has_the_lifetime_of_its_service(short):
     assert (lifetimes(short), longest(short)) == ({SHORT: short.clock()}, SHORT)
 
 
+@pytest.mark.slow
 def test_tokens_of_an_earlier_release_count_as_those_of_the_default(url, clock, short):
     """If sessions are older than the table, tokens of 8 hours are assumed until these have expired."""
     me = caller_of(url, clock, DEFAULT)
@@ -151,6 +153,7 @@ def test_a_signing_key_is_kept_until_its_tokens_have_expired(url, clock):
         assert principal_of(after, token).subject == user.id
 
 
+@pytest.mark.slow
 def test_services_that_start_together_note_their_lifetimes(url):
     """Services of several lifetimes that start at the same time all note theirs."""
     clock = Clock()

@@ -86,6 +86,7 @@ def links(service):
 # --- the first sign-in with a provider, for the address of an existing account
 
 
+@pytest.mark.slow
 def test_a_first_sign_in_beside_a_disabling(locking, postgres_url):
     """An account that is disabled meanwhile gets no session, no link and no tokens."""
     user = locking.accounts.create(EMAIL, PASSWORD, role="ADMIN")
@@ -98,6 +99,7 @@ def test_a_first_sign_in_beside_a_disabling(locking, postgres_url):
     assert (links(locking), rows(locking, "sessions")) == (set(), [])
 
 
+@pytest.mark.slow
 def test_a_first_sign_in_beside_a_disabling_that_waits_as_well(locking, postgres_url):
     """The operator and the sign-in wait for the same account; no token of it is accepted afterwards."""
     user = locking.accounts.create(EMAIL, PASSWORD, role="ADMIN")
@@ -125,6 +127,7 @@ def test_a_first_sign_in_beside_a_loss_of_roles(locking, postgres_url):
     assert principal_of(locking, tokens.access_token).roles == {"USER", "EDITOR"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["address", "deletion"])
 def test_a_first_sign_in_beside_the_end_of_an_address(locking, postgres_url, change):
     """If the account gives up the address meanwhile, the holder of the address gets a new account."""
@@ -211,6 +214,7 @@ def test_a_first_sign_in_beside_a_registration_of_its_address(locking, postgres_
     assert [mail.to for mail in postbox.mails] == [EMAIL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verified", [False, True])
 @pytest.mark.parametrize("round_", range(3))
 def test_simultaneous_first_sign_ins_with_an_identity(locking, postbox, verified, round_):
@@ -224,6 +228,7 @@ def test_simultaneous_first_sign_ins_with_an_identity(locking, postbox, verified
     assert len(postbox.mails) == 1, [mail.subject for mail in postbox.mails]
 
 
+@pytest.mark.slow
 def test_simultaneous_first_sign_ins_are_answered_alike(postgres_url, postbox):
     """With `enumeration_safe`, each of them is told to verify the address, and gets no other mail."""
     empty(postgres_url)
@@ -255,6 +260,7 @@ def end_sessions(service, connection, user_id):
     service.sessions.end_sessions_of(connection, user_id)
 
 
+@pytest.mark.slow
 def test_a_wish_for_another_address_beside_the_end_of_its_session(locking, postgres_url):
     """A session that ends meanwhile changes nothing in an account without a password.
 
@@ -327,6 +333,7 @@ def test_a_change_of_a_key_beside_the_end_of_its_session(locking, postgres_url, 
     assert [rows(locking, table) for table in ("api_keys", "api_key_secrets")] == before
 
 
+@pytest.mark.slow
 def test_a_new_tier_beside_a_disabling(locking, postgres_url):
     """An operator changes the key of an account that is disabled meanwhile."""
     me = owner(locking)
@@ -371,6 +378,7 @@ def test_a_disabling_beside_a_new_link(locking, postgres_url):
     assert rows(locking, "one_time_tokens") == []
 
 
+@pytest.mark.slow
 def test_a_change_of_a_key_by_an_active_session(locking, postgres_url):
     """A change by a session that stays active is stored after the wait."""
     me = owner(locking)

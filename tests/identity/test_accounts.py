@@ -182,6 +182,7 @@ def test_disabled_account_does_not_sign_in(service):
         login(service)
 
 
+@pytest.mark.slow
 def test_password_that_is_changed_during_a_login_does_not_sign_in(url):
     """A login whose password is replaced during its check gets no session, and the failure is audited."""
     events = []

@@ -378,6 +378,7 @@ def test_who_registers_first_has_the_address(service, owner):
     assert service.accounts.login(EMAIL, PASSWORD, CALLER).user.id == owner.user.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("round_", range(3))
 def test_of_two_who_change_to_one_address_one_gets_it(service, postbox, round_):
     """Of two changes and a registration with one address at the same moment, exactly one succeeds."""
@@ -438,6 +439,7 @@ def test_old_wishes_are_deleted(service, owner, clock):
     assert rows(service, "address_changes") == []
 
 
+@pytest.mark.slow
 def test_no_token_and_no_address_in_events(url, postbox, clock):
     """Each step leaves an event with the account, for success and failure."""
     events = []
@@ -477,6 +479,7 @@ def test_it_proves_address_and_password(service, postbox):
 # --- over HTTP
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_by_the_api(app, service, postbox):
     """Over HTTP, the token of the link is sent with an access token of the account."""

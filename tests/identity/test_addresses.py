@@ -18,6 +18,7 @@ LOCAL = st.from_regex(
 )
 
 
+@pytest.mark.slow
 @given(LOCAL, st.lists(LABEL, min_size=1, max_size=3))
 def test_ascii_needs_no_parsing(local, labels):
     """An address of ASCII letters is looked up by the key of its account, without being parsed."""

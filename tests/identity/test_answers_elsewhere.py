@@ -52,6 +52,7 @@ def status(client: TestClient, key: str) -> int:
     return client.get("/v1/users/me", headers=key_field(key)).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [{}, {"grace_seconds": 60}, {"activate": "first_use"}])
 @pytest.mark.parametrize("by_itself", [False, True])
 def test_a_rotation_shows_its_key(
@@ -79,6 +80,7 @@ def test_a_rotation_reaches_the_store_later(service: IdentityService, server: Re
     assert has(server, presented)
 
 
+@pytest.mark.slow
 def test_the_first_use_of_a_rotated_key_passes(client: TestClient, server: RedisServer) -> None:
     """The first use of a new secret, which ends the old one, is answered in the outage."""
     ann = register(client)
@@ -97,6 +99,7 @@ def test_a_deletion_of_an_account_succeeds(client: TestClient, server: RedisServ
     assert client.get("/v1/users/me", headers=fields).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_reset_succeeds(client: TestClient, service: IdentityService, server: RedisServer) -> None:
     """A new password by a link gets the usual answer, because the used link is refused afterwards."""
     register(client)
@@ -110,6 +113,7 @@ def test_a_reset_succeeds(client: TestClient, service: IdentityService, server: 
     assert client.post("/v1/auth/login", json=body).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_change_of_the_password_succeeds(client: TestClient, server: RedisServer) -> None:
     """A changed password gets the usual answer, although the other sessions end."""
     fields = register(client)
@@ -119,6 +123,7 @@ def test_a_change_of_the_password_succeeds(client: TestClient, server: RedisServ
     assert client.post("/v1/auth/change-password", headers=fields, json=body).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_sign_in_beyond_the_limit_of_sessions_succeeds(
     client: TestClient, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

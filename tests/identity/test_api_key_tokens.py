@@ -156,6 +156,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_tokens_die_with_the_key(
     service: IdentityService, ann: Principal, made: NewAPIKey, url: str, clock: Clock, end: str
@@ -185,6 +186,7 @@ def post(api: TestClient, path: str, made: NewAPIKey, **form: str) -> Any:
     return api.post(f"/v1/oauth/{path}", data=form, auth=(made.text, str(made.secret)))
 
 
+@pytest.mark.slow
 def test_the_token_endpoint_takes_a_key_as_client(api: TestClient, made: NewAPIKey) -> None:
     """The token endpoint accepts a key and its secret as a client by Basic authentication."""
     answer = post(api, "token", made, grant_type="client_credentials", scope="read")

@@ -210,6 +210,7 @@ def test_usage_of_last_month_is_not_told(
     assert (told.today, told.month) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_managing_keys_is_no_use_of_them(url: str, clock: Clock) -> None:
     """Requests that manage keys count as uses only with `count_key_management`."""
@@ -361,6 +362,7 @@ def test_the_counts_are_written_by_themselves(
     assert stored(service, ann)[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_minute_of_many_requests_is_few_statements(service: IdentityService, clock: Clock) -> None:
     """Requests write nothing to the database, and the counts of many keys take a few statements."""
@@ -408,6 +410,7 @@ app = Starlette(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_sigterm_loses_nothing(url: str, tmp_path: Path) -> None:
     """A server that is stopped by SIGTERM writes its counts."""

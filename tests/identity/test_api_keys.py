@@ -429,6 +429,7 @@ def test_a_key_may_revoke_itself(service: IdentityService, ann: Principal) -> No
             attempt()
 
 
+@pytest.mark.slow
 def test_revocations_are_in_the_log(service: IdentityService, ann: Principal, url: str) -> None:
     """A revocation is in the log of revocations as soon as the service has answered."""
     path = make_url(url).database or ""

@@ -72,6 +72,7 @@ def everything(service, postbox, clock):
     service.outbox.flush()
 
 
+@pytest.mark.slow
 def test_each_flow_has_events(audited, events, postbox, clock):
     """Success and failure of each flow reach the hook."""
     everything(audited, postbox, clock)
@@ -159,6 +160,7 @@ def test_a_registration_that_is_declined_is_told(audited, events, postbox):
     assert told == [(True, user_id), (False, None)]
 
 
+@pytest.mark.slow
 def test_events_are_counted(audited, postbox, clock):
     """Counters have each flow with each outcome."""
     everything(audited, postbox, clock)
@@ -168,6 +170,7 @@ def test_events_are_counted(audited, postbox, clock):
     assert counts["register", "email_taken"] == 1
 
 
+@pytest.mark.slow
 def test_events_hold_no_secrets(audited, events, postbox, clock, caplog):
     """No event and no log has a password, a token or the address of an account."""
     with caplog.at_level(logging.DEBUG):
@@ -190,6 +193,7 @@ def test_an_event_names_the_limit(url, events, name):
     assert [(event.reason, event.limit) for event in events] == [("unknown", ""), ("rate_limited", name)]
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_an_event_of_a_redirected_browser_names_the_limit(url, events):
     """A browser that is redirected to a provider too often exceeds the limit `authorize_address`."""

@@ -20,6 +20,8 @@ from identity.support import (
     service_at,
 )
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n## 8. Back up\n")[2].partition("\n## ")[0]
 EMAIL = "ann@example.com"

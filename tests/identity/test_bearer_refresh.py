@@ -26,6 +26,7 @@ def prolong_daily(service, clock, tokens, days):
     return tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "days"), [({}, 30), ({"bearer_refresh_lifetime": DAY}, 1)])
 def test_no_later_than_the_setting(url, clock, given, days):
     """A token is prolonged until `bearer_refresh_lifetime` after the sign-in, and not later."""
@@ -101,6 +102,7 @@ def test_a_refused_exchange_is_an_event(url):
         assert [event.succeeded for event in events if event.name == "prolong"] == [False]
 
 
+@pytest.mark.slow
 def test_mounted_without_pages_it_is_refused_too(url):
     """A service without pages refuses to exchange the token of a cookie too."""
     with service_at(url, pages=False) as service:

@@ -36,6 +36,7 @@ def styles(client, page):
     return [each.text for each in answers]
 
 
+@pytest.mark.slow
 def test_pages_have_name_logo_and_links(branded):
     """Each page has the name, the logo and the links of the brand, and no inline style."""
     client = browser(Identity(branded))
@@ -94,6 +95,7 @@ def test_mails_have_name_and_links(branded, postbox):
     assert foot == ["Acme", f"Terms: {BRAND['terms_url']}", f"Privacy: {BRAND['privacy_url']}"]
 
 
+@pytest.mark.slow
 def test_a_logo_of_the_same_site(url, clock):
     """A logo at a path of the service leaves the policy unchanged."""
     with service_at(url, clock=clock, brand={"logo_url": "/static/logo.png"}) as service:

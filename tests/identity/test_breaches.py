@@ -196,6 +196,7 @@ def test_service_has_a_timeout(timeout):
         BreachedService(timeout=timeout)
 
 
+@pytest.mark.slow
 def test_service_that_drips_is_given_up_in_time(service, ask):
     """The timeout is for the whole answer, and not for each byte."""
     begun = time.monotonic()

@@ -73,6 +73,7 @@ def test_send_a_key(served):
     assert names["projects"]["email"] == EMAIL
 
 
+@pytest.mark.slow
 def test_replace_a_key(served):
     """The block about rotation stores the new key, and the old key is refused."""
     service, base = served

@@ -81,6 +81,7 @@ def test_a_refresh_token_beside_it_is_accepted(client, token):
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_without_api_keys(url):
     """The answer is the same for a client's token if API keys are switched off."""
     with service_at(url, api_keys=False) as service:
@@ -102,6 +103,7 @@ def test_the_key_itself_is_accepted(client):
     assert client.get("/v1/users/me", headers=key_field(pair["key"])).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_token_of_a_client_for_a_user_is_accepted(client, service):
     """A token that a user has got through a client is that of a user; after the logout it is 401."""
     service.accounts.create(ANN["email"], PASSWORD)

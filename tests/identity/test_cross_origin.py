@@ -97,11 +97,13 @@ def test_no_cookies(client):
         assert "access-control-allow-credentials" not in response.headers
 
 
+@pytest.mark.slow
 def test_pages_are_for_no_other_origin(client):
     """Pages of the service cannot be read from another origin."""
     assert "access-control-allow-origin" not in client.get("/login").headers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"])
 def test_documents_are_for_every_origin(app, path):
     """Key set and metadata can be read from each origin, also without the setting."""
@@ -147,6 +149,7 @@ def test_origins_of_variables():
     assert result.cors_origins == (PAGE, "http://localhost:3000")
 
 
+@pytest.mark.slow
 def test_a_form_behind_a_proxy_that_rewrites_host(url):
     """A form whose Origin is the issuer's is accepted, regardless of Host, and others are refused."""
     with service_at(url, issuer="http://127.0.0.1:8000/id") as service:

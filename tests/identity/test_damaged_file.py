@@ -39,6 +39,7 @@ def overwrite(file: Path, begin: int) -> None:
             part.write_bytes(part.read_bytes()[:begin] + b"\xff" * 20_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "words"), [(0, NO_DATABASE), (100, DAMAGED)])
 def test_requests_are_answered_with_503(
     file: Path, running: IdentityService, begin: int, words: str, caplog: pytest.LogCaptureFixture

@@ -54,6 +54,7 @@ def test_each_way_to_name_the_file(tmp_path, name):
     assert set(modes(tmp_path).values()) == {"0o600"}
 
 
+@pytest.mark.slow
 def test_the_command_makes_it_so(tmp_path, umask):
     """`authguard db upgrade` creates a file with mode 0600."""
     url = f"sqlite:///{tmp_path}/identity.db"
@@ -81,6 +82,7 @@ def test_a_private_file_is_not_worth_a_word(tmp_path, caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow
 def test_no_empty_file_takes_the_place_of_one_that_is_gone(tmp_path):
     """A missing file is an outage, is not created again, and works once it is back."""
     file, away = tmp_path / "identity.db", tmp_path / "away.db"

@@ -55,6 +55,7 @@ def open_connections(database: Database) -> None:
     together(8, use)
 
 
+@pytest.mark.slow
 def test_no_request_fails_after_a_restart(server, database):
     """After a restart of the server no request fails, because its connections are replaced first."""
     for _ in range(3):
@@ -74,6 +75,7 @@ def test_connection_that_was_idle_for_long_is_asked_first(database, monkeypatch)
     assert select_one(database) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_frozen_server_holds_up_nobody(server, database, kind):
     """A request to a frozen server raises StoreUnavailableError in time, and later ones succeed."""
@@ -89,6 +91,7 @@ def test_frozen_server_holds_up_nobody(server, database, kind):
     assert select_one(database) == 1
 
 
+@pytest.mark.slow
 def test_revoking_on_a_frozen_server_fails_in_time(server, database):
     """`revoke` of SQLRevocations raises StoreUnavailableError in time while the server is frozen."""
     revocations = SQLRevocations(database)
@@ -100,6 +103,7 @@ def test_revoking_on_a_frozen_server_fails_in_time(server, database):
     revocations.close()
 
 
+@pytest.mark.slow
 def test_migrations_may_take_longer(server, database):
     """A statement of a migration may take longer than the timeout, which applies again afterwards."""
     with database.write() as connection:
@@ -111,6 +115,7 @@ def test_migrations_may_take_longer(server, database):
     assert driver.patience == PATIENCE
 
 
+@pytest.mark.slow
 def test_pooler_in_transaction_mode(server, clock, postbox):
     """Behind PgBouncer in transaction mode, each of many requests at once succeeds."""
     with pgbouncer(server) as url, service_at(url, clock=clock, postbox=postbox) as service:

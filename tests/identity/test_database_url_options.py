@@ -165,6 +165,7 @@ def test_white_space_before_a_url_is_named() -> None:
     assert "no white space around it" in refusal(Database, " sqlite:///a.db")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("users", "list"), ("db", "upgrade"), ("serve", "--port", "0")])
 def test_commands_refuse_such_options_in_one_line(command: tuple[str, ...]) -> None:
     """A command with an unknown option in its URL exits with status 2 and one line, without the password."""

@@ -264,6 +264,7 @@ def test_second_documents_password_reset(server, registered):
     assert requests.post(f"{base}/v1/auth/reset-password", json=body).ok
 
 
+@pytest.mark.slow
 def test_second_documents_change_of_password(base):
     """The endpoint change-password accepts the document's own passwords."""
     body = {"email": EMAIL, "password": "OldPass123!", "full_name": "John Doe"}
@@ -282,6 +283,7 @@ def test_second_documents_expired_token_handling(base, registered):
     assert raised.value.response.status_code == 401
 
 
+@pytest.mark.slow
 def test_second_documents_test_endpoints(sqlite_url):
     """In development, the three test-auth endpoints answer as the document has it."""
     with running(sqlite_url, dev=True) as (base, _, _):
@@ -324,6 +326,7 @@ def run_javascript(base, script):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_second_documents_javascript_example(base, registered):
     """The JavaScript example logs in, and reads auth/me."""
     result = run_javascript(
@@ -354,6 +357,7 @@ def test_second_documents_javascript_example(base, registered):
     assert result["email"] == EMAIL
 
 
+@pytest.mark.slow
 def test_javascript_registers_refreshes_and_logs_out(base):
     """The HTTP requests of the second document succeed when they are sent with fetch."""
     result = run_javascript(

@@ -141,6 +141,7 @@ def test_the_link_ends_it(app, service, postbox):
     assert LOGIN["api"](client, NEW).status_code == 200
 
 
+@pytest.mark.slow
 def test_events_tell_the_operator(app, service):
     """The audit counts the reason of a refused login."""
     client = browser(app)
@@ -149,6 +150,7 @@ def test_events_tell_the_operator(app, service):
     assert service.audit.counts()["login", "email_not_verified"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "status"), [({}, 200), ({"require_verified_email": True}, 403)])
 def test_other_modes_stay(url, given, status):
     """Without the setting, an unverified account is answered as documented."""
@@ -169,6 +171,7 @@ def come_back(client, provider):
     return client.get("/v1/auth/op/callback", params={"code": "c0de", "state": state})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [hand_in, come_back])
 def test_provider_with_an_unverified_address(app, service, provider, postbox, way):
     """An unverified address of a provider gets one answer for each account, and a mail is sent."""
@@ -202,6 +205,7 @@ def test_provider_with_a_verified_address(app, provider):
         assert hand_in(browser(app), provider).status_code == 200
 
 
+@pytest.mark.slow
 def test_provider_without_an_address(app, provider):
     """A provider's sign-in without an address is refused."""
     provider.email = None

@@ -197,6 +197,7 @@ def assert_all_alike(distributions):
     assert all(distribution == distributions["new"] for distribution in distributions.values()), distributions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("login", LOGINS)
 def test_wrong_password(counts, app, login):
     """A wrong password takes the same statements and one hash for each kind of account."""
@@ -207,6 +208,7 @@ def test_wrong_password(counts, app, login):
     assert dict(work)["hashes"] == 1
 
 
+@pytest.mark.slow
 def test_right_password_of_a_disabled_account(counts, app):
     """The right password of a disabled account takes the work of a wrong one."""
 
@@ -216,6 +218,7 @@ def test_right_password_of_a_disabled_account(counts, app):
     assert_all_alike(works(counts, app, request, ["new", "disabled"])[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mail", MAILS)
 def test_asking_for_a_mail(counts, app, mail):
     """A request for a mail reads no account, and leaves a row and a job for the outbox."""
@@ -230,6 +233,7 @@ def test_asking_for_a_mail(counts, app, mail):
     assert counts.behind > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 @pytest.mark.parametrize("register", REGISTERS)
 def test_registering(counts, app, register):
@@ -254,6 +258,7 @@ def come_back(client):
     assert answer.status_code == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 @pytest.mark.parametrize("way", [hand_in, come_back])
 def test_provider_with_an_unverified_address(counts, app, provider, way):
@@ -277,6 +282,7 @@ def data_version(connection):
     return connection.exec_driver_sql("PRAGMA data_version").scalar()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 @pytest.mark.parametrize("way", ["register", "provider"])
 def test_each_flushes_the_disk(counts, app, provider, way):
@@ -297,6 +303,7 @@ def test_each_flushes_the_disk(counts, app, provider, way):
             assert data_version(connection) != before, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_safe", [True], indirect=True)
 def test_decoys_are_few(counts, app):
     """The number of decoys is limited for any number of attempts, and a logout deletes them."""

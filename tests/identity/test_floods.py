@@ -11,6 +11,8 @@ from authguard.identity import Identity
 from identity.providers import local_providers
 from identity.support import ANN, ISSUER, PASSWORD, service_at
 
+pytestmark = pytest.mark.slow
+
 BEYOND = 20  # requests beyond the places of the queue
 MISSING = {"token": "a" * 43}
 KINDS = {

@@ -143,6 +143,7 @@ def test_body_that_cannot_be_used_leaves_a_line(audited, caplog):
     assert PASSWORD not in caplog.text
 
 
+@pytest.mark.slow
 def test_outage_of_the_api_leaves_a_line(url, caplog):
     """The 503s of the API for one fault, such as a store of limits that is down, leave one line."""
     with (

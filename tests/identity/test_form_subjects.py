@@ -98,6 +98,7 @@ def change_link(app, service, postbox, people):
 # --- links
 
 
+@pytest.mark.slow
 def test_declining_closes_the_account_that_the_page_shows(app, link):
     """The button closes the shown account, though another link was followed afterwards."""
     client = browser(app)
@@ -110,6 +111,7 @@ def test_declining_closes_the_account_that_the_page_shows(app, link):
     assert not signs_in(app, ANN) and signs_in(app, BEN)
 
 
+@pytest.mark.slow
 def test_verifying_with_a_new_password_sets_that_of_the_account_that_the_page_shows(app, link):
     """The new password is that of the shown account, and the other link stays valid in its tab."""
     client = browser(app)
@@ -122,6 +124,7 @@ def test_verifying_with_a_new_password_sets_that_of_the_account_that_the_page_sh
     assert location(about_ben.press("/verify-email", password=PASSWORD)) == "/login?notice=verified"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fetch", CROSS_SITE, ids=lambda fetch: fetch["sec-fetch-dest"])
 def test_a_link_of_another_site_does_not_change_an_open_form(app, link, fetch):
     """Another site that opens its own link in the browser gets no new password of the user."""
@@ -133,6 +136,7 @@ def test_a_link_of_another_site_does_not_change_an_open_form(app, link, fetch):
     assert signs_in(app, BEN) and not signs_in(app, BEN, NEW)
 
 
+@pytest.mark.slow
 def test_the_reset_page_names_its_account(app, link):
     """The page for a new password shows whose it will be, also after a refused password."""
     client = browser(app)
@@ -145,6 +149,7 @@ def test_the_reset_page_names_its_account(app, link):
     assert "account of ben@example.com" in Tab(client, "/reset-password").words
 
 
+@pytest.mark.slow
 def test_changing_the_address_of_the_account_that_the_page_shows(app, change_link):
     """The password of the account that both tabs accept changes the address that the page shows."""
     links = change_link(ANN), change_link(BEN)
@@ -156,6 +161,7 @@ def test_changing_the_address_of_the_account_that_the_page_shows(app, change_lin
     assert signs_in(app, ANN | {"email": "new-ann@example.com"}) and signs_in(app, BEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sealed", ["", "x", "é", "gAAAAA" + "A" * 134])
 def test_a_form_without_a_valid_link_does_nothing(app, link, sealed):
     """The cookie alone uses no link up."""
@@ -202,6 +208,7 @@ def test_verifying_another_account_names_it(app, link):
         assert "as ben@example.com" in words and "Your e-mail address" not in words
 
 
+@pytest.mark.slow
 def test_changes_of_another_account_name_it(app, link, change_link):
     """A new password or address of another account is reported with its address."""
     path = change_link(ANN)
@@ -266,6 +273,7 @@ NO_ACCOUNT = {"/logout", "/account/keys/file"}
 TYPED = {"/login", "/register", "/forgot-password", "/verify-email/resend"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("account", [None, "", "x", "{ann}"])
 def test_each_form_of_a_session_refuses_another_account(app, shared, account):
     """Each path for forms of a signed-in visitor does nothing without the account of the session."""
@@ -287,6 +295,7 @@ def test_each_form_of_a_session_refuses_another_account(app, shared, account):
     assert signs_in(app, BEN) and client.get("/account").status_code == 200
 
 
+@pytest.mark.slow
 def test_each_form_of_a_page_names_its_account_or_link(app, service, shared, link, change_link):
     """Each form of each page has the field of its account or link, or acts on none."""
     client, _ = shared

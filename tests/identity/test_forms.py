@@ -29,6 +29,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(PARTS), max_size=20).map("".join))
 def test_fields_are_those_of_the_standard_library(text: str) -> None:
     """The fields of a form are those of `parse_qsl`, which refuses the same forms."""

@@ -215,6 +215,7 @@ def test_copy_that_changes_places(service, clock):
     assert turn == 5
 
 
+@pytest.mark.slow
 def test_generation_without_a_repeat(service, clock):
     """A generation without a repeat resets the count of repeats from another network."""
     tokens = login(service)
@@ -227,6 +228,7 @@ def test_generation_without_a_repeat(service, clock):
     assert refresh(service, tokens)
 
 
+@pytest.mark.slow
 def test_retries_of_one_generation(service, clock):
     """Repeats of one generation are counted once, and a client may repeat them for hours."""
     tokens = login(service)
@@ -238,6 +240,7 @@ def test_retries_of_one_generation(service, clock):
     assert rows(service)[0].repeated == 200
 
 
+@pytest.mark.slow
 def test_tabs_that_refresh_together(service):
     """Tabs that share a token stay signed in for hundreds of generations, up to MAX_REPEATS."""
     tokens = login(service)
@@ -252,6 +255,7 @@ def test_tabs_that_refresh_together(service):
     assert refused(service, tokens, OTHER_TAB)
 
 
+@pytest.mark.slow
 def test_threads_count_a_repeat_once(service):
     """A thousand repeats at the same time are counted as one generation."""
     tokens = login(service)
@@ -373,6 +377,7 @@ def test_api_of_a_thief(service):
     assert owner.post("/v1/auth/refresh", json={"refresh_token": second}).status_code == 401
 
 
+@pytest.mark.slow
 def test_sessions_outlive_the_migration(tmp_path, clock):
     """A session of older tables, and the repeat of its lost answer, are accepted after the migration."""
     url = f"sqlite:///{tmp_path}/old.db"

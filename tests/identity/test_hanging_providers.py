@@ -82,6 +82,7 @@ def test_breaker_of_a_provider(silent, closing, way):
     assert retries == {1}
 
 
+@pytest.mark.slow
 def test_breaker_of_github(silent, closing):
     """A provider without discovery is not asked again after an attempt without an answer."""
     url, taken = silent
@@ -93,6 +94,7 @@ def test_breaker_of_github(silent, closing):
     assert provider.authorize_url(state="s", redirect_uri=OWN[-1]), "which asks nobody"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_threads_do_not_wait_for_each_other(silent, closing, way):
     """Of 16 simultaneous callers none waits for another's attempt, because discovery is made once for all."""
@@ -104,6 +106,7 @@ def test_threads_do_not_wait_for_each_other(silent, closing, way):
     assert len(taken) == 1
 
 
+@pytest.mark.slow
 def test_sign_ins_and_other_providers_go_on(url, silent, server, closing):
     """While one provider hangs, logins with a password and with another provider succeed."""
     hung, _ = silent
@@ -131,6 +134,7 @@ def test_sign_ins_and_other_providers_go_on(url, silent, server, closing):
         silent[1][0].close()
 
 
+@pytest.mark.slow
 def test_answers_of_the_service(url, silent, closing):
     """While a provider hangs, each request to it gets 503 with Retry-After."""
     app_providers = [closing(provider_at(silent[0]))]
@@ -315,6 +319,7 @@ def test_timeout_is_checked(timeout):
         provider_at("https://op.example", timeout=timeout)
 
 
+@pytest.mark.slow
 def test_authorize_is_limited_by_address(url, server, closing):
     """Sign-ins with a provider are limited by address with 429, and another address is not limited."""
     limiter = Limiter(limits=GENEROUS | {"authorize_address": Limit(3, 900)})

@@ -111,6 +111,7 @@ def test_an_answer_is_kept_for_a_second(service, clock):
     assert len(looks) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_database_that_hangs(client, service, monkeypatch):
     """While the database hangs, the probe answers in bounded time, and names the database."""
@@ -124,6 +125,7 @@ def test_a_database_that_hangs(client, service, monkeypatch):
         release.set()
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_database_that_is_gone(tmp_path, caplog, clock):
     """The probe names a missing database, and each change of readiness is logged once."""
@@ -145,6 +147,7 @@ def test_a_database_that_is_gone(tmp_path, caplog, clock):
     assert "database" in messages[0] and "ready again" in messages[1]
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_server_of_databases_that_refuses(clock):
     """A dropped database of PostgreSQL makes the service unready."""
@@ -170,6 +173,7 @@ def test_another_secret_is_seen_at_the_start(url, clock):
         Identity(other)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_crowd_of_strangers_makes_no_service_unready(service, clock, monkeypatch):
     """Of 200 simultaneous probes one checks the service, and all get its result."""

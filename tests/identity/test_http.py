@@ -175,6 +175,7 @@ def test_registration_is_a_conflict(client, token):
     assert is_problem(client.post("/v1/auth/register", json=ANN), 409, "email_taken")
 
 
+@pytest.mark.slow
 def test_limits_answer_429(url):
     """Too many logins get 429 with Retry-After."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
@@ -408,6 +409,7 @@ def test_cookie_of_this_site_is_accepted(client, token):
     assert client.post("/v1/auth/logout", headers=headers).status_code == 403
 
 
+@pytest.mark.slow
 def test_it_can_be_mounted(service):
     """In a mounted service, the paths begin with the path of the mount."""
     client = TestClient(Starlette(routes=[Mount("/identity", Identity(service))]))
@@ -417,6 +419,7 @@ def test_it_can_be_mounted(service):
     assert client.get("/identity/v1/users/me").status_code == 401
 
 
+@pytest.mark.slow
 def test_another_guard_verifies_its_tokens_with_the_secret(service, client, token):
     """A guard that knows the secret accepts the tokens, sees the role, and follows logouts."""
     revocations = SQLRevocations(service.settings.database, clock=Clock())
@@ -437,6 +440,7 @@ def test_another_guard_verifies_its_tokens_with_the_secret(service, client, toke
         assert other.get("/", headers=bearer(token)).status_code == 401
 
 
+@pytest.mark.slow
 def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
     """While all threads for passwords are busy, a request with a token is answered."""
     import threading
@@ -464,6 +468,7 @@ def test_slow_logins_do_not_hold_up_the_rest(app, token, service):
         assert together(21, run) == [200] + [401] * 20
 
 
+@pytest.mark.slow
 def test_app_is_made_from_settings(tmp_path):
     """`create_app` makes the tables in development, and requires existing tables otherwise."""
     given = {"secret": SECRET, "issuer": ISSUER, "database": f"sqlite:///{tmp_path}/new.db"}

@@ -105,6 +105,7 @@ def test_without_imports_all_is_as_before(service, hasher):
     assert work_of(service, hasher, "ann")[0] == (OWN,)
 
 
+@pytest.mark.slow
 def test_unknown_addresses_are_as_mixed_as_accounts(service, hasher):
     """If some accounts are imported, some unknown addresses cost as much, and always the same ones."""
     load(service, [f"old{number}" for number in range(24)])

@@ -62,6 +62,7 @@ UNKNOWN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HASHES)
 def test_hashes_of_other_systems_verify(name):
     """A hash of another system verifies its password, refuses another one, and must be hashed again."""

@@ -97,6 +97,7 @@ def taken(client, service, path, headers, bodies):
     return [body for body, answer in answers if not is_problem(answer, 422, "invalid_fields")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bearer", "key"])
 @pytest.mark.parametrize(("path", "bodies"), [(KEYS, BAD_KEYS), (PAIRS, BAD_PAIRS)], ids=["key", "pair"])
 def test_bad_fields(client, service, ann, key, kind, path, bodies):

@@ -63,6 +63,7 @@ def bent(text):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["X-API-Key", "Bearer"])
 def test_a_malformed_key(client, service, key, way):
     """A text that differs from a key in any character is refused at each endpoint."""

@@ -175,6 +175,7 @@ def run_python(code, folder, *, given="", **variables):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_python_example_with_api_key(servers, token, tmp_path):
     """The Python example reads the projects with the key of the environment."""
     code = served_at(section(KEYS, "Python Example with API Key", "Managing API Keys"), servers.bases)
@@ -182,6 +183,7 @@ def test_python_example_with_api_key(servers, token, tmp_path):
     assert "projects" in shown
 
 
+@pytest.mark.slow
 def test_rotation_example(servers, token, tmp_path):
     """`rotate_api_key` makes a new key, waits for Enter, and revokes the old one."""
     old = create(servers, token)
@@ -194,6 +196,7 @@ def test_rotation_example(servers, token, tmp_path):
     assert [status_of(servers, key) for key in (new, old["api_key"])] == [200, 401]
 
 
+@pytest.mark.slow
 def test_auth_client(servers, tmp_path):
     """`AuthClient` signs in, and reads the projects with its token."""
     email, _ = servers.register()
@@ -208,6 +211,7 @@ def test_auth_client(servers, tmp_path):
     assert "projects" in run_python(code, tmp_path)
 
 
+@pytest.mark.slow
 def test_rate_limited_client(servers, token, tmp_path):
     """`RateLimitedClient` sends the key, and waits for its turn; `import time` is missing in the document."""
     written = section(DOCUMENT, "6. Implement Rate Limiting", "7. Validate SSL Certificates")
@@ -227,6 +231,7 @@ print(client.make_request("{AINATIVE}/v1/database/projects").json(), time.time()
     assert "projects" in shown and shown.rstrip().endswith("True")
 
 
+@pytest.mark.slow
 def test_expired_token_example(servers, token, tmp_path):
     """`make_authenticated_request` refreshes upon a 401, and sends the request again."""
     written = section(DOCUMENT, "4. Implement Token Expiration Handling", "5. Use HTTPS Only")
@@ -250,6 +255,7 @@ def guide_key(servers, token):
     return create(servers, token, kind="ak")["api_key"]
 
 
+@pytest.mark.slow
 def test_guides_python_example(servers, token, tmp_path):
     """The Python example reads the balance with a key of the guide's prefix."""
     guide = seed("ainative-auth-guide")
@@ -259,6 +265,7 @@ def test_guides_python_example(servers, token, tmp_path):
     assert "balance" in shown
 
 
+@pytest.mark.slow
 def test_guides_javascript_example(servers, token):
     """The JavaScript example reads the balance with a key of the guide's prefix."""
     guide = seed("ainative-auth-guide")
@@ -358,6 +365,7 @@ def test_keys_of_either_document_open_the_other(servers, token, claw):
         assert requests.get(f"{servers.application}/v1/database/projects", headers=headers).ok
 
 
+@pytest.mark.slow
 def test_the_first_free_limit_is_the_documented_one(servers, token):
     """The eleventh request of a minute is 429, and requests that manage keys do not count."""
     key = create(servers, token)["api_key"]

@@ -52,6 +52,7 @@ def test_the_eleventh_request_of_a_minute_is_429(client, key):
     assert "www-authenticate" not in response.headers
 
 
+@pytest.mark.slow
 def test_a_key_is_not_let_through_uncounted(sqlite_url):
     """While the Redis of `limits_url` is down, requests with keys get 503, and those with tokens do not."""
     empty(sqlite_url)
@@ -108,6 +109,7 @@ def test_people_have_no_limit(client, ann, key):
     assert statuses(client, key, [ME]) == [200]
 
 
+@pytest.mark.slow
 def test_managing_keys_takes_nothing(client, key):
     """Requests that manage keys or read the usage are not limited, and take nothing from the limit."""
     assert statuses(client, key, [path for path in MANAGING for _ in range(4)]) == [200] * 16
@@ -116,6 +118,7 @@ def test_managing_keys_takes_nothing(client, key):
     assert client.get(USAGE, headers=key).json()["usage"] == {"today": 10, "month": 10}
 
 
+@pytest.mark.slow
 def test_managing_keys_may_count(sqlite_url, clock):
     """With `count_key_management`, all requests of a key take from one limit."""
     empty(sqlite_url)
@@ -126,6 +129,7 @@ def test_managing_keys_may_count(sqlite_url, clock):
         assert statuses(client, key, [ME, ME, ME, KEYS, USAGE]) == [200, 200, 429, 429, 429]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", ["free", "basic", "tiny"])
 def test_each_tier_has_its_limit(sqlite_url, clock, tier):
     """The tier of new keys and the limits of tiers follow the settings."""

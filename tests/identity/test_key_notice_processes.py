@@ -124,6 +124,7 @@ def check_events(url: str, keys: list[StoredAPIKey]) -> None:
     assert sorted(rows) == sorted(wanted)
 
 
+@pytest.mark.slow
 def test_each_event_and_each_mail_once(url, keys, mailbox, fleet):
     """Four processes together record each event once, send each mail once, and audit each event once."""
     told = fleet.run(PROCESSES)

@@ -146,6 +146,7 @@ class SignallingPostbox(Postbox):
         self.came.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_lifespan", [True, False])
 def test_the_service_sends_by_itself(sqlite_url, clock, has_lifespan):
     """The service sends the mail about a new key by itself, alone and mounted without a lifespan."""

@@ -65,6 +65,7 @@ def of_life(events: list[Event]) -> list[tuple[str, str]]:
 # --- the expiry
 
 
+@pytest.mark.slow
 def test_each_stage_is_told_once(service, ann, clock: Clock, postbox, events):
     """At 30, 7 and 1 days before the expiry, and at the expiry, a key gets one event and one mail."""
     made = create(service, ann)  # for 90 days
@@ -221,6 +222,7 @@ def test_a_mail_names_the_key_that_has_done_it(service, ann, postbox):
     assert f"by the API key {maker.key.id}, on" in mail.text
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", KEY_EVENTS)
 def test_mails_of_a_kind_can_be_switched_off(url, clock, postbox, kind):
@@ -248,6 +250,7 @@ def test_mails_of_a_kind_can_be_switched_off(url, clock, postbox, kind):
         assert second.id
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_repeated_events_do_not_fill_the_disk(service, ann):
     """A key keeps the newest fifty events of each name."""
@@ -295,6 +298,7 @@ def test_a_disabled_account_gets_no_mails(service, ann, clock, postbox):
     assert subjects(service, postbox) == []
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_keys_of_one_owner_are_told_together(service, ann, clock, postbox):
     """Twenty keys of an owner that expire on one day are in one mail."""
@@ -311,6 +315,7 @@ def test_keys_of_one_owner_are_told_together(service, ann, clock, postbox):
 # --- limits and outages
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
     """Mails beyond the limit are sent later, together in one mail."""
@@ -330,6 +335,7 @@ def test_a_holder_of_a_key_cannot_flood_a_mailbox(url, clock, postbox):
         assert subjects(service, postbox)[most:] == ["5 API keys were created"]
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_floods_of_one_kind_do_not_hold_up_the_expiry(url, clock, postbox):
     """Mails about acts and mails about the expiry have separate limits."""
@@ -400,6 +406,7 @@ def test_a_mail_that_is_not_taken_for_a_day_is_given_up(service, ann, postbox, c
     assert ("mail", "given_up", ann.subject) in [(each.name, each.reason, each.user_id) for each in events]
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_mail_shows_some_of_many_events(service, ann, postbox):
     """A mail shows a limited number of events, and the number of the others."""
@@ -467,6 +474,7 @@ def test_mails_that_wait_when_the_service_ends_are_not_lost(url, clock):
 # --- keys from before the table
 
 
+@pytest.mark.slow
 def test_keys_of_before_the_table_are_told_of_what_is_ahead(tmp_path):
     """The migration sets the next stage of keys that are valid, and none for others."""
     import time

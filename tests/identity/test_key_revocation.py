@@ -155,6 +155,7 @@ def test_a_key_that_was_revoked_meanwhile(service, ann, pair):
     service.clients.revoke(pair.text, client, CALLER)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_events_of_revoked_and_refused_keys(url):
     """A revoked key leaves the event of its revocation, too, and a refusal one event with its reason."""

@@ -37,6 +37,7 @@ def test_without_api_keys_there_are_no_endpoints(served):
     assert client.get(ME, headers=key_field("sk_live_something")).status_code == 403
 
 
+@pytest.mark.slow
 def test_keys_may_be_kept_from_managing_keys(served):
     """With `api_keys_manage_keys=False` tokens create and revoke keys, and keys can only list them."""
     client = served(api_keys_manage_keys=False)
@@ -55,6 +56,7 @@ def test_keys_may_be_kept_from_managing_keys(served):
     assert client.delete(f"{KEYS}/{key['id']}", headers=ann).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_may_rotate_itself_all_the_same(served):
     """A key with `apikeys:rotate:self` rotates itself, although keys cannot manage keys."""
     client = served(api_keys_manage_keys=False)
@@ -63,6 +65,7 @@ def test_a_key_may_rotate_itself_all_the_same(served):
     assert client.post(path, headers=key_field(key["api_key"]), json={}).status_code == 201
 
 
+@pytest.mark.slow
 def test_the_lifetime_is_a_setting(served, clock):
     """A key without a lifetime of its own is valid for `api_key_lifetime`."""
     client = served(api_key_lifetime=3600)
@@ -85,6 +88,7 @@ def test_keys_may_begin_with_other_words(served, way):
     assert client.get(ME, headers=fields).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_admin_gives_admin(served):
     """An account with a role of `admin_roles` makes keys with the permission `admin`, and of any tier."""
     client = served(admin_roles=["BOSS"])

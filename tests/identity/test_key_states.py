@@ -25,6 +25,7 @@ def lock(service: IdentityService, key_id: str) -> None:
 # --- the API
 
 
+@pytest.mark.slow
 def test_the_api_disables_and_enables(client):
     """The API disables and enables keys of both documents, under both prefixes."""
     ann = register(client)

@@ -251,6 +251,7 @@ def test_another_owner_has_no_such_key(service, ann, off, events):
     assert (events[-1].name, events[-1].succeeded) == (f"api_key_{'disable' if off else 'enable'}", False)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_enabling_is_limited_and_disabling_is_not(url, clock):
     """Enabling is limited, and disabling is always possible."""

@@ -119,6 +119,7 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_wrong_signature_of_the_largest_body_is_cheap(url: str) -> None:
     """A wrong signature of the largest body costs about as much as to hash it once, and nothing is parsed."""

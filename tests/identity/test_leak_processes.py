@@ -148,6 +148,7 @@ def test_a_process_that_is_killed_leaves_the_mail_to_the_next(
         assert server.count([made]) == [1]
 
 
+@pytest.mark.slow
 def test_two_services_record_each_key_once(url: str, scanner: Scanner) -> None:
     """Of twenty reports at once, one leaves the event of a key, and one sends its mail."""
     postbox, events = Postbox(), []

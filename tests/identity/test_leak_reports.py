@@ -110,6 +110,7 @@ def mails_of(service: IdentityService, postbox: Postbox) -> list[str]:
 # Keys that a report revokes.
 
 
+@pytest.mark.slow
 def test_a_live_key_is_revoked_and_its_owner_told(client, service, scanner, ann, events, postbox):
     """A reported key is revoked with a reason, and causes one event and one mail."""
     made = create(service, ann, name="Server")
@@ -134,6 +135,7 @@ def test_a_place_that_is_too_long_keeps_no_other_key_good(client, service, scann
     assert not is_good(service, made.text) and not is_good(service, other.text)
 
 
+@pytest.mark.slow
 def test_a_mail_that_the_server_does_not_take_is_sent_later(client, service, scanner, ann, clock, postbox):
     """A mail that the server does not accept is sent later, and once, although the key is reported again."""
     service.mails.leave_to_others()
@@ -152,6 +154,7 @@ def test_a_mail_that_the_server_does_not_take_is_sent_later(client, service, sca
         assert made.key.id in text
 
 
+@pytest.mark.slow
 def test_other_keys_go_on(client, service, scanner, ann):
     """A reported key leaves another key of its owner valid."""
     exposed_key, other = create(service, ann), create(service, ann)
@@ -159,6 +162,7 @@ def test_other_keys_go_on(client, service, scanner, ann):
     assert is_good(service, other.text)
 
 
+@pytest.mark.slow
 def test_both_generations_of_a_key_count(client, service, scanner, ann):
     """A report of any generation of a key, pending or in its grace, revokes the key."""
     for index, activate in [(0, "now"), (0, "first_use"), (1, "first_use")]:
@@ -288,6 +292,7 @@ def test_what_a_killed_process_has_left_is_told_later(client, service, scanner, 
     assert "Found in: commit" in mail.text and "Place" not in mail.text
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_one_mail_leads_to_the_next(service, client, scanner, postbox):
     """After one report each of several owners gets a mail."""
@@ -305,6 +310,7 @@ def test_a_list_that_cannot_be_fetched_is_a_warning_at_the_start(service, scanne
     assert "the keys of the scanner of secrets cannot be fetched: status 403" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanner):
     """Mails beyond the limit of a mailbox are sent later, together in one mail."""
     limits = {**GENEROUS, "mail_account": Limit(1, 60)}
@@ -324,6 +330,7 @@ def test_a_mailbox_that_has_had_enough_is_told_later(url, clock, postbox, scanne
         assert [sum(made.key.id in mail.text for made in keys) for mail in postbox.mails] == [1, 2]
 
 
+@pytest.mark.slow
 def test_guards_that_were_not_told_are_told_by_the_next_report(
     client, service, scanner, ann, events, postbox
 ):
@@ -348,6 +355,7 @@ def test_guards_that_were_not_told_are_told_by_the_next_report(
     assert len(tries) == 2  # guards no longer remember the key
 
 
+@pytest.mark.slow
 def test_what_was_not_stored_is_no_event(client, service, scanner, ann, events):
     """A revocation that could not be stored leaves no event, and the next report revokes the key."""
     made = create(service, ann)
@@ -451,6 +459,7 @@ def test_one_bad_match_spoils_the_report(client, service, scanner, ann):
     assert is_good(service, made.text)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_what_is_not_known_is_accepted(client, service, scanner, ann):
     """Unknown sources, types and members are accepted, and the key is revoked."""
@@ -476,6 +485,7 @@ def test_tokens_of_other_forms_cost_no_query(client, service, scanner, monkeypat
     assert {each["label"] for each in response.json()} == {"false_positive"}
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_an_outage_of_the_list_is_503(client, service, scanner, ann):
     """An outage of the list of keys is 503 with Retry-After, and the report succeeds later."""
@@ -532,6 +542,7 @@ def test_reports_read_by_indexes_alone(client, service, scanner, ann):
             connection.exec_driver_sql("RESET enable_seqscan")
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_wrong_signatures_are_limited_and_right_ones_are_not(url, clock, postbox, scanner):
     """Wrong signatures of one address are limited, and valid ones of that address are not."""
@@ -554,6 +565,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read(client, scanner):
     assert is_problem(response, 413, "payload_too_large")
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_body_of_unknown_length_is_read_to_the_bound(client, scanner):
     """A body of unknown length is refused at the limit."""
@@ -584,6 +596,7 @@ def sending(base: str, headers: dict[str, str], length: int, body: bytes) -> Ite
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_server_answers_before_a_body_that_is_too_large(service, scanner):
     """A server refuses a large Content-Length before any of the body arrives."""
@@ -594,6 +607,7 @@ def test_a_server_answers_before_a_body_that_is_too_large(service, scanner):
         assert connection.getresponse().status == 413
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_large_body_that_does_not_come_is_given_up(service, scanner, monkeypatch):
     """A large body that does not arrive in time is 503, because it must not keep its turn."""
@@ -605,6 +619,7 @@ def test_a_large_body_that_does_not_come_is_given_up(service, scanner, monkeypat
         assert connection.getresponse().status == 503
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_large_bodies_of_strangers_keep_nobody_waiting(service, scanner):
     """While all turns are taken by unfinished large bodies, a report of the usual size is answered."""
@@ -618,6 +633,7 @@ def test_large_bodies_of_strangers_keep_nobody_waiting(service, scanner):
             assert connection.getresponse().status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_large_report_is_taken(client, service, scanner, ann):
     """A report of 8,000 matches is accepted."""

@@ -110,6 +110,7 @@ def test_a_password_hash_may_be_stored_and_not_be_logged(planted, service):
     only(planted.report(), "the log of authguard", "[password hash]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_signing_keys_are_noted(planted, url, algorithm):
     """A signing key, and its encrypted form, are reported in log lines."""
@@ -239,6 +240,7 @@ def test_a_later_answer_must_not_show_a_password(planted, service):
     only(planted.report(), "the answer to GET /x", "[password]")
 
 
+@pytest.mark.slow
 def test_all_that_passes_is_noted(planted, service, postbox):
     """The checker records passwords, tokens, cookies, one-time tokens, client secrets and settings."""
     app = Identity(service)

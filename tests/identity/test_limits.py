@@ -115,6 +115,7 @@ def test_time_goes_by(monkeypatch, key, start, later):
     limiter.hit("login", key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [0.0, 1.0, 50.0, 99.0])
 def test_no_window_has_more_than_the_limit(monkeypatch, url, key, opened):
     """No window of the length of a limit has more attempts than the limit, wherever it begins."""

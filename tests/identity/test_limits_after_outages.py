@@ -61,6 +61,7 @@ def client(limited: IdentityService) -> TestClient:
     return TestClient(Identity(limited))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["users", "sessions"])
 def test_sign_ins_during_an_outage_do_not_lock_the_owner_out(limited, client, table):
     """After more sign-ins with 503 than the limit has, the owner can sign in."""
@@ -70,6 +71,7 @@ def test_sign_ins_during_an_outage_do_not_lock_the_owner_out(limited, client, ta
     assert client.post("/v1/auth/login", json=LOGIN).status_code == 200
 
 
+@pytest.mark.slow
 def test_wrong_passwords_count_around_an_outage(limited, client):
     """Attempts with an answer are counted, and those of an outage in between are not."""
     wrong = {**LOGIN, "password": "WrongPassword1!"}
@@ -81,6 +83,7 @@ def test_wrong_passwords_count_around_an_outage(limited, client):
     assert (before, during, after) == ([401] * (most - 1), [503] * 5, [401, 429])
 
 
+@pytest.mark.slow
 def test_wrong_passwords_count_while_sessions_cannot_be_stored(limited, client):
     """Wrong passwords that are compared during an outage are counted."""
     wrong = {**LOGIN, "password": "WrongPassword1!"}

@@ -35,6 +35,7 @@ def living(service, answers):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("round_", range(5))
 def test_sign_ins_beside_a_reset_leave_no_session(service, postbox, round_):
     """A sign-in by an unverified provider at the moment of a reset leaves no valid session."""

@@ -43,6 +43,7 @@ def url_of(kind: str, stack: ExitStack, folder: Path) -> str:
     return stack.enter_context(postgres_database())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["redis", "postgresql", "database"])
 def test_a_logout_holds_in_another_process_at_once(kind: str, stack: ExitStack, tmp_path: Path) -> None:
     """A logout is followed at once by a guard in another process, with a store or with the database."""

@@ -38,6 +38,7 @@ def subjects(service, postbox):
     return [mail.subject for mail in postbox.mails]
 
 
+@pytest.mark.slow
 def test_strangers_do_not_keep_an_owner_from_a_reset(limited, postbox):
     """After many verification mails that others asked for, the owner still gets a reset mail."""
     limited.accounts.create(ANN["email"], PASSWORD, verified=False)
@@ -50,6 +51,7 @@ def test_strangers_do_not_keep_an_owner_from_a_reset(limited, postbox):
     assert sent.count("Set a new password") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", ["request_password_reset", "resend_verification"])
 def test_beyond_the_limit_the_answer_stays_the_same(limited, postbox, events, ask):
     """Beyond the limit a request for a mail is answered alike, no mail is sent, and an event reports that."""
@@ -62,6 +64,7 @@ def test_beyond_the_limit_the_answer_stays_the_same(limited, postbox, events, as
     assert sorted(told) == [("", user.id)] * MOST + [("limit", user.id)] * 5
 
 
+@pytest.mark.slow
 def test_mails_that_are_not_sent_count_for_nothing(limited, postbox):
     """Requests that send no mail, because the address is verified, do not count against the limit."""
     limited.accounts.create(ANN["email"], PASSWORD, verified=True)
@@ -73,6 +76,7 @@ def test_mails_that_are_not_sent_count_for_nothing(limited, postbox):
     assert subjects(limited, postbox) == ["Set a new password"]
 
 
+@pytest.mark.slow
 def test_registrations_with_tags_count_for_one_mailbox(limited, postbox):
     """Registrations with tags in the address count together for one mailbox."""
     for number in range(MOST + 5):
@@ -80,6 +84,7 @@ def test_registrations_with_tags_count_for_one_mailbox(limited, postbox):
     assert len(subjects(limited, postbox)) == MOST
 
 
+@pytest.mark.slow
 def test_notices_to_an_owner_are_counted(url, postbox, clock):
     """Registrations with a known address send its owner no more mails than the limit."""
     with service_at(url, postbox=postbox, limits=None, enumeration_safe=True) as service:
@@ -105,6 +110,7 @@ def test_mailbox_of_an_address(address, expected):
     assert mailbox_key(address) == expected
 
 
+@pytest.mark.slow
 def test_strangers_keep_no_notice_of_another_address_from_its_owner(url, postbox):
     """After many refused registrations the owner still gets the mails about a change of address."""
     with service_at(url, postbox=postbox, limits=None, enumeration_safe=True) as service:
@@ -123,6 +129,7 @@ def test_strangers_keep_no_notice_of_another_address_from_its_owner(url, postbox
     assert "Your e-mail address was changed" in told
 
 
+@pytest.mark.slow
 def test_strangers_cause_few_notices_of_another_address(limited, postbox):
     """Mails about changes of address are limited for all accounts of one mailbox together."""
     for number in range(MOST + 1):

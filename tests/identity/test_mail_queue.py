@@ -57,6 +57,7 @@ def events_of(service, name="mail"):
     return {reason: number for (flow, reason), number in service.audit.counts().items() if flow == name}
 
 
+@pytest.mark.slow
 def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbox):
     """After half an hour without a mail server each owner gets a mail with a valid link."""
     postbox.broken = True
@@ -74,6 +75,7 @@ def test_half_an_hour_without_a_mail_server_loses_nothing(service, clock, postbo
         assert service.accounts.login(mail.to, NEW, CALLER)
 
 
+@pytest.mark.slow
 def test_a_mail_is_tried_for_a_day_and_given_up_visibly(service, clock, postbox, caplog):
     """A mail is tried for a day at growing intervals, and then given up with an event and a log line."""
     postbox.broken = True
@@ -151,6 +153,7 @@ def test_a_process_that_is_killed_loses_no_mail(url, clock, number):
     assert sum(times.values()) <= len(times) + 1
 
 
+@pytest.mark.slow
 def test_a_service_that_is_stopped_loses_no_mail(url, clock):
     """Mails that a stopped service could not send in time are sent after the next start."""
     slow = Postbox()
@@ -178,6 +181,7 @@ def test_a_service_that_is_stopped_loses_no_mail(url, clock):
     assert set(emails) == {mail.to for mail in [*slow.mails, *postbox.mails]}
 
 
+@pytest.mark.slow
 def test_several_processes_send_each_mail_once(url, clock):
     """Four services on one table send each mail once."""
     with contextlib.ExitStack() as stack:

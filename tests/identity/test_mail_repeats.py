@@ -1,9 +1,13 @@
 """Repeated requests for a waiting mail: no mail is lost, and none is sent twice."""
 
+import pytest
+
 from authguard.identity.limits import DEFAULT_LIMITS
 from authguard.identity.model import Caller
 from authguard.identity.usecases.mails.queue import MAX_PAUSE
 from identity.support import PASSWORD, service_at
+
+pytestmark = pytest.mark.slow
 
 EMAIL = "owner@example.com"
 #: The number of requests: more than one mailbox may get mails of one kind.

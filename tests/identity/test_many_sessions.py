@@ -46,6 +46,7 @@ def counted(service):
     event.remove(service.database.engine, "before_cursor_execute", note)
 
 
+@pytest.mark.slow
 def test_the_oldest_session_ends_when_there_would_be_one_too_many(service, user, clock):
     """A sign-in beyond the maximum of sessions ends the oldest session only."""
     first = sign_in(service)
@@ -62,6 +63,7 @@ def test_the_oldest_session_ends_when_there_would_be_one_too_many(service, user,
     assert len(service.sessions.list(principal_of(service, last))) == MAX_SESSIONS
 
 
+@pytest.mark.slow
 def test_a_session_that_was_ended_for_a_newer_one_is_revoked(service, user, clock):
     """A session that a newer one has ended is revoked."""
     first = sign_in(service)

@@ -73,6 +73,7 @@ REPEATED = ["logout", "logout-all", "users disable", "users set-role", "users se
 LASTING = ["change", "reset", "delete", "users delete"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_a_running_service_writes_what_an_outage_has_stopped(
     writing: IdentityService, server: RedisServer, postbox: Postbox, end: str
@@ -119,6 +120,7 @@ def test_the_end_of_another_session_is_not_found_only_after_it_was_written(
     assert has(server, principal)
 
 
+@pytest.mark.slow
 def test_a_repeated_logout_is_answered_with_503_over_http(
     writing: IdentityService, server: RedisServer
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_repeated_logout_is_answered_with_503_over_http(
     assert has(server, principal)
 
 
+@pytest.mark.slow
 def test_a_repeated_logout_of_a_page_is_answered_with_503(
     writing: IdentityService, server: RedisServer
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_logout_writes_what_was_due_before(writing: IdentityService, server: R
     assert reached == [last]
 
 
+@pytest.mark.slow
 def test_the_first_use_of_a_store_writes_the_old_logouts(url: str, server: RedisServer) -> None:
     """A service that gets a store later writes its old logouts to it at its start, with many of them."""
     names = [f"old-{number}" for number in range(2 * MAX_PAGE + 5)]
@@ -190,6 +194,7 @@ def test_the_first_use_of_a_store_writes_the_old_logouts(url: str, server: Redis
         assert gets_all(server, principal, *olds)
 
 
+@pytest.mark.slow
 def test_two_stores_are_counted_apart(url: str, server: RedisServer) -> None:
     """Each store has a number of its own, also two that differ only in their prefix."""
     store = RedisStore(server.url, prefix="shop")
@@ -221,6 +226,7 @@ def test_a_log_that_went_back_is_written_again(writing: IdentityService, server:
     assert reached == [last]
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_delays_a_repeated_logout_for_seconds(
     writing: IdentityService, server: RedisServer
 ) -> None:

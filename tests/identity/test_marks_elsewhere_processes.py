@@ -33,6 +33,8 @@ from identity.elsewhere import (
 from identity.support import ANN, CALLER, PASSWORD, service_at, together
 from stores.servers import RedisServer, wait_until
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 
 

@@ -54,6 +54,7 @@ def _full_name(revision: str) -> str:
     return str(name)
 
 
+@pytest.mark.slow
 def test_migrations_only_add_but_for_those_that_the_page_names(tmp_path: Path) -> None:
     """Each migration that removes or requires a column is named in docs/production.md."""
     contracting = []

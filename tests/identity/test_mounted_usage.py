@@ -36,6 +36,7 @@ def client(sqlite_url):
         yield TestClient(app, base_url="http://testserver/id")
 
 
+@pytest.mark.slow
 def test_the_usage_is_that_of_the_service_alone(client):
     """Each accepted request with a key counts once, at the mounted service and at the application."""
     ann = register(client)

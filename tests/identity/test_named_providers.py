@@ -78,6 +78,7 @@ def test_half_a_provider_is_refused(given):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_signing_in_with_two(url, clock):
     """The login page has a link to each provider, and each signs in its own users."""
     with answering() as first, answering() as two, both_kinds(first, clock), both_kinds(two, clock):

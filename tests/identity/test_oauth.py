@@ -51,6 +51,7 @@ def test_password_grant(client, tokens):
     assert response.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.slow
 def test_password_grant_can_be_switched_off(url):
     """With `password_grant` off the grant is refused, and the metadata does not list it."""
     with service_at(url, password_grant=False) as service:
@@ -145,6 +146,7 @@ def test_odd_client_authentication(client, value):
     assert response.headers["www-authenticate"].startswith("Basic")
 
 
+@pytest.mark.slow
 def test_wrong_client_secrets_are_limited(url):
     """After 60 wrong client secrets in a minute the address gets 429 with Retry-After."""
     with service_at(url, limits=DEFAULT_LIMITS) as service:
@@ -290,6 +292,7 @@ def test_metadata(client):
     assert client.get("/.well-known/jwks.json").json() == {"keys": []}
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_another_guard_verifies_by_the_key_set(url, algorithm):

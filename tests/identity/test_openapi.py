@@ -56,6 +56,7 @@ def test_each_route_is_in_the_document(full: Identity) -> None:
     assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == results
 
 
+@pytest.mark.slow
 def test_a_document_has_the_bodies_of_its_own_service(url: str, full: Identity) -> None:
     """Documents of services with the same endpoints are equal, and one without API keys has fewer schemas."""
     with service_at(url, api_keys=False) as service, service_at(url, secret_scanning=True, dev=True) as other:
@@ -95,6 +96,7 @@ def oauth_endpoint(identity: Identity) -> Any:
     return next(r.endpoint for r in routes_of(identity) if r.path.endswith("/oauth/token")).__wrapped__
 
 
+@pytest.mark.slow
 def test_operations_that_the_guard_protects_say_so(full: Identity) -> None:
     """A request without a credential is 401 exactly where the document requires one."""
     client = TestClient(full)
@@ -119,6 +121,7 @@ def test_names_are_unique_and_references_lead_somewhere(full: Identity) -> None:
     assert schemes == document["components"]["securitySchemes"].keys()
 
 
+@pytest.mark.slow
 def test_the_document_shows_nothing_of_the_settings_that_is_secret(full: Identity) -> None:
     """The document has no text in the form of a secret, and not the secret of the settings."""
     assert shapes_in([("the document", json.dumps(document_of(full)))]) == []
@@ -179,6 +182,7 @@ def test_the_page_shows_each_operation_and_runs_nothing(full: Identity) -> None:
     assert set(re.findall(r'href="#([^"]+)"', response.text)) <= set(ids)
 
 
+@pytest.mark.slow
 def test_the_page_is_rendered_once_for_each_mount_point(
     full: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_an_unusable_token_is_not_dropped(client, tokens, value):
     assert is_problem(answer, 422, "invalid_fields")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, JSON], ids=["no type", "JSON"])
 def test_a_key_is_rotated_without_a_body(client, fields):
     """A rotation and a new key pair need no body, because none of their fields is required."""

@@ -114,6 +114,7 @@ def test_a_long_list_is_shortened(new_url: str) -> None:
         upgrade(new_url)
 
 
+@pytest.mark.slow
 def test_tables_of_other_names_do_not_matter(new_url: str) -> None:
     """A database with other tables of an application gets those of the service, twice without an error."""
     execute(new_url, USERS.replace("users", "orders"))
@@ -122,6 +123,7 @@ def test_tables_of_other_names_do_not_matter(new_url: str) -> None:
     assert tables(new_url) > {"orders", "users"}
 
 
+@pytest.mark.slow
 def test_the_log_of_a_store_does_not_matter(new_postgres: str) -> None:
     """The log that a `PostgresStore` has created is used by the service."""
     with closing(PostgresStore(new_postgres)) as store:
@@ -131,6 +133,7 @@ def test_the_log_of_a_store_does_not_matter(new_postgres: str) -> None:
         assert connection.scalar(text("SELECT count(*) FROM authguard_marks")) == 1
 
 
+@pytest.mark.slow
 def test_a_schema_of_its_own(new_postgres: str) -> None:
     """With a schema of its own, the service runs beside a table `users` of the application."""
     execute(new_postgres, USERS, "INSERT INTO users VALUES (1, 'Ann')", "CREATE SCHEMA authguard")

@@ -179,6 +179,7 @@ def test_an_old_sign_in_is_told_what_to_do(app, service, clock):
     assert "max_age" in answer.headers["www-authenticate"]
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_it_can_be_switched_off(url, clock):
     """With `account_deletion` off, the endpoint and the page are 404, and the account has no button."""

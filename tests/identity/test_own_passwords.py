@@ -34,6 +34,7 @@ def test_not_when_registering(relaxed, guess):
     assert list(caught.value.fields) == ["password"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guess", GUESSES)
 def test_not_when_changing(relaxed, guess):
     """A change to such a password is refused, although the current password is right."""
@@ -57,6 +58,7 @@ def test_not_when_resetting(relaxed, postbox, guess):
     relaxed.links.reset_password(postbox.token(), "another password", CALLER)
 
 
+@pytest.mark.slow
 def test_no_row_is_logged(url, caplog):
     """At DEBUG the database's library logs no password hash, no address and no encrypted key."""
     caplog.set_level(logging.DEBUG)

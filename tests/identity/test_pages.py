@@ -55,6 +55,7 @@ def test_signing_in_sets_both_cookies(guest):
     assert guest.get("/account").status_code == 200
 
 
+@pytest.mark.slow
 def test_cookies_under_https(url):
     """Under https both cookies are `__Host-` and Secure."""
     with service_at(url, issuer="https://id.example") as service:
@@ -211,6 +212,7 @@ def test_address_that_is_taken(guest):
     assert page.field("email")["aria-invalid"] == "true"
 
 
+@pytest.mark.slow
 def test_registration_that_tells_nobody(url):
     """With `enumeration_safe`, known and new addresses get the same answer."""
     with service_at(url, enumeration_safe=True) as service:
@@ -231,6 +233,7 @@ def test_rules_of_passwords_are_shown(app):
 # --- the paths of the pages
 
 
+@pytest.mark.slow
 def test_pages_are_below_their_path(url, postbox):
     """Pages, forms, links, redirects and mails begin with `pages_path`."""
     with service_at(url, pages_path="/id", postbox=postbox) as service:
@@ -246,6 +249,7 @@ def test_pages_are_below_their_path(url, postbox):
         assert f"{ISSUER}/id/verify-email?token=" in postbox.mails[-1].text
 
 
+@pytest.mark.slow
 def test_pages_of_a_mounted_service(url):
     """In a mounted service, forms and redirects begin with the path of the mount."""
     with service_at(url, issuer=f"{ISSUER}/auth") as service:
@@ -275,6 +279,7 @@ def test_no_page_leads_to_another_site_by_the_mount_point(app, root_path):
     assert "evil.example" not in response.text
 
 
+@pytest.mark.slow
 def test_application_that_signs_people_in_here(url, clock):
     """A guarded application redirects to the login page of its mounted service, and back, repeatedly."""
     issuer = f"{ISSUER}/id"

@@ -48,6 +48,7 @@ def outage(database):
 # --- the login
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cookies", [{}, {"access_token": "x.y.z", "refresh_token": "rt_forged"}])
 def test_nobody_else_is_let_in(app, cookies):
     """Without a session each page of the account redirects to the login page, with a way back."""
@@ -66,6 +67,7 @@ def test_nobody_else_is_let_in(app, cookies):
         ), (method, path)
 
 
+@pytest.mark.slow
 def test_session_that_was_ended_is_not_let_in(app, ann, other, service):
     """Both cookies of an ended session are refused on each page of the account."""
     kept = dict(other.cookies)
@@ -326,6 +328,7 @@ def test_signing_out_that_is_not_stored(ann, service, path):
     assert ann.get("/account").status_code == 200
 
 
+@pytest.mark.slow
 def test_outage_is_nobodys_signing_out(app, ann, service, clock):
     """During an outage each page of the account is 503 with Retry-After, and no redirect to the login."""
     for expired in (False, True):

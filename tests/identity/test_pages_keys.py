@@ -131,6 +131,7 @@ def test_admin_is_offered_to_admins_alone(app, ann, service):
     assert verify(service, create(ann, admin="yes")).scopes == {"read", "write", "admin"}
 
 
+@pytest.mark.slow
 def test_further_scopes_are_those_of_the_settings(url, clock):
     """The field for further scopes is shown if the settings have some, and other scopes are refused."""
     with service_at(url, clock=clock, api_key_scopes=("reports", "invoices:read")) as service:
@@ -271,6 +272,7 @@ def test_the_list_has_nothing_of_others(app, ann):
     assert "Nightly export active" in words(ann.get(KEYS))
 
 
+@pytest.mark.slow
 def test_the_longest_list_is_bounded(ann, service):
     """The page with the maximum of keys has less than 200 KB."""
     create(ann)

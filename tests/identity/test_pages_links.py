@@ -207,6 +207,7 @@ def _guarded(identity):
     return AuthGuardMiddleware(Starlette(routes=[Mount("/auth", identity)]), guard=guard)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 @pytest.mark.parametrize(
     ("wrap", "root"),

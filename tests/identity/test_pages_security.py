@@ -33,6 +33,7 @@ def routes(app, method):
 # --- headers
 
 
+@pytest.mark.slow
 def test_headers_of_every_page(app, ann):
     """Each page forbids caching, frames, scripts and sniffing, for each caller and status."""
     for client in (browser(app), ann):
@@ -55,6 +56,7 @@ def test_headers_of_every_page(app, ann):
             assert response.headers["referrer-policy"] == "strict-origin"
 
 
+@pytest.mark.slow
 def test_pages_run_nothing(app, ann):
     """No page has a script, an inline style or a resource of another host."""
     for client in (browser(app), ann):
@@ -83,6 +85,7 @@ def test_style_is_kept_for_ever(app):
 # --- cross-site protection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [
@@ -161,6 +164,7 @@ _AUTOCOMPLETE = {
 }
 
 
+@pytest.mark.slow
 def test_pages_are_accessible(app, ann):
     """Each page has a language, a title, landmarks, one heading, labels and autocomplete."""
     bad = [browser(app).post(path, data={"email": "x"}) for path in ("/login", "/register")]
@@ -317,6 +321,7 @@ def test_coming_back_from_a_provider(social):
     assert "mona@example.com verified" in Page(social.get("/account")).words
 
 
+@pytest.mark.slow
 def test_coming_back_ends_the_session_before(service, github):
     """A browser that returns from a provider ends the session that it had."""
     app = Identity(service, providers=[github])
@@ -352,6 +357,7 @@ def test_no_refresh_cookie_without_pages(url):
         assert "refresh_token" not in set_cookies(response)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["/account", "/login/v1", "/verify-email", "/v1/auth/login"])
 def test_no_prefix_opens_the_api(url, prefix):
     """No value of `prefixes` makes an endpoint public that requires a caller."""

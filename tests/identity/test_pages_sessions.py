@@ -46,6 +46,7 @@ def walk(client, response, rel):
     return pages
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_page_of_a_hundred_sessions_is_small(app, ann, clock):
     """With the maximum of sessions no page has more than 20 KB."""
@@ -82,6 +83,7 @@ def test_the_own_session_is_first_on_each_page(many, service):
         assert page.text.count("this browser") == 1
 
 
+@pytest.mark.slow
 def test_newer_leads_back(many):
     """The links to newer sessions lead back over the same pages."""
     there = walk(many, many.get("/account"), "next")
@@ -97,6 +99,7 @@ def test_few_sessions_have_no_links(ann):
     assert "Pages of sessions" not in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_links_have_names_and_a_place(many):
     """The navigation has a label, and its links have names and lead to the heading of the list."""
@@ -107,6 +110,7 @@ def test_links_have_names_and_a_place(many):
     assert 'id="sessions"' in second.text
 
 
+@pytest.mark.slow
 def test_ending_a_session_shows_the_same_page(many):
     """Ending a session on the second page leads back to that page, without the session."""
     second = walk(many, many.get("/account"), "next")[1]

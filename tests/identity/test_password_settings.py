@@ -38,12 +38,14 @@ def problems(service, password):
     return []
 
 
+@pytest.mark.slow
 def test_the_documents_by_default(build):
     """By default the policy requires kinds of characters, as the documents have it."""
     assert {"Add an upper-case letter.", "Add a digit."} <= set(problems(build(), PLAIN))
     assert problems(build(), PASSWORD) == []
 
 
+@pytest.mark.slow
 def test_nist_with_a_setting(build):
     """A policy of the settings requires a length, and the kinds of characters that it names."""
     service = build(password_policy={"min_length": 20})
@@ -115,6 +117,7 @@ def test_a_list_of_passwords(build, tmp_path):
     assert problems(service, "Another-Pass-456!") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fail_open", [False, True])
 def test_a_service_that_is_down(build, fail_open):
     """While the service is down, new passwords are refused or accepted by the setting, and logins succeed."""

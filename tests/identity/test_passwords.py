@@ -79,12 +79,14 @@ def test_policy_checks_its_numbers(options):
         PasswordPolicy(**options)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80))
 def test_hash_verifies_its_password(password):
     """The hash of any password verifies it."""
     assert HASHER.verify(HASHER.hash(password), password)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80), st.text(min_size=1, max_size=5))
 def test_hash_refuses_a_longer_password(password, more):
     """A longer password is refused, also after a NUL or 72 bytes."""

@@ -84,6 +84,7 @@ def test_keys_that_are_down_are_left_alone(provider, server):
     assert count_requests(server, "/jwks") == 1
 
 
+@pytest.mark.slow
 def test_keys_that_hang_are_named(server, clock):
     """The refusal because of keys that never arrive names the keys, and not the provider."""
     with both_kinds(server, clock), hanging() as (store, _):

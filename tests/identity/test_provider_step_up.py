@@ -119,6 +119,7 @@ def test_github_knows_no_such_parameters(client):
     assert not {"prompt", "max_age"} & set(query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ago", [0, 5, -20, 30])
 def test_new_sign_in(client, server, clock, service, ago):
     """A sign-in after the redirect is accepted, and its time is the `auth_time` of the session."""

@@ -155,6 +155,7 @@ def test_unknown_clients_are_named_so(service, page):
         service.clients.rotate(page)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
 def test_metadata_are_what_authlib_takes(url, algorithm):
@@ -165,6 +166,7 @@ def test_metadata_are_what_authlib_takes(url, algorithm):
     assert document["token_endpoint_auth_methods_supported"][-1] == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_metadata_of_an_issuer_with_a_path(url):
     """The metadata of an issuer with a path are at the paths of RFC 8414 section 3.1."""

@@ -72,6 +72,7 @@ def test_mails_that_no_process_sends_are_given_up(url, clock, caplog):
     assert "mails that no process has sent for two days were given up: 1" in caplog.text
 
 
+@pytest.mark.slow
 def test_it_goes_in_batches(service, ann, clock, monkeypatch):
     """Old rows are deleted in batches, and all of them by one run."""
     monkeypatch.setattr(queries, "_ROWS", 4)
@@ -113,6 +114,7 @@ def test_a_clock_that_was_wrong_does_not_stop_it(service, clock):
     assert done(service) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_a_service_that_runs_does_it_by_itself(url):
     """A running service deletes old rows without a request, except with `purge_interval=0`."""

@@ -110,6 +110,7 @@ def test_a_known_caller_is_answered_from_memory(revocations):
     assert isinstance(guard.recall(presented, ("GET", "/me", ""), NOW), Known)
 
 
+@pytest.mark.slow
 def test_another_process_knows_when_revoke_returns(revocations, url):
     """Another process has a revocation in its memory as soon as `revoke` returns."""
     with closing(SQLRevocations(url, clock=lambda: NOW)) as other:
@@ -142,6 +143,7 @@ def wait_until_old(revocations):
         Event().wait(0.01)
 
 
+@pytest.mark.slow
 def test_without_the_database_nobody_is_let_in(outage):
     """Without the database, a question beyond the bound raises StoreUnavailableError."""
     url, begin = outage
@@ -154,6 +156,7 @@ def test_without_the_database_nobody_is_let_in(outage):
         assert revocations.health().mode == "down"
 
 
+@pytest.mark.slow
 def test_without_the_database_memory_may_answer_longer(outage):
     """With `revocations_down` as `stale`, memory answers beyond the bound, and `revoke` raises."""
     url, begin = outage
@@ -186,6 +189,7 @@ def guest():
                 admin.execute(f"DROP ROLE {role}")
 
 
+@pytest.mark.slow
 def test_a_guard_needs_no_more_rights_than_the_documentation_says(guest):
     """With the documented rights a guard reads the log, and cannot revoke."""
     url, for_guard = guest

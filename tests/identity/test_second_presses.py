@@ -290,6 +290,7 @@ def test_a_reset_link_after_a_change(service, reset_token):
         service.links.reset_password(reset_token, OTHER, CALLER)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 def test_the_page_of_a_used_reset_link(app, ann, service, postbox):
     """The page of a used link tells so without a form; that of an unknown link does not."""

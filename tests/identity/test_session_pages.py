@@ -100,6 +100,7 @@ def test_malformed_parameters_are_refused(client, query):
     assert [error["field"] for error in response.json()["errors"]] == [query.partition("=")[0]]
 
 
+@pytest.mark.slow
 def test_a_cursor_has_one_spelling(client):
     """A cursor with any character changed, removed or added is refused."""
     cursor = cursor_of(client)
@@ -138,6 +139,7 @@ def test_the_link_is_relative_to_the_request(client):
     assert re.fullmatch(r'<\?limit=5&cursor=[\w-]+>; rel="next"', link)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", [None, True, False])
 def test_a_page_is_read_from_the_index(service, user, direction):
     """A page is read by an index, without a sort and without rows of ended sessions."""

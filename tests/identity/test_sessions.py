@@ -75,6 +75,7 @@ def test_reuse_of_an_older_generation_ends_the_session_at_once(service):
     assert not is_alive(service, third.access_token)
 
 
+@pytest.mark.slow
 def test_many_concurrent_refreshes_give_one_generation(service):
     """A thousand simultaneous uses of one refresh token make one generation, and all succeed."""
     tokens = register(service)
@@ -91,6 +92,7 @@ def test_many_concurrent_refreshes_give_one_generation(service):
     service.sessions.refresh(answers[-1].refresh_token, CALLER)
 
 
+@pytest.mark.slow
 def test_refresh_that_was_overtaken_looks_again(service):
     """A refresh of a session that changes meanwhile is decided by its new state."""
     tokens = register(service)
@@ -284,6 +286,7 @@ def test_a_second_logout_writes_nothing(service):
     assert service.audit.counts()["logout", "success"] == 1
 
 
+@pytest.mark.slow
 def test_logout_holds_for_another_process(service, url, clock):
     """A logout is known at once to another service on the same database, and to its revocations."""
     tokens = register(service)

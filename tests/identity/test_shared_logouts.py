@@ -97,6 +97,7 @@ def test_a_logout_that_is_undone_is_not_in_the_log(service: IdentityService, sto
     assert not store.revocations.is_revoked(principal)
 
 
+@pytest.mark.slow
 def test_logouts_are_written_to_another_store(url: str) -> None:
     """Logouts of a service with a Redis store are followed by its readers."""
     prefix = f"authguard-test-{secrets.token_hex(8)}"

@@ -75,6 +75,7 @@ def test_a_token_of_a_machine_whose_clock_is_ahead_is_good(url, clock, algorithm
             judge(service.own_tokens, token, clock() + 30 + service.settings.access_lifetime)
 
 
+@pytest.mark.slow
 def test_rotations_without_end_leave_a_set_that_guards_take(signing, clock):
     """More than 32 keys are refused, until tokens of old keys have expired."""
     signing.keys.current(clock())

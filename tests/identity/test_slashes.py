@@ -24,6 +24,7 @@ def routes_of(app):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "/id"], ids=["alone", "mounted"])
 @pytest.mark.parametrize("form", ["{}/", "{}//", "/{}", "{}/?next=/"])
 def test_no_redirect_to_the_host_of_the_caller(service, prefix, form):

@@ -455,6 +455,7 @@ def test_linkedin_may_leave_the_nonce_out(openid, closing, server):
 # --- over HTTP
 
 
+@pytest.mark.slow
 def test_a_provider_that_leads_inside_is_an_outage_that_is_seen(make_app, openid, server, caplog):
     """A provider with a private endpoint is 503, and the log names the option."""
     provider = openid()
@@ -486,6 +487,7 @@ def make_app(tmp_path):
         context.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
 def test_code_is_handed_in(make_app, github, prefix):
     """The documents' request with a code gets the documented fields, with a valid token."""
@@ -500,6 +502,7 @@ def test_code_is_handed_in(make_app, github, prefix):
     assert me.json()["email"] == "mona@example.com"
 
 
+@pytest.mark.slow
 def test_code_is_handed_in_for_a_refresh_token(make_app, github):
     """With `social_refresh_tokens` the answer also has a refresh token of the same session."""
     client = make_app([github], social_refresh_tokens=True)
@@ -511,6 +514,7 @@ def test_code_is_handed_in_for_a_refresh_token(make_app, github):
     assert len(client.get("/v1/users/me/sessions", headers=fields).json()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -525,6 +529,7 @@ def test_body_is_checked(make_app, github, body, status):
     assert make_app([github]).post("/v1/auth/github/callback", json=body).status_code == status
 
 
+@pytest.mark.slow
 def test_wrong_codes_are_limited(make_app, github, server):
     """A refused code is 400, and beyond the limit 429 without a request to the provider."""
     server.answers["/login/oauth/access_token"] = (200, {"error": "bad_verification_code"})
@@ -534,6 +539,7 @@ def test_wrong_codes_are_limited(make_app, github, server):
     assert (statuses, len(server.seen)) == ([400, 400, 429], 2)
 
 
+@pytest.mark.slow
 def test_provider_that_is_down_is_503(make_app, github, server):
     """An outage of the provider is 503 with Retry-After."""
     server.answers["/user"] = (500, {})
@@ -555,6 +561,7 @@ def _start(client, path="/api/v1/auth/github/authorize", **query):
     }
 
 
+@pytest.mark.slow
 def test_browser_flow_with_github(make_app, github, server):
     """A browser is redirected with a state and PKCE, returns, and is signed in by a cookie."""
     client = make_app([github])
@@ -573,6 +580,7 @@ def test_browser_flow_with_github(make_app, github, server):
     assert not [name for name in client.cookies if name.startswith("authguard-social")]
 
 
+@pytest.mark.slow
 def test_browser_flow_under_https(make_app, github, server, closing):
     """Under https the cookie is `__Host-` and Secure, and signs the browser in."""
     origin = "https://id.example"
@@ -588,6 +596,7 @@ def test_browser_flow_under_https(make_app, github, server, closing):
     assert client.get("/api/v1/users/me").json()["email"] == "mona@example.com"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "x" * 5000])
 def test_next_stays_on_this_site(make_app, github, target):
     """A `next` of another site is replaced by the root."""
@@ -597,6 +606,7 @@ def test_next_stays_on_this_site(make_app, github, target):
     assert back.headers["location"] == "/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -618,6 +628,7 @@ def test_browser_that_comes_back_without_a_code(make_app, github, server, change
     assert server.seen == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -640,6 +651,7 @@ def test_browser_that_was_not_sent_there(make_app, github, server, change):
     assert client.get("/api/v1/auth/github/callback", params=query).status_code == 303
 
 
+@pytest.mark.slow
 def test_another_browser_cannot_come_back(make_app, github, server):
     """Another browser with the code and the state gets 400."""
     client = make_app([github])
@@ -649,6 +661,7 @@ def test_another_browser_cannot_come_back(make_app, github, server):
     assert (response.status_code, server.seen) == (400, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["\xa0", "\x85", "\x1f", "\u2003".encode().decode("latin-1"), "x"])
 def test_a_cookie_of_a_name_that_is_only_alike_is_not_read(make_app, github, server, space):
     """A cookie whose name has a space or another prefix is not read."""
@@ -665,6 +678,7 @@ def test_a_cookie_of_a_name_that_is_only_alike_is_not_read(make_app, github, ser
     assert server.seen == []
 
 
+@pytest.mark.slow
 def test_two_cookies_with_a_state_are_none(make_app, github, server):
     """Two cookies with the state are refused."""
     client = make_app([github])
@@ -680,6 +694,7 @@ def test_two_cookies_with_a_state_are_none(make_app, github, server):
     assert server.seen == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["code=c0de-s3cret&state=st4te-s3cret", "error=x&state=st4te-s3cret"])
 def test_the_query_of_a_callback_is_in_no_access_log(make_app, github, query):
     """The query of a callback is removed from the scope, so that no access log has it."""
@@ -696,6 +711,7 @@ def test_the_query_of_a_callback_is_in_no_access_log(make_app, github, query):
     assert [scope["query_string"] for scope in scopes if scope["type"] == "http"] == [b"", b""]
 
 
+@pytest.mark.slow
 def test_state_lasts_ten_minutes(make_app, github, server):
     """A state is refused after ten minutes."""
     clock = Clock()
@@ -706,6 +722,7 @@ def test_state_lasts_ten_minutes(make_app, github, server):
     assert (response.status_code, server.seen) == (400, [])
 
 
+@pytest.mark.slow
 def test_change_of_the_secret_disturbs_nobody_on_the_way(make_app, github):
     """A state of the previous secret is accepted only while that secret is set."""
     _, sent = _start(before := make_app([github]))
@@ -716,6 +733,7 @@ def test_change_of_the_secret_disturbs_nobody_on_the_way(make_app, github):
         assert response.status_code == status
 
 
+@pytest.mark.slow
 def test_forged_cookie_is_refused(make_app, github):
     """A cookie that this service did not seal is refused."""
     client = make_app([github])
@@ -726,6 +744,7 @@ def test_forged_cookie_is_refused(make_app, github):
     assert client.get("/api/v1/auth/github/callback", params=query).status_code == 400
 
 
+@pytest.mark.slow
 def test_state_is_for_one_provider(make_app, github, openid, server):
     """A state of one provider, or the `iss` of another, is refused (RFC 9700 section 4.4)."""
     other = openid()
@@ -744,6 +763,7 @@ def test_state_is_for_one_provider(make_app, github, openid, server):
     assert not any(path in ("/token", "/login/oauth/access_token") for path, _, _ in server.seen)
 
 
+@pytest.mark.slow
 def test_own_callback_has_to_be_allowed(make_app, server, closing):
     """A provider without the service's callback is refused."""
     with pytest.raises(ConfigurationError, match="redirect_uris"):
@@ -799,6 +819,7 @@ def real_issuer():
         process.wait(60)
 
 
+@pytest.mark.slow
 def test_whole_flow_at_a_real_provider(make_app, closing, real_issuer):
     """A user signs in at the provider's own page, returns, and has an account."""
     own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]
@@ -819,6 +840,7 @@ def test_whole_flow_at_a_real_provider(make_app, closing, real_issuer):
     assert client.get(back.headers["location"]).status_code == 400
 
 
+@pytest.mark.slow
 def test_denied_at_a_real_provider(make_app, closing, real_issuer):
     """A user who denies the sign-in at the provider gets the login page with a notice."""
     own = [f"{ORIGIN}{prefix}/auth/op/callback" for prefix in ("/api/v1", "/v1")]

@@ -226,6 +226,7 @@ def test_a_failure_leaves_one_event(world, case, caplog):
     assert not re.search("c0de|cl1ent-s3cret|gho_t0ken|eyJ", text)
 
 
+@pytest.mark.slow
 def test_unverified_address(make_world):
     """A sign-in with an unverified address leaves an event of a failure."""
     world = make_world(require_verified_email=True)
@@ -274,6 +275,7 @@ def test_warnings_say_what_to_change(world, caplog):
     assert "3600 seconds after now" in text
 
 
+@pytest.mark.slow
 def test_warnings_are_few(world, caplog):
     """Each reason of each provider is warned about at most once a minute."""
     world.answer("/user", 500, {})

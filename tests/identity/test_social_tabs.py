@@ -47,6 +47,7 @@ def test_two_tabs(client, order):
     assert client.get("/account").status_code == 200
 
 
+@pytest.mark.slow
 def test_two_tabs_at_two_providers(client, server, clock):
     """Two tabs at two providers each have their own nonce and verifier."""
     first, second = start(client, "github"), start(client, "op")
@@ -173,6 +174,7 @@ def test_cancelled_by_who_is_signed_in(client):
     assert "You are signed in" in words
 
 
+@pytest.mark.slow
 def test_cancelled_without_pages(url, providers):
     """Without pages a cancelled sign-in gets a problem document."""
     with service_at(url, pages=False) as service:

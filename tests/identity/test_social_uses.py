@@ -11,6 +11,8 @@ from identity.providers import code_for, come_back, hand_in, local_providers
 from identity.social_attempts import start
 from identity.support import ANN, GENEROUS, ISSUER, PASSWORD, browser, service_at, together
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 WAYS = {"browser": (come_back, 303), "application": (hand_in, 200)}
 

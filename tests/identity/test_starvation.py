@@ -15,6 +15,8 @@ from authguard.identity.limits import Limiter, stores
 from identity.fake_servers import hanging
 from identity.support import ANN, CALLER, ISSUER, PASSWORD, service_at
 
+pytestmark = pytest.mark.slow
+
 SIGN_INS = 40
 
 

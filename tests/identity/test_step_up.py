@@ -126,6 +126,7 @@ def test_a_social_sign_in_is_one(service, clock):
     assert auth_time(service, service.sign_in_with(identity, CALLER).access_token) == NOW + 60
 
 
+@pytest.mark.slow
 def test_the_password_grant_is_a_sign_in(service, clock):
     """The tokens of the password grant have `auth_time`, and so has their introspection."""
     service.accounts.register(ANN["email"], PASSWORD, "Ann", CALLER)

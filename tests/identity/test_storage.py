@@ -45,6 +45,7 @@ def new_url(request, tmp_path):
             yield url
 
 
+@pytest.mark.slow
 def test_migrations_make_the_tables_of_the_schema(new_url):
     """The migrations make exactly the tables of the schema."""
     upgrade(new_url)
@@ -73,6 +74,7 @@ def is_of_the_service(name, kind, parents):
     return kind != "table" or not name.startswith("authguard_")
 
 
+@pytest.mark.slow
 def test_upgrade_keeps_what_was_revoked(new_url):
     """An upgrade copies the revocations of older tables to the log, and leaves out decoys."""
     database = Database(new_url)
@@ -92,12 +94,14 @@ def test_upgrade_keeps_what_was_revoked(new_url):
     database.close()
 
 
+@pytest.mark.slow
 def test_upgrade_is_repeatable_and_can_be_run_by_several_at_once(new_url):
     """Five simultaneous upgrades, and another one, all succeed."""
     assert together(5, lambda _: upgrade(new_url)) == [None] * 5
     upgrade(new_url)
 
 
+@pytest.mark.slow
 def test_old_tables_are_noticed(new_url):
     """A database without the tables of the service is an error that names the upgrade."""
     database = Database(new_url)
@@ -108,6 +112,7 @@ def test_old_tables_are_noticed(new_url):
     database.close()
 
 
+@pytest.mark.slow
 def test_migrations_can_be_undone(new_url):
     """A downgrade to the base leaves no tables."""
     from alembic import command
@@ -123,6 +128,7 @@ def test_migrations_can_be_undone(new_url):
     database.close()
 
 
+@pytest.mark.slow
 def test_accounts_of_the_first_version_are_kept(new_url):
     """An upgrade from version 0001 keeps accounts, and treats those with a verified address as proven."""
     database = Database(new_url)
@@ -144,6 +150,7 @@ def test_accounts_of_the_first_version_are_kept(new_url):
     assert linked == [("ann", True), ("bob", False), ("cem", True), ("dan", False)]
 
 
+@pytest.mark.slow
 def test_counted_days_are_kept(new_url):
     """An upgrade from version 0006 keeps the counts of days, and a downgrade returns them."""
     from alembic import command
@@ -175,6 +182,7 @@ def test_counted_days_are_kept(new_url):
     database.close()
 
 
+@pytest.mark.slow
 def test_downgrade_keeps_the_accounts(new_url):
     """A downgrade to the first version keeps accounts and linked identities."""
     from alembic import command
@@ -390,6 +398,7 @@ def test_the_reason_of_an_outage_says_what_to_correct(url, reason, tmp_path):
     database.close()
 
 
+@pytest.mark.slow
 def test_a_postgresql_database_without_tables_is_an_outage():
     """A database of PostgreSQL without tables is an outage with that reason."""
     with postgres_database() as url:
@@ -410,6 +419,7 @@ def test_a_variable_that_is_not_set_is_no_database(made):
         made(None)
 
 
+@pytest.mark.slow
 def test_mails_that_waited_in_tables_of_their_own_are_moved(new_url, clock, postbox):
     """A migration moves waiting mails from their older tables to the table of mails."""
     from alembic import command

@@ -69,6 +69,7 @@ def test_a_store_of_limits_is_checked_when_the_service_starts(sqlite_url: str, c
     assert "redis://127.0.0.1:9/3" in not_ready(caplog)
 
 
+@pytest.mark.slow
 def test_the_start_checks_without_a_probe(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service checks its readiness at its start, without a probe."""
     empty(sqlite_url)
@@ -81,6 +82,7 @@ def test_the_start_checks_without_a_probe(sqlite_url: str, monkeypatch: pytest.M
         assert looks == [1]
 
 
+@pytest.mark.slow
 def test_a_store_of_revocations_that_is_down(sqlite_url: str, clock: Any, caplog: Any) -> None:
     """A store of revocations that is down makes the service unready."""
     empty(sqlite_url)
@@ -91,6 +93,7 @@ def test_a_store_of_revocations_that_is_down(sqlite_url: str, clock: Any, caplog
     assert f"revocations: {place}: Redis: {NO_SERVER} (revocations_url)" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value", "usual"),
     [("maxmemory", "1", "0"), ("replicaof", "127.0.0.1 9", "no one")],
@@ -121,6 +124,7 @@ def test_a_redis_that_refuses_writes(
     assert ("the server has no memory" if setting == "maxmemory" else "is a replica") in not_ready(caplog)
 
 
+@pytest.mark.slow
 def test_a_postgres_that_refuses_writes(sqlite_url: str, postgres_url: str) -> None:
     """A PostgreSQL of `revocations_url` that takes no writes makes the service unready."""
     empty(sqlite_url)
@@ -131,6 +135,7 @@ def test_a_postgres_that_refuses_writes(sqlite_url: str, postgres_url: str) -> N
         assert failing(TestClient(Identity(service))) == ["revocations"]
 
 
+@pytest.mark.slow
 def test_checks_change_no_log(sqlite_url: str, clock: Any, postgres_url: str) -> None:
     """The writes of the checks are no revocations: the number of the last one stays."""
     empty(sqlite_url)
@@ -159,6 +164,7 @@ def test_all_that_is_down_is_named(sqlite_url: str, clock: Any) -> None:
         assert failing(TestClient(Identity(service))) == ["limits", "revocations"]
 
 
+@pytest.mark.slow
 def test_quotas_that_cannot_be_counted(sqlite_url: str, clock: Any) -> None:
     """Quotas that could not be counted make the service unready after a request with a key."""
     empty(sqlite_url)
@@ -171,6 +177,7 @@ def test_quotas_that_cannot_be_counted(sqlite_url: str, clock: Any) -> None:
         assert failing(client) == ["quotas"]
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_is_named(sqlite_url: str, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that hangs is named as failing, and the database is not."""
     monkeypatch.setattr(health, "_SECONDS", 0.3)

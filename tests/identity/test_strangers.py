@@ -33,6 +33,7 @@ def login(client, email, password="wrong"):
     return client.post("/v1/auth/login", json={"email": email, "password": password}).status_code
 
 
+@pytest.mark.slow
 def test_guesses_at_one_account(service, hasher):
     """Of 20 guesses for one account, 10 are checked in 15 minutes."""
     service.accounts.create(ANN["email"], PASSWORD)
@@ -41,6 +42,7 @@ def test_guesses_at_one_account(service, hasher):
     assert hasher.count - before == 10
 
 
+@pytest.mark.slow
 def test_hashes_of_sign_ins(service, hasher):
     """Of 130 guesses for as many accounts, 100 cost a hash in 15 minutes."""
     client = browser(Identity(service))
@@ -49,6 +51,7 @@ def test_hashes_of_sign_ins(service, hasher):
     assert hasher.count == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/auth/register", "/register"])
 def test_rows_and_hashes_of_registrations(service, hasher, path):
     """Of 40 registrations an hour, 30 make an account, with a session and a one-time token each."""
@@ -69,6 +72,7 @@ def test_rows_and_hashes_of_registrations(service, hasher, path):
     assert total == 90
 
 
+@pytest.mark.slow
 def test_mails_to_one_owner(service, postbox):
     """An owner gets at most 10 mails of each kind an hour, regardless of the number of callers."""
     service.accounts.create(ANN["email"], PASSWORD, verified=False)
@@ -88,6 +92,7 @@ def test_mails_to_one_owner(service, postbox):
     assert {mail.to for mail in postbox.mails} == {ANN["email"]}
 
 
+@pytest.mark.slow
 def test_owner_is_not_refused_for_strangers(service):
     """After as many guesses from three networks as are allowed, the right password signs in."""
     service.accounts.create(ANN["email"], PASSWORD)

@@ -37,6 +37,7 @@ def stored_bytes(service: IdentityService) -> int:
         return int(connection.exec_driver_sql(size).scalar())
 
 
+@pytest.mark.slow
 def test_bytes_of_rows(service: IdentityService) -> None:
     """The largest inputs of an hour, 30 registrations and 400 sign-ins, need a megabyte at most.
 
@@ -69,6 +70,7 @@ def test_bytes_of_rows(service: IdentityService) -> None:
     assert 430 * 500 < registrations + sign_ins <= 1_000_000
 
 
+@pytest.mark.slow
 def test_bytes_of_mails(service: IdentityService, postbox: Postbox) -> None:
     """With the mail server down, the waiting mails of 30 registrations and 30 requests need at most 60 KB."""
     client, postbox.broken = browser(Identity(service)), True

@@ -111,6 +111,7 @@ def test_there_is_no_work_after_the_end(threads):
         asyncio.run(threads.run(int))
 
 
+@pytest.mark.slow
 def test_idle_thread_keeps_nothing():
     """An idle thread keeps no reference to a finished job, which may have a password."""
     threads, gone = Threads(1, "test"), threading.Event()
@@ -402,6 +403,7 @@ def test_a_child_process_begins_without_the_questions_of_its_parent():
     held.threads.close()
 
 
+@pytest.mark.slow
 def test_questions_that_are_refused_are_not_kept():
     """Refused questions beyond the queue are not kept in memory."""
     held = Held(max_waiting=2)

@@ -20,6 +20,7 @@ def typ_of(service, email="ann@example.com"):
     return jwt.get_unverified_header(register(service, email).access_token)["typ"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "typ"), [("HS256", "JWT"), ("ES256", "at+jwt"), ("RS256", "at+jwt"), ("EdDSA", "at+jwt")]
 )
@@ -29,6 +30,7 @@ def test_of_a_new_installation(url, algorithm, typ):
         assert typ_of(service) == typ
 
 
+@pytest.mark.slow
 def test_of_an_installation_that_had_keys(url, clock):
     """An installation with keys that signed `JWT` keeps that type for its next keys."""
     with service_at(url, algorithm="ES256", clock=clock) as service:
@@ -53,6 +55,7 @@ def test_by_setting(url, algorithm, typ):
         assert typ_of(service, "b@example.com") == typ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
 def test_tokens_of_both_kinds_stay_good(url, algorithm):
     """After a change of the setting, tokens of both types are accepted."""

@@ -303,6 +303,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("email", [ANN["email"], "nobody@example.com", "ANN@Example.com"])
 def test_guesses_in_parallel(service, hasher, way, email):
@@ -326,6 +327,7 @@ def test_guesses_in_parallel(service, hasher, way, email):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_owner_is_not_held_up_at_home(service, hasher):
     """While others' guesses have all turns, the owner signs in from a known network."""
     service.accounts.create(ANN["email"], PASSWORD)
@@ -348,6 +350,7 @@ def test_owner_is_not_held_up_at_home(service, hasher):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_another_account_goes_on(service, hasher):
     """While guesses for one account have all its turns, another account signs in."""
     service.accounts.create(ANN["email"], PASSWORD)

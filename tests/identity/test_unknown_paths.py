@@ -117,6 +117,7 @@ def test_no_spelling_of_a_protected_path_gets_around_the_guard(app):
         assert response.status_code in (401, 404), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("issuer", "mount", "warned"),
     [

@@ -76,6 +76,7 @@ class Load:
             thread.join(60)
 
 
+@pytest.mark.slow
 def test_sigterm_under_load_loses_nothing(url: str, service: IdentityService) -> None:
     """After SIGTERM under load each answered request is counted, and none is counted twice."""
     made = create(service, owner(service))
@@ -120,6 +121,7 @@ app = Starlette(routes=[Route("/me", lambda request: Response("me"))], middlewar
 """
 
 
+@pytest.mark.slow
 def test_kill_loses_what_came_after_the_last_writing(
     url: str, service: IdentityService, tmp_path: Path
 ) -> None:

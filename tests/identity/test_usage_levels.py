@@ -73,6 +73,7 @@ def a_year(service: IdentityService, keys: list[str], count: int, flushes: int) 
     return events
 
 
+@pytest.mark.slow
 def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal) -> None:
     """All levels have the sums of a year's events, and a repeated roll-up changes nothing."""
     keys = [create(service, ann).key.id for _ in range(3)]
@@ -95,6 +96,7 @@ def test_all_levels_have_the_raw_counts(service: IdentityService, ann: Principal
     assert sum(key.usage_count for key in service.api_keys.list(ann)) == year
 
 
+@pytest.mark.slow
 def test_what_is_read_never_depends_on_the_roll_up(service: IdentityService, ann: Principal) -> None:
     """Each level of a key has the same usage before and after a roll-up."""
     key = create(service, ann).key
@@ -160,6 +162,7 @@ def test_late_counts_are_added(service: IdentityService, made: NewAPIKey) -> Non
         assert [list(level.values())[0][0] for level in rows_of[2:]] == [number + 1] * 2
 
 
+@pytest.mark.slow
 def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Principal, other: Database) -> None:
     """Two processes that roll up while two others write lose no count, and count none twice."""
     keys = [create(service, ann).key.id for _ in range(5)]
@@ -184,6 +187,7 @@ def test_several_roll_up_at_the_same_time(service: IdentityService, ann: Princip
         database.close()
 
 
+@pytest.mark.slow
 def test_large_roll_ups_are_made_in_parts(
     service: IdentityService, ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_an_address_that_is_denied(
     assert counted(service, verifier) == {(1, "(default)", "ip_denied"): 1}
 
 
+@pytest.mark.slow
 def test_a_revocation_that_a_guard_learns_from_the_log(
     service: IdentityService, ann: Principal, made: NewAPIKey, clock: Clock
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_secret_that_has_ended_for_long_is_invalid(
     assert counted(service, verifier) == {(0, "(default)", "invalid"): 1, (2, "(default)", "expired"): 1}
 
 
+@pytest.mark.slow
 def test_strangers_fill_no_table(
     service: IdentityService, ann: Principal, made: NewAPIKey, verifier: SQLAPIKeys, clock: Clock
 ) -> None:

@@ -78,6 +78,7 @@ def granted(server: OwnPostgres) -> OwnPostgres:
     return server
 
 
+@pytest.mark.slow
 def test_the_rights_of_the_page_are_enough(granted: OwnPostgres, clock: Clock) -> None:
     """A role with the rights of docs/production.md signs users in and out, uses keys, and purges."""
     with service_at(at(granted, "authguard"), clock=clock) as service:
@@ -91,6 +92,7 @@ def test_the_rights_of_the_page_are_enough(granted: OwnPostgres, clock: Clock) -
         service.purge.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", ["SELECT", "INSERT", "UPDATE", "DELETE"])
 def test_a_missing_right_is_named(
     granted: OwnPostgres, clock: Clock, right: str, caplog: pytest.LogCaptureFixture
@@ -119,6 +121,7 @@ def test_each_table_is_checked(granted: OwnPostgres) -> None:
     assert sorted(name for (name,) in rows) == sorted([*WRITTEN_TABLES, "authguard_version"])
 
 
+@pytest.mark.slow
 def test_a_database_that_is_read_only(
     granted: OwnPostgres, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_database_that_is_read_only(
         assert sign_in(client) in (200, 401)
 
 
+@pytest.mark.slow
 def test_a_standby(granted: OwnPostgres, clock: Clock) -> None:
     """A server that has become a standby makes the service unready, until it is the primary again."""
     signal_file = granted.folder / "data" / "standby.signal"
@@ -150,6 +154,7 @@ def test_a_standby(granted: OwnPostgres, clock: Clock) -> None:
         assert state(client, clock) == (200, [])
 
 
+@pytest.mark.slow
 def test_a_lock_of_a_writer_is_not_waited_for(granted: OwnPostgres, clock: Clock, tmp_path: Path) -> None:
     """A writer that locks the tables does not make the service unready, with either database."""
     locking = psycopg.connect(at(granted, "postgres").replace("+psycopg", ""))
@@ -165,6 +170,7 @@ def test_a_lock_of_a_writer_is_not_waited_for(granted: OwnPostgres, clock: Clock
         assert before == (file.stat().st_mtime_ns, Path(f"{file}-wal").stat().st_size)  # nothing is written
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_sqlite(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """A refused write on a full disk makes the service unready, until the disk has room again."""
     with small_disk(8) as disk:

@@ -57,6 +57,7 @@ def test_no_file_is_made_for_a_log(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
+@pytest.mark.slow
 def test_a_log_that_is_migrated_later_is_followed(tmp_path: Path) -> None:
     """A guard follows the log after `authguard db upgrade`, without a restart."""
     url = f"sqlite:///{tmp_path}/later.db"
@@ -76,6 +77,7 @@ def make_newer(url: str) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_tables_of_a_newer_release_are_named_as_such(tmp_path: Path) -> None:
     """Tables of a newer release are an error that names the release, and an upgrade is refused."""
     url = f"sqlite:///{tmp_path}/newer.db"
@@ -90,6 +92,7 @@ def test_tables_of_a_newer_release_are_named_as_such(tmp_path: Path) -> None:
         upgrade(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("db", "upgrade"), ("users", "list")])
 def test_commands_say_so_in_one_line(tmp_path: Path, command: tuple[str, ...]) -> None:
     """A command on tables of a newer release has one line of error, and the exit code 2."""
@@ -111,6 +114,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, command: tuple[str, ...
     assert "the file is not a database of SQLite; correct the URL, or restore a backup" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_an_outage(tmp_path: Path) -> None:
     """A damaged file is an outage with its reason."""
     file = tmp_path / "identity.db"

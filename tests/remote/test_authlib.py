@@ -118,6 +118,7 @@ def test_jwts_are_verified_with_keys_that_are_discovered(issuer, ask):
     assert issuer.counts["/jwks"] == issuer.counts["/.well-known/oauth-authorization-server"] == 1
 
 
+@pytest.mark.slow
 @both
 def test_200_tokens_of_a_key_rotated_in_are_accepted(issuer, ask):
     """Tokens by a new key are accepted with one more request for the keys."""

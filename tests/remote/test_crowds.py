@@ -74,6 +74,7 @@ def subject(decision):
     return decision.auth.principal.subject
 
 
+@pytest.mark.slow
 def test_1000_requests_with_one_token_ask_once(server):
     """A thousand requests with one token cause one introspection, also if its answer is slow."""
     page = answer(ACTIVE)
@@ -110,6 +111,7 @@ def test_a_crowd_shares_whatever_the_answer_is(server, page, status, cache_ttl):
     assert server.count("/") == 1
 
 
+@pytest.mark.slow
 def test_each_of_a_crowd_is_held_to_the_rules(server):
     """Requests that share one introspection are each checked against their own rule."""
     page = answer(ACTIVE | {"scope": "read"})
@@ -126,6 +128,7 @@ def test_each_of_a_crowd_is_held_to_the_rules(server):
     assert server.count("/") == 1
 
 
+@pytest.mark.slow
 def test_a_crowd_in_threads_asks_once(server):
     """Concurrent requests in threads cause one introspection."""
     page = answer(ACTIVE)
@@ -174,6 +177,7 @@ def test_who_waits_is_resumed_some_at_a_time():
     assert 0 < max(most) <= 20
 
 
+@pytest.mark.slow
 def test_200_cold_requests_discover_once(server):
     """Concurrent first requests cause one request for the metadata and one for the keys."""
     slow = answer({"issuer": server.url, "jwks_uri": f"{server.url}/jwks"})
@@ -223,6 +227,7 @@ def test_failures_are_shared_too(server):
     assert server.count("/jwks") == 1
 
 
+@pytest.mark.slow
 def test_good_tokens_do_not_wait_beside_a_flood(server):
     """Tokens with a known key are verified while tokens with an unknown `kid` wait for a slow key set."""
     server.pages["/jwks"] = answer(KEYS)
@@ -250,6 +255,7 @@ def test_good_tokens_do_not_wait_beside_a_flood(server):
     assert server.count("/jwks") == 2
 
 
+@pytest.mark.slow
 def test_a_flood_in_threads_costs_three_fetches(server):
     """Hundreds of tokens with an unknown `kid`, without an event loop, cause at most three more requests."""
     server.pages["/jwks"] = answer(KEYS)
@@ -262,6 +268,7 @@ def test_a_flood_in_threads_costs_three_fetches(server):
     guard.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", [True, False], ids=["async", "sync"])
 def test_a_dead_endpoint_costs_one_timeout(loop):
     """After one timeout of the endpoint the following requests are a 503 at once."""
@@ -301,6 +308,7 @@ def test_a_key_that_is_known_is_not_waited_for_in_an_outage(server):
     guard.close()
 
 
+@pytest.mark.slow
 def test_no_secret_is_seen_on_the_way(server, caplog):
     """No secret is in the logs, URLs, health, errors and representations of connections."""
     mark = "MARKER" + secrets.token_hex(8)

@@ -112,6 +112,7 @@ def lingering(verifier: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verify", [blocking, lingering], ids=["sync", "async"])
 def test_a_handshake_without_an_answer_is_no_fault_of_tls(verify: Any) -> None:
     """A server that accepts a connection and says nothing does not answer in time."""

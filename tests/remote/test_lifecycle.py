@@ -111,6 +111,7 @@ def test_one_guard_in_three_test_clients(guard, server):
     assert TestClient(app).get("/", headers={"Authorization": f"Bearer {token()}"}).text == "ann"
 
 
+@pytest.mark.slow
 def test_connections_are_kept(guard, server):
     """Ten requests in an event loop use one connection, and ten requests without one use another."""
     ports = set()

@@ -18,6 +18,8 @@ from authguard.errors import InvalidSignatureError
 from remote.servers import Answer, Server, answer, until
 from support import AUDIENCE, NOW, bearer, claims, ec_key, jwk, make_token, pem
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"old": ec_key(), "new": ec_key.__wrapped__()}
 SECRETS = {name: f"{name}-k3J9vQ2xL7mZ4pR8tW1yB6nC5sD0fGhAqUeIoXz" for name in KEYS}
 TTL = 60

@@ -17,6 +17,7 @@ SERVERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize("name", SERVERS)
 def test_workers_share_no_connection(server, name):

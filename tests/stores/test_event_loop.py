@@ -49,6 +49,7 @@ def turns_during(waiting: Awaitable[Any]) -> tuple[Any, int]:
     return asyncio.run(count())
 
 
+@pytest.mark.slow
 def test_a_revocation_from_an_event_loop_holds(store: RedisStore) -> None:
     """`arevoke` revokes as `revoke` does, with the same receipt."""
     caller = Principal("ada", token_id="t1")
@@ -65,6 +66,7 @@ def test_revocations_in_memory_have_it_too() -> None:
     assert revocations.is_revoked(Principal("ada", claims={"sid": "s1"}))
 
 
+@pytest.mark.slow
 def test_revoking_does_not_block_the_loop(hung: RedisStore) -> None:
     """`arevoke` does not block the loop while the store hangs, and ends as an outage."""
     outcome, turns = turns_during(hung.revocations.arevoke(token_id="t1", until=time.time() + 60))
@@ -72,6 +74,7 @@ def test_revoking_does_not_block_the_loop(hung: RedisStore) -> None:
     assert turns > 100
 
 
+@pytest.mark.slow
 def test_asking_for_a_proof_does_not_block_the_loop(hung: RedisStore) -> None:
     """The question about a proof does not block the loop while the store hangs."""
     outcome, turns = turns_during(asynchronous.ask(Call(hung.replays, "digest", 5)))

@@ -18,6 +18,8 @@ from sizes import size
 from stores.fake_log import NOW, World, revocations
 from support import FakeRequest
 
+pytestmark = pytest.mark.slow
+
 UNTIL = NOW + 600
 
 

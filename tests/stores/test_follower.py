@@ -340,6 +340,7 @@ def test_health_tells_how_the_log_is_followed(world: World) -> None:
     assert (process.health().mode, process.health().reason) == ("down", "the store is down")
 
 
+@pytest.mark.slow
 def test_a_thread_of_the_parent_ends_in_the_child(world: World) -> None:
     """A thread that gevent copies to a forked child ends, and the child has its own."""
     process = revocations(world)

@@ -42,6 +42,7 @@ def store_at(url: str) -> RedisStore | PostgresStore | SQLiteStore:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_forked_workers_follow_the_log(url: str) -> None:
     """The workers of gunicorn with --preload each follow the log."""

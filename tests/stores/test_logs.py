@@ -50,6 +50,7 @@ def test_a_process_reads_the_marks_of_another(open_log: OpenLog) -> None:
     assert read_all(reader, position)[0] == [token(3)]
 
 
+@pytest.mark.slow
 def test_more_marks_than_a_page_are_all_read(open_log: OpenLog) -> None:
     """More marks than a page has are read page by page."""
     log = open_log()

@@ -59,6 +59,7 @@ def test_a_url_that_its_library_cannot_read_is_refused(make: Any, url: str) -> N
     assert "s3cret" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     """The files of a SQLite store are readable by their owner alone, because they have names of users."""
     store = SQLiteStore(tmp_path / "a.db")

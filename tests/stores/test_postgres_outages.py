@@ -15,6 +15,8 @@ from authguard.stores.postgres import for_libpq
 from authguard.stores.sql.postgres_connections import PostgresConnections
 from own_postgres import OwnPostgres, own_postgres, pgbouncer
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 1.0
 IN_TIME = 20  # seconds, because a frozen server never answers
 

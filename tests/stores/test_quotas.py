@@ -97,6 +97,7 @@ def test_no_window_holds_more_than_the_count(seed: int) -> None:
     assert sum(cost for _, cost in admitted) >= count  # else the test would show nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(size(12, 200)))
 def test_what_the_count_has_left_is_let_through(seed: int) -> None:
     """A request is refused only if the window, or one that is a 120th longer, has no room for it."""
@@ -132,6 +133,7 @@ def _hammer(work: Callable[[], None], threads: int) -> None:
     assert errors == []
 
 
+@pytest.mark.slow
 def test_no_window_holds_more_with_many_threads() -> None:
     """Eight threads with costs from 1 to 7 exceed none of three quotas."""
     quotas = [Quota(50, 1), Quota(400, 30), Quota(900, 120, by="key")]
@@ -380,6 +382,7 @@ def test_what_is_dropped_to_make_room_is_counted_all_the_same() -> None:
     assert sum(world.admits(*both) for _ in range(20)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quota", "most"), [(Quota(10_000, 3600), 4096), (MINUTE, 1100)], ids=str)
 def test_a_counter_is_small(quota: Quota, most: int) -> None:
     """A counter takes at most 4 KB for any number of requests."""

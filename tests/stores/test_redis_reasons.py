@@ -34,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "number", "reason"), [("redis", 99, NO_NUMBER), ("rediss", 0, NO_TLS)])
 def test_the_wrong_part_is_named(
     server: RedisServer, scheme: str, number: int, reason: str, caplog: pytest.LogCaptureFixture
@@ -93,6 +94,7 @@ def test_a_port_without_a_server() -> None:
     assert reason == "ConnectionError: no server listens at the host and port of the URL"
 
 
+@pytest.mark.slow
 def test_a_socket_without_a_server() -> None:
     """A missing socket is named."""
     with warnings.catch_warnings():
@@ -108,6 +110,7 @@ def test_a_host_that_is_not_known() -> None:
     assert _reason_at("redis://no-host.invalid:6379") == "ConnectionError: the host of the URL is not known"
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_redis() -> None:
     """A server that speaks another protocol is named."""
     with _listening(_Greeting) as port:
@@ -115,6 +118,7 @@ def test_a_server_that_is_not_redis() -> None:
     assert reason == "InvalidResponse: the server at the host and port of the URL is not Redis"
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_up() -> None:
     """A server that hangs up stops, or is not Redis."""
     with _listening(_HangingUp) as port:

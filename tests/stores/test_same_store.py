@@ -93,6 +93,7 @@ def test_a_revocation_is_written_where_the_log_cannot_be_named(
     assert process.revoke(token_id="t1", until=4_000_000_000).sequence == 1
 
 
+@pytest.mark.slow
 def test_the_warning_about_a_new_log_says_what_separates_processes(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +111,7 @@ def test_the_name_of_an_epoch_is_what_readers_get(open_log: Callable[[], Log]) -
     assert open_log().epoch() == page.position.epoch != ""
 
 
+@pytest.mark.slow
 def test_redis_names_separate_logs_by_prefix_and_database(
     redis_server_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,6 +44,7 @@ def test_requests_that_follow_soon_borrow_more_and_more() -> None:
     assert wants == [0, 4, 20, 64, 64, 64]
 
 
+@pytest.mark.slow
 def test_steady_requests_borrow_as_before_when_a_slot_ends() -> None:
     """Steady requests borrow 64 by one call for each slot."""
     world = World()
@@ -555,6 +556,7 @@ def test_a_quota_whose_window_was_changed_counts_anew() -> None:
     assert len(world.store.counters) == 2
 
 
+@pytest.mark.slow
 def test_callers_that_stay_away_are_forgotten_as_others_come() -> None:
     """Leases of inactive callers are dropped as other callers come."""
     world = World(max_counters=100_000)

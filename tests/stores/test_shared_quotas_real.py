@@ -150,6 +150,7 @@ def test_a_counter_that_cannot_be_read_is_down(file: Path) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_a_connection_that_the_server_has_closed_is_no_outage(postgres_url: str) -> None:
     """A connection that the server has closed is opened again without an outage."""
     store = PostgresQuotas(postgres_url)
@@ -170,6 +171,7 @@ def _end_connections(url: str) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_step_that_has_to_wait_ends_after_the_timeout(postgres_url: str) -> None:
     """A step that waits for a lock ends with the timeout."""
     store = PostgresQuotas(postgres_url, timeout=0.5)
@@ -416,6 +418,7 @@ def test_a_thread_goes_on_when_its_task_fails(caplog: pytest.LogCaptureFixture) 
     assert "RuntimeError: of a bug" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_thread_ends_with_its_store() -> None:
     """The thread of a store does not keep it alive, and ends with it."""
     store = _leased(MemoryBackend(), [1000.0])
@@ -454,6 +457,7 @@ print(json.dumps([sum(ours), theirs]))
 """
 
 
+@pytest.mark.slow
 def test_a_forked_process_counts_for_itself(file: Path) -> None:
     """A forked child opens its own connection, and spends no lease of its parent."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORK, str(file)]

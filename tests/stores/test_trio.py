@@ -1,5 +1,6 @@
 """Stores in an event loop of trio."""
 
+import pytest
 import trio
 
 from authguard import Guard, JWTVerifier, MemoryRevocations
@@ -9,6 +10,7 @@ from authguard.testing import issue_token
 from support import NOW, SECRET
 
 
+@pytest.mark.slow
 def test_a_revocation_from_a_run_of_trio(tmp_path):
     """`arevoke` in trio writes in a thread, and the token is refused afterwards."""
 

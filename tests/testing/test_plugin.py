@@ -57,6 +57,7 @@ def test_suites_run_on_several_processes(pytester: pytest.Pytester) -> None:
     run(pytester, "test_flask_app.py", options=("-n", "2")).assert_outcomes(passed=TESTS["flask_app"])
 
 
+@pytest.mark.slow
 def test_who_asks_for_no_fixture_pays_nothing(pytester: pytest.Pytester) -> None:
     """A test without a fixture imports neither the package nor a framework or httpx."""
     pytester.makepyfile(
@@ -74,6 +75,7 @@ def test_who_asks_for_no_fixture_pays_nothing(pytester: pytest.Pytester) -> None
     )
 
 
+@pytest.mark.slow
 def test_disabled_it_is_not_there(pytester: pytest.Pytester) -> None:
     """`authguard.testing` works while the plugin is disabled."""
     pytester.makepyfile(
@@ -93,6 +95,7 @@ def test_disabled_it_is_not_there(pytester: pytest.Pytester) -> None:
     done.assert_outcomes(passed=1, errors=1)
 
 
+@pytest.mark.slow
 def test_without_pytest_the_classes_are_there(pytester: pytest.Pytester) -> None:
     """`authguard.testing` does not import pytest."""
     code = (

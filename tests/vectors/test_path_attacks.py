@@ -45,6 +45,7 @@ def test_no_target_gets_past_the_rules(face, rules, attacks):
     assert [answer for answer in answers if answer[2] != 401] == []
 
 
+@pytest.mark.slow
 @EACH_FACE
 def test_no_target_gets_a_caller_past_the_scope(face):
     """A known caller without the scope of /admin gets a 403 at each target that may be /admin."""
@@ -55,6 +56,7 @@ def test_no_target_gets_a_caller_past_the_scope(face):
     assert ask("GET", "/other", [field]) == 200
 
 
+@pytest.mark.slow
 @EACH_RULES
 def test_no_target_opens_a_websocket(rules, attacks):
     """A handshake to each target is closed, and does not reach the application."""

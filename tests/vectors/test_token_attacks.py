@@ -55,6 +55,7 @@ def test_no_hostile_token_is_taken(family, face):
     assert _taken(face, "HS256", token_attacks.tokens(family)) == []
 
 
+@pytest.mark.slow
 @EACH_FACE
 @pytest.mark.parametrize("family", signature_attacks.FAMILIES)
 def test_no_wrong_signature_is_taken(family, face):

@@ -105,6 +105,7 @@ def test_upload_arrives_untouched(server, bearer):
     assert (answer.status, answer.body) == (200, body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", ["strict", "weak"])
 @pytest.mark.parametrize(
     ("kind", "prefix", "options"),
@@ -121,6 +122,7 @@ def test_below_a_prefix(serve, bearer, kind, prefix, options, app):
     assert [server.send(*arguments).status for arguments in sent] == [401, 200, 200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", ["splitting", "splitting_weak"])
 @pytest.mark.parametrize(
     "kind",

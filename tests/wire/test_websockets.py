@@ -52,6 +52,7 @@ def read_to_the_end(socket):
     return got, (closed.value.rcvd.code, closed.value.rcvd.reason)
 
 
+@pytest.mark.slow
 def test_a_token_as_a_subprotocol(dial, token):
     """A token as a subprotocol identifies the caller, and only the name is selected."""
     text = token(60)
@@ -77,6 +78,7 @@ def test_the_field_and_the_subprotocol_are_two_credentials(dial, token):
     assert refused.value.response.status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/echo", "/clock"])
 def test_it_ends_when_the_token_expires(dial, token, path):
     """A websocket is closed when its token expires, whether it is idle or sends."""
@@ -86,6 +88,7 @@ def test_it_ends_when_the_token_expires(dial, token, path):
     assert 0.9 < time.time() - opened < SECONDS
 
 
+@pytest.mark.slow
 def test_it_ends_though_the_client_keeps_sending(dial, token):
     """A websocket whose client keeps sending is closed when its token expires."""
     socket = dial("/echo", "authguard", entry(token(0.5)))
@@ -99,6 +102,7 @@ def test_it_ends_though_the_client_keeps_sending(dial, token):
     assert closed.value.rcvd.code == 1008
 
 
+@pytest.mark.slow
 def test_no_message_is_lost_to_a_check(dial, token):
     """No message is lost while the checks interrupt `receive`."""
     socket = dial("/echo", "authguard", entry(token(60)))

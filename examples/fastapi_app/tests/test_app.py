@@ -117,6 +117,7 @@ def test_a_new_account_is_a_user(client):
     assert client.get("/api/me").json()["roles"] == ["USER"]
 
 
+@pytest.mark.slow
 def test_a_key_of_an_account_may_read(client, accounts):
     """A key of the service reads as its owner, but lacks the role for writing."""
     made = client.post("/id/api/v1/api-keys", json={"name": "demo"}, headers=bearer(client, ADA)).json()
@@ -184,6 +185,7 @@ def test_an_upload_arrives_intact(client, robot):
     assert answer == {"size": len(body), "sha256": sha256(body).hexdigest()}
 
 
+@pytest.mark.slow
 def test_an_upload_has_a_limit(tmp_path, robot, settings):
     """A larger upload is answered with 413."""
     small = Settings(url=URL, directory=tmp_path, api_key=settings.api_key, largest_upload=10)

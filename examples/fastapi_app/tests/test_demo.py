@@ -73,6 +73,7 @@ def demo(tmp_path_factory):
         yield demo
 
 
+@pytest.mark.slow
 def test_the_printed_lines_work(demo):
     """The printed commands, run in a shell one after the other, give the answers that the comments name."""
     missing = [name for name in ("bash", "curl", "python3") if shutil.which(name) is None]
@@ -120,6 +121,7 @@ def test_the_page_it_names_is_there(demo):
         assert "Hello, ada@example.com" in browser.get(page).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_it(tmp_path, number):
     """Stopped by Control-C or SIGTERM, the program ends cleanly, and deletes its accounts."""

@@ -1,5 +1,6 @@
 """Test that the answers of the example match its OpenAPI document."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from documented import answered_as_documented
@@ -9,6 +10,7 @@ from fastapi_app.settings import Settings
 EMAIL, PASSWORD = "ada@example.com", "Right-Horse-7"
 
 
+@pytest.mark.slow
 def test_no_answer_is_missing_in_the_document(tmp_path):
     """Every answer is in the document: to anonymous callers, accounts, robots and invalid credentials."""
     settings = Settings(directory=tmp_path, largest_upload=-1)  # every upload is too large, even an empty one

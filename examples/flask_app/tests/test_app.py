@@ -86,6 +86,7 @@ def test_another_site_cannot_act_with_the_cookie(client):
     assert client.get("/dashboard").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_robot_may_read_notes_and_not_write_them(app, client):
     robot = {"x-api-key": app.config["API_KEY"]}
     sign_in(client)

@@ -167,6 +167,7 @@ def bearer(text):
     return {"headers": {"authorization": f"Bearer {text}"}}
 
 
+@pytest.mark.slow
 def test_a_client_with_a_token_calls_tools(settings):
     """A tool knows its caller."""
 
