@@ -64,6 +64,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "singular": (Rule, {"path": "/", "scope": "a"}, "write scopes=…"),
     "role": (Rule, {"path": "/", "role": "a"}, "write roles=…"),
     "of PyJWT": (JWTVerifier, {"key": "k"}, "write keys=…"),
+    "the URL of a key set": (JWTVerifier, {"jwks_uri": "https://a.example/jwks"}, "write keys=…"),
+    "a verifier by its kind": (
+        Guard,
+        {"jwt": object()},
+        "write the verifiers as arguments without a name: …",
+    ),
     "period": (Quota, {"count": 10, "period": 60}, "write seconds=…"),
     "an unknown name": (MemoryRevocations, {"zzz": 1}, "write one of clock"),
 }

@@ -17,7 +17,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "cookie": ("access_cookie", "cookie_name"),
     "issuer": ("iss",),
     "key_id": ("kid",),
-    "keys": ("jwks", "key", "public_key", "secret", "secret_key"),
+    "keys": ("jwks", "jwks_endpoint", "jwks_uri", "jwks_url", "key", "public_key", "secret", "secret_key"),
     "leeway": ("clock_skew", "tolerance"),
     "login_path": ("login_page", "login_redirect_url", "login_url", "login_view"),
     "max_age": ("fresh", "max_auth_age"),
@@ -45,6 +45,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "ttl": ("expires", "expires_in", "lifetime", "max_age"),
     "until": ("exp", "expires", "expires_at"),
     "user_loader": ("get_user", "load_user", "user_callback"),
+    "verifiers": ("auth", "authenticator", "backend", "jwt", "verify"),
 }
 #: Further names, of single classes and functions, where they mean another option than elsewhere.
 _OTHER_NAMES_OF: dict[str, dict[str, tuple[str, ...]]] = {
