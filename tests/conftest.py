@@ -47,9 +47,9 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def outages_of_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test log its outages, of which a process logs one a minute for each reason."""
     from authguard import _logs as logs
-    from authguard._logs.by_reason import OutageCounts
+    from authguard._logs.by_reason import LineCounts
 
-    monkeypatch.setattr(logs, "_outages", OutageCounts())
+    monkeypatch.setattr(logs, "_outages", LineCounts())
 
 
 @pytest.fixture(params=["with fast", "without fast"])

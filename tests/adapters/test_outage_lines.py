@@ -9,7 +9,7 @@ import pytest
 from adapters.faces import ask_asgi, ask_wsgi
 from authguard import APIKey, APIKeyVerifier, Guard
 from authguard import _logs as logs
-from authguard._logs.by_reason import OutageCounts
+from authguard._logs.by_reason import LineCounts
 from authguard.asgi import AuthGuardMiddleware
 from authguard.wsgi import AuthGuardMiddleware as WSGIAuthGuardMiddleware
 from support import Monotonic
@@ -24,16 +24,16 @@ def _clock() -> Monotonic:
 
 
 @pytest.fixture(name="counts")
-def _counts(clock: Monotonic) -> OutageCounts:
-    return OutageCounts(60, clock)
+def _counts(clock: Monotonic) -> LineCounts:
+    return LineCounts(60, clock)
 
 
-def test_the_first_of_each_reason_is_due(counts: OutageCounts) -> None:
+def test_the_first_of_each_reason_is_due(counts: LineCounts) -> None:
     """The first outage of each reason is a line at once."""
     assert [counts.take(reason) for reason in ("a", "b", "a", "b")] == ["", "", None, None]
 
 
-def test_a_minute_later_the_others_are_counted(counts: OutageCounts, clock: Monotonic) -> None:
+def test_a_minute_later_the_others_are_counted(counts: LineCounts, clock: Monotonic) -> None:
     """The line after a full minute has the number of the outages in between, and none without them."""
     for _ in range(15):
         counts.take("a")
@@ -45,14 +45,14 @@ def test_a_minute_later_the_others_are_counted(counts: OutageCounts, clock: Mono
     assert counts.take("a") == ""
 
 
-def test_reasons_are_bounded(counts: OutageCounts) -> None:
+def test_reasons_are_bounded(counts: LineCounts) -> None:
     """Many different reasons, which may contain values, leave few lines and little memory."""
     due = [counts.take(f"reason {number}") for number in range(500)]
     assert due.count("") == 65
     assert len(counts._lines) == 65
 
 
-def test_of_many_threads_one_line_is_due(counts: OutageCounts, clock: Monotonic) -> None:
+def test_of_many_threads_one_line_is_due(counts: LineCounts, clock: Monotonic) -> None:
     """Of concurrent outages in many threads, one is a line, and the others are counted."""
     with ThreadPoolExecutor(8) as pool:
         for _ in range(2):
@@ -61,7 +61,7 @@ def test_of_many_threads_one_line_is_due(counts: OutageCounts, clock: Monotonic)
     assert counts.take("a") == "; 499 more since the last such line"
 
 
-def test_another_thread_between_two_steps(counts: OutageCounts, clock: Monotonic) -> None:
+def test_another_thread_between_two_steps(counts: LineCounts, clock: Monotonic) -> None:
     """Of two outages that find the same old line, one is a line and the other is counted."""
     counts.take("a")
     clock.now += 60
@@ -100,7 +100,7 @@ def test_an_outage_of_a_guard_is_one_line(
     face: str, clock: Monotonic, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many requests in an outage leave one WARNING at level INFO, and a counted one a minute later."""
-    monkeypatch.setattr(logs, "_outages", OutageCounts(60, clock))
+    monkeypatch.setattr(logs, "_outages", LineCounts(60, clock))
     caplog.set_level(logging.INFO, "authguard")
     guard = Guard(APIKeyVerifier(failing))
     middleware, ask = FACES[face]

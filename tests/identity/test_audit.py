@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authguard import _logs
-from authguard._logs.by_reason import RefusalCounts
+from authguard._logs.by_reason import LineCounts
 from authguard.errors import RefusedError
 from authguard.identity import APIKeyRequest, Identity, SocialIdentity
 from authguard.identity.errors import InvalidCredentialsError, InvalidLinkError
@@ -230,7 +230,7 @@ def test_what_a_guard_of_the_service_refuses(audited, events, caplog, token, lin
     fields = {"authorization": f"Bearer {token}"} if token else {}
     # These tests turn on all levels of logging for `leaks`, so the level is set here.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_logs, "_counts", RefusalCounts())
+        patch.setattr(_logs, "_refusals", LineCounts())
         patch.setattr(logging.Logger, "isEnabledFor", lambda logger, level: level >= logging.INFO)
         answers = [client.get("/v1/users/me", headers=fields).status_code for _ in range(3)]
     lines = [record.getMessage() for record in caplog.records if record.name == "authguard"]

@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote
 from authguard._core.answer.decision import Deny
 from authguard._core.guard import Guard
 from authguard._core.request import RequestView
-from authguard._logs.by_reason import OutageCounts, RefusalCounts
-from authguard.errors import VerificationUnavailableError
+from authguard._logs.by_reason import LineCounts, reason_of
+from authguard.errors import RefusedError, VerificationUnavailableError
 
 logger = logging.getLogger("authguard")
 
@@ -33,8 +33,8 @@ _IN_PATH = (
     r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_=-]*)+|[a-z]{2,8}_(?:live|test)_[A-Za-z0-9_-]{8,}"
     r"|(?<![A-Za-z0-9])(?:rt|clsk)_[A-Za-z0-9_-]{16,}"  # those of `authguard.identity`
 )
-_counts = RefusalCounts()
-_outages = OutageCounts()
+_refusals = LineCounts()
+_outages = LineCounts()
 _hinted: set[str] = set()  # the hints that were logged
 # The claims of tokens are those that issuers choose, and some may be in a line.
 _MAX_HINTS = 20
@@ -114,7 +114,15 @@ def log_refusal(request: RequestView, denied: Deny) -> None:
                 reason = f"{reason}; key_id {denied.error.key_id}"
             logger.debug("%s %s: %s (%s)", *where(request), denied.error.code, ascii(reason)[1:-1])
         elif logger.isEnabledFor(logging.INFO):
-            _counts.log(denied.error)
+            _log_counted(denied.error)
+
+
+def _log_counted(error: RefusedError) -> None:
+    """Log a refusal at level INFO if its line is due, with nothing from the caller."""
+    reason = reason_of(error)
+    more = _refusals.take(reason)
+    if more is not None:
+        logger.info("refused with %d: %s%s", error.status_code, reason, more)
 
 
 def _log_outage(request: RequestView, denied: Deny, *, is_logged: bool) -> None:
@@ -137,7 +145,7 @@ def log_raised(request: RequestView, denied: Deny) -> None:
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug("%s %s: %s (raised by the application)", *where(request), denied.error.code)
     elif logger.isEnabledFor(logging.INFO):
-        _counts.log(denied.error)
+        _log_counted(denied.error)
 
 
 def _log_hint(request: RequestView, denied: Deny) -> None:

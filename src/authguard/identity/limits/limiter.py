@@ -26,7 +26,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from authguard._core.options import check_whole, check_whole_seconds, got
 from authguard._core.remote.http import Breaker
-from authguard._logs.by_reason import OutageCounts
+from authguard._logs.by_reason import LineCounts
 from authguard.errors import ConfigurationError, RateLimitedError, VerificationUnavailableError
 from authguard.identity.limits.stores import STORE_SECONDS, open_counts
 from authguard.identity.limits.taken import note
@@ -150,7 +150,7 @@ class Limiter:
         self._lock: AbstractContextManager[Any] = Lock() if url == "memory://" else nullcontext()
         self._storage = open_counts(url)
         self._place = url if url == "memory://" else redis_place(url, "authguard")
-        self._outages = OutageCounts(_LOG_SECONDS)
+        self._outages = LineCounts(_LOG_SECONDS)
         self._breaker = Breaker(random.random, threshold=1, max_pause=_MAX_PAUSE)
         self._counter = MovingWindowRateLimiter(self._storage)
 

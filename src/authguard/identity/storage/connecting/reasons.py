@@ -4,7 +4,7 @@ import logging
 
 from sqlalchemy import exc
 
-from authguard._logs.by_reason import OutageCounts
+from authguard._logs.by_reason import LineCounts
 from authguard.stores.sql.reasons import driver_reason
 
 #: A separate logger, so that commands, which report the reason themselves, can switch it off.
@@ -23,7 +23,7 @@ class OutageLog:
     """Log a WARNING about an outage, once in `LOG_SECONDS` for each reason, with the number of the others."""
 
     def __init__(self) -> None:
-        self._counts = OutageCounts(LOG_SECONDS)
+        self._counts = LineCounts(LOG_SECONDS)
 
     def warn(self, reason: str) -> None:
         """Log a warning, unless the same was logged recently."""
