@@ -8,11 +8,12 @@ import pytest
 
 from authguard import APIKey, APIKeyVerifier, Guard, JWTVerifier, MemoryQuotas, Principal, Rule, in_memory
 from authguard.drivers import asynchronous, blocking
-from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, claims, make_token
+from support import AUDIENCE, ISSUER, NOW, SECRET, FakeRequest, bearer, claims, make_token
 
 TOKEN = make_token(claims(scope="read"))
 KEY = "sk_live_0123456789"
 WAYS = pytest.mark.parametrize("way", ["plain", "async", "declared"])
+WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", "known caller"])
 
 
 class Application:
@@ -99,3 +100,13 @@ def guard(application: Application, *rules: Rule, revocations: Any = True, **opt
     options.setdefault("user_loader", application.user_loader)
     keys = options.pop("keys", {KEY: APIKey("bob")})
     return Guard(jwt, APIKeyVerifier(keys), protected_paths=["/", *rules], **options)
+
+
+def refusal_of(way: str, user: Any, *, known: bool) -> Any:
+    """Return the refusal of a request whose loader returns this user; a known token has passed before."""
+    application = Application(way)
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = {claims()["sub"]: user}
+    return application.decide(own_guard, bearer(TOKEN)).refusal

@@ -20,11 +20,9 @@ from sqlalchemy import orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 
-from application_functions import TOKEN, WAYS, Application, guard
+from application_functions import TOKEN, WAITING, WAYS, Application, guard, refusal_of
 from authguard._core.options import got
 from support import bearer, claims
-
-WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", "known caller"])
 
 
 @WAYS
@@ -52,12 +50,7 @@ EMPTY += [range(0), {}.values(), {}.items(), bytearray(), deque(), Counter(), De
 @pytest.mark.parametrize("answer", EMPTY, ids=repr)
 def test_a_query_without_a_row_is_no_user(way: str, answer: object, known: bool) -> None:
     """An empty result of a query is a 500, because its user is missing."""
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
-    application.user = {claims()["sub"]: answer}
-    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    refusal = refusal_of(way, answer, known=known)
     assert refusal.status == 500
     assert refusal.error.reason == (
         f"user_loader must return a user, got {got(answer)}: return None to refuse the request"
@@ -178,13 +171,8 @@ def test_a_result_whose_row_was_not_read_is_no_user(
     way: str, result: Callable[[orm.Session], Any], known: bool, session: orm.Session
 ) -> None:
     """A query or its result is a 500 with advice, because it says nothing about a user."""
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
     answer = result(session)
-    application.user = {claims()["sub"]: answer}
-    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    refusal = refusal_of(way, answer, known=known)
     assert refusal.status == 500
     kind, advice = type(answer).__name__, "return a user from it, such as its first row"
     assert refusal.error.reason == (
@@ -239,13 +227,8 @@ def test_a_value_that_only_leads_to_a_user_is_no_user(
     way: str, result: Callable[[], Any], advice: str, known: bool
 ) -> None:
     """A value that only leads to a user is a 500 with advice, because the user may not exist."""
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
     answer = result()
-    application.user = {claims()["sub"]: answer}
-    refusal = application.decide(own_guard, bearer(TOKEN)).refusal
+    refusal = refusal_of(way, answer, known=known)
     assert refusal.status == 500
     kind = type(answer).__name__
     reason = f"user_loader must return a user, got {kind}: {advice}return None to refuse the request"

@@ -13,11 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 from starlette.authentication import UnauthenticatedUser
 
-from application_functions import TOKEN, WAYS, Application, guard
+from application_functions import TOKEN, WAITING, WAYS, Application, guard, refusal_of
 from authguard import ANONYMOUS
 from support import bearer, claims
-
-WAITING = pytest.mark.parametrize("known", [False, True], ids=["first request", "known caller"])
 
 
 class Inactive:
@@ -30,16 +28,6 @@ class Inactive:
     def is_authenticated(self) -> bool:
         """Return whether the account is active."""
         return self.active
-
-
-def refusal_of(way: str, user: Any, *, known: bool) -> Any:
-    """Return the refusal of a request whose loader returns this user; a known token has passed before."""
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
-    application.user = {claims()["sub"]: user}
-    return application.decide(own_guard, bearer(TOKEN)).refusal
 
 
 @WAYS
