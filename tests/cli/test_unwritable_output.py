@@ -106,3 +106,22 @@ def test_a_closed_pipe_is_no_line_for_a_list(service: dict[str, str], key: Any) 
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+@pytest.mark.slow
+def test_a_closed_output_changes_nothing(service: dict[str, str], key: Any) -> None:
+    """A command whose standard output is closed, as by `>&-`, ends before it rotates a key."""
+    listed = invoke("apikeys", "list", EMAIL, "--json", **service).stdout
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" apikeys rotate {key["id"]} >&-', COMMAND],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env=environment(**service),
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "authguard: standard output must be open: write > /dev/null to discard it\n",
+    )
+    assert invoke("apikeys", "list", EMAIL, "--json", **service).stdout == listed
