@@ -229,6 +229,38 @@ def test_a_weaker_rule_does_not_make_it_right(options: dict[str, Any]) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("mount", "public"),
+    [
+        ("/files", ["/files"]),
+        ("/files", ["/files/**"]),
+        ("/files", ["/files/*"]),
+        ("/", ["/", "/**"]),
+        ("/{tenant}/files", ["/*/files/**"]),
+    ],
+)
+def test_a_mount_that_is_opened_on_purpose(mount: str, public: list[str]) -> None:
+    """A mount starts if its own path is public, with or without a wildcard below it."""
+    app = FastAPI(openapi_url=None, dependencies=[ADMINS])
+    app.get("/operation")(secret)
+    app.mount(mount, serve)
+    install(app, open_guard(public_paths=public))
+    path = mount.replace("{tenant}", "a").rstrip("/")
+    assert ask_asgi(app, "GET", f"{path}/x").status == 200
+    assert ask_asgi(app, "GET", "/operation").status == 401
+
+
+@pytest.mark.parametrize("public", [["/**"], ["/*"], ["/*", "/other/**"], ["/*/**"]], ids=str)
+@pytest.mark.parametrize("mount", ["/files", "/"])
+def test_a_wider_pattern_does_not_open_a_mount(mount: str, public: list[str]) -> None:
+    """A public pattern that stands for all paths, whose checks are in the routes, opens no mount."""
+    app = FastAPI(openapi_url=None, dependencies=[ADMINS])
+    app.mount(mount, serve)
+    install(app, open_guard(public_paths=public))
+    with pytest.raises(ConfigurationError, match=f"^the mount {mount} "), TestClient(app):
+        pass
+
+
 def test_any_caller_is_what_the_default_requires() -> None:
     """Under `Depends(current_user)`, the guard's own default guards plain routes and mounts."""
     app = FastAPI(dependencies=[Depends(current_user)])

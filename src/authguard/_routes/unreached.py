@@ -170,9 +170,15 @@ def _of_rules(
     words = {word for rule in policy.rules for word in rule.segments}
     verdict = placed.guard.explain(method, "/" + "/".join(samples(sample, words)[0]), placed.root_path)
     at_mount = template_of(mount[len(placed.path) :]) if mount else path
+    own = {_segments(path), _segments(at_mount)}
     deciding = next((rule for rule in policy.rules if rule.name == verdict.rule), None)
-    is_for_it = deciding is not None and deciding.segments in (_segments(path), _segments(at_mount))
-    if deciding is not None and is_for_it and (deciding.requirement or not verdict.protected):
+    if deciding is not None and deciding.segments in own and deciding.requirement:
+        return None
+    if route.endpoint is None:  # all that is below a mount
+        own |= {(*each, wildcard) for each in own if each for wildcard in ("*", "**")}
+    # For the mount `/`, the rule `/**` decides. It also stands for "all checks are in the routes", so the
+    # mount is open on purpose only if `/` is listed, too.
+    if not verdict.protected and any(rule.segments in own for rule in policy.public_rules):
         return None
     is_closed = verdict.protected and not verdict.optional
     return [Requirement(), *verdict.requirements] if is_closed else []
@@ -223,11 +229,13 @@ def _sentence(route: RegisteredRoute, lacking: Sequence[Requirement]) -> str:
 
 
 def _sentence_of_mount(mount: str, lacking: Sequence[Requirement]) -> str:
+    pattern = _pattern(mount)
+    opened = "'/' and '/**'" if pattern == "/" else repr(pattern)
     return (
         f"the mount {mount} must be guarded by a rule, got only dependencies of the application around it "
         f"({_joined(map(str, lacking))}), which FastAPI calls for path operations alone, so that they do not "
         f"guard it: write {_rule(mount, lacking)} in protected_paths; if it is open on purpose, write "
-        f"{_pattern(mount)!r} in public_paths"
+        f"{opened} in public_paths"
     )
 
 
