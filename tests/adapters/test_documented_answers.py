@@ -77,6 +77,7 @@ def application(**options: Any) -> FastAPI:
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/openapi.json", "/sub/openapi.json"])
 def test_no_answer_is_missing_in_the_document(path: str) -> None:
     """The statuses, types, fields and bodies of the answers are in the document."""

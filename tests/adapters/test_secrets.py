@@ -140,6 +140,7 @@ def requests() -> list[list[tuple[str, bytes]]]:
     return [[*field, *more] for field in fields for more in ([], [("Accept", b"text/html")])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ask", "make"), FACES, ids=[face[0] for face in FACES])
 def test_no_answer_and_no_log_holds_a_secret(name: str, ask: Any, make: Any, caplog: Any) -> None:
     """Answers, log lines and tracebacks at level DEBUG contain no credential."""
@@ -170,6 +171,7 @@ def handshakes() -> list[tuple[list[str], list[tuple[str, bytes]]]]:
     return [*presented, (offers[:2], []), *(([], fields) for fields in requests())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("close_codes", [False, True])
 def test_no_handshake_and_no_end_of_a_websocket_tells_a_secret(close_codes: bool, caplog: Any) -> None:
     """A refused, an accepted and a closed websocket contain no credential in their messages."""

@@ -519,6 +519,7 @@ def test_who_came_anonymously_is_not_checked() -> None:
 # In frameworks
 
 
+@pytest.mark.slow
 def test_starlette_is_told_by_its_own_exception() -> None:
     """Starlette raises its own exception for a disconnect."""
     told = []

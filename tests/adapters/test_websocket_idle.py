@@ -28,6 +28,7 @@ from authguard.asgi import AuthGuardMiddleware
 from authguard.testing import issue_token
 
 
+@pytest.mark.slow
 def test_an_idle_connection_ends_when_its_token_expires() -> None:
     """An idle websocket is closed when its token expires."""
     server, got = Server(), []
@@ -175,6 +176,7 @@ def test_under_trio_messages_are_checked() -> None:
     assert got == [TEXT, end()]
 
 
+@pytest.mark.slow
 def test_under_trio_an_idle_connection_ends_when_its_token_expires() -> None:
     """Under trio an idle websocket is closed when its token expires."""
     got = []

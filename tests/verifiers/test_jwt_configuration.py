@@ -79,6 +79,7 @@ def test_keys_from_a_file(tmp_path, as_text):
         assert (principal.subject, principal.key_id) == ("ann", "a")
 
 
+@pytest.mark.slow
 def test_a_key_file_is_utf_8_whatever_the_locale_says(tmp_path):
     """A secret in a file is the same in each locale."""
     path = tmp_path / "secret.key"

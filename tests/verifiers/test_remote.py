@@ -218,6 +218,7 @@ def test_the_pause_begins_when_the_last_answer_has_come(world, keys, status, doc
     assert len(world.calls) == calls_before
 
 
+@pytest.mark.slow
 def test_known_keys_outlive_an_outage_of_24_hours(world):
     """Known keys are used for a day, and are then an outage."""
     by = verifier()

@@ -237,6 +237,7 @@ def test_claims_of_other_kinds_of_tokens(name: str) -> None:
         make().issue("ann", claims={name: "refresh"})
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(min_size=1),
