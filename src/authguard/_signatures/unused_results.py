@@ -22,7 +22,7 @@ _BYTES = 2  # of each instruction
 _BETWEEN = frozenset(("CACHE", "COPY", "EXTENDED_ARG"))
 #: The beginnings of the names of instructions that use a result, or put another value beside it for this. The
 #: others may throw it away or test it.
-_USES = ("BUILD_", "CALL", "KW_NAMES", "LOAD_", "PRECALL", "PUSH_NULL", "RETURN_", "STORE_")
+_USES = ("BUILD_", "CALL", "KW_NAMES", "LIST_", "LOAD_", "PRECALL", "PUSH_NULL", "RETURN_", "STORE_")
 
 
 def is_result_unused(name: str, is_called: Callable[[Any], bool], *, may_test: bool = False) -> bool:
