@@ -222,14 +222,26 @@ def misplaced_in(app: Any) -> list[str]:
         if _is_of_other_framework(call)
     ]
     sentences += _late(routes)
-    with signatures_read_once():
-        for route in routes:
-            sentences += _of_functions(route)
+    sentences += _in_functions(routes)
     return list(dict.fromkeys(sentences))
 
 
+def _in_functions(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
+    """Yield a sentence for each check that a function of a route writes so that it guards nothing."""
+    # Many routes have the same dependencies. Those by id that have no fault are not examined again; they are
+    # kept alive, so that no other object gets their ids.
+    sound: dict[int, Any] = {}
+    with signatures_read_once():
+        for route in routes:
+            calls = [call for call in route.calls if call is route.endpoint or id(call) not in sound]
+            sentences = list(_of_functions(route._replace(calls=tuple(calls))))
+            if not sentences and route.has_dependencies:
+                sound.update((id(call), call) for call in calls if call is not route.endpoint)
+            yield from sentences
+
+
 def _of_functions(route: RegisteredRoute) -> Iterator[str]:
-    """Yield a sentence for each check that the functions of a route write so that it guards nothing."""
+    """Yield the same for one route."""
     yield from unused_in(route.calls, f"the route {route.path}", is_guarding)
     for hook in route.hooks:
         yield from unused_in([hook.function], hook.decorator, is_guarding)
