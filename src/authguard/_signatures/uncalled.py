@@ -102,17 +102,18 @@ def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[s
 
 def _unused_value(node: ast.AST, used: set[str]) -> list[ast.expr]:
     """Return the value that a node assigns to variables which nothing uses but a test; empty without one."""
-    names = [each.id for each in getattr(node, "targets", ()) if isinstance(each, ast.Name)]
+    if not isinstance(node, ast.Assign):
+        return []
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
     # An attribute or an item, such as of `check = self.check = …`, may be used anywhere.
-    is_unused = isinstance(node, ast.Assign) and len(names) == len(node.targets) and used.isdisjoint(names)
-    return [node.value] if is_unused else []
+    return [node.value] if len(names) == len(node.targets) and used.isdisjoint(names) else []
 
 
 def _used_names(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the names of variables that a use other than a test has, or that other functions may use.
 
     Args:
-        nodes: those of a function, and of the functions and classes inside of it, which may use its variables.
+        nodes: those of a function, and of the functions and classes inside of it.
     """
     nodes = list(nodes)
     tested = {
