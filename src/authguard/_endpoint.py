@@ -8,7 +8,7 @@ from typing import Any
 from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
-from authguard._signatures.dependencies import misspelled_in, misspelled_scopes
+from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
 from authguard._signatures.misused import check_endpoint, misused, spelled
 from authguard._signatures.reached import reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
@@ -222,18 +222,36 @@ def misplaced_in(app: Any) -> list[str]:
         if _is_of_other_framework(call)
     ]
     sentences += _late(routes)
-    for route in routes:
-        sentences += unused_in(route.calls, f"the route {route.path}", is_guarding)
-        for hook in route.hooks:
-            sentences += unused_in([hook.function], hook.decorator, is_guarding)
-        if route.has_dependencies:
-            name = f"{route.path} ({_name(route.endpoint)})"
-            sentences += misspelled_in(route.calls, name, is_guarding)
-            dependencies = [call for call in route.calls if call is not route.endpoint]
-            sentences += uncalled_in(dependencies, name, is_guarding)
-            for listed in route.listed:
-                sentences += misspelled_scopes(listed, f"dependencies of the route {name}", is_guarding)
+    sentences += _in_functions(routes)
     return list(dict.fromkeys(sentences))
+
+
+def _in_functions(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
+    """Yield a sentence for each check that a function of a route writes so that it guards nothing."""
+    # Many routes have the same dependencies. Those by id that have no fault are not examined again; they are
+    # kept alive, so that no other object gets their ids.
+    sound: dict[int, Any] = {}
+    with signatures_read_once():
+        for route in routes:
+            calls = [call for call in route.calls if call is route.endpoint or id(call) not in sound]
+            sentences = list(_of_functions(route._replace(calls=tuple(calls))))
+            if not sentences and route.has_dependencies:
+                sound.update((id(call), call) for call in calls if call is not route.endpoint)
+            yield from sentences
+
+
+def _of_functions(route: RegisteredRoute) -> Iterator[str]:
+    """Yield the same for one route."""
+    yield from unused_in(route.calls, f"the route {route.path}", is_guarding)
+    for hook in route.hooks:
+        yield from unused_in([hook.function], hook.decorator, is_guarding)
+    if route.has_dependencies:
+        name = f"{route.path} ({_name(route.endpoint)})"
+        yield from misspelled_in(route.calls, name, is_guarding)
+        dependencies = [call for call in route.calls if call is not route.endpoint]
+        yield from uncalled_in(dependencies, name, is_guarding)
+        for listed in route.listed:
+            yield from misspelled_scopes(listed, f"dependencies of the route {name}", is_guarding)
 
 
 def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:

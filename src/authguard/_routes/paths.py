@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from authguard._core.policy.paths import fold
+from authguard._core.policy.paths import Segments, fold
 
 # Values, of which at least one matches almost any parameter. The later ones are used if a rule names the
 # earlier ones.
@@ -44,6 +44,11 @@ class Segment:
     def word(self) -> str | None:
         """Return the text, if the segment has no parameters."""
         return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(self._texts(0))
+
+    @cached_property
+    def folded(self) -> Segments:
+        """Return the word as the most tolerant router would compare it; empty for a parameter."""
+        return fold(self.word or "")
 
     @cached_property
     def spans(self) -> bool:
@@ -183,7 +188,7 @@ def _may_be(segment: Segment, word: str, *, any_case: bool) -> bool:
     """Return whether a segment may match the word of a rule."""
     if segment.word is None:
         return segment.fits(word)
-    return segment.word == word or (any_case and fold(segment.word) == fold(word))
+    return segment.word == word or (any_case and segment.folded == fold(word))
 
 
 def _may_span(segment: Segment, words: Sequence[str], *, below: bool) -> bool:

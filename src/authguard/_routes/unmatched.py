@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import SequenceMatcher
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 
 from authguard._core.guard import Guard
@@ -247,7 +247,8 @@ def _prefixed(rule: Rule, paths: dict[str, Template]) -> Iterator[tuple[str, int
     folded = fold("/".join(words))
     for path, segments in paths.items() if words else ():
         for start in range(1, len(segments) - len(words) + 1):
-            if fold("/".join(_literals(segments[start : start + len(words)]))) == folded:
+            each = segments[start : start + len(words)]
+            if tuple(chain.from_iterable(segment.folded for segment in each)) == folded:
                 yield path, start
 
 

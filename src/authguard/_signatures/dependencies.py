@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 from authguard._core.policy.names import check_names
@@ -10,6 +12,23 @@ from authguard.errors import ConfigurationError
 
 _NAMES = "__authguard_names__"
 _MAX_DEPTH = 8  # levels of types inside of types, and of dependencies of dependencies
+
+
+#: The parameters of functions by id, while one run reads signatures. The functions are kept alive, so that no
+#: other object gets their ids.
+_read: ContextVar[dict[int, tuple[Any, tuple[inspect.Parameter, ...]]] | None] = ContextVar(
+    "authguard_signatures", default=None
+)
+
+
+@contextmanager
+def signatures_read_once() -> Iterator[None]:
+    """Read each signature only once in a run, because many routes have the same dependencies."""
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
 
 
 class _Names(NamedTuple):
@@ -190,6 +209,15 @@ def _overlooked(name: str, annotation: Any, guards: Callable[[Any], bool]) -> It
 
 
 def _parameters(call: Any) -> tuple[inspect.Parameter, ...]:
+    known = _read.get()
+    if known is None:
+        return _read_parameters(call)
+    if id(call) not in known:
+        known[id(call)] = call, _read_parameters(call)
+    return known[id(call)][1]
+
+
+def _read_parameters(call: Any) -> tuple[inspect.Parameter, ...]:
     for evaluated in (True, False):
         try:
             return tuple(inspect.signature(call, eval_str=evaluated).parameters.values())

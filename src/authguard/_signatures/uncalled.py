@@ -93,16 +93,53 @@ def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[s
     for node in _nodes_of(function, guards):
         if isinstance(node, ast.Lambda):
             continue
-        nodes = list(_own_nodes(node.body))
-        assigned = _assigned(nodes)
-        loaded = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
-        values = [value for name, value in assigned.items() if name not in loaded]
-        for each in nodes:
-            values += thrown_away(each)
-        for value in values:
-            made = assigned.get(value.id, value) if isinstance(value, ast.Name) else value
-            if isinstance(made, ast.Call) and _is_guard(made, function, guards):
-                yield ast.unparse(made)
+        used = _used_names(each for part in node.body for each in ast.walk(part))
+        for each in _own_nodes(node.body):
+            for value in (*thrown_away(each), *_unused_value(each, used)):
+                if isinstance(value, ast.Call) and _is_guard(value, function, guards):
+                    yield ast.unparse(value)
+
+
+def _unused_value(node: ast.AST, used: set[str]) -> list[ast.expr]:
+    """Return the value that a node assigns to variables which nothing uses but a test; empty without one."""
+    if not isinstance(node, ast.Assign):
+        return []
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    # An attribute or an item, such as of `check = self.check = …`, may be used anywhere.
+    return [node.value] if len(names) == len(node.targets) and used.isdisjoint(names) else []
+
+
+def _used_names(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names of variables that a use other than a test has, or that other functions may use.
+
+    Args:
+        nodes: those of a function, and of the functions and classes inside of it.
+    """
+    nodes = list(nodes)
+    tested = {
+        id(value)
+        for node in nodes
+        # `check or …` is the check itself, unless the whole is tested
+        if not (isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or))
+        for thrown in thrown_away(node)
+        for value in _with_parts(thrown)
+    }
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            names.update(node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in tested:
+            names.add(node.id)
+    return names
+
+
+def _with_parts(value: ast.expr) -> Iterator[ast.expr]:
+    """Yield an expression, and those that may be its value."""
+    yield value
+    parts = value.values if isinstance(value, ast.BoolOp) else _branches(value)
+    for part in parts:
+        if part is not value:
+            yield from _with_parts(part)
 
 
 def thrown_away(node: ast.AST) -> list[ast.expr]:

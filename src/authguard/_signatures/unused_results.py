@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
+from opcode import opname
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -16,6 +17,12 @@ from authguard.errors import ConfigurationError
 _Position: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 
 _PACKAGE = __name__.partition(".")[0]
+_BYTES = 2  # of each instruction
+#: Instructions before the one that uses the result of a call.
+_BETWEEN = frozenset(("CACHE", "COPY", "EXTENDED_ARG"))
+#: The beginnings of the names of instructions that use a result, or put another value beside it for this. The
+#: others may throw it away or test it.
+_USES = ("BUILD_", "CALL", "KW_NAMES", "LIST_", "LOAD_", "PRECALL", "PUSH_NULL", "RETURN_", "STORE_")
 
 
 def is_result_unused(name: str, is_called: Callable[[Any], bool], *, may_test: bool = False) -> bool:
@@ -62,13 +69,27 @@ def check_is_around(middleware: Any, spelling: str) -> None:
 
 def _unused_callee(frame: FrameType, *, may_test: bool) -> str:
     """Return the name or attribute that a frame calls now, if it throws the result away; else no text."""
+    if _is_used(frame):
+        return ""
     try:
         calls = _unused_calls(source_of(frame.f_code), may_test=may_test)
     except UNREADABLE:
         return ""
-    # Each instruction takes two bytes, and has the position of its expression.
-    position = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    # Each instruction has the position of its expression.
+    position = next(islice(frame.f_code.co_positions(), frame.f_lasti // _BYTES, None), None)
     return "" if position is None else calls.get(position, "")
+
+
+def _is_used(frame: FrameType) -> bool:
+    """Return whether the next instruction of a frame uses the result of the call that runs now.
+
+    This is so for nearly all calls, whose source then needs no parser, which would take seconds for a long
+    file. False means that only the source can tell.
+    """
+    code = frame.f_code.co_code
+    places = range(frame.f_lasti + _BYTES, len(code), _BYTES)
+    names = (opname[code[place]] for place in places)
+    return next((name for name in names if name not in _BETWEEN), "").startswith(_USES)
 
 
 @lru_cache(maxsize=8)  # most calls of a program are in a few files
