@@ -13,7 +13,7 @@ from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, check_key
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import Duration, check_flag, check_no_metadata_url, got, named_options
+from authguard._core.options import Duration, check_flag, check_mapping, check_no_metadata_url, got, named_options
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
@@ -247,7 +247,15 @@ class JWTVerifier(Verifier):
         return verifier
 
     def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
-        """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
+        """Return, in words, which claims should grant scopes or roles but cannot be used for that.
+
+        Args:
+            claims: those of a token, such as `Principal.claims`.
+
+        Raises:
+            ConfigurationError: if they are not a mapping.
+        """
+        check_mapping(claims, "claims", "user.claims")
         return unusable_claims(self._expected, claims)
 
     def channels(self) -> Sequence[Channel]:
