@@ -13,7 +13,14 @@ from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, check_key
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import Duration, check_flag, check_mapping, check_no_metadata_url, got, named_options
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_mapping,
+    check_no_metadata_url,
+    got,
+    named_options,
+)
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
