@@ -27,7 +27,9 @@ def test_a_default_that_is_not_text_is_refused(call, default, target):
         call(target, default)
 
 
-@pytest.mark.parametrize("paths", [None, 5, "/login", b"/login", [5], {5}, [b"/login"], {"/login": 1}], ids=repr)
+@pytest.mark.parametrize(
+    "paths", [None, 5, "/login", b"/login", [5], {5}, [b"/login"], {"/login": 1}], ids=repr
+)
 def test_login_paths_that_are_not_a_list_of_texts_are_refused(paths):
     """A text alone would be compared as if each of its characters were a page."""
     with pytest.raises(ConfigurationError, match=r"login_paths must be .*, got "):

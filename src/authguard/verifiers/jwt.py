@@ -46,10 +46,10 @@ class JWTVerifier(Verifier):
 
     Args:
         keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping or JSON text),
-            PEM by `kid`, a `Path` of a file with one of these, or a list of them; or a `RemoteKeySet`. Files
-            are read again when they change. See also `from_issuer`. Text that ends like a key file name, such
-            as `keys.pem` or `keys.json`, is read as one; any other path must be a `Path`. If keys have no
-            `kid`, up to four keys of the token's algorithm are tried.
+            PEM by `kid`, a `Path` of a file with one of these, or a list of them; HMAC secrets by `kid`; or a
+            `RemoteKeySet`. Files are read again when they change. See also `from_issuer`. Text that ends like
+            a key file name, such as `keys.pem` or `keys.json`, is read as one; any other path must be a
+            `Path`. If keys have no `kid`, up to four keys of the token's algorithm are tried.
         algorithms: the algorithms of the issuer; never taken from the token. HMAC and asymmetric algorithms
             cannot be combined.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
