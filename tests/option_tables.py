@@ -228,7 +228,7 @@ BUILT: dict[str, Built] = {
     "AccessCookie.issue": Built(
         ag.AccessCookie().issue,
         {"token": "a", "max_age": 5},
-        {"max_age": "any seconds?"},
+        {"max_age": "seconds?"},
         frozenset({"token", "scheme"}),
     ),
     "DPoP": Built(

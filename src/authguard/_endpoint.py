@@ -10,7 +10,7 @@ from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
 from authguard._signatures.misused import check_endpoint, misused, spelled
-from authguard._signatures.reached import reached, unwrapped
+from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
 from authguard._signatures.uncalled import is_decorator, is_made, uncalled_in, unused_in
 from authguard._signatures.unused_results import is_result_unused
@@ -328,8 +328,8 @@ def _is_replaced(route: RegisteredRoute) -> bool:
     app = getattr(route.route, "app", None)
     calls = list(layers_of(app)) if dependant is None else [dependant.call]
     behind = [each for call in calls for each in reached(call)]
-    called = {id(each) for each in behind}
-    if id(route.endpoint) in called or not any(id(each) in called for each in unwrapped(route.endpoint)):
+    called = set(map(identity, behind))
+    if identity(route.endpoint) in called or called.isdisjoint(map(identity, unwrapped(route.endpoint))):
         return False
     checked = {requirement for each in behind for requirement in required_by(each)}
     return not checked.issuperset(required_by(route.endpoint))

@@ -1,5 +1,8 @@
 """The access token in a cookie."""
 
+from datetime import timedelta
+from math import inf
+
 import pytest
 
 from authguard import AccessCookie, ConfigurationError
@@ -305,3 +308,16 @@ def test_an_origin_of_plain_http_is_trusted_only_on_loopback():
         AccessCookie(trusted_origins=["http://app.example.com"])
     AccessCookie(trusted_origins=["http://localhost:3000", "https://app.example.com"])
     AccessCookie(trusted_origins=["http://app.example.com"], secure=False)
+
+
+@pytest.mark.parametrize("age", [0, -1, 0.5, -inf, timedelta(0), timedelta(-1), timedelta(milliseconds=999)])
+def test_a_lifetime_that_deletes_the_cookie_is_refused(age):
+    """Browsers delete a cookie with a Max-Age of zero or less: this is for `clear`, not for a sign-in."""
+    with pytest.raises(ConfigurationError, match=r"^max_age must be at least 1 seconds, got "):
+        COOKIE.issue("a.b.c", max_age=age)
+
+
+@pytest.mark.parametrize(("age", "shown"), [(1, 1), (1.9, 1), (timedelta(hours=1), 3600)])
+def test_a_lifetime_of_a_second_or_more_is_kept(age, shown):
+    """Parts of a second are left out."""
+    assert f"; Max-Age={shown};" in COOKIE.issue("a.b.c", max_age=age)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from authguard import ConfigurationError, Principal
+from authguard import ConfigurationError, MemoryRevocations, Principal
 from authguard.stores.marks import MAX_NAME, Mark, Marks, make_mark, mark_name, merge
 
 NOW = 1_800_000_000.0
@@ -86,3 +86,19 @@ def test_a_name_of_a_wrong_type_is_told_by_its_option(option: str, wrong: Any) -
     """A name that is no text is refused, and the error names the option."""
     with pytest.raises(ConfigurationError, match=rf"^{option} must be text, got .*: write str\("):
         make_mark(**{"subject": "ada", option: wrong}, until=math.inf)
+
+
+@pytest.mark.parametrize("option", ["token_id", "key_id", "session", "subject", "issuer"])
+@pytest.mark.parametrize("beside", [{}, {"subject": "ada"}, {"session": "s1"}, {"issued_before": NOW}])
+def test_an_empty_name_is_refused(option: str, beside: dict[str, Any]) -> None:
+    """An empty name, as of a missing claim, is refused also beside another name."""
+    with pytest.raises(ConfigurationError, match=rf"^{option} must be text that is not empty, or None"):
+        make_mark(**beside | {option: ""}, until=math.inf)
+
+
+def test_an_empty_name_is_refused_by_a_store() -> None:
+    """A store refuses an empty name, and revokes nothing."""
+    revocations = MemoryRevocations()
+    with pytest.raises(ConfigurationError, match="^token_id must be text that is not empty"):
+        revocations.revoke(subject="ada", token_id="", until=NOW + 60)
+    assert not revocations.is_revoked(principal())

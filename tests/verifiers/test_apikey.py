@@ -130,3 +130,12 @@ def test_a_prefix_with_a_comma_is_refused(prefix: str) -> None:
     """A prefix with a comma, with which no key begins, is refused."""
     with pytest.raises(ConfigurationError, match="prefix"):
         APIKeyVerifier({KEY: APIKey("robot")}, prefixes=[prefix])
+
+
+@pytest.mark.parametrize("key", ["\ud800", "sk_live_\udfff", "a" * 40 + "\udcff"])
+def test_a_key_that_cannot_be_encoded_is_refused(key):
+    """Half of a pair of surrogates has no encoding, and no request can have it. No error shows the key."""
+    with pytest.raises(ConfigurationError, match="^key must be text that can be encoded") as caught:
+        digest_api_key(key)
+    assert caught.value.__cause__ is None
+    assert key not in str(caught.value)

@@ -333,3 +333,12 @@ def test_no_warning_of_a_list_of_claims_on_purpose(required, caplog):
     """A list with `exp` or without other claims is not warned of."""
     build(required_claims=required)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("given", ["x", None, 5, b"{}", ["sub"]])
+def test_claims_that_are_not_a_mapping_are_refused(given):
+    """`unusable_claims` takes the claims of a token."""
+    verifier = JWTVerifier(SECRET, algorithms=["HS256"], issuer=None, audience=None)
+    with pytest.raises(ConfigurationError, match=r"^claims must be a mapping, got .*: write user\.claims"):
+        verifier.unusable_claims(given)
+    assert verifier.unusable_claims({"sub": "ada"}) == []

@@ -53,10 +53,20 @@ SPELLINGS = [
     " refresh ",
     "reset-credentials",
     "refresh/token",
+    "urn:ietf:params:oauth:token-type:refresh_token",
+    "urn:ietf:params:oauth:token-type:id_token",
+    "URN:IETF:params:oauth:token-type:Refresh_Token",
+    "urn:example:id",
+    f"urn:example:{'x' * 500}:refresh-token",
+    ["id"],
+    ["refresh"],
+    ["access", "refresh_token"],
+    ["urn:ietf:params:oauth:token-type:id_token"],
+    [5, None, ["x"], "offline"],
 ]
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", SPELLINGS, ids=str)
 def test_a_word_is_known_in_every_spelling(kind):
     """A word for another kind is refused in any case, and with any separators."""
     with pytest.raises(InvalidTokenError):
@@ -84,6 +94,14 @@ OWN = [
     {"token_type": 5},
     {"token_type": None},
     {"typ": ["user"]},
+    {"type": []},
+    {"type": [5, None, ["refresh"], {"a": "id"}]},
+    {"token_use": ["access"]},
+    {"token_use": "urn:ietf:params:oauth:token-type:access_token"},
+    {"type": "urn:ietf:params:oauth:token-type:jwt"},
+    {"type": "urn:refresh:user"},
+    {"type": "urn:"},
+    {"type": "user:refresh"},
     {"type": {"a": 1}},
     {"type": True},
     {"events": [1, 2]},

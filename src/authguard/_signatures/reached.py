@@ -5,7 +5,10 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType
-from typing import Any
+from typing import Any, TypeAlias
+
+#: The values that partials and a bound method pass to their function, each with its place.
+Bound: TypeAlias = list[tuple[object, Any]]
 
 MAX_REACHED = 200  # callables behind one; the search must also end for a function that wraps itself
 _FUNCTIONS = (FunctionType, MethodType, functools.partial)
@@ -19,6 +22,38 @@ def unwrapped(call: Any) -> Iterator[Any]:
             return
         yield call
         call = call.func if isinstance(call, functools.partial) else _wrapped(call)
+
+
+def bound_values(call: Any) -> tuple[Any, Bound]:
+    """Return the function below partials and a bound method, and the values that these bind to it.
+
+    Each access to a method or a `functools.partialmethod` creates another object: two of them are the same
+    if their functions and their values are.
+
+    Args:
+        call: a callable; one of another kind is returned with no values.
+    """
+    bound: Bound = []
+    for _ in range(MAX_REACHED):
+        if isinstance(call, functools.partial):
+            bound += [(functools.partial, None), *enumerate(call.args), *call.keywords.items()]
+            call = call.func
+        elif isinstance(call, MethodType):
+            bound.append((MethodType, call.__self__))
+            call = call.__func__
+        else:
+            break
+    return call, bound
+
+
+def identity(call: Any) -> tuple[object, ...]:
+    """Return a value that is equal for a callable and for others that are the same, as of `bound_values`.
+
+    Args:
+        call: the callable; keep it alive, so that no other object gets its ids.
+    """
+    function, bound = bound_values(call)
+    return (id(function), *((place, id(value)) for place, value in bound))
 
 
 def reached(call: Any) -> list[Any]:

@@ -2,14 +2,22 @@
 
 import inspect
 import sys
-from collections.abc import Iterable
-from types import CodeType, FrameType, FunctionType
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from authguard._signatures.reached import reached, unwrapped, with_own_values
+from authguard._signatures.reached import (
+    Bound,
+    bound_values,
+    reached,
+    unwrapped,
+    with_own_values,
+)
 
 _PACKAGE = __name__.partition(".")[0]
+_MAX_GONE = 100  # wrappers that are gone, of one function: a view may guard another method for each request
 
 
 class _Wrapper(NamedTuple):
@@ -18,28 +26,56 @@ class _Wrapper(NamedTuple):
     Attributes:
         reference: a reference to the wrapper.
         by_decorator: whether `@requires(…)` above the function created it, and no call with the function.
+        endpoint: returns the object that it guards, which a program may create again.
+        bound: returns each value that this object binds to its function, with the place of the value.
     """
 
     reference: "ref[Any]"
     by_decorator: bool
+    endpoint: Callable[[], Any]
+    bound: tuple[tuple[object, Callable[[], Any]], ...]
+
+    def is_gone(self) -> bool:
+        """Return whether no program can use the wrapper, and another call may have created its like."""
+        return not self.by_decorator and self.reference() is None
+
+    def binds(self, bound: Bound) -> bool:
+        """Return whether the endpoint binds exactly these values to its function."""
+        return len(self.bound) == len(bound) and all(
+            place == other and held() is value
+            for (place, held), (other, value) in zip(self.bound, bound, strict=True)
+        )
 
 
 #: The wrappers that `requires` has created. Those of `@requires(…)` are stored by the function below the
-#: decorators, regardless of the decorators between; others by the endpoint that they guard.
+#: decorators, regardless of the decorators between; others by the endpoint that they guard, or by its
+#: function: each access to a method creates a new object.
 _wrappers: "WeakKeyDictionary[Any, list[_Wrapper]]" = WeakKeyDictionary()
 
 
 def guarded_by(endpoint: Any, wrapper: Any) -> None:
     """Note that `requires` created a wrapper that guards an endpoint."""
-    function = _decorated_now(endpoint, inspect.currentframe())
-    noted = _Wrapper(ref(wrapper), function is not None)
-    key = endpoint if function is None else function
+    decorated = _decorated_now(endpoint, inspect.currentframe())
+    function, bound = bound_values(endpoint) if decorated is None else (decorated, [])
+    held = tuple((place, _reference(value)) for place, value in bound)
+    itself = _reference(endpoint if decorated is None else None)
+    noted = _Wrapper(ref(wrapper), decorated is not None, itself, held)
     try:
+        before = _wrappers.get(function, [])
         # A view may guard a helper for each request. Of the wrappers that are gone, one is enough.
-        kept = [each for each in _wrappers.get(key, ()) if each.by_decorator or each.reference() is not None]
-        _wrappers[key] = [*kept, noted]
+        kept = [each for each in before if not each.is_gone()]
+        gone = [each for each in before if each.is_gone() and not each.binds(bound)]
+        _wrappers[function] = [*gone[-_MAX_GONE:], *kept, noted]
     except TypeError:
         return  # an unhashable object: its routes cannot be checked
+
+
+def _reference(value: Any) -> Callable[[], Any]:
+    """Return a function that returns a value, which is not kept alive if that is possible."""
+    try:
+        return ref(value)
+    except TypeError:
+        return lambda: value
 
 
 class Decorated:
@@ -51,12 +87,13 @@ class Decorated:
 
     def __init__(self, calls: Iterable[Any]) -> None:
         self._used = {id(each) for call in calls for each in with_own_values(call)} if _wrappers else set()
-        # Wrappers by the id of each function that their endpoints wrap. The endpoints are kept alive, so
+        # Wrappers by the id of each function that their endpoints wrap. The functions are kept alive, so
         # that no other object gets their ids.
-        self._around: dict[int, list[tuple[Any, _Wrapper]]] = {}
-        for endpoint, wrappers in list(_wrappers.items()):
-            by_call = [(endpoint, wrapper) for wrapper in wrappers if not wrapper.by_decorator]
-            for wrapped in unwrapped(endpoint) if by_call else ():
+        self._around: dict[int, list[_Wrapper]] = {}
+        self._functions = list(_wrappers.items())
+        for function, wrappers in self._functions:
+            by_call = [wrapper for wrapper in wrappers if not wrapper.by_decorator]
+            for wrapped in unwrapped(function) if by_call else ():
                 self._around.setdefault(id(wrapped), []).extend(by_call)
 
     def is_misplaced(self, registered: Any) -> bool:
@@ -73,36 +110,55 @@ class Decorated:
         by_decorator = [
             wrapper for each in reached(registered) for wrapper in _wrappers_of(each) if wrapper.by_decorator
         ]
-        by_call = [(each, wrapper) for each in unwrapped(registered) for wrapper in _wrappers_of(each)]
-        by_call = [(each, wrapper) for each, wrapper in by_call if not wrapper.by_decorator]
-        by_call += self._around.get(id(registered), [])
+        direct = [wrapper for wrapper in _wrappers_of(registered) if not wrapper.by_decorator]
+        by_call = [wrapper for each in unwrapped(registered) for wrapper in _wrappers_of(each)]
+        by_call = [wrapper for wrapper in by_call if not wrapper.by_decorator]
+        by_call += self._around.get(id(bound_values(registered)[0]), [])
         if not by_decorator and not by_call:
             return False
         behind = {id(each) for each in with_own_values(registered)}
         if any(id(wrapper.reference()) not in behind for wrapper in by_decorator):
             return True
-        others = [(each, wrapper) for each, wrapper in by_call if id(wrapper.reference()) not in behind]
-        return self._is_left_by_calls(registered, others)
+        direct, by_call = (
+            [wrapper for wrapper in wrappers if id(wrapper.reference()) not in behind]
+            for wrappers in (direct, by_call)
+        )
+        return self._is_left_by_calls(registered, direct, by_call)
 
-    def _is_left_by_calls(self, registered: Any, others: list[tuple[Any, _Wrapper]]) -> bool:
-        """Return whether calls such as `requires("admin")(view)` should guard a registered function."""
-        direct = [wrapper for endpoint, wrapper in others if endpoint is registered]
+    def _is_left_by_calls(self, registered: Any, direct: list[_Wrapper], others: list[_Wrapper]) -> bool:
+        """Return whether calls such as `requires("admin")(view)` should guard a registered function.
+
+        Args:
+            registered: the function.
+            direct: the wrappers of the function itself.
+            others: the same, and wrappers of functions that it wraps, or that wrap it.
+        """
         alive = [each for wrapper in direct if (each := wrapper.reference()) is not None]
         named = _named(registered)
-        # `functools.wraps` gives the wrapper the name of the function. If the function still has that name,
-        # the wrapper was created for another use, perhaps in another application.
         on_purpose = any(id(wrapper) in self._used for wrapper in alive)
-        if direct and not on_purpose and not (alive and named is registered):
+        if direct and not on_purpose and not (alive and _is_same(registered, named, direct)):
             return True
         # With other decorators between, only a name that now leads to the wrapper tells the intention.
         leads_to = {id(each) for each in with_own_values(named)}
-        wrappers = (each for _, wrapper in others if (each := wrapper.reference()) is not None)
+        wrappers = (each for wrapper in others if (each := wrapper.reference()) is not None)
         return any(id(each) in leads_to and id(each) not in self._used for each in wrappers)
 
 
+def _is_same(registered: Any, named: Any, direct: list[_Wrapper]) -> bool:
+    """Return whether a registered function still has its name, or was created again for its wrappers.
+
+    `functools.wraps` gives the wrapper the name of the function. If the function still has that name, the
+    wrapper was created for another use, perhaps in another application.
+    """
+    if isinstance(registered, partial | MethodType):  # it has no name in its module
+        return all(wrapper.endpoint() is not registered for wrapper in direct)
+    return named is registered
+
+
 def _wrappers_of(endpoint: Any) -> list[_Wrapper]:
+    function, bound = bound_values(endpoint)
     try:
-        return _wrappers.get(endpoint, [])
+        return [wrapper for wrapper in _wrappers.get(function, ()) if wrapper.binds(bound)]
     except Exception:  # noqa: BLE001 (no weak reference, or no hash: no wrapper of it was noted)
         return []
 

@@ -85,8 +85,8 @@ def make_mark(
         "token_id": token_id, "key_id": key_id, "session": session, "subject": subject, "issuer": issuer,
     }  # fmt: skip
     _check_names(texts)
-    given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name]
-    if not given and issued_before is not None and all(name is None for name in named.values()):
+    given: list[tuple[Kind, str]] = [(kind, name) for kind, name in named.items() if name is not None]
+    if not given and issued_before is not None:
         given = [("all", "")]
     if len(given) != 1:
         raise ConfigurationError(
@@ -111,6 +111,8 @@ def _check_names(texts: Mapping[str, object]) -> None:
             continue
         if not isinstance(name, str):
             raise ConfigurationError(f"{option} must be text, got {got(name)}: write str(…)")
+        if not name:
+            raise ConfigurationError(f"{option} must be text that is not empty, or None, got ''")
         if _LIKE_A_TOKEN.match(name):  # no caller has this name, so that nothing would be revoked
             raise ConfigurationError(
                 f"{option} must be a name in the token, got the token itself: {_OF_THE_CALLER[option]}"

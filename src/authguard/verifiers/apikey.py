@@ -50,8 +50,17 @@ def digest_api_key(key: str) -> str:
     A fast digest is sufficient for keys, unlike for passwords: 32 random bytes cannot be guessed, so a slow
     digest would only slow down every request. A key with a comma is refused in every request with status 400,
     because servers join two fields with a comma.
+
+    Raises:
+        ConfigurationError: if the key is empty, not text, or text that has no encoding: half of a pair of
+            surrogates.
     """
-    return sha256(check_text(key, "key", secret=True).encode("utf-8")).hexdigest()
+    try:
+        data = check_text(key, "key", secret=True).encode("utf-8")
+    except UnicodeEncodeError:
+        # Without the cause, which shows the key.
+        raise ConfigurationError("key must be text that can be encoded, got half of a character") from None
+    return sha256(data).hexdigest()
 
 
 @named_options

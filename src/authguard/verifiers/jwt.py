@@ -13,7 +13,14 @@ from authguard._core.jose.issuers import TENANT, IssuerCheck, Issuers, check_key
 from authguard._core.jose.jwk import ASYMMETRIC, SYMMETRIC, VerificationKey
 from authguard._core.jose.keyset import KeySet, check_algorithms
 from authguard._core.model import Credential
-from authguard._core.options import Duration, check_flag, check_no_metadata_url, got, named_options
+from authguard._core.options import (
+    Duration,
+    check_flag,
+    check_mapping,
+    check_no_metadata_url,
+    got,
+    named_options,
+)
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
 from authguard.errors import ConfigurationError, MalformedTokenError
@@ -39,10 +46,10 @@ class JWTVerifier(Verifier):
 
     Args:
         keys: an HMAC secret, PEM text (public keys or certificates), a JWK or JWK set (mapping or JSON text),
-            PEM by `kid`, a `Path` of a file with one of these, or a list of them; or a `RemoteKeySet`. Files
-            are read again when they change. See also `from_issuer`. Text that ends like a key file name, such
-            as `keys.pem` or `keys.json`, is read as one; any other path must be a `Path`. If keys have no
-            `kid`, up to four keys of the token's algorithm are tried.
+            PEM by `kid`, a `Path` of a file with one of these, or a list of them; HMAC secrets by `kid`; or a
+            `RemoteKeySet`. Files are read again when they change. See also `from_issuer`. Text that ends like
+            a key file name, such as `keys.pem` or `keys.json`, is read as one; any other path must be a
+            `Path`. If keys have no `kid`, up to four keys of the token's algorithm are tried.
         algorithms: the algorithms of the issuer; never taken from the token. HMAC and asymmetric algorithms
             cannot be combined.
         issuer: the exact `iss`; None accepts any, or none. With `{tenantid}` in it, and `tenants`, the
@@ -247,7 +254,15 @@ class JWTVerifier(Verifier):
         return verifier
 
     def unusable_claims(self, claims: Mapping[str, Any]) -> list[str]:
-        """Return, in words, which claims should grant scopes or roles but cannot be used for that."""
+        """Return, in words, which claims should grant scopes or roles but cannot be used for that.
+
+        Args:
+            claims: those of a token, such as `Principal.claims`.
+
+        Raises:
+            ConfigurationError: if they are not a mapping.
+        """
+        check_mapping(claims, "claims", "user.claims")
         return unusable_claims(self._expected, claims)
 
     def channels(self) -> Sequence[Channel]:

@@ -14,6 +14,7 @@ from authguard.verifiers.key_source import KeySource
 from authguard.verifiers.remote import RemoteKeySet
 from authguard.verifiers.secret_text import check_no_file
 
+_DER = b"\x30"
 _FILE_NAME = re.compile(r"[^\n{]+\.(?:json|jwks|jwk|pem|crt|cer|pub)\Z")
 
 
@@ -68,8 +69,8 @@ def _is_key_file_name(text: str) -> bool:
 def _read(path: Path, algorithms: frozenset[str]) -> str | bytes:
     try:
         data = path.read_bytes()
-        if algorithms & SYMMETRIC and not _is_text(data):
-            return data  # a secret of random bytes, which must not be changed
+        if not _is_text(data) and (algorithms & SYMMETRIC or data.startswith(_DER)):
+            return data  # a secret of random bytes, which must not be changed, or a key in binary form
         return data.decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote, urlencode
 
 from authguard._core.answer.negotiation import is_htmx, reads_pages
-from authguard._core.options import named_options
+from authguard._core.options import check_text_list, got, named_options
 from authguard._core.policy.paths import is_canonical
 from authguard._core.request import RequestView
+from authguard.errors import ConfigurationError
 
 MAX_TARGET = 2048
 _PATH_SAFE = "/-._~!$&'()*+,=:@"
@@ -27,7 +28,8 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
     """Return the local path for the redirect after signing in, from an untrusted `next` parameter.
 
     Args:
-        target: the text that the client sent, decoded once, as a form or query parameter is.
+        target: the text that the client sent, decoded once, as a form or query parameter is. A client may
+            send any value in JSON: one that is not text is unsafe.
         default: the path if the target is missing or unsafe; it is returned unchanged.
         login_paths: pages that are never a target; pages named like a login page are avoided anyway.
 
@@ -35,8 +37,14 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
         A path and query on this site, percent-encoded, for a Location field: no WHATWG URL parser resolves it
         to another origin or scheme. It is kept only if its path is canonical, like a public path; a fragment
         is dropped.
+
+    Raises:
+        ConfigurationError: if `default` is not text, or `login_paths` is not a list of texts.
     """
-    if not target or len(target) > MAX_TARGET:
+    if not isinstance(default, str):
+        raise ConfigurationError(f"default must be text, got {got(default)}")
+    login_paths = _checked_paths(login_paths)
+    if not isinstance(target, str) or not target or len(target) > MAX_TARGET:
         return default
     path, _, query = target.partition("#")[0].partition("?")
     path = unquote(path)
@@ -45,6 +53,12 @@ def safe_next(target: str | None, default: str = "/", *, login_paths: Collection
     # A lone surrogate, which a URL cannot contain, becomes a question mark.
     quoted = quote(query, safe=_QUERY_SAFE, errors="replace")
     return quote(path, safe=_PATH_SAFE) + (f"?{quoted}" if query else "")
+
+
+def _checked_paths(login_paths: object) -> Collection[str]:
+    if isinstance(login_paths, frozenset):  # those of a policy, which are checked already
+        return login_paths
+    return check_text_list(login_paths, "login_paths", '"/login"')
 
 
 def _is_sign_in_page(path: str) -> bool:
@@ -95,7 +109,7 @@ def login_location(
         path = root_path + request.path
         next_path = quote(path, safe=_PATH_SAFE, errors="replace") if len(path) <= MAX_TARGET else ""
         next_path = f"{next_path}?{request.query}" if request.query else next_path
-    own = {root_path + path for path in login_paths}
+    own = frozenset(root_path + path for path in login_paths)
     next_path = safe_next(next_path, "", login_paths=own)
     parameters = [*([("next", next_path)] if next_path else []), *more]
     page = prefix + login_path

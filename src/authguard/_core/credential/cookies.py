@@ -133,16 +133,16 @@ class AccessCookie:
 
         Args:
             token: the access token.
-            max_age: seconds, or a timedelta, for which the token is valid; None until the browser is closed.
+            max_age: seconds, or a timedelta, for which the token is valid: at least one, because browsers
+                delete a cookie of less; None until the browser is closed.
             scheme: not used; only `secure` decides.
 
         Raises:
             ValueError: if the token is too large for a cookie, or malformed.
-            ConfigurationError: if the token is not text, or `max_age` is not a number of seconds.
+            ConfigurationError: if the token is not text, or `max_age` is not a number of seconds, or less
+                than one.
         """
-        age = (
-            "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=-inf))}"
-        )
+        age = "" if max_age is None else f"; Max-Age={int(check_seconds(max_age, 'max_age', inf, least=1))}"
         if not isinstance(token, str):
             remedy = ": write token.decode()" if isinstance(token, bytes) else ""
             raise ConfigurationError(f"token must be text, got {type_of(token)}{remedy}")

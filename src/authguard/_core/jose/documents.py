@@ -88,7 +88,7 @@ def read_document(
     hinted = algorithms if hinted is None else hinted
     if isinstance(document, str):
         reading.add(partial(from_pem, document, hinted))
-    elif "keys" in document or not _is_pem_map(document):
+    elif "keys" in document or not is_pem_map(document):
         # A document without `keys` gets an error about the set, unless it seems to be a single key.
         is_set = "keys" in document or (published and "kty" not in document)
         members = _members_of(document) if is_set else [document]
@@ -116,8 +116,12 @@ def _check_number(number: int, most: int) -> None:
         raise ConfigurationError(f"the key set must have at most {most} keys, got {number}")
 
 
-def _is_pem_map(document: Mapping[str, Any]) -> bool:
-    """Return whether a document maps each `kid` to PEM, as that of Google's certificates does."""
+def is_pem_map(document: Mapping[str, Any]) -> bool:
+    """Return whether a document maps each `kid` to PEM, as that of Google's certificates does.
+
+    Args:
+        document: a document of any form.
+    """
     return "kty" not in document and any(
         isinstance(text, str) and text.lstrip().startswith(BEGIN) for text in document.values()
     )

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from authguard._core.jose.compact import Header, Token
 from authguard._core.jose.documents import (
@@ -9,6 +11,7 @@ from authguard._core.jose.documents import (
     Document,
     distinct,
     group_by_name,
+    is_pem_map,
     read_document,
 )
 from authguard._core.jose.jwk import (
@@ -21,13 +24,16 @@ from authguard._core.jose.jwk import (
     secret_bytes,
 )
 from authguard._core.jose.secret import Place, check_not_place, check_unwrapped
-from authguard._core.options import check_text_list, unwrapped
+from authguard._core.options import check_text_list, got, unwrapped
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
 
 _MAX_SHOWN = 16  # characters of the name of an algorithm in an error
 _MAX_KEYS = 100
 _KINDS = "a secret, PEM, JWK, JWKS, a path or a list of these"
+_BYTE_ORDER_MARK = "\ufeff"
+_LIST_ADVICE = 'write {"keys": […]} around it (RFC 7517 section 5)'
+_JWK_MEMBERS = frozenset({"keys", "kty", "kid", "alg", "use", "k", "n", "e", "x", "crv"})
 _NO_LISTS = (bytearray, memoryview)
 # A secret may also begin with a brace. JSON, the text of a dict, and an incomplete form of them are
 # recognised by a name or white space after the brace, the closing brace, or the member that every key has.
@@ -197,11 +203,13 @@ def check_algorithms(algorithms: Iterable[str], option: str = "algorithms") -> f
 def parse_keys(source: object, algorithms: frozenset[str]) -> list[VerificationKey]:
     """Read keys from a secret, PEM text, JWK, JWKS (mapping or JSON text), or a list of these.
 
+    A mapping may also be of `kid` to PEM, or of `kid` to an HMAC secret.
+
     Raises:
         ConfigurationError: if it has another form, or contains no usable key.
     """
     if isinstance(source, Mapping):
-        return _from_document(source, algorithms)
+        return _from_mapping(source, algorithms)
     if isinstance(source, (str, bytes)):
         return _from_text(source, algorithms)
     if isinstance(source, Iterable) and not isinstance(source, _NO_LISTS) and not hasattr(source, "read"):
@@ -220,7 +228,8 @@ def _described(source: object) -> str:
 def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[VerificationKey]:
     if isinstance(source, bytes) and algorithms & SYMMETRIC and not _is_text(source):
         return [from_secret(source, algorithms, "keys")]
-    text = source if isinstance(source, str) else source.decode("latin-1")
+    text = source if isinstance(source, str) else _decoded(source)
+    text = text.removeprefix(_BYTE_ORDER_MARK)  # a secret with it is refused below
     if not text.strip():
         raise ConfigurationError(f"keys must be {_KINDS}, got empty text or an empty file")
     begins_like_json = text.lstrip().startswith("{") and not text.startswith("{{")
@@ -240,12 +249,17 @@ def _from_text(source: str | bytes, algorithms: frozenset[str]) -> list[Verifica
                 "keys must be PEM or JWK, got a public key as SSH writes it: ssh-keygen -e -m pkcs8 -f FILE "
                 "writes it as PEM"
             )
+        if text.lstrip().startswith("["):
+            raise ConfigurationError(f"keys must be a JWK set, got a list in JSON: {_LIST_ADVICE}")
+        if isinstance(source, bytes) and source.startswith(b"\x30"):
+            raise ConfigurationError(
+                "keys must be PEM, got DER, its binary form: openssl pkey -pubin -inform DER -in FILE writes "
+                "a public key as PEM, and openssl x509 -inform DER -in FILE a certificate"
+            )
         raise ConfigurationError(
             "keys must be PEM or JSON where algorithms names no HMAC algorithm, got text that is neither"
         )
-    secret_bytes(source, "keys")  # first, because a public key may have several lines
-    check_unwrapped(source, "keys")
-    return [from_secret(source, algorithms, "keys")]
+    return [_secret_of(source, algorithms)]
 
 
 def is_like_json(text: str) -> bool:
@@ -262,12 +276,66 @@ def _is_text(source: bytes) -> bool:
     return True
 
 
+def _decoded(source: bytes) -> str:
+    return source.decode("utf-8" if _is_text(source) else "latin-1")
+
+
+def _from_mapping(source: Mapping[str, Any], algorithms: frozenset[str]) -> list[VerificationKey]:
+    """Return the keys of a document, or of a mapping of `kid` to HMAC secrets."""
+    is_document = is_pem_map(source) or not _JWK_MEMBERS.isdisjoint(source)
+    are_texts = bool(source) and all(isinstance(value, (str, bytes)) for value in source.values())
+    if is_document or not are_texts or not algorithms & SYMMETRIC:
+        return _from_document(source, algorithms)
+    return [
+        replace(_from_one_secret(secret, algorithms), key_id=_checked_kid(key_id))
+        for key_id, secret in source.items()
+    ]
+
+
+def _checked_kid(key_id: object) -> str:
+    if isinstance(key_id, str) and key_id:
+        return key_id
+    raise ConfigurationError(f"each kid of keys must be text that is not empty, got {got(key_id)}")
+
+
+def _from_one_secret(secret: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
+    check_not_place(secret, "keys", advice=PLACES_OF_KEYS)
+    return _secret_of(secret, algorithms)
+
+
+def _secret_of(source: str | bytes, algorithms: frozenset[str]) -> VerificationKey:
+    secret_bytes(source, "keys")  # first, because a public key may have several lines
+    check_unwrapped(source, "keys")
+    return from_secret(source, algorithms, "keys")
+
+
+def _check_form(document: Mapping[str, Any]) -> None:
+    """Refuse a mapping of `kid` to JWK or other text, whose error would be about a key without `kty`."""
+    values = list(document.values())
+    if not values or is_pem_map(document) or not _JWK_MEMBERS.isdisjoint(document):
+        return
+    if all(isinstance(value, Mapping) and "kty" in value for value in values):
+        raise ConfigurationError(
+            "keys must be a JWK set, got a mapping of kid to JWK: write "
+            '{"keys": [{**jwk, "kid": kid} for kid, jwk in keys.items()]}'
+        )
+    if all(isinstance(value, (str, bytes)) for value in values):
+        raise ConfigurationError(
+            "keys must be a JWK, a JWK set, or a mapping of kid to PEM, got a mapping to other text: secrets "
+            'are for HMAC algorithms, as in JWTVerifier({"2026": secret}, algorithms=["HS256"], …)'
+        )
+
+
 def _from_document(source: Document, algorithms: frozenset[str]) -> list[VerificationKey]:
     """Return the keys of a local document; no key is skipped because of the verifier's own options."""
+    if not isinstance(source, str):
+        _check_form(source)
     reading = read_document(source, algorithms)
     is_one_key = isinstance(source, str) or ("keys" not in source and len(reading.skipped) == 1)
     members = [] if isinstance(source, str) or "keys" not in source else source["keys"]
-    if len({member.get("kty") == "oct" for member in members if isinstance(member, Mapping)}) > 1:
+    is_oct = {member.get("kty") == "oct" for member in members if isinstance(member, Mapping)}
+    # Among public keys, secrets are skipped like other keys that no algorithm is for, as in a fetched set.
+    if len(is_oct) > 1 and algorithms & SYMMETRIC:
         raise ConfigurationError("a JWK set must hold secrets or public keys, got both: keep them apart")
     for error in reading.skipped:
         if not isinstance(error, UnusableKeyError) or (is_one_key and not reading.keys):

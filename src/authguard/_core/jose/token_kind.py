@@ -48,7 +48,12 @@ _MAX_KIND = 64  # characters; the longest known value has 37, including prefixes
 
 
 def kind_of(value: str) -> str:
-    """Return the kind that a claim names, as in `OTHER_KINDS`: `refresh` for `Refresh-Token`."""
+    """Return the kind that a claim names, as in `OTHER_KINDS`: `refresh` for `Refresh-Token`.
+
+    RFC 8693 section 3 names it by the last part of a URN: `urn:ietf:params:oauth:token-type:refresh_token`.
+    """
+    if value[:4].lower() == "urn:":
+        value = value.rpartition(":")[2]
     return "" if len(value) > _MAX_KIND else _kind_of_short(value)
 
 
@@ -78,18 +83,17 @@ def check_kind(name: str, value: object, *, bound: bool, id_tokens: bool = False
 
     Args:
         name: the claim.
-        value: its value.
+        value: its value; each text in a list is judged alone.
         bound: whether the token is bound to a key or a certificate (`cnf`); the guard checks its proof.
         id_tokens: whether it may be an ID token.
     """
-    if not isinstance(value, str):
-        return
-    if id_tokens and kind_of(value) in _ID_KINDS:
-        return
-    # RFC 9449 section 6.2: a token of this type needs a proof, but this token is not bound to a key.
-    is_unbound = not bound and value.casefold() == "dpop"
-    if is_unbound or kind_of(value) in OTHER_KINDS:
-        raise MalformedTokenError(f"not an access token, says {name}", cause=Cause.KIND, claim=name)
+    for each in value if isinstance(value, list) else (value,):
+        if not isinstance(each, str) or (id_tokens and kind_of(each) in _ID_KINDS):
+            continue
+        # RFC 9449 section 6.2: a token of this type needs a proof, but this token is not bound to a key.
+        is_unbound = not bound and each.casefold() == "dpop"
+        if is_unbound or kind_of(each) in OTHER_KINDS:
+            raise MalformedTokenError(f"not an access token, says {name}", cause=Cause.KIND, claim=name)
 
 
 def check_foreign(name: str, value: object) -> None:

@@ -13,10 +13,12 @@ _MAX_DEPTH = 8
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)(?:\s*;.*)?\Z", re.IGNORECASE)
 # The media types that servers, such as object stores and repository pages, give a file of unknown type.
 _STATIC = re.compile(
-    r"(?:application/(?:octet-stream|x-pem-file|pem-certificate-chain)|binary/octet-stream|text/(?:plain|json))?"
+    r"(?:application/(?:octet-stream|x-json|x-pem-file|pem-certificate-chain)|binary/octet-stream"
+    r"|text/(?:plain|json|x-json))?"
     r"(?:\s*;.*)?\Z",
     re.IGNORECASE,
 )
+_KEY_SET = 'an object with this list as its member, {"keys": […]} (RFC 7517 section 5)'
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 _MAX_AGE = re.compile(r'(?:\A|[,\s])max-age="?([0-9]{1,9})"?(?:\Z|[,\s])', re.IGNORECASE)
 _NO_STORE = re.compile(r"(?:\A|[,\s])no-(?:store|cache)(?:\Z|[,\s])", re.IGNORECASE)
@@ -242,6 +244,8 @@ def read_key_document(response: Response) -> dict[str, Any] | str:
         if not _STATIC.match(response.headers.get("content-type", "").strip()):
             raise JSONError("the answer is PEM, but its media type is another")
         return response.body.decode("latin-1")
+    if response.body.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"["):
+        raise JSONError(f"the answer is a list: a key set is {_KEY_SET}")
     return read_json(response, static=True)
 
 
