@@ -92,6 +92,7 @@ def test_no_random_secret_of_many_is_taken_for_a_place(kind):
         "{}#9n3jyi^Pm.3P\\(6]d}~Nh,@iUa?(l",
         '{"P")_FQwm..I_7A}$.wVR4%1|iRu@F',
         "b3fceN1nWrPs)rOBXgH;PgGDh4eAO*?U{{uLa}}O",
+        "{btjOOTQyp9o1Hs=R3(rQ(h$e2tHMxhn!>sHktyj",
         "{t*M^F!k_f)@K'~+r]U4y~VMMoHdM)N}",
     ],
 )

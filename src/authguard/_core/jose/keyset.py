@@ -34,7 +34,7 @@ _NO_LISTS = (bytearray, memoryview)
 _NAME = r"[\w$@:/.-]*"
 _LIKE_JSON = re.compile(
     rf"\s*\{{(?:([\"']){_NAME}\1(?:[\s:,}}]|\Z)|\"{_NAME}\Z|(?:[a-z]{{2,}}|[A-Z]{{2,}}):.*\}}\Z"
-    rf"|[^{ODD}]*\}}[^{ODD}]*\Z|.*\s|.*kty|.{{256}})",
+    rf"|[^{ODD}]*\}}[^{ODD}]*\Z|.*\s|.*kty[\"']?:|.{{256}})",
     re.DOTALL,
 )
 
