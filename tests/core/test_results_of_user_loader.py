@@ -5,14 +5,16 @@ from collections import Counter, UserDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from unittest.mock import MagicMock, Mock
 
 import httpx
+import pydantic
 import pytest
 import sqlalchemy
 from django.db.models import Manager, QuerySet
@@ -211,6 +213,8 @@ NO_USERS: dict[str, tuple[Callable[[], Any], str]] = {
     "a future of an executor": (Future, "return its result(), or "),
     "a context manager": (entered, "enter it by with, and return the user from it, or "),
     "an async context manager": (entered_in_a_loop, "enter it by with, and return the user from it, or "),
+    "a session": (orm.Session, "enter it by with, and return the user from it, or "),
+    "a file": (StringIO, "return a user from it, such as its first row, or "),
     "a response": (lambda: httpx.Response(404), "return a user from its content, or "),
     "NotImplemented": (lambda: NotImplemented, ""),
     "an ellipsis": (lambda: ..., ""),
@@ -255,6 +259,107 @@ def test_an_object_of_another_class_is_a_user(way: str, user: Any) -> None:
     application = Application(way)
     application.user = {claims()["sub"]: user}
     assert application.decide(guard(application), bearer(TOKEN)).user is user
+
+
+class ActiveRecord(pydantic.BaseModel):
+    """Be a user of Pydantic, whose class makes queries."""
+
+    name: str = "Ann"
+
+    @classmethod
+    def where(cls, name: str) -> list[str]:
+        """Return the users of a name."""
+        return [name]
+
+    @staticmethod
+    def filter(name: str) -> list[str]:
+        """Return the users of a name."""
+        return [name]
+
+    @classmethod
+    def first(cls) -> None:
+        """Return the first user."""
+
+
+class MetaModel(type):
+    """Be the class of models that are iterated over, entered and awaited, as those of peewee and Pony."""
+
+    def __iter__(cls) -> Iterator[str]:
+        return iter(())
+
+    def __next__(cls) -> str:
+        return "Ann"
+
+    def __aiter__(cls) -> Any:
+        return cls
+
+    def __enter__(cls) -> None:
+        """Begin."""
+
+    def __exit__(cls, *error: object) -> None:
+        """End."""
+
+    def raise_for_status(cls) -> None:
+        """Do nothing."""
+
+    def add_done_callback(cls) -> None:
+        """Do nothing."""
+
+
+class Row(metaclass=MetaModel):
+    """Be a user of such a model."""
+
+    def filter(self) -> None:
+        """Be a method that queries have, too."""
+
+    def first(self) -> None:
+        """Be a method that queries have, too."""
+
+
+class Sponsor:
+    """Be a user with a method that responses have, too."""
+
+    def raise_for_status(self) -> None:
+        """Raise an error if the membership has ended."""
+
+
+@dataclass
+class Tenant:
+    """Be a user that can be entered."""
+
+    name: str = "Ann"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End."""
+
+
+class Impersonated(Tenant):
+    """Be a user of Flask-Login that can be entered."""
+
+    is_authenticated = True
+
+
+class Repeatable:
+    """Be a user whose class says that it cannot be iterated over."""
+
+    __iter__ = None
+    filter = first = lambda self: None
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("make", [ActiveRecord, Row, Sponsor, Tenant, Impersonated, Repeatable])
+def test_an_object_that_resembles_a_query_is_a_user(way: str, make: Callable[[], Any], known: bool) -> None:
+    """Methods of the class itself and of its metaclass, and single methods of responses, make no query."""
+    application = Application(way)
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = {claims()["sub"]: make()}
+    assert application.decide(own_guard, bearer(TOKEN)).user is application.user[claims()["sub"]]
 
 
 CHANGES: dict[str, dict[str, Any]] = {

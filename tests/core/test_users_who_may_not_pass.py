@@ -8,13 +8,15 @@ from typing import Any
 import pydantic
 import pytest
 import sqlalchemy
-from sqlalchemy import orm
+from django.core.exceptions import SynchronousOnlyOperation
+from sqlalchemy import ForeignKey, orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 from starlette.authentication import UnauthenticatedUser
 
 from application_functions import TOKEN, WAITING, WAYS, Application, guard, refusal_of
 from authguard import ANONYMOUS
+from authguard.errors import RevokedTokenError
 from support import bearer, claims
 
 
@@ -146,3 +148,116 @@ def test_a_column_that_is_not_loaded_is_not_read(way: str, known: bool, session:
     application.user = {claims()["sub"]: member}
     assert application.decide(own_guard, bearer(TOKEN)).user is member
     assert "is_active" in sqlalchemy.inspect(member).unloaded
+
+
+def unreadable(name: str, error: Exception) -> Any:
+    """Return a user whose property raises."""
+
+    def read(self: object) -> bool:
+        raise error
+
+    return type("Unreadable", (), {name: property(read)})()
+
+
+UNREADABLE: dict[str, tuple[Any, str]] = {
+    "is_active": (unreadable("is_active", orm.exc.DetachedInstanceError("of x9x9")), "DetachedInstanceError"),
+    "is_authenticated": (unreadable("is_authenticated", AttributeError("of x9x9")), "AttributeError"),
+    "async Django": (
+        unreadable("is_active", SynchronousOnlyOperation("of x9x9")),
+        "SynchronousOnlyOperation",
+    ),
+}
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_user_whose_state_cannot_be_read(way: str, name: str, known: bool) -> None:
+    """An exception of a property is a 500 that names it and the remedy, and no text of the exception."""
+    user, kind = UNREADABLE[name]
+    refusal = refusal_of(way, user, known=known)
+    attribute = "is_authenticated" if name == "is_authenticated" else "is_active"
+    assert refusal.status == 500
+    assert refusal.error.reason == (
+        f"{attribute} of Unreadable must be readable after user_loader has returned, got {kind}: load what "
+        "it needs in user_loader"
+    )
+    assert type(refusal.error.__cause__.__cause__).__name__ == kind  # the log shows its traceback
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize(
+    "outage",
+    [
+        ConnectionRefusedError(),
+        sqlalchemy.exc.OperationalError("s", {}, OSError(), connection_invalidated=True),
+    ],
+)
+def test_an_outage_while_the_state_is_read(way: str, known: bool, outage: Exception) -> None:
+    """An outage of the database that a property asks is a 503, as one of the function itself is."""
+    refusal = refusal_of(way, unreadable("is_active", outage), known=known)
+    assert refusal.status == 503
+    assert "is_active of" in refusal.error.reason and "Unreadable raised" in refusal.error.reason
+
+
+@WAYS
+@WAITING
+def test_a_property_that_refuses_the_request(way: str, known: bool) -> None:
+    """A refusal that a property raises is that of the request."""
+    refusal = refusal_of(way, unreadable("is_active", RevokedTokenError("locked")), known=known)
+    assert (refusal.status, refusal.error.reason) == (401, "locked")
+
+
+class Company(Table):
+    """Be the company of a user."""
+
+    __tablename__ = "companies"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    enabled: Mapped[bool]
+
+
+class Employee(Table):
+    """Be a user who is active if the company is."""
+
+    __tablename__ = "employees"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    company_id: Mapped[int] = mapped_column(ForeignKey("companies.id"))
+    company: Mapped[Company] = orm.relationship()
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether the company is enabled."""
+        return self.company.enabled
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize(
+    ("is_loaded", "enabled", "status"), [(True, True, 0), (True, False, 401), (False, True, 500)]
+)
+def test_a_property_that_needs_a_relationship(
+    way: str, known: bool, is_loaded: bool, enabled: bool, status: int, session: orm.Session
+) -> None:
+    """A property that needs a relationship is read if the function has loaded it, and otherwise a 500."""
+    session.merge(Company(id=1, enabled=enabled))
+    session.merge(Employee(id=1, company_id=1))
+    session.commit()
+    session.expunge_all()
+    employee = session.get_one(Employee, 1)
+    if is_loaded:
+        assert employee.company.id == 1
+    session.expunge_all()
+    application = Application(way)
+    own_guard = guard(application)
+    if known:
+        application.decide(own_guard, bearer(TOKEN))
+    application.user = {claims()["sub"]: employee}
+    decision = application.decide(own_guard, bearer(TOKEN))
+    if status:
+        assert decision.refusal.status == status
+    else:
+        assert decision.user is employee
+    if status == 500:
+        assert "is_active of Employee must be readable" in decision.refusal.error.reason
+        assert "got DetachedInstanceError" in decision.refusal.error.reason

@@ -1,15 +1,14 @@
 """Check the answers of a `user_loader`: one that is no user must let no request pass."""
 
 from functools import lru_cache
-from inspect import getattr_static
 from numbers import Number
 from types import CoroutineType, EllipsisType, ModuleType, NoneType, NotImplementedType
 from typing import Any, Literal, TypeAlias
 
-from authguard._core.callbacks import UNANSWERED, is_awaitable_type
+from authguard._core.callbacks import UNANSWERED, is_awaitable_type, note_source
 from authguard._core.model import Principal
 from authguard._core.options import got
-from authguard.errors import ConfigurationError
+from authguard.errors import ConfigurationError, RefusedError
 
 # Types that cannot be a user: None refuses the request, False may be meant as None, and a coroutine was not
 # awaited. If their values counted as users, every caller would pass.
@@ -23,6 +22,9 @@ _BUILT_IN = ("builtins", "collections")
 _OF_ITERATORS = ("__next__", "__anext__", "__aiter__")
 # Attributes that are False for users who must not pass: those of Flask-Login, Starlette and Django.
 _MAY_PASS = {"is_authenticated": "authenticated", "is_active": "active"}
+# Attributes of classes that declare fields (dataclasses, Pydantic, SQLAlchemy, Django, peewee), and of users
+# of Flask-Login. No context manager, future or response of a library that a loader calls has one.
+_OF_MODELS = ("__dataclass_fields__", "__pydantic_fields__", "__mapper__", "_meta", "is_authenticated")
 # Columns of Django and SQLAlchemy: reading one that is not loaded would ask the database.
 _COLUMNS = frozenset({"DeferredAttribute", "InstrumentedAttribute"})
 _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
@@ -51,34 +53,57 @@ def _is_no_user(kind: Any) -> bool:
     # A MagicMock, which a test may use as a user, has all methods of iterators and context managers.
     if kind.__module__ == "unittest.mock":
         return False
-    if any(hasattr(kind, name) for name in _OF_ITERATORS) or _remedy_of(kind):
-        return True
-    return _is_query(kind)
+    return _is_iterator(kind) or bool(_remedy_of(kind)) or _is_query(kind)
+
+
+def _own(kind: Any, name: str) -> Any:
+    """Return the attribute of a class that its objects share; None if only its metaclass has one.
+
+    Metaclasses of models, such as those of peewee and Pony, have methods of iterators and context managers.
+    """
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+
+
+def _has_method(kind: Any, *names: str) -> bool:
+    """Return whether objects of a class have one of these methods.
+
+    Methods of the class itself do not count: models have some that make a query, such as `User.where(…)`.
+    """
+    methods = [_own(kind, name) for name in names]
+    return any(callable(method) and not isinstance(method, (classmethod, staticmethod)) for method in methods)
+
+
+def _is_iterator(kind: Any) -> bool:
+    return _has_method(kind, *_OF_ITERATORS)
 
 
 def _is_query(kind: Any) -> bool:
     """Return whether a type is a query, or a manager, whose truth is not that of its rows."""
-    filters = any(callable(getattr(kind, name, None)) for name in ("filter", "where"))
-    has_rows = hasattr(kind, "__iter__") and callable(getattr(kind, "first", None))
-    makes_queries = any(callable(getattr(kind, name, None)) for name in ("compile", "get_queryset"))
-    return filters and (has_rows or makes_queries)
+    has_rows = _has_method(kind, "__iter__") and _has_method(kind, "first")
+    return _has_method(kind, "filter", "where") and (has_rows or _has_method(kind, "compile", "get_queryset"))
 
 
 def _remedy_of(kind: Any) -> str:
     """Return the remedy for a value that contains a user; empty for a value of another type."""
-    if hasattr(kind, "__exit__") or hasattr(kind, "__aexit__"):  # of @contextmanager, a session or a file
+    if any(_own(kind, name) is not None for name in _OF_MODELS):
+        return ""
+    if _has_method(kind, "__exit__", "__aexit__"):  # of @contextmanager, a session or a file
         return "enter it by with, and return the user from it"
-    if callable(getattr(kind, "add_done_callback", None)):  # of an executor
+    if _has_method(kind, "add_done_callback"):  # of an executor
         return "return its result()"
-    if callable(getattr(kind, "raise_for_status", None)):  # of httpx, requests and others
+    # of httpx, requests and others, which all have the text of the response, too
+    if _has_method(kind, "raise_for_status") and _own(kind, "text") is not None:
         return "return a user from its content"
     return ""
 
 
 @lru_cache(maxsize=256)
 def _attributes_of(kind: Any) -> tuple[str, ...]:
-    """Return which attributes of `_MAY_PASS` the class itself has; reading them asks no database."""
-    own = {name: getattr_static(kind, name, None) for name in _MAY_PASS}
+    """Return which attributes of `_MAY_PASS` the class itself has, other than columns.
+
+    A property of the application may ask a database all the same.
+    """
+    own = {name: _own(kind, name) for name in _MAY_PASS}
     return tuple(
         name for name, value in own.items() if value is not None and type(value).__name__ not in _COLUMNS
     )
@@ -97,9 +122,26 @@ def is_user(answer: object) -> bool:
 
 
 def lacking(answer: Any) -> str:
-    """Return the state that a user lacks, `authenticated` or `active`; empty if it may pass."""
+    """Return the state that a user lacks, `authenticated` or `active`; empty if it may pass.
+
+    Raises:
+        ConfigurationError: if a property of the user's class raises an exception, such as one of SQLAlchemy
+            whose session is closed. The exception is its cause, so that an outage remains one.
+        RefusedError: if the property raises it.
+    """
     for name in _attributes_of(type(answer)):  # type: ignore[arg-type]
-        if getattr(answer, name) is False:
+        try:
+            value = getattr(answer, name)
+        except RefusedError:
+            raise
+        except Exception as error:
+            unreadable = ConfigurationError(
+                f"{name} of {type(answer).__name__} must be readable after user_loader has returned, got "
+                f"{type(error).__name__}: load what it needs in user_loader"
+            )
+            note_source(unreadable, f"{name} of", type(answer))
+            raise unreadable from error
+        if value is False:
             return _MAY_PASS[name]
     # An attribute that `__init__` sets, a field of Pydantic, or the loaded value of a column.
     if own := getattr(answer, "__dict__", None):
@@ -126,9 +168,12 @@ def is_plain_user(answer: Any) -> bool:
     kind = _kind_of(type(answer))  # type: ignore[arg-type]
     if kind == "may be empty":
         return bool(answer)
-    return kind == "user" or (
-        kind == "may be refused" and type(answer) is not Principal and not lacking(answer)
-    )
+    if kind != "may be refused" or type(answer) is Principal:
+        return kind == "user"
+    try:
+        return not lacking(answer)
+    except Exception:  # noqa: BLE001 (the flow reads the attributes again, and refuses the request)
+        return False
 
 
 def no_user(answer: object) -> ConfigurationError:
@@ -141,7 +186,7 @@ def no_user(answer: object) -> ConfigurationError:
         remedy = f"await it, or {remedy}"
     elif isinstance(answer, type):
         remedy = f"call it, or {remedy}"
-    elif _is_query(kind) or any(hasattr(kind, name) for name in _OF_ITERATORS):
+    elif _is_query(kind) or _is_iterator(kind):
         remedy = f"return a user from it, such as its first row, or {remedy}"
     elif _remedy_of(kind):
         remedy = f"{_remedy_of(kind)}, or {remedy}"

@@ -23,7 +23,7 @@ from authguard._core.jose.jwk import (
     from_secret,
     secret_bytes,
 )
-from authguard._core.jose.secret import Place, check_not_place, check_unwrapped
+from authguard._core.jose.secret import ODD, Place, check_not_place, check_unwrapped
 from authguard._core.options import check_text_list, got, unwrapped
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import Cause, ConfigurationError, InvalidSignatureError
@@ -37,7 +37,12 @@ _JWK_MEMBERS = frozenset({"keys", "kty", "kid", "alg", "use", "k", "n", "e", "x"
 _NO_LISTS = (bytearray, memoryview)
 # A secret may also begin with a brace. JSON, the text of a dict, and an incomplete form of them are
 # recognised by a name or white space after the brace, the closing brace, or the member that every key has.
-_LIKE_JSON = re.compile(r"\s*\{(?:[\"}]|.*\s|.*kty|.{256}|.*\}\Z)", re.DOTALL)
+_NAME = r"[\w$@:/.-]*"
+_LIKE_JSON = re.compile(
+    rf"\s*\{{(?:([\"']){_NAME}\1(?:[\s:,}}]|\Z)|\"{_NAME}\Z|(?:[a-z]{{2,}}|[A-Z]{{2,}}):.*\}}\Z"
+    rf"|[^{ODD}]*\}}[^{ODD}]*\Z|.*\s|.*kty[\"']?:|.{{256}})",
+    re.DOTALL,
+)
 
 #: The other sources of keys, with the option for each.
 PLACES_OF_KEYS: Mapping[Place, str] = {

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from authguard._core.jose.vault_names import is_vault_name
-from authguard._core.options.text import COMMENT, QUOTED
+from authguard._core.options.text import COMMENT
 from authguard.errors import ConfigurationError
 
 #: The kind of thing that a text is or refers to: a file, a network resource, a placeholder, a secret in a
@@ -19,40 +19,60 @@ MIN_UNIT = 32  # bytes; repeated text is only as strong as the repeated unit
 _NEEDED = 0.3  # phrases of common words score up to 0.2, secrets with a random part at least 0.35
 _GROUP = 4  # characters; shorter than an alphabet or a row of keys, and too long to occur by chance
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: Punctuation that generated secrets of all characters have many of, and paths and names of files hardly any.
+ODD = r"!\"#$%&'()*+,;<=>?@\[\]^`{|}~"
+_ONE_ODD_AT_MOST = rf"(?=[^{ODD}]*[{ODD}]?[^{ODD}]*\Z)"
+_ODD_CHARACTERS = re.compile(rf"[{ODD}]")
+_SEPARATORS = re.compile(r"[/\\]")
+_MIN_SEPARATORS = 3  # of a path that has an odd character: /Volumes/Shared#1/jwt
+
+_URL = re.compile(r"(?:[A-Za-z][a-z0-9+.-]+|[A-Z][A-Z0-9+.-]+)://")
 _PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
 _SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{31,}={0,2}\Z")  # 32 characters encode 24 bytes
 _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
 _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
 )
-# Generated secrets contain no dots.
 _KEY_FILE = re.compile(
-    r"[^\s{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env)\Z", re.IGNORECASE
+    rf"{_ONE_ODD_AT_MOST}[^\s{{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env)\Z",
+    re.IGNORECASE,
+)
+# Names of variables, which are short enough to occur in a generated secret: a name counts if it has one of
+# these words, is one of the short words, or is in capitals and longer.
+_LONG_WORD = (
+    r"\w{0,60}(?:secret|token|passw|sign(?:ing|ature)|auth|hmac|salt|nonce|pepper|session|credential|private"
+    r"|client|django|flask|fastapi|config)\w{0,60}"
+)
+_SHORT_WORD = r"(?:\w{1,60}_)?(?:key|jwt|jwk|pwd)+(?:_\w{1,60})?"
+_VARIABLE = (
+    rf"(?:(?i:{_LONG_WORD}|{_SHORT_WORD})|(?=[A-Z0-9_]{{8}})[A-Z]+[0-9]{{0,2}}(?:_[A-Z]+[0-9]{{0,2}})+)"
 )
 _PLACEHOLDERS = re.compile(
-    r"""
+    rf"""
       \$(?:env:)?[A-Z_][A-Z0-9_]*\Z                    # $JWT_SECRET
     | \$[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z                # $jwt_secret
-    | \$\(.*\)\Z                                       # $(cat /run/secrets/jwt)
-    | .*\$\{[A-Za-z_][\w.:/?-]*\}                      # ${JWT_SECRET}
-    | .*\$?\{\{\s*[\w.$'"]+[^{}]*\}\}                  # {{ secret }}
+    | \$\(\s*<?\s*[\w./~-]+(?:\s.*)?\)\Z               # $(cat /run/secrets/jwt)
+    | \$\{{[A-Za-z_][\w.]*(?:[:/?-].*)?\}}\Z           # ${{jwt}}
+    | .*\$\{{(?:[A-Z_]{{4,}}[A-Z0-9_]*|[a-z]{{2,}}(?:[_.-][a-z]{{2,}})+|{_VARIABLE})(?:[.:/?-][\w.:/?-]*)?\}}
+    | \$?\{{\{{[^{{}}]+\}}\}}\Z                            # {{{{ secret }}}}
+    | .*\{{\{{(?:-?\s[^{{}}]*|[a-z_.]{{3,}}|[A-Z_.]{{3,}}|{_VARIABLE})\}}\}}    # a-{{{{ secret }}}}
     | %[A-Z_][A-Z0-9_]*%\Z                             # %JWT_SECRET%
     | <[A-Za-z][\w -]*>\Z                              # <secret>
-    | \{[A-Za-z_]\w*\}\Z                               # {secret}
-    | (?:\$(?:env:)?[A-Z_][A-Z0-9_]{2,}|%[A-Z_][A-Z0-9_]*%)[/\\]   # $HOME/jwt
-    | (?:env|vault|ssm|arn|secretsmanager|op|keyring)[:(] | env\.[A-Z] | [a-z-]+vault:
-    | @Microsoft\.KeyVault\( | \{cipher\} | ENC\[ | ENC\( | \$ANSIBLE_VAULT; | !vault\b | <%=  # not resolved
+    | \{{[A-Za-z_]\w*\}}\Z                              # {{secret}}
+    | (?:\$(?:env:)?[A-Z_][A-Z0-9_]{{2,}}|%[A-Z_][A-Z0-9_]*%)[/\\][^{ODD}]*\Z   # $HOME/jwt
+    | (?:env|vault|ssm|arn|secretsmanager|keyring)[:(] | env\.[A-Z] | [a-z-]+vault:
+    | @Microsoft\.KeyVault\( | \{{cipher\}} | ENC\[ | ENC\( | \$ANSIBLE_VAULT; | !vault\b   # not resolved
+    | <%=.*%>\Z
     | (?:os\.)?(?:environ\b|getenv\b) | process\.env\b
-    | [A-Z]+[0-9]{0,2}(?:_(?:[A-Z]+[0-9]{0,2}|[0-9]{1,2}))+\Z   # JWT_SECRET
+    | [A-Z]+[0-9]{{0,2}}(?:_(?:[A-Z]+[0-9]{{0,2}}|[0-9]{{1,2}}))+\Z   # JWT_SECRET
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 _TOKEN = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]+\Z", re.ASCII)
 _HASH = re.compile(
-    r"\$(?:[156y]|2[abxy]?|argon2id?|argon2d|scrypt|pbkdf2[\w-]*)\$"
-    r"|(?:pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$",
+    r"(?:\$(?:[156y]|2[abxy]?|argon2id?|argon2d|scrypt|pbkdf2[\w-]*)"
+    r"|pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$[\w./+=,$-]+\Z",  # salt, cost and digest
     re.ASCII,
 )
 # Texts that no user chooses as a secret; another party may have issued them.
@@ -66,13 +86,14 @@ _WRAPPED = {
         rf"\A{_BYTE_ORDER_MARK}"
     ),
     "that begins or ends with a space or a line break: write .strip() behind it": re.compile(r"\A\s|\s\Z"),
-    "in quotes: leave them out": QUOTED,
+    # Other characters inside are a sign of a secret of random punctuation, which has a quote at both ends by
+    # chance; generators without quotes, such as that of Django, have none of them.
+    "in quotes: leave them out": re.compile(r"\A([\"'`])(?=.*\s|[\w!@#$%^&*()=+/.-]*.\Z).*\1\Z", re.DOTALL),
     "with white space and `#`, as before a comment: leave the comment out, or choose a secret without them": (
         COMMENT
     ),
     "that begins with the name of a variable: leave out the name and `=`": re.compile(
-        r"\A(?:export\s+)?(?:[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+|secret|key|token|password)\s*=\s*\S{8}",
-        re.IGNORECASE,
+        rf"\A(?i:export\s+)?{_VARIABLE}\s*=\s*\S{{8}}", re.ASCII
     ),
     "with several lines: leave out all but the secret": re.compile(
         r"\A(?![A-Za-z0-9+/\r\n]+={0,2}\Z).*[\r\n]", re.DOTALL
@@ -176,7 +197,7 @@ def place_of(text: str, *, chosen_here: bool) -> Place | None:
     text = text.strip(" \t\r\n\"'`")
     if _URL.match(text):
         return "path" if text[:5].lower() == "file:" else "URL"
-    if _PATH.match(text) or (text.startswith("/") and _is_path(text, chosen_here=chosen_here)):
+    if _is_path(text, chosen_here=chosen_here):
         return "path"
     if _PLACEHOLDERS.match(text):
         return "placeholder"
@@ -187,10 +208,28 @@ def place_of(text: str, *, chosen_here: bool) -> Place | None:
 
 
 def _is_path(text: str, *, chosen_here: bool) -> bool:
+    begins_as_path = _PATH.match(text) is not None
+    if text.lower().startswith("file:") or not (begins_as_path or text.startswith("/")):
+        return begins_as_path
     # A random secret in base64 has capital letters.
     if _LOWER_CASE_PATH.match(text) or _WELL_KNOWN_PATH.match(text):
         return True
-    return chosen_here and (not _SECRET_IN_BASE64.match(text) or is_vault_name(text))
+    if _has_random_punctuation(text):
+        return False
+    is_secret = _SECRET_IN_BASE64.match(text) is not None and not is_vault_name(text)
+    return begins_as_path or (chosen_here and not is_secret)
+
+
+def _has_random_punctuation(text: str) -> bool:
+    """Return whether a text that begins like a path has more punctuation than paths have.
+
+    A path with white space may have any. No generator writes white space, except line breaks.
+    """
+    text = text.lstrip("@~")
+    odd = len(_ODD_CHARACTERS.findall(text))
+    if not odd or len(text.split()) > 1:
+        return False
+    return odd > 1 or len(_SEPARATORS.findall(text)) < _MIN_SEPARATORS
 
 
 _ADVICE: Mapping[Place, str] = {
