@@ -142,6 +142,8 @@ class Form:
 
 def refusal_text(error: RefusedError) -> str:
     """Return the text of a refusal."""
+    if isinstance(error, InvalidFieldsError) and "cursor" in error.fields:
+        return "This link belongs to no list of your sessions. Open your account again to see all of them."
     if words := _words_of(error)[1]:
         return words
     if isinstance(error, RateLimitedError):

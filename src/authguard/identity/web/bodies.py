@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
 from authguard.identity.tokens.cursors import MAX_CURSOR
+from authguard.identity.web.json_faults import shown_name
 
 MAX_MEMBERS = 20  # errors of a body; one for each field could make the answer larger than the request
 
@@ -24,13 +25,16 @@ _MESSAGES = {
     "int_type": "is a whole number",
     "list_type": "is a list",
     "dict_type": "is an object",
-    "literal_error": "is none of the values that are accepted",
-    "greater_than_equal": "is too small",
-    "less_than_equal": "is too large",
-    "string_too_short": "is empty",
-    "too_short": "is empty",
-    "string_too_long": "is too long",
-    "too_long": "is too long",
+}
+#: The messages with a bound or the accepted values, as the kind of the error describes them.
+_BOUNDS = {
+    "literal_error": "is one of {expected}",
+    "greater_than_equal": "is at least {ge}",
+    "less_than_equal": "is at most {le}",
+    "string_too_short": "has at least {min_length} characters",
+    "too_short": "has at least {min_length} characters",
+    "string_too_long": "has at most {max_length} characters",
+    "too_long": "has at most {max_length} characters",
 }
 
 
@@ -198,19 +202,27 @@ def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
         return kind.model_validate(data)
     except ValidationError as error:
         problems: dict[str, list[str]] = {}
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        for problem in error.errors(include_input=False, include_url=False):
             field = (
                 str(problem["loc"][0]) if problem["loc"] and problem["type"] != "extra_forbidden" else "body"
             )
-            problems.setdefault(field, []).append(_message(problem["type"], problem["msg"], problem["loc"]))
+            message = _message(problem["type"], problem["msg"], problem["loc"], problem.get("ctx", {}))
+            problems.setdefault(field, []).append(message)
         raise InvalidFieldsError(problems) from None
 
 
-def _message(kind: str, text: str, location: tuple[int | str, ...]) -> str:
+def _message(kind: str, text: str, location: tuple[int | str, ...], bounds: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
-        # The caller sent the name, so only the characters of a field name are shown.
-        name = "".join(c for c in str(location[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
-        return f"{name} {_MESSAGES[kind]}"
+        return f"{shown_name(str(location[0]))} {_MESSAGES[kind]}"
+    if bounds.get("min_length") == 1:
+        return "is empty"
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format_map({**bounds, "expected": _listed(bounds)})
     if kind == "value_error":
         return text.removeprefix("Value error, ")
     return _MESSAGES.get(kind, "is not what is expected here")
+
+
+def _listed(bounds: Mapping[str, Any]) -> str:
+    """Return the accepted values without the quotes of the library: `'now' or 'first_use'`."""
+    return str(bounds.get("expected", "")).replace(" or ", ", ").replace("'", "")
