@@ -52,7 +52,9 @@ def client(service: IdentityService) -> TestClient:
 def errors_of(client: TestClient, path: str, body: object, **headers: str) -> dict[str, str]:
     """Return the message of each field of a refused request."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = client.post(f"/v1/{path}", content=content, headers={"content-type": "application/json", **headers})
+    answer = client.post(
+        f"/v1/{path}", content=content, headers={"content-type": "application/json", **headers}
+    )
     assert answer.status_code == 422
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 

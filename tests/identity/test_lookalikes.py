@@ -10,10 +10,11 @@ from authguard.identity.errors import (
     LinkRefusedError,
     SimilarAddressError,
 )
+from authguard.identity.limits import Limit
 from authguard.identity.mail.addresses import email_key, is_same_address, lookup_address, parse_email
 from authguard.identity.model import SocialIdentity
 from identity.providers import code_for, come_back, hand_in, local_providers
-from identity.support import CALLER, PASSWORD, Postbox, browser, service_at
+from identity.support import CALLER, GENEROUS, PASSWORD, Postbox, browser, service_at
 
 pytestmark = pytest.mark.one_database  # the reading of addresses does not depend on the database
 
@@ -114,6 +115,56 @@ def test_a_similar_address_is_refused_with_the_reason(url, name, safe):
         assert service.outbox.flush()
         assert postbox.mails == []
         assert service.audit.counts() == {("create", "success"): 1, ("social", "link_refused"): 2}
+
+
+@pytest.fixture(name="safe")
+def _safe(url, postbox, clock):
+    """Return a service whose answers do not disclose which addresses are known."""
+    limits = GENEROUS | {"mail_account": Limit(2, 3600)}
+    with service_at(url, clock=clock, postbox=postbox, enumeration_safe=True, limits=limits) as service:
+        yield service
+
+
+def registered(service, postbox, address):
+    """Return the recipients and subjects of the mails after a registration."""
+    postbox.mails.clear()
+    assert service.accounts.register(address, PASSWORD, "Ann", CALLER) is None
+    assert service.mails.run()
+    return [(mail.to, mail.subject) for mail in postbox.mails]
+
+
+@pytest.mark.parametrize(("kept", "given"), ALIKE.values(), ids=ALIKE)
+def test_the_owner_of_a_similar_address_is_told(safe, postbox, kept, given):
+    """A registration with a similar address gets a mail to that address, which says what to do."""
+    safe.accounts.create(kept, PASSWORD)
+    if email_key(parse_email(kept)) == email_key(parse_email(given)):
+        subject = "Please register with another address"
+        assert registered(safe, postbox, given) == [(parse_email(given), subject)]
+        assert "too similar to that of another account" in postbox.mails[0].text
+        assert kept not in postbox.mails[0].text
+    assert registered(safe, postbox, kept) == [(parse_email(kept), "You have an account already")]
+
+
+def test_mails_to_similar_addresses_are_limited(safe, postbox):
+    """Mails to similar addresses count as those to the account."""
+    safe.accounts.create("ann@example.com", PASSWORD)
+    spellings = ["\uff41nn@example.com", "a\uff4en@example.com", "an\uff4e@example.com"]
+    assert [len(registered(safe, postbox, address)) for address in spellings] == [1, 1, 0]
+    assert registered(safe, postbox, "ann@example.com") == []
+
+
+def test_a_mail_to_a_similar_address_is_tried_again(safe, postbox, clock):
+    """A mail to a similar address that could not be sent is sent there later, and counted once."""
+    user = safe.accounts.create("ann@example.com", PASSWORD)
+    postbox.broken = True
+    safe.accounts.register("\uff41nn@example.com", PASSWORD, "Ann", CALLER)
+    assert not safe.mails.run()
+    (waiting,) = safe.mails.list()
+    assert (waiting.user_id, waiting.address) == (user.id, "\uff41nn@example.com")
+    postbox.broken = False
+    clock.go_on(60)
+    assert safe.mails.run()
+    assert [mail.to for mail in postbox.mails] == ["\uff41nn@example.com"]
 
 
 @pytest.mark.parametrize("text", ["\u212aim@example.com", "\uff21nn@\u212aim.example", "a\u212a@example.com"])

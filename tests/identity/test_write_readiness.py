@@ -226,7 +226,7 @@ def test_a_lock_for_which_a_write_has_waited_in_vain(clock: Clock, tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_lock_that_has_ended_leaves_the_service_ready(clock: Clock, tmp_path: Path) -> None:
-    """A lock that has ended before the next probe, or ends while it waits, does not make the service unready."""
+    """A lock that has ended before the next probe, or ends while it waits, leaves the service ready."""
     with locked_file(tmp_path, clock) as (client, other):
         assert sign_in(client) == 503
         other.execute("ROLLBACK")

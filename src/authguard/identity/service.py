@@ -162,7 +162,7 @@ class IdentityService:
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
         self.own_tokens = TokensForGuards(self.settings, self.keys)
-        #: Verifies tokens only for ending them, where a token may have expired, or be of a clock that is ahead.
+        #: Verifies tokens only for ending them, where a token may have expired, or begin in the future.
         self.tokens_to_end = OwnTokens(self.settings, self.keys, at_any_time=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)

@@ -88,8 +88,7 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 #: The same for an address that only looks like that of an account, whose code is that of an unverified one.
 _SIMILAR = (
     "Please use another address",
-    "Your e-mail address is too similar to that of another account. Use another address at the provider, or "
-    "sign in in another way.",
+    "Your e-mail address is too similar to that of another account. Use another one at the provider.",
 )
 # Characters of the longest accepted value; longer ones are not shown again.
 MAX_VALUE = MAX_ADDRESS

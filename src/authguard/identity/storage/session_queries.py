@@ -120,7 +120,7 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, limi
 def end_sessions(
     connection: Connection, session_ids: Select[str] | Iterable[str], now: float
 ) -> Sequence[tuple[str, float]]:
-    """End any number of sessions in one statement, and return their ids and the times of their last refreshes.
+    """End any number of sessions in one statement, and return their ids and when they were refreshed.
 
     Args:
         connection: the transaction.

@@ -27,7 +27,7 @@ def session_id_or_empty(principal: Principal) -> str:
 
 
 def issued_at_of(principal: Principal) -> float:
-    """Return when the principal's token was issued, by the clock of the machine that issued it; 0 if unknown."""
+    """Return when the principal's token was issued, by the clock of the issuing machine; 0 if unknown."""
     issued = principal.claims.get("iat")
     return issued if is_numeric_date(issued) else 0
 

@@ -8,7 +8,7 @@ _NO_OBJECT = "is not a JSON object"
 _MAX_NAME = 40
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """End the reading of a body whose fault is known."""
 
 
@@ -29,7 +29,7 @@ def _fault_of_text(text: str) -> str:
     try:
         value = json.loads(text, object_pairs_hook=_check_names, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode()
-    except _Fault as fault:
+    except _FaultError as fault:
         return str(fault)
     except json.JSONDecodeError as error:
         return f"{_NO_OBJECT}: its text has a fault in line {error.lineno}, at character {error.colno}"
@@ -51,10 +51,10 @@ def _check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise _Fault(f"{shown_name(name) or 'a field'} was sent twice")
+            raise _FaultError(f"{shown_name(name) or 'a field'} was sent twice")
         members[name] = value
     return members
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _Fault("has NaN or Infinity, which are no numbers in JSON")
+    raise _FaultError("has NaN or Infinity, which are no numbers in JSON")
