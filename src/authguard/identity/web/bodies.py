@@ -6,9 +6,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from authguard.identity.errors import InvalidFieldsError
+from authguard.identity.json_faults import shown_name
 from authguard.identity.mail.addresses import MAX_ADDRESS
 from authguard.identity.tokens.cursors import MAX_CURSOR
-from authguard.identity.web.json_faults import shown_name
 
 MAX_MEMBERS = 20  # errors of a body; one for each field could make the answer larger than the request
 
