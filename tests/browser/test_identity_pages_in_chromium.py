@@ -105,7 +105,7 @@ def test_the_life_of_an_account(
     another.get(f"{site}/account")
     assert another.current_url == f"{site}/login?next=%2Faccount"
 
-    follow(another, "Forgot it?")
+    follow(another, "Forgot your password?")
     fill(another, email=EMAIL)
     assert "a mail is on its way" in words(another)
     another.get(link_of(service, postbox))

@@ -82,7 +82,13 @@ def test_none_at_all():
     ("variables", "words"),
     [
         ({"AUTHGUARD_GITHUB_CLIENT_ID": "x"}, "github_client_secret must be given where github_client_id is"),
+        ({"AUTHGUARD_GITHUB_CLIENT_ID": "x"}, "got nothing: set AUTHGUARD_GITHUB_CLIENT_SECRET, as a"),
         ({"AUTHGUARD_GITHUB_CLIENT_SECRET": "s3cret-x"}, "github_client_id must be given"),
+        ({"AUTHGUARD_LINKEDIN_CLIENT_SECRET": "s3cret-x"}, "nothing: set AUTHGUARD_LINKEDIN_CLIENT_ID, as a"),
+        (
+            {"AUTHGUARD_OIDC_ISSUER": "https://op.example"},
+            "set AUTHGUARD_OIDC_CLIENT_ID and AUTHGUARD_OIDC_CLIENT_SECRET, as a",
+        ),
         (
             {"AUTHGUARD_OIDC_ISSUER": "https://op.example"},
             "oidc_client_id and oidc_client_secret must be given",

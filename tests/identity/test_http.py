@@ -319,7 +319,6 @@ def bad_tokens(token):
         "another issuer": jwt.encode(claims | late | {"iss": "https://evil.example"}, SECRET),
         "another audience": jwt.encode(claims | late | {"aud": "https://evil.example"}, SECRET),
         "another kind": jwt.encode(claims | late | {"token_type": "refresh"}, SECRET),
-        "of the future": jwt.encode(claims | {"exp": 2_000_000_000, "iat": 1_900_000_000}, SECRET),
         "never valid": jwt.encode(claims | {"exp": 1_700_000_000, "iat": 1_700_000_000}, SECRET),
         "without iat": jwt.encode(
             {name: claims[name] for name in claims if name != "iat"} | {"exp": 1}, SECRET
@@ -330,7 +329,7 @@ def bad_tokens(token):
 
 BAD = [
     "garbage", "opaque", "changed", "unsigned", "forged", "another issuer", "another audience",
-    "another kind", "of the future", "never valid", "without iat", "iat that is no date",
+    "another kind", "never valid", "without iat", "iat that is no date",
 ]  # fmt: skip
 
 

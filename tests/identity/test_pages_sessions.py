@@ -146,6 +146,8 @@ def test_a_malformed_cursor_is_refused(ann, cursor):
     assert response.status_code == 422
     assert response.headers["content-type"].startswith("text/html")
     assert "<script" not in response.text
+    assert "This link belongs to no list of your sessions" in Page(response).words
+    assert "unknown fields" not in response.text
 
 
 def test_a_cursor_of_somebody_else_is_refused(app, many):

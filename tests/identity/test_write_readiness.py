@@ -3,6 +3,8 @@
 import logging
 import re
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -194,3 +196,53 @@ def test_a_full_disk_of_sqlite(clock: Clock, caplog: pytest.LogCaptureFixture) -
             assert state(client, clock) == (200, [])
             assert sign_in(client) == 200
             assert state(client, clock) == (200, [])
+
+
+@contextmanager
+def locked_file(tmp_path: Path, clock: Clock) -> Iterator[tuple[TestClient, sqlite3.Connection]]:
+    """Run the service on a file with an account, which another program has locked for writing."""
+    file = tmp_path / "identity.db"
+    upgrade(f"sqlite:///{file}")
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    with client_at(f"sqlite:///{file}", clock) as client, closing(other):
+        register(client)
+        other.execute("BEGIN IMMEDIATE")
+        yield client, other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["ROLLBACK", "COMMIT"])
+def test_a_lock_for_which_a_write_has_waited_in_vain(clock: Clock, tmp_path: Path, end: str) -> None:
+    """After a write has timed out, the service is not ready until the other program ends its transaction."""
+    with locked_file(tmp_path, clock) as (client, other):
+        assert state(client, clock) == (200, [])
+        assert sign_in(client) == 503
+        for _ in range(2):
+            assert state(client, clock) == (503, ["database"])
+        other.execute(end)
+        assert wait_for_ready(client, clock)
+        assert sign_in(client) == 200
+
+
+@pytest.mark.slow
+def test_a_lock_that_has_ended_leaves_the_service_ready(clock: Clock, tmp_path: Path) -> None:
+    """A lock that has ended before the next probe, or ends while it waits, leaves the service ready."""
+    with locked_file(tmp_path, clock) as (client, other):
+        assert sign_in(client) == 503
+        other.execute("ROLLBACK")
+        assert state(client, clock) == (200, [])
+        other.execute("BEGIN IMMEDIATE")
+        assert sign_in(client) == 503
+        ending = threading.Timer(0.5, other.execute, ["ROLLBACK"])
+        ending.start()
+        assert state(client, clock) == (200, [])
+        ending.join()
+
+
+def wait_for_ready(client: TestClient, clock: Clock) -> bool:
+    """Return whether the service is ready within ten seconds; an earlier look may still wait for the lock."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if state(client, clock) == (200, []):
+            return True
+    return False

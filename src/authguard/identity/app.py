@@ -204,11 +204,11 @@ class Identity:
         # Refreshing checks session and account itself; another check would double its cost.
         refresh_paths = [prefix + accounts.REFRESH for prefix in settings.prefixes]
         refresh = self._light_guard(self.service.own_tokens.alone, refresh_paths)
-        # An ended session or an expired token does not prevent a logout. All valid tokens get the same
-        # answer, so that it discloses nothing.
+        # An ended session, an expired token or a clock that is behind does not prevent a logout. All valid
+        # tokens get the same answer, so that it discloses nothing.
         logout_paths = [prefix + accounts.LOGOUT for prefix in settings.prefixes]
         logout_pages = [settings.pages_path + LOGOUT_PAGE] if settings.pages else []
-        logout = self._light_guard(self.service.past_tokens, logout_pages or None)
+        logout = self._light_guard(self.service.tokens_to_end, logout_pages or None)
         return dict.fromkeys(refresh_paths, self.app.with_guard(refresh)) | dict.fromkeys(
             logout_paths + logout_pages, self.app.with_guard(logout)
         )

@@ -13,6 +13,7 @@
     ├── KeyNotActiveError         409  key_not_active        an API key that has expired or been revoked
     ├── KeyLockedError            409  key_locked            an API key that others have disabled
     ├── LinkRefusedError          409  link_refused          a social account that must not be linked
+    │   └── SimilarAddressError   409  link_refused          its address looks like that of an account
     ├── NoAddressError            403  no_address            the provider sends no address
     ├── LastSignInError           409  last_sign_in          the only way to sign in to the account
     ├── SocialSignInError         400  social_sign_in        the provider refused, or its answer is invalid
@@ -164,6 +165,19 @@ class LinkRefusedError(RefusedError):
     detail = (
         "There is an account with this e-mail address already, and the provider has not verified the "
         "address: sign in to the account in another way, or have a new password sent by mail."
+    )
+
+
+class SimilarAddressError(LinkRefusedError):
+    """Refuse a social account whose verified address only looks like the address of an account.
+
+    Only the owner of the mailbox gets this answer, and would get another one for a new address. So it
+    discloses nothing that could be hidden.
+    """
+
+    detail = (
+        "The e-mail address of the provider is too similar to that of another account, so no account can "
+        "have it: use another address at the provider, or sign in in another way."
     )
 
 

@@ -65,7 +65,7 @@ from authguard.identity.usecases.links import Links
 from authguard.identity.usecases.mails.background import BackgroundThread
 from authguard.identity.usecases.mails.queue import POLL_SECONDS, MailQueue
 from authguard.identity.usecases.notices import Notices
-from authguard.identity.usecases.oauth.clients import Clients
+from authguard.identity.usecases.oauth.clients import Clients, TokenVerifiers
 from authguard.identity.usecases.own_account.address_changes import AddressChanges
 from authguard.identity.usecases.own_account.deletion import AccountDeletion
 from authguard.identity.usecases.own_account.owner_proofs import OwnerProofs
@@ -162,8 +162,8 @@ class IdentityService:
     def _add_use_cases(self, base: Base) -> None:
         self.policy = base.policy
         self.own_tokens = TokensForGuards(self.settings, self.keys)
-        #: Verifies tokens only for logging out, where a token may have expired.
-        self.past_tokens = OwnTokens(self.settings, self.keys, accept_expired=True)
+        #: Verifies tokens only for ending them, where a token may have expired, or begin in the future.
+        self.tokens_to_end = OwnTokens(self.settings, self.keys, at_any_time=True)
         self.sessions = Sessions(base)
         self.session_pages = SessionPages(base)
         notices, proofs = Notices(base), AddressProofs(base, self.sessions)
@@ -198,7 +198,8 @@ class IdentityService:
         self.api_keys = APIKeys(base, texts, self.api_key_verifier, key_events)
         self.key_notices = KeyNotices(base, key_events)
         self._add_threads()
-        self.clients = Clients(base, self.sessions, self.revocations, self.own_tokens, self.api_keys)
+        verifiers = TokenVerifiers(self.own_tokens, self.tokens_to_end)
+        self.clients = Clients(base, self.sessions, self.revocations, verifiers, self.api_keys)
 
     def _add_threads(self) -> None:
         settings = self.settings

@@ -154,7 +154,7 @@ def check_mail(smtp_url: str | None, sender: str | None, product_name: object) -
     elif smtp_url is not None:
         raise ConfigurationError(
             "mail_from must be the sender of mails, such as accounts@example.com, where there is an "
-            f"smtp_url, got {got(sender)}"
+            f"smtp_url, got {got(sender)}: set AUTHGUARD_MAIL_FROM"
         )
 
 

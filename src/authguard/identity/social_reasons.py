@@ -54,7 +54,7 @@ class SocialReason(StrEnum):
     BAD_IDENTITY = "bad_identity"
     #: The owner must verify the address first.
     EMAIL_NOT_VERIFIED = "email_not_verified"
-    #: An account has the address, which the provider has not verified.
+    #: An account has the address, which the provider has not verified; or has a similar address.
     LINK_REFUSED = "link_refused"
     #: The account is disabled.
     DISABLED = "disabled"

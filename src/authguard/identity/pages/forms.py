@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authguard.errors import RateLimitedError, RefusedError
-from authguard.identity.errors import EmailTakenError, InvalidFieldsError
+from authguard.identity.errors import (
+    EmailTakenError,
+    InvalidFieldsError,
+    LinkRefusedError,
+    SimilarAddressError,
+)
 from authguard.identity.mail.addresses import MAX_ADDRESS
 
 #: The labels of fields.
@@ -80,6 +85,11 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
         "This is an error of the site, and was logged. Please try again later.",
     ),
 }
+#: The same for an address that only looks like that of an account, whose code is that of an unverified one.
+_SIMILAR = (
+    "Please use another address",
+    "Your e-mail address is too similar to that of another account. Use another one at the provider.",
+)
 # Characters of the longest accepted value; longer ones are not shown again.
 MAX_VALUE = MAX_ADDRESS
 _SECRET = frozenset({"password", "current_password", "new_password", "token"})
@@ -131,7 +141,9 @@ class Form:
 
 def refusal_text(error: RefusedError) -> str:
     """Return the text of a refusal."""
-    if words := _REFUSALS.get(error.code, ("", ""))[1]:
+    if isinstance(error, InvalidFieldsError) and "cursor" in error.fields:
+        return "This link belongs to no list of your sessions. Open your account again to see all of them."
+    if words := _words_of(error)[1]:
         return words
     if isinstance(error, RateLimitedError):
         minutes = -(-error.retry_after // 60)
@@ -141,7 +153,17 @@ def refusal_text(error: RefusedError) -> str:
 
 def refusal_heading(error: RefusedError) -> str:
     """Return the heading of the page of a refusal."""
-    return _REFUSALS.get(error.code, ("", ""))[0] or error.title
+    return _words_of(error)[0] or error.title
+
+
+def is_known_address(error: RefusedError) -> bool:
+    """Return whether an account has the address of a refused social account."""
+    return isinstance(error, LinkRefusedError) and not isinstance(error, SimilarAddressError)
+
+
+def _words_of(error: RefusedError) -> tuple[str, str]:
+    """Return the heading and text of a refusal's page; empty without special ones."""
+    return _SIMILAR if isinstance(error, SimilarAddressError) else _REFUSALS.get(error.code, ("", ""))
 
 
 def _sentence(text: str) -> str:

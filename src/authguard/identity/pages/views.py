@@ -20,7 +20,7 @@ from authguard.asgi import handled_by_guard
 from authguard.errors import RefusedError, UnexpectedError
 from authguard.identity.brand import Brand, parse_brand
 from authguard.identity.pages.agents import describe_agent
-from authguard.identity.pages.forms import LABELS, refusal_heading, refusal_text
+from authguard.identity.pages.forms import LABELS, is_known_address, refusal_heading, refusal_text
 from authguard.identity.settings import Settings
 from authguard.identity.web.messages import REALM, page_path, query_of, see_other
 
@@ -107,6 +107,7 @@ class Views:
             "labels": LABELS,
             "asset": {name: file for file, (name, _) in self._assets.items()},
         }
+        self._templates.tests["known_address"] = is_known_address
         self._templates.filters |= {
             "agent": describe_agent,
             "heading": refusal_heading,

@@ -1,6 +1,7 @@
 """Build the providers of the settings."""
 
 from authguard.errors import ConfigurationError
+from authguard.identity.setting_variables import ENVIRONMENT
 from authguard.identity.settings import Settings
 from authguard.identity.social.github import GitHub
 from authguard.identity.social.openid import LinkedIn, OpenIDProvider
@@ -77,7 +78,8 @@ def _check_complete(settings: Settings) -> None:
     """Check that each provider has all or none of its settings."""
     for name, missing in missing_settings(settings).items():
         if given := [setting for setting in _NEEDED[name] if setting not in missing]:
+            variables = " and ".join(ENVIRONMENT + setting.upper() for setting in missing)
             raise ConfigurationError(
-                f"{' and '.join(missing)} must be given where {given[0]} is, got nothing: a provider has all "
-                f"of {', '.join(_NEEDED[name])}, or none"
+                f"{' and '.join(missing)} must be given where {given[0]} is, got nothing: set {variables}, "
+                f"as a provider has all of {', '.join(_NEEDED[name])}, or none"
             )

@@ -204,6 +204,12 @@ def lock_account_at(connection: Connection, address: str) -> User | None:
     return None if row is None else user_from_row(row)
 
 
+def find_user_alike(connection: Connection, address: str) -> User | None:
+    """Return the account that has an address or a similar one, of which only one can have an account."""
+    row = connection.execute(_USER_BY_KEY, {"key": email_key(address)}).first()
+    return None if row is None else user_from_row(row)
+
+
 def share_account(connection: Connection, user_id: str) -> None:
     """Make transactions that lock an account wait for this one, but not those that share the account.
 

@@ -119,8 +119,8 @@ def list_surplus_sessions(connection: Connection, user_id: str, now: float, limi
 
 def end_sessions(
     connection: Connection, session_ids: Select[str] | Iterable[str], now: float
-) -> Sequence[str]:
-    """End any number of sessions in one statement, and return their ids.
+) -> Sequence[tuple[str, float]]:
+    """End any number of sessions in one statement, and return their ids and when they were refreshed.
 
     Args:
         connection: the transaction.
@@ -129,7 +129,8 @@ def end_sessions(
     """
     is_ended = sessions.c.id.in_(session_ids if isinstance(session_ids, Select) else list(session_ids))
     statement = update(sessions).where(is_ended).values(ended_at=func.coalesce(sessions.c.ended_at, now))
-    return connection.execute(statement.returning(sessions.c.id)).scalars().all()
+    rows = connection.execute(statement.returning(sessions.c.id, sessions.c.refreshed_at))
+    return [(session_id, refreshed_at) for session_id, refreshed_at in rows]
 
 
 def delete_dead_sessions(connection: Connection, user_id: str, before: float) -> None:

@@ -7,6 +7,7 @@ from authguard._core.flow import Call, Flow
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Token, read_compact
 from authguard._core.model import Credential
+from authguard._core.options import is_numeric_date
 from authguard._core.verifier import Verified, Verifier, as_flow
 from authguard.errors import Cause, ExpiredTokenError, InvalidSignatureError
 from authguard.identity.settings import Settings
@@ -23,19 +24,20 @@ class OwnTokens(Verifier):
     Args:
         settings: issuer and audience.
         keys: the keys.
-        accept_expired: True also accepts tokens that have expired, for logging out with one.
+        at_any_time: True also accepts tokens that have expired, or that a machine whose clock is ahead has
+            issued, for ending them.
     """
 
     #: A guard chooses by issuer between these tokens and those of a `JWTVerifier`.
     together = JWTVerifier.together
     padding = False
 
-    def __init__(self, settings: Settings, keys: SigningKeys, *, accept_expired: bool = False) -> None:
+    def __init__(self, settings: Settings, keys: SigningKeys, *, at_any_time: bool = False) -> None:
         self.issuers = settings.issuer
         self.algorithms = frozenset({settings.algorithm})
         self.jwts = frozenset({(settings.issuer, settings.algorithm)})
         self._keys = keys
-        self._accept_expired = accept_expired
+        self._at_any_time = at_any_time
         self._make = partial(
             JWTVerifier,
             algorithms=[settings.algorithm],
@@ -86,12 +88,12 @@ class OwnTokens(Verifier):
         return (yield from as_flow(_verified(self._verifier(), token, credential, moment)))
 
     def _moment(self, token: Token, now: float) -> float:
-        """Return the time at which a token must be valid: now, or when it was issued."""
-        if not self._accept_expired:
+        """Return the time at which a token must be valid: now, or when it began to be."""
+        if not self._at_any_time:
             return now
-        _, claims = read_claims(token)  # read before the token is verified, and never later than now
-        issued = claims.get("iat")
-        return min(now, issued) if isinstance(issued, (int, float)) else now
+        _, claims = read_claims(token)  # read before the token is verified
+        begins = [claims[name] for name in ("iat", "nbf") if is_numeric_date(claims.get(name))]
+        return max(begins, default=now)
 
     def _verifier(self) -> JWTVerifier:
         keys, verifier = self._built

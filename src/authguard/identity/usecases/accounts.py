@@ -33,6 +33,7 @@ logger = getLogger("authguard")
 
 #: Seconds for which a second press of the button that changes a password gets the same answer.
 REPEAT_SECONDS = 60
+_NO_PASSWORD = "is not right, as the account has no password: set one by a link of forgot-password"
 _CHANGED = "new-password"  # the purpose of the mark of a session that has changed the password
 
 
@@ -248,7 +249,8 @@ class Accounts:
             is_repeat = store.find_one_time_token(connection, _CHANGED, mark, base.clock()) == user_id
             password_hash = store.find_password_hash(connection, user_id)
         if not is_repeat or password_hash is None or not base.is_password(password_hash, new):
-            error = InvalidFieldsError({"current_password": ["is not right"]})
+            message = _NO_PASSWORD if password_hash is None else "is not right"
+            error = InvalidFieldsError({"current_password": [message]})
             raise base.failed("change_password", caller, error, user_id=user_id)
 
     @records("create")

@@ -26,7 +26,7 @@ class Notices:
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        base.mails.register("registration", self._registration)
+        base.mails.register("registration", self._registration, alike=True)
         base.mails.register("refused_link", self._refused_link)
         base.mails.register("new_password", self._new_password)
         base.mails.register("linked", self._linked)
@@ -34,7 +34,11 @@ class Notices:
         base.mails.register("identities_ended", self._identities_ended)
 
     def tell_of_registration(self, connection: Connection, email: str) -> None:
-        """Notify the owner of an address that a registration with it was refused."""
+        """Notify the owner of an address that a registration with it was refused.
+
+        The address may only look like that of an account. Its mails count as those of the account, so that no
+        mailbox gets more of them.
+        """
         if (address := parse_email(email)) is not None:
             self._base.mails.add(connection, "registration", address=address)
 
@@ -69,6 +73,8 @@ class Notices:
     def _registration(self, mail: WaitingMail, user: User) -> Mail | None:
         if user.disabled or not self.may_send(_NOTICE, mail, user):
             return None
+        if mail.address is not None:
+            return Mail(mail.address, *texts.similar_registration(self._base.settings))
         return Mail(user.email, *texts.registration(self._base.settings))
 
     def _refused_link(self, mail: WaitingMail, user: User) -> Mail | None:

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from authguard._core.model import Principal
+from authguard._core.options import is_numeric_date
 from authguard.errors import InvalidTokenError
 from authguard.identity.storage.session_queries import SessionRow, find_session
 
@@ -23,6 +24,12 @@ def session_id_or_empty(principal: Principal) -> str:
     """Return the id of the session of the principal's token; empty if it belongs to none."""
     session_id = principal.claims.get("sid")
     return session_id if isinstance(session_id, str) else ""
+
+
+def issued_at_of(principal: Principal) -> float:
+    """Return when the principal's token was issued, by the clock of the issuing machine; 0 if unknown."""
+    issued = principal.claims.get("iat")
+    return issued if is_numeric_date(issued) else 0
 
 
 def is_of_key(principal: Principal) -> bool:

@@ -23,7 +23,13 @@ from authguard.identity.storage.session_queries import SessionRow
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.grace import agent_of, network_of
 from authguard.identity.usecases.refresh import ProlongRequest, RefreshRequest, SessionRefresher
-from authguard.identity.usecases.session_claims import is_alive, is_of_key, session_id_of, session_id_or_empty
+from authguard.identity.usecases.session_claims import (
+    is_alive,
+    is_of_key,
+    issued_at_of,
+    session_id_of,
+    session_id_or_empty,
+)
 from authguard.stores.marks import make_mark
 
 #: The greatest number of sessions of one account; a new one ends the oldest.
@@ -215,7 +221,7 @@ class Sessions:
             self._base.database.after_repeat()
             self._base.succeeded("logout", caller, reason="ended", user_id=principal.subject)
             return
-        self.end_now([session_id])
+        self.end_now([session_id], issued_at_of(principal))
         self._base.succeeded("logout", caller, user_id=principal.subject, session_id=session_id)
 
     def _revoke_token(self, principal: Principal, caller: Caller) -> None:
@@ -278,14 +284,18 @@ class Sessions:
         alive = session_store.select_alive(user_id, now - seconds, except_id=except_id)
         self._end(connection, alive, now, seconds)
 
-    def end_now(self, session_ids: Iterable[str]) -> None:
+    def end_now(self, session_ids: Iterable[str], issued_at: float = 0) -> None:
         """End sessions for a caller who wants this, in a transaction of their own.
+
+        Args:
+            session_ids: the sessions.
+            issued_at: when a token of theirs was issued, by a clock that may be ahead; 0 if unknown.
 
         Raises:
             StoreUnavailableError: as for `log_out`.
         """
         with self._base.database.write() as connection:
-            self.end_sessions_in(connection, session_ids)
+            self.end_sessions_in(connection, session_ids, issued_at)
             require_elsewhere(connection)
 
     def end_reused(self, session_ids: Iterable[str]) -> None:
@@ -293,16 +303,28 @@ class Sessions:
         with self._base.database.write() as connection:
             self.end_sessions_in(connection, session_ids)
 
-    def end_sessions_in(self, connection: Connection, session_ids: Iterable[str] | Select[str]) -> None:
+    def end_sessions_in(
+        self, connection: Connection, session_ids: Iterable[str] | Select[str], issued_at: float = 0
+    ) -> None:
         """End sessions in a transaction: they cannot be refreshed, and their access tokens are revoked."""
         now = self._base.clock()
-        self._end(connection, session_ids, now, self._end_seconds(connection, now))
+        self._end(connection, session_ids, now, self._end_seconds(connection, now), issued_at)
 
     def _end(
-        self, connection: Connection, session_ids: Iterable[str] | Select[str], now: float, seconds: float
+        self,
+        connection: Connection,
+        session_ids: Iterable[str] | Select[str],
+        now: float,
+        seconds: float,
+        issued_at: float = 0,
     ) -> None:
         ended = session_store.end_sessions(connection, session_ids, now)
-        add_marks(connection, [make_mark(session=session, until=now + seconds) for session in ended])
+        # A machine whose clock is ahead may have issued tokens that expire later than any of this machine.
+        marks = [
+            make_mark(session=session, until=max(now, issued_at, refreshed_at) + seconds)
+            for session, refreshed_at in ended
+        ]
+        add_marks(connection, marks)
         revocation_store.delete_old_marks(connection, now)
 
     def _end_seconds(self, connection: Connection, now: float) -> float:

@@ -1,7 +1,9 @@
 """Check the bodies of requests: exactly the known fields. No error repeats a value."""
 
+import codecs
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -17,6 +19,8 @@ _Name = Annotated[str, Field(max_length=200)]
 _Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 _Token = Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
 
+_NO_OBJECT = "is not a JSON object"
+_MAX_NAME = 40
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
@@ -24,13 +28,16 @@ _MESSAGES = {
     "int_type": "is a whole number",
     "list_type": "is a list",
     "dict_type": "is an object",
-    "literal_error": "is none of the values that are accepted",
-    "greater_than_equal": "is too small",
-    "less_than_equal": "is too large",
-    "string_too_short": "is empty",
-    "too_short": "is empty",
-    "string_too_long": "is too long",
-    "too_long": "is too long",
+}
+#: The messages with a bound or the accepted values, as the kind of the error describes them.
+_BOUNDS = {
+    "literal_error": "is one of {expected}",
+    "greater_than_equal": "is at least {ge}",
+    "less_than_equal": "is at most {le}",
+    "string_too_short": "has at least {min_length} characters",
+    "too_short": "has at least {min_length} characters",
+    "string_too_long": "has at most {max_length} characters",
+    "too_long": "has at most {max_length} characters",
 }
 
 
@@ -198,19 +205,79 @@ def validate(kind: type[AnyBody], data: Mapping[Any, Any]) -> AnyBody:
         return kind.model_validate(data)
     except ValidationError as error:
         problems: dict[str, list[str]] = {}
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        for problem in error.errors(include_input=False, include_url=False):
             field = (
                 str(problem["loc"][0]) if problem["loc"] and problem["type"] != "extra_forbidden" else "body"
             )
-            problems.setdefault(field, []).append(_message(problem["type"], problem["msg"], problem["loc"]))
+            message = _message(problem["type"], problem["msg"], problem["loc"], problem.get("ctx", {}))
+            problems.setdefault(field, []).append(message)
         raise InvalidFieldsError(problems) from None
 
 
-def _message(kind: str, text: str, location: tuple[int | str, ...]) -> str:
+def _message(kind: str, text: str, location: tuple[int | str, ...], bounds: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
-        # The caller sent the name, so only the characters of a field name are shown.
-        name = "".join(c for c in str(location[0])[:40] if c.isascii() and (c.isalnum() or c == "_"))
-        return f"{name} {_MESSAGES[kind]}"
+        return f"{shown_name(str(location[0]))} {_MESSAGES[kind]}"
+    if bounds.get("min_length") == 1:
+        return "is empty"
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format_map({**bounds, "expected": _listed(bounds)})
     if kind == "value_error":
         return text.removeprefix("Value error, ")
     return _MESSAGES.get(kind, "is not what is expected here")
+
+
+def _listed(bounds: Mapping[str, Any]) -> str:
+    """Return the accepted values without the quotes of the library: `'now' or 'first_use'`."""
+    return str(bounds.get("expected", "")).replace(" or ", ", ").replace("'", "")
+
+
+class _FaultError(Exception):
+    """End the reading of a body whose fault is known."""
+
+
+def fault_of(body: bytes) -> str:
+    """Return why `parse_object` refuses a body, as the message of the field `body`."""
+    if not body.strip():
+        return f"{_NO_OBJECT}, but empty"
+    if body.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark: leave it out"
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    return _fault_of_text(text) or _NO_OBJECT
+
+
+def _fault_of_text(text: str) -> str:
+    try:
+        value = json.loads(text, object_pairs_hook=_check_names, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except _FaultError as fault:
+        return str(fault)
+    except json.JSONDecodeError as error:
+        return f"{_NO_OBJECT}: its text has a fault in line {error.lineno}, at character {error.colno}"
+    except UnicodeEncodeError:
+        return r"has half a character (a lone surrogate, from \ud800 to \udfff): write both halves"
+    except RecursionError:
+        return "is nested too deeply"
+    except ValueError:
+        return "has a number of too many digits"
+    return ""
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a member as an answer shows it: only the characters of the names of fields."""
+    return "".join(c for c in name[:_MAX_NAME] if c.isascii() and (c.isalnum() or c == "_"))
+
+
+def _check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise _FaultError(f"{shown_name(name) or 'a field'} was sent twice")
+        members[name] = value
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _FaultError("has NaN or Infinity, which are no numbers in JSON")

@@ -18,7 +18,7 @@ from authguard.identity.errors import (
     UnsupportedMediaError,
 )
 from authguard.identity.model import Caller
-from authguard.identity.web.bodies import AnyBody, validate
+from authguard.identity.web.bodies import AnyBody, fault_of, validate
 
 REALM = "identity"
 MAX_BODY_BYTES = 64 * 1024  # bytes; the largest valid body has a token and a password
@@ -117,7 +117,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         return parse_object(decode_utf8(body))
     except JSONError:
-        raise InvalidFieldsError({"body": ["is not a JSON object"]}) from None
+        raise InvalidFieldsError({"body": [fault_of(body)]}) from None
 
 
 async def read_fields(request: Request) -> dict[str, str]:

@@ -12,8 +12,9 @@ WRITTEN_TABLES = (
     *(table.name for table in metadata.sorted_tables),
     *re.findall(r"TABLE IF NOT EXISTS (\w+)", "".join(sql_tables.TABLES)),
 )
-#: Codes of errors that end writes, but not reads: of SQLite, and SQLSTATEs of PostgreSQL.
-_REFUSED_WRITES = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "25006", "53100")
+#: Codes of errors that end writes, but not reads: of SQLite, and SQLSTATEs of PostgreSQL. SQLITE_BUSY is the
+#: end of waiting for another writer, such as a program that was stopped in its transaction.
+_REFUSED_WRITES = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_BUSY", "25006", "53100")
 _STATE = text(
     """SELECT current_setting('transaction_read_only') = 'on', array_to_string(ARRAY(
         SELECT name FROM unnest(CAST(:names AS text[])) AS name, to_regclass(name) AS class

@@ -66,6 +66,11 @@ def mail_id(kind: str, whom: str, details: str) -> str:
     return sha256_hex("\0".join((kind, whom, details)))
 
 
+def _recipient(user_id: str | None, address: str | None) -> str:
+    """Return the recipient of a mail for its name: an account, an address, or an address for an account."""
+    return " ".join(filter(None, (user_id, email_key(address or ""))))
+
+
 def add_mail(
     connection: Connection,
     kind: str,
@@ -88,9 +93,8 @@ def add_mail(
         address: the typed address, if the account is not known; otherwise an earlier address of the account.
         details: such as the name of a provider.
     """
-    whom = " ".join(filter(None, (user_id, email_key(address or ""))))
     values: dict[str, Any] = {
-        "id": literal(mail_id(kind, whom, details), String),
+        "id": literal(mail_id(kind, _recipient(user_id, address), details), String),
         "kind": literal(kind, String),
         "user_id": literal(user_id, String),
         "address": literal(address, String),
@@ -180,18 +184,27 @@ def _names(taken: Iterable[WaitingMail]) -> list[dict[str, Any]]:
     return [{"mail_id": mail_id, "taken_until": until} for mail_id, until in names]
 
 
-def set_account(connection: Connection, mail: WaitingMail, user_id: str) -> WaitingMail:
+def set_account(
+    connection: Connection, mail: WaitingMail, user_id: str, address: str | None = None
+) -> WaitingMail:
     """Store the account of a mail, and delete the typed address; return the mail under its new name.
 
     It replaces a waiting mail of the same kind and account. If the replaced mail was postponed, it has been
     counted, and this is its next attempt: see `add_mail`.
+
+    Args:
+        connection: the transaction.
+        mail: the mail.
+        user_id: the account.
+        address: the address to which the mail is sent; None for that of the account.
     """
     share_account(connection, user_id)
-    named = mail._replace(id=mail_id(mail.kind, user_id, mail.details), user_id=user_id, address=None)
+    name = mail_id(mail.kind, _recipient(user_id, address), mail.details)
+    named = mail._replace(id=name, user_id=user_id, address=address)
     other = delete(mails).where(mails.c.id == named.id).returning(_WAS_PUT_OFF)
     if any(connection.execute(other).scalars().all()):
         named = named._replace(tries=2)
-    values = {"id": named.id, "user_id": user_id, "address": None, "tries": named.tries}
+    values = {"id": named.id, "user_id": user_id, "address": address, "tries": named.tries}
     connection.execute(update(mails).where(mails.c.id == mail.id).values(values))
     return named
 

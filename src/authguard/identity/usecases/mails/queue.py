@@ -21,6 +21,7 @@ from authguard.errors import ConfigurationError
 from authguard.identity.audit import Audit, Event
 from authguard.identity.errors import StoreUnavailableError
 from authguard.identity.limits.taken import keep
+from authguard.identity.mail.addresses import is_same_address
 from authguard.identity.mail.mailer import Mail
 from authguard.identity.mail.outbox import Outbox, Outcome
 from authguard.identity.model import User
@@ -92,12 +93,22 @@ class MailQueue:
         self._clock = clock
         self._makers: dict[str, MakerOfSeveral] = {}
         self._together: set[str] = set()
+        self._alike: set[str] = set()
         self.sent = self.unsent = 0  # only the worker of the outbox changes these
         database.after_mails = self.wake
 
-    def register(self, kind: str, maker: Maker) -> None:
-        """Register the function that creates the mails of a kind."""
+    def register(self, kind: str, maker: Maker, *, alike: bool = False) -> None:
+        """Register the function that creates the mails of a kind.
+
+        Args:
+            kind: the kind of the mails.
+            maker: creates one.
+            alike: whether it also gets mails whose typed address only looks like that of an account, with
+                this account; the address of such a mail is the typed one.
+        """
         self._makers[kind] = lambda mails, user: maker(mails[0], user)
+        if alike:
+            self._alike.add(kind)
 
     def register_together(self, kind: str, maker: MakerOfSeveral) -> None:
         """Register the function that creates one mail for all due rows of a kind and an account.
@@ -235,10 +246,12 @@ class MailQueue:
         """Return taken mails under the name of their account, and the account; None if it does not exist."""
         first = taken[0]
         with self._database.read() as connection:
-            user = _addressee(connection, first)
+            user = _addressee(connection, first, alike=first.kind in self._alike)
         if user is not None and first.user_id is None:
+            typed = first.address or ""
+            address = None if is_same_address(user.email, typed) else typed
             with self._database.write(flush=False) as connection:
-                taken = [mail_store.set_account(connection, first, user.id), *taken[1:]]
+                taken = [mail_store.set_account(connection, first, user.id, address), *taken[1:]]
         return taken, user
 
     def make(self, taken: Sequence[WaitingMail], user: User | None) -> Mail | None:
@@ -336,9 +349,11 @@ def _do_nothing() -> None:
     """Do nothing."""
 
 
-def _addressee(connection: Connection, mail: WaitingMail) -> User | None:
-    """Return the account of the recipient; None if it does not exist."""
+def _addressee(connection: Connection, mail: WaitingMail, *, alike: bool) -> User | None:
+    """Return the account of the recipient, or the one whose address is similar; None if it does not exist."""
     if mail.user_id is not None:
         return store.find_user(connection, mail.user_id)
+    if alike:
+        return store.find_user_alike(connection, mail.address or "")
     row = store.find_user_by_address(connection, mail.address or "")
     return None if row is None else row.user

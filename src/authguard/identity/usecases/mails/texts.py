@@ -15,6 +15,15 @@ def registration(settings: Settings) -> tuple[str, str]:
     return _account_already(settings, "register with this e-mail address")
 
 
+def similar_registration(settings: Settings) -> tuple[str, str]:
+    """Return subject and text for the owner of an address that only looks like that of an account."""
+    return "Please register with another address", (
+        "Somebody, probably you, wanted to register with this e-mail address. It is too similar to that of "
+        f"another account, so no account can have it: register with another address at "
+        f"{settings.page_url('/register')}. If it was not you, do nothing."
+    )
+
+
 def refused_link(settings: Settings, title: str) -> tuple[str, str]:
     """Return subject and text for the owner of an address that a provider has sent without verifying it.
 

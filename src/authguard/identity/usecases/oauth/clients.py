@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from typing import Any
+from typing import Any, NamedTuple
 
 from authguard._core.encoding import sha256_hex
 from authguard._core.model import Credential, Principal
@@ -23,10 +23,22 @@ from authguard.identity.usecases.api_keys import APIKeys
 from authguard.identity.usecases.context import Base, records
 from authguard.identity.usecases.oauth.key_revocation import KeyRevocation
 from authguard.identity.usecases.oauth.registry import ClientRegistry
-from authguard.identity.usecases.session_claims import is_of_key, session_id_or_empty
+from authguard.identity.usecases.session_claims import is_of_key, issued_at_of, session_id_or_empty
 from authguard.identity.usecases.sessions import Sessions
 
 _DUMMY_DIGEST = sha256_hex(secrets.token_hex(32))
+
+
+class TokenVerifiers(NamedTuple):
+    """Hold the verifiers of access tokens.
+
+    Attributes:
+        valid: refuses tokens that are not valid now.
+        to_end: also accepts tokens that have expired, or that a machine whose clock is ahead has issued.
+    """
+
+    valid: OwnTokens
+    to_end: OwnTokens
 
 
 class Clients(ClientRegistry):
@@ -36,7 +48,7 @@ class Clients(ClientRegistry):
         base: the common parts of use cases.
         sessions: the sessions of users' tokens.
         revocations: the store of revoked tokens of clients.
-        own_tokens: verifies access tokens.
+        verifiers: verify access tokens.
         api_keys: issues the tokens of API keys, and revokes keys.
     """
 
@@ -45,13 +57,13 @@ class Clients(ClientRegistry):
         base: Base,
         sessions: Sessions,
         revocations: SQLRevocations,
-        own_tokens: OwnTokens,
+        verifiers: TokenVerifiers,
         api_keys: APIKeys,
     ) -> None:
         super().__init__(base)
         self._sessions = sessions
         self._revocations = revocations
-        self._own_tokens = own_tokens
+        self._verifiers = verifiers
         self._key_tokens = api_keys.tokens
         self._key_revocation = KeyRevocation(base.settings, api_keys)
 
@@ -177,7 +189,7 @@ class Clients(ClientRegistry):
         return described
 
     def _describe_access_token(self, token: str) -> dict[str, Any] | None:
-        principal = self._verify(token)
+        principal = self._verify(token, self._verifiers.valid)
         if principal is None:
             return None
         if is_of_key(principal):
@@ -212,12 +224,12 @@ class Clients(ClientRegistry):
             row = store.find_client(connection, client_id)
         return row is not None and not row.client.disabled
 
-    def _verify(self, token: str) -> Principal | None:
+    def _verify(self, token: str, verifier: OwnTokens) -> Principal | None:
         credential = Credential(token, "bearer")
-        if not self._own_tokens.accepts(credential):
+        if not verifier.accepts(credential):
             return None
         try:
-            return run(as_flow(self._own_tokens.flow(credential, self._base.clock()))).principal
+            return run(as_flow(verifier.flow(credential, self._base.clock()))).principal
         except InvalidTokenError:
             return None
 
@@ -236,31 +248,35 @@ class Clients(ClientRegistry):
         elif self._key_revocation.is_key(token):
             is_revoked = self._key_revocation.revoke(token, client, caller)
         else:
-            is_revoked = self._revoke_access_token(self._verify(token), client)
+            is_revoked = self._revoke_access_token(token, client)
         self._base.succeeded("revoke", caller, reason="" if is_revoked else "inactive")
 
-    def _revoke_access_token(self, principal: Principal | None, client: Client | None) -> bool:
+    def _revoke_access_token(self, token: str, client: Client | None) -> bool:
         """Revoke the session of an access token, or the token if it has none; False if it is inactive."""
+        principal = self._verify(token, self._verifiers.to_end)
         if principal is None:
             return False
         session_id = session_id_or_empty(principal)
         if session_id and not is_of_key(principal):
-            return self._revoke_session(session_id, client)
+            return self._revoke_session(session_id, client, issued_at_of(principal))
         if not principal.token_id:
             return False
         _check_owner(principal.client_id, client)
-        until = (principal.expires_at or self._base.clock()) + MAX_LEEWAY
+        now = self._base.clock()
+        until = (principal.expires_at or now) + MAX_LEEWAY
+        if until <= now:
+            return False
         self._revocations.revoke(token_id=principal.token_id, until=until)
         return True
 
-    def _revoke_session(self, session_id: str, client: Client | None) -> bool:
+    def _revoke_session(self, session_id: str, client: Client | None, issued_at: float = 0) -> bool:
         """End a session, and so revoke all of its tokens; False if it does not exist."""
         with self._base.database.read() as connection:
             row = session_store.find_session(connection, session_id)
         if row is None:
             return False
         _check_owner(row.session.client_id, client)
-        self._sessions.end_now([session_id])
+        self._sessions.end_now([session_id], issued_at)
         return True
 
 

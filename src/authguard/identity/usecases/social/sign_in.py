@@ -14,6 +14,7 @@ from authguard.identity.errors import (
     EmailNotVerifiedError,
     LinkRefusedError,
     NoAddressError,
+    SimilarAddressError,
     SocialSignInError,
     StoreUnavailableError,
 )
@@ -126,9 +127,10 @@ class SocialSignIn:
         Raises:
             SocialSignInError: if the state was used before.
             LinkRefusedError: if it must not be linked.
+            SimilarAddressError: if its address only looks like that of an account.
             NoAddressError: if no account exists yet, and the provider sends no address for one.
             EmailNotVerifiedError: if the address must be verified; a mail will be sent. With
-                `Settings.enumeration_safe`, also instead of LinkRefusedError for a known address.
+                `Settings.enumeration_safe`, also for a known address that the provider has not verified.
             DisabledAccountError: if the account is disabled.
         """
         try:
@@ -313,7 +315,8 @@ class SocialSignIn:
     ) -> None:
         """Notify the owner of the address of the link, or of the next step."""
         if user is None:
-            self._notices.tell_of_refused_link(connection, identity.email or "", identity.provider)
+            if not identity.email_verified:  # nobody has a similar address, which the answer describes
+                self._notices.tell_of_refused_link(connection, identity.email or "", identity.provider)
         elif linked is not None and user.email_verified:
             self._notices.tell_of_identity(connection, user, identity.provider, linked.ended)
         elif linked is not None:
@@ -322,12 +325,15 @@ class SocialSignIn:
             self._links.send_verification(connection, user)
 
     def _refuse_link(self, identity: SocialIdentity, caller: Caller) -> RefusedError:
-        """Refuse to link an unverified address; with `enumeration_safe`, by the answer for a new address.
+        """Refuse to link an unverified address, or one that only looks like the address of an account.
 
-        The owner of the address gets a mail that explains how to sign in.
+        With `enumeration_safe`, an unverified address gets the answer for a new one, and its owner a mail
+        that explains how to sign in.
         """
         error: RefusedError = LinkRefusedError("an unverified address")
-        if self._base.settings.enumeration_safe:
+        if identity.email_verified:
+            error = SimilarAddressError("an address that looks like that of an account")
+        elif self._base.settings.enumeration_safe:
             error = EmailNotVerifiedError()
         return self._failed(identity, caller, error, SocialReason.LINK_REFUSED)
 
