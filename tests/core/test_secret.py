@@ -63,8 +63,8 @@ def test_no_random_secret_is_taken_for_a_place(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_random_secret_of_many_is_taken_for_a_place(kind):
-    """No random secret of 100,000 is read as a place, as wrapped or as JSON."""
-    check_random_secrets(kind, 100_000)
+    """No random secret of many is read as a place, as wrapped or as JSON."""
+    check_random_secrets(kind, size(20_000, 100_000))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,33 @@ def test_a_path_with_punctuation_is_no_secret(text):
 def test_a_placeholder_in_a_text_is_no_secret(text):
     """A placeholder is refused that is the whole text, or has a name that no generator makes by chance."""
     assert place_of(text, chosen_here=True) == "placeholder"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("keycloak:8080/realms/main/protocol/openid-connect/certs", "URL"),
+        ("localhost/realms/main/protocol/openid-connect/certs", "URL"),
+        ("auth.example.com/.well-known/jwks.json?a=1234", "URL"),
+        ("login.example.co.uk:8443/common/keys#current", "URL"),
+        ("data:application/json;base64,eyJrZXlzIjpbXX0", "URL"),
+        ("mailto:ops@example.com?subject=jwt-signing", "URL"),
+        ("urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", "URL"),
+        ("k8s:namespace/secret-name/jwt-signing-key", "placeholder"),
+        ("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "hash"),
+    ],
+)
+def test_a_place_without_a_scheme_and_slashes_is_no_secret(text, place):
+    """An address without a scheme, and a place with a scheme that has no slashes, are refused."""
+    assert place_of(text, chosen_here=True) == place
+    with pytest.raises(ConfigurationError, match="must be the secret itself"):
+        check_not_place(text.encode(), "secret")
+
+
+def test_the_prefix_of_base64_is_refused():
+    """A secret that begins with `base64:`, as those of Laravel, is refused with the way to decode it."""
+    with pytest.raises(ConfigurationError, match=r"begins with `base64:`: give base64.b64decode\(…\)"):
+        check_unwrapped("base64:" + RANDOM, "secret")
 
 
 @pytest.mark.parametrize("kind", KINDS)

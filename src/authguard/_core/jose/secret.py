@@ -27,6 +27,12 @@ _SEPARATORS = re.compile(r"[/\\]")
 _MIN_SEPARATORS = 3  # of a path that has an odd character: /Volumes/Shared#1/jwt
 
 _URL = re.compile(r"(?:[A-Za-z][a-z0-9+.-]+|[A-Z][A-Z0-9+.-]+)://")
+_QUERY = r"(?:[?#][\w=&.%-]*)?"
+# Without a scheme: a host with a dot or a port, and a path.
+_ADDRESS = re.compile(
+    rf"(?:data|mailto|urn):|(?:localhost(?=[:/])|[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z0-9-]+(?=:[0-9]{{2}}))"
+    rf"(?::[0-9]{{1,5}})?/[^{ODD}]*{_QUERY}\Z"
+)
 _PATH = re.compile(r"file:|@?(?:\.{1,2}|~)[/\\]|@/|[a-z]:[/\\]|\\\\", re.IGNORECASE)
 _SECRET_IN_BASE64 = re.compile(r"/[A-Za-z0-9+/\r\n]{31,}={0,2}\Z")  # 32 characters encode 24 bytes
 _LOWER_CASE_PATH = re.compile(r"(?:/[a-z0-9._-]+)+/?\Z")
@@ -34,7 +40,7 @@ _WELL_KNOWN_PATH = re.compile(
     r"/(?:run|etc|var|home|root|Users|usr|opt|mnt|srv|tmp|proc|dev|secrets|vault|app|data|config|keys|certs)/"
 )
 _KEY_FILE = re.compile(
-    rf"{_ONE_ODD_AT_MOST}[^\s{{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env)\Z",
+    rf"{_ONE_ODD_AT_MOST}[^\s{{]+\.(?:json|jwks?|pem|crt|cer|der|pub|key|p8|p12|pfx|txt|secret|env){_QUERY}\Z",
     re.IGNORECASE,
 )
 # Names of variables, which are short enough to occur in a generated secret: a name counts if it has one of
@@ -60,7 +66,7 @@ _PLACEHOLDERS = re.compile(
     | <[A-Za-z][\w -]*>\Z                              # <secret>
     | \{{[A-Za-z_]\w*\}}\Z                              # {{secret}}
     | (?:\$(?:env:)?[A-Z_][A-Z0-9_]{{2,}}|%[A-Z_][A-Z0-9_]*%)[/\\][^{ODD}]*\Z   # $HOME/jwt
-    | (?:env|vault|ssm|arn|secretsmanager|keyring)[:(] | env\.[A-Z] | [a-z-]+vault:
+    | (?:env|vault|ssm|arn|k8s|secretsmanager|keyring)(?::|\([^()]*\)\Z) | env\.[A-Z] | [a-z-]+vault:
     | @Microsoft\.KeyVault\( | \{{cipher\}} | ENC\[ | ENC\( | \$ANSIBLE_VAULT; | !vault\b   # not resolved
     | <%=.*%>\Z
     | (?:os\.)?(?:environ\b|getenv\b) | process\.env\b
@@ -72,11 +78,17 @@ _PLACEHOLDERS = re.compile(
 _TOKEN = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]+\Z", re.ASCII)
 _HASH = re.compile(
     r"(?:\$(?:[156y]|2[abxy]?|argon2id?|argon2d|scrypt|pbkdf2[\w-]*)"
-    r"|pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$[\w./+=,$-]+\Z",  # salt, cost and digest
+    r"|pbkdf2_sha(?:1|256)|bcrypt(?:_sha256)?|argon2|scrypt)\$[\w./+=,$-]+\Z"  # salt, cost and digest
+    r"|sha(?:1|224|256|384|512):[0-9A-Za-z+/=]+\Z",
     re.ASCII,
 )
 # Texts that no user chooses as a secret; another party may have issued them.
-_NOT_CHOSEN: Mapping[Place, re.Pattern[str]] = {"path": _KEY_FILE, "token": _TOKEN, "hash": _HASH}
+_NOT_CHOSEN: Mapping[Place, re.Pattern[str]] = {
+    "URL": _ADDRESS,
+    "path": _KEY_FILE,
+    "token": _TOKEN,
+    "hash": _HASH,
+}
 
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BYTE_ORDER_MARK = "\ufeff"
@@ -94,6 +106,9 @@ _WRAPPED = {
     ),
     "that begins with the name of a variable: leave out the name and `=`": re.compile(
         rf"\A(?i:export\s+)?{_VARIABLE}\s*=\s*\S{{8}}", re.ASCII
+    ),
+    "that begins with `base64:`: give base64.b64decode(…) of the rest": re.compile(
+        r"\Abase64:", re.IGNORECASE
     ),
     "with several lines: leave out all but the secret": re.compile(
         r"\A(?![A-Za-z0-9+/\r\n]+={0,2}\Z).*[\r\n]", re.DOTALL
