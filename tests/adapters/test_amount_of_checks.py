@@ -1,4 +1,4 @@
-"""The checks of a program read each of its files, functions and paths once, whatever their number."""
+"""The checks of a program read each of its files, functions and paths once, in any number."""
 
 import inspect
 from collections import Counter
@@ -63,7 +63,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("form", USED)
 def test_no_file_is_parsed_for_results_that_are_used(form: str, parsed: list[str], tmp_path: Path) -> None:
-    """A file with any number of such calls is not parsed at all, however many names it has."""
+    """A file with any number of such calls and names is not parsed at all."""
     executed("".join(USED[form].format(number) for number in range(300)), tmp_path)
     assert parsed == []
 

@@ -137,7 +137,7 @@ def test_other_faults_still_end_no_session(
 @pytest.mark.parametrize("name", ["nbf", "iat"])
 @pytest.mark.parametrize("end", [log_out, revoke])
 def test_each_date_may_lie_ahead(url: str, clock: Clock, name: str, end: object) -> None:
-    """A token that becomes valid later ends its session, whichever date says so; it opens nothing."""
+    """A token that becomes valid later ends its session by any of its dates; it opens nothing."""
     with service_at(url, clock=clock, algorithm="HS256") as service:
         app, tokens = Identity(service), register(service)
         claims = jwt.decode(tokens.access_token, SECRET, ["HS256"], options={"verify_signature": False})

@@ -135,7 +135,7 @@ def registered(service, postbox, address):
 
 @pytest.mark.parametrize(("kept", "given"), ALIKE.values(), ids=ALIKE)
 def test_the_owner_of_a_similar_address_is_told(safe, postbox, kept, given):
-    """A registration with a similar address gets a mail to that address, which says what to do."""
+    """A registration with a similar address gets a mail to that address, which explains the next step."""
     safe.accounts.create(kept, PASSWORD)
     if email_key(parse_email(kept)) == email_key(parse_email(given)):
         subject = "Please register with another address"

@@ -315,7 +315,7 @@ class SocialSignIn:
     ) -> None:
         """Notify the owner of the address of the link, or of the next step."""
         if user is None:
-            if not identity.email_verified:  # nobody has a similar address, which the answer describes
+            if not identity.email_verified:  # the answer explains a similar address to its proved owner
                 self._notices.tell_of_refused_link(connection, identity.email or "", identity.provider)
         elif linked is not None and user.email_verified:
             self._notices.tell_of_identity(connection, user, identity.provider, linked.ended)
