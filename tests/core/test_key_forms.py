@@ -1,4 +1,4 @@
-"""The forms of keys in a program: the same as in an answer of an issuer, with errors that name the spelling that works."""
+"""The forms of keys in a program: as in an answer of an issuer; errors name the spelling that works."""
 
 import codecs
 import json
