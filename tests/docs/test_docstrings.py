@@ -8,8 +8,6 @@ import pytest
 
 from docs.sentences import HEADINGS, source_files
 
-pytestmark = pytest.mark.slow
-
 # A new verb has a line there; nouns, articles, question words and the third person have none.
 VERBS = frozenset(Path(__file__).with_name("verbs.txt").read_text().split())
 

@@ -76,7 +76,6 @@ def misformed(source: str, name: str) -> list[str]:
     ]
 
 
-@pytest.mark.slow
 def test_each_error_says_what_an_option_must_be_and_what_it_is() -> None:
     """Each error of configuration in the source has the form."""
     files = sorted(SOURCE.rglob("*.py"))

@@ -31,7 +31,6 @@ def place(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 
 
-@pytest.mark.slow
 def test_functions_are_short() -> None:
     """No function has more than 40 lines."""
     long = [

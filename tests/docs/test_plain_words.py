@@ -136,14 +136,12 @@ def test_code_and_questions_of_a_page_pass() -> None:
     )
 
 
-@pytest.mark.slow
 def test_the_source_is_in_plain_words() -> None:
     """No docstring, comment or text of the source has a word that the style card refuses."""
     results = {name: refused_in(text) for name, text in source_files().items() if name.startswith("src/")}
     assert {name: words for name, words in results.items() if words} == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tests", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_docstrings_and_comments_are_in_plain_words(tests: bool) -> None:
     """No docstring and no comment of the project has a word that the style card refuses."""

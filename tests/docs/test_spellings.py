@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).parents[2] / "src"
 # Arguments of checks that are no Python, and units of numbers.
 OTHER = {"https://auth.example.com", "https://example.com/…", "quotas.db", "lanes", "passes", "KiB", "hashes"}
@@ -68,7 +66,6 @@ def unusable(texts: set[str], names: set[str]) -> list[str]:
     return wrong
 
 
-@pytest.mark.slow
 def test_each_spelling_can_be_written() -> None:
     """Each spelling of the source is valid Python with names that exist."""
     trees = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))]
