@@ -100,6 +100,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the folders whose tests take longest, and leave out repetitions with the second database."""
+    for item in items:
+        if " at 0x" in item.nodeid:  # the workers of xdist would collect different tests
+            raise pytest.UsageError(f"the name of a test must not have an address, got {item.nodeid}")
     repeats = [item for item in items if _is_repeat(item, "one_database")]
     for item in items:
         if _is_repeat(item, "slow_on_postgresql"):
