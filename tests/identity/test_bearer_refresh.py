@@ -15,7 +15,7 @@ DAY = 86_400
 
 def principal_of(service, tokens):
     """Return the principal of tokens."""
-    return service.clients._verify(tokens.access_token)
+    return service.clients._verify(tokens.access_token, service.own_tokens)
 
 
 def prolong_daily(service, clock, tokens, days):

@@ -25,7 +25,7 @@ def sign_in(service):
 
 def principal_of(service, tokens):
     """Return the principal of tokens."""
-    return service.clients._verify(tokens.access_token)
+    return service.clients._verify(tokens.access_token, service.own_tokens)
 
 
 def is_alive(service, tokens):

@@ -41,7 +41,7 @@ def test_not_when_changing(relaxed, guess):
     relaxed.accounts.create(EMAIL, PASSWORD, NAME)
     tokens = relaxed.accounts.login(EMAIL, PASSWORD, CALLER)
     with pytest.raises(InvalidFieldsError) as caught:
-        principal = relaxed.clients._verify(tokens.access_token)
+        principal = relaxed.clients._verify(tokens.access_token, relaxed.own_tokens)
         relaxed.accounts.change_password(principal, PASSWORD, guess, CALLER)
     assert list(caught.value.fields) == ["new_password"]
 
