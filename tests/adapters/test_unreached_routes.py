@@ -250,6 +250,15 @@ def test_a_mount_that_is_opened_on_purpose(mount: str, public: list[str]) -> Non
     assert ask_asgi(app, "GET", "/operation").status == 401
 
 
+@pytest.mark.parametrize("public", [["/sub"], ["/sub/**"], ["/sub/*"]], ids=str)
+def test_a_mounted_application_that_is_opened_on_purpose(public: list[str]) -> None:
+    """A mounted application with routes starts if its mount is public, with or without a wildcard."""
+    app = FastAPI(openapi_url=None, dependencies=[ADMINS])
+    app.mount("/sub", Starlette(routes=[Route("/x", plain)]))
+    install(app, open_guard(public_paths=public))
+    assert ask_asgi(app, "GET", "/sub/x").status == 200
+
+
 @pytest.mark.parametrize("public", [["/**"], ["/*"], ["/*", "/other/**"], ["/*/**"]], ids=str)
 @pytest.mark.parametrize("mount", ["/files", "/"])
 def test_a_wider_pattern_does_not_open_a_mount(mount: str, public: list[str]) -> None:

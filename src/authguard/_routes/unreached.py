@@ -174,8 +174,8 @@ def _of_rules(
     deciding = next((rule for rule in policy.rules if rule.name == verdict.rule), None)
     if deciding is not None and deciding.segments in own and deciding.requirement:
         return None
-    if route.endpoint is None:  # all that is below a mount
-        own |= {(*each, wildcard) for each in own if each for wildcard in ("*", "**")}
+    if at_mount and (mount or route.endpoint is None):  # all that is below a mount
+        own |= {(*_segments(at_mount), wildcard) for wildcard in ("*", "**")}
     # For the mount `/`, the rule `/**` decides. It also stands for "all checks are in the routes", so the
     # mount is open on purpose only if `/` is listed, too.
     if not verdict.protected and any(rule.segments in own for rule in policy.public_rules):
