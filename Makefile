@@ -37,7 +37,7 @@ first-hour: $(VENV)/ready
 
 # What needs no database, no browser and no other process.
 quick: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(COVERING) tests/vectors tests/docs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical $(IN_ORDER) $(COVERING) tests/vectors $(ARGS)
 
 # Some of the tests cannot cover all of the core, so with ARGS there is no limit for the coverage.
 ifeq ($(strip $(ARGS)),)

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.identity import Identity, IdentityService
 from authguard.identity.model import SocialIdentity
-from authguard.identity.web.bodies import fault_of
+from authguard.identity.web.body_faults import fault_of
 from identity.keys import create_key, register
 from identity.support import PASSWORD
 
@@ -62,9 +62,9 @@ def errors_of(client: TestClient, path: str, body: object, **headers: str) -> di
 @pytest.mark.parametrize("body", FAULTS, ids=lambda body: repr(body[:20]))
 def test_the_fault_of_a_body_is_named(body: bytes) -> None:
     """Each body that the reader refuses has a message with its fault, and without its values."""
-    with pytest.raises(JSONError):
+    with pytest.raises(JSONError) as refused:
         parse_object_bytes(body)
-    assert fault_of(body) == FAULTS[body]
+    assert fault_of(body, refused.value) == FAULTS[body]
 
 
 @pytest.mark.parametrize("body", list(FAULTS)[:8], ids=lambda body: repr(body[:20]))

@@ -13,18 +13,38 @@ from authguard._core.encoding.fast import find_json_reader
 
 
 class JSONError(ValueError):
-    """Tell that a text is not one strict JSON object."""
+    """Tell that a text is not one strict JSON object. Its cause is the error of Python's reader, if it has one."""
+
+
+class RepeatedNameError(JSONError):
+    """Tell that an object has a member name twice.
+
+    Attributes:
+        name: the member name.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__("a member name occurs twice")
+        self.name = name
+
+
+class ConstantError(JSONError):
+    """Tell that a text has NaN or Infinity."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise JSONError("a member name occurs twice")
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise RepeatedNameError(name)
+            names.add(name)
     return members
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise JSONError("NaN and Infinity are not JSON")
+    raise ConstantError("NaN and Infinity are not JSON")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from authguard._core.answer.redirect import local_prefix
-from authguard._core.strict_json import JSONError, decode_utf8, parse_object
+from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.identity.errors import (
     InvalidFieldsError,
     OAuthError,
@@ -18,7 +18,8 @@ from authguard.identity.errors import (
     UnsupportedMediaError,
 )
 from authguard.identity.model import Caller
-from authguard.identity.web.bodies import AnyBody, fault_of, validate
+from authguard.identity.web.bodies import AnyBody, validate
+from authguard.identity.web.body_faults import fault_of
 
 REALM = "identity"
 MAX_BODY_BYTES = 64 * 1024  # bytes; the largest valid body has a token and a password
@@ -115,9 +116,9 @@ async def read_optional_json(request: Request, kind: type[AnyBody]) -> AnyBody:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        return parse_object(decode_utf8(body))
-    except JSONError:
-        raise InvalidFieldsError({"body": [fault_of(body)]}) from None
+        return parse_object_bytes(body)
+    except JSONError as error:
+        raise InvalidFieldsError({"body": [fault_of(body, error)]}) from None
 
 
 async def read_fields(request: Request) -> dict[str, str]:
