@@ -98,8 +98,10 @@ async def complete(  # noqa: PLR0917 (as above)
             if isinstance(again, Prepared | AskAbout):
                 recalled = again
     while isinstance(recalled, AskAbout):
+        callback = recalled.callback
         try:
-            answer = await ask(recalled)
+            # an async function without the call of `ask`, which returns the same
+            answer = await (callback.function(*recalled.arguments) if callback.is_async else ask(recalled))
         except Exception as error:
             recalled = recalled.answered(None, error)
             break

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, final
 
 from authguard._core.answer.decision import Known
 from authguard._core.callbacks import Callback, is_awaitable
-from authguard._core.deciding.loaded_users import is_doubtful, is_plain_user
+from authguard._core.deciding.loaded_users import check_of
 from authguard._core.flow import Call, Flow
 from authguard._core.model import Auth, Principal
 
@@ -59,13 +59,10 @@ class AskAbout(Call[Any]):
             for any other answer, the answers; the flow then decides by them.
         """
         if self._is_revoked is None:
-            if (
-                is_doubtful(type(answer))  # type: ignore[arg-type]
-                and not is_plain_user(answer)
-                and answer is not self.known.auth.principal
-            ):
-                return self.answered(answer)
-            return self.known.with_user(answer)
+            check = check_of(type(answer))  # type: ignore[arg-type]
+            if check is None or check(answer) or answer is self.known.auth.principal:
+                return self.known.with_user(answer)
+            return self.answered(answer)
         if answer is not False:
             return self.answered(answer)
         if self._user_loader is None:
@@ -92,15 +89,12 @@ def load_at_once(known: Known, loader: Callback[Any]) -> "Known | AskAbout | Ans
         user = loader.function(known.auth.principal)
     except Exception as error:
         return AskAbout(known, None, loader).answered(None, error)
+    check = check_of(type(user))  # type: ignore[arg-type]
+    if check is None or check(user) or user is known.auth.principal:
+        return known.with_user(user)
     if is_awaitable(user):
         return AskAbout(known, None, Callback(lambda _: user, loader.option, in_memory=True))
-    if (
-        is_doubtful(type(user))  # type: ignore[arg-type]
-        and not is_plain_user(user)
-        and user is not known.auth.principal
-    ):
-        return AskAbout(known, None, loader).answered(user)
-    return known.with_user(user)
+    return AskAbout(known, None, loader).answered(user)
 
 
 @final

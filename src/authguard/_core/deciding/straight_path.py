@@ -101,6 +101,8 @@ class StraightPath:
             return taken
         if self._users.ttl and taken is not question.known:
             self._users.keep(question.known, taken, now)
+        if self._settle is _settled:  # saves the call
+            return taken
         settled = self._settle(taken, request_key, now)
         return question.answered(answer) if settled is UNDECIDED else settled
 
@@ -132,7 +134,7 @@ class StraightPath:
         if type(known) is not Known or known is NOBODY:
             return known
         loaded = load_at_once(known, self._loader)
-        if type(loaded) is not Known:
+        if type(loaded) is not Known or self._settle is _settled:
             return loaded
         settled = self._settle(loaded, request_key, now)
         # The flow need not load the user again.
