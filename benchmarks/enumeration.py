@@ -41,6 +41,7 @@ PAIRS = 300
 MAX_DEVIATION = 0.05
 #: Seconds between two requests, so that work after an answer is not measured with the next request.
 GAP_SECONDS = 0.01
+MAIL_SECONDS = 120
 PASSWORD, OTHER = "Correct-horse-9", "Correct-horse-8"
 SECRET = secrets.token_urlsafe(32)
 ISSUER = "http://127.0.0.1"
@@ -196,6 +197,14 @@ class Addresses:
                 service.accounts.disable(user_id)
         return [email for email, _ in made]
 
+    def wait_for_mails(self) -> None:
+        """Wait until the mails of the last row are sent, because the service limits the waiting ones."""
+        until = time.monotonic() + MAIL_SECONDS
+        while (waiting := self._database.mails.state().waiting) and time.monotonic() < until:
+            time.sleep(0.05)
+        if waiting:
+            raise RuntimeError(f"{waiting} mails were not sent in {MAIL_SECONDS} s")
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()
@@ -328,6 +337,7 @@ def compare(pairs: int, databases: Iterable[str] = DATABASES, only: str = "") ->
                     continue
                 sides = []
                 for _ in range(2):
+                    addresses.wait_for_mails()
                     times = measure(port, row, addresses, pairs)
                     sides.append(times.side)
                     medians = [f"{statistics.median(taken):.2f}" for taken in (times.known, times.unknown)]
