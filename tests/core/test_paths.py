@@ -1,5 +1,7 @@
 """Paths and their readings."""
 
+import re
+from string import ascii_lowercase
 from urllib.parse import quote, unquote
 
 import pytest
@@ -127,6 +129,21 @@ def test_split_gives_the_segments(path, segments):
 def test_fold_forgives(path, segments):
     """`fold` returns the segments of the most tolerant router."""
     assert fold(path) == segments
+
+
+def test_fold_forgives_the_case_that_regular_expressions_ignore():
+    """Each character that `re.I`, or capital letters, take for ASCII letters is folded to these letters."""
+    beyond = "".join(map(chr, (*range(0x80, 0xD800), *range(0xE000, 0x20000))))
+    letters = {c: c.upper().lower() for c in beyond if c.upper().isascii()}
+    letters |= {c: letter for letter in ascii_lowercase for c in re.findall(letter, beyond, re.IGNORECASE)}
+    assert {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}.items() <= letters.items()
+    assert {c: fold(f"/{c}") for c in letters} == {c: (letter,) for c, letter in letters.items()}
+
+
+@pytest.mark.parametrize("path", ["/adm\u0131n", "/ADM\u0130N", "/admi\u0307n/x"])
+def test_a_letter_i_of_turkish_opens_no_protected_path(path):
+    """A path with a dotless i, or a capital one with a dot, has the rule of the path with an ASCII i."""
+    assert Policy(["/admin"], None).find("GET", path).protected
 
 
 @pytest.mark.parametrize(

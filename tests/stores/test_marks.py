@@ -102,3 +102,23 @@ def test_an_empty_name_is_refused_by_a_store() -> None:
     with pytest.raises(ConfigurationError, match="^token_id must be text that is not empty"):
         revocations.revoke(subject="ada", token_id="", until=NOW + 60)
     assert not revocations.is_revoked(principal())
+
+
+@pytest.mark.parametrize("sid", [5, "5"], ids=["number", "text"])
+def test_a_session_with_a_number_is_revoked_by_its_text(sid: object) -> None:
+    """A whole number as `sid` is compared as text, as some issuers number their sessions."""
+    marks = Marks()
+    marks.put(make_mark(session="5", until=NOW + 60), NOW)
+    assert marks.is_revoked(principal(sid=sid), NOW)
+    assert not marks.is_revoked(principal(sid=6), NOW)
+
+
+def test_a_revocation_lasts_for_the_leeway_of_each_verifier() -> None:
+    """A token that is revoked until it expires is also refused in the leeway of a verifier."""
+    now = NOW
+    revocations = MemoryRevocations(clock=lambda: now)
+    revocations.revoke(token_id="t1", until=NOW + 1)
+    now = NOW + 300.9
+    assert revocations.is_revoked(principal())
+    now = NOW + 301
+    assert not revocations.is_revoked(principal())

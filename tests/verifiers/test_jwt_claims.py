@@ -74,3 +74,16 @@ def test_a_tier_of_another_type_is_refused(tier):
     """A tier that is not text is refused, since a caller without a tier may have no quota."""
     with pytest.raises(InvalidTokenError):
         verify(claims(tier=tier), tier_claim="tier")
+
+
+@pytest.mark.parametrize("sid", [5.5, True, ["s1"], {"id": "s1"}])
+def test_a_session_that_no_revocation_can_name_is_refused(sid):
+    """A `sid` that is neither text nor a whole number is refused, since its session could not be ended."""
+    with pytest.raises(InvalidTokenError):
+        verify(claims(sid=sid))
+
+
+@pytest.mark.parametrize("sid", ["s1", "", 5, None], ids=repr)
+def test_other_sessions_are_taken(sid):
+    """A `sid` that is text or a whole number is accepted, and so is an empty one, which names no session."""
+    assert verify(claims(sid=sid)).claims["sid"] == sid

@@ -222,6 +222,12 @@ def api_key_id(principal: Principal) -> str | None:
     return principal.key_id if principal.method == "api_key" else None
 
 
+def session_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the `sid` of a token as text, because some issuers number their sessions; None without one."""
+    session = claims.get("sid")
+    return str(session) if type(session) in (str, int) and session != "" else None
+
+
 #: The anonymous caller: on public paths, and where authentication is optional.
 ANONYMOUS = Principal(subject="", method="")
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import Forbidden, ServiceUnavailable
 from authguard._core.answer.redirect import local_prefix
 from authguard._core.credential.cookies import AccessCookie
 from authguard._core.guard import Guard
-from authguard._core.model import Credential, Principal
+from authguard._core.model import Credential, Principal, session_of
 from authguard._core.options import (
     Duration,
     check_flag,
@@ -245,12 +245,12 @@ class BrowserSessions:
             return None
 
     def _revoke(self, principal: Principal) -> None:
-        session, issuer = principal.claims.get("sid"), principal.issuer
+        session, issuer = session_of(principal.claims), principal.issuer
         remembered = principal.claims.get(_REMEMBERED) is not False
         # Each token may have its own `ttl`.
         lasts = max(self._remember.lifetime, MAX_TTL) if remembered else MAX_TTL
         until = self._remember.now() + lasts + _LEEWAY
-        named = {"session": session} if isinstance(session, str) else {"token_id": principal.token_id}
+        named = {"session": session} if session else {"token_id": principal.token_id}
         if any(named.values()):  # otherwise it is a token of another issuer without an id
             self._revocations.revoke(**named, issuer=issuer, until=until)
 

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Literal, TypeAlias, get_args
 
 from authguard._core.credential.key_format import check_not_key
-from authguard._core.model import Principal, api_key_id
+from authguard._core.model import Principal, api_key_id, session_of
 from authguard._core.options import Moment, check_recent_moment, got, is_numeric_date
 from authguard.errors import ConfigurationError
 
@@ -136,8 +136,7 @@ def _name_of(principal: Principal, kind: Kind) -> str | None:
     if kind == "key":
         return api_key_id(principal) or None
     if kind == "session":
-        session = principal.claims.get("sid")
-        return session if isinstance(session, str) and session else None
+        return session_of(principal.claims)
     return principal.subject if kind == "subject" else ""
 
 

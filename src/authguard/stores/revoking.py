@@ -1,10 +1,11 @@
 """Revoke tokens, keys, sessions and subjects, in any store."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import Required, TypedDict, Unpack
 
-from authguard._core.options import Moment, check_flag, named_options
+from authguard._core.options import MAX_LEEWAY, Moment, check_flag, named_options
 from authguard.stores.marks import Mark, make_mark
 from authguard.stores.receipt import Receipt
 
@@ -51,7 +52,8 @@ class Revoking(ABC):
                 were issued (`iat`) later are not affected. None for the current time of the store. Without a
                 subject, all tokens issued before are revoked.
             until: seconds since the epoch, or a datetime with a time zone, when the token, key or session
-                expires, including leeway; `math.inf` for an API key that does not expire.
+                expires; the revocation lasts longer by the greatest leeway of a verifier. `math.inf` for an
+                API key that does not expire.
             wait: return only when every running process has the revocation, or the bound has passed.
 
         Raises:
@@ -69,7 +71,8 @@ class Revoking(ABC):
             issued_before=issued_before,
             until=until,
         )
-        return self._keep(mark, wait=wait)
+        # A guard may accept the token for its leeway after it has expired.
+        return self._keep(replace(mark, until=mark.until + MAX_LEEWAY), wait=wait)
 
     async def arevoke(self, **revocation: Unpack[Revocation]) -> Receipt:
         """Revoke like `revoke`, for callers in an event loop; a worker thread waits for the store.

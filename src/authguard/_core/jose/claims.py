@@ -10,7 +10,7 @@ from authguard._core.jose.conditions import Conditions
 from authguard._core.jose.issuers import Issuers, check_issuer
 from authguard._core.jose.subject import CLIENT_PREFIX, SubjectClaims, subject_of
 from authguard._core.jose.token_kind import check_foreign, check_kind, rules_of_kinds
-from authguard._core.model import Claims, Method, Principal, make_principal
+from authguard._core.model import Claims, Method, Principal, make_principal, session_of
 from authguard._core.options import LATEST_MOMENT, NUMERIC_TYPES, is_numeric_date
 from authguard._core.strict_json import JSONError, read_object
 from authguard.errors import (
@@ -24,7 +24,7 @@ from authguard.errors import (
 
 _DATES = ("exp", "nbf", "iat")  # `max_age` of a rule checks `auth_time`
 _TEXTS = ("iss", "sub", "jti", "client_id", "azp")
-_MEMBERS = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_DATES, "date")}
+_MEMBERS = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_DATES, "date"), "sid": "session"}
 _RULES = _MEMBERS | rules_of_kinds((), id_tokens=False)
 
 
@@ -150,6 +150,10 @@ def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
                 if value is None:
                     continue
                 raise not_a_date(name, value)
+        elif rule == "session":
+            # Otherwise no revocation of its session would find the token.
+            if value and session_of(claims) is None:
+                raise MalformedTokenError("sid is neither text nor a whole number", claim=name)
         elif rule == "foreign":
             check_foreign(name, value)
         else:

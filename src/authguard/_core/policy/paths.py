@@ -104,7 +104,10 @@ def _fold_segment(segment: str) -> str:
     if segment.isascii() and segment.isprintable():
         return segment.lower().rstrip(". ")
     kept = "".join(c for c in segment if c not in _FORBIDDEN and unicodedata.category(c) not in _INVISIBLE)
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold()).strip(". \xa0")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold())
+    # Dotless ı, and İ, which casefold() makes i with a dot above, are i without regard to case: for `re.I`, and
+    # for programs that compare capital letters.
+    return folded.replace("\u0131", "i").replace("i\u0307", "i").strip(". \xa0")
 
 
 def readings(*paths: str) -> set[Segments]:
