@@ -1,5 +1,7 @@
 """The choice of the rule that decides about a path."""
 
+from typing import Any
+
 import pytest
 
 from authguard import ConfigurationError, InsufficientScopeError, Principal, Rule
@@ -487,3 +489,21 @@ def test_a_method_of_another_kind_is_left_alone():
     policy = Policy([Rule("/a", methods=["GET"])], None)
     assert not protected(policy, "/a", "PROPFIND")
     assert not protected(Policy(None, ["/a"]), "/a", "PROPFIND")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [[Rule("/login", scopes=["a"])], ["/", Rule("/login/", roles=["A"])],
+     [Rule("/login", max_age=60), "/x"], [Rule("/own", scopes=["a"]), Rule("/x", login_path="/own")]],
+    ids=["scopes", "slash", "age", "own login page"],
+)  # fmt: skip
+def test_a_login_page_has_no_requirement(rules: list[Any]) -> None:
+    """A rule with a requirement for a login page would have no effect, and is an error."""
+    with pytest.raises(ConfigurationError, match="a login page must be open to each caller"):
+        Policy(rules, None, login_paths=["/login"])
+
+
+def test_a_login_page_may_be_listed() -> None:
+    """A login page may be listed without a requirement, and have a rule for the paths below it."""
+    policy = Policy(["/login", Rule("/login/keys", scopes=["a"])], None, login_paths=["/login"])
+    assert policy.is_login_page("/login")

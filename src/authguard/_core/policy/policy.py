@@ -134,6 +134,12 @@ class Policy:
             raise ConfigurationError(
                 f"{served[path]} must have a path of its own, got the login page {path!r}"
             )
+        for rule in protected:
+            if rule.requirement and self.is_login_page(rule.path):
+                raise ConfigurationError(
+                    f"a login page must be open to each caller, got {rule} for it: leave the rule out, or give "
+                    "the login page another path"
+                )
         self._protected = RuleTree(protected, protects=True)
         self._protected_in_any_case = RuleTree(protected, protects=True, folded=True)
         self._public = RuleTree(public, protects=False)
