@@ -4,10 +4,13 @@ import json
 import subprocess
 from typing import Any
 
+import httpx
 import pytest
 
 from cli.support import COMMAND, PASSWORD, environment, invoke
 from identity.full_disk import small_disk
+from ports import free_port
+from remote.servers import until
 
 pytestmark = pytest.mark.one_database
 
@@ -125,3 +128,38 @@ def test_a_closed_output_changes_nothing(service: dict[str, str], key: Any) -> N
         "authguard: standard output must be open: write > /dev/null to discard it\n",
     )
     assert invoke("apikeys", "list", EMAIL, "--json", **service).stdout == listed
+
+
+def is_live(port: int) -> bool:
+    """Return whether the service answers."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>/dev/full"])
+def test_the_service_starts_without_a_place_for_its_lines(closed: str, service: dict[str, str]) -> None:
+    """`authguard serve` starts with a closed standard output, and with a log on a full disk."""
+    port = free_port()
+    command = f'exec "$0" serve --dev --port {port} {closed}'
+    with subprocess.Popen(["/bin/sh", "-c", command, COMMAND], env=environment(**service)) as process:
+        try:
+            until(lambda: is_live(port), 30)
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
+def test_a_name_that_the_terminal_cannot_show_is_written_in_ascii(service: dict[str, str], key: Any) -> None:
+    """Characters that the encoding of standard output lacks are escaped, and the command succeeds."""
+    email = "\u6f22@example.com"
+    assert invoke("users", "create", email, "--password-stdin", given=PASSWORD, **service).exit_code == 0
+    done = subprocess.run(
+        [COMMAND, "users", "show", email],
+        check=False, capture_output=True, timeout=60,
+        env=environment(**service) | {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"\\u6f22@example.com" in done.stdout

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from authguard._core.strict_json import JSONError, parse_object_bytes
 from authguard.identity import Identity, IdentityService
 from authguard.identity.model import SocialIdentity
-from authguard.identity.web.body_faults import fault_of
+from authguard.identity.web.bodies import fault_of
 from identity.keys import create_key, register
 from identity.support import PASSWORD
 

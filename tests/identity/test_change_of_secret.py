@@ -110,3 +110,13 @@ def test_previous_secret_is_checked_and_hidden(url):
     with pytest.raises(ConfigurationError, match="previous_secret"):
         settings(url, previous_secret=SECRET)
     assert NEW not in repr(settings(url, previous_secret=NEW))
+
+
+@pytest.mark.parametrize("around", ['"{}"', "{} # of 2025", "{}\n"], ids=["quotes", "comment", "line break"])
+def test_a_previous_secret_may_have_more_than_the_secret(url, clock, around):
+    """Tokens of a secret in quotes, or with a comment or a line break, are accepted during the change."""
+    previous = around.format(SECRET)
+    old = settings(url, secret=NEW, previous_secret=previous)
+    with service_at(url, clock=clock, secret=NEW, previous_secret=previous) as service:
+        assert service.settings.secrets == old.secrets
+        assert principal_of(service, register(service).access_token).issuer == ISSUER

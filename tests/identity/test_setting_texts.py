@@ -404,3 +404,30 @@ def test_a_variable_in_small_letters(variable: str) -> None:
 def test_a_variable_in_small_letters_of_another_program() -> None:
     """A variable in small letters that is no setting belongs to another program."""
     assert Settings.from_env({**VARIABLES, "authguard_home": "/srv"}).issuer == VARIABLES["AUTHGUARD_ISSUER"]
+
+
+@pytest.mark.parametrize("issuer", ["HTTPS://auth.example.com/a", "https://Auth.Example.com/a"])
+def test_an_issuer_with_capitals_is_an_error(issuer: str) -> None:
+    """Scheme and host in capitals are an error, since cookies and clients depend on their spelling."""
+    fault = fault_of(issuer=issuer)
+    assert fault.endswith(": write https://auth.example.com/a")
+
+
+def test_an_empty_name_of_the_settings_file_is_an_error() -> None:
+    """An empty `AUTHGUARD_CONFIG` is an error, because all settings of the file would be lost."""
+    fault = fault_of(config="")
+    assert fault == "AUTHGUARD_CONFIG must be the path of a TOML file, got '': leave it out"
+    with pytest.raises(ConfigurationError, match="AUTHGUARD_CONFIG must be the path"):
+        raw_settings("")
+
+
+@pytest.mark.parametrize(
+    "secret", ["k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj", "q7-Rw_9Lm", "/aB3x+Vt9aYc8LwQ1bNs6uHd4eGi5oXjK3J="],
+    ids=["url-safe", "short", "base64"],
+)  # fmt: skip
+def test_a_secret_in_place_of_its_path_is_not_shown(secret: str) -> None:
+    """The error about a file that does not exist shows its path, and no text that may be the secret."""
+    fault = fault_of(previous_secret_file=secret)
+    assert secret not in fault
+    assert "got text that is not shown: FileNotFoundError" in fault
+    assert "got '/run/secrets/jwt': FileNotFoundError" in fault_of(previous_secret_file="/run/secrets/jwt")

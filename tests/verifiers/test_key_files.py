@@ -287,3 +287,20 @@ def test_a_jku_is_refused_with_keys_in_a_file(path: Path) -> None:
     """A token with a `jku` is refused with keys in a file."""
     with pytest.raises(InvalidTokenError):
         verify(verifier(path), token(OLD, jku="https://issuer.example/jwks"))
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o644], ids=oct)
+def test_a_file_that_every_user_can_write_is_reported(
+    path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of keys that every user can change leaves a WARNING; one that they can read leaves none."""
+    path.chmod(mode)
+    verifier(path)
+    assert (f"{path} is open to every user of this machine" in caplog.text) == (mode == 0o666)
+
+
+def test_a_secret_in_place_of_its_path_is_not_shown() -> None:
+    """The error about a missing file does not show text that may be the secret."""
+    with pytest.raises(ConfigurationError, match="got text that is not shown: FileNotFoundError") as refused:
+        verifier(Path(SECRET), ["HS256"])
+    assert SECRET not in str(refused.value)

@@ -242,3 +242,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: Any) -> None:
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"keys\.json"):
         APIKeyFile(path)
+
+
+def test_a_file_that_every_user_can_write_is_reported(tmp_path: Path, caplog: Any) -> None:
+    """A file of API keys that every user can change leaves a WARNING."""
+    path = tmp_path / "keys.json"
+    path.write_text("{}")
+    path.chmod(0o666)
+    APIKeyFile(path)
+    assert f"{path} is open to every user of this machine: chmod 600 {path}" in caplog.text

@@ -13,7 +13,10 @@ from authguard._core.encoding.fast import find_json_reader
 
 
 class JSONError(ValueError):
-    """Tell that a text is not one strict JSON object. Its cause is the error of Python's reader, if it has one."""
+    """Tell that a text is not one strict JSON object.
+
+    Its `__cause__` is the error of Python's reader, if that has refused the text.
+    """
 
 
 class RepeatedNameError(JSONError):

@@ -75,7 +75,7 @@ def raw_settings(config: str | None) -> dict[str, Any]:
 
     environment = _environment(config)
     path = environment.get("AUTHGUARD_CONFIG")
-    from_file = read_file(path) if path else {}
+    from_file = read_file(path) if path is not None else {}
     prefix = "AUTHGUARD_"
     from_variables = {
         name.removeprefix(prefix).lower(): text

@@ -58,7 +58,8 @@ def _in_words(error: AuthGuardError) -> str:
 
 def note(message: str) -> None:
     """Write a remark to standard error, apart from the data."""
-    click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
+    with suppress(OSError):  # such as a full disk: the work is worth more than a remark
+        click.echo(f"{click.style('authguard:', bold=True)} {message}", err=True)
 
 
 def unwritten(error: OSError, lost: str = "what the command has done is done") -> Failure:

@@ -5,6 +5,7 @@ import logging.config
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -99,7 +100,7 @@ def serve(*, dev: bool, database: str | None, config: str | None, **options: Any
         options["log_level"],
         options["log_format"],
         options["access_log"],
-        colors=False if os.environ.get("NO_COLOR") else None,
+        colors=False if os.environ.get("NO_COLOR") or sys.stdout is None else None,
     )
     logging.config.dictConfig(logs)  # before the service logs its findings at the start
     logger = logging.getLogger("authguard")

@@ -85,7 +85,13 @@ def check_issuer(issuer: str) -> str:
     check_url(issuer, "issuer", example="https://auth.example.com", reason="passwords are sent there")
     if "?" in issuer:
         raise ConfigurationError(f"issuer must have no query, got {got(issuer)}")
-    if "//" in urlsplit(issuer).path:
+    parts = urlsplit(issuer)
+    normal = f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+    if issuer != normal:  # as clients compare `iss`, and as browsers write the origin
+        raise ConfigurationError(
+            f"issuer must have scheme and host in lower case, got {got(issuer)}: write {normal}"
+        )
+    if "//" in parts.path:
         raise ConfigurationError(f"issuer must have no // in its path, got {got(issuer)}: write one slash")
     return issuer.removesuffix("/")
 

@@ -3,16 +3,16 @@
 import logging
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from authguard._core.options import got
+from authguard._core.jose.secret import shown_path
 from authguard.errors import ConfigurationError
 from authguard.identity.setting_faults import Faults
+from authguard.verifiers.key_files import warn_if_open
 
 #: The prefix of the variables of settings.
 ENVIRONMENT = "AUTHGUARD_"
@@ -140,6 +140,8 @@ def read_file(path: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: if it cannot be read.
     """
+    if not path:  # such as that of an unset variable of a script: all settings of the file would be lost
+        raise ConfigurationError("AUTHGUARD_CONFIG must be the path of a TOML file, got '': leave it out")
     text = ""
     try:
         text = _read(path).decode()
@@ -180,7 +182,7 @@ def read_secret_file(variable: str, path: str) -> str:
         fault = fault or ", which is empty"
     if fault:
         raise ConfigurationError(
-            f"{variable} must be the path of a file with the secret, got {got(path)}{fault}"
+            f"{variable} must be the path of a file with the secret, got {shown_path(path)}{fault}"
         )
     return text
 
@@ -191,9 +193,7 @@ def _read(path: str, size: int = -1) -> bytes:
     Every user may read it: containers have their secrets in files with the mode 0444.
     """
     with Path(path).open("rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-            logger.warning("%s is open to every user of this machine: chmod 600 %s", path, path)
+        warn_if_open(path, os.fstat(file.fileno()))
         return file.read(size)
 
 

@@ -368,7 +368,7 @@ class Settings:
             with faults.noting():
                 values[name] = read_variable(name, value, kinds[name])
         # A setting that cannot be read is not missing.
-        return _build(cls, (read_file(path) if path else {}) | values | overrides, faults, unread)
+        return _build(cls, (read_file(path) if path is not None else {}) | values | overrides, faults, unread)
 
     @classmethod
     def from_toml(cls, path: str, **overrides: Any) -> "Settings":

@@ -15,6 +15,7 @@ from jwt.exceptions import PyJWTError
 from authguard._core.jose.compact import base64url
 from authguard._core.jose.jwk import ALIASES, SYMMETRIC, from_jwk, from_secret
 from authguard._core.jose.keyset import check_algorithms
+from authguard._core.jose.secret import shown_path
 from authguard._core.options import check_text, type_of
 from authguard._core.proofs.dpop import thumbprint_of
 from authguard._core.strict_json import JSONError, parse_object
@@ -101,7 +102,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise ConfigurationError(
-            f"key must be in a readable file, got {str(path)!r}: {type(error).__name__}"
+            f"key must be in a readable file, got {shown_path(path)}: {type(error).__name__}"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from authguard._core.flow import Call, Channel, Flow, Shared
 from authguard._core.jose.compact import Token
 from authguard._core.jose.jwk import VerificationKey
 from authguard._core.jose.keyset import KeySet
+from authguard._core.jose.secret import shown_path
 from authguard._core.remote.http import RemoteHealth
 from authguard.errors import ConfigurationError, InvalidSignatureError, VerificationUnavailableError
 
@@ -52,6 +54,8 @@ class KeyFiles:
         self._channel = Channel()
         self._lock = Lock()
         self._signature, self._keys = self._read()
+        for path in self._paths:
+            warn_if_open(path, path.stat())
         self._look_at = float("-inf")
         self._read_at: float | None = None
         self._broken_since: float | None = None
@@ -165,9 +169,18 @@ def _signature_of(path: Path) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def warn_if_open(path: str | Path, status: os.stat_result) -> None:
+    """Log a WARNING if every user can change a file of keys or settings.
+
+    Every user may read it: containers have their secrets in files with the mode 0444.
+    """
+    if stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWOTH:
+        logger.warning("%s is open to every user of this machine: chmod 600 %s", path, path)
+
+
 def unreadable(path: Path, error: Exception) -> ConfigurationError:
     """Return the error for a file that cannot be read."""
     advice = "; ~ is not expanded: Path(…).expanduser()" if str(path).startswith("~") else ""
     return ConfigurationError(
-        f"keys must be in a readable file, got {str(path)!r}: {type(error).__name__}{advice}"
+        f"keys must be in a readable file, got {shown_path(path)}: {type(error).__name__}{advice}"
     )

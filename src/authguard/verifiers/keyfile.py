@@ -9,11 +9,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from authguard._core.jose.secret import shown_path
 from authguard._core.options import got, named_options, type_of
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, VerificationUnavailableError
 from authguard.verifiers.apikey import APIKey, parse_digest
+from authguard.verifiers.key_files import warn_if_open
 
 logger = logging.getLogger("authguard")
 
@@ -55,6 +57,7 @@ class APIKeyFile:
         if self._path.suffix not in (".json", ".toml"):
             raise ConfigurationError(f"path must end in .json or .toml, got {str(self._path)!r}")
         self._signature, keys = self._read()
+        warn_if_open(self._path, self._path.stat())
         self._look_at = 0.0
         # The keys, and the time until which they apply; both are read and replaced together, because other
         # threads look keys up while the file is read.
@@ -112,7 +115,7 @@ class APIKeyFile:
             status = self._path.stat()
         except OSError as error:
             raise ConfigurationError(
-                f"path must be a readable file, got {str(self._path)!r}: {error.strerror}"
+                f"path must be a readable file, got {shown_path(self._path)}: {error.strerror}"
             ) from error
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 

@@ -247,6 +247,11 @@ def _has_random_punctuation(text: str) -> bool:
     return odd > 1 or len(_SEPARATORS.findall(text)) < _MIN_SEPARATORS
 
 
+def shown_path(path: object) -> str:
+    """Return the path of a file for an error. Text that may be the secret of the file itself is not shown."""
+    return repr(str(path)) if place_of(str(path), chosen_here=True) == "path" else "text that is not shown"
+
+
 _ADVICE: Mapping[Place, str] = {
     "path": 'a path: read the file, for example Path("/run/secrets/jwt").read_text().strip()',
     "URL": "a URL",

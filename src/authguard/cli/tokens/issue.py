@@ -32,7 +32,6 @@ token.add_command(inspect)
 @click.option(
     "--key",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
     help="Sign with the private key (PEM or JWK) or the secret in this file.",
 )
 @click.option("--secret-env", metavar="NAME", help="Sign with the secret in this environment variable.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from authguard._core.jose.keyset import is_like_json
+from authguard._core.jose.secret import shown_path
 from authguard.cli.output import MISUSED, Failure
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,39}\Z", re.ASCII)  # a secret is longer
@@ -16,7 +17,7 @@ def read_key_file(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"cannot read {path}: {type(error).__name__}", MISUSED) from None
+        raise Failure(f"cannot read {shown_path(path)}: {type(error).__name__}", MISUSED) from None
 
 
 def read_secret(name: str) -> str:

@@ -338,7 +338,8 @@ def _keep_private(engine: Engine, path: Path, *, may_create: bool) -> None:
             raise sqlite3.OperationalError("no such database file")
         was_opened = True
         # The file is created here, so that it never has another mode.
-        with suppress(FileExistsError, FileNotFoundError):
+        # If that fails, SQLite reports it as an outage.
+        with suppress(OSError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
     with suppress(OSError):

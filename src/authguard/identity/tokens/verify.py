@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from authguard._core.encoding import encode_base64url
 from authguard._core.flow import Call, Flow
 from authguard._core.jose.claims import read_claims
 from authguard._core.jose.compact import Token, read_compact
@@ -50,7 +51,10 @@ class OwnTokens(Verifier):
             tier_claim="tier",
         )
         secrets = settings.secrets if keys.is_shared_secret else ()
-        self._by_secret = [self._make(secret) for secret in secrets]
+        # As JWKs, because the settings accept a previous secret that has, say, a comment.
+        self._by_secret = [
+            self._make({"kty": "oct", "k": encode_base64url(secret.encode())}) for secret in secrets
+        ]
         self._built: tuple[tuple[SigningKey, ...], JWTVerifier | None] = ((), None)
 
     def accepts(self, credential: Credential) -> bool:

@@ -1,10 +1,13 @@
 """Check the bodies of requests: exactly the known fields. No error repeats a value."""
 
+import codecs
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from authguard._core.strict_json import ConstantError, JSONError, RepeatedNameError
 from authguard.identity.errors import InvalidFieldsError
 from authguard.identity.mail.addresses import MAX_ADDRESS
 from authguard.identity.tokens.cursors import MAX_CURSOR
@@ -18,6 +21,7 @@ _Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 _Token = Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
 
 _MAX_NAME = 40
+_NO_OBJECT = "is not a JSON object"
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
@@ -231,3 +235,37 @@ def _listed(bounds: Mapping[str, Any]) -> str:
 def shown_name(name: str) -> str:
     """Return the name of a member as an answer shows it: only the characters of the names of fields."""
     return "".join(c for c in name[:_MAX_NAME] if c.isascii() and (c.isalnum() or c == "_"))
+
+
+def fault_of(body: bytes, error: JSONError) -> str:
+    """Return the message of the field `body`; it repeats no value.
+
+    Args:
+        body: the body of the request.
+        error: the error of the reader that refused it.
+    """
+    if not body.strip():
+        return f"{_NO_OBJECT}, but empty"
+    if body.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark: leave it out"
+    if isinstance(error, RepeatedNameError):
+        return f"{shown_name(error.name) or 'a field'} was sent twice"
+    if isinstance(error, ConstantError):
+        return "has NaN or Infinity, which are no numbers in JSON"
+    return _fault_of_text(error.__cause__)
+
+
+def _fault_of_text(cause: BaseException | None) -> str:
+    match cause:
+        case None:
+            return _NO_OBJECT
+        case UnicodeDecodeError():
+            return "is not UTF-8"
+        case UnicodeEncodeError():
+            return r"has half a character (a lone surrogate, from \ud800 to \udfff): write both halves"
+        case JSONDecodeError():
+            return f"{_NO_OBJECT}: its text has a fault in line {cause.lineno}, at character {cause.colno}"
+        case RecursionError():
+            return "is nested too deeply"
+        case _:  # a ValueError of int()
+            return "has a number of too many digits"

@@ -18,8 +18,7 @@ from authguard.identity.errors import (
     UnsupportedMediaError,
 )
 from authguard.identity.model import Caller
-from authguard.identity.web.bodies import AnyBody, validate
-from authguard.identity.web.body_faults import fault_of
+from authguard.identity.web.bodies import AnyBody, fault_of, validate
 
 REALM = "identity"
 MAX_BODY_BYTES = 64 * 1024  # bytes; the largest valid body has a token and a password
