@@ -9,10 +9,10 @@ from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
-from authguard._signatures.misused import check_endpoint, misused, spelled
+from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
-from authguard._signatures.uncalled import is_decorator, is_made, uncalled_in, unused_in
+from authguard._signatures.uncalled import is_decorator, is_made, lacking_call, uncalled_in, unused_in
 from authguard._signatures.unused_results import is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
@@ -94,9 +94,46 @@ def decorator_of(
             guarded_by(endpoint, wrapper)
         return wrapper
 
-    decorate.__module__ = guard_function.__module__
-    mark(decorate, requirement)
-    return decorate
+    return Decorating(decorate, requirement, guard_function.__module__)
+
+
+class Decorating(NoDepends):
+    """Decorate endpoints: the result of `requires`, which checks nothing before it decorates a function.
+
+    Args:
+        decorate: the decorator.
+        requirement: the requirement.
+        module: the module of its `requires`.
+    """
+
+    def __init__(self, decorate: Callable[..., Any], requirement: Requirement, module: str) -> None:
+        self._decorate = decorate
+        self._requirement = requirement
+        self.__module__ = module
+        mark(self, requirement)
+
+    def __call__(self, *endpoints: Any, **others: Any) -> Any:
+        """Decorate an endpoint."""
+        return self._decorate(*endpoints, **others)
+
+    def __bool__(self) -> bool:
+        """Refuse a test for truth, which each caller would pass.
+
+        Raises:
+            ConfigurationError: always, except for FastAPI, which asserts that it has a dependency.
+        """
+        frame = inspect.currentframe()
+        caller = None if frame is None else frame.f_back
+        if caller is not None and caller.f_globals.get("__name__", "").partition(".")[0] == "fastapi":
+            return True
+        raise ConfigurationError(
+            f"{self.spelled()} must decorate a function, got a test for truth, which each caller would pass: "
+            f"write @{self.spelled()} above a function, or compare it with None by `is`"
+        )
+
+    def spelled(self) -> str:
+        """Return the call of `requires`, for errors."""
+        return spelled(self._requirement)
 
 
 def required_by(endpoint: Any) -> tuple[Requirement, ...]:
@@ -208,9 +245,9 @@ def misplaced_in(app: Any) -> list[str]:
     sentences = list(_above(routes))
     sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
-        "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
+        f"a dependency that only calls it, which requires nothing: write Depends({call})"
         for route in routes
-        if any(map(is_decorator, route.calls))
+        for call in filter(None, map(lacking_call, route.calls))
     ]
     sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be that of "
@@ -277,7 +314,7 @@ def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
 
 def _is_of_other_framework(call: Any) -> bool:
     """Return whether a dependency is the result of `requires(…)` of Flask or Django."""
-    return getattr(call, "__qualname__", "") == f"{decorator_of.__name__}.<locals>.decorate"
+    return type(call) is Decorating
 
 
 def is_guarding(call: Any) -> bool:
