@@ -9,6 +9,7 @@ from authguard._core.options import type_of
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
+from authguard._signatures.fields import unread_in
 from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
@@ -268,10 +269,14 @@ def _in_functions(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
     # Many routes have the same dependencies. Those by id that have no fault are not examined again; they are
     # kept alive, so that no other object gets their ids.
     sound: dict[int, Any] = {}
+    sound_types: dict[int, Any] = {}
     with signatures_read_once():
         for route in routes:
             calls = [call for call in route.calls if call is route.endpoint or id(call) not in sound]
             sentences = list(_of_functions(route._replace(calls=tuple(calls))))
+            if route.has_dependencies:
+                dependant = getattr(route.route, "dependant", None)
+                sentences += unread_in(dependant, _with_endpoint(route), is_guarding, sound_types)
             if not sentences and route.has_dependencies:
                 sound.update((id(call), call) for call in calls if call is not route.endpoint)
             yield from sentences
@@ -283,7 +288,7 @@ def _of_functions(route: RegisteredRoute) -> Iterator[str]:
     for hook in route.hooks:
         yield from unused_in([hook.function], hook.decorator, is_guarding)
     if route.has_dependencies:
-        name = f"{route.path} ({_name(route.endpoint)})"
+        name = _with_endpoint(route)
         yield from misspelled_in(route.calls, name, is_guarding)
         dependencies = [call for call in route.calls if call is not route.endpoint]
         yield from uncalled_in(dependencies, name, is_guarding)
@@ -370,6 +375,10 @@ def _is_replaced(route: RegisteredRoute) -> bool:
         return False
     checked = {requirement for each in behind for requirement in required_by(each)}
     return not checked.issuperset(required_by(route.endpoint))
+
+
+def _with_endpoint(route: RegisteredRoute) -> str:
+    return f"{route.path} ({_name(route.endpoint)})"
 
 
 def _name(endpoint: Any) -> str:
