@@ -3,9 +3,11 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import Any
 
-from authguard._core.options import type_of
+from authguard._core.options import got, several_names, type_of
+from authguard._core.policy.names import spelled_names
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
@@ -45,10 +47,11 @@ def requirement_of(
         raise ConfigurationError(
             f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
         )
-    if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
-        each = ", ".join(map(repr, scopes[0]))
+    written = spelled_names(scopes, "scopes")
+    if written and any(map(_is_no_scope, scopes)):
         raise ConfigurationError(
-            f"the scopes of @requires must be separate arguments, got a list: write @requires({each})"
+            f"the scopes of @requires must be separate arguments of text, got {', '.join(map(got, scopes))}: "
+            f"write @requires({written})"
         )
     requirement = Requirement(scopes, any_of, roles, *others)
     requirement.check_not_empty(any_of=any_of, roles=roles)
@@ -58,6 +61,13 @@ def requirement_of(
             f"that it guards nothing: write @{spelled(requirement)} above a function"
         )
     return requirement
+
+
+def _is_no_scope(value: Any) -> bool:
+    """Return whether an argument is a list of scopes, a text of several, or a member of an Enum."""
+    if isinstance(value, str):
+        return value.split() != [value] or bool(several_names(value))
+    return isinstance(value, list | tuple | set | frozenset | Enum)
 
 
 def decorator_of(
