@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import pytest
-from fastapi import Cookie, Depends, FastAPI, Form, Header, Query, Security, WebSocket
+from fastapi import APIRouter, Cookie, Depends, FastAPI, Form, Header, Query, Security, WebSocket
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 from typing_extensions import TypedDict
@@ -224,7 +224,7 @@ def module_of(name: str, signature: str) -> Callable[..., Any]:
     return vars(module)["endpoint"]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("place", ["endpoint", "dependency", "websocket"])
+@pytest.mark.parametrize("place", ["endpoint", "dependency", "websocket", "include_router"])
 @pytest.mark.parametrize(
     ("name", "signature"),
     [
@@ -242,6 +242,10 @@ def test_an_annotation_that_cannot_be_evaluated_does_not_start(name: str, signat
         app.get("/wrong")(endpoint)
     elif place == "dependency":
         app.get("/wrong", dependencies=[Depends(endpoint)])(lambda: "secret")
+    elif place == "include_router":
+        router = APIRouter()
+        router.get("/page")(lambda: "secret")
+        app.include_router(router, prefix="/wrong", dependencies=[Depends(endpoint)])
     else:
 
         async def socket(websocket: WebSocket, value: Any = Depends(endpoint)) -> None: ...

@@ -138,6 +138,19 @@ def returned_default(check: Any = None) -> Any:
     return check or requires("admin")
 
 
+CHECKS = {"admin": requires("admin")}
+
+
+def returned_item(name: str = "admin") -> Any:
+    """Return a check of a dictionary."""
+    return CHECKS[name]
+
+
+def applied_item(request: Request) -> Any:
+    """Apply a check of a dictionary."""
+    return CHECKS["admin"](plain)(request)
+
+
 def returned_by_helper() -> Any:
     """Return the check that another function returns."""
     return returned()
@@ -190,7 +203,7 @@ LAMBDAS = [lambda: requires("admin")]
     "dependency",
     [
         returned, returned_later, returned_of_starlette, returned_constant, returned_variable, returned_branch, yielded, *LAMBDAS,
-        returned_list, returned_default, returned_by_helper, returned_by_helpers,
+        returned_list, returned_default, returned_by_helper, returned_by_helpers, returned_item,
         Holder(), Holder().of_class, Methods(), Maker(), Maker().__call__, functools.partial(returned),
     ],
     ids=name_of,
@@ -264,6 +277,7 @@ def without_source() -> Any:
         (requires("admin"), [403, 200]),
         (used_inside, [403, 200]),
         (Uses(), [403, 200]),
+        (applied_item, [403, 200]),
         (shadowed, [200, 200]),
         (plain, [200, 200]),
         (without_source(), [200, 200]),

@@ -1,5 +1,6 @@
-"""Find dependencies in fields that FastAPI fills from the request, so that the caller chooses their values."""
+"""Find dependencies in fields that FastAPI reads from the request, so that the caller chooses the values."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ForwardRef, get_args, get_origin, get_type_hints
 
@@ -40,6 +41,15 @@ def unread_in(
                 )
     for dependency in getattr(dependant, "dependencies", ()):
         yield from unread_in(dependency, route, guards, sound)
+
+
+def dependant_of(call: Any) -> Any:
+    """Return how FastAPI reads the parameters of a dependency of an included router; None if it cannot."""
+    fastapi = sys.modules.get("fastapi.dependencies.utils")
+    try:
+        return None if fastapi is None else fastapi.get_dependant(path="/", call=call)
+    except Exception:  # noqa: BLE001 (FastAPI raises it itself, with its words, when it calls the dependency)
+        return None
 
 
 def _aliases_in(

@@ -16,6 +16,7 @@ _PACKAGE = __name__.partition(".")[0]
 _DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
 _MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
 _DEPTH = 3  # modules in modules, such as authguard.fastapi
+_ITEMS = 100  # of a list or dictionary of checks; longer ones have data
 _HELPERS = 2  # functions that call functions, the last of which returns a check
 
 
@@ -224,6 +225,7 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool], owner: Any,
     values = [function.__globals__.get(name) for name in code.co_names]
     values += [_variable(name, function) for name in code.co_freevars]
     values += [] if owner is None else [_member(owner, name) for name in code.co_names]
+    values += [item for each in values for item in _items(each)]
     for _ in range(_DEPTH):
         for each in values:
             if is_decorator(each) or is_made(each, guards):
@@ -304,12 +306,21 @@ def _is_guard(
     owner: Any = None,
     depth: int = _HELPERS,
 ) -> bool:
+    if isinstance(value, ast.Subscript):  # the key may be a variable
+        return any(is_made(item, guards) for item in _items(_value(value.value, function, owner)))
     if not isinstance(value, ast.Call):
         return is_made(_value(value, function, owner), guards)
     called = _value(value.func, function, owner)
     if is_decorator(called):
         return True
     return depth > 0 and _helper(called) is not None and bool(_returned_guard(called, guards, depth - 1))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """Return the items of a short list, tuple or dictionary; none of another object."""
+    if type(value) not in (dict, list, tuple) or len(value) > _ITEMS:
+        return ()
+    return list(value.values() if type(value) is dict else value)
 
 
 def _helper(value: Any) -> FunctionType | None:

@@ -92,8 +92,8 @@ def find_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
         if isinstance(inner, HttpRequest):
             return inner
     raise RuntimeError(
-        "no request among the arguments: @requires of authguard.django is for views and methods that take one; "
-        "in Flask, import it from authguard.flask"
+        "no request among the arguments: @requires of authguard.django is for views and methods that "
+        "take one; in Flask, import it from authguard.flask"
     )
 
 
