@@ -11,7 +11,7 @@ from authguard._core.policy.names import spelled_names
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
-from authguard._signatures.fields import dependant_of, unread_in
+from authguard._signatures.fields import unread_by
 from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
@@ -285,18 +285,10 @@ def _in_functions(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
             calls = [call for call in route.calls if call is route.endpoint or id(call) not in sound]
             sentences = list(_of_functions(route._replace(calls=tuple(calls))))
             if route.has_dependencies:
-                sentences += _unread(route, sound_types)
+                sentences += unread_by(route, _with_endpoint(route), is_guarding, sound_types)
             if not sentences and route.has_dependencies:
                 sound.update((id(call), call) for call in calls if call is not route.endpoint)
             yield from sentences
-
-
-def _unread(route: RegisteredRoute, sound_types: dict[int, Any]) -> Iterator[str]:
-    """Yield a sentence for each parameter of a route that FastAPI reads instead of its dependency."""
-    is_applied = route.route is None  # a dependency of `include_router`
-    dependants = map(dependant_of, route.calls) if is_applied else [getattr(route.route, "dependant", None)]
-    for dependant in dependants:
-        yield from unread_in(dependant, _with_endpoint(route), is_guarding, sound_types)
 
 
 def _of_functions(route: RegisteredRoute) -> Iterator[str]:

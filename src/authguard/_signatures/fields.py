@@ -5,23 +5,34 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ForwardRef, get_args, get_origin, get_type_hints
 
 from authguard._signatures.dependencies import leads_to_guard, of_alias
+from authguard._signatures.registered import RegisteredRoute
 
 _MARKS = ("__dataclass_fields__", "__total__", "_fields")  # of a dataclass, a TypedDict and a NamedTuple
 _PLACES = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
 _MAX_TYPES = 10_000  # types in one parameter: a generic model may contain ever larger ones
 
 
-def unread_in(
-    dependant: Any, route: str, guards: Callable[[Any], bool], sound: dict[int, Any]
+def unread_by(
+    route: RegisteredRoute, name: str, guards: Callable[[Any], bool], sound: dict[int, Any]
 ) -> Iterator[str]:
-    """Yield a sentence for each parameter that FastAPI reads from the request instead of a dependency.
+    """Yield a sentence for each parameter of a route that FastAPI reads instead of calling its dependency.
 
     Args:
-        dependant: that of the route, or of a dependency of it.
-        route: the name of the route, for the sentences.
+        route: the route, or the place of an included router.
+        name: the name of the route, for the sentences.
         guards: returns whether a callable checks the caller.
         sound: the types by id in which earlier calls found no dependency; this call adds others.
     """
+    is_applied = route.route is None  # a dependency of `include_router`
+    dependants = map(_dependant_of, route.calls) if is_applied else [getattr(route.route, "dependant", None)]
+    for dependant in dependants:
+        yield from _unread_in(dependant, name, guards, sound)
+
+
+def _unread_in(
+    dependant: Any, route: str, guards: Callable[[Any], bool], sound: dict[int, Any]
+) -> Iterator[str]:
+    """Yield the same for the parameters of a route or dependency, as FastAPI has read them."""
     for place in _PLACES:
         for field in getattr(dependant, place, ()):
             annotation = getattr(field.field_info, "annotation", None)
@@ -40,10 +51,10 @@ def unread_in(
                     f"{of_alias(alias)} as a parameter of the route"
                 )
     for dependency in getattr(dependant, "dependencies", ()):
-        yield from unread_in(dependency, route, guards, sound)
+        yield from _unread_in(dependency, route, guards, sound)
 
 
-def dependant_of(call: Any) -> Any:
+def _dependant_of(call: Any) -> Any:
     """Return how FastAPI reads the parameters of a dependency of an included router; None if it cannot."""
     fastapi = sys.modules.get("fastapi.dependencies.utils")
     try:
