@@ -3,16 +3,19 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import Any
 
-from authguard._core.options import type_of
+from authguard._core.options import got, several_names, type_of
+from authguard._core.policy.names import spelled_names
 from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
-from authguard._signatures.misused import check_endpoint, misused, spelled
+from authguard._signatures.fields import unread_by
+from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
-from authguard._signatures.uncalled import is_decorator, is_made, uncalled_in, unused_in
+from authguard._signatures.uncalled import is_decorator, is_made, lacking_call, uncalled_in, unused_in
 from authguard._signatures.unused_results import is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
@@ -44,10 +47,11 @@ def requirement_of(
         raise ConfigurationError(
             f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
         )
-    if len(scopes) == 1 and isinstance(scopes[0], (list, tuple, set, frozenset)):
-        each = ", ".join(map(repr, scopes[0]))
+    written = spelled_names(scopes, "scopes")
+    if written and any(map(_is_no_scope, scopes)):
         raise ConfigurationError(
-            f"the scopes of @requires must be separate arguments, got a list: write @requires({each})"
+            f"the scopes of @requires must be separate arguments of text, got {', '.join(map(got, scopes))}: "
+            f"write @requires({written})"
         )
     requirement = Requirement(scopes, any_of, roles, *others)
     requirement.check_not_empty(any_of=any_of, roles=roles)
@@ -57,6 +61,13 @@ def requirement_of(
             f"that it guards nothing: write @{spelled(requirement)} above a function"
         )
     return requirement
+
+
+def _is_no_scope(value: Any) -> bool:
+    """Return whether an argument is a list of scopes, a text of several, or a member of an Enum."""
+    if isinstance(value, str):
+        return value.split() != [value] or bool(several_names(value))
+    return isinstance(value, list | tuple | set | frozenset | Enum)
 
 
 def decorator_of(
@@ -94,9 +105,46 @@ def decorator_of(
             guarded_by(endpoint, wrapper)
         return wrapper
 
-    decorate.__module__ = guard_function.__module__
-    mark(decorate, requirement)
-    return decorate
+    return Decorating(decorate, requirement, guard_function.__module__)
+
+
+class Decorating(NoDepends):
+    """Decorate endpoints: the result of `requires`, which checks nothing before it decorates a function.
+
+    Args:
+        decorate: the decorator.
+        requirement: the requirement.
+        module: the module of its `requires`.
+    """
+
+    def __init__(self, decorate: Callable[..., Any], requirement: Requirement, module: str) -> None:
+        self._decorate = decorate
+        self._requirement = requirement
+        self.__module__ = module
+        mark(self, requirement)
+
+    def __call__(self, *endpoints: Any, **others: Any) -> Any:
+        """Decorate an endpoint."""
+        return self._decorate(*endpoints, **others)
+
+    def __bool__(self) -> bool:
+        """Refuse a test for truth, which each caller would pass.
+
+        Raises:
+            ConfigurationError: always, except for FastAPI, which asserts that it has a dependency.
+        """
+        frame = inspect.currentframe()
+        caller = None if frame is None else frame.f_back
+        if caller is not None and caller.f_globals.get("__name__", "").partition(".")[0] == "fastapi":
+            return True
+        raise ConfigurationError(
+            f"{self.spelled()} must decorate a function, got a test for truth, which each caller would pass: "
+            f"write @{self.spelled()} above a function, or compare it with None by `is`"
+        )
+
+    def spelled(self) -> str:
+        """Return the call of `requires`, for errors."""
+        return spelled(self._requirement)
 
 
 def required_by(endpoint: Any) -> tuple[Requirement, ...]:
@@ -208,9 +256,9 @@ def misplaced_in(app: Any) -> list[str]:
     sentences = list(_above(routes))
     sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be called, got "
-        "Depends(requires), which requires nothing: write Depends(requires()), with parentheses"
+        f"a dependency that only calls it, which requires nothing: write Depends({call})"
         for route in routes
-        if any(map(is_decorator, route.calls))
+        for call in filter(None, map(lacking_call, route.calls))
     ]
     sentences += [
         f"requires in a dependency of the route {route.path} ({_name(route.endpoint)}) must be that of "
@@ -231,10 +279,13 @@ def _in_functions(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
     # Many routes have the same dependencies. Those by id that have no fault are not examined again; they are
     # kept alive, so that no other object gets their ids.
     sound: dict[int, Any] = {}
+    sound_types: dict[int, Any] = {}
     with signatures_read_once():
         for route in routes:
             calls = [call for call in route.calls if call is route.endpoint or id(call) not in sound]
             sentences = list(_of_functions(route._replace(calls=tuple(calls))))
+            if route.has_dependencies:
+                sentences += unread_by(route, _with_endpoint(route), is_guarding, sound_types)
             if not sentences and route.has_dependencies:
                 sound.update((id(call), call) for call in calls if call is not route.endpoint)
             yield from sentences
@@ -246,7 +297,7 @@ def _of_functions(route: RegisteredRoute) -> Iterator[str]:
     for hook in route.hooks:
         yield from unused_in([hook.function], hook.decorator, is_guarding)
     if route.has_dependencies:
-        name = f"{route.path} ({_name(route.endpoint)})"
+        name = _with_endpoint(route)
         yield from misspelled_in(route.calls, name, is_guarding)
         dependencies = [call for call in route.calls if call is not route.endpoint]
         yield from uncalled_in(dependencies, name, is_guarding)
@@ -277,7 +328,7 @@ def _above(routes: Iterable[RegisteredRoute]) -> Iterator[str]:
 
 def _is_of_other_framework(call: Any) -> bool:
     """Return whether a dependency is the result of `requires(…)` of Flask or Django."""
-    return getattr(call, "__qualname__", "") == f"{decorator_of.__name__}.<locals>.decorate"
+    return type(call) is Decorating
 
 
 def is_guarding(call: Any) -> bool:
@@ -333,6 +384,10 @@ def _is_replaced(route: RegisteredRoute) -> bool:
         return False
     checked = {requirement for each in behind for requirement in required_by(each)}
     return not checked.issuperset(required_by(route.endpoint))
+
+
+def _with_endpoint(route: RegisteredRoute) -> str:
+    return f"{route.path} ({_name(route.endpoint)})"
 
 
 def _name(endpoint: Any) -> str:

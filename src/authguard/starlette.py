@@ -20,7 +20,7 @@ from authguard._core.flow import Flow
 from authguard._core.model import Auth, Principal
 from authguard._core.policy.names import LEFT_OUT
 from authguard._core.policy.rules import Requirement
-from authguard._endpoint import decorator_of, mark, requirement_of
+from authguard._endpoint import Decorating, decorator_of, requirement_of
 from authguard._logs import log_refusal
 from authguard._refused import (
     EXCEPTION_HANDLERS,
@@ -28,7 +28,6 @@ from authguard._refused import (
     refuse,
     refused,
 )
-from authguard._signatures.misused import NoDepends, spelled
 from authguard.asgi import AuthGuardMiddleware, Scope, handled_by_guard, responder
 from authguard.drivers import asynchronous, run_anywhere
 from authguard.errors import ConfigurationError
@@ -223,7 +222,7 @@ def decorator_for(
     return decorator_of(requirement, guard_function, guard_class, "an endpoint class", instead=_INSTEAD)
 
 
-class Requires(NoDepends):
+class Requires(Decorating):
     """Decorate endpoints, and serve as a dependency of FastAPI: `Depends(requires("admin"))`.
 
     Args:
@@ -239,16 +238,14 @@ class Requires(NoDepends):
     def __init__(
         self, decorate: Callable[[Any], Any], requirement: Requirement, kind: type[RefusedHTTPException]
     ) -> None:
-        self._decorate = decorate
-        self._requirement = requirement
+        super().__init__(decorate, requirement, type(self).__module__)
         self._kind = kind
         self.__signature__ = inspect.Signature(self.parameters)  # FastAPI reads the signature
-        mark(self, requirement)
 
     def __call__(self, *decorated: Any, **injected: Any) -> Any:
         """Decorate an endpoint; or, if FastAPI calls it, check the request and return the caller."""
         if INJECTED not in injected:
-            return self._decorate(*decorated, **injected)
+            return super().__call__(*decorated, **injected)
         connection: HTTPConnection = injected[INJECTED]
         for requirement in self.requirements(injected):
             # FastAPI calls it in a worker thread, because a coroutine function could not be a decorator.
@@ -256,10 +253,6 @@ class Requires(NoDepends):
             if denied is not None:
                 raise refused(connection, denied.refusal, self._kind)
         return connection.scope["user"]
-
-    def spelled(self) -> str:
-        """Return the call of `requires`, for errors."""
-        return spelled(self._requirement)
 
     def requirements(self, injected: dict[str, Any]) -> tuple[Requirement, ...]:
         """Return all requirements of one place.

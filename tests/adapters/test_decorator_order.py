@@ -172,6 +172,24 @@ def test_a_dependency_without_parentheses_does_not_start(requires: Any, place: s
         pass
 
 
+@pytest.mark.parametrize(
+    ("options", "spelling"),
+    [
+        ((("admin",), {}), "requires('admin')"),
+        (((), {"roles": ["boss"]}), "requires(roles=['boss'])"),
+    ],
+)
+def test_a_partial_of_requires_does_not_start(options: Any, spelling: str) -> None:
+    """A partial of `requires` is refused with the call that works, in one sentence."""
+    app = guarded(FastAPI())
+    partial = functools.partial(authguard.fastapi.requires, *options[0], **options[1])
+    app.get("/wrong", dependencies=[Depends(partial)])(lambda: "secret")
+    with pytest.raises(ConfigurationError) as raised, TestClient(app):
+        pass
+    assert str(raised.value).endswith(f"write Depends({spelling})")
+    assert ";" not in str(raised.value)
+
+
 @pytest.mark.parametrize("around", [False, True])
 def test_the_server_is_told_that_the_start_has_failed(around: bool) -> None:
     """The failed start is sent to the server as a message, since servers ignore an error without one."""

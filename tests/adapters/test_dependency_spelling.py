@@ -54,7 +54,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "current_user": (current_user, "write user: CurrentUser"),
     "current_principal": (current_principal, "write user: CurrentPrincipal"),
     "optional_user": (optional_user, "write user: OptionalUser"),
-    "requires()": (requires("admin"), r"write user=Depends\(requires\(\.\.\.\)\)"),
+    "requires()": (requires("admin"), r"write user=Depends\(requires\('admin'\)\)"),
     "guarded function": (admin_only, r"write user=Depends\(admin_only\)"),
     "Depends(CurrentUser)": (Depends(CurrentUser), "write user: CurrentUser"),
     "Depends(OptionalUser)": (Depends(OptionalUser), "write user: OptionalUser"),

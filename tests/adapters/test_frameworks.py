@@ -1,5 +1,6 @@
 """The adapters of Starlette, FastAPI, Flask and WSGI, with the features of each framework."""
 
+import enum
 import inspect
 import secrets
 from typing import Annotated, Any
@@ -139,8 +140,46 @@ def test_decorator_without_parentheses(face: Any) -> None:
 )
 def test_decorator_with_a_list_of_scopes(face: Any, scopes: Any) -> None:
     """A list of scopes is an error that shows them as separate arguments."""
-    with pytest.raises(ConfigurationError, match=r"separate arguments, got a list: write @requires\('read'"):
+    with pytest.raises(
+        ConfigurationError, match=r"separate arguments of text, got .*: write @requires\('read'"
+    ):
         face.requires(scopes)
+
+
+class Role(enum.Enum):
+    """Name roles."""
+
+    ADMIN = "admin"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "spelling"),
+    [
+        (("admin write",), "'admin', 'write'"),
+        (("read, write", "admin"), "'read', 'write', 'admin'"),
+        (("read,write",), "'read', 'write'"),
+        ((" admin",), "'admin'"),
+        ((Role.ADMIN, "read"), "Role.ADMIN.value, 'read'"),
+        (([Role.ADMIN],), "Role.ADMIN.value"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "face", [authguard.starlette, authguard.fastapi, authguard.flask], ids=lambda m: m.__name__
+)
+def test_decorator_with_scopes_in_another_spelling(face: Any, scopes: Any, spelling: str) -> None:
+    """Several scopes in one text, and a member of an Enum, are errors with the call that works."""
+    with pytest.raises(ConfigurationError) as raised:
+        face.requires(*scopes)
+    assert str(raised.value).endswith(f": write @requires({spelling})")
+
+
+@pytest.mark.parametrize("scopes", [("",), (" ",), (None,), ([],), ((),)], ids=repr)
+def test_an_error_about_no_scope_does_not_open_the_route(scopes: Any) -> None:
+    """An empty scope or list is an error that does not show a call without scopes."""
+    with pytest.raises(ConfigurationError) as raised:
+        authguard.fastapi.requires(*scopes)
+    assert "write @requires()" not in str(raised.value)
 
 
 def test_a_flask_application_is_guarded_once_by_one_guard() -> None:

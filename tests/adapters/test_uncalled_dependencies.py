@@ -128,6 +128,69 @@ def returned_branch(strict: bool = True) -> Any:
     return requires("admin") if strict else None
 
 
+def returned_list() -> Any:
+    """Return a list with the check."""
+    return [requires("read"), requires("admin")]
+
+
+def returned_default(check: Any = None) -> Any:
+    """Return the check if another one is missing."""
+    return check or requires("admin")
+
+
+CHECKS = {"admin": requires("admin")}
+
+
+def returned_item(name: str = "admin") -> Any:
+    """Return a check of a dictionary."""
+    return CHECKS[name]
+
+
+def applied_item(request: Request) -> Any:
+    """Apply a check of a dictionary."""
+    return CHECKS["admin"](plain)(request)
+
+
+def returned_by_helper() -> Any:
+    """Return the check that another function returns."""
+    return returned()
+
+
+async def returned_by_helpers() -> Any:
+    """Return the check that a function returns whose result another function returns."""
+    return await returned_by_helper_later()
+
+
+async def returned_by_helper_later() -> Any:
+    """Return the check that another function returns later."""
+    return await returned_later()
+
+
+class Holder:
+    """Hold the check, and return it."""
+
+    shared = ADMINS
+
+    def __init__(self) -> None:
+        self.check = requires("admin")
+
+    def __call__(self) -> Any:
+        """Return the check of the object."""
+        return self.check
+
+    def of_class(self) -> Any:
+        """Return the check of the class."""
+        return self.shared
+
+
+class Methods(Holder):
+    """Return the check by a method."""
+
+    def __call__(self) -> Any:
+        """Return the check that another method returns."""
+        return self.of_class()
+
+
 def yielded() -> Iterator[Any]:
     """Yield the check."""
     yield requires("admin")
@@ -140,7 +203,8 @@ LAMBDAS = [lambda: requires("admin")]
     "dependency",
     [
         returned, returned_later, returned_of_starlette, returned_constant, returned_variable, returned_branch, yielded, *LAMBDAS,
-        Maker(), Maker().__call__, functools.partial(returned),
+        returned_list, returned_default, returned_by_helper, returned_by_helpers, returned_item,
+        Holder(), Holder().of_class, Methods(), Maker(), Maker().__call__, functools.partial(returned),
     ],
     ids=name_of,
 )  # fmt: skip
@@ -178,6 +242,26 @@ def used_inside(request: Request) -> str:
     return str(authguard.starlette.requires("admin")(plain)(request))
 
 
+class Uses:
+    """Hold a check, and apply it."""
+
+    def __init__(self) -> None:
+        self.check = requires("admin")
+
+    def __call__(self, request: Request) -> Any:
+        """Call a function that the check guards."""
+        return self.applied()(request)
+
+    def applied(self) -> Any:
+        """Return a guarded function."""
+        return self.check(plain)
+
+
+def shadowed(request: Request, returned: Any = None) -> Any:
+    """Return a result by an argument that has the name of a function."""
+    return returned
+
+
 def without_source() -> Any:
     """Return a function without a source."""
     names: dict[str, Any] = {"requires": requires}
@@ -192,6 +276,9 @@ def without_source() -> Any:
         (Both, [403, 200]),
         (requires("admin"), [403, 200]),
         (used_inside, [403, 200]),
+        (Uses(), [403, 200]),
+        (applied_item, [403, 200]),
+        (shadowed, [200, 200]),
         (plain, [200, 200]),
         (without_source(), [200, 200]),
     ],

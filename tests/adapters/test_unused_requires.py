@@ -226,8 +226,8 @@ def test_used_results_are_no_fault() -> None:
     """Results that are named, listed, compared, passed on or used by default are no fault."""
 
     def make(*options: Any, check: Any = None) -> Any:
-        check = check or requires("admin")
-        if check:
+        check = requires("admin") if check is None else check
+        if check is not None:
             return check
         return requires("read")
 

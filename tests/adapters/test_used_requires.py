@@ -155,10 +155,6 @@ USED = [
     anonymous,
     inner_class,
     default_value,
-    asserted,
-    in_condition,
-    negated,
-    alternative,
 ]
 USED += [item, attribute, two_names, through_global, made()]
 
@@ -183,6 +179,15 @@ def test_the_same_in_a_dependency_is_no_fault(dependency: Any) -> None:
     with TestClient(guarded(app)):
         pass
     assert [ask_asgi(app, "GET", "/page", [field(token)]).status for token in (READER, ADMIN)] == [403, 200]
+
+
+@pytest.mark.parametrize("endpoint", [asserted, in_condition, negated, alternative])
+def test_a_check_that_is_tested_and_used_is_an_error_when_it_runs(endpoint: Any) -> None:
+    """A test for truth refuses the request, even if the function uses the check afterwards."""
+    app = FastAPI()
+    app.get("/page")(endpoint)
+    with pytest.raises(ConfigurationError, match=r"^requires\('admin'\) must .*, got a test for truth"):
+        ask_asgi(guarded(app), "GET", "/page", [field(ADMIN)])
 
 
 def only_tested(request: Request) -> bool:

@@ -1,11 +1,19 @@
 """Names in rules in the spelling of other frameworks are refused, with the correct spelling."""
 
 import re
+from enum import Enum
 from http import HTTPMethod
 
 import pytest
 
 from authguard import ConfigurationError, Rule
+
+
+class Role(Enum):
+    """Name roles."""
+
+    ADMIN = "admin"
+
 
 WRONG = [
     ("methods", "GET", "methods=['GET']"),
@@ -35,6 +43,9 @@ WRONG = [
     ("scopes", [["a"], "b"], "scopes=['a', 'b']"),
     ("scopes", [b"a"], "scopes=['a']"),
     ("scopes", [None], "leave scopes out"),
+    ("scopes", [Role.ADMIN, "read"], "scopes=[Role.ADMIN.value, 'read']"),
+    ("roles", [Role.ADMIN], "roles=[Role.ADMIN.value]"),
+    ("any_of", Role.ADMIN, "any_of=[Role.ADMIN.value]"),
     ("any_of", "a b", "any_of=['a', 'b']"),
     ("any_of", ["a b", "c"], "any_of=['a', 'b', 'c']"),
     ("roles", "admin", "roles=['admin']"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
+from authguard._signatures.misused import NoDepends
 from authguard.errors import ConfigurationError
 
 _NAMES = "__authguard_names__"
@@ -82,7 +83,7 @@ def misspelled_in(calls: Sequence[Any], route: str, guards: Callable[[Any], bool
         if marker is not None and not any(call is alias for alias in named):
             yield (
                 f"a dependency of the route {route} must be a function, got {type(marker).__name__} of the "
-                f"type {_of_alias(call)}, which FastAPI does not call as a dependency, so that it guards "
+                f"type {of_alias(call)}, which FastAPI does not call as a dependency, so that it guards "
                 f"nothing: write {type(marker).__name__}({name_of(marker.dependency)})"
             )
 
@@ -114,7 +115,7 @@ def misspelled_scopes(marker: Any, place: str, guards: Callable[[Any], bool]) ->
             f"which does not, so that the scopes guard nothing: write Depends({name}), and "
             f"Depends(requires({required})) beside it"
         )
-    elif _leads_to_guard(marker, guards):
+    elif leads_to_guard(marker, guards):
         try:
             check_names(list(scopes), "scopes", SCOPE)
         except ConfigurationError as error:
@@ -172,7 +173,7 @@ def _misspelled(
     """Yield each wrong dependency of a parameter, how it is written, and the spelling that works."""
     name, default, annotation = parameter.name, parameter.default, parameter.annotation
     if _marker_in(default) is not None:
-        yield default, f"the type {_of_alias(default)} as default value", f"{name}: {_of_alias(default)}"
+        yield default, f"the type {of_alias(default)} as default value", f"{name}: {of_alias(default)}"
     elif _is_dependency(default, guards):
         yield default, f"{name_of(default)} as default value", _with_depends(name, default)
     for marker in (default, *_metadata(annotation)):
@@ -180,8 +181,8 @@ def _misspelled(
         if _marker_in(alias) is not None:
             yield (
                 alias,
-                f"{type(marker).__name__} of the type {_of_alias(alias)}",
-                f"{name}: {_of_alias(alias)}",
+                f"{type(marker).__name__} of the type {of_alias(alias)}",
+                f"{name}: {of_alias(alias)}",
             )
     yield from _overlooked(name, annotation, guards)
     for item in _metadata(annotation):
@@ -200,10 +201,10 @@ def _overlooked(name: str, annotation: Any, guards: Callable[[Any], bool]) -> It
     """Yield the same for dependencies inside another type, and for dependencies that another one replaces."""
     for alias in _inside(annotation):
         if _is_dependency(_marker_in(alias).dependency, guards):
-            spelled_alias = _of_alias(alias)
+            spelled_alias = of_alias(alias)
             if type(None) in get_args(annotation):
                 spelled_alias = spelled_alias.replace("CurrentUser", "OptionalUser", 1)
-            yield alias, f"{_of_alias(alias)} inside of another type", f"{name}: {spelled_alias}"
+            yield alias, f"{of_alias(alias)} inside of another type", f"{name}: {spelled_alias}"
     for marker in _replaced(annotation, guards):
         yield marker, f"{_of_marker(marker)} before another one", f"{name}: {_joined(annotation, marker)}"
 
@@ -244,11 +245,11 @@ def _replaced(annotation: Any, guards: Callable[[Any], bool]) -> Iterator[Any]:
         dependency = getattr(marker, "dependency", None)
         if not _is_dependency(dependency, guards):
             continue
-        if getattr(marker, "scopes", None) or not _leads_to_guard(last, guards):
+        if getattr(marker, "scopes", None) or not leads_to_guard(last, guards):
             yield marker
 
 
-def _leads_to_guard(marker: Any, guards: Callable[[Any], bool], depth: int = 0) -> bool:
+def leads_to_guard(marker: Any, guards: Callable[[Any], bool], depth: int = 0) -> bool:
     """Return whether FastAPI calls a dependency of the guard because of a marker."""
     dependency = getattr(marker, "dependency", None)
     if dependency is None or depth > _MAX_DEPTH:
@@ -259,7 +260,7 @@ def _leads_to_guard(marker: Any, guards: Callable[[Any], bool], depth: int = 0) 
         for each in (parameter.default, *_metadata(parameter.annotation))
     ]
     return _is_dependency(dependency, guards) or any(
-        _leads_to_guard(each, guards, depth + 1) for each in markers
+        leads_to_guard(each, guards, depth + 1) for each in markers
     )
 
 
@@ -299,7 +300,7 @@ def _names_of(dependency: Any) -> _Names | None:
     return names
 
 
-def _of_alias(alias: Any) -> str:
+def of_alias(alias: Any) -> str:
     """Return how users spell an alias."""
     kind, marker = get_args(alias)[0], _marker_in(alias)
     names, scopes = _names_of(marker.dependency), list(getattr(marker, "scopes", None) or ())
@@ -321,6 +322,8 @@ def name_of(dependency: Any) -> str:
     names = _names_of(dependency)
     if names is not None:
         return names.own
+    if isinstance(dependency, NoDepends):
+        return dependency.spelled()
     return str(getattr(dependency, "__name__", f"{type(dependency).__name__.lstrip('_').lower()}(...)"))
 
 

@@ -7,21 +7,37 @@ from functools import lru_cache, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
-from authguard._signatures.reached import with_own_values
+from authguard._signatures.reached import own_attributes, with_own_values
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _PACKAGE = __name__.partition(".")[0]
 _DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
-_MADE = ("authguard.fastapi", "authguard.starlette")  # the modules of classes of results of `requires`
+_MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
 _DEPTH = 3  # modules in modules, such as authguard.fastapi
+_ITEMS = 100  # of a list or dictionary of checks; longer ones have data
+_HELPERS = 2  # functions that call functions, the last of which returns a check
 
 
 def is_decorator(value: Any) -> bool:
     """Return whether a value is `requires` itself, and not the result of a call."""
     # `isinstance` would ask a proxy, such as those of Flask, which works only in a request.
     return type(value) is FunctionType and value.__name__ == "requires" and value.__module__ in _DECORATOR
+
+
+def lacking_call(call: Any) -> str:
+    """Return the call of `requires` instead of `requires` itself or a partial of it; empty for others.
+
+    Args:
+        call: a dependency.
+    """
+    arguments: list[str] = []
+    while isinstance(call, partial):
+        own = [*map(repr, call.args), *(f"{name}={value!r}" for name, value in call.keywords.items())]
+        arguments = [*own, *arguments]
+        call = call.func
+    return f"requires({', '.join(arguments)})" if is_decorator(call) else ""
 
 
 def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any], bool]) -> Iterator[str]:
@@ -43,7 +59,8 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
                     f"Depends({short}()), with parentheses"
                 )
             continue
-        returned = None if guards(dependency) else _returned_guard(_function_of(dependency), guards)
+        is_sound = guards(dependency) or lacking_call(dependency)  # another error names the latter
+        returned = None if is_sound else _returned_guard(dependency, guards, _HELPERS)
         if returned:
             yield (
                 f"a dependency of the route {route} must check the caller, got {name}, which returns "
@@ -165,24 +182,36 @@ def _function_of(call: Any) -> Any:
     return call if isinstance(call, FunctionType) else _call_of(type(call))
 
 
-def _returned_guard(function: Any, guards: Callable[[Any], bool]) -> str:
-    """Return the source of the dependency that a function returns; empty if it returns none.
+def _owner_of(call: Any) -> Any:
+    """Return the object that the function of a callable gets as its first argument; None for a function."""
+    while isinstance(call, partial):
+        call = call.func
+    if isinstance(call, MethodType):
+        return call.__self__
+    return None if isinstance(call, FunctionType) else call
+
+
+def _returned_guard(call: Any, guards: Callable[[Any], bool], depth: int) -> str:
+    """Return the source of the dependency that a callable returns; empty if it returns none.
 
     Functions whose source cannot be read, such as those of a console, are not examined.
     """
+    function, owner = _function_of(call), _owner_of(call)
     if isinstance(function, FunctionType):
-        for node in _nodes_of(function, guards):
+        for node in _nodes_of(function, guards, owner, depth):
             for value in _returned(node):
-                if _is_guard(value, function, guards):
+                if _is_guard(value, function, guards, owner, depth):
                     return ast.unparse(value)
     return ""
 
 
-def _nodes_of(function: FunctionType, guards: Callable[[Any], bool]) -> list[_Function]:
+def _nodes_of(
+    function: FunctionType, guards: Callable[[Any], bool], owner: Any = None, depth: int = _HELPERS
+) -> list[_Function]:
     """Return the parsed source of a function that uses `requires` or the result of a call of it."""
     code = function.__code__
     try:
-        if not _mentions(function, guards):
+        if not _mentions(function, guards, owner, depth):
             return []
         functions = _functions_of(source_of(function))
     except UNREADABLE:
@@ -190,14 +219,20 @@ def _nodes_of(function: FunctionType, guards: Callable[[Any], bool]) -> list[_Fu
     return functions.get((code.co_name, code.co_firstlineno), [])
 
 
-def _mentions(function: FunctionType, guards: Callable[[Any], bool]) -> bool:
-    """Return whether a function uses `requires`, or the result of a call of it, in any way."""
+def _mentions(function: FunctionType, guards: Callable[[Any], bool], owner: Any, depth: int) -> bool:
+    """Return whether a function, or one that it calls, uses `requires` or the result of a call of it."""
     code = function.__code__
     values = [function.__globals__.get(name) for name in code.co_names]
     values += [_variable(name, function) for name in code.co_freevars]
+    values += [] if owner is None else [_member(owner, name) for name in code.co_names]
+    values += [item for each in values for item in _items(each)]
     for _ in range(_DEPTH):
-        if any(is_decorator(each) or is_made(each, guards) for each in values):
-            return True
+        for each in values:
+            if is_decorator(each) or is_made(each, guards):
+                return True
+            called = _helper(each) if depth else None
+            if called is not None and _mentions(called, guards, _owner_of(each), depth - 1):
+                return True
         modules = [each for each in values if issubclass(type(each), ModuleType)]
         values = [vars(module).get(name) for module in modules for name in code.co_names]
     return False
@@ -248,33 +283,88 @@ def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _branches(value: ast.expr) -> Iterator[ast.expr]:
+    """Yield the expressions one of which is the value of an expression, is in its list, or is awaited."""
+    parts: list[ast.expr] = []
     if isinstance(value, ast.IfExp):
-        yield from _branches(value.body)
-        yield from _branches(value.orelse)
+        parts = [value.body, value.orelse]
+    elif isinstance(value, ast.BoolOp):
+        parts = value.values
+    elif isinstance(value, ast.List | ast.Tuple | ast.Set):
+        parts = value.elts
+    elif isinstance(value, ast.Await):
+        parts = [value.value]
     else:
         yield value
+    for part in parts:
+        yield from _branches(part)
 
 
-def _is_guard(value: ast.expr, function: FunctionType, guards: Callable[[Any], bool]) -> bool:
-    if isinstance(value, ast.Call):
-        return is_decorator(_value(value.func, function))
-    return is_made(_value(value, function), guards)
+def _is_guard(
+    value: ast.expr,
+    function: FunctionType,
+    guards: Callable[[Any], bool],
+    owner: Any = None,
+    depth: int = _HELPERS,
+) -> bool:
+    if isinstance(value, ast.Subscript):  # the key may be a variable
+        return any(is_made(item, guards) for item in _items(_value(value.value, function, owner)))
+    if not isinstance(value, ast.Call):
+        return is_made(_value(value, function, owner), guards)
+    called = _value(value.func, function, owner)
+    if is_decorator(called):
+        return True
+    return depth > 0 and _helper(called) is not None and bool(_returned_guard(called, guards, depth - 1))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """Return the items of a short list, tuple or dictionary; none of another object."""
+    if type(value) not in (dict, list, tuple) or len(value) > _ITEMS:
+        return ()
+    return list(value.values() if type(value) is dict else value)
+
+
+def _helper(value: Any) -> FunctionType | None:
+    """Return the function of a value that is a function or a method of an application; None for others."""
+    function = value.__func__ if type(value) is MethodType else value
+    return function if type(function) is FunctionType and not _is_of_package(function) else None
 
 
 def is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
     """Return whether a value is the result of `requires(…)`."""
-    is_closure = type(value) is FunctionType and value.__qualname__ == "decorator_of.<locals>.decorate"
-    return (is_closure or getattr(type(value), "__module__", None) in _MADE) and guards(value)
+    return getattr(type(value), "__module__", None) in _MADE and guards(value)
 
 
-def _value(node: ast.expr, function: FunctionType) -> Any:
-    """Return the value of a dotted name, without running code of the application."""
+def _value(node: ast.expr, function: FunctionType, owner: Any = None) -> Any:
+    """Return the value of a dotted name, without running code of the application.
+
+    Args:
+        node: the name.
+        function: the function that uses it.
+        owner: the first argument of the function; None if it is not known.
+    """
     if isinstance(node, ast.Name):
-        return _variable(node.id, function)
+        return owner if [node.id] == _first_argument(function) else _variable(node.id, function)
     if isinstance(node, ast.Attribute):
-        owner = _value(node.value, function)
-        return vars(owner).get(node.attr) if isinstance(owner, ModuleType) else None
+        holder = _value(node.value, function, owner)
+        if issubclass(type(holder), ModuleType):
+            return vars(holder).get(node.attr)
+        return None if holder is None or holder is not owner else _member(owner, node.attr)
     return None
+
+
+def _first_argument(function: FunctionType) -> list[str]:
+    """Return the name of the first argument of a function in a list, which is empty without one."""
+    code = function.__code__
+    return list(code.co_varnames[: min(code.co_argcount, 1)])
+
+
+def _member(owner: Any, name: str) -> Any:
+    """Return an attribute of an object, or a method that is bound to it, without running its code."""
+    own = own_attributes(owner)
+    if name in own:
+        return own[name]
+    member = next((vars(base)[name] for base in type(owner).__mro__ if name in vars(base)), None)
+    return MethodType(member, owner) if type(member) is FunctionType else member
 
 
 def _variable(name: str, function: FunctionType) -> Any:

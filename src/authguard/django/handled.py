@@ -91,7 +91,10 @@ def find_request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
         inner = getattr(value, "_request", value)
         if isinstance(inner, HttpRequest):
             return inner
-    raise RuntimeError("no request among the arguments: @requires is for views and methods that take one")
+    raise RuntimeError(
+        "no request among the arguments: @requires of authguard.django is for views and methods that "
+        "take one; in Flask, import it from authguard.flask"
+    )
 
 
 def handled_by_guard(request: HttpRequest) -> Handled:

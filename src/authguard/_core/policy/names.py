@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from enum import Enum
 from typing import Final, final, get_args
 
 from authguard._core.model import Kind
@@ -119,16 +120,31 @@ def _listed(names: object, option: str) -> list[object]:
 
 def _write(names: object, option: str) -> str:
     option = option.partition(" ")[0]
-    words = tuple(dict.fromkeys(_split(names, option)))
+    words = spelled_names(names, option)
+    return f"write {option}=[{words}]" if words else f"leave {option} out, or write a list of names"
+
+
+def spelled_names(names: object, option: str) -> str:
+    """Return names as arguments, for an error: each by itself, and a member of an Enum with its `.value`.
+
+    Args:
+        names: one name or an iterable of them; others are left out.
+        option: the name of the option.
+    """
+    words = dict.fromkeys(_split(names, option))
     if option == "methods":
-        words = methods_of(sorted(name.upper() for name in words))
-    return f"write {option}={list(words)!r}" if words else f"leave {option} out, or write a list of names"
+        words = dict.fromkeys(methods_of(sorted(name.upper() for name in words if isinstance(name, str))))
+    return ", ".join(
+        f"{type(word).__name__}.{word.name}.value" if isinstance(word, Enum) else repr(word) for word in words
+    )
 
 
-def _split(names: object, option: str) -> Iterable[str]:
+def _split(names: object, option: str) -> Iterable[str | Enum]:
     if isinstance(names, bytes):
         names = names.decode("utf-8", "replace")
-    if isinstance(names, str):
+    if isinstance(names, Enum):
+        yield names
+    elif isinstance(names, str):
         separators = _SEPARATORS.get(option, _OTHER_SEPARATORS)
         if separators is _OF_ROLES and "=" in names:
             yield names.strip()  # the name of a group in a directory
