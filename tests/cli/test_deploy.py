@@ -180,6 +180,17 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert (done.returncode, ours) == (0, [])
 
 
+def test_the_user_of_the_unit_opens_only_its_own_files() -> None:
+    """Each file that a variable of the unit names is a credential, or in the folder of the state."""
+    text = (FOLDER / "authguard.service").read_text()
+    passed = set(re.findall(r"^LoadCredential=(\w+):/etc/authguard/", text, re.MULTILINE))
+    variables = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
+    assert {value.removeprefix("%d/") for _, value in variables if value.startswith("%d/")} == passed
+    others = [value for _, value in variables if not value.startswith("%d/")]
+    assert others == ["sqlite:////var/lib/authguard/authguard.db"]
+    assert "AUTHGUARD_CONFIG" in dict(variables)
+
+
 def commands() -> Iterator[list[str]]:
     """Yield the commands of the unit and of the container."""
     for line in re.findall(

@@ -422,7 +422,8 @@ def test_an_empty_name_of_the_settings_file_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj", "q7-Rw_9Lm", "/aB3x+Vt9aYc8LwQ1bNs6uHd4eGi5oXjK3J="],
+    "secret",
+    ["k3JfP0x2mZr7q-Vt9aYc8LwQ1bNs6uHd4eGi5oXj", "q7-Rw_9Lm", "/aB3x+Vt9aYc8LwQ1bNs6uHd4eGi5oXjK3J="],
     ids=["url-safe", "short", "base64"],
 )  # fmt: skip
 def test_a_secret_in_place_of_its_path_is_not_shown(secret: str) -> None:

@@ -151,13 +151,17 @@ def _check_members(claims: Mapping[str, Any], rules: dict[str, str]) -> None:
                     continue
                 raise not_a_date(name, value)
         elif rule == "session":
-            # Otherwise no revocation of its session would find the token.
-            if value and session_of(claims) is None:
-                raise MalformedTokenError("sid is neither text nor a whole number", claim=name)
+            _check_session(claims)
         elif rule == "foreign":
             check_foreign(name, value)
         else:
             check_kind(name, value, bound="cnf" in claims, id_tokens=rule != "kind")
+
+
+def _check_session(claims: Mapping[str, Any]) -> None:
+    """Check that a revocation can name the session of a token; null and empty text name none."""
+    if claims["sid"] not in (None, "") and session_of(claims) is None:
+        raise MalformedTokenError("sid is neither text nor a whole number", claim="sid")
 
 
 def not_a_date(name: str, value: object) -> MalformedTokenError:

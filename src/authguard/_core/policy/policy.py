@@ -137,8 +137,8 @@ class Policy:
         for rule in protected:
             if rule.requirement and self.is_login_page(rule.path):
                 raise ConfigurationError(
-                    f"a login page must be open to each caller, got {rule} for it: leave the rule out, or give "
-                    "the login page another path"
+                    f"a login page must be open to each caller, got {rule} for it: leave the rule out, or "
+                    "give the login page another path"
                 )
         self._protected = RuleTree(protected, protects=True)
         self._protected_in_any_case = RuleTree(protected, protects=True, folded=True)
