@@ -47,15 +47,19 @@ def requirement_of(
         raise ConfigurationError(
             f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
         )
-    written = spelled_names(scopes, "scopes")
-    if written and any(map(_is_no_scope, scopes)):
+    if (written := spelled_names(scopes, "scopes")) and any(map(_is_no_scope, scopes)):
         raise ConfigurationError(
             f"the scopes of @requires must be separate arguments of text, got {', '.join(map(got, scopes))}: "
             f"write @requires({written})"
         )
     requirement = Requirement(scopes, any_of, roles, *others)
     requirement.check_not_empty(any_of=any_of, roles=roles)
-    if is_result_unused("requires", is_decorator):
+    return _check_used(requirement)
+
+
+def _check_used(requirement: Requirement) -> Requirement:
+    """Return a requirement, if the caller of this package uses the result, and does not only test it."""
+    if is_result_unused("requires", lambda called: is_decorator(called) or type(called) is Decorating):
         raise ConfigurationError(
             f"{spelled(requirement)} must decorate a function, got a call whose result is thrown away, so "
             f"that it guards nothing: write @{spelled(requirement)} above a function"
@@ -102,6 +106,7 @@ def decorator_of(
         wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
         mark(wrapper, requirement)
         if wrapper is not endpoint:
+            _check_used(requirement)
             guarded_by(endpoint, wrapper)
         return wrapper
 
@@ -133,8 +138,7 @@ class Decorating(NoDepends):
         Raises:
             ConfigurationError: always, except for FastAPI, which asserts that it has a dependency.
         """
-        frame = inspect.currentframe()
-        caller = None if frame is None else frame.f_back
+        caller = getattr(inspect.currentframe(), "f_back", None)
         if caller is not None and caller.f_globals.get("__name__", "").partition(".")[0] == "fastapi":
             return True
         raise ConfigurationError(

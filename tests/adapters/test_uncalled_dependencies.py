@@ -1,11 +1,12 @@
 """A dependency of FastAPI that only creates or returns the check is an error."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Security
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -14,7 +15,7 @@ import authguard.starlette
 from adapters.callers import ADMIN, READER, field, guarded
 from adapters.faces import ask_asgi
 from authguard import ConfigurationError
-from authguard.fastapi import requires
+from authguard.fastapi import CurrentUser, current_user, requires
 
 ADMINS = requires("admin")
 
@@ -288,3 +289,82 @@ def test_other_dependencies_start(dependency: Any, statuses: list[int]) -> None:
     """Objects, guarded constructors and functions that use the check are no fault."""
     app = place("decorator", dependency)
     assert [ask_asgi(app, "GET", "/wrong", [field(token)]).status for token in (READER, ADMIN)] == statuses
+
+
+def returns_user() -> Any:
+    """Return the dependency itself."""
+    return current_user
+
+
+def returns_marker() -> Any:
+    """Return a marker, as in a list of dependencies."""
+    return Depends(requires("admin"))
+
+
+def yields_marker() -> Any:
+    """Yield a marker with scopes."""
+    yield Security(current_user, scopes=["admin"])
+
+
+@pytest.mark.parametrize("dependency", [returns_user, returns_marker, yields_marker, lambda: current_user])
+def test_a_dependency_that_returns_a_marker_guards_nothing(dependency: Any) -> None:
+    """A dependency that returns `current_user`, `Depends(…)` or `Security(…)` is an error at the start."""
+    app = FastAPI()
+    app.add_api_route("/x", lambda: "secret", dependencies=[Depends(dependency)])
+    with pytest.raises(ConfigurationError, match="FastAPI does not call that"), TestClient(guarded(app)):
+        pass
+
+
+def same_name(current_user: CurrentUser) -> Any:
+    """Return a parameter with the name of the dependency."""
+    return current_user
+
+
+def same_name_by_default(current_user: Any = Depends(current_user)) -> Any:
+    """Return a parameter with the name of its default."""
+    return current_user
+
+
+@pytest.mark.parametrize("dependency", [same_name, same_name_by_default])
+def test_a_dependency_may_return_its_parameter(dependency: Any) -> None:
+    """A parameter that has the name `current_user` is the user."""
+    app = FastAPI()
+    app.add_api_route("/x", lambda: "secret", dependencies=[Depends(dependency)])
+    with TestClient(guarded(app)) as client:
+        assert client.get("/x").status_code == 401
+
+
+class Called:
+    """Have a check that FastAPI reads only in an object."""
+
+    def __call__(self, user: CurrentUser) -> Any:
+        return user
+
+
+class Attribute:
+    """Have a check that FastAPI reads only in a dataclass."""
+
+    user: Any = Depends(current_user)
+
+
+@pytest.mark.parametrize(
+    ("dependency", "remedy"),
+    [(Called, r"write Depends\(Called\(\)\)"), (Attribute, "write @dataclass above")],
+)
+def test_a_check_of_a_class_that_is_not_read_is_an_error(dependency: Any, remedy: str) -> None:
+    """A class whose checks are in `__call__` or in attributes is an error as a dependency."""
+    app = FastAPI()
+    app.add_api_route("/x", lambda: "secret", dependencies=[Depends(dependency)])
+    with pytest.raises(ConfigurationError, match=remedy), TestClient(guarded(app)):
+        pass
+
+
+@pytest.mark.parametrize("dependency", [Called(), dataclasses.dataclass(type("Read", (Attribute,), {
+    "__annotations__": {"user": Any}, "user": Depends(current_user)
+}))], ids=["object", "dataclass"])  # fmt: skip
+def test_a_check_of_a_class_that_is_read_guards(dependency: Any) -> None:
+    """An object with `__call__`, and a dataclass, guard the route."""
+    app = FastAPI()
+    app.add_api_route("/x", lambda: "secret", dependencies=[Depends(dependency)])
+    with TestClient(guarded(app)) as client:
+        assert client.get("/x").status_code == 401

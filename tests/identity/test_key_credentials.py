@@ -177,3 +177,16 @@ def test_a_write_that_fails_shows_no_key(client, service, ann):
         assert "sk_live_" not in response.text and "claw_" not in response.text
     database._writers = here
     assert stored_keys(service) == before
+
+
+@pytest.mark.parametrize("days", [{"expires_in_days": 365}, {}], ids=["longer", "default"])
+def test_a_key_creates_no_key_that_outlives_it(client, ann, days):
+    """A key that another key creates expires with that key at the latest."""
+    short = create_key(client, ann, expires_in_days=1, scopes=["read", "write"])
+    longer = create_key(client, key_field(short["api_key"]), **days)
+    assert longer["expires_at"] == short["expires_at"]
+    shorter = create_key(client, ann, expires_in_days=2, scopes=["read", "write"])
+    assert (
+        create_key(client, key_field(shorter["api_key"]), expires_in_days=1)["expires_at"]
+        < shorter["expires_at"]
+    )

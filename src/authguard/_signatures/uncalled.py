@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
+from authguard._signatures.classes import unread_of_class
 from authguard._signatures.reached import own_attributes, with_own_values
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
@@ -14,7 +15,8 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _PACKAGE = __name__.partition(".")[0]
 _DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
-_MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
+#: Modules of the results of `requires`, and of `current_user` and others.
+_MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette", "authguard._fastapi.dependencies")
 _DEPTH = 3  # modules in modules, such as authguard.fastapi
 _ITEMS = 100  # of a list or dictionary of checks; longer ones have data
 _HELPERS = 2  # functions that call functions, the last of which returns a check
@@ -51,13 +53,7 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
     for dependency in dependencies:
         name = getattr(dependency, "__qualname__", type(dependency).__qualname__)
         if inspect.isclass(dependency):
-            if not guards(dependency) and guards(_call_of(dependency)):
-                short = dependency.__name__
-                yield (
-                    f"a dependency of the route {route} must be an object, got the class {name}, whose "
-                    "objects FastAPI does not call, so that it guards nothing: write "
-                    f"Depends({short}()), with parentheses"
-                )
+            yield from unread_of_class(dependency, route, guards)
             continue
         is_sound = guards(dependency) or lacking_call(dependency)  # another error names the latter
         returned = None if is_sound else _returned_guard(dependency, guards, _HELPERS)
@@ -65,8 +61,13 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
             yield (
                 f"a dependency of the route {route} must check the caller, got {name}, which returns "
                 f"{returned}, and FastAPI does not call that, so that it guards nothing: write "
-                f"Depends({returned})"
+                f"{_marked(returned)}"
             )
+
+
+def _marked(returned: str) -> str:
+    """Return the marker for a returned dependency, which may be a marker itself."""
+    return returned if returned.startswith(("Depends(", "Security(")) else f"Depends({returned})"
 
 
 def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -> Iterator[str]:
@@ -313,7 +314,20 @@ def _is_guard(
     called = _value(value.func, function, owner)
     if is_decorator(called):
         return True
+    if _is_marker(called):
+        return any(_is_guard(each, function, guards, owner, depth) for each in _dependency(value))
     return depth > 0 and _helper(called) is not None and bool(_returned_guard(called, guards, depth - 1))
+
+
+def _is_marker(value: Any) -> bool:
+    """Return whether a value is `Depends` or `Security`, which FastAPI reads in signatures and lists."""
+    is_named = getattr(value, "__name__", "") in ("Depends", "Security")
+    return is_named and str(value.__module__).startswith("fastapi.")
+
+
+def _dependency(call: ast.Call) -> list[ast.expr]:
+    """Return the dependency in a call of `Depends` or `Security`, in a list; empty without one."""
+    return [*call.args[:1], *(each.value for each in call.keywords if each.arg == "dependency")]
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -368,9 +382,12 @@ def _member(owner: Any, name: str) -> Any:
 
 
 def _variable(name: str, function: FunctionType) -> Any:
-    if name not in function.__code__.co_freevars:
+    code = function.__code__
+    if name in (*code.co_varnames, *code.co_cellvars):  # a local variable, such as a parameter
+        return None
+    if name not in code.co_freevars:
         return function.__globals__.get(name)
     try:
-        return (function.__closure__ or ())[function.__code__.co_freevars.index(name)].cell_contents
+        return (function.__closure__ or ())[code.co_freevars.index(name)].cell_contents
     except ValueError:  # the variable has no value yet
         return None

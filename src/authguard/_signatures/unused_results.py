@@ -108,6 +108,8 @@ def _positions(nodes: Iterable[ast.AST]) -> Iterator[tuple[_Position, str]]:
 
 
 def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Call):  # `requires("admin")(view)`
+        return _name_of(function.func)
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""

@@ -105,8 +105,8 @@ def _fold_segment(segment: str) -> str:
         return segment.lower().rstrip(". ")
     kept = "".join(c for c in segment if c not in _FORBIDDEN and unicodedata.category(c) not in _INVISIBLE)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold())
-    # For `re.I` and for programs that compare capital letters, i is equal to the dotless i, and to the capital
-    # i with a dot, which casefold() writes as two characters.
+    # For `re.I` and for programs that compare capital letters, i is equal to the dotless i, and to the
+    # capital i with a dot, which casefold() writes as two characters.
     return folded.replace("\u0131", "i").replace("i\u0307", "i").strip(". \xa0")
 
 

@@ -113,6 +113,8 @@ class APIKeys:
             raise TierDeniedError("a tier that the caller may not give", scopes=[ADMIN])
         days = request.expires_in_days
         expires_at = now + (settings.api_key_lifetime if days is None else days * _DAY)
+        if maker is not None:  # otherwise a person with a leaked key has access for longer than the key
+            expires_at = min(expires_at, maker.expires_at)
         readable_id = make_readable_id()
         return StoredAPIKey(
             id=make_key_id(prefix),
