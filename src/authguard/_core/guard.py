@@ -34,7 +34,7 @@ from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
-from authguard._core.options import Duration, check_object, check_whole, got, named_options
+from authguard._core.options import Duration, FixedOptions, check_object, check_whole, got, named_options
 from authguard._core.policy.lifted import lifted
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
@@ -52,7 +52,7 @@ from authguard.errors import ConfigurationError, RefusedError
 
 
 @named_options
-class Guard(OverriddenInTests, VerifiesOutside):
+class Guard(FixedOptions, OverriddenInTests, VerifiesOutside):
     """Decide which requests may pass. Immutable, and shared by threads, event loops and adapters.
 
     Without lists, everything except the login page is protected. `public_paths` opens paths.
