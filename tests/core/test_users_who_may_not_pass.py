@@ -1,12 +1,11 @@
 """Users of a `user_loader` who say of themselves that they must not pass."""
 
 import sqlite3
-from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import MagicMock, create_autospec
 
 import pydantic
@@ -81,6 +80,13 @@ class Extended(pydantic.BaseModel, extra="allow"):
     """Be a user of Pydantic with further members."""
 
 
+class Columns(NamedTuple):
+    """Be a row of two columns."""
+
+    id: int
+    is_active: int
+
+
 def sqlite_row(query: str) -> sqlite3.Row:
     """Return the only row of a query of `sqlite3`."""
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -128,7 +134,7 @@ INACTIVE: dict[str, Any] = {
     "a row of sqlite3": sqlite_row("SELECT 1 AS id, 0 AS is_active"),
     "a row of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 0 AS is_active"),
     "a mapping of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 0 AS is_active")._mapping,
-    "a named tuple": namedtuple("Tuple", "id is_active")(1, 0),
+    "a named tuple": Columns(1, 0),
     "a lazy object": SimpleLazyObject(Deactivated),
     "a mock": MagicMock(is_active=False),
     "an extra of Pydantic": Extended(is_active=False),
@@ -157,7 +163,7 @@ ACTIVE: dict[str, Any] = {
     "a row of sqlite3 without it": sqlite_row("SELECT 'is_active' AS name"),
     "a row of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 1 AS is_active"),
     "a row of SQLAlchemy without it": sqlalchemy_row("SELECT 1 AS id"),
-    "a named tuple": namedtuple("Tuple", "id is_active")(1, 1),
+    "a named tuple": Columns(1, 1),
     "a lazy object": SimpleLazyObject(SimpleNamespace),
     "a mock": MagicMock(),
     "a mock of a class": create_autospec(Deactivated, instance=True),

@@ -9,6 +9,7 @@ answer. `Callers` identifies the caller of a credential.
 """
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Prepared
@@ -244,7 +245,14 @@ class Guard(FixedOptions, OverriddenInTests, VerifiesOutside):
             ConfigurationError: if the path has no leading slash.
         """
         if path and path[0] not in "/*":  # `*` is the target of an OPTIONS request about the server
-            raise ConfigurationError(f"path must start with a slash, got {got(path)}: write {'/' + path!r}")
+            if method.startswith("/"):
+                raise ConfigurationError(
+                    f"path must be after the method, got {got(path)}: write explain('GET', path)"
+                )
+            write = urlsplit(path).path if "://" in path else path
+            raise ConfigurationError(
+                f"path must start with a slash, got {got(path)}: write {'/' + write.lstrip('/')!r}"
+            )
         return self.policy.find(method, path, root_path)
 
     def safe_next(self, target: str | None, default: str = "/") -> str:

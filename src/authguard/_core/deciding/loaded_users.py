@@ -134,7 +134,7 @@ def lacking(answer: Any) -> str:
             state is a method, or a column that is not loaded.
         RefusedError: if the property raises it.
     """
-    for name in _MAY_PASS:
+    for name, meaning in _MAY_PASS.items():
         try:
             is_true = all(value is True or _is_true(name, value, answer) for value in _values(answer, name))
         except (RefusedError, ConfigurationError):
@@ -147,12 +147,12 @@ def lacking(answer: Any) -> str:
             note_source(unreadable, f"{name} of", type(answer))
             raise unreadable from error
         if not is_true:
-            return _MAY_PASS[name]
+            return meaning
     return ""
 
 
 def _values(answer: Any, name: str) -> Iterator[object]:
-    """Yield the values of a state: the attribute, and the item of a mapping or row; none if it has neither."""
+    """Yield the values of a state: the attribute, and the item of a mapping or row; none without both."""
     kind: Any = type(answer)
     is_column = _attributes_of(kind).get(name)
     if is_column is None:

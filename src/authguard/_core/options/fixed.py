@@ -24,12 +24,12 @@ def _options_of(kind: Any) -> dict[str, str]:
 
 def _is_being_built(built: object) -> bool:
     """Return whether an `__init__` of the object runs, which may set an attribute of a subclass."""
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 (as `inspect.currentframe` does)
     while frame is not None:
         code = frame.f_code
-        if code.co_name == "__init__" and code.co_argcount:
-            if frame.f_locals.get(code.co_varnames[0]) is built:
-                return True
+        is_init = code.co_name == "__init__" and code.co_argcount
+        if is_init and frame.f_locals.get(code.co_varnames[0]) is built:
+            return True
         frame = frame.f_back
     return False
 

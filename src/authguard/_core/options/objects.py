@@ -153,8 +153,8 @@ def check_arguments(function: Callable[..., object], option: str, takes: str) ->
     first = next(iter(bound.arguments), "")
     if given == ["principal"] and first.lower() in _NOT_PRINCIPALS:
         raise ConfigurationError(
-            f"{option} must be a function of the principal, got one of {first}: write def name(principal), and "
-            f"read {_NOT_PRINCIPALS[first.lower()]} in it"
+            f"{option} must be a function of the principal, got one of {first}: write def name(principal), "
+            f"and read {_NOT_PRINCIPALS[first.lower()]} in it"
         )
     for name, parameter in known.parameters.items():
         if name not in bound.arguments and type(parameter.default).__module__ == "fastapi.params":

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Final, final, get_args
 
 from authguard._core.model import Kind
-from authguard._core.options import check_choice, check_identifier, check_list, got, several_names
+from authguard._core.options import check_choice, check_identifier, check_list, got, several_names, unwrapped
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
@@ -49,7 +49,8 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
         is_name = isinstance(name, str) and name and (grammar is None or grammar.match(name))
         if not is_name or several_names(str(name)):
             raise ConfigurationError(
-                f"{option} must be names that can be matched, got {got(name)}: {_write(names, option)}"
+                f"{option} must be names that can be matched, got {got(name)}"
+                f"{unwrapped(name) or ': ' + _write(names, option)}"
             )
         check_identifier(name, option)
     return frozenset(name for name in listed if isinstance(name, str))
@@ -111,9 +112,8 @@ def check_kinds(kinds: object) -> frozenset[str]:
 
 def _listed(names: object, option: str) -> list[object]:
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
-        raise ConfigurationError(
-            f"{option} must be a list of names, got {got(names)}: {_write(names, option)}"
-        )
+        write = unwrapped(names) or f": {_write(names, option)}"
+        raise ConfigurationError(f"{option} must be a list of names, got {got(names)}{write}")
     return list(names)
 
 
@@ -122,7 +122,13 @@ def _write(names: object, option: str) -> str:
     words = tuple(dict.fromkeys(_split(names, option)))
     if option == "methods":
         words = methods_of(sorted(name.upper() for name in words))
-    return f"write {option}={list(words)!r}" if words else f"leave {option} out, or write a list of names"
+    # `requires` has no option of this name.
+    decorator = f", or requires({', '.join(map(repr, words))})" if option == "scopes" else ""
+    return (
+        f"write {option}={list(words)!r}{decorator}"
+        if words
+        else f"leave {option} out, or write a list of names"
+    )
 
 
 def _split(names: object, option: str) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from authguard._core.policy.paths import is_canonical
@@ -29,7 +30,12 @@ def parse_pattern(path: object) -> tuple[str, ...]:
         ConfigurationError: for any other pattern, such as one in the syntax of a router.
     """
     if not isinstance(path, str):
-        spelling = spelling_of(path)
+        spelling = None if _has_rights(path) else spelling_of(path)
+        if spelling is None and isinstance(path, (Mapping, list, tuple)):
+            raise ConfigurationError(
+                f"path must be text or a Rule, got {_type(path)}, whose rights would be lost: write "
+                f"{_rule_of(path)}, without a list around it"
+            )
         raise ConfigurationError(
             f"path must be text or a Rule, got {_type(path)}: write {spelling or _EXAMPLE}{_more(spelling)}"
         )
@@ -47,6 +53,20 @@ def parse_pattern(path: object) -> tuple[str, ...]:
             f"them, none included, got {path!r}: write {spelling}{_more(spelling)}{nearest}"
         )
     return tuple(path.strip("/").split("/")) if path != "/" else ()
+
+
+def _has_rights(path: object) -> bool:
+    """Return whether a value instead of a path has more than paths, such as scopes or a rule."""
+    return isinstance(path, Mapping) or (
+        isinstance(path, (list, tuple)) and any(not isinstance(each, (str, bytes, PurePath)) for each in path)
+    )
+
+
+def _rule_of(path: "Mapping[Any, Any] | list[Any] | tuple[Any, ...]") -> str:
+    """Return the spelling of a rule, with the first path of the values."""
+    values = path.values() if isinstance(path, Mapping) else path
+    paths = (each for each in values if isinstance(each, str) and each.startswith("/"))
+    return f"Rule({next(paths, '/admin')!r}, scopes=['admin'])"
 
 
 def local_path(path: object, name: str) -> str:
