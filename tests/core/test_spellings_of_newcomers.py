@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "a role of an Enum": (anything(Rule, "/x", roles=[Role.ADMIN]), VALUE),
     "an Enum without a list": (anything(Rule, "/x", scopes=Role.ADMIN), VALUE),
     "an issued role of an Enum": (lambda: issuer().issue("a", roles=[Role.ADMIN]), VALUE),  # type: ignore[list-item]
-    "scopes in one text": (anything(requires, "a b"), "write scopes=['a', 'b'], or requires('a', 'b')"),
+    "scopes in one text": (anything(requires, "a b"), "write 'a', 'b'"),
     "a pair": (lambda: guard(("/x", ["admin"])), "write Rule('/x', scopes=['admin']), without a list"),
     "a list of a rule": (lambda: guard([Rule("/x", scopes=["a"])]), "write Rule('/admin', scopes="),
     "a table": (lambda: guard({"path": "/x", "scopes": ["a"]}), "write Rule('/x', scopes=['admin'])"),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from authguard._core.policy.paths import is_canonical
@@ -30,8 +29,8 @@ def parse_pattern(path: object) -> tuple[str, ...]:
         ConfigurationError: for any other pattern, such as one in the syntax of a router.
     """
     if not isinstance(path, str):
-        spelling = None if _has_rights(path) else spelling_of(path)
-        if spelling is None and isinstance(path, (Mapping, list, tuple)):
+        spelling = spelling_of(path)
+        if _has_rights(path) and "methods=" not in str(spelling or ""):
             raise ConfigurationError(
                 f"path must be text or a Rule, got {_type(path)}, whose rights would be lost: write "
                 f"{_rule_of(path)}, without a list around it"
@@ -57,12 +56,13 @@ def parse_pattern(path: object) -> tuple[str, ...]:
 
 def _has_rights(path: object) -> bool:
     """Return whether a value instead of a path has more than paths, such as scopes or a rule."""
-    return isinstance(path, Mapping) or (
-        isinstance(path, (list, tuple)) and any(not isinstance(each, (str, bytes, PurePath)) for each in path)
-    )
+    if not isinstance(path, (list, tuple)):
+        return isinstance(path, Mapping)
+    lists = (list, tuple, set, frozenset, Mapping)
+    return any(isinstance(each, lists) or type(each).__name__ == "Rule" for each in path)
 
 
-def _rule_of(path: "Mapping[Any, Any] | list[Any] | tuple[Any, ...]") -> str:
+def _rule_of(path: Any) -> str:
     """Return the spelling of a rule, with the first path of the values."""
     values = path.values() if isinstance(path, Mapping) else path
     paths = (each for each in values if isinstance(each, str) and each.startswith("/"))
