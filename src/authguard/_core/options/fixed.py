@@ -42,19 +42,20 @@ class FixedOptions:
     if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name in _options_of(type(self)) and not _is_being_built(self):
-                raise ConfigurationError(_later(type(self), name, "it assigned later"))
+            spelling = _options_of(type(self)).get(name)
+            if spelling is not None and not _is_being_built(self):
+                raise ConfigurationError(
+                    f"{name} must be given to {type(self).__name__}(…), got it assigned later: write {spelling}"
+                )
             super().__setattr__(name, value)
 
         def __getattr__(self, name: str) -> Any:
-            if name in _options_of(type(self)):
-                raise AttributeError(_later(type(self), name, "it read later"), name=name, obj=self)
-            missing = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(missing, name=name, obj=self)
-
-
-def _later(kind: type, name: str, got: str) -> str:
-    return f"{name} must be given to {kind.__name__}(…), got {got}: write {_options_of(kind)[name]}"
+            kind = type(self).__name__
+            spelling = _options_of(type(self)).get(name)
+            text = f"{kind!r} object has no attribute {name!r}"
+            if spelling is not None:
+                text = f"{name} must be given to {kind}(…), got it read later: write {spelling}"
+            raise AttributeError(text, name=name, obj=self)
 
 
 def _spelling(kind: str, parameter: Parameter) -> str:

@@ -122,13 +122,9 @@ def _write(names: object, option: str) -> str:
     words = tuple(dict.fromkeys(_split(names, option)))
     if option == "methods":
         words = methods_of(sorted(name.upper() for name in words))
-    # `requires` has no option of this name.
-    decorator = f", or requires({', '.join(map(repr, words))})" if option == "scopes" else ""
-    return (
-        f"write {option}={list(words)!r}{decorator}"
-        if words
-        else f"leave {option} out, or write a list of names"
-    )
+    if words and option == "scopes" and isinstance(names, tuple):  # of `requires`, which has no such option
+        return f"write {', '.join(map(repr, words))}"
+    return f"write {option}={list(words)!r}" if words else f"leave {option} out, or write a list of names"
 
 
 def _split(names: object, option: str) -> Iterable[str]:
