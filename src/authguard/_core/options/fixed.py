@@ -42,10 +42,11 @@ class FixedOptions:
     if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
-            spelling = _options_of(type(self)).get(name)
+            kind = type(self)
+            spelling = _options_of(kind).get(name)
             if spelling is not None and not _is_being_built(self):
                 raise ConfigurationError(
-                    f"{name} must be given to {type(self).__name__}(…), got it assigned later: write {spelling}"
+                    f"{name} must be given to {kind.__name__}(…), got it assigned later: write {spelling}"
                 )
             super().__setattr__(name, value)
 
