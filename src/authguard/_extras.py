@@ -46,6 +46,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("override", "FakeIssuer", "issue_token"), ("testing",)),
     **dict.fromkeys(("BearerAuth", "APIKeyAuth"), ("client",)),
     **dict.fromkeys(("Settings", "Identity", "IdentityService", "create_app", "SQLAPIKeys"), ("identity",)),
+    **dict.fromkeys(("SQLRevocations", "tier_quotas"), ("identity",)),
     **dict.fromkeys(("InvalidRequestError", "InvalidAPIKeyError", "RevokedTokenError"), ("errors",)),
 }
 #: The names in the modules of frameworks that do the same as those of another framework.
@@ -60,6 +61,10 @@ SAME: dict[tuple[str, str], str] = {
     ("flask", "CurrentUser"): "current_user",
     ("flask", "CurrentPrincipal"): "current_principal",
     ("django", "current_user"): "current_principal",
+    ("fastapi", "get_current_user"): "CurrentUser",
+    ("flask", "jwt_required"): "requires",
+    ("flask", "login_required"): "requires",
+    ("flask", "login_user"): "BrowserSessions",
 }
 
 

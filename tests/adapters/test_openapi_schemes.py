@@ -72,6 +72,14 @@ def test_an_issuer_whose_metadata_are_looked_for_is_a_scheme(version: str, names
     assert security == [{"Bearer": names}, {"OpenIDConnect": ["read"]}]
 
 
+def test_roles_are_no_scopes_of_an_issuer() -> None:
+    """A role is required of a caller, and no scope that a client may request from its issuer."""
+    rule = Rule("/**", scopes=["read"], roles=["boss"])
+    verifier = JWTVerifier.from_issuer(ISSUER, audience="api")
+    _, security = schemes(Guard(verifier, protected_paths=[rule]))
+    assert security == [{"Bearer": ["boss", "read"]}, {"OpenIDConnect": ["read"]}]
+
+
 def test_two_issuers_are_two_schemes() -> None:
     """Each issuer is one scheme, also if a second verifier or an introspection uses it."""
     verifier = JWTVerifier.from_issuer(ISSUER, audience="api")

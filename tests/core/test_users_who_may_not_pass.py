@@ -1,14 +1,18 @@
 """Users of a `user_loader` who say of themselves that they must not pass."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import MagicMock, create_autospec
 
 import pydantic
 import pytest
 import sqlalchemy
 from django.core.exceptions import SynchronousOnlyOperation
+from django.utils.functional import SimpleLazyObject
 from sqlalchemy import ForeignKey, orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
@@ -72,6 +76,34 @@ class Validated(pydantic.BaseModel):
     is_active: bool
 
 
+class Extended(pydantic.BaseModel, extra="allow"):
+    """Be a user of Pydantic with further members."""
+
+
+class Columns(NamedTuple):
+    """Be a row of two columns."""
+
+    id: int
+    is_active: int
+
+
+def sqlite_row(query: str) -> sqlite3.Row:
+    """Return the only row of a query of `sqlite3`."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        row: sqlite3.Row = connection.execute(query).fetchone()
+        return row
+
+
+def sqlalchemy_row(query: str) -> sqlalchemy.Row[Any]:
+    """Return the only row of a query of SQLAlchemy."""
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=StaticPool)
+    with engine.connect() as connection:
+        row = connection.execute(sqlalchemy.text(query)).one()
+    engine.dispose()
+    return row
+
+
 class Table(DeclarativeBase):
     """Be the base of the tables."""
 
@@ -91,6 +123,21 @@ INACTIVE: dict[str, Any] = {
     "SQLAlchemy": Member(id=1, is_active=False),
     "a property": type("WithProperty", (), {"is_active": property(lambda self: False)})(),
     "a class": type("Closed", (), {"is_active": False})(),
+    "0": SimpleNamespace(is_active=0),
+    "a BIT of MySQL": SimpleNamespace(is_active=b"\0"),
+    "text of 0": SimpleNamespace(is_active="0"),
+    "text of false": SimpleNamespace(is_active="False"),
+    "empty": SimpleNamespace(is_active=""),
+    "None": SimpleNamespace(is_active=None),
+    "a mapping": {"id": 1, "is_active": False},
+    "a mapping with attributes": type("Document", (dict,), {"is_active": True})(is_active=0),
+    "a row of sqlite3": sqlite_row("SELECT 1 AS id, 0 AS is_active"),
+    "a row of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 0 AS is_active"),
+    "a mapping of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 0 AS is_active")._mapping,
+    "a named tuple": Columns(1, 0),
+    "a lazy object": SimpleLazyObject(Deactivated),
+    "a mock": MagicMock(is_active=False),
+    "an extra of Pydantic": Extended(is_active=False),
 }
 
 
@@ -107,15 +154,29 @@ def test_a_user_who_is_not_active(way: str, user: Any, known: bool) -> None:
 ACTIVE: dict[str, Any] = {
     "plain": SimpleNamespace(is_active=True),
     "slots": Slotted(is_active=True),
-    "a method": type("WithMethod", (), {"is_active": lambda self, now: False})(),
-    "unknown": SimpleNamespace(is_active=None),
+    "1": SimpleNamespace(is_active=1),
+    "a BIT of MySQL": SimpleNamespace(is_active=b"\1"),
+    "text": SimpleNamespace(is_active="True", is_authenticated="1"),
+    "a mapping": {"id": 1, "is_active": 1},
+    "a mapping without it": {"id": 1},
+    "a row of sqlite3": sqlite_row("SELECT 1 AS id, 1 AS is_active"),
+    "a row of sqlite3 without it": sqlite_row("SELECT 'is_active' AS name"),
+    "a row of SQLAlchemy": sqlalchemy_row("SELECT 1 AS id, 1 AS is_active"),
+    "a row of SQLAlchemy without it": sqlalchemy_row("SELECT 1 AS id"),
+    "a named tuple": Columns(1, 1),
+    "a lazy object": SimpleLazyObject(SimpleNamespace),
+    "a mock": MagicMock(),
+    "a mock of a class": create_autospec(Deactivated, instance=True),
+    "Pydantic": Validated(is_active=True),
+    "Pydantic without it": Extended(),
+    "SQLAlchemy": Member(id=1, is_active=True),
 }
 
 
 @WAYS
 @pytest.mark.parametrize("user", ACTIVE.values(), ids=ACTIVE)
 def test_a_user_who_is_active(way: str, user: Any) -> None:
-    """A user passes whose `is_active` is not False, also when the caller is known."""
+    """A user passes whose `is_active` is absent or true, also when the caller is known."""
     application = Application(way)
     own_guard = guard(application)
     application.user = {claims()["sub"]: user}
@@ -136,18 +197,43 @@ def _session() -> Iterator[orm.Session]:
 @WAYS
 @WAITING
 def test_a_column_that_is_not_loaded_is_not_read(way: str, known: bool, session: orm.Session) -> None:
-    """A column that is not loaded stays so, because the event loop must not ask the database."""
+    """A column that is not loaded is a 500, because the event loop must not ask the database."""
     session.merge(Member(id=1, is_active=True))
     session.commit()
-    member = session.get(Member, 1)
+    member = session.get_one(Member, 1)
     session.expire(member)
-    application = Application(way)
-    own_guard = guard(application)
-    if known:
-        application.decide(own_guard, bearer(TOKEN))
-    application.user = {claims()["sub"]: member}
-    assert application.decide(own_guard, bearer(TOKEN)).user is member
+    refusal = refusal_of(way, member, known=known)
+    assert refusal.status == 500
+    assert refusal.error.reason == (
+        "is_active of Member must be loaded when user_loader returns, got a column that is not: read "
+        "user.is_active in user_loader, after the last commit"
+    )
     assert "is_active" in sqlalchemy.inspect(member).unloaded
+
+
+async def _not_awaited(user: object) -> bool:
+    return False
+
+
+METHODS: dict[str, tuple[Any, str]] = {
+    "a method": (type("User", (), {"is_active": lambda self: False})(), "method"),
+    "a static method": (type("User", (), {"is_active": staticmethod(lambda: False)})(), "function"),
+    "an async property": (type("User", (), {"is_active": property(_not_awaited)})(), "coroutine"),
+}
+
+
+@WAYS
+@WAITING
+@pytest.mark.parametrize("name", METHODS)
+def test_a_state_that_is_a_method(way: str, name: str, known: bool) -> None:
+    """A state that must be called is a 500, because a method is true."""
+    user, kind = METHODS[name]
+    refusal = refusal_of(way, user, known=known)
+    assert refusal.status == 500
+    assert refusal.error.reason == (
+        f"is_active of User must be a value or a property, got {kind}: write @property above def "
+        "is_active(self)"
+    )
 
 
 def unreadable(name: str, error: Exception) -> Any:

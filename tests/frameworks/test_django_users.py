@@ -24,8 +24,9 @@ from django.urls import path as url
 from django.views import View
 
 from adapters.answering import ADMIN, AUDIENCE, FORGED, GOOD, ISSUER, NOW, SECRET, bearer, token
-from authguard import AccessCookie, Guard, JWTVerifier, Principal, in_memory
+from authguard import ANONYMOUS, AccessCookie, Guard, JWTVerifier, Principal, in_memory
 from authguard.django import PrincipalUser, current_principal, requires
+from authguard.django.users import as_user
 from authguard.drivers.loops import running_loop
 from authguard.testing import override
 from frameworks.django_project import GUARD, STANDARD, Project, urls
@@ -125,9 +126,10 @@ def test_a_user_is_equal_to_its_principal() -> None:
 
 
 def test_a_user_has_what_packages_ask_for() -> None:
-    """A user has the attributes of Django's users, without a permission and without a row."""
+    """A user has the attributes of Django's users, without a permission."""
     user = PrincipalUser("ann", scopes=frozenset({"auth.add_user"}))
-    assert (user.pk, user.id, user.is_staff, user.is_superuser) == (None, None, False, False)
+    assert (user.pk, user.id, user.is_staff, user.is_superuser) == ("ann", "ann", False, False)
+    assert (as_user(ANONYMOUS).pk, as_user(ANONYMOUS).id) == (None, None)
     assert (user.is_active, user.is_anonymous) == (True, False)
     assert not user.has_perm("auth.add_user")
     assert not user.has_perms(["auth.add_user"])

@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from authguard._core.options import check_object
+from authguard._core.options import FixedOptions, check_object
 from authguard._core.policy.patterns import local_path
 from authguard._core.verifier import Verifier
 from authguard.errors import ConfigurationError
 
 
-class Endpoint(ABC):
+class Endpoint(FixedOptions, ABC):
     """Answer at one path instead of the application, for any caller.
 
     Args:

@@ -9,6 +9,7 @@ answer. `Callers` identifies the caller of a credential.
 """
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from authguard._core.answer.charge import Charge
 from authguard._core.answer.decision import Allow, Deny, Prepared
@@ -34,7 +35,7 @@ from authguard._core.endpoint import Endpoint, served_paths
 from authguard._core.flow import Flow
 from authguard._core.logouts import Logouts, Revocations, StoreHealth
 from authguard._core.model import Auth
-from authguard._core.options import Duration, check_object, check_whole, got, named_options
+from authguard._core.options import Duration, FixedOptions, check_object, check_whole, got, named_options
 from authguard._core.policy.lifted import lifted
 from authguard._core.policy.patterns import local_path
 from authguard._core.policy.policy import Policy, Verdict
@@ -52,7 +53,7 @@ from authguard.errors import ConfigurationError, RefusedError
 
 
 @named_options
-class Guard(OverriddenInTests, VerifiesOutside):
+class Guard(FixedOptions, OverriddenInTests, VerifiesOutside):
     """Decide which requests may pass. Immutable, and shared by threads, event loops and adapters.
 
     Without lists, everything except the login page is protected. `public_paths` opens paths.
@@ -244,7 +245,14 @@ class Guard(OverriddenInTests, VerifiesOutside):
             ConfigurationError: if the path has no leading slash.
         """
         if path and path[0] not in "/*":  # `*` is the target of an OPTIONS request about the server
-            raise ConfigurationError(f"path must start with a slash, got {got(path)}: write {'/' + path!r}")
+            if method.startswith("/"):
+                raise ConfigurationError(
+                    f"path must be after the method, got {got(path)}: write explain('GET', path)"
+                )
+            write = urlsplit(path).path if "://" in path else path
+            raise ConfigurationError(
+                f"path must start with a slash, got {got(path)}: write {'/' + write.lstrip('/')!r}"
+            )
         return self.policy.find(method, path, root_path)
 
     def safe_next(self, target: str | None, default: str = "/") -> str:

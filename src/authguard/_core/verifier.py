@@ -10,6 +10,7 @@ from authguard._core.callbacks import Callback, note_source, says_in_memory
 from authguard._core.flow import Call, Channel, Flow
 from authguard._core.model import Credential, Principal
 from authguard._core.options import (
+    FixedOptions,
     check_arguments,
     check_plain_methods,
     check_text,
@@ -73,7 +74,7 @@ class CustomVerifier(Protocol):
         ...
 
 
-class Verifier(ABC):
+class Verifier(FixedOptions, ABC):
     """Verify credentials by a flow, so that it works with and without a loop; base of the built-in ones."""
 
     #: The field, besides Authorization, that carries the credentials of this verifier; None for no field.

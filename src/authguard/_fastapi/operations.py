@@ -97,15 +97,22 @@ class Operation:
         ways = [each for each in own if schemes.are_credentials(each, self._needs)]
         beside = [each for each in own if each not in ways]
         if not ways or any(not each.keys().isdisjoint(known) for each in stated):
-            ways = [*schemes.alternatives(names, self._needs), *ways]
+            scopes = self._scopes().union(
+                scope for each in stated for name in each if schemes.is_openid(name) for scope in each[name]
+            )
+            ways = [*schemes.alternatives(names, scopes, self._needs), *ways]
         if self._lets_anonymous_in:
             ways.insert(0, {})
         operation["security"] = [{**way, **more} for way in ways for more in beside or [{}]]
 
+    def _scopes(self) -> set[str]:
+        """Return the scopes that each caller must have; the answer describes alternatives."""
+        choices = (r.any_of for r in self._requirements if len(r.any_of) == 1)
+        return set().union(*choices, *(r.scopes for r in self._requirements))
+
     def _names(self) -> set[str]:
-        """Return the scopes and roles that each caller must have; the answer describes alternatives."""
-        choices = [names for r in self._requirements for names in (r.any_of, r.roles) if len(names) == 1]
-        return {name for names in choices for name in names}.union(*(r.scopes for r in self._requirements))
+        """Return the scopes and roles that each caller must have."""
+        return self._scopes().union(*(r.roles for r in self._requirements if len(r.roles) == 1))
 
     def answer(self, operation: dict[str, Any]) -> bool:
         """Add the possible refusals; return False if the operation has none.

@@ -73,16 +73,17 @@ class Schemes:
         self.components[name] = scheme
         self._together.append((name, *others))
 
-    def alternatives(self, scopes: list[str], needs: Needs) -> list[dict[str, list[str]]]:
+    def alternatives(self, names: list[str], scopes: set[str], needs: Needs) -> list[dict[str, list[str]]]:
         """Return the `security` of an operation: the alternative ways to authenticate.
 
         Args:
-            scopes: the names of scopes and roles that each caller must have.
+            names: the names of scopes and roles that each caller must have.
+            scopes: the scopes of these, which a client of OpenID Connect may request; roles are none.
             needs: the needs of the rules, which may accept only some kinds of credentials.
         """
         taken = [each for each in self._together if needs.takes(self._kinds[each[0]])]
         return [
-            {name: scopes if self._has_names(name) and name == first else [] for name in (first, *others)}
+            {name: self._names_of(name, names, scopes) if name == first else [] for name in (first, *others)}
             for first, *others in taken or self._together  # an empty list would declare the operation open
         ]
 
@@ -96,8 +97,14 @@ class Schemes:
         read = {_place(self.components[name]) for name, kind in self._kinds.items() if needs.takes(kind)}
         return all(_place(self._stated.get(name, {})) in read for name in names)
 
-    def _has_names(self, name: str) -> bool:
-        return not self._is_old or self.components[name]["type"] == "openIdConnect"
+    def is_openid(self, name: str) -> bool:
+        """Return whether a scheme is one of OpenID Connect, whose names are scopes to request."""
+        return self.components.get(name, {}).get("type") == "openIdConnect"
+
+    def _names_of(self, name: str, names: list[str], scopes: set[str]) -> list[str]:
+        if self.is_openid(name):
+            return [each for each in names if each in scopes]
+        return [] if self._is_old else names
 
 
 def _place(scheme: Mapping[str, Any]) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from authguard._core.guard import Guard
 from authguard._core.model import Credential, Principal, session_of
 from authguard._core.options import (
     Duration,
+    FixedOptions,
     check_flag,
     check_mapping,
     check_moment,
@@ -57,7 +58,7 @@ _MISTAKES = (MalformedTokenError, InvalidSignatureError, InvalidIssuerError, Inv
 
 
 @named_options
-class BrowserSessions:
+class BrowserSessions(FixedOptions):
     """Start, resume and end the sessions of browsers, using the cookie of a guard.
 
     A session lasts as long as its access token, and ends when the browser is closed. A remembered session is

@@ -12,15 +12,14 @@ _COMPARED = tuple(each.name for each in fields(Principal) if each.compare)
 class PrincipalUser(Principal):
     """Represent a caller as a Django user: in templates, decorators and permission checks.
 
-    It has all attributes of the principal. It is not in a database, so `pk` is None, and it has no Django
-    permissions: those belong to users returned by `user_loader`. The principal itself is
+    It has all attributes of the principal. It is not in a database: `pk` and `id` are the subject, so that
+    throttles and caches of packages distinguish callers. It has no Django permissions: those belong to users
+    returned by `user_loader`. The principal itself is
     `request.auth.principal`, which is equal to it.
     """
 
     __slots__ = ()
 
-    pk = None
-    id = None
     is_staff = False
     is_superuser = False
 
@@ -33,6 +32,16 @@ class PrincipalUser(Principal):
     def is_active(self) -> bool:
         """Return whether the caller is authenticated; a guard refuses a user whose `is_active` is False."""
         return self.is_authenticated
+
+    @property
+    def pk(self) -> str | None:
+        """Return the subject; None for an anonymous caller, as Django's own does."""
+        return self.subject or None
+
+    @property
+    def id(self) -> str | None:
+        """Return the subject, as `pk` does."""
+        return self.subject or None
 
     @property
     def username(self) -> str:

@@ -349,6 +349,7 @@ def _pattern(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "*", path)
 
 
+@named_options
 def create_app(settings: Settings | None = None) -> Identity:
     """Create the identity service, from settings or from the environment.
 

@@ -18,6 +18,7 @@ from authguard._core.options import (
     got,
     is_plain_http,
     several_names,
+    unwrapped,
 )
 from authguard._core.policy.names import check_names
 from authguard._core.policy.patterns import local_path
@@ -60,7 +61,8 @@ def check_secrets(settings: Any, names: Iterable[str]) -> None:
         secret = getattr(settings, name)
         if not isinstance(secret, str):
             raise ConfigurationError(
-                f"{name} must be text, got {got(secret, secret=True)}: of a file, Path(…).read_text()"
+                f"{name} must be text, got {got(secret, secret=True)}"
+                f"{unwrapped(secret) or ': of a file, Path(…).read_text()'}"
             )
     check_secret_text(settings.secret, "secret", chosen_here=True)
     # A secret in quotes can be changed without a loss of tokens: that text is then the previous secret.

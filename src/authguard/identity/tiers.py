@@ -119,6 +119,8 @@ def tier_quotas(tiers: Mapping[str, object] | None = None) -> dict[str | None, l
     Raises:
         ConfigurationError: for an invalid name, and for invalid limits.
     """
+    if tiers is not None:
+        check_mapping(tiers, "tiers", 'tier_quotas({"free": "10/1000"})')
     parsed = parse_tiers({} if tiers is None else tiers)
     quotas: dict[str | None, list[Quota]] = {
         name: [Quota(tier.per_minute, 60), Quota(tier.per_day, "day")] for name, tier in parsed.items()

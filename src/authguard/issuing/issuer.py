@@ -9,6 +9,7 @@ from typing import Any
 from authguard._core.credential.extractor import MAX_CREDENTIAL
 from authguard._core.options import (
     Duration,
+    FixedOptions,
     check_clock,
     check_identifier,
     check_identifiers,
@@ -52,7 +53,7 @@ _CLIENT = "client:"  # the beginning of the subject of a client's own token, for
 
 
 @named_options
-class TokenIssuer(NeverPickled):
+class TokenIssuer(FixedOptions, NeverPickled):
     """Issue access tokens for the application's own users, for a `JWTVerifier` of a guard.
 
     Args:

@@ -16,7 +16,7 @@ from authguard._core.jose.compact import base64url
 from authguard._core.jose.jwk import ALIASES, SYMMETRIC, from_jwk, from_secret
 from authguard._core.jose.keyset import check_algorithms
 from authguard._core.jose.secret import shown_path
-from authguard._core.options import check_text, type_of
+from authguard._core.options import check_text, type_of, unwrapped
 from authguard._core.proofs.dpop import thumbprint_of
 from authguard._core.strict_json import JSONError, parse_object
 from authguard.errors import ConfigurationError, MalformedTokenError
@@ -211,7 +211,7 @@ def _of_object(key: Any, algorithm: str | None, key_id: str | None) -> SigningKe
             raise ConfigurationError(
                 "key must be private, got a public key: write the private key, which signs tokens"
             )
-        hint = ": is the variable set that it is read from?" if key is None else ""
+        hint = ": is the variable set that it is read from?" if key is None else unwrapped(key)
         raise ConfigurationError(
             "key must be a secret, PEM text of a private key, a private JWK, a Path of a file with one of "
             f"these, or a private key of cryptography, got {type_of(key)}{hint}"

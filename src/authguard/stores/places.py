@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
-from authguard._core.options import is_quoted, type_of
+from authguard._core.options import is_quoted, type_of, unwrapped
 from authguard.errors import ConfigurationError
 
 # The schema, among the options that libpq sends to the server.
@@ -109,7 +109,7 @@ def shown_url(url: object, example: str) -> str:
         example: the spelling to write, unless only the driver of the URL is wrong.
     """
     if not isinstance(url, str):
-        return f"{type_of(url)}: write {example}"
+        return f"{type_of(url)}{unwrapped(url) or ': write ' + example}"
     scheme = _SCHEME.match(url)
     if scheme is None:
         return "text in quotes: leave them out" if is_quoted(url) else f"other text: write {example}"

@@ -27,6 +27,7 @@ from authguard._core.options import (
     named_options,
     type_of,
     unusable_answer,
+    unwrapped,
 )
 from authguard._core.policy.names import check_names
 from authguard._core.policy.rules import SCOPE
@@ -267,7 +268,7 @@ class _Mapping:
         self._keys: dict[str, APIKey] = {}
         for text, key in keys.items():
             if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text:
-                unset = ": is the variable set that it is read from?" if text is None else ""
+                unset = ": is the variable set that it is read from?" if text is None else unwrapped(text)
                 raise ConfigurationError(
                     f"each of keys must be visible ASCII text, got {got(text, secret=True)}{unset}"
                 )

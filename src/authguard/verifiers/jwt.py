@@ -20,6 +20,7 @@ from authguard._core.options import (
     check_no_metadata_url,
     got,
     named_options,
+    unwrapped,
 )
 from authguard._core.remote.http import RemoteHealth
 from authguard._core.verifier import Verified, Verifier, check_key_field
@@ -243,9 +244,10 @@ class JWTVerifier(Verifier):
             ConfigurationError: if an option has the wrong type or is out of range.
         """
         if not isinstance(issuer, str) or TENANT in issuer:
+            write = ": for several tenants or a function, write JWTVerifier(RemoteKeySet(url), issuer=…, …)"
             raise ConfigurationError(
-                f"issuer must be one issuer, whose metadata name its keys, got {got(issuer)}: for several "
-                "tenants or a function, write JWTVerifier(RemoteKeySet(url), issuer=…, …)"
+                f"issuer must be one issuer, whose metadata name its keys, got {got(issuer)}"
+                f"{unwrapped(issuer) or write}"
             )
         keys = IssuerKeySet(issuer, ttl=ttl, max_stale=max_stale, http=http)
         allowed = ASYMMETRIC if algorithms is None else algorithms

@@ -1,6 +1,6 @@
 """Check the answers of a `user_loader`: one that is no user must let no request pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from numbers import Number
 from types import CoroutineType, EllipsisType, ModuleType, NoneType, NotImplementedType
@@ -21,13 +21,15 @@ _NUMPY_BOOLS = frozenset({("numpy", "bool"), ("numpy", "bool_")})
 _BUILT_IN = ("builtins", "collections")
 # Methods of iterators, such as the result of a statement, which may be empty.
 _OF_ITERATORS = ("__next__", "__anext__", "__aiter__")
-# Attributes that are False for users who must not pass: those of Flask-Login, Starlette and Django.
+# Attributes and items that are false for users who must not pass: those of Flask-Login, Starlette and Django.
 _MAY_PASS = {"is_authenticated": "authenticated", "is_active": "active"}
 # Attributes of classes that declare fields (dataclasses, Pydantic, SQLAlchemy, Django, peewee), and of users
 # of Flask-Login. No context manager, future or response of a library that a loader calls has one.
 _OF_MODELS = ("__dataclass_fields__", "__pydantic_fields__", "__mapper__", "_meta", "is_authenticated")
 # Columns of Django and SQLAlchemy: reading one that is not loaded would ask the database.
 _COLUMNS = frozenset({"DeferredAttribute", "InstrumentedAttribute"})
+# Text of columns and of raw queries that is true; other text, such as "0", is false. MySQL's BIT is b"\1".
+_TRUE_TEXT = frozenset({"1", "\1", "t", "true", "y", "yes", "on"})
 _RIGHTS = ("subject", "issuer", "scopes", "roles", "tier")
 
 
@@ -41,8 +43,8 @@ def _kind_of(kind: Any) -> _Kind:
         return "no user"
     if kind.__module__ in _BUILT_IN or issubclass(kind, Number):
         return "may be empty"
-    has_attributes = bool(_attributes_of(kind)) or kind.__dictoffset__ != 0
-    return "may be refused" if has_attributes else "user"
+    has_state = _has_items(kind) or _own(kind, "__getattr__") is not None or bool(_attributes_of(kind))
+    return "may be refused" if has_state or kind.__dictoffset__ != 0 else "user"
 
 
 def _is_no_user(kind: Any) -> bool:
@@ -99,15 +101,19 @@ def _remedy_of(kind: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def _attributes_of(kind: Any) -> tuple[str, ...]:
-    """Return which attributes of `_MAY_PASS` the class itself has, other than columns.
+def _attributes_of(kind: Any) -> dict[str, bool]:
+    """Return which attributes of `_MAY_PASS` the class itself has, and whether they are columns.
 
     A property of the application may ask a database all the same.
     """
     own = {name: _own(kind, name) for name in _MAY_PASS}
-    return tuple(
-        name for name, value in own.items() if value is not None and type(value).__name__ not in _COLUMNS
-    )
+    return {name: type(value).__name__ in _COLUMNS for name, value in own.items() if value is not None}
+
+
+@lru_cache(maxsize=256)
+def _has_items(kind: Any) -> bool:
+    """Return whether values of a type have items by name, as mappings and `sqlite3.Row` have."""
+    return _has_method(kind, "keys") and _has_method(kind, "__getitem__")
 
 
 def is_user(answer: object) -> bool:
@@ -119,15 +125,19 @@ def is_user(answer: object) -> bool:
 def lacking(answer: Any) -> str:
     """Return the state that a user lacks, `authenticated` or `active`; empty if it may pass.
 
+    A state that is None lacks, as in Flask-Login and Django: a row without a value does not say that the
+    account is active.
+
     Raises:
         ConfigurationError: if a property of the user's class raises an exception, such as one of SQLAlchemy
-            whose session is closed. The exception is its cause, so that an outage remains one.
+            whose session is closed. The exception is its cause, so that an outage remains one. Also if the
+            state is a method, or a column that is not loaded.
         RefusedError: if the property raises it.
     """
-    for name in _attributes_of(type(answer)):  # type: ignore[arg-type]
+    for name, meaning in _MAY_PASS.items():
         try:
-            value = getattr(answer, name)
-        except RefusedError:
+            is_true = all(value is True or _is_true(name, value, answer) for value in _values(answer, name))
+        except (RefusedError, ConfigurationError):
             raise
         except Exception as error:
             unreadable = ConfigurationError(
@@ -136,14 +146,45 @@ def lacking(answer: Any) -> str:
             )
             note_source(unreadable, f"{name} of", type(answer))
             raise unreadable from error
-        if value is False:
-            return _MAY_PASS[name]
-    # An attribute that `__init__` sets, a field of Pydantic, or the loaded value of a column.
-    if own := getattr(answer, "__dict__", None):
-        for name, meaning in _MAY_PASS.items():
-            if name in own and own[name] is False:
-                return meaning
+        if not is_true:
+            return meaning
     return ""
+
+
+def _values(answer: Any, name: str) -> Iterator[object]:
+    """Yield the values of a state: the attribute, and the item of a mapping or row; none without both."""
+    kind: Any = type(answer)
+    is_column = _attributes_of(kind).get(name)
+    if is_column is None:
+        # An attribute that `__init__` sets, a field of Pydantic, or one of a row or proxy with `__getattr__`.
+        yield getattr(answer, name, True)
+    elif is_column and name not in vars(answer):
+        raise ConfigurationError(
+            f"{name} of {kind.__name__} must be loaded when user_loader returns, got a column that is not: "
+            f"read user.{name} in user_loader, after the last commit"
+        )
+    else:
+        yield getattr(answer, name)
+    if _has_items(kind) and name in answer.keys():  # noqa: SIM118 (a row contains values)
+        yield answer[name]
+
+
+def _is_true(name: str, value: object, answer: object) -> bool:
+    if type(value) in UNANSWERED:
+        raise _no_state(name, value, type(answer))
+    if isinstance(value, (bytes, bytearray)):
+        value = value.strip(b"\0").decode("latin-1")
+    return value.lower() in _TRUE_TEXT if isinstance(value, str) else bool(value)
+
+
+def _no_state(name: str, value: object, kind: type) -> ConfigurationError:
+    """Return the error for a state that is a method, or the coroutine of an `async` property."""
+    if isinstance(value, CoroutineType):
+        value.close()  # otherwise Python warns that the coroutine was never awaited
+    return ConfigurationError(
+        f"{name} of {kind.__name__} must be a value or a property, got {got(value)}: write @property above "
+        f"def {name}(self)"
+    )
 
 
 def differing(answer: object, principal: Principal) -> list[str]:
@@ -171,10 +212,11 @@ def check_of(kind: Any) -> Callable[[Any], bool] | None:
     if meaning == "no user" or kind is Principal:
         return _is_undecided
     if meaning == "may be empty":
-        return bool
+        return _may_pass if _has_items(kind) else bool
     if meaning == "user":
         return None
-    return _may_pass if _attributes_of(kind) else _may_pass_by_own
+    is_plain = not (_attributes_of(kind) or _has_items(kind) or _own(kind, "__getattr__") is not None)
+    return _may_pass_by_own if is_plain else _may_pass
 
 
 def _is_undecided(answer: object) -> bool:
@@ -184,7 +226,7 @@ def _is_undecided(answer: object) -> bool:
 
 def _may_pass(answer: Any) -> bool:
     try:
-        return not lacking(answer)
+        return is_user(answer) and not lacking(answer)
     except Exception:  # noqa: BLE001 (the flow reads the attributes again, and refuses the request)
         return False
 
@@ -192,7 +234,9 @@ def _may_pass(answer: Any) -> bool:
 def _may_pass_by_own(answer: Any) -> bool:
     """Return the same for an answer whose class has none of the attributes of `_MAY_PASS`, in less time."""
     own = getattr(answer, "__dict__", None) or {}
-    return own.get("is_active") is not False and own.get("is_authenticated") is not False
+    if own.get("is_active", True) is True and own.get("is_authenticated", True) is True:
+        return True
+    return _may_pass(answer)
 
 
 def no_user(answer: object) -> ConfigurationError:

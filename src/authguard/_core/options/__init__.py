@@ -2,6 +2,7 @@
 
 from authguard._core.options.answers import unusable_answer, yes_or_no
 from authguard._core.options.clocks import check_clock
+from authguard._core.options.fixed import FixedOptions
 from authguard._core.options.numbers import (
     LATEST_MOMENT,
     MAX_LEEWAY,
@@ -54,6 +55,7 @@ __all__ = [
     "MAX_LEEWAY",
     "NUMERIC_TYPES",
     "Duration",
+    "FixedOptions",
     "Moment",
     "check_arguments",
     "check_choice",

@@ -18,6 +18,14 @@ from typing import Any
 from authguard._core.options.values import got
 from authguard.errors import ConfigurationError
 
+# Parameters that cannot mean a principal, and its attribute of that meaning.
+_NOT_PRINCIPALS = {
+    **dict.fromkeys(("sub", "user_id", "userid", "username"), "principal.subject"),
+    **dict.fromkeys(("claims", "jwt_data", "jwt_payload", "payload"), "principal.claims"),
+    **dict.fromkeys(("jti", "token_id"), "principal.token_id"),
+    **dict.fromkeys(("header", "jwt", "jwt_header", "token"), "its attributes"),
+}
+
 
 def check_object(value: object, option: str, kind: type, write: str, *, or_none: bool = True) -> None:
     """Check an option that takes an object of a class.
@@ -142,6 +150,12 @@ def check_arguments(function: Callable[..., object], option: str, takes: str) ->
         raise ConfigurationError(
             f"{option} must be a function of {arguments}, got one of {got_names}: write def name({takes})"
         ) from None
+    first = next(iter(bound.arguments), "")
+    if given == ["principal"] and first.lower() in _NOT_PRINCIPALS:
+        raise ConfigurationError(
+            f"{option} must be a function of the principal, got one of {first}: write def name(principal), "
+            f"and read {_NOT_PRINCIPALS[first.lower()]} in it"
+        )
     for name, parameter in known.parameters.items():
         if name not in bound.arguments and type(parameter.default).__module__ == "fastapi.params":
             kind = type(parameter.default).__name__

@@ -42,7 +42,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "count": ("limit", "rate", "requests"),
     "subject": ("sub", "user", "user_id", "username"),
     "token_id": ("jti",),
-    "ttl": ("expires", "expires_in", "lifetime", "max_age"),
+    "ttl": ("expires", "expires_delta", "expires_in", "expires_minutes", "lifetime", "max_age"),
     "until": ("exp", "expires", "expires_at"),
     "user_loader": ("get_user", "load_user", "user_callback"),
     "verifiers": ("auth", "authenticator", "backend", "jwt", "verify"),
@@ -56,6 +56,15 @@ _OTHER_NAMES_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "Guard.verify": {"now": ("at", "time")},
     "Guard.override": {"principal": ("claims", "role", "roles", "scope", "scopes")},
     "override": {"principal": ("claims", "role", "roles", "scope", "scopes")},
+}
+#: The place of options that belong to another object, by the class or function that got them.
+_PLACES: dict[str, tuple[frozenset[str], str]] = {
+    "Guard": (
+        frozenset({"algorithms", "audience", "issuer", "key", "keys", "leeway", "secret", "secret_key"}),
+        "Guard(JWTVerifier(keys, algorithms=…, issuer=…, audience=…))",
+    ),
+    "create_app": (frozenset({"database", "issuer", "secret"}), "create_app(Settings(secret=…, issuer=…))"),
+    "Identity": (frozenset({"database", "issuer", "secret"}), "Identity(Settings(secret=…, issuer=…))"),
 }
 
 
@@ -125,9 +134,17 @@ def _better_error(
         name = f"{owner.__qualname__}.{target.__name__}"
     if (unknown := _unknown(name, parameters, options)) is not None:
         return unknown_option(name, unknown, parameters, options[unknown])
+    # A class that finds its keys by the issuer.
+    has_keys = "keys" in options or (len(args) > 1 and not _is_url(args[1]))
+    if hasattr(target, "from_issuer") and not has_keys:
+        return TypeError(f"{name} must get keys, got none: write {name}.from_issuer(issuer, audience=…)")
     if unnamed := _unnamed(parameters, args):
         return TypeError(f"{name} must get its options by name, got {unnamed}")
     return None
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and "://" in value
 
 
 def _unnamed(parameters: Mapping[str, inspect.Parameter], args: Sequence[object]) -> str:
@@ -140,7 +157,8 @@ def _unnamed(parameters: Mapping[str, inspect.Parameter], args: Sequence[object]
     if excess < 1 or not named:
         return ""
     required = [each.name for each in named if each.default is inspect.Parameter.empty]
-    shown = ", ".join(f"{option}=…" for option in required)
+    # The value may be that of the first option, which is optional in `revoke(*, token_id=None, …, until)`.
+    shown = ", ".join(f"{option}=…" for option in required) if named[0].name in required else ""
     write = shown or f"one of {', '.join(each.name for each in named)} with its name"
     return f"{excess} without: write {write}"
 
@@ -167,6 +185,9 @@ def _unknown(
 
 
 def _suggestion(name: str, unknown: str, parameters: Mapping[str, inspect.Parameter], value: object) -> str:
+    names_elsewhere, place = _PLACES.get(name, ((), ""))
+    if unknown in names_elsewhere:
+        return place
     several = next((p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
     names = [each for each, parameter in parameters.items() if parameter.kind not in _VARIABLE]
     names = [each for each in names if each not in {"self", "cls"}]

@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from authguard._core.hosts import is_host, is_loopback, is_public_host, is_same_host
 from authguard._core.options.text import is_quoted
-from authguard._core.options.values import got, shown_url
+from authguard._core.options.values import got, shown_url, unwrapped
 from authguard.errors import ConfigurationError
 
 # Python's parser accepts `[::1]evil.example`, but another parser makes the connection.
@@ -38,7 +38,7 @@ def check_url(
     """
     parts = _split(url)
     if parts is None or parts.scheme not in ("https", "http"):
-        advice = f": write {url[1:-1]!r}" if isinstance(url, str) and is_quoted(url) else ""
+        advice = f": write {url[1:-1]!r}" if isinstance(url, str) and is_quoted(url) else unwrapped(url)
         raise ConfigurationError(f"{option} must be a URL such as {example}, got {got(url)}{advice}")
     if "@" in parts.netloc:
         raise ConfigurationError(

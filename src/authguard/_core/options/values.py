@@ -43,12 +43,15 @@ def unwrapped(value: object) -> str:
         return ": write .value behind it"
     if isinstance(value, (bytearray, memoryview)):
         return ": write bytes(…) around it"
+    if callable(getattr(kind, "render_as_string", None)):  # of SQLAlchemy, whose text has no password
+        return ": write .render_as_string(hide_password=False) behind it"
     # The classes for URLs of Pydantic, httpx and yarl. That of Pydantic adds a slash to a host.
     return ": write str(…) around it, without a slash that the class has added" if _is_url(kind) else ""
 
 
 def _is_url(kind: type) -> bool:
-    return any(base.__name__ in ("URL", "AnyUrl", "_BaseUrl", "Url") for base in kind.__mro__)
+    names = {"URL", "AnyUrl", "_BaseUrl", "Url", "_BaseMultiHostUrl", "MultiHostUrl"}
+    return any(base.__name__ in names for base in kind.__mro__)
 
 
 def shown_url(url: str) -> str:

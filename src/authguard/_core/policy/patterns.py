@@ -30,6 +30,11 @@ def parse_pattern(path: object) -> tuple[str, ...]:
     """
     if not isinstance(path, str):
         spelling = spelling_of(path)
+        if _has_rights(path) and "methods=" not in str(spelling or ""):
+            raise ConfigurationError(
+                f"path must be text or a Rule, got {_type(path)}, whose rights would be lost: write "
+                f"{_rule_of(path)}, without a list around it"
+            )
         raise ConfigurationError(
             f"path must be text or a Rule, got {_type(path)}: write {spelling or _EXAMPLE}{_more(spelling)}"
         )
@@ -47,6 +52,21 @@ def parse_pattern(path: object) -> tuple[str, ...]:
             f"them, none included, got {path!r}: write {spelling}{_more(spelling)}{nearest}"
         )
     return tuple(path.strip("/").split("/")) if path != "/" else ()
+
+
+def _has_rights(path: object) -> bool:
+    """Return whether a value instead of a path has more than paths, such as scopes or a rule."""
+    if not isinstance(path, (list, tuple)):
+        return isinstance(path, Mapping)
+    lists = (list, tuple, set, frozenset, Mapping)
+    return any(isinstance(each, lists) or type(each).__name__ == "Rule" for each in path)
+
+
+def _rule_of(path: Any) -> str:
+    """Return the spelling of a rule, with the first path of the values."""
+    values = path.values() if isinstance(path, Mapping) else path
+    paths = (each for each in values if isinstance(each, str) and each.startswith("/"))
+    return f"Rule({next(paths, '/admin')!r}, scopes=['admin'])"
 
 
 def local_path(path: object, name: str) -> str:

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from authguard._core.flow import Flow
 from authguard._core.model import Confirmation, Credential
-from authguard._core.options import check_list, got
+from authguard._core.options import FixedOptions, check_list, got
 from authguard._core.request import RequestView
 from authguard.errors import ConfigurationError, MalformedTokenError, UnprovenTokenError
 
 
-class Proof(ABC):
+class Proof(FixedOptions, ABC):
     """Define one way to prove possession for a token: `DPoP`, `MutualTLS`."""
 
     #: The member of `cnf` that this class checks.

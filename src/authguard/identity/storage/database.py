@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from authguard._core.options import check_whole, got
+from authguard._core.options import check_whole, got, unwrapped
 from authguard._extras import MissingExtraError
 from authguard.errors import ConfigurationError
 from authguard.identity.errors import StoreUnavailableError
@@ -237,7 +237,9 @@ def check_database(value: object, write: str) -> None:
         ConfigurationError: if it is neither, such as None from a variable that is not set.
     """
     if not isinstance(value, (str, Database)):
-        raise ConfigurationError(f"database must be a URL, got {got(value, secret=True)}: write {write}")
+        raise ConfigurationError(
+            f"database must be a URL, got {got(value, secret=True)}{unwrapped(value) or ': write ' + write}"
+        )
 
 
 def _parse_url(url: object) -> URL:
