@@ -310,3 +310,16 @@ def test_the_mcp_server_of_the_page(
     assert (refused.status_code, metadata.json()["resource"]) == (401, "https://api.example.com/mcp")
     assert (notes["isError"], notes["content"][0]["text"]) == (False, "the first note of ann")
     assert lacking["isError"] and "notes:read" in lacking["content"][0]["text"]
+
+
+def test_own_middleware_that_is_added_before_the_guard_sees_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The middleware of protect-an-api.md, which is added before `install`, reads the caller."""
+    page = f"{FOLDER}protect-an-api.md"
+    names = _run(_block(page), monkeypatch)
+    execute(next(each for each in blocks(page, "python") if each.heading == "Your own middleware"), names)
+    names["app"].get("/mine")(lambda: {})
+    with TestClient(names["app"]) as client:
+        answer = client.get("/mine", headers=_bearer(sub="ann"))
+    assert (answer.status_code, answer.headers["x-caller"]) == (200, "ann")
