@@ -92,10 +92,12 @@ def test_a_guard_elsewhere_finds_the_keys_of_the_mounted_service(
         issuer = f"http://127.0.0.1:{port}/id"
         answer = httpx.post(f"{issuer}/v1/auth/register", json=ACCOUNT, trust_env=False, timeout=20)
         other = Flask("other")
-        init_app(other, Guard(JWTVerifier.from_issuer(issuer, audience=issuer)))
+        guard = Guard(JWTVerifier.from_issuer(issuer, audience=issuer))
+        init_app(other, guard)
         other.add_url_rule("/me", "me", lambda: "hello")
         bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         assert other.test_client().get("/me", headers=bearer).status_code == 200
+        guard.close()
     finally:
         server.should_exit = True
         thread.join()
