@@ -310,3 +310,38 @@ def test_the_mcp_server_of_the_page(
     assert (refused.status_code, metadata.json()["resource"]) == (401, "https://api.example.com/mcp")
     assert (notes["isError"], notes["content"][0]["text"]) == (False, "the first note of ann")
     assert lacking["isError"] and "notes:read" in lacking["content"][0]["text"]
+
+
+def test_own_middleware_that_is_added_before_the_guard_sees_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The middleware of protect-an-api.md, which is added before `install`, reads the caller."""
+    page = f"{FOLDER}protect-an-api.md"
+    names = _run(_block(page), monkeypatch)
+    execute(next(each for each in blocks(page, "python") if each.heading == "Your own middleware"), names)
+    names["app"].get("/mine")(lambda: "hello")
+    with TestClient(names["app"]) as client:
+        answer = client.get("/mine", headers=_bearer(sub="ann"))
+    assert (answer.status_code, answer.headers["x-caller"]) == (200, "ann")
+
+
+def test_a_loader_with_sqlalchemy_loads_the_user_and_its_team(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The `user_loader` of protect-an-api.md gives the route the user with its team; others are refused."""
+    monkeypatch.chdir(tmp_path)
+    page = f"{FOLDER}protect-an-api.md"
+    names = _run(_block(page), monkeypatch)
+    heading = "Users of a database with SQLAlchemy"
+    execute(next(each for each in blocks(page, "python") if each.heading == heading), names)
+    names["Base"].metadata.create_all(names["engine"])
+    user, team = names["User"], names["Team"]
+    with names["Session"](names["engine"]) as session:
+        session.add(user(id="ann", team=team(name="blue")))
+        session.add(user(id="bob", team=team(name="red"), is_active=False))
+        session.commit()
+    with TestClient(names["app"]) as client:
+        answers = {name: client.get("/team", headers=_bearer(sub=name)) for name in ("ann", "bob", "eve")}
+    names["engine"].dispose()
+    assert answers["ann"].json() == {"team": "blue"}
+    assert [answers[name].status_code for name in ("bob", "eve")] == [401, 401]

@@ -122,6 +122,21 @@ def test_an_old_token_is_ended_by_its_subject(moved: Moved) -> None:
     assert moved.after.get("/me", headers=bearer(token)).status_code == 401
 
 
+def test_old_tokens_of_disabled_accounts_are_refused(
+    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop over the imported accounts refuses the old tokens of those that are disabled."""
+    token = moved.old_token()
+    file = tmp_path / "accounts.jsonl"
+    monkeypatch.chdir(tmp_path)
+    run(PAGE, "Refuse old tokens of disabled accounts", service=moved.new.service)
+    assert moved.after.get("/me", headers=bearer(token)).status_code == 200
+    account = {**json.loads(file.read_text()), "disabled": True}
+    file.write_text(json.dumps(account) + "\n")
+    run(PAGE, "Refuse old tokens of disabled accounts", service=moved.new.service)
+    assert moved.after.get("/me", headers=bearer(token)).status_code == 401
+
+
 def test_a_superuser_has_a_role() -> None:
     """A superuser is moved with the role ADMIN, and an inactive account is disabled."""
     names = run(PAGE, "Before")

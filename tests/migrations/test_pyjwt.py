@@ -12,9 +12,11 @@ need("fastapi", "python_multipart")
 
 pytestmark = pytest.mark.frameworks
 
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from authguard import ConfigurationError
+from authguard import ConfigurationError, Guard, TokenIssuer
+from authguard.fastapi import install
 from migrations.support import PASSWORD, SECRET, bearer, run
 
 PAGE = "pyjwt.md"
@@ -53,6 +55,21 @@ def test_a_new_token_says_the_roles(after: TestClient) -> None:
     """A new token has the claim `roles`."""
     claims = jwt.decode(token_of(after), SECRET, ["HS256"], audience="https://app.example.com")
     assert claims["roles"] == ["admin"]
+
+
+def test_a_disabled_user_of_the_tutorial_is_refused() -> None:
+    """The `user_loader` of the page refuses a disabled user, and one that no longer exists."""
+    tokens = TokenIssuer(SECRET, issuer="https://app.example.com", audience="https://app.example.com")
+    users = {"ann": {"disabled": False}, "bob": {"disabled": True}}
+    load = run(PAGE, "python-jose and the tutorial of FastAPI", users=users).load
+    app = FastAPI()
+    install(app, Guard(tokens.verifier(), user_loader=load))
+    app.get("/me")(lambda: "hello")
+    answers = {
+        name: TestClient(app).get("/me", headers=bearer(tokens.issue(name))).status_code
+        for name in ("ann", "bob", "eve")
+    }
+    assert answers == {"ann": 200, "bob": 401, "eve": 401}
 
 
 def test_a_caller_without_a_token_gets_a_challenge(before: TestClient, after: TestClient) -> None:

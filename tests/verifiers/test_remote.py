@@ -375,6 +375,25 @@ def test_oauth_metadata_is_found_where_there_is_no_openid_configuration(world):
     assert verify(world, discovered(issuer), token(iss=issuer)).principal.issuer == issuer
 
 
+def test_oauth_metadata_of_a_mounted_service_is_found(world):
+    """OAuth metadata below the path of the issuer is requested last."""
+    issuer = f"{ISSUER}/id"
+    mounted = f"{issuer}/.well-known/oauth-authorization-server"
+    world.pages = {mounted: page({"issuer": issuer, "jwks_uri": URL}), URL: key_set("a")}
+    assert verify(world, discovered(issuer), token(iss=issuer)).principal.issuer == issuer
+    assert [question.url for question in world.calls][-2:] == [mounted, URL]
+
+
+def test_oauth_metadata_below_the_path_names_exactly_the_issuer(world):
+    """OAuth metadata below the path that names the issuer of the host is refused."""
+    issuer = f"{ISSUER}/id"
+    mounted = f"{issuer}/.well-known/oauth-authorization-server"
+    world.pages = {mounted: page({"issuer": ISSUER, "jwks_uri": URL}), URL: key_set("a")}
+    with pytest.raises(VerificationUnavailableError, match=f"of issuer '{ISSUER}', not '{issuer}'"):
+        verify(world, discovered(issuer), token(iss=issuer))
+    assert URL not in [question.url for question in world.calls]
+
+
 def test_openid_configuration_lies_below_the_path(world):
     """The well-known part of OpenID metadata comes after the path, without a trailing slash."""
     issuer = f"{ISSUER}/tenant/"

@@ -113,12 +113,16 @@ def _of_another_issuer(issuer: str, expected: str) -> str:
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """List the possible URLs of an issuer's metadata (OpenID Connect Discovery 4, RFC 8414 3.1 and 5)."""
+    """List the possible URLs of an issuer's metadata (OpenID Connect Discovery 4, RFC 8414 3.1 and 5).
+
+    The last one, below the path, is that of a service that is mounted at this path.
+    """
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = [
         f"{origin}{path}/.well-known/openid-configuration",
         f"{origin}/.well-known/oauth-authorization-server{path}",
         f"{origin}/.well-known/openid-configuration{path}",
+        f"{origin}{path}/.well-known/oauth-authorization-server",
     ]
     return list(dict.fromkeys(urls))

@@ -20,7 +20,7 @@ from authguard.identity.keys.stages import next_notice_at
 from authguard.identity.keys.texts import KeyTexts, MadeKey, make_key_id, shown_part
 from authguard.identity.keys.verify import SQLAPIKeys
 from authguard.identity.limits.taken import given_back_on_outage
-from authguard.identity.model import APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
+from authguard.identity.model import NO_CALLER, APIKeyRequest, Caller, NewAPIKey, Operator, StoredAPIKey
 from authguard.identity.person_names import trim_name
 from authguard.identity.storage import api_key_queries as key_store
 from authguard.identity.storage.api_key_queries import Secret
@@ -211,7 +211,9 @@ class APIKeys:
         if is_new:
             self._record("api_key_revoke", manager, key.id, caller)
 
-    def set_tier(self, operator: Operator, key_id: str, tier: str, caller: Caller) -> StoredAPIKey:
+    def set_tier(
+        self, operator: Operator, key_id: str, tier: str, caller: Caller = NO_CALLER
+    ) -> StoredAPIKey:
         """Give a key another tier, by the operator.
 
         Guards apply the tier when they look the key up again, after `cache_ttl`. Tokens that were issued for
@@ -221,7 +223,7 @@ class APIKeys:
             operator: acts for the owner of the key.
             key_id: the public id of the key.
             tier: one of `Settings.api_key_tiers`.
-            caller: the origin of the request.
+            caller: the origin of the request; empty if no request was sent.
 
         Returns:
             the key.
