@@ -177,7 +177,7 @@ def test_a_check_of_a_method_of_flask_that_is_thrown_away() -> None:
     views, app = Views(), flask.Flask("site")
     app.add_url_rule("/wrong", view_func=views.show)
     check = authguard.flask.requires("admin")
-    check(views.show)
+    assert callable(check(views.show))
     with pytest.raises(ConfigurationError, match="/wrong .*decorator of the route first"):
         authguard.flask.init_app(app, open_guard())
 

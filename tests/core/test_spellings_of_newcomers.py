@@ -59,11 +59,14 @@ POSTGRES = PostgresDsn("postgresql://localhost/app")
 OF_SQLALCHEMY = sqlalchemy.make_url("postgresql://a:b@localhost/app")
 
 CASES: dict[str, tuple[Callable[[], Any], str]] = {
-    "a scope of an Enum": (anything(requires, Role.ADMIN), VALUE),
-    "a role of an Enum": (anything(Rule, "/x", roles=[Role.ADMIN]), VALUE),
-    "an Enum without a list": (anything(Rule, "/x", scopes=Role.ADMIN), VALUE),
-    "an issued role of an Enum": (lambda: issuer().issue("a", roles=[Role.ADMIN]), VALUE),  # type: ignore[list-item]
-    "scopes in one text": (anything(requires, "a b"), "write 'a', 'b'"),
+    "a scope of an Enum": (anything(requires, Role.ADMIN), "write @requires(Role.ADMIN.value)"),
+    "a role of an Enum": (anything(Rule, "/x", roles=[Role.ADMIN]), "write roles=[Role.ADMIN.value]"),
+    "an Enum without a list": (anything(Rule, "/x", scopes=Role.ADMIN), "write scopes=[Role.ADMIN.value]"),
+    "an issued role of an Enum": (
+        lambda: issuer().issue("a", roles=[Role.ADMIN]),
+        "write roles=[Role.ADMIN.value]",
+    ),  # type: ignore[list-item]
+    "scopes in one text": (anything(requires, "a b"), "write @requires('a', 'b')"),
     "a pair": (lambda: guard(("/x", ["admin"])), "write Rule('/x', scopes=['admin']), without a list"),
     "a list of a rule": (lambda: guard([Rule("/x", scopes=["a"])]), "write Rule('/admin', scopes="),
     "a table": (lambda: guard({"path": "/x", "scopes": ["a"]}), "write Rule('/x', scopes=['admin'])"),

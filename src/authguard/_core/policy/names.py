@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final, final, get_args
 
 from authguard._core.model import Kind
-from authguard._core.options import check_choice, check_identifier, check_list, got, several_names, unwrapped
+from authguard._core.options import check_choice, check_identifier, check_list, got, several_names
 from authguard._core.policy.spelling import methods_of
 from authguard.errors import ConfigurationError
 
@@ -50,8 +50,7 @@ def check_names(names: object, option: str, grammar: re.Pattern[str] | None) -> 
         is_name = isinstance(name, str) and name and (grammar is None or grammar.match(name))
         if not is_name or several_names(str(name)):
             raise ConfigurationError(
-                f"{option} must be names that can be matched, got {got(name)}"
-                f"{unwrapped(name) or ': ' + _write(names, option)}"
+                f"{option} must be names that can be matched, got {got(name)}: {_write(names, option)}"
             )
         check_identifier(name, option)
     return frozenset(name for name in listed if isinstance(name, str))
@@ -113,8 +112,9 @@ def check_kinds(kinds: object) -> frozenset[str]:
 
 def _listed(names: object, option: str) -> list[object]:
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
-        write = unwrapped(names) or f": {_write(names, option)}"
-        raise ConfigurationError(f"{option} must be a list of names, got {got(names)}{write}")
+        raise ConfigurationError(
+            f"{option} must be a list of names, got {got(names)}: {_write(names, option)}"
+        )
     return list(names)
 
 
