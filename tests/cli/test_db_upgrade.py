@@ -58,3 +58,11 @@ def test_a_mistyped_name_creates_no_file(tmp_path: Path, suffix: str) -> None:
     done = invoke("db", "upgrade", AUTHGUARD_DATABASE=f"sqlite:///{tmp_path}/a.db{suffix}")
     assert done.exit_code == 2 and done.stderr.startswith("authguard: AUTHGUARD_DATABASE must ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_below_a_file(tmp_path: Path) -> None:
+    """An upgrade whose database file cannot be created ends with one line."""
+    (tmp_path / "file").write_text("")
+    done = invoke("db", "upgrade", AUTHGUARD_DATABASE=f"sqlite:///{tmp_path}/file/x.db")
+    assert done.exit_code == 1 and done.stderr.startswith("authguard: database: the file cannot be opened")
+    assert len(done.stderr.splitlines()) == 1

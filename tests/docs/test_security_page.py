@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import authguard
 from authguard import DPoP, Guard, IntrospectionVerifier, JWTVerifier, MemoryQuotas
 from authguard._core.answer.redirect import MAX_TARGET
 from authguard._core.credential.extractor import MAX_CREDENTIAL
@@ -114,3 +115,9 @@ def test_each_line_of_a_table_names_a_test() -> None:
     rows = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("|---")]
     heads = ("| threat |", "| bounded thing |")
     assert [row for row in rows if "test_" not in row and not row.startswith(heads)] == []
+
+
+def test_supported_version() -> None:
+    """SECURITY.md names the series of the current release as supported."""
+    series = authguard.__version__.rpartition(".")[0]
+    assert f"| {series}.x | yes |" in (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")

@@ -103,7 +103,9 @@ def _query_of(url: str) -> str:
 def _unknown_options(query: str, known: Collection[str]) -> Sequence[tuple[str, str]]:
     """Return the unknown options with their values; a name that may be a part of a password is empty."""
     unknown = [(name, value) for name, value in parse_qsl(query, True) if name not in known]
-    return [(name if _NAME.match(name) and "@" not in query else "", value) for name, value in unknown]
+    # The text behind a `&` in a password looks like another option.
+    is_secret = "@" in query or "password=" in query
+    return [(name if _NAME.match(name) and not is_secret else "", value) for name, value in unknown]
 
 
 def _named(unknown: Sequence[tuple[str, str]], known: Collection[str] = ()) -> str:
