@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from authguard._core.model import Credential
+from authguard._core.options import MAX_LEEWAY
 from authguard.errors import ConfigurationError, InvalidTokenError
 from authguard.identity.errors import NotFoundError, StoreUnavailableError
 from authguard.identity.storage.database import Database
@@ -370,7 +371,7 @@ def test_revocations_of_each_kind(service, kind, clock):
     clock.go_on(1)
     later = service.accounts.login("ann@example.com", PASSWORD, CALLER)
     assert not service.revocations.is_revoked(principal_of(service, later.access_token))
-    clock.go_on(60)
+    clock.go_on(60 + MAX_LEEWAY)
     assert not service.revocations.is_revoked(principal)
 
 
