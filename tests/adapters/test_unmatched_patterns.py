@@ -366,3 +366,40 @@ def test_no_alarm_if_the_rule_that_decides_is_as_strict(
 ) -> None:
     """Nothing is logged if the spelling that works would change nothing, or has a rule of its own."""
     assert warned(starlette(path), *protected, public_paths=public) == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "options"),
+    [
+        (["/admin/*"], {}),
+        (["/admin/*"], {"public_paths": ["/**"]}),
+        (["/", Rule("/admin/*", scopes=["admin"])], {}),
+        (["/", Rule("/admin/*", roles=["A"], methods=["POST"])], {}),
+    ],
+    ids=["open by default", "opened by a rule", "scopes", "methods"],
+)
+def test_a_route_at_the_beginning_of_a_pattern(
+    patterns: list[Any], options: dict[str, Any], warned: Warnings
+) -> None:
+    """A pattern that ends in `/*` does not protect the route at its beginning, and a WARNING names it."""
+    lines = warned(starlette("/admin", "/admin/{user}"), *patterns, **options)
+    assert len(lines) == 1
+    assert "does not protect it: write '/admin', which matches both" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("paths", "patterns"),
+    [
+        (["/admin", "/admin/{user}"], ["/admin/*", "/admin"]),
+        (["/admin", "/admin/{user}"], ["/", "/admin/*"]),
+        (["/admin", "/admin/{user}"], ["/", Rule("/admin/*", scopes=["a"]), Rule("/admin", optional="lenient")]),
+        (["/admin/{user}"], ["/admin/*"]),
+        (["/{page}", "/admin/{user}"], ["/admin/*"]),
+    ],
+    ids=["listed", "as strict", "own rule", "no such route", "parameter"],
+)  # fmt: skip
+def test_a_beginning_with_a_rule_of_its_own_is_no_alarm(
+    paths: list[str], patterns: list[Any], warned: Warnings
+) -> None:
+    """A route that the application has listed by itself, or that is as protected, is no fault."""
+    assert warned(starlette(*paths), *patterns) == []
