@@ -16,7 +16,7 @@ from authguard._signatures.misused import NoDepends, check_endpoint, misused, sp
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
 from authguard._signatures.uncalled import is_decorator, is_made, lacking_call, uncalled_in, unused_in
-from authguard._signatures.unused_results import is_result_unused
+from authguard._signatures.unused_results import check_is_kept, is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
 
@@ -102,6 +102,7 @@ def decorator_of(
         wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
         mark(wrapper, requirement)
         if wrapper is not endpoint:
+            check_is_kept(requirement)
             guarded_by(endpoint, wrapper)
         return wrapper
 

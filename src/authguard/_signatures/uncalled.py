@@ -14,7 +14,7 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _PACKAGE = __name__.partition(".")[0]
 _DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
-_MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
+MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
 _DEPTH = 3  # modules in modules, such as authguard.fastapi
 _ITEMS = 100  # of a list or dictionary of checks; longer ones have data
 _HELPERS = 2  # functions that call functions, the last of which returns a check
@@ -79,10 +79,10 @@ def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -
     """
     for call in calls:
         for function in _own_functions(call):
-            for source in _unused(function, guards):
+            for source, decorator in _unused(function, guards):
                 yield (
                     f"the function {function.__qualname__} of {place} must use the result of {source}, got "
-                    f"it thrown away, so that it guards nothing: write @{source} above a function"
+                    f"it thrown away, so that it guards nothing: write @{decorator} above a function"
                 )
 
 
@@ -106,15 +106,21 @@ def _is_of_package(function: FunctionType | MethodType) -> bool:
     return str(function.__module__).startswith(f"{_PACKAGE}.")
 
 
-def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[str]:
+def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[tuple[str, str]]:
+    """Yield the source of each call whose result a function does not use, and that of its decorator."""
     for node in _nodes_of(function, guards):
         if isinstance(node, ast.Lambda):
             continue
         used = _used_names(each for part in node.body for each in ast.walk(part))
         for each in _own_nodes(node.body):
             for value in (*thrown_away(each), *_unused_value(each, used)):
-                if isinstance(value, ast.Call) and _is_guard(value, function, guards):
-                    yield ast.unparse(value)
+                if not isinstance(value, ast.Call):
+                    continue
+                # With a function, as in `requires("admin")(view)`; without, Flask checks the caller.
+                for call in (value, value.func) if value.args else (value,):
+                    if _is_guard(call, function, guards):
+                        yield ast.unparse(value), ast.unparse(call)
+                        break
 
 
 def _unused_value(node: ast.AST, used: set[str]) -> list[ast.expr]:
@@ -331,7 +337,7 @@ def _helper(value: Any) -> FunctionType | None:
 
 def is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
     """Return whether a value is the result of `requires(…)`."""
-    return getattr(type(value), "__module__", None) in _MADE and guards(value)
+    return getattr(type(value), "__module__", None) in MADE and guards(value)
 
 
 def _value(node: ast.expr, function: FunctionType, owner: Any = None) -> Any:
