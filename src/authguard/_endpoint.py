@@ -12,10 +12,11 @@ from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
 from authguard._signatures.fields import unread_by
+from authguard._signatures.listed import listed_in, unread_lists
 from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
-from authguard._signatures.uncalled import is_decorator, is_made, lacking_call, uncalled_in, unused_in
+from authguard._signatures.uncalled import is_decorator, lacking_call, uncalled_in, unused_in
 from authguard._signatures.unused_results import check_is_kept, is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
@@ -270,6 +271,7 @@ def misplaced_in(app: Any) -> list[str]:
         for call in route.calls
         if _is_of_other_framework(call)
     ]
+    sentences += [text for route in routes for text in unread_lists(route.endpoint, route.path, required_by)]
     sentences += _late(routes)
     sentences += _in_functions(routes)
     return list(dict.fromkeys(sentences))
@@ -343,16 +345,9 @@ def _lacks_class(endpoint: Any) -> bool:
     if not inspect.isclass(view_class):
         return False
     checked = {each for wrapped in reached(endpoint) for each in requirements_of(wrapped)}
-    required = {*requirements_of(view_class), *required_by_decorators(view_class)}
+    listed = listed_in(view_class, "decorators", required_by)
+    required = {*requirements_of(view_class), *(each for check in listed for each in requirements_of(check))}
     return not checked.issuperset(required)
-
-
-def required_by_decorators(view_class: type) -> Iterator[Requirement]:
-    """Yield the requirements of the results of `requires` in the list `decorators` of a class of views."""
-    listed = getattr(view_class, "decorators", None)
-    for decorator in listed if isinstance(listed, list | tuple) else ():
-        if is_made(decorator, is_guarding):
-            yield from requirements_of(decorator)
 
 
 def _late(routes: Iterable[RegisteredRoute]) -> Iterator[str]:

@@ -413,7 +413,7 @@ def test_a_view_that_guards_a_helper_for_each_request_keeps_no_wrappers() -> Non
         return "in"
 
     for _ in range(50):
-        authguard.starlette.requires("admin")(helper)
+        assert callable(authguard.starlette.requires("admin")(helper))
     assert len(wrappers._wrappers[helper]) == 1
 
 
