@@ -262,7 +262,9 @@ def _hooks_of_flask(app: Any) -> Iterator[Hook]:
 
 def _of_templates(app: Any) -> Iterator[Hook]:
     """Yield the functions that templates of Flask may call."""
-    templates = getattr(app, "__dict__", {}).get("jinja_env")  # Flask creates it for the first of such functions
+    templates = getattr(app, "__dict__", {}).get(
+        "jinja_env"
+    )  # Flask creates it for the first of such functions
     for held, name in _OF_TEMPLATES.items():
         for function in list(getattr(templates, held, {}).values()):
             if type(function) is FunctionType:  # proxies such as `request` cannot be examined

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
+from authguard._signatures import markers
 from authguard._signatures.reached import own_attributes, with_own_values
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
@@ -51,7 +52,8 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
     for dependency in dependencies:
         name = getattr(dependency, "__qualname__", type(dependency).__qualname__)
         if inspect.isclass(dependency):
-            if not guards(dependency) and guards(_call_of(dependency)):
+            yield from markers.unread_attributes(dependency, route, guards)
+            if not markers.checks(dependency, guards) and markers.checks(_call_of(dependency), guards):
                 short = dependency.__name__
                 yield (
                     f"a dependency of the route {route} must be an object, got the class {name}, whose "
@@ -60,12 +62,12 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
                 )
             continue
         is_sound = guards(dependency) or lacking_call(dependency)  # another error names the latter
-        returned = None if is_sound else _returned_guard(dependency, guards, _HELPERS)
+        returned = "" if is_sound else _returned_guard(dependency, guards, _HELPERS)
         if returned:
             yield (
                 f"a dependency of the route {route} must check the caller, got {name}, which returns "
                 f"{returned}, and FastAPI does not call that, so that it guards nothing: write "
-                f"Depends({returned})"
+                f"{markers.as_marker(returned)}"
             )
 
 
@@ -82,7 +84,7 @@ def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -
             for source, decorator in _unused(function, guards):
                 yield (
                     f"the function {function.__qualname__} of {place} must use the result of {source}, got "
-                    f"it thrown away, so that it guards nothing: write @{decorator} above a function"
+                    f"it thrown away, so that it guards nothing: write {markers.place_of(decorator)}"
                 )
 
 
@@ -117,7 +119,10 @@ def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[t
                 if not isinstance(value, ast.Call):
                     continue
                 # With a function, as in `requires("admin")(view)`; without, Flask checks the caller.
-                for call in (value, value.func) if value.args else (value,):
+                is_decorated = isinstance(value.func, ast.Call) or is_made(
+                    _value(value.func, function), guards
+                )
+                for call in (value, value.func) if value.args and is_decorated else (value,):
                     if _is_guard(call, function, guards):
                         yield ast.unparse(value), ast.unparse(call)
                         break
@@ -207,7 +212,7 @@ def _returned_guard(call: Any, guards: Callable[[Any], bool], depth: int) -> str
         for node in _nodes_of(function, guards, owner, depth):
             for value in _returned(node):
                 if _is_guard(value, function, guards, owner, depth):
-                    return ast.unparse(value)
+                    return markers.spelling_of_marker(_value(value, function, owner)) or ast.unparse(value)
     return ""
 
 
@@ -234,7 +239,7 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool], owner: Any,
     values += [item for each in values for item in _items(each)]
     for _ in range(_DEPTH):
         for each in values:
-            if is_decorator(each) or is_made(each, guards):
+            if _is_known(each, guards):
                 return True
             called = _helper(each) if depth else None
             if called is not None and _mentions(called, guards, _owner_of(each), depth - 1):
@@ -315,11 +320,29 @@ def _is_guard(
     if isinstance(value, ast.Subscript):  # the key may be a variable
         return any(is_made(item, guards) for item in _items(_value(value.value, function, owner)))
     if not isinstance(value, ast.Call):
-        return is_made(_value(value, function, owner), guards)
+        found = _value(value, function, owner)
+        return is_made(found, guards) or markers.is_dependency(found, guards)
     called = _value(value.func, function, owner)
     if is_decorator(called):
         return True
+    if markers.makes_marker(called):
+        return any(
+            _is_guard(each, function, guards, owner, depth)
+            or markers.checks(_value(each, function, owner), guards)
+            for each in markers.given_to(value)
+        )
     return depth > 0 and _helper(called) is not None and bool(_returned_guard(called, guards, depth - 1))
+
+
+def _is_known(value: Any, guards: Callable[[Any], bool]) -> bool:
+    return any(
+        (
+            is_decorator(value),
+            markers.makes_marker(value),
+            is_made(value, guards),
+            markers.is_dependency(value, guards),
+        )
+    )
 
 
 def _items(value: Any) -> Iterable[Any]:
