@@ -52,9 +52,9 @@ def unread_lists(endpoint: Any, path: str, required_by: _RequiredBy) -> Iterator
             if requirement not in checked:
                 call = spelled(requirement)
                 yield (
-                    f"@requires must decorate the class of the route {path} ({kind.__qualname__}), got {call} "
-                    f"in its list {name}, which its framework does not read, so that it guards nothing: write "
-                    f"@{call} above the class"
+                    f"@requires must decorate the class of the route {path} ({kind.__qualname__}), got "
+                    f"{call} in its list {name}, which its framework does not read, so that it guards "
+                    f"nothing: write @{call} above the class"
                 )
 
 

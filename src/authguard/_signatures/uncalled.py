@@ -8,6 +8,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
 from authguard._signatures import markers
+from authguard._signatures.nodes import branches, own_nodes, thrown_away
 from authguard._signatures.reached import own_attributes, with_own_values
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
@@ -114,7 +115,7 @@ def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[t
         if isinstance(node, ast.Lambda):
             continue
         used = _used_names(each for part in node.body for each in ast.walk(part))
-        for each in _own_nodes(node.body):
+        for each in own_nodes(node.body):
             for value in (*thrown_away(each), *_unused_value(each, used)):
                 if not isinstance(value, ast.Call):
                     continue
@@ -164,21 +165,10 @@ def _used_names(nodes: Iterable[ast.AST]) -> set[str]:
 def _with_parts(value: ast.expr) -> Iterator[ast.expr]:
     """Yield an expression, and those that may be its value."""
     yield value
-    parts = value.values if isinstance(value, ast.BoolOp) else _branches(value)
+    parts = value.values if isinstance(value, ast.BoolOp) else branches(value)
     for part in parts:
         if part is not value:
             yield from _with_parts(part)
-
-
-def thrown_away(node: ast.AST) -> list[ast.expr]:
-    """Return the expressions in a node whose values nothing uses but a test."""
-    if isinstance(node, ast.Expr):
-        return list(_branches(node.value))
-    if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
-        return [node.test]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return [node.operand]
-    return node.values[:-1] if isinstance(node, ast.BoolOp) else []
 
 
 def _call_of(kind: type) -> Any:
@@ -265,14 +255,14 @@ def _functions_of(source: str) -> dict[tuple[str, int], list[_Function]]:
 def _returned(function: _Function) -> Iterator[ast.expr]:
     """Yield the expressions that a function returns or yields, and the values of returned variables."""
     if isinstance(function, ast.Lambda):
-        yield from _branches(function.body)
+        yield from branches(function.body)
         return
-    nodes = list(_own_nodes(function.body))
+    nodes = list(own_nodes(function.body))
     assigned = _assigned(nodes)
     for node in nodes:
         if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
-            for value in _branches(node.value):
-                yield from _branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
+            for value in branches(node.value):
+                yield from branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
@@ -283,31 +273,6 @@ def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-
-
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a function, and not those of functions and classes inside of it."""
-    for node in body:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            yield node
-            yield from _own_nodes(ast.iter_child_nodes(node))
-
-
-def _branches(value: ast.expr) -> Iterator[ast.expr]:
-    """Yield the expressions one of which is the value of an expression, is in its list, or is awaited."""
-    parts: list[ast.expr] = []
-    if isinstance(value, ast.IfExp):
-        parts = [value.body, value.orelse]
-    elif isinstance(value, ast.BoolOp):
-        parts = value.values
-    elif isinstance(value, ast.List | ast.Tuple | ast.Set):
-        parts = value.elts
-    elif isinstance(value, ast.Await):
-        parts = [value.value]
-    else:
-        yield value
-    for part in parts:
-        yield from _branches(part)
 
 
 def _is_guard(

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 from authguard._core.policy.rules import Requirement
 from authguard._signatures.misused import spelled
+from authguard._signatures.nodes import thrown_away
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
-from authguard._signatures.uncalled import MADE, thrown_away
+from authguard._signatures.uncalled import MADE
 from authguard.errors import ConfigurationError
 
 #: First line, last line, first column and last column of an expression.
