@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from authguard._core.guard import Guard
 
-#: Where Flask and its blueprints hold functions, and the decorators that add them.
+#: The decorators of Flask and its blueprints by the attributes that hold their functions.
 _HOOKS_OF_FLASK = {
     "before_request_funcs": "before_request",
     "after_request_funcs": "after_request",
