@@ -12,11 +12,12 @@ from authguard._core.policy.rules import Requirement
 from authguard._layers import MAX_LAYERS, layers_of
 from authguard._signatures.dependencies import misspelled_in, misspelled_scopes, signatures_read_once
 from authguard._signatures.fields import unread_by
+from authguard._signatures.listed import listed_in, unread_lists
 from authguard._signatures.misused import NoDepends, check_endpoint, misused, spelled
 from authguard._signatures.reached import identity, reached, unwrapped
 from authguard._signatures.registered import RegisteredRoute, registered_routes
-from authguard._signatures.uncalled import is_decorator, is_made, lacking_call, uncalled_in, unused_in
-from authguard._signatures.unused_results import is_result_unused
+from authguard._signatures.uncalled import is_decorator, lacking_call, uncalled_in, unused_in
+from authguard._signatures.unused_results import check_is_kept, is_result_unused
 from authguard._signatures.wrappers import Decorated, guarded_by
 from authguard.errors import ConfigurationError
 
@@ -47,19 +48,15 @@ def requirement_of(
         raise ConfigurationError(
             f"@requires must be called, got {type_of(scopes[0])}: write @requires(), with parentheses"
         )
-    if (written := spelled_names(scopes, "scopes")) and any(map(_is_no_scope, scopes)):
+    written = spelled_names(scopes, "scopes")
+    if written and any(map(_is_no_scope, scopes)):
         raise ConfigurationError(
             f"the scopes of @requires must be separate arguments of text, got {', '.join(map(got, scopes))}: "
             f"write @requires({written})"
         )
     requirement = Requirement(scopes, any_of, roles, *others)
     requirement.check_not_empty(any_of=any_of, roles=roles)
-    return _check_used(requirement)
-
-
-def _check_used(requirement: Requirement) -> Requirement:
-    """Return a requirement, if the caller of this package uses the result, and does not only test it."""
-    if is_result_unused("requires", lambda called: is_decorator(called) or type(called) is Decorating):
+    if is_result_unused("requires", is_decorator):
         raise ConfigurationError(
             f"{spelled(requirement)} must decorate a function, got a call whose result is thrown away, so "
             f"that it guards nothing: write @{spelled(requirement)} above a function"
@@ -106,7 +103,7 @@ def decorator_of(
         wrapper = guard_class(endpoint) if inspect.isclass(endpoint) else guard_function(endpoint)
         mark(wrapper, requirement)
         if wrapper is not endpoint:
-            _check_used(requirement)
+            check_is_kept(requirement)
             guarded_by(endpoint, wrapper)
         return wrapper
 
@@ -138,7 +135,8 @@ class Decorating(NoDepends):
         Raises:
             ConfigurationError: always, except for FastAPI, which asserts that it has a dependency.
         """
-        caller = getattr(inspect.currentframe(), "f_back", None)
+        frame = inspect.currentframe()
+        caller = None if frame is None else frame.f_back
         if caller is not None and caller.f_globals.get("__name__", "").partition(".")[0] == "fastapi":
             return True
         raise ConfigurationError(
@@ -273,6 +271,7 @@ def misplaced_in(app: Any) -> list[str]:
         for call in route.calls
         if _is_of_other_framework(call)
     ]
+    sentences += [text for route in routes for text in unread_lists(route.endpoint, route.path, required_by)]
     sentences += _late(routes)
     sentences += _in_functions(routes)
     return list(dict.fromkeys(sentences))
@@ -346,16 +345,9 @@ def _lacks_class(endpoint: Any) -> bool:
     if not inspect.isclass(view_class):
         return False
     checked = {each for wrapped in reached(endpoint) for each in requirements_of(wrapped)}
-    required = {*requirements_of(view_class), *required_by_decorators(view_class)}
+    listed = listed_in(view_class, "decorators", required_by)
+    required = {*requirements_of(view_class), *(each for check in listed for each in requirements_of(check))}
     return not checked.issuperset(required)
-
-
-def required_by_decorators(view_class: type) -> Iterator[Requirement]:
-    """Yield the requirements of the results of `requires` in the list `decorators` of a class of views."""
-    listed = getattr(view_class, "decorators", None)
-    for decorator in listed if isinstance(listed, list | tuple) else ():
-        if is_made(decorator, is_guarding):
-            yield from requirements_of(decorator)
 
 
 def _late(routes: Iterable[RegisteredRoute]) -> Iterator[str]:

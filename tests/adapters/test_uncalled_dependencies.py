@@ -349,7 +349,7 @@ class Attribute:
 
 @pytest.mark.parametrize(
     ("dependency", "remedy"),
-    [(Called, r"write Depends\(Called\(\)\)"), (Attribute, "write @dataclass above")],
+    [(Called, r"write Depends\(Called\(\)\)"), (Attribute, "@dataclass|__init__")],
 )
 def test_a_check_of_a_class_that_is_not_read_is_an_error(dependency: Any, remedy: str) -> None:
     """A class whose checks are in `__call__` or in attributes is an error as a dependency."""

@@ -1,6 +1,5 @@
 """A call of `requires` whose result is thrown away is an error, and not a check."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -246,59 +245,3 @@ def test_used_results_are_no_fault() -> None:
     app.get("/right", dependencies=[Depends(first)])(lambda: "in")
     answers = [ask_asgi(app, "GET", "/right", [field(token)]).status for token in (READER, ADMIN)]
     assert answers == [403, 200]
-
-
-def own_decorator(check: Callable[[], object]) -> Callable[[Any], Any]:
-    """Return a decorator that calls a function before a view."""
-
-    def decorate(view: Any) -> Any:
-        def inner(*args: Any) -> Any:
-            check()
-            return view(*args)
-
-        return inner
-
-    return decorate
-
-
-def throws_away(view: Callable[[], Any]) -> None:
-    """Throw away the guarded function."""
-    authguard.flask.requires("admin")(view)
-
-
-def only_tests_it(view: Callable[[], Any]) -> None:
-    """Test the guarded function for truth."""
-    if authguard.flask.requires("admin")(view):
-        raise AssertionError
-
-
-def throws_away_later(view: Callable[[], Any]) -> None:
-    """Throw away the function that a decorator with a name has guarded."""
-    check = authguard.flask.requires("admin")
-    check(view)
-
-
-@pytest.mark.parametrize("check", [throws_away, only_tests_it, throws_away_later])
-def test_a_guarded_function_that_is_thrown_away_is_an_error(check: Callable[[Any], None]) -> None:
-    """`requires("admin")(view)` as a statement or a condition guards nothing, and is an error."""
-    with pytest.raises(ConfigurationError, match="a call whose result is thrown away"):
-        own_decorator(functools.partial(check, unused))(unused)()
-
-
-def called_at_once() -> Any:
-    """Guard a function, and call it."""
-    return authguard.flask.requires("admin")(view_of_text)("in")
-
-
-def view_of_text(text: str) -> str:
-    """Return a text."""
-    return text
-
-
-def test_a_guarded_function_that_is_called_is_used() -> None:
-    """A guarded function may be called at once, and a class that the decorator changes need no name."""
-    app = flask.Flask("shop")
-    app.add_url_rule("/", "page", called_at_once)
-    authguard.flask.init_app(app, open_guard())
-    assert ask_wsgi(app, "GET", "/", [field(READER)]).status == 403
-    assert ask_wsgi(app, "GET", "/", [field(ADMIN)]).status == 200

@@ -1,11 +1,21 @@
 """List the routes of an application, with the functions that its framework calls."""
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from authguard._core.guard import Guard
 
-_HOOKS_OF_FLASK = ("before_request", "after_request", "teardown_request")
+#: The decorators of Flask and its blueprints by the attributes that hold their functions.
+_HOOKS_OF_FLASK = {
+    "before_request_funcs": "before_request",
+    "after_request_funcs": "after_request",
+    "teardown_request_funcs": "teardown_request",
+    "url_value_preprocessors": "url_value_preprocessor",
+    "url_default_functions": "url_defaults",
+    "template_context_processors": "context_processor",
+}
+_OF_TEMPLATES = {"globals": "template_global", "filters": "template_filter", "tests": "template_test"}
 _HANDLERS_OF_STARLETTE = ("exception_handlers", "_exception_handlers", "_status_handlers")
 
 
@@ -233,11 +243,12 @@ def _hooks_of_starlette(layer: Any) -> Iterator[Hook]:
 
 def _hooks_of_flask(app: Any) -> Iterator[Hook]:
     """Yield the functions around the views of an application and of its blueprints, and for exceptions."""
-    for name in _HOOKS_OF_FLASK:
-        of_blueprints = getattr(app, f"{name}_funcs", {})
+    for held, name in _HOOKS_OF_FLASK.items():
+        of_blueprints = getattr(app, held, {})
         for functions in list(of_blueprints.values()):
             for function in functions:
                 yield Hook(f"@{name}", function)
+    yield from _of_templates(app)
     called = getattr(app, "before_request_funcs", {})
     for name, blueprint in getattr(app, "blueprints", {}).items():
         for function in getattr(blueprint, "before_request_funcs", {}).get(None, ()):
@@ -247,6 +258,17 @@ def _hooks_of_flask(app: Any) -> Iterator[Hook]:
         for by_class in list(by_status.values()):
             for handler in by_class.values():
                 yield Hook("@errorhandler", handler)
+
+
+def _of_templates(app: Any) -> Iterator[Hook]:
+    """Yield the functions that templates of Flask may call."""
+    templates = getattr(app, "__dict__", {}).get(
+        "jinja_env"
+    )  # Flask creates it for the first of such functions
+    for held, name in _OF_TEMPLATES.items():
+        for function in list(getattr(templates, held, {}).values()):
+            if type(function) is FunctionType:  # proxies such as `request` cannot be examined
+                yield Hook(f"@{name}", function)
 
 
 def _views(app: Any, path: str, around: Around) -> Iterator[RegisteredRoute]:

@@ -7,7 +7,8 @@ from functools import lru_cache, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
-from authguard._signatures.classes import unread_of_class
+from authguard._signatures import markers
+from authguard._signatures.nodes import branches, own_nodes, thrown_away
 from authguard._signatures.reached import own_attributes, with_own_values
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
 
@@ -15,8 +16,7 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _PACKAGE = __name__.partition(".")[0]
 _DECORATOR = ("authguard.fastapi", "authguard.starlette", "authguard.flask", "authguard.django.decorators")
-#: Modules of the results of `requires`, and of `current_user` and others.
-_MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette", "authguard._fastapi.dependencies")
+MADE = ("authguard._endpoint", "authguard.fastapi", "authguard.starlette")  # of results of `requires`
 _DEPTH = 3  # modules in modules, such as authguard.fastapi
 _ITEMS = 100  # of a list or dictionary of checks; longer ones have data
 _HELPERS = 2  # functions that call functions, the last of which returns a check
@@ -53,21 +53,23 @@ def uncalled_in(dependencies: Iterable[Any], route: str, guards: Callable[[Any],
     for dependency in dependencies:
         name = getattr(dependency, "__qualname__", type(dependency).__qualname__)
         if inspect.isclass(dependency):
-            yield from unread_of_class(dependency, route, guards)
+            yield from markers.unread_attributes(dependency, route, guards)
+            if not markers.checks(dependency, guards) and markers.checks(_call_of(dependency), guards):
+                short = dependency.__name__
+                yield (
+                    f"a dependency of the route {route} must be an object, got the class {name}, whose "
+                    "objects FastAPI does not call, so that it guards nothing: write "
+                    f"Depends({short}()), with parentheses"
+                )
             continue
         is_sound = guards(dependency) or lacking_call(dependency)  # another error names the latter
-        returned = None if is_sound else _returned_guard(dependency, guards, _HELPERS)
+        returned = "" if is_sound else _returned_guard(dependency, guards, _HELPERS)
         if returned:
             yield (
                 f"a dependency of the route {route} must check the caller, got {name}, which returns "
                 f"{returned}, and FastAPI does not call that, so that it guards nothing: write "
-                f"{_marked(returned)}"
+                f"{markers.as_marker(returned)}"
             )
-
-
-def _marked(returned: str) -> str:
-    """Return the marker for a returned dependency, which may be a marker itself."""
-    return returned if returned.startswith(("Depends(", "Security(")) else f"Depends({returned})"
 
 
 def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -> Iterator[str]:
@@ -80,10 +82,10 @@ def unused_in(calls: Iterable[Any], place: str, guards: Callable[[Any], bool]) -
     """
     for call in calls:
         for function in _own_functions(call):
-            for source in _unused(function, guards):
+            for source, decorator in _unused(function, guards):
                 yield (
                     f"the function {function.__qualname__} of {place} must use the result of {source}, got "
-                    f"it thrown away, so that it guards nothing: write @{source} above a function"
+                    f"it thrown away, so that it guards nothing: write {markers.place_of(decorator)}"
                 )
 
 
@@ -107,15 +109,24 @@ def _is_of_package(function: FunctionType | MethodType) -> bool:
     return str(function.__module__).startswith(f"{_PACKAGE}.")
 
 
-def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[str]:
+def _unused(function: FunctionType, guards: Callable[[Any], bool]) -> Iterator[tuple[str, str]]:
+    """Yield the source of each call whose result a function does not use, and that of its decorator."""
     for node in _nodes_of(function, guards):
         if isinstance(node, ast.Lambda):
             continue
         used = _used_names(each for part in node.body for each in ast.walk(part))
-        for each in _own_nodes(node.body):
+        for each in own_nodes(node.body):
             for value in (*thrown_away(each), *_unused_value(each, used)):
-                if isinstance(value, ast.Call) and _is_guard(value, function, guards):
-                    yield ast.unparse(value)
+                if not isinstance(value, ast.Call):
+                    continue
+                # With a function, as in `requires("admin")(view)`; without, Flask checks the caller.
+                is_decorated = isinstance(value.func, ast.Call) or is_made(
+                    _value(value.func, function), guards
+                )
+                for call in (value, value.func) if value.args and is_decorated else (value,):
+                    if _is_guard(call, function, guards):
+                        yield ast.unparse(value), ast.unparse(call)
+                        break
 
 
 def _unused_value(node: ast.AST, used: set[str]) -> list[ast.expr]:
@@ -154,21 +165,10 @@ def _used_names(nodes: Iterable[ast.AST]) -> set[str]:
 def _with_parts(value: ast.expr) -> Iterator[ast.expr]:
     """Yield an expression, and those that may be its value."""
     yield value
-    parts = value.values if isinstance(value, ast.BoolOp) else _branches(value)
+    parts = value.values if isinstance(value, ast.BoolOp) else branches(value)
     for part in parts:
         if part is not value:
             yield from _with_parts(part)
-
-
-def thrown_away(node: ast.AST) -> list[ast.expr]:
-    """Return the expressions in a node whose values nothing uses but a test."""
-    if isinstance(node, ast.Expr):
-        return list(_branches(node.value))
-    if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
-        return [node.test]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return [node.operand]
-    return node.values[:-1] if isinstance(node, ast.BoolOp) else []
 
 
 def _call_of(kind: type) -> Any:
@@ -202,7 +202,7 @@ def _returned_guard(call: Any, guards: Callable[[Any], bool], depth: int) -> str
         for node in _nodes_of(function, guards, owner, depth):
             for value in _returned(node):
                 if _is_guard(value, function, guards, owner, depth):
-                    return ast.unparse(value)
+                    return markers.spelling_of_marker(_value(value, function, owner)) or ast.unparse(value)
     return ""
 
 
@@ -229,7 +229,7 @@ def _mentions(function: FunctionType, guards: Callable[[Any], bool], owner: Any,
     values += [item for each in values for item in _items(each)]
     for _ in range(_DEPTH):
         for each in values:
-            if is_decorator(each) or is_made(each, guards):
+            if _is_known(each, guards):
                 return True
             called = _helper(each) if depth else None
             if called is not None and _mentions(called, guards, _owner_of(each), depth - 1):
@@ -255,14 +255,14 @@ def _functions_of(source: str) -> dict[tuple[str, int], list[_Function]]:
 def _returned(function: _Function) -> Iterator[ast.expr]:
     """Yield the expressions that a function returns or yields, and the values of returned variables."""
     if isinstance(function, ast.Lambda):
-        yield from _branches(function.body)
+        yield from branches(function.body)
         return
-    nodes = list(_own_nodes(function.body))
+    nodes = list(own_nodes(function.body))
     assigned = _assigned(nodes)
     for node in nodes:
         if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
-            for value in _branches(node.value):
-                yield from _branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
+            for value in branches(node.value):
+                yield from branches(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
@@ -275,31 +275,6 @@ def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
     }
 
 
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a function, and not those of functions and classes inside of it."""
-    for node in body:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            yield node
-            yield from _own_nodes(ast.iter_child_nodes(node))
-
-
-def _branches(value: ast.expr) -> Iterator[ast.expr]:
-    """Yield the expressions one of which is the value of an expression, is in its list, or is awaited."""
-    parts: list[ast.expr] = []
-    if isinstance(value, ast.IfExp):
-        parts = [value.body, value.orelse]
-    elif isinstance(value, ast.BoolOp):
-        parts = value.values
-    elif isinstance(value, ast.List | ast.Tuple | ast.Set):
-        parts = value.elts
-    elif isinstance(value, ast.Await):
-        parts = [value.value]
-    else:
-        yield value
-    for part in parts:
-        yield from _branches(part)
-
-
 def _is_guard(
     value: ast.expr,
     function: FunctionType,
@@ -310,24 +285,29 @@ def _is_guard(
     if isinstance(value, ast.Subscript):  # the key may be a variable
         return any(is_made(item, guards) for item in _items(_value(value.value, function, owner)))
     if not isinstance(value, ast.Call):
-        return is_made(_value(value, function, owner), guards)
+        found = _value(value, function, owner)
+        return is_made(found, guards) or markers.is_dependency(found, guards)
     called = _value(value.func, function, owner)
     if is_decorator(called):
         return True
-    if _is_marker(called):
-        return any(_is_guard(each, function, guards, owner, depth) for each in _dependency(value))
+    if markers.makes_marker(called):
+        return any(
+            _is_guard(each, function, guards, owner, depth)
+            or markers.checks(_value(each, function, owner), guards)
+            for each in markers.given_to(value)
+        )
     return depth > 0 and _helper(called) is not None and bool(_returned_guard(called, guards, depth - 1))
 
 
-def _is_marker(value: Any) -> bool:
-    """Return whether a value is `Depends` or `Security`, which FastAPI reads in signatures and lists."""
-    is_named = getattr(value, "__name__", "") in ("Depends", "Security")
-    return is_named and str(value.__module__).startswith("fastapi.")
-
-
-def _dependency(call: ast.Call) -> list[ast.expr]:
-    """Return the dependency in a call of `Depends` or `Security`, in a list; empty without one."""
-    return [*call.args[:1], *(each.value for each in call.keywords if each.arg == "dependency")]
+def _is_known(value: Any, guards: Callable[[Any], bool]) -> bool:
+    return any(
+        (
+            is_decorator(value),
+            markers.makes_marker(value),
+            is_made(value, guards),
+            markers.is_dependency(value, guards),
+        )
+    )
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -345,7 +325,7 @@ def _helper(value: Any) -> FunctionType | None:
 
 def is_made(value: Any, guards: Callable[[Any], bool]) -> bool:
     """Return whether a value is the result of `requires(…)`."""
-    return getattr(type(value), "__module__", None) in _MADE and guards(value)
+    return getattr(type(value), "__module__", None) in MADE and guards(value)
 
 
 def _value(node: ast.expr, function: FunctionType, owner: Any = None) -> Any:
@@ -382,12 +362,9 @@ def _member(owner: Any, name: str) -> Any:
 
 
 def _variable(name: str, function: FunctionType) -> Any:
-    code = function.__code__
-    if name in (*code.co_varnames, *code.co_cellvars):  # a local variable, such as a parameter
-        return None
-    if name not in code.co_freevars:
+    if name not in function.__code__.co_freevars:
         return function.__globals__.get(name)
     try:
-        return (function.__closure__ or ())[code.co_freevars.index(name)].cell_contents
+        return (function.__closure__ or ())[function.__code__.co_freevars.index(name)].cell_contents
     except ValueError:  # the variable has no value yet
         return None

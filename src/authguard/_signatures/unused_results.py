@@ -9,14 +9,18 @@ from opcode import opname
 from types import FrameType
 from typing import Any, TypeAlias
 
+from authguard._core.policy.rules import Requirement
+from authguard._signatures.misused import spelled
+from authguard._signatures.nodes import thrown_away
 from authguard._signatures.sources import UNREADABLE, parse_source, source_of
-from authguard._signatures.uncalled import thrown_away
+from authguard._signatures.uncalled import MADE
 from authguard.errors import ConfigurationError
 
 #: First line, last line, first column and last column of an expression.
 _Position: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 
 _PACKAGE = __name__.partition(".")[0]
+_CALL = "(…)"  # the name of a function that another call returns, as in `requires("admin")(view)`
 _BYTES = 2  # of each instruction
 #: Instructions before the one that uses the result of a call.
 _BETWEEN = frozenset(("CACHE", "COPY", "EXTENDED_ARG"))
@@ -67,6 +71,23 @@ def check_is_around(middleware: Any, spelling: str) -> None:
         )
 
 
+def check_is_kept(requirement: Requirement) -> None:
+    """Check that the caller of a decorator keeps the guarded function that it returns now.
+
+    Args:
+        requirement: the requirement of the decorator.
+
+    Raises:
+        ConfigurationError: if the guarded function is thrown away, or only tested for truth.
+    """
+    if is_result_unused(_CALL, lambda value: getattr(type(value), "__module__", None) in MADE):
+        call = spelled(requirement)
+        raise ConfigurationError(
+            f"{call} must be followed by a use of the function that it returns, got that function thrown "
+            f"away, so that it guards nothing: write @{call} above the function"
+        )
+
+
 def _unused_callee(frame: FrameType, *, may_test: bool) -> str:
     """Return the name or attribute that a frame calls now, if it throws the result away; else no text."""
     if _is_used(frame):
@@ -108,8 +129,8 @@ def _positions(nodes: Iterable[ast.AST]) -> Iterator[tuple[_Position, str]]:
 
 
 def _name_of(function: ast.expr) -> str:
-    if isinstance(function, ast.Call):  # `requires("admin")(view)`
-        return _name_of(function.func)
+    if isinstance(function, ast.Call):
+        return _CALL
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""

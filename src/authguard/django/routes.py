@@ -1,6 +1,5 @@
 """List the routes of a Django project's URLconf, and the views that `requires` does not guard there."""
 
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -8,10 +7,10 @@ from django.conf import settings
 from django.urls import get_resolver
 from django.urls.resolvers import LocalePrefixPattern, RegexPattern, RoutePattern
 
-from authguard._endpoint import is_guarding, required_by, required_by_decorators
+from authguard._endpoint import is_guarding, required_by
 from authguard._routes.regex_paths import paths_of
-from authguard._signatures.misused import spelled
-from authguard._signatures.reached import own_attributes, owners, reached
+from authguard._signatures.listed import unread_lists
+from authguard._signatures.reached import own_attributes, owners
 from authguard._signatures.registered import RegisteredRoute
 from authguard._signatures.uncalled import unused_in
 from authguard._signatures.wrappers import Decorated
@@ -31,7 +30,7 @@ def misplaced_in_project() -> list[str]:
     views = [(path, view) for path, callback in _callbacks(patterns, "/") for view in _views_of(callback)]
     decorated = Decorated(view for _, view in views)
     sentences = [text for path, view in views for text in unused_in([view], f"the route {path}", is_guarding)]
-    sentences += [text for path, view in views for text in _decorators(path, view)]
+    sentences += [text for path, view in views for text in unread_lists(view, path, required_by)]
     return [*dict.fromkeys(sentences)] + [
         f"@requires must guard the registered view of the route {path} ({_name(view)}), got it above the "
         "decorator of the route, or after path(…), where it guards nothing: write @requires(...) below the "
@@ -39,22 +38,6 @@ def misplaced_in_project() -> list[str]:
         for path, view in views
         if decorated.is_misplaced(view)
     ]
-
-
-def _decorators(path: str, view: Any) -> Iterator[str]:
-    """Yield a sentence for `requires` in a list `decorators` of a class, which only Flask reads."""
-    view_class = getattr(view, "view_class", None)
-    if not inspect.isclass(view_class):
-        return
-    calls = (view, getattr(view_class, "dispatch", None))
-    checked = {requirement for call in calls for each in reached(call) for requirement in required_by(each)}
-    for requirement in required_by_decorators(view_class):
-        if requirement not in checked:
-            check = spelled(requirement)
-            yield (
-                f"@requires must decorate the class of the route {path} ({_name(view_class)}), got {check} "
-                f"in its list of decorators, which Django does not read: write @{check} above the class"
-            )
 
 
 def _callbacks(patterns: Iterable[Any], prefix: str) -> Iterator[tuple[str, Any]]:
