@@ -79,13 +79,6 @@ def _faults(registered: Iterable[RegisteredRoute], guard: Guard) -> Iterator[str
     if not rules:
         return
     routes = _Routes(registered, (*policy.login_paths, *policy.served))
-    for rule in policy.protected_rules:
-        for path in _weaker_beginnings(rule, routes, guard):
-            yield (
-                f"{rule.path!r} in protected_paths, which matches one segment more than {path!r}, and does not "
-                f"protect it: write {'/' + '/'.join(rule.segments[:-1])!r}, which matches both, or a rule of "
-                "its own for it"
-            )
     for rule, effect in rules:
         is_matched = routes.has_path(rule)
         option = "protected_paths" if effect == "protect" else "public_paths"
@@ -105,23 +98,6 @@ def _faults(registered: Iterable[RegisteredRoute], guard: Guard) -> Iterator[str
                 f"page: write a rule for {spelling}, too"
             )
             break
-
-
-def _weaker_beginnings(rule: Rule, routes: "_Routes", guard: Guard) -> Iterator[str]:
-    """Yield the routes at the beginning of a rule such as `/admin/*`, if no rule of their own demands less."""
-    beginning = rule.segments[:-1]
-    if not beginning or rule.segments[-1] != "*" or "*" in "".join(beginning):
-        return
-    by_name = {each.name: each for each in guard.policy.rules}
-    for path, segments in routes.paths.items():
-        if tuple(_spelled(segments)) == beginning:
-            verdict = guard.explain(min(rule.methods, default="GET"), "/" + "/".join(beginning))
-            deciding = by_name.get(verdict.rule)
-            is_own = deciding is not None and deciding.segments == beginning
-            lacks = bool(rule.requirement) and rule.requirement not in verdict.requirements
-            is_weaker = not verdict.protected or lacks or (bool(verdict.optional) and not rule.optional)
-            if is_weaker and not is_own:
-                yield path
 
 
 def _uncovered(
