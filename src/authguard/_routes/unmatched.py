@@ -13,6 +13,7 @@ from authguard._core.policy.rules import Rule
 from authguard._logs import logger
 from authguard._mounted import own_root_path
 from authguard._routes.beginnings import Page, uncovered_beginnings
+from authguard._routes.closed_services import closed_services
 from authguard._routes.paths import ANYTHING_BELOW, Template, can_meet, samples
 from authguard._routes.templates import spelled_path as _spelled
 from authguard._routes.templates import template_of as _template
@@ -43,13 +44,15 @@ class UnmatchedPatterns:
         self._is_done = False
 
     def warn_once(self) -> None:
-        """Log one warning that names the patterns, and one for pages of FastAPI without its dependencies."""
+        """Log a warning that names the patterns, and others for closed services and pages of FastAPI."""
         if self._is_done:
             return
         self._is_done = True
         text = unmatched_patterns(registered_routes(self._app), self._guard)
         if text:
             logger.warning("%s", text)
+        for sentence in closed_services(self._app, self._guard):
+            logger.warning("%s", sentence)
         placed = PlacedGuard(self._guard, "", own_root_path(self._app))
         with suppress(ConfigurationError):  # for such faults, the application does not start
             for each in unreached_routes(self._app, placed):
