@@ -49,7 +49,12 @@ def test_a_closed_service_is_named_at_the_start(warned, lists):
     [warning] = warned(**lists)
     assert warned.status == 401
     assert warning.startswith("the identity service at '/id' must be open in the guard around it")
-    assert warning.endswith("so that callers cannot sign in there: write '/id' in public_paths")
+    path = "/id/api/v1/auth/login"
+    assert f"got {path!r}, which this guard protects" in warning
+    beside = "" if lists else "'/' and "
+    assert warning.endswith(
+        f"write '/id' in public_paths; if it is closed on purpose, write {beside}{path!r} in protected_paths"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,8 +66,20 @@ def test_a_closed_service_is_named_at_the_start(warned, lists):
         {"public_paths": ["/id"], "protected_paths": ["/"]},
         {"public_paths": ["/id"], "protected_paths": [Rule("/id/v1/auth/register", roles=["admin"])]},
         {"protected_paths": ["/dashboard"]},
+        {"public_paths": ["/id/v1", "/id/login", "/id/register", "/id/account", "/id/assets"]},
+        {"protected_paths": ["/", "/id/api/v1/auth/login", "/id/login"]},
+        {"public_paths": ["/id/login"], "protected_paths": ["/id/v1", "/id/api/v1"]},
     ],
-    ids=["open", "wildcard", "closed on purpose", "rest protected", "no registration", "open by default"],
+    ids=[
+        "open",
+        "wildcard",
+        "closed on purpose",
+        "rest protected",
+        "no registration",
+        "open by default",
+        "one prefix",
+        "pages",
+    ],
 )
 def test_an_open_service_is_not_named(warned, lists):
     """A guard that opens the service, or has rules for its paths, logs no warning."""

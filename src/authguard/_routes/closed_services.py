@@ -9,31 +9,40 @@ from authguard._mounted import layers_and_kept
 
 
 def closed_services(app: Any, guard: Guard) -> Iterator[str]:
-    """Yield a sentence for each mounted service that callers cannot reach to sign in.
+    """Yield a sentence for each mounted service whose page or endpoints for signing in are closed.
 
-    A rule of the guard for a path of the service was written on purpose.
+    The service may have an endpoint below several prefixes, of which one is enough. A rule of the guard for a
+    path of the service was written on purpose.
 
     Args:
         app: the application inside the guard, whose mounts are read.
         guard: the guard around it.
     """
-    rules = {rule.name: rule for rule in guard.policy.rules}
     for mount, own in _services(app, "", set()):
-        words = split(mount)
+        by_end: dict[tuple[str, ...], list[str]] = {}
         for rule in own.policy.public_rules:
-            if "*" in rule.path:
-                continue
-            path = mount + rule.path.rstrip("/")
-            verdict = guard.explain(min(rule.methods, default="GET"), path)
-            deciding = rules.get(verdict.rule)
-            is_meant = deciding is not None and deciding.segments[: len(words)] == words
-            if verdict.protected and not verdict.optional and not is_meant:
-                yield (
-                    f"the identity service at {mount!r} must be open in the guard around it, because it "
-                    f"protects itself, got {path!r}, which this guard protects, so that callers cannot sign "
-                    f"in there: write {mount!r} in public_paths"
-                )
-                break
+            if rule.segments[-1:] == ("login",):
+                by_end.setdefault(rule.segments[-2:], []).append(mount + rule.path)
+        closed = [
+            paths[0] for paths in by_end.values() if all(_is_closed(path, mount, guard) for path in paths)
+        ]
+        if closed:
+            # protected_paths alone, without `/`, would open every other path
+            beside = "" if guard.policy.rules else "'/' and "
+            yield (
+                f"the identity service at {mount!r} must be open in the guard around it, because it protects "
+                f"itself, got {closed[0]!r}, which this guard protects, so that callers cannot sign in: "
+                f"write {mount!r} in public_paths; if it is closed on purpose, write {beside}{closed[0]!r} in "
+                "protected_paths"
+            )
+
+
+def _is_closed(path: str, mount: str, guard: Guard) -> bool:
+    words = split(mount)
+    verdict = guard.explain("POST", path)
+    rules = guard.policy.rules
+    is_meant = any(rule.name == verdict.rule and rule.segments[: len(words)] == words for rule in rules)
+    return verdict.protected and not verdict.optional and not is_meant
 
 
 def _services(app: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Guard]]:
