@@ -78,6 +78,7 @@ def test_a_closed_service_is_named_at_the_start(warned, lists):
         "no registration",
         "open by default",
         "one prefix",
+        "all on purpose",
         "pages",
     ],
 )

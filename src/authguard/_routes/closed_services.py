@@ -32,8 +32,8 @@ def closed_services(app: Any, guard: Guard) -> Iterator[str]:
             yield (
                 f"the identity service at {mount!r} must be open in the guard around it, because it protects "
                 f"itself, got {closed[0]!r}, which this guard protects, so that callers cannot sign in: "
-                f"write {mount!r} in public_paths; if it is closed on purpose, write {beside}{closed[0]!r} in "
-                "protected_paths"
+                f"write {mount!r} in public_paths; if it is closed on purpose, write {beside}{closed[0]!r} "
+                "in protected_paths"
             )
 
 
