@@ -376,3 +376,23 @@ def test_a_rule_that_lifts_a_requirement_on_purpose(findings):
     source = app(USERS, protected_paths=f"[{', '.join(LIFTED)}]", quotas=[])
     assert findings(source, "--allow", "/users/*") == {}
     assert findings.status == 0
+
+
+@pytest.mark.parametrize("framework", ["starlette", "flask"])
+def test_a_rule_that_misses_its_beginning_fails(findings, framework):
+    """A route `/admin` without the requirement of `/admin/*` is an error; `--allow` accepts it."""
+    rules = """["/", Rule("/admin/*", roles=["admin"])]"""
+    source = app("Route('/admin', hello), Route('/admin/users', hello)", protected_paths=rules)
+    if framework == "flask":
+        source = FLASK + dedent(
+            f"""
+            app.add_url_rule("/admin", "admin", lambda: "")
+            app.add_url_rule("/admin/users", "users", lambda: "")
+            init_app(app, Guard(VERIFIER, protected_paths={rules}))
+            """
+        )
+    assert findings(source) == {"/admin/*": "uncovered"}
+    assert (findings.status, findings.rows[0]["severity"]) == (1, "error")
+    assert "write '/admin', which covers both" in findings.stderr
+    assert findings(source, "--allow", "/admin/*") == {}
+    assert findings.status == 0

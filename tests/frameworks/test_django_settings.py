@@ -262,6 +262,19 @@ def test_the_check_knows_a_pattern_that_misses_the_prefix(patterns: list[Any], w
             call_command("check", fail_level="WARNING")
 
 
+def test_the_check_knows_a_pattern_that_misses_its_beginning() -> None:
+    """The check warns if a view at `/admin/` lacks the requirement of `/admin/*`."""
+    chosen = {
+        "AUTHGUARD": make_guard(protected_paths=["/", Rule("/admin/*", roles=["admin"])]),
+        "ROOT_URLCONF": urls(path("admin/", view), path("admin/<int:id>/", view)),
+    }
+    with (
+        override_settings(**chosen),
+        pytest.raises(SystemCheckError, match=r"authguard\.W005\) .*write '/admin', which covers both"),
+    ):
+        call_command("check", fail_level="WARNING")
+
+
 REPORTS = path("reports/", view)
 TOO = "another path of the same page: write a rule for '/{}/reports', too"
 

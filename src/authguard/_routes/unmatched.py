@@ -12,10 +12,12 @@ from authguard._core.policy.policy import Verdict
 from authguard._core.policy.rules import Rule
 from authguard._logs import logger
 from authguard._mounted import own_root_path
+from authguard._routes.beginnings import Page, uncovered_beginnings
+from authguard._routes.closed_services import closed_services
 from authguard._routes.paths import ANYTHING_BELOW, Template, can_meet, samples
 from authguard._routes.templates import spelled_path as _spelled
 from authguard._routes.templates import template_of as _template
-from authguard._routes.unreached import unreached_routes
+from authguard._routes.unreached import checked_methods, unreached_routes
 from authguard._signatures.registered import PlacedGuard, RegisteredRoute, registered_routes
 from authguard.errors import ConfigurationError
 
@@ -42,13 +44,15 @@ class UnmatchedPatterns:
         self._is_done = False
 
     def warn_once(self) -> None:
-        """Log one warning that names the patterns, and one for pages of FastAPI without its dependencies."""
+        """Log a warning that names the patterns, and others for closed services and pages of FastAPI."""
         if self._is_done:
             return
         self._is_done = True
         text = unmatched_patterns(registered_routes(self._app), self._guard)
         if text:
             logger.warning("%s", text)
+        for sentence in closed_services(self._app, self._guard):
+            logger.warning("%s", sentence)
         placed = PlacedGuard(self._guard, "", own_root_path(self._app))
         with suppress(ConfigurationError):  # for such faults, the application does not start
             for each in unreached_routes(self._app, placed):
@@ -57,18 +61,24 @@ class UnmatchedPatterns:
 
 
 def unmatched_patterns(routes: Iterable[RegisteredRoute], guard: Guard) -> str:
-    """Return a text that names patterns that match no route, with the spelling that works; empty for none.
+    """Return a text that names patterns that miss a route, with the spelling that works; empty for none.
 
     Args:
         routes: all routes of the application inside the guard.
         guard: the rules.
     """
-    faults = list(_faults(routes, guard))
+    listed = list(routes)
+    pages = (_page(route) for route in listed if route.endpoint is not None)
+    faults = [*_faults(listed, guard), *(text for _, text in uncovered_beginnings(pages, guard))]
     if not faults:
         return ""
     shown = "; got ".join(faults[:_MAX_SHOWN])
     more = f"; and {len(faults) - _MAX_SHOWN} more patterns" if len(faults) > _MAX_SHOWN else ""
     return f"patterns of a guard must match routes of the application, got {shown}{more}"
+
+
+def _page(route: RegisteredRoute) -> Page:
+    return Page(_template(route.path), dict(checked_methods(route)))
 
 
 def _faults(registered: Iterable[RegisteredRoute], guard: Guard) -> Iterator[str]:

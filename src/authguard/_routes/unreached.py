@@ -124,7 +124,7 @@ def _lacking(
     if not requirements:
         return []
     lacking: dict[Requirement, None] = {}
-    for method, own in _checked(route):
+    for method, own in checked_methods(route):
         given = list(own)
         for placed in guards:
             of_rules = _of_rules(placed, method, route, mount)
@@ -132,14 +132,18 @@ def _lacking(
                 break
             given += of_rules
         else:
-            lacking |= dict.fromkeys(each for each in requirements if not _is_implied(each, given))
+            lacking |= dict.fromkeys(each for each in requirements if not is_implied(each, given))
     return [
-        each for each in lacking if not _is_implied(each, [other for other in lacking if other is not each])
+        each for each in lacking if not is_implied(each, [other for other in lacking if other is not each])
     ]
 
 
-def _checked(route: RegisteredRoute) -> Iterator[tuple[str, list[Requirement]]]:
-    """Yield each method of a route, with the requirements that its functions check."""
+def checked_methods(route: RegisteredRoute) -> Iterator[tuple[str, list[Requirement]]]:
+    """Yield each method of a route, with the requirements that its functions check.
+
+    Args:
+        route: the route.
+    """
     endpoint, dependant = route.endpoint, getattr(route.route, "dependant", None)
     own: list[Requirement] = []
     if dependant is not None:
@@ -190,8 +194,13 @@ def _segments(path: Template) -> tuple[str, ...]:
     return segments[:-1] if path and path[-1].word == "" else segments
 
 
-def _is_implied(required: Requirement, given: Sequence[Requirement]) -> bool:
-    """Return whether a caller who meets all given requirements meets another one."""
+def is_implied(required: Requirement, given: Sequence[Requirement]) -> bool:
+    """Return whether a caller who meets all given requirements meets another one.
+
+    Args:
+        required: the other one.
+        given: the requirements that are met; empty if each caller passes.
+    """
     scopes = frozenset[str]().union(*(each.scopes for each in given))
     return bool(given) and all(
         (

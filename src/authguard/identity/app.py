@@ -5,7 +5,7 @@ import re
 from asyncio import Task, create_task
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -66,6 +66,9 @@ class Identity:
         ConfigurationError: if the settings contradict each other, a page and an endpoint have the same path,
             or the tables have another version (with `Settings.dev` they are created).
     """
+
+    #: For guards around it, which warn if they protect its open paths.
+    protects_itself: ClassVar[Literal[True]] = True
 
     def __init__(
         self, service: IdentityService | Settings, *, providers: Iterable[Provider] | None = None

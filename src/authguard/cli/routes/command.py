@@ -33,7 +33,7 @@ _SHOWN_EXCEPTIONS = 3
     "allowed",
     multiple=True,
     metavar="PATTERN",
-    help="Accept that the rule with this path matches no route, or lifts a requirement. May be repeated.",
+    help="Accept that the rule with this path matches no route, or causes another finding. May be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with a sample path for each route.")
 def routes(

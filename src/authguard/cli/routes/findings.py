@@ -10,8 +10,9 @@ from authguard._core.policy.lifted import lifted
 from authguard._core.policy.patterns import parse_pattern
 from authguard._core.policy.rules import Rule
 from authguard._core.request import WEBSOCKET
-from authguard._routes.paths import Template, can_meet, template
-from authguard.cli.routes.model import Layer, Route
+from authguard._routes.beginnings import Page, uncovered_beginnings
+from authguard._routes.paths import Template, can_meet, samples, template
+from authguard.cli.routes.model import METHODS, Layer, Route
 
 #: Findings of this severity make the command fail.
 Severity: TypeAlias = Literal["error", "warning", "note"]
@@ -42,7 +43,7 @@ class RouteFinding:
 
 
 def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[RouteFinding]:
-    """Find the rules that match no route, and those that lift the requirements of a broader rule in passing.
+    """Find the rules that match no route, miss the route that they begin with, or lift requirements.
 
     Args:
         routes: all routes of the application.
@@ -59,6 +60,13 @@ def rule_findings(routes: Sequence[Route], allowed: Sequence[str]) -> list[Route
         of_rules = [
             (rule, RouteFinding("error", "lifted", rule.path, sentence))
             for rule, sentence in lifted(guard.policy.protected_rules)
+        ]
+        of_rules += [
+            (
+                rule,
+                RouteFinding("error", "uncovered", rule.path, f"patterns must cover their area, got {text}"),
+            )
+            for rule, text in uncovered_beginnings(_pages(routes, guard), guard)
         ]
         for rule in guard.policy.rules:
             seen.add(rule.segments)
@@ -104,6 +112,15 @@ def _targets(route: Route, guard: Guard, *, protects: bool) -> Iterator[Template
             yield below
             if protects:
                 yield _mount(layer, route) + below
+
+
+def _pages(routes: Sequence[Route], guard: Guard) -> Iterator[Page]:
+    for route in routes:
+        required = dict.fromkeys(route.methods or METHODS, route.requirements)
+        for layer in route.layers:
+            if layer.guard is guard:
+                above = "".join(f"/{word}" for word in samples(route.template[: layer.depth], ())[0])
+                yield Page(route.template[layer.depth :], required, layer.root_path or above)
 
 
 def _mount(layer: Layer, route: Route) -> Template:
