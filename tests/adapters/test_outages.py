@@ -132,8 +132,11 @@ def sqlite_connect(path: Path) -> None:
 def sqlite_by_sqlalchemy(path: Path) -> None:
     """Read a file by SQLAlchemy."""
     engine = sqlalchemy.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
-    with engine.connect() as connection:
-        connection.exec_driver_sql("SELECT * FROM sqlite_master")
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT * FROM sqlite_master")
+    finally:
+        engine.dispose()
 
 
 def with_sqlite_name(name: object) -> StoreError:

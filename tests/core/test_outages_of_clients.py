@@ -23,8 +23,11 @@ def status_error(status: int) -> httpx.HTTPStatusError:
 
 
 def url_error(status: int) -> urllib.error.HTTPError:
-    """Return the exception of `urlopen` for a status."""
-    return urllib.error.HTTPError("https://users.example/?key=hunter2-hunter2", status, "no", Message(), None)
+    """Return the exception of `urlopen` for a status, as after its answer was read."""
+    url = "https://users.example/?key=hunter2-hunter2"
+    error = urllib.error.HTTPError(url, status, "no", Message(), None)
+    error.close()
+    return error
 
 
 def requests_error(status: int) -> requests.HTTPError:

@@ -36,9 +36,9 @@ FAULTS = {
     b"[{}]": "is not a JSON object",
     b"null": "is not a JSON object",
     b'"secret"': "is not a JSON object",
-    b'{"a":' * 9_000: "is nested too deeply",
+    b'{"a":' * 100_000: "is nested too deeply",
     b'{"a":' + b"1" * 5_000 + b"}": "has a number of too many digits",
-    b'{"a":"secret",}': "is not a JSON object: its text has a fault in line 1, at character 15",
+    b'{"a":"secret";}': "is not a JSON object: its text has a fault in line 1, at character 14",
     b'{"a":1,\n "b":secret}': "is not a JSON object: its text has a fault in line 2, at character 6",
     b"{'a':1}": "is not a JSON object: its text has a fault in line 1, at character 2",
 }
