@@ -170,6 +170,7 @@ ACTIVE: dict[str, Any] = {
     "Pydantic": Validated(is_active=True),
     "Pydantic without it": Extended(),
     "SQLAlchemy": Member(id=1, is_active=True),
+    "slots without it": type("Bare", (), {"__slots__": ("id",)})(),
 }
 
 

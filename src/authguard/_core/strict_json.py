@@ -7,6 +7,7 @@ object, or one array if an array is expected.
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from authguard._core.encoding.fast import find_json_reader
@@ -38,11 +39,8 @@ class ConstantError(JSONError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names: set[str] = set()
-        for name, _ in pairs:
-            if name in names:
-                raise RepeatedNameError(name)
-            names.add(name)
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise RepeatedNameError(name)
     return members
 
 

@@ -55,7 +55,7 @@ class StraightPath:
             self._look = self._recall_beside_cookie
         self.recall: Recall = self._look
         self.confirm: Confirm = self._confirm
-        self._settle: _Settle = _settled
+        self._settle: _Settle | None = None  # lets the request of a known caller pass
         if parts.quotas is not None:
             self._charge_at_once = parts.quotas.charge_at_once
             self._settle = self._charge
@@ -64,7 +64,7 @@ class StraightPath:
         if callers.loads_at_once and callers.users.loader is not None:
             self._loader = callers.users.loader
             self.recall = self._recall_and_load
-        elif self._settle is not _settled:
+        elif self._settle is not None:
             self.recall = self._recall_and_settle
 
     def copied(self) -> "StraightPath":
@@ -101,7 +101,7 @@ class StraightPath:
             return taken
         if self._users.ttl and taken is not question.known:
             self._users.keep(question.known, taken, now)
-        if self._settle is _settled:  # saves the call
+        if self._settle is None:
             return taken
         settled = self._settle(taken, request_key, now)
         return question.answered(answer) if settled is UNDECIDED else settled
@@ -134,7 +134,7 @@ class StraightPath:
         if type(known) is not Known or known is NOBODY:
             return known
         loaded = load_at_once(known, self._loader)
-        if type(loaded) is not Known or self._settle is _settled:
+        if type(loaded) is not Known or self._settle is None:
             return loaded
         settled = self._settle(loaded, request_key, now)
         # The flow need not load the user again.
@@ -145,7 +145,7 @@ class StraightPath:
     ) -> Recalled | Allow | Prepared:
         """Decide as `_look` does, and charge and count each request of a known caller."""
         known = self._look(presented, request_key, now)
-        if type(known) is not Known or known is NOBODY:
+        if type(known) is not Known or known is NOBODY or self._settle is None:
             return known
         return self._settle(known, request_key, now)
 
@@ -196,8 +196,3 @@ class StraightPath:
             return NOBODY
         prepared = self._denials.missing_at_once(verdict, request_key)
         return prepared or Refused(MissingCredentialsError("no credential"))
-
-
-def _settled(known: Known, request_key: RequestKey, now: float) -> Known:
-    """Let the request of a known caller pass, without quotas and terms."""
-    return known

@@ -39,7 +39,7 @@ class FixedOptions:
 
     __slots__ = ()
 
-    if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
+    if not TYPE_CHECKING:  # pragma: no branch (otherwise type checkers would accept any attribute)
 
         def __setattr__(self, name: str, value: Any) -> None:
             kind = type(self)
