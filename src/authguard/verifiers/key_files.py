@@ -5,6 +5,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -55,7 +56,8 @@ class KeyFiles:
         self._lock = Lock()
         self._signature, self._keys = self._read()
         for path in self._paths:
-            warn_if_open(path, path.stat())
+            with suppress(OSError):  # removed since it was read; the next check reports that
+                warn_if_open(path, path.stat())
         self._look_at = float("-inf")
         self._read_at: float | None = None
         self._broken_since: float | None = None

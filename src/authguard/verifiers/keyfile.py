@@ -4,6 +4,7 @@ import logging
 import time
 import tomllib
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
@@ -57,7 +58,8 @@ class APIKeyFile:
         if self._path.suffix not in (".json", ".toml"):
             raise ConfigurationError(f"path must end in .json or .toml, got {str(self._path)!r}")
         self._signature, keys = self._read()
-        warn_if_open(self._path, self._path.stat())
+        with suppress(OSError):  # as in KeyFiles
+            warn_if_open(self._path, self._path.stat())
         self._look_at = 0.0
         # The keys, and the time until which they apply; both are read and replaced together, because other
         # threads look keys up while the file is read.

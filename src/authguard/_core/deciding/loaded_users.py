@@ -225,6 +225,7 @@ def _is_undecided(answer: object) -> bool:
 
 
 def _may_pass(answer: Any) -> bool:
+    """Return whether an answer is a user in a state that may pass."""
     try:
         return is_user(answer) and not lacking(answer)
     except Exception:  # noqa: BLE001 (the flow reads the attributes again, and refuses the request)
@@ -232,7 +233,7 @@ def _may_pass(answer: Any) -> bool:
 
 
 def _may_pass_by_own(answer: Any) -> bool:
-    """Return the same for an answer whose class has none of the attributes of `_MAY_PASS`, in less time."""
+    """Return whether a user may pass whose class has no state, in less time than `_may_pass`."""
     own = getattr(answer, "__dict__", None) or {}
     if own.get("is_active", True) is True and own.get("is_authenticated", True) is True:
         return True
