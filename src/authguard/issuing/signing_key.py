@@ -103,7 +103,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ConfigurationError(
             f"key must be in a readable file, got {shown_path(path)}: {type(error).__name__}"
-        ) from error
+        ) from None  # its text has the path
 
 
 def _of_text(text: str | bytes, algorithm: str | None) -> SigningKey:

@@ -165,7 +165,7 @@ def _signature_of(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(path, error) from None  # its text has the path
     if status.st_size > MAX_FILE:
         raise ConfigurationError(f"{path} must have at most 1 MiB, got {status.st_size} bytes")
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -118,7 +118,7 @@ class APIKeyFile:
         except OSError as error:
             raise ConfigurationError(
                 f"path must be a readable file, got {shown_path(self._path)}: {error.strerror}"
-            ) from error
+            ) from None  # its text has the path
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def _read(self) -> tuple[tuple[int, int, int], dict[str, APIKey]]:

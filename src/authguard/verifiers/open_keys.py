@@ -73,7 +73,7 @@ def _read(path: Path, algorithms: frozenset[str]) -> str | bytes:
             return data  # a secret of random bytes, which must not be changed, or a key in binary form
         return data.decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable(path, error) from None  # its text has the path
 
 
 def _is_text(data: bytes) -> bool:
